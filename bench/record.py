@@ -1,0 +1,214 @@
+"""What happened: records that every table is made from. Schema version and its history are here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from bench.errors import RecordError
+from bench.spec import RunSpec, Value
+
+# 1: first.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The machine and the versions that a run was made with."""
+
+    python: str
+    tensorflow: str
+    keras: str
+    keras_tuner: str
+    numpy: str
+    scikit_learn: str
+    distributed: str
+    platform: str  # system, release and architecture
+    cpu: str  # model name
+    cores: int  # usable by this process: affinity and cgroup quota
+    instruction_sets: tuple[str, ...]  # those that TensorFlow and oneDNN make use of
+    onednn: str  # value of TF_ENABLE_ONEDNN_OPTS, "default" where unset
+    git_commit: str | None  # of the checkout that ran, with "+" where it had uncommitted changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFacts:
+    """Which data a run used: sizes of its parts and the checksum of its bytes."""
+
+    name: str
+    title: str
+    checksum: str  # SHA-256 over the development part's images and labels
+    image_shape: tuple[int, int, int]  # height, width, channels
+    class_names: tuple[str, ...]
+    n_train: int
+    n_validation: int
+    n_test: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A hyperparameter exists only where the parent `name` has one of `values`."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One hyperparameter of a search space."""
+
+    name: str
+    kind: str  # Keras Tuner's class: Int, Float, Choice, Boolean, Fixed
+    values: tuple[Value, ...]  # all of them; (minimum, maximum) where `finite` is false
+    finite: bool
+    conditions: tuple[Condition, ...]  # all must hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A learning curve, one value an epoch, from the first epoch of the candidate on."""
+
+    training_loss: tuple[float, ...] = ()
+    training_accuracy: tuple[float, ...] = ()  # fraction in [0, 1], as seen during the epoch
+    validation_loss: tuple[float, ...] = ()  # empty where nothing was held back
+    validation_accuracy: tuple[float, ...] = ()  # fraction in [0, 1]
+
+    def __add__(self, later: "Curve") -> "Curve":
+        """This curve with a later part of the same training after it."""
+        return Curve(
+            training_loss=self.training_loss + later.training_loss,
+            training_accuracy=self.training_accuracy + later.training_accuracy,
+            validation_loss=self.validation_loss + later.validation_loss,
+            validation_accuracy=self.validation_accuracy + later.validation_accuracy,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """One candidate, as it was trained: every table is a function of these fields and of nothing else."""
+
+    number: int  # order in which it was asked, from 0
+    trial_id: str
+    values: Mapping[str, Value]  # active hyperparameters only, Keras Tuner's `tuner/*` keys included
+    status: Literal["ok", "failed"]
+    error: str | None  # what went wrong; None exactly when status is "ok"
+    seed: int
+    parent: str | None  # trial id that this one went on from
+    repeats: str | None  # trial id whose result answered this repeated proposal
+    initial_epoch: int
+    epochs: int  # reached at the end, counted from the candidate's first epoch
+    parameters: int | None  # weights of the model; None where it could not be built
+    curve: Curve  # of all epochs, those of its parents included
+    fit_seconds: float  # wall clock inside fit for epochs after initial_epoch, validation included
+    task_seconds: float  # wall clock of the whole task in its worker: build, tracing, fit
+    ended_seconds: float  # since the start of the session that trained it
+
+    def __post_init__(self) -> None:
+        if (self.status == "failed") != (self.error is not None):
+            raise RecordError(f"trial {self.trial_id}: status={self.status!r} but error={self.error!r}")
+        if self.status == "ok" and len(self.curve.validation_accuracy) != self.epochs:
+            raise RecordError(
+                f"trial {self.trial_id}: {self.epochs} epochs but a curve of {len(self.curve.validation_accuracy)}"
+            )
+
+    @property
+    def score(self) -> float:
+        """Validation accuracy after the last epoch, in [0, 1]; the best epoch would be optimistic.
+
+        Raises:
+            RecordError: the trial failed.
+        """
+        if self.status == "failed":
+            raise RecordError(f"trial {self.trial_id} failed and has no score: {self.error}")
+        return self.curve.validation_accuracy[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefitRecord:
+    """The winner trained anew on the whole development part under one seed."""
+
+    number: int  # from 0
+    seed: int
+    epochs: int
+    curve: Curve  # training only
+    train_accuracy: float  # of the finished model on what it was fitted on, inference mode, in [0, 1]
+    parameters: int
+    summary: str  # Keras' table of layers, as plain text
+    weights_sha256: str  # over all weights in order
+    fit_seconds: float
+    task_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How long the first refit takes to predict, alone on its worker."""
+
+    microseconds_per_image: float  # median over `repeats`
+    batch_size: int
+    images: int  # in each repeat
+    repeats: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A finished run. Its predictions lie beside it; no score on the test part is kept here, all are computed from them."""
+
+    schema: int
+    run_id: str  # folder name
+    spec: RunSpec
+    dataset: DatasetFacts
+    environment: Environment
+    space: tuple[Parameter, ...]
+    trials: tuple[TrialRecord, ...]
+    winner: str  # trial id
+    refits: tuple[RefitRecord, ...]
+    predictions_sha256: str  # of predictions.npz' arrays
+    latency: Latency
+    precision_refit: Literal["float32"]
+    workers: int
+    started: str  # ISO 8601, UTC
+    finished: str
+    search_seconds: float  # from the first session's first trial to the last told, waiting between sessions left out
+    total_seconds: float  # from start to record, data and start-up included, waiting between sessions left out
+    resumed: int  # how often it was taken up again
+    differing_proposals: int  # on resuming, proposals of the oracle that the ledger overruled
+
+    def __post_init__(self) -> None:
+        if not any(trial.trial_id == self.winner for trial in self.trials):
+            raise RecordError(f"{self.run_id}: winner {self.winner!r} is not among its {len(self.trials)} trials")
+        if len(self.refits) != self.spec.seeds:
+            raise RecordError(f"{self.run_id}: {self.spec.seeds} seeds asked, {len(self.refits)} refits recorded")
+
+    @property
+    def winning_trial(self) -> TrialRecord:
+        """The trial whose values were refitted."""
+        return next(trial for trial in self.trials if trial.trial_id == self.winner)
+
+    @property
+    def trained_epochs(self) -> int:
+        """Epochs that the search really trained, all trials together."""
+        return sum(trial.epochs - trial.initial_epoch for trial in self.trials if trial.repeats is None)
+
+
+def comparable(record: RunRecord) -> RunRecord:
+    """`record` with everything blanked that may differ when the same run is repeated on the same machine.
+
+    These are the times, and how the run was carried out: workers, sessions, repeats of the run, commit.
+    """
+    trials = tuple(replace(trial, fit_seconds=0.0, task_seconds=0.0, ended_seconds=0.0) for trial in record.trials)
+    refits = tuple(replace(refit, fit_seconds=0.0, task_seconds=0.0) for refit in record.refits)
+    return replace(
+        record,
+        run_id="",
+        environment=replace(record.environment, git_commit=None),
+        trials=trials,
+        refits=refits,
+        latency=replace(record.latency, microseconds_per_image=0.0),
+        workers=0,
+        started="",
+        finished="",
+        search_seconds=0.0,
+        total_seconds=0.0,
+        resumed=0,
+        differing_proposals=0,
+    )
