@@ -1,0 +1,1 @@
+"""Judge a winner: predict the sealed test part, compute metrics, compare models."""
