@@ -1,11 +1,13 @@
 """Where runs are kept: an append-only ledger while one is going on, then a record and its predictions, written once."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +17,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import RecordError, StoreError
+from bench.errors import BenchError, RecordError, StoreError
 from bench.record import SCHEMA_VERSION, DatasetFacts, Environment, RefitRecord, RunRecord, TrialRecord
 from bench.spec import RunSpec, Value
 
 MIN_FREE_BYTES = 50 * 2**20
+EVENT_FIELDS = {
+    "session": {"environment", "dataset", "time"},
+    "asked": {"trial_id", "values"},
+    "told": {"trial"},
+    "refit": {"refit"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +43,14 @@ class LedgerEvent:
     trial: TrialRecord | None = None  # told
     refit: RefitRecord | None = None  # refit
 
+    def __post_init__(self) -> None:
+        found = {name for name in self.__slots__ if name != "event" and getattr(self, name) is not None}
+        if found != EVENT_FIELDS[self.event]:
+            raise RecordError(
+                f"event {self.event!r} has the fields {', '.join(sorted(found)) or 'none'}, "
+                f"expected {', '.join(sorted(EVENT_FIELDS[self.event]))}"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
@@ -49,6 +65,20 @@ class Predictions:
     wrong_indices: NDArray[np.int64]  # (m,) test images that all seeds together get most confidently wrong
     wrong_images: NDArray[np.uint8]  # (m, height, width, channels)
 
+    def __post_init__(self) -> None:
+        if self.log_probabilities.ndim != 3:
+            raise RecordError(f"log_probabilities must be (seeds, n_test, classes), got {self.log_probabilities.shape}")
+        seeds, n_test, _ = self.log_probabilities.shape
+        found = self.seeds.shape, self.labels.shape, self.wrong_images.shape[:1]
+        if found != ((seeds,), (n_test,), self.wrong_indices.shape):
+            raise RecordError(
+                f"log_probabilities are {self.log_probabilities.shape}, but seeds are {self.seeds.shape}, labels "
+                f"{self.labels.shape}, wrong_indices {self.wrong_indices.shape}, wrong_images {self.wrong_images.shape}"
+            )
+        # The largest of several NaN counts as class 0: it would be scored as if it were an answer.
+        if np.isnan(self.log_probabilities).any():
+            raise RecordError("log_probabilities hold NaN: a refit diverged and says nothing of the test part")
+
     def digest(self) -> str:
         """SHA-256 over the arrays, their shapes and types."""
         found = hashlib.sha256()
@@ -59,36 +89,76 @@ class Predictions:
         return found.hexdigest()
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}. Free space or choose another folder with --results"
+        ) from error
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Put `content` at `path` whole or not at all, on disk when this returns.
 
     Raises:
         StoreError: the file cannot be written; a file that was there before is untouched.
     """
-    temporary = None
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        _fsync_folder(path.parent)
-    except OSError as error:
-        if temporary is not None:
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
             temporary.unlink(missing_ok=True)
-        raise StoreError(f"cannot write {path}: {error.strerror or error}. Free space or choose another folder") from error
+        _fsync_folder(path.parent)
 
 
 def _fsync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows opens no folders
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _append_line(path: Path, line: bytes) -> None:
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Unbuffered: a buffer that could not be written would be written again when the file is closed.
+        with path.open("ab+", buffering=0) as file:
+            whole = _whole_bytes(file)
+            # What a kill left of a line, long ago or just now, must not glue itself to the next one.
+            file.truncate(whole)
+            try:
+                left = memoryview(line)
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(whole)
+                raise
+        if whole == 0:
+            _fsync_folder(path.parent)
+
+
+def _whole_bytes(file: io.FileIO) -> int:
+    """Bytes up to the end of the last whole line."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 1))
+    if file.read(1) in (b"", b"\n"):
+        return size
+    file.seek(0)
+    return file.readall().rfind(b"\n") + 1
 
 
 def check_writable(results: Path) -> None:
@@ -97,10 +167,14 @@ def check_writable(results: Path) -> None:
     Raises:
         StoreError: it cannot be made, cannot be written, or has less than 50 MiB free.
     """
-    probe = results / ".write-probe"
-    write_atomic(probe, b"ok")
-    probe.unlink()
-    free = shutil.disk_usage(results).free
+    with _writing(results):
+        results.mkdir(parents=True, exist_ok=True)
+        # Its name is its own: another process may be looking, too.
+        with tempfile.TemporaryFile(prefix=".write-probe", dir=results) as probe:
+            probe.write(b"ok")
+            probe.flush()
+            os.fsync(probe.fileno())
+        free = shutil.disk_usage(results).free
     if free < MIN_FREE_BYTES:
         raise StoreError(
             f"{results} has {free / 2**20:.1f} MiB free, at least {MIN_FREE_BYTES // 2**20} MiB are needed: "
@@ -111,8 +185,28 @@ def check_writable(results: Path) -> None:
 def _decode(kind: Any, content: bytes, where: str) -> Any:
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, BenchError) as error:
         raise RecordError(f"{where}: {error}") from error
+
+
+def _encode(value: object, where: Path, *, indent: int | None = None) -> bytes:
+    separators = (",", ":") if indent is None else None
+    fields = msgspec.to_builtins(value)
+    if isinstance(value, LedgerEvent):
+        fields = {name: field for name, field in fields.items() if field is not None}
+    try:
+        # Not msgspec's own encoder: it writes NaN as null, which cannot be read back.
+        text = json.dumps(fields, allow_nan=False, ensure_ascii=False, indent=indent, separators=separators)
+    except ValueError as error:
+        raise RecordError(f"{where}: a number to be kept in it is not finite: {fields}") from error
+    return text.encode() + b"\n"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path}: {error.strerror or error}") from error
 
 
 class RunFolder:
@@ -152,17 +246,22 @@ class RunFolder:
     def lock(self) -> filelock.FileLock:
         """A lock that this process holds while it works on the run; freed by the system when the process dies.
 
+        It holds as long as somebody keeps the object that is returned.
+
         Raises:
             StoreError: another process works on the run.
         """
         lock = filelock.FileLock(self.path / ".lock")
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise StoreError(f"another process is working on {self.path}: wait for it, or end it and run again") from error
-        except OSError as error:
-            raise StoreError(f"cannot write {self.path}: {error.strerror or error}") from error
+            with _writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=0)
+        except StoreError as error:
+            if isinstance(error.__cause__, filelock.Timeout):
+                raise StoreError(
+                    f"another process is working on {self.path}: wait for it, or end it and run again"
+                ) from error
+            raise
         return lock
 
     def write_spec(self, spec: RunSpec) -> None:
@@ -208,8 +307,12 @@ class RunFolder:
                 os.truncate(self.ledger, before)
                 raise StoreError(f"cannot write {self.ledger}: {error.strerror}. Free space, then run again") from error
 
-    def events(self) -> list[LedgerEvent]:
-        """All lines of the ledger in order; a torn last line, left by a kill, is cut off.
+    def events(self, *, mend: bool = True) -> list[LedgerEvent]:
+        """All lines of the ledger in order, without a torn last one, left by a kill.
+
+        Args:
+            mend: cut the torn line off the file too. False for readers that do not hold the lock: what looks torn to
+                them may be a line that is being written.
 
         Raises:
             RecordError: a line other than a torn last one is damaged.
@@ -218,7 +321,7 @@ class RunFolder:
             return []
         content = self.ledger.read_bytes()
         whole = content.rfind(b"\n") + 1
-        if whole < len(content):
+        if mend and whole < len(content):
             os.truncate(self.ledger, whole)
         lines = content[:whole].splitlines()
         return [_decode(LedgerEvent, line, f"{self.ledger}:{number}") for number, line in enumerate(lines, 1)]
@@ -289,8 +392,10 @@ def run_folder(results: Path, spec: RunSpec, repeat: int = 1) -> RunFolder:
 
 def all_folders(results: Path) -> Iterator[RunFolder]:
     """Every run under `results`, finished or not, in the order of their paths."""
-    for path in sorted((results / "records").glob("*/*/spec.json")):
-        yield RunFolder(path.parent)
+    # A folder that lost one of the two files is still told of, so that the loss is seen.
+    files = [file for name in ("spec.json", "record.json") for file in (results / "records").glob(f"*/*/{name}")]
+    for path in sorted({file.parent for file in files}):
+        yield RunFolder(path)
 
 
 def note_test_reading(results: Path, dataset: str, run_id: str, time: str) -> None:
