@@ -1,5 +1,6 @@
 """What happened: records that every table is made from. Schema version and its history are here."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -72,6 +73,16 @@ class Curve:
     validation_loss: tuple[float, ...] = ()  # empty where nothing was held back
     validation_accuracy: tuple[float, ...] = ()  # fraction in [0, 1]
 
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            for epoch, value in enumerate(getattr(self, name), 1):
+                in_range = math.isfinite(value) if name.endswith("loss") else 0 <= value <= 1
+                if not in_range:
+                    raise RecordError(
+                        f"{name} is {value} after epoch {epoch}: a curve holds finite losses and accuracies in [0, 1], "
+                        "and ends before the epoch in which a trial diverged"
+                    )
+
     def __add__(self, later: "Curve") -> "Curve":
         """This curve with a later part of the same training after it."""
         return Curve(
@@ -108,6 +119,10 @@ class TrialRecord:
         if self.status == "ok" and len(self.curve.validation_accuracy) != self.epochs:
             raise RecordError(
                 f"trial {self.trial_id}: {self.epochs} epochs but a curve of {len(self.curve.validation_accuracy)}"
+            )
+        if self.status == "ok" and not 0 <= self.initial_epoch < self.epochs:
+            raise RecordError(
+                f"trial {self.trial_id}: 0 <= initial_epoch < epochs expected, got {self.initial_epoch}, {self.epochs}"
             )
 
     @property
@@ -176,6 +191,8 @@ class RunRecord:
     def __post_init__(self) -> None:
         if not any(trial.trial_id == self.winner for trial in self.trials):
             raise RecordError(f"{self.run_id}: winner {self.winner!r} is not among its {len(self.trials)} trials")
+        if self.winning_trial.status == "failed":
+            raise RecordError(f"{self.run_id}: winner {self.winner!r} failed: {self.winning_trial.error}")
         if len(self.refits) != self.spec.seeds:
             raise RecordError(f"{self.run_id}: {self.spec.seeds} seeds asked, {len(self.refits)} refits recorded")
 

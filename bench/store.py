@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -252,22 +253,20 @@ class RunFolder:
             StoreError: another process works on the run.
         """
         lock = filelock.FileLock(self.path / ".lock")
-        try:
-            with _writing(self.path):
-                self.path.mkdir(parents=True, exist_ok=True)
+        with _writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
                 lock.acquire(timeout=0)
-        except StoreError as error:
-            if isinstance(error.__cause__, filelock.Timeout):
+            except filelock.Timeout as error:
                 raise StoreError(
                     f"another process is working on {self.path}: wait for it, or end it and run again"
                 ) from error
-            raise
         return lock
 
     def write_spec(self, spec: RunSpec) -> None:
         """Keep what was asked, once."""
         if not self.spec_file.exists():
-            write_atomic(self.spec_file, _pretty(spec))
+            write_atomic(self.spec_file, _encode(spec, self.spec_file, indent=1))
 
     @property
     def spec_file(self) -> Path:
@@ -280,11 +279,7 @@ class RunFolder:
         Raises:
             RecordError: the file is missing or damaged.
         """
-        try:
-            content = self.spec_file.read_bytes()
-        except OSError as error:
-            raise RecordError(f"{self.spec_file}: {error.strerror}") from error
-        spec: RunSpec = _decode(RunSpec, content, str(self.spec_file))
+        spec: RunSpec = _decode(RunSpec, _read(self.spec_file), str(self.spec_file))
         return spec
 
     def append(self, event: LedgerEvent) -> None:
@@ -292,51 +287,31 @@ class RunFolder:
 
         Raises:
             StoreError: the line could not be written; the ledger is as it was.
+            RecordError: the event holds a number that is not finite; the ledger is as it was.
         """
-        fields = {name: value for name, value in msgspec.to_builtins(event).items() if value is not None}
-        line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
-        self.path.mkdir(parents=True, exist_ok=True)
-        with self.ledger.open("ab") as file:
-            before = file.tell()
-            try:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError as error:
-                # What was written of the line must not glue itself to the next one.
-                os.truncate(self.ledger, before)
-                raise StoreError(f"cannot write {self.ledger}: {error.strerror}. Free space, then run again") from error
+        _append_line(self.ledger, _encode(event, self.ledger))
 
-    def events(self, *, mend: bool = True) -> list[LedgerEvent]:
-        """All lines of the ledger in order, without a torn last one, left by a kill.
-
-        Args:
-            mend: cut the torn line off the file too. False for readers that do not hold the lock: what looks torn to
-                them may be a line that is being written.
+    def events(self) -> list[LedgerEvent]:
+        """All lines of the ledger in order; a torn last line, left by a kill, is left out and overwritten by `append`.
 
         Raises:
-            RecordError: a line other than a torn last one is damaged.
+            RecordError: the file cannot be read, or a line other than a torn last one is damaged.
         """
         if not self.ledger.exists():
             return []
-        content = self.ledger.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if mend and whole < len(content):
-            os.truncate(self.ledger, whole)
-        lines = content[:whole].splitlines()
+        # Cutting the torn line off here would harm a run that is being written while somebody looks at it.
+        lines = _read(self.ledger).split(b"\n")[:-1]
         return [_decode(LedgerEvent, line, f"{self.ledger}:{number}") for number, line in enumerate(lines, 1)]
 
     def write_predictions(self, predictions: Predictions) -> None:
         """Keep the predictions; written before the record, so that a record never lacks them."""
-        from io import BytesIO
-
-        buffer = BytesIO()
+        buffer = io.BytesIO()
         np.savez_compressed(buffer, **{name: getattr(predictions, name) for name in Predictions.__slots__})
         write_atomic(self.predictions_file, buffer.getvalue())
 
     def write_record(self, record: RunRecord) -> None:
         """The last act of a run."""
-        write_atomic(self.record_file, _pretty(record))
+        write_atomic(self.record_file, _encode(record, self.record_file, indent=1))
 
     def read_record(self) -> RunRecord:
         """The finished run.
@@ -344,10 +319,7 @@ class RunFolder:
         Raises:
             RecordError: the file is missing, damaged, or of an unknown schema.
         """
-        try:
-            content = self.record_file.read_bytes()
-        except OSError as error:
-            raise RecordError(f"{self.record_file}: {error.strerror}") from error
+        content = _read(self.record_file)
         raw = _decode(dict[str, Any], content, str(self.record_file))
         if raw.get("schema") != SCHEMA_VERSION:
             raise RecordError(
@@ -363,10 +335,12 @@ class RunFolder:
         Raises:
             RecordError: the file is missing or damaged, or is not the one the record names.
         """
+        # Read here: NumPy leaves the file open where it is damaged.
+        content = io.BytesIO(_read(self.predictions_file))
         try:
-            with np.load(self.predictions_file, allow_pickle=False) as arrays:
+            with np.load(content, allow_pickle=False) as arrays:
                 predictions = Predictions(**{name: arrays[name] for name in Predictions.__slots__})
-        except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
+        except Exception as error:  # noqa: BLE001 - NumPy and zipfile raise many kinds for a damaged file
             raise RecordError(f"{self.predictions_file}: cannot be read: {error}") from error
         if predictions.digest() != record.predictions_sha256:
             raise RecordError(
@@ -377,11 +351,15 @@ class RunFolder:
 
     def disk_bytes(self) -> int:
         """Bytes that the folder's files use."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        return sum(_file_bytes(file) for file in self.path.rglob("*"))
 
 
-def _pretty(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+def _file_bytes(path: Path) -> int:
+    try:
+        found = path.stat()
+    except FileNotFoundError:  # a run that is going on removes states and temporary files
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def run_folder(results: Path, spec: RunSpec, repeat: int = 1) -> RunFolder:
@@ -400,15 +378,15 @@ def all_folders(results: Path) -> Iterator[RunFolder]:
 
 def note_test_reading(results: Path, dataset: str, run_id: str, time: str) -> None:
     """Add one line to the ledger of how often the sealed test part of `dataset` was read for this results folder."""
-    path = results / "records" / dataset / "test_readings.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        file.write(json.dumps({"time": time, "run": run_id}).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    line = json.dumps({"time": time, "run": run_id}, separators=(",", ":"))
+    _append_line(_test_readings(results, dataset), line.encode() + b"\n")
 
 
 def count_test_readings(results: Path, dataset: str) -> int:
     """How often the sealed test part of `dataset` was read for this results folder."""
-    path = results / "records" / dataset / "test_readings.jsonl"
-    return len(path.read_bytes().splitlines()) if path.exists() else 0
+    path = _test_readings(results, dataset)
+    return _read(path).count(b"\n") if path.exists() else 0
+
+
+def _test_readings(results: Path, dataset: str) -> Path:
+    return results / "records" / dataset / "test_readings.jsonl"
