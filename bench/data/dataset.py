@@ -1,0 +1,78 @@
+"""One part of a dataset in memory: images, labels, their names, and what is known of their origin."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import DataError
+
+# Images uint8 (n, height, width, channels), labels (n,) of any integer type, and where the bytes came from.
+Part = tuple[NDArray[np.uint8], NDArray[np.integer], str]
+# Takes one line for the user, such as "downloading ...".
+Say = Callable[[str], None]
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """The development part or the test part of a dataset; its arrays are read-only."""
+
+    name: str  # as --dataset takes it
+    title: str  # as readers know it
+    images: NDArray[np.uint8]  # (n, height, width, channels)
+    labels: NDArray[np.int64]  # (n,), each in [0, number of classes)
+    class_names: tuple[str, ...]  # by label
+    source: str  # where its bytes came from
+    licence: str
+    checksum: str = field(init=False)  # SHA-256 over the images' bytes, then the labels' as little-endian int64
+
+    def __post_init__(self) -> None:
+        self._check()
+        labels = np.array(self.labels, dtype=np.int64)
+        images = np.ascontiguousarray(self.images).view()
+        for array in (images, labels):
+            array.setflags(write=False)
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "checksum", _checksum(images, labels))
+
+    def _check(self) -> None:
+        images, labels, classes = self.images, self.labels, len(self.class_names)
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise DataError(
+                f"{self.name}: images must be uint8 (n, height, width, channels), got {images.dtype} {images.shape}"
+            )
+        if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
+            raise DataError(
+                f"{self.name}: {len(images)} images need as many integer labels, got {labels.dtype} {labels.shape}"
+            )
+        if classes < 2 or len(set(self.class_names)) != classes:
+            raise DataError(f"{self.name}: class names must be two or more different ones, got {self.class_names}")
+        absent = sorted(set(range(classes)) - set(labels.tolist()))
+        strange = sorted(set(labels.tolist()) - set(range(classes)))
+        if absent or strange:
+            raise DataError(
+                f"{self.name}: labels must be 0 to {classes - 1}, each at least once; "
+                f"absent: {absent[:5]}, not allowed: {strange[:5]}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width, channels."""
+        _, height, width, channels = self.images.shape
+        return height, width, channels
+
+
+def _checksum(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
+    found = hashlib.sha256(images.data)
+    found.update(labels.astype("<i8").data)
+    return found.hexdigest()

@@ -1,0 +1,102 @@
+"""What a reader wants to see of a dataset before training: of the development part only."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tabulate import tabulate
+
+from bench.data import catalog, splits
+from bench.data.dataset import Dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCount:
+    """How many images of one class there are."""
+
+    label: int
+    name: str
+    images: int  # train + validation
+    train: int
+    validation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """Facts of the development part, and the stated size of the test part."""
+
+    name: str
+    title: str
+    images: int
+    image_shape: tuple[int, int, int]  # height, width, channels
+    dtype: str
+    smallest_pixel: int
+    largest_pixel: int
+    mean_pixel: float
+    n_train: int
+    n_validation: int
+    n_test: int
+    classes: tuple[ClassCount, ...]  # by label
+    source: str
+    checksum: str
+    licence: str
+
+    def text(self) -> str:
+        """Two plain tables: the facts, and the images of each class."""
+        facts = (
+            ("images", f"{self.images:,} to develop with, of {' x '.join(map(str, self.image_shape))} {self.dtype}"),
+            ("split", f"{self.n_train:,} train, {self.n_validation:,} validation, stratified"),
+            ("test part", f"{self.n_test:,}, sealed: only the judge of a finished search reads them"),
+            ("pixels", f"{self.smallest_pixel} to {self.largest_pixel}, mean {self.mean_pixel!r}"),
+            ("source", self.source),
+            ("SHA-256", self.checksum),
+            ("licence", self.licence),
+        )
+        counts = tabulate(
+            [(row.label, row.name, row.images, row.train, row.validation) for row in self.classes],
+            headers=("label", "class", "images", "train", "validation"),
+            tablefmt="simple",
+            intfmt=",",
+            disable_numparse=[1],
+        )
+        return f"{self.title}\n\n{tabulate(facts, tablefmt='plain', disable_numparse=True)}\n\n{counts}"
+
+    def mapping(self) -> dict[str, object]:
+        """The fields as plain values, fit for `json.dumps`."""
+        return asdict(self)
+
+
+def describe(dataset: Dataset) -> Description:
+    """Look at the development part `dataset`.
+
+    Raises:
+        DataError: it has too few images of a class to be split.
+    """
+    train, validation = splits.split(dataset)
+    return Description(
+        name=dataset.name,
+        title=dataset.title,
+        images=len(dataset),
+        image_shape=dataset.image_shape,
+        dtype=str(dataset.images.dtype),
+        smallest_pixel=int(dataset.images.min()),
+        largest_pixel=int(dataset.images.max()),
+        mean_pixel=float(dataset.images.mean(dtype=np.float64)),
+        n_train=len(train),
+        n_validation=len(validation),
+        n_test=catalog.module(dataset.name).N_TEST,
+        classes=_count(dataset, train, validation),
+        source=dataset.source,
+        checksum=dataset.checksum,
+        licence=dataset.licence,
+    )
+
+
+def _count(dataset: Dataset, train: NDArray[np.int64], validation: NDArray[np.int64]) -> tuple[ClassCount, ...]:
+    classes = len(dataset.class_names)
+    in_train = np.bincount(dataset.labels[train], minlength=classes).tolist()
+    in_validation = np.bincount(dataset.labels[validation], minlength=classes).tolist()
+    return tuple(
+        ClassCount(label=label, name=name, images=a + b, train=a, validation=b)
+        for label, (name, a, b) in enumerate(zip(dataset.class_names, in_train, in_validation, strict=True))
+    )

@@ -1,0 +1,38 @@
+"""The one split of the development part into train and validation, the same for every family and every run."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.data.dataset import Dataset
+from bench.errors import DataError
+from bench.seeds import derive_seed
+
+VALIDATION_SHARE = 6  # one image in so many, e.g. 10,000 of 60,000
+
+
+def validation_size(n: int) -> int:
+    """How many of `n` development images are held back for validation: a sixth, rounded down."""
+    return n // VALIDATION_SHARE
+
+
+def split(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of the train part and of the validation part, stratified by class, each sorted.
+
+    The seed is fixed. Another seed, share or algorithm is another protocol: raise `bench.spec.PROTOCOL_VERSION` with it.
+
+    Raises:
+        DataError: a class has fewer than two images, or there are fewer validation images than classes.
+    """
+    # scikit-learn takes a second to import, and facts() needs only the sizes.
+    from sklearn.model_selection import train_test_split
+
+    try:
+        train, validation = train_test_split(
+            np.arange(len(dataset), dtype=np.int64),
+            test_size=validation_size(len(dataset)),
+            stratify=dataset.labels,
+            random_state=derive_seed(0, "validation split"),
+        )
+    except ValueError as error:
+        raise DataError(f"{dataset.name}: {len(dataset)} images cannot be split by class: {error}") from error
+    return np.sort(train), np.sort(validation)

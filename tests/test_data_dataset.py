@@ -1,0 +1,56 @@
+"""A dataset whose arrays do not fit together is refused where it is built."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.data.dataset import Dataset
+from bench.errors import DataError
+
+IMAGES = np.arange(16, dtype=np.uint8).reshape(4, 2, 2, 1)
+LABELS = np.array([0, 1, 1, 0])
+
+
+def make(**changes: Any) -> Dataset:
+    fields: dict[str, Any] = {
+        "name": "tiny",
+        "title": "Tiny",
+        "images": IMAGES,
+        "labels": LABELS,
+        "class_names": ("a", "b"),
+        "source": "a test",
+        "licence": "none",
+    }
+    return Dataset(**fields | changes)
+
+
+def test_checksum_is_of_image_bytes_then_label_bytes() -> None:
+    # Pixels 0 to 15, then the labels 0, 1, 1, 0 with eight bytes each, lowest first.
+    content = bytes(range(16)) + b"".join(bytes([label, 0, 0, 0, 0, 0, 0, 0]) for label in (0, 1, 1, 0))
+    assert make().checksum == hashlib.sha256(content).hexdigest()
+
+
+def test_labels_become_int64_and_the_callers_array_stays_writable() -> None:
+    labels = LABELS.astype(np.uint8)
+    assert make(labels=labels).labels.dtype == np.int64
+    assert labels.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": IMAGES / 255}, "must be uint8"),
+        ({"images": IMAGES[..., 0]}, "must be uint8"),
+        ({"labels": LABELS[:3]}, "4 images need as many"),
+        ({"labels": LABELS / 1}, "integer labels"),
+        ({"labels": np.array([0, 1, 2, 0])}, r"not allowed: \[2\]"),
+        ({"labels": np.array([0, 0, 0, 0])}, r"absent: \[1\]"),
+        ({"class_names": ("a", "a")}, "different"),
+        ({"class_names": ("a",)}, "two or more"),
+    ],
+)
+def test_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        make(**changes)
