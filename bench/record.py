@@ -166,7 +166,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """A finished run. Its predictions lie beside it; no score on the test part is kept here, all are computed from them."""
+    """A finished run. It keeps no score on the test part: all are computed from the predictions that lie beside it."""
 
     schema: int
     run_id: str  # folder name

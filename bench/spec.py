@@ -30,7 +30,7 @@ def _require(name: str, value: int, low: int, high: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How much a search may train: `trials` candidates of full length, `epochs` each, or the same epochs spent otherwise."""
+    """How much a search may train: `trials` candidates of `epochs` each, or the same epochs spent otherwise."""
 
     trials: int
     epochs: int
@@ -90,7 +90,7 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """One candidate as a worker gets it: train it from `initial_epoch` to `epochs`, on a schedule that ends at `horizon`."""
+    """One candidate as a worker gets it: train from `initial_epoch` to `epochs`, schedule ending at `horizon`."""
 
     dataset: str
     family: str

@@ -340,7 +340,7 @@ class RunFolder:
         try:
             with np.load(content, allow_pickle=False) as arrays:
                 predictions = Predictions(**{name: arrays[name] for name in Predictions.__slots__})
-        except Exception as error:  # noqa: BLE001 - NumPy and zipfile raise many kinds for a damaged file
+        except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
             raise RecordError(f"{self.predictions_file}: cannot be read: {error}") from error
         if predictions.digest() != record.predictions_sha256:
             raise RecordError(

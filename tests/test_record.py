@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bench.errors import RecordError
+from bench.record import Curve, RunRecord, comparable
 from builders import (
     make_curve,
     make_failed_trial,
@@ -15,9 +18,6 @@ from builders import (
     make_trial,
     write_run,
 )
-
-from bench.errors import RecordError
-from bench.record import Curve, RunRecord, comparable
 
 
 def make_record(**changes: Any) -> RunRecord:
@@ -128,9 +128,7 @@ def test_runs_that_differ_only_in_how_they_were_carried_out_compare_equal() -> N
         record,
         run_id=f"{record.run_id}-repeat2",
         environment=replace(record.environment, git_commit=None),
-        trials=tuple(
-            replace(trial, fit_seconds=1.0, task_seconds=2.0, ended_seconds=3.0) for trial in record.trials
-        ),
+        trials=tuple(replace(trial, fit_seconds=1.0, task_seconds=2.0, ended_seconds=3.0) for trial in record.trials),
         refits=tuple(replace(refit, fit_seconds=1.0, task_seconds=2.0) for refit in record.refits),
         latency=replace(record.latency, microseconds_per_image=1.0),
         workers=1,
@@ -156,5 +154,6 @@ def test_runs_that_differ_in_a_result_do_not_compare_equal() -> None:
         "refits": tuple(replace(refit, weights_sha256="f" * 64) for refit in record.refits),
         "predictions_sha256": "0" * 64,
     }
-    same = [name for name, value in changes.items() if comparable(replace(record, **{name: value})) == comparable(record)]
+    changed = {name: replace(record, **{name: value}) for name, value in changes.items()}
+    same = [name for name, other in changed.items() if comparable(other) == comparable(record)]
     assert same == []

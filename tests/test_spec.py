@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders import make_spec
 
 from bench.errors import SpecError
-from bench.spec import Budget, RunSpec, TrialSpec, candidate_values, trial_seed
+from bench.spec import Budget, RunSpec, TrialSpec, Value, candidate_values, trial_seed
+from builders import make_spec
 
 
 def make_trial_spec(**changes: Any) -> TrialSpec:
@@ -65,7 +65,7 @@ def test_names_that_are_no_folder_names_are_refused(field: str, name: str) -> No
         make_spec(**{field: name})
 
 
-CHANGES = {
+CHANGES: dict[str, Any] = {
     "dataset": "other",
     "family": "cnn",
     "family_source": "1" * 12,
@@ -115,13 +115,13 @@ def test_trial_spec_reaches_a_worker_unchanged() -> None:
 
 
 def test_candidate_values_leave_out_what_hyperband_keeps_there() -> None:
-    values = {"units": 32, "tuner/epochs": 2, "tuner/bracket": 1, "tuner_like": 3}
+    values: dict[str, Value] = {"units": 32, "tuner/epochs": 2, "tuner/bracket": 1, "tuner_like": 3}
     assert candidate_values(values) == {"units": 32, "tuner_like": 3}
 
 
 def test_promoted_trial_keeps_its_seed() -> None:
-    first = {"units": 32, "rate": 0.1, "tuner/epochs": 2}
-    promoted = {"rate": 0.1, "units": 32, "tuner/epochs": 6, "tuner/trial_id": "0001"}
+    first: dict[str, Value] = {"units": 32, "rate": 0.1, "tuner/epochs": 2}
+    promoted: dict[str, Value] = {"rate": 0.1, "units": 32, "tuner/epochs": 6, "tuner/trial_id": "0001"}
     assert trial_seed(1, first) == trial_seed(1, promoted)
 
 

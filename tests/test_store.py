@@ -12,17 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import (
-    add_run,
-    make_dataset,
-    make_environment,
-    make_predictions,
-    make_refit,
-    make_run,
-    make_spec,
-    make_trial,
-    write_run,
-)
 
 import bench
 from bench.errors import RecordError, StoreError
@@ -35,6 +24,17 @@ from bench.store import (
     note_test_reading,
     run_folder,
     write_atomic,
+)
+from builders import (
+    add_run,
+    make_dataset,
+    make_environment,
+    make_predictions,
+    make_refit,
+    make_run,
+    make_spec,
+    make_trial,
+    write_run,
 )
 
 SOURCE = Path(bench.__file__).parents[1]
@@ -154,21 +154,18 @@ def test_check_names_the_room_that_is_missing(small_disk: Path) -> None:
 
 def test_check_refuses_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "results").write_bytes(b"a file")
-    with pytest.raises(StoreError, match="cannot write .*results"):
+    with pytest.raises(StoreError, match=r"cannot write .*results"):
         check_writable(tmp_path / "results")
 
 
 def test_processes_may_check_the_same_folder_at_once(tmp_path: Path) -> None:
     code = "print(sys.stdin.readline())\nfor _ in range(300): check_writable(folder.path)"
     with process(code, tmp_path) as first, process(code, tmp_path) as second:
-        outcomes = []
         for running in (first, second):
             assert running.stdin is not None
             running.stdin.write("go\n")
             running.stdin.flush()
-        for running in (first, second):
-            outcomes.append(running.wait(timeout=30))
-    assert outcomes == [0, 0]
+        assert [running.wait(timeout=30) for running in (first, second)] == [0, 0]
 
 
 # The ledger
@@ -177,7 +174,7 @@ def test_processes_may_check_the_same_folder_at_once(tmp_path: Path) -> None:
 def test_every_kind_of_event_comes_back_as_it_was(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     events = [
-        LedgerEvent(event="session", environment=make_environment(), dataset=make_dataset(), time="2026-01-01T00:00:00Z"),
+        LedgerEvent(event="session", environment=make_environment(), dataset=make_dataset(), time="2026-01-01T00:00Z"),
         LedgerEvent(event="asked", trial_id="0", values={"units": 32, "rate": 0.1, "norm": True, "kind": "relu"}),
         LedgerEvent(event="told", trial=make_trial(0, 0.9)),
         LedgerEvent(event="refit", refit=make_refit(0)),
@@ -300,11 +297,15 @@ for n in itertools.count():
 def test_ledger_on_a_full_disk_keeps_all_that_was_acknowledged(small_disk: Path) -> None:
     folder = RunFolder(small_disk)
     big = [LedgerEvent(event="asked", trial_id=str(n), values={"note": "x" * 3000}) for n in range(40)]
-    kept = []
-    with pytest.raises(StoreError, match=r"trials\.jsonl: No space left on device\. Free space"):
+    kept: list[LedgerEvent] = []
+
+    def fill() -> None:
         for event in big:
             folder.append(event)
             kept.append(event)
+
+    with pytest.raises(StoreError, match=r"trials\.jsonl: No space left on device\. Free space"):
+        fill()
     assert 10 < len(kept) < 40
     assert folder.events() == kept
     assert folder.ledger.read_bytes().endswith(b"\n")
@@ -337,7 +338,7 @@ except StoreError as error:
 def test_lock_of_another_process_is_refused(tmp_path: Path) -> None:
     with process("held = folder.lock(); print('locked', flush=True); sys.stdin.readline()", tmp_path) as running:
         assert said(running) == "locked"
-        with pytest.raises(StoreError, match="another process is working on .*: wait for it, or end it and run again"):
+        with pytest.raises(StoreError, match=r"another process is working on .*: wait for it, or end it and run again"):
             RunFolder(tmp_path).lock()
 
 
@@ -369,7 +370,7 @@ sys.stdin.readline()
 
 def test_lock_in_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"")
-    with pytest.raises(StoreError, match="cannot write .*taken"):
+    with pytest.raises(StoreError, match=r"cannot write .*taken"):
         RunFolder(tmp_path / "taken").lock()
 
 
