@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data import fashion_mnist_sources, idx
+from bench.data import fashion_mnist_sources, folders, idx
 from bench.data.dataset import quiet
 from bench.data.development import development
 from bench.data.fashion_mnist_sources import Sources, read
@@ -176,7 +176,7 @@ def test_download_fetches_only_what_the_cache_lacks(sources: Sources, served: tu
 def test_a_proxys_page_is_not_kept(sources: Sources, served: tuple[Path, str]) -> None:
     folder, url = served
     (folder / "t10k-labels-idx1-ubyte.gz").write_text("<html>Please log in</html>")
-    with pytest.raises(DataError, match="what came as t10k-labels-idx1-ubyte.gz does not hold the published bytes"):
+    with pytest.raises(DataError, match=r"what came as t10k-labels-idx1-ubyte\.gz does not hold the published bytes"):
         read("train", replace(sources, url=url), quiet)
     assert not sources.cache.exists()
 
@@ -185,7 +185,7 @@ def test_cache_that_cannot_be_written_is_named(sources: Sources, served: tuple[P
     folder, url = served
     fill(folder)
     sources.cache.write_text("a file where the folder should be")
-    with pytest.raises(DataError, match="cache, which cannot be written .* XDG_CACHE_HOME"):
+    with pytest.raises(DataError, match=r"cache, which cannot be written .* XDG_CACHE_HOME"):
         read("train", replace(sources, url=url), quiet)
 
 
@@ -220,13 +220,13 @@ def package_repository(folder: Path) -> tuple[str, ...]:
 
 
 def test_published_bytes() -> None:
-    here = fashion_mnist_sources.default(None)
-    folders = [folder for _, folder in here.places if all(idx.find(folder, name) for name in here.files)]
-    if not folders:
+    here = fashion_mnist_sources.default(folders.user_folder())
+    complete = [folder for _, folder in here.places if all(idx.find(folder, name) for name in here.files)]
+    if not complete:
         pytest.skip("no folder of this machine has Fashion-MNIST: `python -m bench data fetch fashion_mnist` gets it")
     # Sums over the arrays as this suite reads them: other ones make older scores incomparable.
-    published = development("fashion_mnist", folders[0])
+    published = development("fashion_mnist", complete[0])
     assert published.checksum == "1f243a60b4b748a44c48b9a6f6907be2a08bee3e4e226f0e86fbde8e147b745a"
-    test_part = sealed_test("fashion_mnist", folders[0])
+    test_part = sealed_test("fashion_mnist", complete[0])
     assert test_part.checksum == "9a494dc49efeb996f4076c469b31cd058152067b1594ba6ab85dd739fce3775e"
     assert published.images.mean() == 72.94035223214286

@@ -22,10 +22,10 @@ class DatasetModule(Protocol):
     N_TEST: int
     DEFAULT_BUDGET: Budget
 
-    def development(self, data_dir: Path | None, say: Say) -> Part:
+    def development(self, data_dir: Path | None, say: Say, /) -> Part:
         """Everything but the test part."""
 
-    def test(self, data_dir: Path | None, say: Say) -> Part:
+    def test(self, data_dir: Path | None, say: Say, /) -> Part:
         """The sealed test part."""
 
 

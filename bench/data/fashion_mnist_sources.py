@@ -82,7 +82,8 @@ def read(prefix: str, sources: Sources, say: Say) -> Part:
 
 
 def _locate(sources: Sources, say: Say) -> tuple[Path, str]:
-    if sources.data_dir and not os.path.isdir(sources.data_dir):
+    # Path.is_dir raises where a parent folder may not be entered.
+    if sources.data_dir and not os.path.isdir(sources.data_dir):  # noqa: PTH112
         raise DataError(f"{sources.data_dir} is not a folder: --data-dir or BENCH_DATA_DIR must name one")
     tried = []
     for title, folder in sources.places:
@@ -110,7 +111,7 @@ def _locate(sources: Sources, say: Say) -> tuple[Path, str]:
 def _what_is_there(folder: Path, lacking: list[str], sources: Sources) -> str:
     if len(lacking) < len(sources.files):
         return f"lacks {', '.join(lacking)}"
-    if os.path.isfile(folder / "fashion-mnist_train.csv"):
+    if idx.is_file(folder / "fashion-mnist_train.csv"):
         return "holds the CSV form, which cannot be checked against the published files and is not read"
     return "none of the four files"
 
@@ -167,6 +168,6 @@ def _keep(path: Path, content: bytes, expected: str) -> None:
         raise fetch.Unreachable(str(error)) from error
     except StoreError as error:
         raise DataError(
-            f"downloads are kept in {path.parent}, which cannot be written ({error.__cause__ or error}). Free space, name "
-            "another cache folder with XDG_CACHE_HOME, or name a folder that has the files with --data-dir"
+            f"downloads are kept in {path.parent}, which cannot be written ({error.__cause__ or error}). "
+            "Free space, name another cache folder with XDG_CACHE_HOME, or a folder that has the files with --data-dir"
         ) from error

@@ -41,6 +41,9 @@ def from_debian(package: str, unpacked: Path, say: Say, options: Sequence[str] =
     `apt-get update`, and leaves the system as it was.
 
     Args:
+        package: its name.
+        unpacked: an empty folder; the package's files are put below it as they would be below /.
+        say: is told of each step, one line each.
         options: further options of apt-get, each as `Name=value`.
 
     Raises:

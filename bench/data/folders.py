@@ -15,7 +15,7 @@ APP_NAME = "keras-family-bench"
 def user_folder() -> Path | None:
     """The folder that BENCH_DATA_DIR names, None where it is unset or empty."""
     named = os.environ.get("BENCH_DATA_DIR")
-    return Path(named).expanduser() if named else None
+    return _expanded(named) if named else None
 
 
 def cache_folder() -> Path:
@@ -31,5 +31,10 @@ def keras_folder() -> Path:
     named = os.environ.get("KERAS_HOME")
     if named:
         return Path(named)
-    home = os.path.expanduser("~")
-    return Path(home if os.access(home, os.W_OK) else "/tmp") / ".keras"
+    home = _expanded("~")
+    return (home if os.access(home, os.W_OK) else Path("/tmp")) / ".keras"  # noqa: S108 - Keras' own rule
+
+
+def _expanded(path: str) -> Path:
+    # Path.expanduser raises for a user without a home folder, as containers have them.
+    return Path(os.path.expanduser(path))  # noqa: PTH111

@@ -19,8 +19,13 @@ def find(folder: Path, name: str) -> Path | None:
     """The file `name` (as train-images-idx3-ubyte) in `folder`, compressed or not, also with .idx3 for -idx3."""
     spellings = (name, name.replace("-idx", ".idx"))
     candidates = (folder / f"{spelling}{suffix}" for spelling in spellings for suffix in (".gz", ""))
-    # Path.is_file would raise where a parent folder may not be entered, such as another user's home.
-    return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)
+    return next((candidate for candidate in candidates if is_file(candidate)), None)
+
+
+def is_file(path: Path) -> bool:
+    """Whether `path` is a file that can be seen from here."""
+    # Path.is_file raises where a parent folder may not be entered, such as another user's home.
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def checked(content: bytes, expected: str, where: str) -> bytes:

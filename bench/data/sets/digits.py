@@ -19,12 +19,12 @@ DEFAULT_BUDGET = Budget(trials=11, epochs=18)
 MAX_PIXEL = 16
 
 
-def development(data_dir: Path | None, say: Say) -> Part:
+def development(_data_dir: Path | None, _say: Say) -> Part:
     """The 1,437 images that are not in the test part, in scikit-learn's order."""
     return _part(0)
 
 
-def test(data_dir: Path | None, say: Say) -> Part:
+def test(_data_dir: Path | None, _say: Say) -> Part:
     """The 360 test images, stratified by class, in scikit-learn's order."""
     return _part(1)
 
