@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,9 +26,9 @@ from bench.spec import RunSpec, Value
 MIN_FREE_BYTES = 50 * 2**20
 EVENT_FIELDS = {
     "session": {"environment", "dataset", "time"},
-    "asked": {"trial_id", "values"},
-    "told": {"trial"},
-    "refit": {"refit"},
+    "asked": {"time", "trial_id", "values"},
+    "told": {"time", "trial"},
+    "refit": {"time", "refit"},
 }
 
 
@@ -38,7 +39,7 @@ class LedgerEvent:
     event: Literal["session", "asked", "told", "refit"]
     environment: Environment | None = None  # session
     dataset: DatasetFacts | None = None  # session
-    time: str | None = None  # session: when it started, ISO 8601 UTC
+    time: str  # ISO 8601 UTC
     trial_id: str | None = None  # asked
     values: Mapping[str, Value] | None = None  # asked: what the oracle proposed
     trial: TrialRecord | None = None  # told
@@ -360,6 +361,11 @@ def _file_bytes(path: Path) -> int:
     except FileNotFoundError:  # a run that is going on removes states and temporary files
         return 0
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def now() -> str:
+    """The time as records keep it: ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def run_folder(results: Path, spec: RunSpec, repeat: int = 1) -> RunFolder:

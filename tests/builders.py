@@ -234,10 +234,10 @@ def write_unfinished_run(
         LedgerEvent(event="session", environment=record.environment, dataset=record.dataset, time=record.started)
     )
     for trial in record.trials:
-        folder.append(LedgerEvent(event="asked", trial_id=trial.trial_id, values=trial.values))
-        folder.append(LedgerEvent(event="told", trial=trial))
+        folder.append(LedgerEvent(event="asked", time="2026-01-01T00:00:00+00:00", time=record.started, trial_id=trial.trial_id, values=trial.values))
+        folder.append(LedgerEvent(event="told", time="2026-01-01T00:00:00+00:00", time=record.started, trial=trial))
     for refit in record.refits[:refits]:
-        folder.append(LedgerEvent(event="refit", refit=refit))
+        folder.append(LedgerEvent(event="refit", time="2026-01-01T00:00:00+00:00", time=record.finished, refit=refit))
     return folder
 
 

@@ -1,0 +1,202 @@
+"""One family's search: ask ahead, tell in order, keep everything in the ledger, and find everything there again."""
+
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bench.errors import SearchError
+from bench.record import Curve, TrialRecord
+from bench.search.oracles import Answer, Oracle, Proposal
+from bench.spec import RunSpec, TrialSpec, Value, candidate_values, trial_seed
+from bench.store import LedgerEvent, RunFolder, now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A trial that waits for a worker."""
+
+    number: int
+    spec: TrialSpec
+    parent: str | None  # trial id whose kept state it can go on from
+
+
+class Search:
+    """The state of one search.
+
+    Trial i + lookahead is asked only after trial i was told, and results are told in the order of asking. So the order
+    of calls to the oracle, and with it every proposal, does not depend on how many workers there are or how fast.
+    """
+
+    def __init__(self, spec: RunSpec, oracle: Oracle, folder: RunFolder, events: Sequence[LedgerEvent]) -> None:
+        """Start, or go on where `events` of the ledger end."""
+        self.spec = spec
+        self.differing_proposals = 0
+        self._oracle = oracle
+        self._folder = folder
+        self._kept_asked = [
+            (event.trial_id, event.values) for event in events if event.trial_id is not None and event.values is not None
+        ]
+        self._kept_results = {event.trial.trial_id: event.trial for event in events if event.trial is not None}
+        self._proposals: list[Proposal] = []
+        self._results: dict[int, TrialRecord] = {}
+        self._numbers: dict[str, int] = {}  # by trial id
+        self._first_of_kind: dict[tuple[str, int], int] = {}
+        self._repeats: dict[int, list[int]] = {}  # by the number of the trial whose result answers them
+        self._waiting: deque[int] = deque()
+        self._told = 0
+        self._ended = False
+
+    @property
+    def done(self) -> bool:
+        """Whether every proposal has been told and the oracle has no more."""
+        return self._ended and self._told == len(self._proposals)
+
+    @property
+    def results(self) -> tuple[TrialRecord, ...]:
+        """Trials that have ended, in the order of asking."""
+        return tuple(self._results[number] for number in sorted(self._results))
+
+    def next_work(self) -> Work | None:
+        """A trial to train now; None where all that were asked are under way or done."""
+        self._advance()
+        return self._work(self._waiting.popleft()) if self._waiting else None
+
+    def finish(self, record: TrialRecord) -> None:
+        """Keep the record of a trial that was trained here."""
+        self._folder.append(LedgerEvent(event="told", time=now(), trial=record))
+        self._take(record)
+        if record.parent is not None:
+            self._folder.state_file(record.parent).unlink(missing_ok=True)
+        self._advance()
+
+    def record(
+        self, work: Work, *, error: str | None, curve: Curve, parameters: int | None, seconds: tuple[float, float, float]
+    ) -> TrialRecord:
+        """The record of `work`; `curve` covers what was trained, `seconds` are fit, task and since the session began."""
+        proposal = self._proposals[work.number]
+        earlier = self._by_id(proposal.parent).curve if proposal.parent is not None and error is None else Curve()
+        fit_seconds, task_seconds, ended_seconds = seconds
+        return TrialRecord(
+            number=work.number,
+            trial_id=proposal.trial_id,
+            values=proposal.values,
+            status="ok" if error is None else "failed",
+            error=error,
+            seed=work.spec.seed,
+            parent=proposal.parent,
+            repeats=None,
+            initial_epoch=proposal.initial_epoch,
+            epochs=proposal.epochs,
+            parameters=parameters,
+            curve=earlier + curve,
+            fit_seconds=fit_seconds,
+            task_seconds=task_seconds,
+            ended_seconds=ended_seconds,
+        )
+
+    def winner(self) -> TrialRecord:
+        """The trial of full length with the best score; ties go to fewer parameters, then to the earlier one.
+
+        Raises:
+            SearchError: no trial of full length succeeded.
+        """
+        full = [trial for trial in self.results if trial.status == "ok" and trial.epochs == self.spec.budget.epochs]
+        if not full:
+            reasons = sorted({trial.error for trial in self.results if trial.error is not None})
+            raise SearchError(
+                f"none of the {len(self._results)} trials of {self.spec.family!r} ended with a score at full length. "
+                f"Reasons: {'; '.join(reasons) or 'the oracle proposed none'}"
+            )
+        return min(full, key=lambda trial: (-trial.score, trial.parameters or 0, trial.number))
+
+    def close(self) -> None:
+        """Let go of the oracle."""
+        self._oracle.close()
+
+    def _advance(self) -> None:
+        """Ask and tell as far as what is known allows."""
+        while True:
+            while not self._ended and len(self._proposals) - self._told < self.spec.lookahead:
+                answer = self._oracle.ask()
+                if isinstance(answer, Proposal):
+                    self._accept(answer)
+                    continue
+                # An oracle that waits while nothing is under way would wait for ever.
+                self._ended = answer is Answer.END or self._told == len(self._proposals)
+                break
+            if self._told not in self._results:
+                return
+            trial = self._results[self._told]
+            self._oracle.tell(trial.trial_id, trial.score if trial.status == "ok" else None, trial.error)
+            self._told += 1
+
+    def _accept(self, proposal: Proposal) -> None:
+        number = len(self._proposals)
+        if number < len(self._kept_asked):
+            proposal = self._as_kept(proposal, *self._kept_asked[number])
+        else:
+            self._folder.append(LedgerEvent(event="asked", time=now(), trial_id=proposal.trial_id, values=proposal.values))
+        self._proposals.append(proposal)
+        self._numbers[proposal.trial_id] = number
+        kind = (json.dumps(candidate_values(proposal.values), sort_keys=True), proposal.epochs)
+        first = self._first_of_kind.setdefault(kind, number)
+        if proposal.trial_id in self._kept_results:
+            self._take(self._kept_results[proposal.trial_id])
+        elif first == number:
+            self._waiting.append(number)
+        elif first in self._results:
+            self._take(self._repeated(number, self._results[first]))
+        else:
+            self._repeats.setdefault(first, []).append(number)
+
+    def _take(self, record: TrialRecord) -> None:
+        """A result is known, and with it those of all repeated proposals."""
+        self._results[record.number] = record
+        for number in self._repeats.pop(record.number, []):
+            self._results[number] = self._repeated(number, record)
+
+    def _repeated(self, number: int, original: TrialRecord) -> TrialRecord:
+        proposal = self._proposals[number]
+        return replace(
+            original,
+            number=number,
+            trial_id=proposal.trial_id,
+            values=proposal.values,
+            repeats=original.trial_id,
+            fit_seconds=0.0,
+            task_seconds=0.0,
+        )
+
+    def _as_kept(self, proposal: Proposal, trial_id: str, values: Mapping[str, Value]) -> Proposal:
+        """What the ledger says was asked: it wins over what the oracle proposes now."""
+        if trial_id != proposal.trial_id:
+            raise SearchError(
+                f"{self._folder.ledger}: trial {trial_id!r} where the oracle now asks {proposal.trial_id!r}: "
+                "the ledger is of another version of this suite; run with --again"
+            )
+        if dict(values) == dict(proposal.values):
+            return proposal
+        self.differing_proposals += 1
+        self._oracle.overrule(trial_id, values)
+        return replace(proposal, values=values)
+
+    def _work(self, number: int) -> Work:
+        proposal = self._proposals[number]
+        values = candidate_values(proposal.values)
+        spec = TrialSpec(
+            dataset=self.spec.dataset,
+            family=self.spec.family,
+            values=values,
+            part="train",
+            seed=trial_seed(self.spec.seed, values),
+            initial_epoch=proposal.initial_epoch,
+            epochs=proposal.epochs,
+            horizon=self.spec.budget.epochs,
+            precision=self.spec.precision,
+            keep_state=proposal.epochs < self.spec.budget.epochs,
+        )
+        return Work(number=number, spec=spec, parent=proposal.parent)
+
+    def _by_id(self, trial_id: str) -> TrialRecord:
+        return self._results[self._numbers[trial_id]]

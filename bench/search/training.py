@@ -1,0 +1,260 @@
+"""Train one candidate, inside a worker. The only place of the search that knows Keras' training interface."""
+
+import gc
+import hashlib
+import io
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+import search_spaces
+from bench.data.dataset import Dataset
+from bench.data.development import development
+from bench.data.splits import split
+from bench.errors import SearchError
+from bench.record import Curve
+from bench.seeds import derive_seed
+from bench.spec import Precision, TrialSpec
+from search_spaces._recipe import BATCH_SIZE
+
+EVALUATION_BATCH = 500
+MAX_STEPS_PER_EXECUTION = 16
+
+State = list[NDArray[Any]]  # every variable of the model, then every variable of its optimizer
+EpochReport = Callable[[int, float, float | None], None]  # epochs done, seconds of the epoch, validation accuracy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What training one candidate gave, before the loop turns it into a record."""
+
+    curve: Curve  # of the epochs trained here
+    parameters: int
+    fit_seconds: float
+    task_seconds: float
+    state: State | None  # where the spec asked to keep it
+    refit: "Refitted | None"  # where the spec trained on the whole development part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refitted:
+    """What only a refit has."""
+
+    train_accuracy: float  # inference mode, on what it was fitted on, fraction in [0, 1]
+    summary: str
+    weights_sha256: str
+    model: bytes  # a .keras file
+
+
+class NotFinite(Exception):
+    """The loss of a candidate stopped being a number."""
+
+
+def prepare_process(precision: Precision) -> None:
+    """Set what TensorFlow keeps per process and per thread; called at the start of every task.
+
+    Raises:
+        SearchError: TensorFlow was already started with other than one thread.
+    """
+    for kind in ("inter", "intra"):
+        if getattr(tf.config.threading, f"get_{kind}_op_parallelism_threads")() != 1:
+            try:
+                getattr(tf.config.threading, f"set_{kind}_op_parallelism_threads")(1)
+            except RuntimeError as error:
+                raise SearchError(
+                    f"this worker's TensorFlow was started with other than one {kind}-op thread: start it afresh"
+                ) from error
+    keras.config.set_dtype_policy("float32")
+    # The graph optimizer, not a dtype policy: weights and checkpoints stay float32, and it was measured faster.
+    tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": precision == "bfloat16"})
+
+
+def train(spec: TrialSpec, state: State | None, data_dir: Path | None, report: EpochReport) -> Trained:
+    """Train the candidate of `spec`, going on from `state` where there is one.
+
+    Args:
+        state: what an earlier call of the same candidate kept at `spec.initial_epoch`; without it the candidate is
+            trained from its first epoch, which gives the same weights and costs the epochs again.
+        report: called after each epoch.
+
+    Raises:
+        NotFinite: the loss is no number.
+    """
+    begun = time.perf_counter()
+    prepare_process(spec.precision)
+    data, indices, held_back = _parts(spec.dataset, data_dir, spec.part)
+    steps = len(indices) // min(BATCH_SIZE, len(indices))
+    model = _build(spec, data, training_steps=steps * spec.horizon)
+    first = spec.initial_epoch if state is not None else 0
+    if state is not None:
+        _set_state(model, state)
+    batches = _batches(data, indices, _orders(spec.seed, len(indices), first, spec.epochs))
+    model.steps_per_execution = max(n for n in range(1, MAX_STEPS_PER_EXECUTION + 1) if steps % n == 0)
+    watch = _Watch(report)
+    fit_begun = time.perf_counter()
+    history = model.fit(
+        batches,
+        initial_epoch=first,
+        epochs=spec.epochs,
+        steps_per_epoch=steps,
+        validation_data=_in_order(data, held_back) if held_back is not None else None,
+        callbacks=[watch],
+        verbose=0,
+    ).history
+    fit_seconds = time.perf_counter() - fit_begun
+    kept = _get_state(model) if spec.keep_state else None
+    refit = _refitted(model, data, indices) if spec.part == "development" else None
+    parameters = model.count_params()
+    # Keras' graphs refer to themselves; without this a worker grows with every trial.
+    del model, batches
+    gc.collect()
+    return Trained(
+        curve=_curve(history, skip=spec.initial_epoch - first),
+        parameters=parameters,
+        fit_seconds=fit_seconds,
+        task_seconds=time.perf_counter() - begun,
+        state=kept,
+        refit=refit,
+    )
+
+
+def space(family: str, input_shape: tuple[int, int, int], classes: int) -> keras_tuner.HyperParameters:
+    """Every hyperparameter of a family, conditional ones included, found by building it once."""
+    hp = keras_tuner.HyperParameters()
+    search_spaces.load(family)(input_shape, classes).build(hp)
+    return hp
+
+
+@lru_cache(maxsize=2)
+def _development(name: str, data_dir: Path | None) -> Dataset:
+    return development(name, data_dir)
+
+
+def _parts(
+    name: str, data_dir: Path | None, part: str
+) -> tuple[Dataset, NDArray[np.int64], NDArray[np.int64] | None]:
+    """The development part, what to fit on, and what is held back to score on (None in a refit)."""
+    data = _development(name, data_dir)
+    if part == "development":
+        return data, np.arange(len(data.labels)), None
+    train_indices, validation_indices = split(data)
+    return data, train_indices, validation_indices
+
+
+def _build(spec: TrialSpec, data: Dataset, training_steps: int) -> keras.Model:
+    keras.utils.set_random_seed(spec.seed)
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(spec.values)
+    height, width, channels = data.images.shape[1:]
+    family = search_spaces.load(spec.family)((height, width, channels), len(data.class_names), training_steps)
+    return family.build(hp)
+
+
+def _orders(seed: int, n: int, first: int, last: int) -> NDArray[np.int32]:
+    """Rows of batch indices, shape (epochs * steps, batch), each epoch's order a function of (seed, absolute epoch).
+
+    The incomplete batch at the end of an epoch is left out, so that every step has one shape.
+    """
+    batch = min(BATCH_SIZE, n)
+    steps = n // batch
+    orders = [
+        np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(n)[: steps * batch]
+        for epoch in range(first, last)
+    ]
+    return np.concatenate(orders).reshape(-1, batch).astype(np.int32)
+
+
+def _batches(data: Dataset, indices: NDArray[np.int64], orders: NDArray[np.int32]) -> tf.data.Dataset:
+    """All batches of all epochs as one pass, so that no iterator is made anew between epochs."""
+    images, labels = tf.constant(data.images[indices]), tf.constant(data.labels[indices])
+    rows = tf.data.Dataset.from_tensor_slices(orders)
+    return _plain(rows.map(lambda row: (tf.gather(images, row), tf.gather(labels, row))).prefetch(2))
+
+
+def _in_order(data: Dataset, indices: NDArray[np.int64]) -> tf.data.Dataset:
+    pairs = tf.data.Dataset.from_tensor_slices((data.images[indices], data.labels[indices]))
+    return _plain(pairs.batch(EVALUATION_BATCH).prefetch(2))
+
+
+def _plain(batches: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    # The autotune thread's timed wait stalls `fit` at the start of an epoch, with the processor idle.
+    options.autotune.enabled = False
+    options.deterministic = True
+    options.threading.private_threadpool_size = 1
+    return batches.with_options(options)
+
+
+class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Reports each epoch and ends a candidate whose loss is no number."""
+
+    def __init__(self, report: EpochReport) -> None:
+        super().__init__()
+        self.report = report
+        self.begun = time.perf_counter()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.begun = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = logs or {}
+        wrong = [f"{name} is {value}" for name, value in logs.items() if not np.isfinite(value)]
+        if wrong:
+            raise NotFinite(f"{', '.join(wrong)} after epoch {epoch + 1}")
+        self.report(epoch + 1, time.perf_counter() - self.begun, logs.get("val_accuracy"))
+
+
+def _curve(history: dict[str, list[float]], skip: int) -> Curve:
+    def values(name: str) -> tuple[float, ...]:
+        return tuple(float(value) for value in history.get(name, [])[skip:])
+
+    return Curve(
+        training_loss=values("loss"),
+        training_accuracy=values("accuracy"),
+        validation_loss=values("val_loss"),
+        validation_accuracy=values("val_accuracy"),
+    )
+
+
+def _variables(model: keras.Model) -> Sequence[keras.Variable]:
+    # `variables` has the layers' random states too, so that dropout goes on where it stopped.
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _get_state(model: keras.Model) -> State:
+    return [keras.ops.convert_to_numpy(variable) for variable in _variables(model)]
+
+
+def _set_state(model: keras.Model, state: State) -> None:
+    model.optimizer.build(model.trainable_variables)
+    for variable, value in zip(_variables(model), state, strict=True):
+        variable.assign(value)
+
+
+def _refitted(model: keras.Model, data: Dataset, indices: NDArray[np.int64]) -> Refitted:
+    scores = model.evaluate(_in_order(data, indices), verbose=0, return_dict=True)
+    summary = io.StringIO()
+    model.summary(print_fn=lambda line, **_: summary.write(line + "\n"), line_length=88)
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        content = path.read_bytes()
+    return Refitted(
+        train_accuracy=float(scores["accuracy"]),
+        summary=summary.getvalue(),
+        weights_sha256=digest.hexdigest(),
+        model=content,
+    )

@@ -1,0 +1,44 @@
+"""What all families share: raw pixels in, logits out, one recipe."""
+
+from abc import abstractmethod
+
+import keras
+import keras_tuner
+from keras_tuner import HyperParameters
+
+from search_spaces._recipe import compile_model
+
+
+class Family(keras_tuner.HyperModel):  # type: ignore[misc]
+    """A search space over architectures; a subclass writes `architecture` only.
+
+    It is an ordinary Keras Tuner hypermodel: `keras_tuner.RandomSearch(CNN((28, 28, 1), 10), "val_accuracy")` works.
+
+    Args:
+        input_shape: (height, width, channels) of one image.
+        classes: number of classes, at least 2.
+        training_steps: optimizer steps over which the learning rate falls to zero; None keeps it constant.
+    """
+
+    def __init__(self, input_shape: tuple[int, int, int], classes: int, training_steps: int | None = None) -> None:
+        super().__init__()
+        self.input_shape = input_shape
+        self.classes = classes
+        self.training_steps = training_steps
+
+    @abstractmethod
+    def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Map images (batch, *input_shape), already scaled to [0, 1], to features (batch, n).
+
+        Declares every hyperparameter in every call, those of absent layers under `hp.conditional_scope`, so that one
+        call tells the whole space.
+        """
+
+    def build(self, hp: HyperParameters) -> keras.Model:
+        """A compiled model from uint8 images (batch, *input_shape) to float32 logits (batch, classes)."""
+        pixels = keras.Input(self.input_shape, dtype="uint8", name="pixels")
+        features = self.architecture(hp, keras.layers.Rescaling(1 / 255, name="scale")(pixels))
+        logits = keras.layers.Dense(self.classes, dtype="float32", name="logits")(features)
+        model = keras.Model(pixels, logits, name=type(self).__name__.lower())
+        compile_model(model, hp, self.training_steps)
+        return model

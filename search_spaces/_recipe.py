@@ -1,0 +1,27 @@
+"""How every family is trained, so that comparing families compares architectures.
+
+Adam, the learning rate searched and falling to zero along a cosine, cross-entropy from logits, batches of 128.
+"""
+
+import keras
+from keras_tuner import HyperParameters
+
+BATCH_SIZE = 128
+LEARNING_RATES = (0.0005, 0.008)
+
+
+def compile_model(model: keras.Model, hp: HyperParameters, training_steps: int | None) -> None:
+    """Compile `model`, whose output are logits (batch, classes), for integer labels (batch,).
+
+    Args:
+        training_steps: optimizer steps over which the learning rate falls to zero; None keeps it constant.
+    """
+    low, high = LEARNING_RATES
+    # A factor of two between neighbours keeps the space finite, so that grid search can count it.
+    rate = hp.Float("learning_rate", low, high, step=2, sampling="log", default=2 * low)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, training_steps) if training_steps else rate
+    model.compile(
+        optimizer=keras.optimizers.Adam(schedule),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
