@@ -204,8 +204,8 @@ def make_run(predictions: Predictions, *, spec: RunSpec | None = None, **changes
         "latency": Latency(microseconds_per_image=25.0, batch_size=256, images=200, repeats=5, threads=1),
         "precision_refit": "float32",
         "workers": 2,
-        "started": "2026-01-01T00:00:00Z",
-        "finished": "2026-01-01T00:05:00Z",
+        "started": "2026-01-01T00:00:00+00:00",
+        "finished": "2026-01-01T00:05:00+00:00",
         "search_seconds": 120.0,
         "total_seconds": 300.0,
         "resumed": 0,
@@ -234,10 +234,17 @@ def write_unfinished_run(
         LedgerEvent(event="session", environment=record.environment, dataset=record.dataset, time=record.started)
     )
     for trial in record.trials:
-        folder.append(LedgerEvent(event="asked", time="2026-01-01T00:00:00+00:00", time=record.started, trial_id=trial.trial_id, values=trial.values))
-        folder.append(LedgerEvent(event="told", time="2026-01-01T00:00:00+00:00", time=record.started, trial=trial))
+        folder.append(
+            LedgerEvent(
+                event="asked",
+                time=record.started,
+                trial_id=trial.trial_id,
+                values=trial.values,
+            )
+        )
+        folder.append(LedgerEvent(event="told", time=record.started, trial=trial))
     for refit in record.refits[:refits]:
-        folder.append(LedgerEvent(event="refit", time="2026-01-01T00:00:00+00:00", time=record.finished, refit=refit))
+        folder.append(LedgerEvent(event="refit", time=record.finished, refit=refit))
     return folder
 
 

@@ -64,7 +64,7 @@ def test_a_single_seed_has_no_interval_and_no_difference() -> None:
 
 def test_difference_pairs_the_images() -> None:
     # Both always wrong at the first ten images of 1,000, and b also at ten more, in every seed:
-    # d is 1 at 10 images, else 0: mean 0.01, variance 0.01 x 0.99 x 1000 / 999, SE = sqrt(0.0099099 / 1000) = 0.0031480.
+    # d is 1 at 10 images, else 0: mean 0.01, variance 0.01 x 0.99 x 1000 / 999, SE = sqrt(0.0099099 / 1000) = 0.003148.
     a, b = np.ones((2, 1000), dtype=np.bool_), np.ones((2, 1000), dtype=np.bool_)
     a[:, :10] = b[:, :20] = False
     found = difference(a, b)

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import NAMES, make_predictions
 
 from bench.errors import MetricError
 from bench.evaluation.metrics import class_report, confused_pairs, confusion, log_loss, mistakes, probabilities, score
+from builders import NAMES, make_predictions
 
 LABELS = np.array([0, 0, 1, 1])
 # Seed 0 says 0 0 1 0 (3 of 4 right), seed 1 says 1 1 1 1 (2 of 4 right).
@@ -40,7 +40,8 @@ def test_log_loss_keeps_a_confident_mistake() -> None:
 
 def test_class_report_is_the_mean_over_seeds() -> None:
     report = class_report(PREDICTED, LABELS, ["a", "b"])
-    # Class a: precision 2/3 and 0 (never said), recall 1 and 0, F1 0.8 and 0; class b: 1 and 1/2, 1/2 and 1, 2/3 and 2/3.
+    # Class a: precision 2/3 and 0 (never said), recall 1 and 0, F1 0.8 and 0.
+    # Class b: precision 1 and 1/2, recall 1/2 and 1, F1 2/3 and 2/3.
     np.testing.assert_allclose(report.loc["a", ["precision", "recall", "f1"]].astype(float), [1 / 3, 0.5, 0.4])
     np.testing.assert_allclose(report.loc["b", ["precision", "recall", "f1"]].astype(float), [0.75, 0.75, 2 / 3])
     assert list(report["support"]) == [2, 2, 4, 4]

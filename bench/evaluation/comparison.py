@@ -96,7 +96,7 @@ class _Variance:
 
     @property
     def degrees_of_freedom(self) -> float:
-        """Satterthwaite's, and not below those of the model with the fewest seeds: subtracting R can only add to them."""
+        """Satterthwaite's, not below those of the model with the fewest seeds: subtracting R cannot take any away."""
         parts = [(self.images, self.n), *self.seeds]
         spread = sum(part**2 / (count - 1) for part, count in parts)
         fewest = min(count - 1 for _, count in parts)

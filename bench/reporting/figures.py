@@ -1,0 +1,147 @@
+"""The pictures of a winner's page: small PNG files that carry a digest of what they were drawn from."""
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from bench.evaluation.metrics import IntArray, Mistake
+from bench.record import Curve
+
+# Raised when the drawing changes, so that `report --check` asks for pictures to be drawn again.
+DRAWING_VERSION = 1
+DIGEST_KEY = "bench-input-sha256"
+
+# Okabe and Ito's colours, which can be told apart by colour-blind readers: https://jfly.uni-koeln.de/color/
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
+TRAINING = {"color": BLUE, "linestyle": "-", "marker": "o"}
+VALIDATION = {"color": ORANGE, "linestyle": "--", "marker": "s"}
+MAX_NUMBERED_CLASSES = 20  # cells of a larger confusion matrix are too small for numbers
+SMALLEST_SHARE = 0.1  # percent; smaller ones get no number
+GRID_COLUMNS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture that is drawn only where it is missing or was made from something else."""
+
+    digest: str  # of the drawing's version and input
+    draw: Callable[[], Figure]
+
+    def png(self) -> bytes:
+        """The drawn picture."""
+        buffer = io.BytesIO()
+        # Without Software, which would name matplotlib's version.
+        self.draw().savefig(buffer, format="png", dpi=100, metadata={DIGEST_KEY: self.digest, "Software": None})
+        return buffer.getvalue()
+
+
+def stored_digest(path: Path) -> str | None:
+    """The digest that a picture carries; None where there is no picture, or none of ours."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get(DIGEST_KEY)
+    except (OSError, UnidentifiedImageError):
+        return None
+
+
+def _picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure]) -> Picture:
+    content = msgspec.json.encode([kind, DRAWING_VERSION, *inputs], enc_hook=_plain)
+    return Picture(digest=hashlib.sha256(content).hexdigest(), draw=draw)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), value.shape, value.tobytes()]
+    raise NotImplementedError(f"a picture cannot be made from {type(value)}")
+
+
+def curves(trial: Curve, refits: Sequence[Curve]) -> Picture:
+    """Loss and accuracy by epoch: the winner's trial, training and validation, and its refits, training only."""
+    return _picture("curves", [trial, list(refits)], lambda: _draw_curves(trial, refits))
+
+
+def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, measure, unit, scale in ((left, "loss", "nats", 1), (right, "accuracy", "%", 100)):
+        for number, refit in enumerate(refits):
+            label = f"refits, training ({len(refits)})" if number == 0 else None
+            _line(axes, scale, getattr(refit, f"training_{measure}"), color=GREY, linestyle=":", label=label)
+        for part, style in (("training", TRAINING), ("validation", VALIDATION)):
+            _line(axes, scale, getattr(trial, f"{part}_{measure}"), **style, markersize=3, label=f"trial, {part}")
+        axes.set(xlabel="epoch", ylabel=f"{measure} ({unit})")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+def _line(axes: Axes, scale: float, values: Sequence[float], **style: Any) -> None:
+    axes.plot(range(1, len(values) + 1), [scale * value for value in values], **style)
+
+
+def confusion_matrix(confusion: IntArray, names: Sequence[str]) -> Picture:
+    """Heat map of the share of each true class (row) that is called each class (column)."""
+    return _picture("confusion", [confusion, list(names)], lambda: _draw_confusion(confusion, names))
+
+
+def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:
+    share = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    side = max(4.0, min(10.0, 1.8 + 0.52 * len(names)))
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    # The square root of the share gives the colour: errors of a few percent would otherwise look like none.
+    image = axes.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=10)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, ticks=np.sqrt([0, 1, 5, 20, 50, 100]))
+    bar.ax.set_yticklabels(["0", "1", "5", "20", "50", "100"])
+    bar.set_label("share of the true class (%)")
+    ticks = range(len(names))
+    axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, names)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    if len(names) <= MAX_NUMBERED_CLASSES:
+        _number_cells(axes, share)
+    return figure
+
+
+def _number_cells(axes: Axes, share: NDArray[np.float64]) -> None:
+    for row, column in np.argwhere(share >= SMALLEST_SHARE):
+        value = share[row, column]
+        axes.text(
+            column, row, f"{value:.1f}", ha="center", va="center", fontsize=8, color="white" if value > 40 else "black"
+        )
+
+
+def mistakes(images: NDArray[np.uint8], found: Sequence[Mistake], names: Sequence[str]) -> Picture:
+    """Grid of the images that a model gets most confidently wrong, each with true and predicted class."""
+    # Rounded, so that the last bit of a probability, which depends on the machine, asks for no new picture.
+    found = [replace(mistake, probability=round(mistake.probability, 2)) for mistake in found]
+    return _picture("mistakes", [images, found, list(names)], lambda: _draw_mistakes(images, found, names))
+
+
+def _draw_mistakes(images: NDArray[np.uint8], found: Sequence[Mistake], names: Sequence[str]) -> Figure:
+    rows = -(-len(found) // GRID_COLUMNS)
+    figure = Figure(figsize=(1.6 * GRID_COLUMNS, 2.1 * rows + 0.1), layout="constrained")
+    cells = list(figure.subplots(rows, GRID_COLUMNS, squeeze=False).flat)
+    for axes, image, mistake in zip(cells, images, found, strict=False):
+        axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(
+            f"is {names[mistake.true]}\nsaid {names[mistake.predicted]}, {100 * mistake.probability:.0f} %", fontsize=8
+        )
+        axes.set(xticks=[], yticks=[])
+        axes.set_xlabel(f"test image {mistake.index}", fontsize=8)
+    for axes in cells[len(found) :]:
+        axes.set_visible(False)
+    return figure

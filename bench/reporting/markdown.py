@@ -1,0 +1,67 @@
+"""Markdown from templates: the pages' words are in templates/, the numbers come as DataFrames of text."""
+
+import re
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from tabulate import tabulate
+
+# In the first line of every page, so that a page that no record asks for any more can be told from one made by hand.
+MARK = "<!-- Made by `python -m bench report` from records/: changes made here are lost. -->"
+NUMBER = re.compile(r"[-+]?[\d.,]+( ±.*| \(.*)?|\?|-")
+
+
+def render(template: str, **values: object) -> bytes:
+    """A page from `templates/`, UTF-8, with at most one empty line in a row and one line break at its end."""
+    environment = Environment(
+        loader=PackageLoader("bench.reporting"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - Markdown, not HTML; `table` escapes its cells
+    )
+    environment.filters |= {"table": table, "code": code_block}
+    page = environment.get_template(template).render(mark=MARK, **values)
+    return (re.sub(r"\n{3,}", "\n\n", page).strip() + "\n").encode()
+
+
+def table(frame: pd.DataFrame) -> str:
+    """A pipe table, padded so that it is readable as text; columns of numbers stand right."""
+    escaped = frame.map(escape)
+    escaped.columns = pd.Index([escape(str(name)) for name in frame.columns])
+    return tabulate(
+        escaped,  # type: ignore[arg-type]
+        headers="keys",
+        tablefmt="pipe",
+        showindex=False,
+        disable_numparse=True,
+        colalign=alignment(frame),
+    )
+
+
+def plain_table(frame: pd.DataFrame) -> str:
+    """The same for a terminal, units on a line of their own."""
+    return tabulate(
+        frame,  # type: ignore[arg-type]
+        headers=[str(name).replace(", ", "\n") for name in frame.columns],
+        tablefmt="simple",
+        showindex=False,
+        disable_numparse=True,
+        colalign=alignment(frame),
+    )
+
+
+def alignment(frame: pd.DataFrame) -> list[str]:
+    """How columns stand: right where all cells are numbers, else left."""
+    return ["right" if all(NUMBER.fullmatch(str(cell)) for cell in frame[name]) else "left" for name in frame.columns]
+
+
+def escape(cell: str) -> str:
+    """Text that cannot end its cell, start a line, or become a tag or emphasis."""
+    return re.sub(r"([|*<>`\\])", r"\\\1", " ".join(str(cell).split()))
+
+
+def code_block(text: str) -> str:
+    """`text` as it is, in a fence longer than any that it holds."""
+    fence = "`" * max(3, 1 + max((len(ticks) for ticks in re.findall(r"`+", text)), default=0))
+    return f"{fence}text\n{text.rstrip()}\n{fence}"

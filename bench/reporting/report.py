@@ -1,0 +1,112 @@
+"""Every generated file of a results folder: made, written, and compared with what lies there."""
+
+from collections.abc import Mapping
+from itertools import groupby
+from pathlib import Path
+
+from bench.reporting import figures, tables
+from bench.reporting.figures import Picture, stored_digest
+from bench.reporting.leaderboard import Board, Row, Table, leaderboard
+from bench.reporting.markdown import MARK, render
+from bench.reporting.winner import winner
+from bench.store import count_test_readings, write_atomic
+
+Files = Mapping[str, bytes | Picture]  # path seen from the results folder, with /, to content
+
+
+def build(results: Path) -> Files:
+    """Every file that the records of `results` ask for; pictures are not drawn yet."""
+    board = leaderboard(results)
+    files: dict[str, bytes | Picture] = {"leaderboard.md": _leaderboard_page(results, board)}
+    for page, placed in _by_page(board).items():
+        files[page] = _family_page(placed)
+        for _, row in placed:
+            files |= _pictures(row)
+    return files
+
+
+def write(results: Path) -> tuple[Path, ...]:
+    """Bring every generated file of `results` up to date.
+
+    Returns:
+        The files that were written or removed.
+
+    Raises:
+        StoreError: a file cannot be written.
+    """
+    files = build(results)
+    changed = [results / name for name, content in files.items() if not _same(results / name, content)]
+    for path in changed:
+        content = files[path.relative_to(results).as_posix()]
+        write_atomic(path, content if isinstance(content, bytes) else content.png())
+    stale = _stale(results, files)
+    for path in stale:
+        path.unlink()
+    return (*changed, *stale)
+
+
+def check(results: Path) -> tuple[str, ...]:
+    """What differs between the files in `results` and those that its records ask for, one sentence each."""
+    files = build(results)
+    differences = [
+        f"{name} {'is missing' if not (results / name).exists() else 'differs from what the records give'}"
+        for name, content in files.items()
+        if not _same(results / name, content)
+    ]
+    stale = [f"{path.relative_to(results).as_posix()} belongs to no record" for path in _stale(results, files)]
+    return (*differences, *stale)
+
+
+def _same(path: Path, content: bytes | Picture) -> bool:
+    if isinstance(content, Picture):
+        return stored_digest(path) == content.digest
+    return path.is_file() and path.read_bytes() == content
+
+
+def _stale(results: Path, files: Files) -> list[Path]:
+    """Generated files that no record asks for; what carries no mark of ours is somebody else's."""
+    pages = (path for path in results.glob("*/*.md") if path.read_bytes().startswith(MARK.encode()))
+    pictures = (path for path in results.glob("*/figures/*.png") if stored_digest(path) is not None)
+    found = (path for paths in (pages, pictures) for path in paths)
+    return sorted(path for path in found if path.relative_to(results).as_posix() not in files)
+
+
+def _leaderboard_page(results: Path, board: Board) -> bytes:
+    datasets = {name: list(group) for name, group in groupby(board.tables, key=lambda table: table.dataset.name)}
+    return render(
+        "leaderboard.md.j2",
+        board=board,
+        datasets=datasets,
+        readings={name: count_test_readings(results, name) for name in datasets},
+        tables=tables,
+        coarse=any(row.run.record.spec.precision != "float32" for table in board.tables for row in table.rows),
+    )
+
+
+def _by_page(board: Board) -> dict[str, list[tuple[Table, Row]]]:
+    pages: dict[str, list[tuple[Table, Row]]] = {}
+    for table in board.tables:
+        for row in table.rows:
+            pages.setdefault(row.page, []).append((table, row))
+    return pages
+
+
+def _family_page(placed: list[tuple[Table, Row]]) -> bytes:
+    record = placed[0][1].run.record
+    return render(
+        "family.md.j2",
+        family=record.spec.family,
+        title=record.dataset.title,
+        winners=[winner(table, row) for table, row in placed],
+    )
+
+
+def _pictures(row: Row) -> dict[str, Picture]:
+    record, scores, names = row.run.record, row.run.scores, row.run.record.dataset.class_names
+    found = {
+        "curves": figures.curves(record.winning_trial.curve, [refit.curve for refit in record.refits]),
+        "confusion": figures.confusion_matrix(scores.confusion, names),
+    }
+    if scores.mistakes:
+        found["mistakes"] = figures.mistakes(row.run.wrong_images, scores.mistakes, names)
+    return {f"{record.dataset.name}/figures/{row.label}-{kind}.png": picture for kind, picture in found.items()}

@@ -1,0 +1,125 @@
+"""The finished runs of a results folder that become rows, with their scores."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import BenchError, RecordError
+from bench.evaluation.comparison import Interval, interval
+from bench.evaluation.metrics import Scores, score
+from bench.record import RunRecord
+from bench.spec import RunSpec
+from bench.store import RunFolder, all_folders
+
+SHORT_DIGEST = 6
+
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished run that is a row: its record, and what its predictions are worth."""
+
+    label: str  # unique within the dataset; also the stem of its pictures' names
+    record: RunRecord
+    scores: Scores
+    interval: Interval | None  # of the test accuracy; None for a single seed
+    test_labels: str  # digest of the true classes, equal where two runs were judged on the same images
+    wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.mistakes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a results folder holds."""
+
+    runs: tuple[Run, ...]
+    problems: tuple[str, ...]  # one for each run that could not be read: file, and what is wrong
+
+
+def load(results: Path) -> Loaded:
+    """Every finished run that can be read; of a run that was repeated, the newest only."""
+    problems: list[str] = []
+    folders = [folder for folder in all_folders(results) if folder.finished]
+    records = _read_each(folders, lambda folder: (folder, read_record(folder)), problems)
+    runs = _read_each(_newest_repeats(records), lambda pair: _read_run(*pair), problems)
+    labels = row_labels([run.record.spec for run in runs])
+    # Paths as seen from the results folder, so that a page never names the machine that it was made on.
+    return Loaded(
+        runs=tuple(replace(run, label=labels[run.record.spec]) for run in runs),
+        problems=tuple(problem.replace(f"{results}/", "") for problem in problems),
+    )
+
+
+def _read_each(items: Iterable[_Item], read: Callable[[_Item], _Found], problems: list[str]) -> list[_Found]:
+    """What `read` makes of each item; what is wrong with the others goes to `problems`."""
+    found = []
+    for item in items:
+        try:
+            found.append(read(item))
+        except BenchError as error:
+            problems.append(str(error))
+    return found
+
+
+def read_record(folder: RunFolder) -> RunRecord:
+    """The record of a finished run.
+
+    Raises:
+        RecordError: it is missing, damaged, of an unknown schema, or belongs to another folder.
+    """
+    record = folder.read_record()
+    if (record.spec.dataset, record.run_id) != (folder.path.parent.name, folder.path.name):
+        raise RecordError(
+            f"{folder.record_file}: is the record of {record.spec.dataset}/{record.run_id}: move it to that folder"
+        )
+    return record
+
+
+def _newest_repeats(records: Iterable[tuple[RunFolder, RunRecord]]) -> list[tuple[RunFolder, RunRecord]]:
+    newest: dict[tuple[str, str], tuple[RunFolder, RunRecord]] = {}
+    for folder, record in sorted(records, key=lambda pair: (pair[1].finished, pair[1].run_id)):
+        newest[record.spec.dataset, re.sub(r"-repeat\d+$", "", record.run_id)] = (folder, record)
+    return sorted(newest.values(), key=lambda pair: str(pair[0].path))
+
+
+def _read_run(folder: RunFolder, record: RunRecord) -> Run:
+    predictions = folder.read_predictions(record)
+    expected = (record.spec.seeds, record.dataset.n_test, len(record.dataset.class_names))
+    if predictions.log_probabilities.shape != expected:
+        raise RecordError(
+            f"{folder.predictions_file}: log-probabilities of shape {predictions.log_probabilities.shape}, "
+            f"the record expects {expected}: restore both from one run"
+        )
+    scores = score(predictions, record.dataset.class_names)
+    return Run(
+        label=record.spec.family,
+        record=record,
+        scores=scores,
+        interval=interval(scores.correct),
+        test_labels=hashlib.sha256(predictions.labels.tobytes()).hexdigest()[:12],
+        wrong_images=predictions.wrong_images,
+    )
+
+
+def row_labels(specs: Iterable[RunSpec]) -> dict[RunSpec, str]:
+    """A name for each run, unique within its dataset: family, with the tuner, with a short digest only where needed."""
+    specs = list(specs)
+    families = Counter((spec.dataset, spec.family) for spec in specs)
+    tuners = Counter((spec.dataset, spec.family, spec.tuner) for spec in specs)
+
+    def label(spec: RunSpec) -> str:
+        if families[spec.dataset, spec.family] == 1:
+            return spec.family
+        if tuners[spec.dataset, spec.family, spec.tuner] == 1:
+            return f"{spec.family}-{spec.tuner}"
+        return f"{spec.family}-{spec.tuner}-{spec.digest[:SHORT_DIGEST]}"
+
+    return {spec: label(spec) for spec in specs}

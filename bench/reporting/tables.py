@@ -1,0 +1,154 @@
+"""The leaderboard's tables as a reader sees them: numbers as text, with units in the column names."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bench.evaluation.comparison import Interval
+from bench.evaluation.metrics import confused_pairs
+from bench.reporting.leaderboard import Row, Table
+from bench.reporting.runs import Run
+
+TOP_PAIRS = 5
+
+
+def percent(fraction: float) -> str:
+    """A fraction in [0, 1] as percent, without the sign."""
+    return f"{100 * fraction:.2f}"
+
+
+def seconds(value: float) -> str:
+    """Seconds with as many digits as one may believe."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def accuracy_with_interval(accuracy: float, interval: Interval | None) -> str:
+    """Percent with its interval: half the width, or both ends where it is not symmetric."""
+    if interval is None:
+        return f"{percent(accuracy)} (no interval)"
+    below, above = percent(accuracy - interval.low), percent(interval.high - accuracy)
+    if below == above:
+        return f"{percent(accuracy)} ± {above}"
+    return f"{percent(accuracy)} ({percent(interval.low)} to {percent(interval.high)})"
+
+
+def tied_text(row: Row, rows: int) -> str:
+    """Which rows a row cannot be told apart from, in words."""
+    if rows == 1:
+        return "-"
+    if row.tied_with is None:
+        return "unknown (1 seed)"
+    return ", ".join(row.tied_with) or "none"
+
+
+def scores_table(table: Table) -> pd.DataFrame:
+    """How well each model does, best first."""
+    return pd.DataFrame(
+        {
+            "rank": "?" if row.rank is None else str(row.rank),
+            "model": row.label,
+            "test accuracy, %": accuracy_with_interval(row.test_accuracy, row.run.interval),
+            "seeds": str(len(row.run.record.refits)),
+            "tied with": tied_text(row, len(table.rows)),
+            "train/test gap, points": percent(row.train_test_gap),
+            "macro F1": f"{row.run.scores.macro_f1:.4f}",
+            "log loss": f"{row.run.scores.log_loss:.4f}",
+            "validation, %": percent(row.validation_accuracy),
+        }
+        for row in table.rows
+    )
+
+
+def costs_table(table: Table) -> pd.DataFrame:
+    """What each model costs, in the order of the scores; machines are named where they differ."""
+    costs = pd.DataFrame(
+        {
+            "model": row.label,
+            "parameters": f"{row.parameters:,}",
+            "search, s": seconds(row.run.record.search_seconds),
+            "train one refit, s": seconds(row.refit_seconds),
+            "predict, µs/image": f"{row.run.record.latency.microseconds_per_image:.3g}",
+        }
+        for row in table.rows
+    )
+    if len(table.machines) > 1:
+        costs["machine"] = [row.run.record.environment.cpu for row in table.rows]
+    return costs
+
+
+def class_f1_table(table: Table) -> pd.DataFrame:
+    """F1 of each class, models side by side, the class that is hardest on average first."""
+    f1 = pd.DataFrame({row.label: row.run.scores.by_class["f1"] for row in table.rows})
+    f1 = f1.loc[list(table.dataset.class_names)]
+    shown = f1.loc[f1.mean(axis=1).sort_values(kind="stable").index].map("{:.3f}".format)
+    return shown.rename_axis("class").reset_index()
+
+
+def confused_table(table: Table) -> pd.DataFrame:
+    """The most confused pairs of each model, both directions, in images a refit."""
+    return pd.concat(
+        [pair_rows(row.run).assign(model=row.label) for row in table.rows], ignore_index=True
+    )[["model", "taken for each other", "first as second", "second as first", "share of errors, %"]]  # fmt: skip
+
+
+def pair_rows(run: Run) -> pd.DataFrame:
+    """The most confused pairs of one model."""
+    pairs = confused_pairs(run.scores.confusion, run.record.dataset.class_names, TOP_PAIRS)
+    refits = len(run.record.refits)
+    return pd.DataFrame(
+        {
+            "taken for each other": pairs["a"] + " and " + pairs["b"],
+            "first as second": [f"{count / refits:.1f}" for count in pairs["a_as_b"]],
+            "second as first": [f"{count / refits:.1f}" for count in pairs["b_as_a"]],
+            "share of errors, %": [f"{100 * share:.1f}" for share in pairs["share"]],
+        }
+    )
+
+
+def how_measured(run: Run) -> dict[str, str]:
+    """Everything that decides or describes how a run was made: name to value."""
+    record, spec, machine = run.record, run.record.spec, run.record.environment
+    failed = sum(trial.status == "failed" for trial in record.trials)
+    return {
+        "run": record.run_id,
+        "started (UTC)": record.started,
+        "tuner": spec.tuner,
+        "trials": f"{len(record.trials)}, of which {failed} failed",
+        "epochs trained": f"{record.trained_epochs} of {spec.budget.total_epochs}",
+        "search seed": str(spec.seed),
+        "refit seeds": ", ".join(str(refit.seed) for refit in record.refits),
+        "precision": f"search {spec.precision}, refits {record.precision_refit}",
+        "latency": f"batches of {record.latency.batch_size}, {record.latency.threads} thread(s), median of "
+        f"{record.latency.repeats} x {record.latency.images:,} images",
+        "family's code": spec.family_source,
+        "machine": f"{machine.cpu}, {machine.cores} usable core(s)",
+        "workers": str(record.workers),
+        "instruction sets": ", ".join(machine.instruction_sets) or "none recorded",
+        "oneDNN": machine.onednn,
+        "system": machine.platform,
+        "versions": f"Python {machine.python}, TensorFlow {machine.tensorflow}, Keras {machine.keras}, "
+        f"Keras Tuner {machine.keras_tuner}, NumPy {machine.numpy}, scikit-learn {machine.scikit_learn}, "
+        f"distributed {machine.distributed}",
+        "git commit": machine.git_commit or "unknown",
+        "taken up again": f"{record.resumed} times, {record.differing_proposals} proposals overruled by the ledger",
+    }
+
+
+def measured_alike(table: Table) -> pd.DataFrame:
+    """What was the same for every row."""
+    first, *others = _measured(table).values()
+    alike = {name: value for name, value in first.items() if all(other[name] == value for other in others)}
+    return pd.DataFrame({"what": alike.keys(), "value": alike.values()})
+
+
+def measured_differently(table: Table) -> pd.DataFrame:
+    """What was not the same for every row: one column a model. Empty for a single row."""
+    measured = _measured(table)
+    first, *others = measured.values()
+    different = [name for name in first if any(other[name] != first[name] for other in others)]
+    columns = {label: [values[name] for name in different] for label, values in measured.items()}
+    return pd.DataFrame({"what": different, **columns})
+
+
+def _measured(table: Table) -> Mapping[str, Mapping[str, str]]:
+    return {row.label: how_measured(row.run) for row in table.rows}

@@ -1,0 +1,59 @@
+"""Hyperparameters and errors in a few words."""
+
+from bench.record import Condition, Parameter, TrialRecord
+from bench.spec import Value, candidate_values
+
+MAX_LISTED = 8  # values of a hyperparameter that are listed one by one
+MAX_REASON = 160  # characters of an error
+
+
+def value_text(value: Value) -> str:
+    """A hyperparameter's value, fractions with four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def range_text(parameter: Parameter) -> str:
+    """What a hyperparameter may be."""
+    first, last = value_text(parameter.values[0]), value_text(parameter.values[-1])
+    if not parameter.finite:
+        return f"{first} to {last}"
+    if len(parameter.values) > MAX_LISTED:
+        return f"{first} to {last}, {len(parameter.values)} values"
+    return ", ".join(value_text(value) for value in parameter.values)
+
+
+def conditions_text(parameter: Parameter) -> str:
+    """Where a hyperparameter exists."""
+    return " and ".join(_condition(one) for one in parameter.conditions) or "always"
+
+
+def _condition(condition: Condition) -> str:
+    return f"{condition.name} is {' or '.join(value_text(value) for value in condition.values)}"
+
+
+def chosen_text(parameter: Parameter, trial: TrialRecord) -> str:
+    """What a trial chose for a hyperparameter."""
+    return value_text(trial.values[parameter.name]) if parameter.name in trial.values else "not used"
+
+
+def candidate_text(trial: TrialRecord) -> str:
+    """All hyperparameters of a trial."""
+    return ", ".join(f"{name}={value_text(value)}" for name, value in candidate_values(trial.values).items())
+
+
+def status_text(trial: TrialRecord, winner: str) -> str:
+    """What became of a trial, and which other one it has its result or its start from."""
+    if trial.trial_id == winner:
+        return "winner"
+    if trial.repeats is not None:
+        return f"{trial.status}, same as {trial.repeats}"
+    if trial.parent is not None:
+        return f"{trial.status}, goes on from {trial.parent}"
+    return trial.status
+
+
+def reason_text(error: str) -> str:
+    """The last line of an error, where Python puts its name and message, cut where it is long."""
+    lines = error.strip().splitlines() or ["no reason given"]
+    last = lines[-1].strip()
+    return last if len(last) <= MAX_REASON else f"{last[:MAX_REASON]} ..."
