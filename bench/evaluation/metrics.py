@@ -123,16 +123,12 @@ def class_report(predicted: IntArray, labels: IntArray, names: Sequence[str]) ->
 
 def _one_report(predicted: IntArray, labels: IntArray, classes: int) -> FloatArray:
     """Rows as in `class_report`, shape (classes + 2, 4), of one seed."""
-    by_class = np.array(
-        sk.precision_recall_fscore_support(labels, predicted, labels=range(classes), zero_division=0.0)
-    ).T
-    averages = [
-        (*sk.precision_recall_fscore_support(
-            labels, predicted, labels=range(classes), average=average, zero_division=0.0
-        )[:3], len(labels))
-        for average in ("macro", "weighted")
-    ]  # fmt: skip
-    return np.vstack([by_class, averages])
+    scores = sk.precision_recall_fscore_support(labels, predicted, labels=range(classes), zero_division=0.0)
+    by_class = np.column_stack(scores)
+    averages = [np.average(by_class, axis=0, weights=weights) for weights in (None, by_class[:, 3])]
+    found = np.vstack([by_class, *averages])
+    found[classes:, 3] = len(labels)
+    return found
 
 
 def confusion(predicted: IntArray, labels: IntArray, classes: int) -> IntArray:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from bench.evaluation.metrics import IntArray, Mistake
 from bench.record import Curve
@@ -27,6 +28,7 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 TRAINING = {"color": BLUE, "linestyle": "-", "marker": "o"}
 VALIDATION = {"color": ORANGE, "linestyle": "--", "marker": "s"}
 MAX_NUMBERED_CLASSES = 20  # cells of a larger confusion matrix are too small for numbers
+MAX_NAMED_CLASSES = 40  # of more, only every second, third ... is named
 SMALLEST_SHARE = 0.1  # percent; smaller ones get no number
 GRID_COLUMNS = 5
 
@@ -40,9 +42,12 @@ class Picture:
 
     def png(self) -> bytes:
         """The drawn picture."""
-        buffer = io.BytesIO()
-        # Without Software, which would name matplotlib's version.
-        self.draw().savefig(buffer, format="png", dpi=100, metadata={DIGEST_KEY: self.digest, "Software": None})
+        drawn, buffer, text = io.BytesIO(), io.BytesIO(), PngInfo()
+        self.draw().savefig(drawn, format="png", dpi=100)
+        text.add_text(DIGEST_KEY, self.digest)
+        # Without the alpha channel, which matplotlib always writes, and well packed, files are smaller by a third.
+        with Image.open(drawn) as image:
+            image.convert("RGB").save(buffer, format="png", optimize=True, pnginfo=text)
         return buffer.getvalue()
 
 
@@ -80,8 +85,9 @@ def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:
             _line(axes, scale, getattr(refit, f"training_{measure}"), color=GREY, linestyle=":", label=label)
         for part, style in (("training", TRAINING), ("validation", VALIDATION)):
             _line(axes, scale, getattr(trial, f"{part}_{measure}"), **style, markersize=3, label=f"trial, {part}")
-        axes.set(xlabel="epoch", ylabel=f"{measure} ({unit})")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        epochs = len(trial.training_loss)
+        axes.set(xlabel="epoch", ylabel=f"{measure} ({unit})", xlim=(0.5, epochs + 0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
@@ -107,9 +113,10 @@ def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:
     bar = figure.colorbar(image, ax=axes, shrink=0.8, ticks=np.sqrt([0, 1, 5, 20, 50, 100]))
     bar.ax.set_yticklabels(["0", "1", "5", "20", "50", "100"])
     bar.set_label("share of the true class (%)")
-    ticks = range(len(names))
-    axes.set_xticks(ticks, names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(ticks, names)
+    step = -(-len(names) // MAX_NAMED_CLASSES)
+    ticks = range(0, len(names), step)
+    axes.set_xticks(ticks, names[::step], rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, names[::step])
     axes.set(xlabel="predicted class", ylabel="true class")
     if len(names) <= MAX_NUMBERED_CLASSES:
         _number_cells(axes, share)

@@ -1,6 +1,7 @@
 """Markdown from templates: the pages' words are in templates/, the numbers come as DataFrames of text."""
 
 import re
+from functools import cache
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,6 +14,12 @@ NUMBER = re.compile(r"[-+]?[\d.,]+( ±.*| \(.*)?|\?|-")
 
 def render(template: str, **values: object) -> bytes:
     """A page from `templates/`, UTF-8, with at most one empty line in a row and one line break at its end."""
+    page = _environment().get_template(template).render(mark=MARK, **values)
+    return (re.sub(r"\n{3,}", "\n\n", page).strip() + "\n").encode()
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("bench.reporting"),
         undefined=StrictUndefined,
@@ -20,9 +27,8 @@ def render(template: str, **values: object) -> bytes:
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - Markdown, not HTML; `table` escapes its cells
     )
-    environment.filters |= {"table": table, "code": code_block}
-    page = environment.get_template(template).render(mark=MARK, **values)
-    return (re.sub(r"\n{3,}", "\n\n", page).strip() + "\n").encode()
+    environment.filters |= {"table": table, "code": code_block, "inline": escape}
+    return environment
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -56,9 +62,9 @@ def alignment(frame: pd.DataFrame) -> list[str]:
     return ["right" if all(NUMBER.fullmatch(str(cell)) for cell in frame[name]) else "left" for name in frame.columns]
 
 
-def escape(cell: str) -> str:
-    """Text that cannot end its cell, start a line, or become a tag or emphasis."""
-    return re.sub(r"([|*<>`\\])", r"\\\1", " ".join(str(cell).split()))
+def escape(text: str) -> str:
+    """Text on one line that cannot end its cell, nor become a tag or emphasis."""
+    return re.sub(r"([|*<>`\\])", r"\\\1", " ".join(text.split()))
 
 
 def code_block(text: str) -> str:

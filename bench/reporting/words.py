@@ -43,13 +43,12 @@ def candidate_text(trial: TrialRecord) -> str:
 
 def status_text(trial: TrialRecord, winner: str) -> str:
     """What became of a trial, and which other one it has its result or its start from."""
-    if trial.trial_id == winner:
-        return "winner"
+    status = "winner" if trial.trial_id == winner else trial.status
     if trial.repeats is not None:
-        return f"{trial.status}, same as {trial.repeats}"
+        return f"{status}, same as {trial.repeats}"
     if trial.parent is not None:
-        return f"{trial.status}, goes on from {trial.parent}"
-    return trial.status
+        return f"{status}, goes on from {trial.parent}"
+    return status
 
 
 def reason_text(error: str) -> str:

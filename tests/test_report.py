@@ -1,0 +1,228 @@
+"""The generated files: what stands in them, and what `check` finds."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.reporting.figures import Picture, stored_digest
+from bench.reporting.report import build, check, write
+from bench.spec import Budget
+from bench.store import all_folders, note_test_reading
+from builders import add_run, make_curve, make_environment, make_failed_trial, make_trial
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with the run of a family `dense` and its report, drawn once for all tests."""
+    results = tmp_path_factory.mktemp("drawn") / "results"
+    add_run(results)
+    write(results)
+    return results
+
+
+@pytest.fixture
+def results(drawn: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be spoilt."""
+    return Path(shutil.copytree(drawn, tmp_path / "results"))
+
+
+def page(results: Path, name: str = "leaderboard.md") -> str:
+    content = build(results)[name]
+    assert isinstance(content, bytes)
+    return content.decode()
+
+
+def section(text: str, heading: str) -> str:
+    """From the heading to the next one."""
+    return text.split(f"# {heading}\n")[1].split("\n#", maxsplit=1)[0]
+
+
+def test_without_a_finished_run_the_page_says_so(tmp_path: Path) -> None:
+    assert list(build(tmp_path)) == ["leaderboard.md"]
+    assert "No run is finished yet" in page(tmp_path)
+    assert "Glossary" not in page(tmp_path)
+
+
+def test_what_was_written_is_up_to_date_and_stays_untouched(results: Path) -> None:
+    found = [path for path in results.rglob("*") if path.suffix in (".md", ".png")]
+    assert sorted(path.relative_to(results).as_posix() for path in found) == [
+        "leaderboard.md",
+        "synthetic/dense.md",
+        "synthetic/figures/dense-confusion.png",
+        "synthetic/figures/dense-curves.png",
+        "synthetic/figures/dense-mistakes.png",
+    ]
+    assert check(results) == ()
+    assert write(results) == ()
+
+
+def test_check_finds_an_edited_and_a_missing_page(results: Path) -> None:
+    (results / "synthetic" / "dense.md").unlink()
+    with (results / "leaderboard.md").open("a") as file:
+        file.write("99.99 %\n")
+    assert check(results) == (
+        "leaderboard.md differs from what the records give",
+        "synthetic/dense.md is missing",
+    )
+
+
+def test_check_finds_a_picture_made_from_something_else(results: Path) -> None:
+    (folder,) = all_folders(results)
+    record = folder.read_record()
+    winner = replace(record.trials[1], curve=make_curve(3, 0.92))
+    folder.write_record(replace(record, trials=(record.trials[0], winner, record.trials[2])))
+    differences = check(results)
+    assert "synthetic/figures/dense-curves.png differs from what the records give" in differences
+    assert "synthetic/figures/dense-confusion.png differs from what the records give" not in differences
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture"])
+def test_check_finds_a_picture_that_is_none(results: Path, content: bytes) -> None:
+    (results / "synthetic" / "figures" / "dense-curves.png").write_bytes(content)
+    assert check(results) == ("synthetic/figures/dense-curves.png differs from what the records give",)
+
+
+def test_what_no_record_asks_for_is_found_and_removed(results: Path) -> None:
+    (folder,) = all_folders(results)
+    folder.record_file.unlink()
+    assert check(results) == (
+        "leaderboard.md differs from what the records give",
+        "synthetic/dense.md belongs to no record",
+        "synthetic/figures/dense-confusion.png belongs to no record",
+        "synthetic/figures/dense-curves.png belongs to no record",
+        "synthetic/figures/dense-mistakes.png belongs to no record",
+    )
+    write(results)
+    assert check(results) == ()
+    assert not list((results / "synthetic" / "figures").iterdir())
+
+
+def test_files_made_by_hand_are_left_alone(results: Path) -> None:
+    notes, picture = results / "synthetic" / "notes.md", results / "synthetic" / "figures" / "mine.png"
+    notes.write_text("# Mine")
+    picture.write_bytes(b"mine")
+    assert check(results) == ()
+    assert write(results) == ()
+    assert (notes.read_text(), picture.read_bytes()) == ("# Mine", b"mine")
+
+
+def test_a_damaged_record_is_listed_and_the_others_are_reported(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    broken = add_run(tmp_path, spec={"family": "cnn"})
+    (tmp_path / "records" / "synthetic" / broken.run_id / "record.json").write_text("{")
+    assert f"- records/synthetic/{broken.run_id}/record.json: " in page(tmp_path)
+    assert "(synthetic/dense.md)" in page(tmp_path)
+
+
+def test_two_budgets_stand_in_two_tables_that_name_the_difference(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_run(tmp_path, spec={"family": "cnn", "budget": Budget(trials=2, epochs=3)})
+    text = page(tmp_path)
+    assert "### Table 1: budget of 4 trials x 3 epochs" in text
+    assert "### Table 2: budget of 2 trials x 3 epochs" in text
+    assert "- budget: 2 trials x 3 epochs here, 4 trials x 3 epochs in table 1" in text
+
+
+def test_one_seed_is_said_to_have_no_interval(tmp_path: Path) -> None:
+    add_run(tmp_path, [range(3)], spec={"seeds": 1})
+    assert "A model trained under one seed has no interval" in page(tmp_path)
+    assert "One refit only" in page(tmp_path, "synthetic/dense.md")
+
+
+def test_two_machines_are_named_where_seconds_stand(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_run(tmp_path, spec={"family": "cnn"}, environment=make_environment(cpu="Synthetic CPU B"))
+    costs = section(page(tmp_path), "What they cost")
+    assert "different machines (Synthetic CPU A; Synthetic CPU B)" in costs
+    assert "are not compared" in costs
+
+
+def test_what_rows_share_is_told_once_and_what_differs_side_by_side(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_run(tmp_path, spec={"family": "cnn", "tuner": "grid"})
+    measured = section(page(tmp_path), "How it was measured")
+    alike, differently = measured.split("Different from row to row")
+    assert "TensorFlow 2.21.0" in alike
+    assert "grid" not in alike
+    assert "grid" in differently
+
+
+def test_the_page_tells_how_often_the_test_part_was_read(tmp_path: Path) -> None:
+    for _ in range(2):
+        note_test_reading(tmp_path, "synthetic", "dense", "2026-01-01T00:00:00+00:00")
+    add_run(tmp_path)
+    assert "The test part of synthetic was read 2 time(s)" in page(tmp_path)
+
+
+def test_a_search_in_bfloat16_is_a_known_limitation(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    assert "ran in bfloat16" not in page(tmp_path)
+    add_run(tmp_path, spec={"family": "cnn", "precision": "bfloat16"})
+    assert "ran in bfloat16" in page(tmp_path)
+
+
+def test_class_names_cannot_break_a_table(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    assert r"Star\|fish" in page(tmp_path)
+    assert r"Star\|fish" in page(tmp_path, "synthetic/dense.md")
+
+
+def cells(text: str, heading: str) -> Sequence[list[str]]:
+    lines = [line for line in section(text, heading).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def test_trials_are_sorted_by_score_and_failed_ones_tell_why(tmp_path: Path) -> None:
+    trials = (
+        make_failed_trial(0, "Traceback\n  File ...\nValueError: loss | NaN"),
+        make_trial(1, 0.91),
+        make_trial(2, 0.93, epochs=1),
+        make_trial(3, 0.93, epochs=1, repeats="0002"),
+        make_trial(4, 0.90, parent="0002", initial_epoch=1),
+    )
+    add_run(tmp_path, trials=trials)
+    text = page(tmp_path, "synthetic/dense.md")
+    assert [row[:3] for row in cells(text, "Trials")[:5]] == [
+        ["0002", "ok", "93.00"],
+        ["0003", "ok, same as 0002", "93.00"],
+        ["0001", "winner", "91.00"],
+        ["0004", "ok, goes on from 0002", "90.00"],
+        ["0000", "failed", "-"],
+    ]
+    assert r"ValueError: loss \| NaN" in section(text, "Trials")
+
+
+def test_hyperparameters_stand_beside_their_ranges(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    assert cells(page(tmp_path, "synthetic/dense.md"), "Hyperparameters") == [
+        ["layers", "1", "1, 2", "always"],
+        ["units_1", "64", "32, 64, 96, 128, 160", "always"],
+        ["units_2", "not used", "32, 64", "layers is 2"],
+        ["rate", "0.001", "0.0001 to 0.01", "always"],
+    ]
+
+
+def test_a_model_without_common_mistakes_has_no_picture_of_them(tmp_path: Path) -> None:
+    add_run(tmp_path, [[], [], []])
+    assert "synthetic/figures/dense-mistakes.png" not in build(tmp_path)
+    assert "No test image is got wrong by all refits" in page(tmp_path, "synthetic/dense.md")
+    assert "No model made a single error" in page(tmp_path)
+
+
+def test_several_runs_of_a_family_share_a_page(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_run(tmp_path, spec={"tuner": "grid"})
+    text = page(tmp_path, "synthetic/dense.md")
+    assert "## dense-random: " in text
+    assert "## dense-grid: " in text
+
+
+def test_pictures_are_small_and_carry_their_digest(results: Path) -> None:
+    pictures = {name: content for name, content in build(results).items() if isinstance(content, Picture)}
+    assert len(pictures) == 3
+    for name, picture in pictures.items():
+        assert stored_digest(results / name) == picture.digest
+        assert (results / name).stat().st_size < 150_000
