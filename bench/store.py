@@ -364,8 +364,8 @@ def _file_bytes(path: Path) -> int:
 
 
 def now() -> str:
-    """The time as records keep it: ISO 8601, UTC, whole seconds."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """The time as records keep it: ISO 8601, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def run_folder(results: Path, spec: RunSpec, repeat: int = 1) -> RunFolder:

@@ -4,7 +4,9 @@ import contextlib
 import queue
 import signal
 import threading
+import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +77,7 @@ class Engine:
         self.workers = workers
         self._events: queue.SimpleQueue[Epoch | Done | Failed] = queue.SimpleQueue()
         self._busy: dict[str, str] = {}  # key of a task to the address of its worker
+        self._seen = time.monotonic()
         self._settings = dask.config.set(DASK_SETTINGS)
         try:
             with _children_ignore_interrupts():
@@ -92,13 +95,34 @@ class Engine:
             raise SearchError(f"{workers} worker processes did not start within {START_SECONDS} s: {error}") from error
         self._client.subscribe_topic(TOPIC, self._take_epoch)
 
+    def prepare(self, function: Callable[[], None]) -> None:
+        """Let every worker call `function` before its first task, in the background."""
+        self._preparations = [
+            self._client.submit(function, key=f"prepare-{address}", workers=[address], pure=False)
+            for address in self._cluster.scheduler.workers
+        ]
+
+    def check(self) -> None:
+        """Find out that nothing can happen any more.
+
+        Raises:
+            SearchError: there has been no worker for a minute.
+        """
+        if self._cluster.scheduler.workers:
+            self._seen = time.monotonic()
+        elif time.monotonic() - self._seen > START_SECONDS:
+            raise SearchError("all worker processes died and none came back. The same command goes on")
+
     def submit(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
         """Give a task to an idle worker; `function` gets `arguments` and a callable to report epochs."""
         address = self._idle()[0]
         self._busy[key] = address
-        future = self._client.submit(
-            _run, key, function, arguments, key=f"{key}-{distributed.utils.time():.6f}", workers=[address], pure=False
-        )
+        with warnings.catch_warnings():
+            # Models and states are megabytes, and each goes to one worker once.
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            future = self._client.submit(
+                _run, key, function, arguments, key=f"{key}-{time.monotonic_ns()}", workers=[address], pure=False
+            )
         future.add_done_callback(lambda ended: self._take_end(key, ended))
 
     def idle(self) -> int:
@@ -127,7 +151,8 @@ class Engine:
         return [address for address in sorted(known) if address not in self._busy.values()]
 
     def _take_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
-        self._events.put(Epoch(**event[1]))
+        # The scheduler adds the worker's address to what the worker sent.
+        self._events.put(Epoch(**{name: event[1][name] for name in Epoch.__slots__}))
 
     def _take_end(self, key: str, ended: distributed.Future) -> None:
         error = ended.exception()

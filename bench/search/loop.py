@@ -1,6 +1,7 @@
 """One family's search: ask ahead, tell in order, keep everything in the ledger, and find everything there again."""
 
 import json
+import shutil
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -109,6 +110,10 @@ class Search:
                 f"Reasons: {'; '.join(reasons) or 'the oracle proposed none'}"
             )
         return min(full, key=lambda trial: (-trial.score, trial.parameters or 0, trial.number))
+
+    def drop_states(self) -> None:
+        """Remove what was kept for promotions that will not come any more."""
+        shutil.rmtree(self._folder.state_file("any").parent, ignore_errors=True)
 
     def close(self) -> None:
         """Let go of the oracle."""

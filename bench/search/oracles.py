@@ -1,6 +1,7 @@
 """Keras Tuner's oracles, deterministic and without files: who proposes the next candidate."""
 
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -63,7 +64,10 @@ class Oracle:
 
     def ask(self) -> Proposal | Answer:
         """The next proposal, or why there is none."""
-        trial = self._oracle.create_trial(f"slot{self._asked}")
+        with warnings.catch_warnings():
+            # scikit-learn's Gaussian process tells of every bound that it touches.
+            warnings.filterwarnings("ignore", module="sklearn")
+            trial = self._oracle.create_trial(f"slot{self._asked}")
         if trial.status in ("STOPPED", "IDLE"):
             return Answer(trial.status)
         self._asked += 1
@@ -126,6 +130,22 @@ def make(spec: RunSpec, hyperparameters: keras_tuner.HyperParameters) -> Oracle:
         initial = max(spec.lookahead, trials // 3)
         return Oracle(_Bayesian(max_trials=trials, num_initial_points=initial, **common), spec.budget.epochs)
     return _hyperband(spec, size, common)
+
+
+def plan(spec: RunSpec, hyperparameters: keras_tuner.HyperParameters) -> Plan:
+    """What the tuner will make of the budget.
+
+    Raises:
+        SearchError: the space does not fit the tuner and the budget.
+    """
+    oracle = make(spec, hyperparameters)
+    if spec.tuner != "bayesian":
+        return rehearse(oracle)
+    # Each of its proposals costs up to a second, and how many there will be is known.
+    oracle.close()
+    size = count(parameters(hyperparameters))
+    trials = min(spec.budget.trials, size or spec.budget.trials)
+    return Plan(candidates=trials, tasks=trials, epochs=trials * spec.budget.epochs)
 
 
 def _hyperband(spec: RunSpec, size: int | None, common: dict[str, Any]) -> Oracle:

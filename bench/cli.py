@@ -1,0 +1,238 @@
+"""The command line: parse, call, print. What is heavy is imported inside the command that needs it."""
+
+import contextlib
+import difflib
+import json
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import search_spaces
+from bench.cli_data import data_app
+from bench.cli_runs import runs_app
+from bench.command import command
+from bench.errors import BenchError, SpecError
+from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, TUNERS, Budget, RunSpec
+
+if TYPE_CHECKING:
+    from bench.events import Event
+    from bench.pipeline import Options
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Compare families of Keras models, found by Keras Tuner, honestly and fast.\n\n"
+    "Exit codes: 0 done, 1 a check found differences, 2 bad input or a full disk, 130 interrupted.",
+)
+app.add_typer(data_app, name="data")
+app.add_typer(runs_app, name="runs")
+
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records and reports are kept.")]
+
+
+class PrecisionChoice(str, Enum):
+    """What --precision takes."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+@app.command()
+def run(
+    family: Annotated[list[str], typer.Option(help="Family to search; may be given several times.")],
+    dataset: Annotated[str, typer.Option(help="Dataset, see `bench list`.")] = "fashion_mnist",
+    tuner: Annotated[str, typer.Option(help=f"One of {', '.join(TUNERS)}.")] = DEFAULT_TUNER,
+    trials: Annotated[int | None, typer.Option(help="Full-length trainings that the search may spend.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of one full-length training.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the search and of everything in it.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Refits of the winner, each under its own seed.")] = DEFAULT_SEEDS,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; default: one for each usable core.")] = None,
+    precision: Annotated[
+        PrecisionChoice, typer.Option(help="Of the search; auto is bfloat16 where the processor has it.")
+    ] = PrecisionChoice.auto,
+    lookahead: Annotated[int, typer.Option(help="Trials asked ahead of results; decides which trials there are.")] = (
+        DEFAULT_LOOKAHEAD
+    ),
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")] = None,
+    results: Results = Path("results"),
+    again: Annotated[bool, typer.Option("--again", help="Repeat a run that is finished.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, train nothing.")] = False,
+) -> None:
+    """Search a family, refit its winner, judge it on the sealed test part, write the report.
+
+    The same command goes on where an interrupted run stopped, and prints the row of a finished one.
+
+    \b
+    Examples:
+      bench run --family cnn
+      bench run --family dense --family cnn --seeds 8
+      bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5
+    """
+    from bench.data.catalog import default_budget
+    from bench.environment import supports_bfloat16, usable_cores
+
+    for name in family:
+        _known("family", name, search_spaces.names())
+    _known("tuner", tuner, TUNERS)
+    usual = default_budget(dataset)
+    budget = Budget(trials=usual.trials if trials is None else trials, epochs=usual.epochs if epochs is None else epochs)
+    if workers is not None and not 1 <= workers <= 1024:
+        raise SpecError(f"workers must be a whole number from 1 to 1024, got {workers}")
+    found = "bfloat16" if supports_bfloat16() else "float32"
+    specs = [
+        RunSpec(
+            dataset=dataset,
+            family=name,
+            family_source=search_spaces.source_digest(name),
+            tuner=tuner,  # type: ignore[arg-type]
+            budget=budget,
+            seed=seed,
+            seeds=seeds,
+            precision=found if precision is PrecisionChoice.auto else precision.value,  # type: ignore[arg-type]
+            lookahead=lookahead,
+        )
+        for name in dict.fromkeys(family)
+    ]
+    carried = {"results": results, "workers": workers or usable_cores(), "data_dir": data_dir, "again": again}
+    if dry_run:
+        _dry_run(specs, **carried)
+    else:
+        _run(specs, **carried)
+
+
+def _known(kind: str, name: str, valid: tuple[str, ...]) -> None:
+    if name not in valid:
+        nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+        hint = f". Did you mean {nearest[0]}?" if nearest else ""
+        raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint}")
+
+
+def _run(specs: list[RunSpec], results: Path, workers: int, data_dir: Path | None, again: bool) -> None:
+    from bench.progress import show
+
+    def events() -> "Iterator[Event]":
+        from bench.pipeline import Options, run
+
+        yield from run(specs, Options(results=results, workers=workers, data_dir=data_dir, again=again))
+
+    try:
+        with contextlib.closing(events()) as started:
+            finished = show(started)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; what is done is kept. To go on:", err=True)
+        typer.echo(f"  {command(specs, results, data_dir)}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    from bench.reporting import report
+    from bench.reporting.terminal import row_text
+
+    report.write(results)
+    for event in finished:
+        if not event.trained:
+            typer.echo("Finished before; --again repeats it.", err=True)
+        typer.echo(row_text(results, event.folder.path.parent.name, event.folder.path.name))
+    typer.echo(f"Leaderboard: {results / 'leaderboard.md'}")
+
+
+def _dry_run(specs: list[RunSpec], results: Path, workers: int, data_dir: Path | None, again: bool) -> None:
+    from bench.data.development import development, facts
+    from bench.forecast import forecast
+    from bench.pipeline import choose_folder, space
+    from bench.search.oracles import plan
+
+    dataset = facts(development(specs[0].dataset, data_dir, lambda line: typer.echo(line, err=True)))
+    for spec in specs:
+        planned = plan(spec, space(spec, dataset))
+        expected = forecast(results, spec, planned, workers)
+        folder = choose_folder(results, spec, again)
+        typer.echo(
+            f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {workers} workers, into {folder.path}\n"
+            f"  search: {planned.candidates} candidates in {planned.tasks} trials, {planned.epochs} epochs\n"
+            f"  refits: {spec.seeds} seeds, {spec.budget.epochs} epochs each\n"
+            + (
+                "  minutes and disk: unknown, no run of this family on this dataset is finished here"
+                if expected is None
+                else f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.0f} MB on disk, "
+                f"as measured in {expected.measured} on {expected.cpu}"
+            )
+        )
+
+
+@app.command()
+def leaderboard(
+    results: Results = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON, numbers in full.")] = False,
+) -> None:
+    """Print the leaderboard of a results folder; needs no TensorFlow and no dataset.
+
+    \b
+    Examples:
+      bench leaderboard
+      bench leaderboard --json | jq '.[].test_accuracy'
+    """
+    from bench.reporting.leaderboard import as_data, leaderboard
+    from bench.reporting.terminal import leaderboard_text
+
+    board = leaderboard(results)
+    typer.echo(json.dumps(as_data(board), indent=1) if as_json else leaderboard_text(board))
+    if as_json:
+        for problem in board.problems:
+            typer.echo(f"Could not be read: {problem}", err=True)
+
+
+@app.command()
+def report(
+    results: Results = Path("results"),
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where a file differs.")] = False,
+) -> None:
+    """Rebuild every page and picture from the records alone.
+
+    \b
+    Examples:
+      bench report
+      bench report --check
+    """
+    from bench.reporting import report as reporting
+
+    if check:
+        differences = reporting.check(results)
+        for difference in differences:
+            typer.echo(difference)
+        typer.echo(f"{len(differences)} differences" if differences else "Every file is what the records give.")
+        raise typer.Exit(1 if differences else 0)
+    changed = reporting.write(results)
+    for path in changed:
+        typer.echo(path)
+    typer.echo(f"{len(changed)} files written or removed", err=True)
+
+
+@app.command("list")
+def list_names(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Name the families, datasets and tuners that there are."""
+    from bench.data.catalog import names
+
+    found = {"families": search_spaces.names(), "datasets": names(), "tuners": TUNERS}
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for kind, values in found.items():
+        typer.echo(f"{kind}: {', '.join(values)}")
+
+
+def main() -> None:
+    """Entry point of `bench` and of `python -m bench`."""
+    try:
+        app()
+    except BenchError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,150 @@
+"""One family's run, from its folder to its record."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import SearchError
+from bench.record import SCHEMA_VERSION, DatasetFacts, Environment, RunRecord
+from bench.search.loop import Search
+from bench.search.oracles import Plan, make, parameters, plan
+from bench.spec import RunSpec
+from bench.stages import JudgeStage, RefitStage, SearchStage, Stage
+from bench.store import LedgerEvent, Predictions, RunFolder, now
+
+SAME_ENVIRONMENT = ("tensorflow", "keras", "keras_tuner", "numpy", "cpu")
+
+
+class FamilyRun:
+    """A run whose folder this process has locked, and the stage that it is in."""
+
+    def __init__(self, spec: RunSpec, folder: RunFolder, dataset: DatasetFacts, environment: Environment) -> None:
+        """Lock the folder and read what earlier sessions left there.
+
+        Raises:
+            StoreError: another process works on it.
+            SearchError: it was begun with other data or other versions.
+        """
+        self.spec = spec
+        self.folder = folder
+        self._dataset = dataset
+        self._environment = environment
+        self._lock = folder.lock()
+        try:
+            self._events = folder.events()
+            self._check_same_conditions()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def start(self, hyperparameters: Any, results: Path, data_dir: Path | None, began: str) -> Plan:
+        """Begin the session at `began` (ISO 8601): keep spec and session, play the search back from the ledger.
+
+        Returns:
+            What the search will train.
+
+        Raises:
+            SearchError: the space does not fit the tuner and the budget.
+        """
+        planned = plan(self.spec, hyperparameters)
+        self._space = parameters(hyperparameters)
+        self.folder.write_spec(self.spec)
+        self.folder.append(
+            LedgerEvent(event="session", time=began, environment=self._environment, dataset=self._dataset)
+        )
+        self._results = results
+        self._data_dir = data_dir
+        self.search = Search(self.spec, make(self.spec, hyperparameters), self.folder, self._events)
+        self.stage: Stage = SearchStage(self.search, self.folder, data_dir)
+        self.refits: RefitStage | None = None
+        return planned
+
+    def advance(self) -> None:
+        """Go to the next stage where this one is done.
+
+        Raises:
+            SearchError: no trial of the search succeeded.
+        """
+        if isinstance(self.stage, SearchStage) and self.stage.done:
+            self.search.drop_states()
+            self.refits = RefitStage(self.spec, self.search.winner(), self.folder, self._data_dir)
+            self.stage = self.refits
+        if isinstance(self.stage, RefitStage) and self.stage.done:
+            self.stage = JudgeStage(self.spec, self.folder, self._results, self._data_dir)
+
+    @property
+    def judged(self) -> bool:
+        """Whether only the record is missing."""
+        return isinstance(self.stage, JudgeStage) and self.stage.done
+
+    def write_record(self, workers: int) -> None:
+        """The last act: predictions, then the record."""
+        if not isinstance(self.stage, JudgeStage) or self.stage.judgement is None or self.refits is None:
+            raise SearchError(f"{self.folder.path.name} is not judged yet")
+        judgement, refits = self.stage.judgement, self.refits.refits
+        predictions = Predictions(
+            log_probabilities=judgement.log_probabilities,
+            labels=judgement.labels,
+            seeds=np.array([refit.seed for refit in refits], dtype=np.int64),
+            wrong_indices=judgement.wrong_indices,
+            wrong_images=judgement.wrong_images,
+        )
+        events = self.folder.events()
+        sessions = [event for event in events if event.event == "session"]
+        record = RunRecord(
+            schema=SCHEMA_VERSION,
+            run_id=self.folder.path.name,
+            spec=self.spec,
+            dataset=self._dataset,
+            environment=self._environment,
+            space=self._space,
+            trials=self.search.results,
+            winner=self.search.winner().trial_id,
+            refits=refits,
+            predictions_sha256=predictions.digest(),
+            latency=judgement.latency,
+            precision_refit="float32",
+            workers=workers,
+            started=sessions[0].time,
+            finished=(finished := now()),
+            search_seconds=session_seconds([event for event in events if event.event != "refit"]),
+            total_seconds=session_seconds(events, finished),
+            resumed=len(sessions) - 1,
+            differing_proposals=self.search.differing_proposals,
+        )
+        self.folder.write_predictions(predictions)
+        self.folder.write_record(record)
+
+    def close(self) -> None:
+        """Let go of the oracle and of the folder."""
+        if hasattr(self, "search"):
+            self.search.close()
+        self._lock.release()
+
+    def _check_same_conditions(self) -> None:
+        """A run must not go on with other data or other versions: it would end as neither."""
+        for event in self._events:
+            if event.dataset is not None and event.dataset != self._dataset:
+                raise SearchError(
+                    f"{self.folder.path} was begun on {self._dataset.name} with checksum {event.dataset.checksum[:16]}, "
+                    f"now it is {self._dataset.checksum[:16]}: restore the data, or start anew with --again"
+                )
+            for name in SAME_ENVIRONMENT if event.environment is not None else ():
+                then, today = getattr(event.environment, name), getattr(self._environment, name)
+                if then != today:
+                    raise SearchError(
+                        f"{self.folder.path} was begun with {name} {then}, now it is {today}: "
+                        "go on there, or start anew with --again"
+                    )
+
+
+def session_seconds(events: Sequence[LedgerEvent], until: str | None = None) -> float:
+    """Seconds from the start of each session to its last event, `until` in the last one; waiting between is left out."""
+    times = [(event.event == "session", datetime.fromisoformat(event.time)) for event in events]
+    if until is not None:
+        times.append((False, datetime.fromisoformat(until)))
+    steps = zip(times, times[1:], strict=False)
+    return sum((later - earlier).total_seconds() for (_, earlier), (starts, later) in steps if not starts)

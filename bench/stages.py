@@ -1,0 +1,231 @@
+"""The three stages of a family's run: each offers tasks for workers and keeps what comes back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from bench.errors import RecordError, SearchError
+from bench.record import Curve, RefitRecord, TrialRecord
+from bench.search.engine import Done, Failed
+from bench.search.loop import Search, Work
+from bench.seeds import derive_seed
+from bench.spec import RunSpec, TrialSpec, candidate_values
+from bench.store import LedgerEvent, RunFolder, note_test_reading, now, write_atomic
+
+if TYPE_CHECKING:
+    from bench.evaluation.judge import Judgement
+    from bench.search.training import State, Trained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Something for a worker to do: `function` of `arguments` and of a callable that reports epochs."""
+
+    name: str  # unique within its run, for messages
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+class Stage(Protocol):
+    """What the pipeline needs of a stage."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it needs nothing more."""
+
+    def next_task(self) -> Task | None:
+        """A task to start now, None where there is none at the moment."""
+
+    def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
+        """Keep the outcome of a task; `elapsed` are seconds since the session began."""
+
+
+def train_task(spec: TrialSpec, state: "State | None", data_dir: Path | None, report: Callable[..., None]) -> "Trained":
+    """In the worker: train one candidate."""
+    from bench.search.training import train
+
+    return train(spec, state, data_dir, report)
+
+
+def judge_task(models: Sequence[bytes], dataset: str, data_dir: Path | None, _: Callable[..., None]) -> "Judgement":
+    """In the worker: predict the sealed test part."""
+    from bench.evaluation.judge import judge
+
+    return judge(models, dataset, data_dir)
+
+
+class SearchStage:
+    """Trains what the search asks for."""
+
+    def __init__(self, search: Search, folder: RunFolder, data_dir: Path | None) -> None:
+        """Offer the trials of `search`; states wait for promotion in `folder`."""
+        self._search = search
+        self._folder = folder
+        self._data_dir = data_dir
+        self._works: dict[str, Work] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has ended."""
+        return self._search.done
+
+    def next_task(self) -> Task | None:
+        """The next trial, with its parent's state where that is still there; without it the trial starts anew."""
+        work = self._search.next_work()
+        if work is None:
+            return None
+        name = f"trial {work.number}"
+        self._works[name] = work
+        state = _read_state(self._folder.state_file(work.parent)) if work.parent is not None else None
+        return Task(name=name, function=train_task, arguments=(work.spec, state, self._data_dir))
+
+    def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
+        """Write the trial's record, and its state first, since a record promises it."""
+        work = self._works.pop(name)
+        if isinstance(outcome, Failed):
+            self._search.finish(self._record(work, outcome.reason, None, elapsed))
+            return
+        trained: Trained = outcome.value
+        record = self._record(work, None, trained, elapsed)
+        if trained.state is not None:
+            _write_state(self._folder.state_file(record.trial_id), trained.state)
+        self._search.finish(record)
+
+    def _record(self, work: Work, error: str | None, trained: "Trained | None", elapsed: float) -> TrialRecord:
+        return self._search.record(
+            work,
+            error=error,
+            curve=trained.curve if trained is not None else Curve(),
+            parameters=trained.parameters if trained is not None else None,
+            seconds=(trained.fit_seconds, trained.task_seconds, elapsed) if trained is not None else (0.0, 0.0, elapsed),
+        )
+
+
+class RefitStage:
+    """Trains the winner anew on train and validation together, once for each seed, in float32."""
+
+    def __init__(self, spec: RunSpec, winner: TrialRecord, folder: RunFolder, data_dir: Path | None) -> None:
+        """Refit `winner`; what the ledger in `folder` already has, with its model beside it, is not done again."""
+        self._spec = spec
+        self._winner = winner
+        self._folder = folder
+        self._data_dir = data_dir
+        kept = (event.refit for event in folder.events() if event.refit is not None)
+        self._refits = {refit.number: refit for refit in kept if folder.model_file(refit.number).exists()}
+        self._waiting = [number for number in range(spec.seeds) if number not in self._refits]
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a refit for each seed."""
+        return len(self._refits) == self._spec.seeds
+
+    @property
+    def refits(self) -> tuple[RefitRecord, ...]:
+        """What was refitted, by number."""
+        return tuple(self._refits[number] for number in sorted(self._refits))
+
+    def next_task(self) -> Task | None:
+        """The refit of the next seed."""
+        if not self._waiting:
+            return None
+        number = self._waiting.pop(0)
+        epochs = self._spec.budget.epochs
+        spec = TrialSpec(
+            dataset=self._spec.dataset,
+            family=self._spec.family,
+            values=candidate_values(self._winner.values),
+            part="development",
+            seed=derive_seed(self._spec.seed, "refit", number),
+            initial_epoch=0,
+            epochs=epochs,
+            horizon=epochs,
+            precision="float32",
+            keep_state=False,
+        )
+        return Task(name=f"refit {number}", function=train_task, arguments=(spec, None, self._data_dir))
+
+    def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
+        """Keep the model, then its record.
+
+        Raises:
+            SearchError: the refit failed.
+        """
+        number = int(name.removeprefix("refit "))
+        if isinstance(outcome, Failed):
+            raise SearchError(f"{name} of {self._spec.family!r} failed: {outcome.reason}. The same command goes on")
+        trained: Trained = outcome.value
+        refitted = trained.refit
+        if refitted is None:
+            raise SearchError(f"{name} of {self._spec.family!r} came back as a trial")
+        write_atomic(self._folder.model_file(number), refitted.model)
+        refit = RefitRecord(
+            number=number,
+            seed=derive_seed(self._spec.seed, "refit", number),
+            epochs=self._spec.budget.epochs,
+            curve=trained.curve,
+            train_accuracy=refitted.train_accuracy,
+            parameters=trained.parameters,
+            summary=refitted.summary,
+            weights_sha256=refitted.weights_sha256,
+            fit_seconds=trained.fit_seconds,
+            task_seconds=trained.task_seconds,
+        )
+        self._folder.append(LedgerEvent(event="refit", time=now(), refit=refit))
+        self._refits[number] = refit
+
+
+class JudgeStage:
+    """Lets the refitted models predict the sealed test part, once."""
+
+    def __init__(self, spec: RunSpec, folder: RunFolder, results: Path, data_dir: Path | None) -> None:
+        """Judge the models in `folder`; the reading is counted in `results`."""
+        self._spec = spec
+        self._folder = folder
+        self._results = results
+        self._data_dir = data_dir
+        self._started = False
+        self.judgement: Judgement | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a judgement."""
+        return self.judgement is not None
+
+    def next_task(self) -> Task | None:
+        """Predict with all models; counted before it starts, so that no reading goes uncounted."""
+        if self._started:
+            return None
+        self._started = True
+        models = [self._folder.model_file(number).read_bytes() for number in range(self._spec.seeds)]
+        note_test_reading(self._results, self._spec.dataset, self._folder.path.name, now())
+        return Task(name="judging", function=judge_task, arguments=(models, self._spec.dataset, self._data_dir))
+
+    def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
+        """Keep the judgement until the record is written.
+
+        Raises:
+            SearchError: the models could not predict.
+        """
+        if isinstance(outcome, Failed):
+            raise SearchError(f"judging {self._spec.family!r} failed: {outcome.reason}. The same command goes on")
+        self.judgement = outcome.value
+
+
+def _write_state(path: Path, state: "State") -> None:
+    buffer = BytesIO()
+    np.savez(buffer, *state)
+    write_atomic(path, buffer.getvalue())
+
+
+def _read_state(path: Path) -> "State | None":
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return [arrays[name] for name in arrays.files]
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read: {error}. Delete it; the trial is then trained anew") from error
