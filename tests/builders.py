@@ -1,7 +1,6 @@
 """Synthetic runs for tests: records and predictions that obey the schema and were never trained."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from bench.record import (
     TrialRecord,
 )
 from bench.seeds import derive_seed
-from bench.spec import Budget, RunSpec, Value
+from bench.spec import Budget, RunSpec
 from bench.store import LedgerEvent, Predictions, RunFolder, run_folder
 
 NAMES = ("Circle", "Square", "Triangle", "Star|fish")  # one with a character that Markdown tables must escape
@@ -264,8 +263,3 @@ def add_run(
     record = make_run(predictions, spec=asked, run_id=run_id, dataset=dataset, **changes)
     write_run(results, record, predictions)
     return record
-
-
-def with_values(trial: TrialRecord, **values: Value) -> TrialRecord:
-    """`trial` with some hyperparameters changed."""
-    return replace(trial, values={**trial.values, **values})
