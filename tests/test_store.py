@@ -38,6 +38,7 @@ from builders import (
 )
 
 SOURCE = Path(bench.__file__).parents[1]
+TIME = "2026-01-01T00:00:00+00:00"
 PROLOGUE = """
 import sys
 from pathlib import Path
@@ -45,7 +46,8 @@ from bench.errors import StoreError
 from bench.store import LedgerEvent, RunFolder, check_writable, write_atomic
 folder = RunFolder(Path(sys.argv[1]))
 def asked(n):
-    return LedgerEvent(event="asked", time="2026-01-01T00:00:00+00:00", trial_id=str(n), values={"units": n, "note": "x" * 3000})
+    values = {"units": n, "note": "x" * 3000}
+    return LedgerEvent(event="asked", time="2026-01-01T00:00:00+00:00", trial_id=str(n), values=values)
 """
 
 
@@ -66,7 +68,7 @@ def said(running: subprocess.Popen[str]) -> str:
 
 
 def asked(number: int) -> LedgerEvent:
-    return LedgerEvent(event="asked", time="2026-01-01T00:00:00+00:00", trial_id=str(number), values={"units": number})
+    return LedgerEvent(event="asked", time=TIME, trial_id=str(number), values={"units": number})
 
 
 def names(folder: Path) -> list[str]:
@@ -175,9 +177,11 @@ def test_every_kind_of_event_comes_back_as_it_was(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     events = [
         LedgerEvent(event="session", environment=make_environment(), dataset=make_dataset(), time="2026-01-01T00:00Z"),
-        LedgerEvent(event="asked", time="2026-01-01T00:00:00+00:00", trial_id="0", values={"units": 32, "rate": 0.1, "norm": True, "kind": "relu"}),
-        LedgerEvent(event="told", time="2026-01-01T00:00:00+00:00", trial=make_trial(0, 0.9)),
-        LedgerEvent(event="refit", time="2026-01-01T00:00:00+00:00", refit=make_refit(0)),
+        LedgerEvent(
+            event="asked", time=TIME, trial_id="0", values={"units": 32, "rate": 0.1, "norm": True, "kind": "relu"}
+        ),
+        LedgerEvent(event="told", time=TIME, trial=make_trial(0, 0.9)),
+        LedgerEvent(event="refit", time=TIME, refit=make_refit(0)),
     ]
     for event in events:
         folder.append(event)
@@ -189,13 +193,13 @@ def test_run_without_a_ledger_has_no_events(tmp_path: Path) -> None:
 
 
 def test_event_without_its_fields_is_refused() -> None:
-    with pytest.raises(RecordError, match="event 'told' has the fields none, expected trial"):
-        LedgerEvent(event="told", time="2026-01-01T00:00:00+00:00")
+    with pytest.raises(RecordError, match="event 'told' has the fields time, expected time, trial"):
+        LedgerEvent(event="told", time=TIME)
 
 
 def test_event_with_the_fields_of_another_is_refused() -> None:
-    with pytest.raises(RecordError, match="event 'refit' has the fields refit, trial_id, expected refit"):
-        LedgerEvent(event="refit", time="2026-01-01T00:00:00+00:00", refit=make_refit(0), trial_id="0")
+    with pytest.raises(RecordError, match="event 'refit' has the fields refit, time, trial_id, expected refit, time"):
+        LedgerEvent(event="refit", time=TIME, refit=make_refit(0), trial_id="0")
 
 
 @pytest.mark.parametrize("torn", [b'{"event":"told","trial":{"num', b"{", b"\0" * 5000, '{"é'.encode()[:-1]])
@@ -241,8 +245,9 @@ def test_reading_does_not_change_the_ledger(tmp_path: Path) -> None:
         (b"{not json}", "malformed"),
         (b"", "truncated"),
         (b'{"event":"\xff"}', "can't decode byte 0xff"),
-        (b'{"event":"danced"}', "Invalid enum value 'danced' - at `\\$.event`"),
-        (b'{"event":"asked","trial_id":"1"}', "fields trial_id, expected trial_id, values"),
+        (b'{"event":"danced","time":""}', "Invalid enum value 'danced' - at `\\$.event`"),
+        (b'{"event":"asked","time":"","trial_id":"1"}', "fields time, trial_id, expected time, trial_id, values"),
+        (b'{"event":"asked","trial_id":"1","values":{}}', "missing required field `time`"),
         (b'{"event":"asked","trial_id":1,"values":{}}', "Expected `str \\| null`, got `int` - at `\\$.trial_id`"),
     ],
 )
@@ -258,7 +263,7 @@ def test_damaged_line_is_named_with_file_and_line(tmp_path: Path, damage: bytes,
 
 def test_trial_that_contradicts_itself_is_named_with_file_and_line(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.append(LedgerEvent(event="told", time="2026-01-01T00:00:00+00:00", trial=make_trial(7, 0.9)))
+    folder.append(LedgerEvent(event="told", time=TIME, trial=make_trial(7, 0.9)))
     folder.ledger.write_bytes(folder.ledger.read_bytes().replace(b'"status":"ok"', b'"status":"failed"'))
     with pytest.raises(RecordError, match=r"trials\.jsonl:1: trial 0007: status='failed' but error=None"):
         folder.events()
@@ -268,7 +273,7 @@ def test_number_that_is_not_finite_is_refused_before_it_is_written(tmp_path: Pat
     folder = RunFolder(tmp_path)
     folder.append(asked(0))
     with pytest.raises(RecordError, match="not finite"):
-        folder.append(LedgerEvent(event="told", time="2026-01-01T00:00:00+00:00", trial=make_trial(1, 0.9, fit_seconds=float("nan"))))
+        folder.append(LedgerEvent(event="told", time=TIME, trial=make_trial(1, 0.9, fit_seconds=float("nan"))))
     assert folder.events() == [asked(0)]
 
 
@@ -296,7 +301,7 @@ for n in itertools.count():
 
 def test_ledger_on_a_full_disk_keeps_all_that_was_acknowledged(small_disk: Path) -> None:
     folder = RunFolder(small_disk)
-    big = [LedgerEvent(event="asked", time="2026-01-01T00:00:00+00:00", trial_id=str(n), values={"note": "x" * 3000}) for n in range(40)]
+    big = [LedgerEvent(event="asked", time=TIME, trial_id=str(n), values={"note": "x" * 3000}) for n in range(40)]
     kept: list[LedgerEvent] = []
 
     def fill() -> None:
