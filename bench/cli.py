@@ -4,8 +4,8 @@ import contextlib
 import difflib
 import json
 import sys
-from collections.abc import Iterator
-from enum import Enum
+from collections.abc import Generator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,6 @@ from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, TUNERS, 
 
 if TYPE_CHECKING:
     from bench.events import Event
-    from bench.pipeline import Options
 
 INTERRUPTED = 130
 
@@ -38,7 +37,7 @@ app.add_typer(runs_app, name="runs")
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records and reports are kept.")]
 
 
-class PrecisionChoice(str, Enum):
+class PrecisionChoice(StrEnum):
     """What --precision takes."""
 
     auto = "auto"
@@ -47,7 +46,7 @@ class PrecisionChoice(str, Enum):
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - one for each option
     family: Annotated[list[str], typer.Option(help="Family to search; may be given several times.")],
     dataset: Annotated[str, typer.Option(help="Dataset, see `bench list`.")] = "fashion_mnist",
     tuner: Annotated[str, typer.Option(help=f"One of {', '.join(TUNERS)}.")] = DEFAULT_TUNER,
@@ -67,7 +66,7 @@ def run(
     again: Annotated[bool, typer.Option("--again", help="Repeat a run that is finished.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, train nothing.")] = False,
 ) -> None:
-    """Search a family, refit its winner, judge it on the sealed test part, write the report.
+    r"""Search a family, refit its winner, judge it on the sealed test part, write the report.
 
     The same command goes on where an interrupted run stopped, and prints the row of a finished one.
 
@@ -84,7 +83,9 @@ def run(
         _known("family", name, search_spaces.names())
     _known("tuner", tuner, TUNERS)
     usual = default_budget(dataset)
-    budget = Budget(trials=usual.trials if trials is None else trials, epochs=usual.epochs if epochs is None else epochs)
+    budget = Budget(
+        trials=usual.trials if trials is None else trials, epochs=usual.epochs if epochs is None else epochs
+    )
     if workers is not None and not 1 <= workers <= 1024:
         raise SpecError(f"workers must be a whole number from 1 to 1024, got {workers}")
     found = "bfloat16" if supports_bfloat16() else "float32"
@@ -102,11 +103,7 @@ def run(
         )
         for name in dict.fromkeys(family)
     ]
-    carried = {"results": results, "workers": workers or usable_cores(), "data_dir": data_dir, "again": again}
-    if dry_run:
-        _dry_run(specs, **carried)
-    else:
-        _run(specs, **carried)
+    (_dry_run if dry_run else _run)(specs, results, workers or usable_cores(), data_dir, again)
 
 
 def _known(kind: str, name: str, valid: tuple[str, ...]) -> None:
@@ -119,7 +116,7 @@ def _known(kind: str, name: str, valid: tuple[str, ...]) -> None:
 def _run(specs: list[RunSpec], results: Path, workers: int, data_dir: Path | None, again: bool) -> None:
     from bench.progress import show
 
-    def events() -> "Iterator[Event]":
+    def events() -> "Generator[Event]":
         from bench.pipeline import Options, run
 
         yield from run(specs, Options(results=results, workers=workers, data_dir=data_dir, again=again))
@@ -171,7 +168,7 @@ def leaderboard(
     results: Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON, numbers in full.")] = False,
 ) -> None:
-    """Print the leaderboard of a results folder; needs no TensorFlow and no dataset.
+    r"""Print the leaderboard of a results folder; needs no TensorFlow and no dataset.
 
     \b
     Examples:
@@ -193,7 +190,7 @@ def report(
     results: Results = Path("results"),
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where a file differs.")] = False,
 ) -> None:
-    """Rebuild every page and picture from the records alone.
+    r"""Rebuild every page and picture from the records alone.
 
     \b
     Examples:

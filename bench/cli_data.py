@@ -14,7 +14,7 @@ DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with t
 
 @data_app.command()
 def fetch(name: Name, data_dir: DataDir = None) -> None:
-    """Find or download a dataset and check its bytes.
+    r"""Find or download a dataset and check its bytes.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def describe(
     ),
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print what to know of a dataset before training, and draw its first images and one of each class.
+    r"""Print what to know of a dataset before training, and draw its first images and one of each class.
 
     Of the development part only; the test part stays sealed.
 

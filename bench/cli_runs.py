@@ -22,7 +22,7 @@ def runs(
     results: Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Show each run: finished, or unfinished with the command to go on, and the disk it uses.
+    r"""Show each run: finished, or unfinished with the command to go on, and the disk it uses.
 
     \b
     Examples:

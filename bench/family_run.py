@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,9 @@ class FamilyRun:
         for event in self._events:
             if event.dataset is not None and event.dataset != self._dataset:
                 raise SearchError(
-                    f"{self.folder.path} was begun on {self._dataset.name} with checksum {event.dataset.checksum[:16]}, "
-                    f"now it is {self._dataset.checksum[:16]}: restore the data, or start anew with --again"
+                    f"{self.folder.path} was begun on {self._dataset.name} with checksum "
+                    f"{event.dataset.checksum[:16]}, now it is {self._dataset.checksum[:16]}: "
+                    "restore the data, or start anew with --again"
                 )
             for name in SAME_ENVIRONMENT if event.environment is not None else ():
                 then, today = getattr(event.environment, name), getattr(self._environment, name)
@@ -142,9 +144,8 @@ class FamilyRun:
 
 
 def session_seconds(events: Sequence[LedgerEvent], until: str | None = None) -> float:
-    """Seconds from the start of each session to its last event, `until` in the last one; waiting between is left out."""
+    """Seconds from the start of each session to its last event, `until` in the last one; pauses are left out."""
     times = [(event.event == "session", datetime.fromisoformat(event.time)) for event in events]
     if until is not None:
         times.append((False, datetime.fromisoformat(until)))
-    steps = zip(times, times[1:], strict=False)
-    return sum((later - earlier).total_seconds() for (_, earlier), (starts, later) in steps if not starts)
+    return sum((later - earlier).total_seconds() for (_, earlier), (starts, later) in pairwise(times) if not starts)

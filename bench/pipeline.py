@@ -6,22 +6,25 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bench import worker
 from bench.data.development import development, facts
-from bench.environment import environment, silent_stderr
+from bench.environment import environment
 from bench.events import Event, Finished, Message
-from bench.family_run import FamilyRun
 from bench.record import DatasetFacts
 from bench.search.engine import Engine, Epoch, Failed
 from bench.spec import RunSpec
-from bench.stages import JudgeStage, RefitStage, SearchStage, Stage, Task
 from bench.store import RunFolder, all_folders, check_writable, now, run_folder
-from bench.tally import Tally
+
+if TYPE_CHECKING:
+    from bench.family_run import FamilyRun
+    from bench.stages import Stage, Task
+    from bench.tally import Tally
 
 POLL_SECONDS = 0.5
 # Search first: the refits of one family fill the gaps that the search of the next leaves.
-PRIORITY: tuple[type[Stage], ...] = (SearchStage, RefitStage, JudgeStage)
+PRIORITY = ("search", "refit", "judge")
 MOST_ATTEMPTS = 2
 
 
@@ -39,9 +42,9 @@ class Options:
 class _UnderWay:
     """A task that a worker has."""
 
-    run: FamilyRun
-    stage: Stage
-    task: Task
+    run: "FamilyRun"
+    stage: "Stage"
+    task: "Task"
     attempts: int = 1
 
     @property
@@ -69,8 +72,12 @@ def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
         engine = Engine(options.workers)
         stack.callback(engine.close)
         # The workers import TensorFlow while this process reads the data and does the same.
-        engine.prepare(warm_up)
+        engine.prepare(worker.warm_up)
         dataset = yield from _read_data(to_do[0][0].dataset, options.data_dir)
+        worker.warm_up()
+        from bench.family_run import FamilyRun
+        from bench.tally import Tally
+
         runs = []
         for spec, folder in to_do:
             yield from _other_specs(options.results, spec)
@@ -85,17 +92,9 @@ def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
         yield from _work(runs, engine, options, tally, start)
 
 
-def warm_up() -> None:
-    """In the worker, and here: import what training needs, and let TensorFlow look for devices."""
-    with silent_stderr():
-        from bench.search.training import devices
-
-        devices()
-
-
 def space(spec: RunSpec, dataset: DatasetFacts) -> Any:
     """The search space of a family on the images of `dataset`, as Keras Tuner's HyperParameters."""
-    warm_up()
+    worker.warm_up()
     from bench.search.training import space as build_space
 
     return build_space(spec.family, dataset.image_shape, len(dataset.class_names))
@@ -135,7 +134,7 @@ def _other_specs(results: Path, spec: RunSpec) -> Iterator[Event]:
 
 
 def _work(
-    runs: Sequence[FamilyRun], engine: Engine, options: Options, tally: Tally, start: float
+    runs: Sequence["FamilyRun"], engine: Engine, options: Options, tally: "Tally", start: float
 ) -> Iterator[Event]:
     under_way: dict[str, _UnderWay] = {}
     retries: deque[_UnderWay] = deque()
@@ -171,9 +170,9 @@ def _work(
             yield Finished(folder=item.run.folder, trained=True)
 
 
-def _next(runs: Sequence[FamilyRun]) -> _UnderWay | None:
+def _next(runs: Sequence["FamilyRun"]) -> _UnderWay | None:
     for stage in PRIORITY:
         for family_run in runs:
-            if isinstance(family_run.stage, stage) and (task := family_run.stage.next_task()) is not None:
+            if family_run.stage.name == stage and (task := family_run.stage.next_task()) is not None:
                 return _UnderWay(run=family_run, stage=family_run.stage, task=task)
     return None

@@ -1,13 +1,14 @@
 """The three stages of a family's run: each offers tasks for workers and keeps what comes back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from bench import worker
 from bench.errors import RecordError, SearchError
 from bench.record import Curve, RefitRecord, TrialRecord
 from bench.search.engine import Done, Failed
@@ -30,8 +31,13 @@ class Task:
     arguments: tuple[Any, ...]
 
 
+StageName = Literal["search", "refit", "judge"]
+
+
 class Stage(Protocol):
     """What the pipeline needs of a stage."""
+
+    name: StageName
 
     @property
     def done(self) -> bool:
@@ -40,26 +46,14 @@ class Stage(Protocol):
     def next_task(self) -> Task | None:
         """A task to start now, None where there is none at the moment."""
 
-    def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
+    def take(self, name: str, outcome: Done | Failed, elapsed: float, /) -> None:
         """Keep the outcome of a task; `elapsed` are seconds since the session began."""
-
-
-def train_task(spec: TrialSpec, state: "State | None", data_dir: Path | None, report: Callable[..., None]) -> "Trained":
-    """In the worker: train one candidate."""
-    from bench.search.training import train
-
-    return train(spec, state, data_dir, report)
-
-
-def judge_task(models: Sequence[bytes], dataset: str, data_dir: Path | None, _: Callable[..., None]) -> "Judgement":
-    """In the worker: predict the sealed test part."""
-    from bench.evaluation.judge import judge
-
-    return judge(models, dataset, data_dir)
 
 
 class SearchStage:
     """Trains what the search asks for."""
+
+    name: StageName = "search"
 
     def __init__(self, search: Search, folder: RunFolder, data_dir: Path | None) -> None:
         """Offer the trials of `search`; states wait for promotion in `folder`."""
@@ -81,7 +75,7 @@ class SearchStage:
         name = f"trial {work.number}"
         self._works[name] = work
         state = _read_state(self._folder.state_file(work.parent)) if work.parent is not None else None
-        return Task(name=name, function=train_task, arguments=(work.spec, state, self._data_dir))
+        return Task(name=name, function=worker.train, arguments=(work.spec, state, self._data_dir))
 
     def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
         """Write the trial's record, and its state first, since a record promises it."""
@@ -101,12 +95,16 @@ class SearchStage:
             error=error,
             curve=trained.curve if trained is not None else Curve(),
             parameters=trained.parameters if trained is not None else None,
-            seconds=(trained.fit_seconds, trained.task_seconds, elapsed) if trained is not None else (0.0, 0.0, elapsed),
+            seconds=(trained.fit_seconds, trained.task_seconds, elapsed)
+            if trained is not None
+            else (0.0, 0.0, elapsed),
         )
 
 
 class RefitStage:
     """Trains the winner anew on train and validation together, once for each seed, in float32."""
+
+    name: StageName = "refit"
 
     def __init__(self, spec: RunSpec, winner: TrialRecord, folder: RunFolder, data_dir: Path | None) -> None:
         """Refit `winner`; what the ledger in `folder` already has, with its model beside it, is not done again."""
@@ -146,9 +144,9 @@ class RefitStage:
             precision="float32",
             keep_state=False,
         )
-        return Task(name=f"refit {number}", function=train_task, arguments=(spec, None, self._data_dir))
+        return Task(name=f"refit {number}", function=worker.train, arguments=(spec, None, self._data_dir))
 
-    def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
+    def take(self, name: str, outcome: Done | Failed, _elapsed: float) -> None:
         """Keep the model, then its record.
 
         Raises:
@@ -181,6 +179,8 @@ class RefitStage:
 class JudgeStage:
     """Lets the refitted models predict the sealed test part, once."""
 
+    name: StageName = "judge"
+
     def __init__(self, spec: RunSpec, folder: RunFolder, results: Path, data_dir: Path | None) -> None:
         """Judge the models in `folder`; the reading is counted in `results`."""
         self._spec = spec
@@ -202,9 +202,9 @@ class JudgeStage:
         self._started = True
         models = [self._folder.model_file(number).read_bytes() for number in range(self._spec.seeds)]
         note_test_reading(self._results, self._spec.dataset, self._folder.path.name, now())
-        return Task(name="judging", function=judge_task, arguments=(models, self._spec.dataset, self._data_dir))
+        return Task(name="judging", function=worker.judge, arguments=(models, self._spec.dataset, self._data_dir))
 
-    def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
+    def take(self, _name: str, outcome: Done | Failed, _elapsed: float) -> None:
         """Keep the judgement until the record is written.
 
         Raises:

@@ -11,9 +11,11 @@ LEARNING_RATES = (0.0005, 0.008)
 
 
 def compile_model(model: keras.Model, hp: HyperParameters, training_steps: int | None) -> None:
-    """Compile `model`, whose output are logits (batch, classes), for integer labels (batch,).
+    """Compile `model` for integer labels (batch,).
 
     Args:
+        model: its output are logits (batch, classes).
+        hp: declares the learning rate.
         training_steps: optimizer steps over which the learning rate falls to zero; None keeps it constant.
     """
     low, high = LEARNING_RATES

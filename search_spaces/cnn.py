@@ -15,8 +15,10 @@ MAX_MULTIPLY_ADDS = 4_000_000
 
 
 class CNN(Family):
-    """Convolutional network: filters, pooling depth, convolutions per block, kernel size, batch normalisation,
-    dropout, units of the dense layer.
+    """Convolutional network of one to three blocks, each convolutions, max pooling and perhaps batch normalisation.
+
+    Searched are filters, pooling depth, convolutions per block, kernel size, batch normalisation, dropout, and the
+    units of the dense layer.
 
     `filters` are those of the first block. From block to block they grow by the largest factor of GROWTH that keeps
     the model within MAX_MULTIPLY_ADDS; wider first blocks that would exceed it even without growth have no choice of
@@ -40,11 +42,11 @@ class CNN(Family):
         features = images
         for width in self._widths(filters, depth, convolutions, kernel):
             for _ in range(convolutions):
-                features = layers.Conv2D(width, kernel, padding="same", use_bias=not normalised)(features)
-                if normalised:
-                    features = layers.BatchNormalization()(features)
-                features = layers.ReLU()(features)
+                features = layers.Conv2D(width, kernel, padding="same", activation="relu")(features)
             features = layers.MaxPooling2D()(features)
+            if normalised:
+                # Behind the pooling, on a quarter of the pixels: before it, it costs more than the convolutions.
+                features = layers.BatchNormalization()(features)
         features = layers.Dense(units, activation="relu")(layers.Flatten()(features))
         return layers.Dropout(dropout)(features) if dropout else features
 

@@ -35,8 +35,6 @@ DASK_SETTINGS = {
     },
 }
 
-Report = Callable[[int, float, float | None], None]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
@@ -99,7 +97,7 @@ class Engine:
         """Let every worker call `function` before its first task, in the background."""
         self._preparations = [
             self._client.submit(function, key=f"prepare-{address}", workers=[address], pure=False)
-            for address in self._cluster.scheduler.workers
+            for address in self._addresses()
         ]
 
     def check(self) -> None:
@@ -108,7 +106,7 @@ class Engine:
         Raises:
             SearchError: there has been no worker for a minute.
         """
-        if self._cluster.scheduler.workers:
+        if self._addresses():
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > START_SECONDS:
             raise SearchError("all worker processes died and none came back. The same command goes on")
@@ -141,20 +139,26 @@ class Engine:
 
     def close(self) -> None:
         """End the workers, within seconds even in the middle of a task."""
-        for close in (lambda: self._client.close(timeout=CLOSE_SECONDS), lambda: self._cluster.close(timeout=CLOSE_SECONDS)):
+        for close in (
+            lambda: self._client.close(timeout=CLOSE_SECONDS),
+            lambda: self._cluster.close(timeout=CLOSE_SECONDS),
+        ):
             with contextlib.suppress(TimeoutError, OSError):
                 close()
         self._settings.__exit__(None, None, None)
 
     def _idle(self) -> list[str]:
-        known = self._cluster.scheduler.workers
-        return [address for address in sorted(known) if address not in self._busy.values()]
+        return [address for address in self._addresses() if address not in self._busy.values()]
+
+    def _addresses(self) -> list[str]:
+        scheduler: Any = self._cluster.scheduler
+        return sorted(scheduler.workers)
 
     def _take_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
         # The scheduler adds the worker's address to what the worker sent.
         self._events.put(Epoch(**{name: event[1][name] for name in Epoch.__slots__}))
 
-    def _take_end(self, key: str, ended: distributed.Future) -> None:
+    def _take_end(self, key: str, ended: distributed.Future[Any]) -> None:
         error = ended.exception()
         if error is not None:
             reason = "its worker process died" if isinstance(error, distributed.KilledWorker) else str(error)
@@ -176,7 +180,7 @@ def _run(key: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> 
 
     try:
         return "returned", function(*arguments, report)
-    except Exception as error:  # a family is the user's code and may raise anything
+    except Exception as error:  # noqa: BLE001 - a family is the user's code and may raise anything
         return "raised", describe(error)
 
 

@@ -36,7 +36,9 @@ class Search:
         self._oracle = oracle
         self._folder = folder
         self._kept_asked = [
-            (event.trial_id, event.values) for event in events if event.trial_id is not None and event.values is not None
+            (event.trial_id, event.values)
+            for event in events
+            if event.trial_id is not None and event.values is not None
         ]
         self._kept_results = {event.trial.trial_id: event.trial for event in events if event.trial is not None}
         self._proposals: list[Proposal] = []
@@ -72,9 +74,15 @@ class Search:
         self._advance()
 
     def record(
-        self, work: Work, *, error: str | None, curve: Curve, parameters: int | None, seconds: tuple[float, float, float]
+        self,
+        work: Work,
+        *,
+        error: str | None,
+        curve: Curve,
+        parameters: int | None,
+        seconds: tuple[float, float, float],
     ) -> TrialRecord:
-        """The record of `work`; `curve` covers what was trained, `seconds` are fit, task and since the session began."""
+        """The record of `work`; `curve` is of what was trained, `seconds` are fit, task, since the session began."""
         proposal = self._proposals[work.number]
         earlier = self._by_id(proposal.parent).curve if proposal.parent is not None and error is None else Curve()
         fit_seconds, task_seconds, ended_seconds = seconds
@@ -141,7 +149,9 @@ class Search:
         if number < len(self._kept_asked):
             proposal = self._as_kept(proposal, *self._kept_asked[number])
         else:
-            self._folder.append(LedgerEvent(event="asked", time=now(), trial_id=proposal.trial_id, values=proposal.values))
+            self._folder.append(
+                LedgerEvent(event="asked", time=now(), trial_id=proposal.trial_id, values=proposal.values)
+            )
         self._proposals.append(proposal)
         self._numbers[proposal.trial_id] = number
         kind = (json.dumps(candidate_values(proposal.values), sort_keys=True), proposal.epochs)

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import keras_tuner
@@ -99,7 +99,6 @@ class Oracle:
         self._folder.cleanup()
 
 
-
 def make(spec: RunSpec, hyperparameters: keras_tuner.HyperParameters) -> Oracle:
     """A new oracle for `spec` over the space that `hyperparameters` declare.
 
@@ -153,9 +152,7 @@ def _hyperband(spec: RunSpec, size: int | None, common: dict[str, Any]) -> Oracl
     budget = spec.budget
 
     def oracle(iterations: int) -> Oracle:
-        stock = _Hyperband(
-            max_epochs=budget.epochs, factor=HYPERBAND_FACTOR, hyperband_iterations=iterations, **common
-        )
+        stock = _Hyperband(max_epochs=budget.epochs, factor=HYPERBAND_FACTOR, hyperband_iterations=iterations, **common)
         return Oracle(stock, budget.epochs)
 
     once = rehearse(oracle(1))
@@ -215,7 +212,7 @@ def count(space: Sequence[Parameter]) -> int | None:
         return None
     parents = {condition.name for parameter in space for condition in parameter.conditions}
 
-    @lru_cache(maxsize=None)
+    @cache
     def below(index: int, chosen: tuple[tuple[str, Value], ...]) -> int:
         if index == len(space):
             return 1
@@ -274,7 +271,7 @@ class _Grid(_Unsaved, keras_tuner.Oracle):  # type: ignore[misc]
         super().__init__(**common)
         self._candidates = enumerate_space(space)
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
+    def populate_space(self, trial_id: str) -> dict[str, Any]:  # noqa: ARG002 - Keras Tuner's signature
         """The next candidate, in Keras Tuner's form."""
         values = next(self._candidates, None)
         return {"status": "STOPPED" if values is None else "RUNNING", "values": values}

@@ -96,8 +96,10 @@ def train(spec: TrialSpec, state: State | None, data_dir: Path | None, report: E
     """Train the candidate of `spec`, going on from `state` where there is one.
 
     Args:
+        spec: the candidate.
         state: what an earlier call of the same candidate kept at `spec.initial_epoch`; without it the candidate is
             trained from its first epoch, which gives the same weights and costs the epochs again.
+        data_dir: folder to look for the dataset in first.
         report: called after each epoch.
 
     Raises:
@@ -154,9 +156,7 @@ def _development(name: str, data_dir: Path | None) -> Dataset:
     return development(name, data_dir)
 
 
-def _parts(
-    name: str, data_dir: Path | None, part: str
-) -> tuple[Dataset, NDArray[np.int64], NDArray[np.int64] | None]:
+def _parts(name: str, data_dir: Path | None, part: str) -> tuple[Dataset, NDArray[np.int64], NDArray[np.int64] | None]:
     """The development part, what to fit on, and what is held back to score on (None in a refit)."""
     data = _development(name, data_dir)
     if part == "development":
@@ -217,7 +217,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self.report = report
         self.begun = time.perf_counter()
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras'
         self.begun = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

@@ -1,0 +1,36 @@
+"""What runs in a worker process; imports TensorFlow only when called, so that starting a worker is fast."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.environment import silent_stderr
+from bench.spec import TrialSpec
+
+if TYPE_CHECKING:
+    from bench.evaluation.judge import Judgement
+    from bench.search.training import State, Trained
+
+Report = Callable[[int, float, float | None], None]  # epochs done, seconds of the last, validation accuracy
+
+
+def warm_up() -> None:
+    """Import what training needs, and let TensorFlow look for devices, without its greetings on the terminal."""
+    with silent_stderr():
+        from bench.search.training import devices
+
+        devices()
+
+
+def train(spec: TrialSpec, state: "State | None", data_dir: Path | None, report: Report) -> "Trained":
+    """Train one candidate."""
+    from bench.search import training
+
+    return training.train(spec, state, data_dir, report)
+
+
+def judge(models: Sequence[bytes], dataset: str, data_dir: Path | None, _report: Report) -> "Judgement":
+    """Predict the sealed test part."""
+    from bench.evaluation import judge as judging
+
+    return judging.judge(models, dataset, data_dir)
