@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -16,24 +17,25 @@ import bench
 
 SOURCE = Path(bench.__file__).parents[1]
 
-# Imports run from a lower number to a higher one. What shares a number does not know of its neighbours.
-FLOORS = {
-    "bench.__main__": 0,
-    "bench.cli": 1,
-    "bench.pipeline": 2,
-    "bench.progress": 2,
-    "bench.reporting": 3,
-    "bench.search": 3,
-    "bench.evaluation": 4,
-    "bench.data": 5,
-    "bench.store": 6,
-    "bench.environment": 6,
-    "bench.record": 7,
-    "bench.spec": 8,
-    "bench.seeds": 9,
-    "bench.errors": 9,
-    "bench": 10,
-}
+# Imports run from an earlier line to a later one. What shares a line does not know of its neighbours.
+FLOORS = [
+    ["__main__"],
+    ["cli"],
+    ["pipeline", "progress", "forecast"],
+    ["tally"],
+    ["family_run"],
+    ["stages"],
+    ["worker", "command", "events"],
+    ["reporting", "search"],
+    ["evaluation"],
+    ["data"],
+    ["store", "environment"],
+    ["record"],
+    ["spec"],
+    ["seeds", "errors"],
+    [""],  # bench/__init__.py
+]
+FLOOR = {f"bench.{name}".rstrip("."): number for number, names in enumerate(FLOORS) for name in names}
 FAMILIES = "search_spaces/*"
 MAY_IMPORT = {
     "keras": (FAMILIES, "bench/search/training.py", "bench/evaluation/judge.py"),
@@ -60,6 +62,7 @@ class File:
         return any(fnmatch(self.path, pattern) for pattern in patterns)
 
 
+@cache
 def source_files() -> list[File]:
     paths = sorted(path for package in ("bench", "search_spaces") for path in (SOURCE / package).rglob("*.py"))
     return [File(path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
@@ -110,7 +113,7 @@ def room(file: File) -> str | None:
 def room_of_import(name: str) -> str | None:
     """The room that an imported name comes from; a name that is no room comes from the package itself."""
     found = room(File(name.replace(".", "/"), ast.Module([], [])))
-    is_room = found in FLOORS or (SOURCE / f"{str(found).replace('.', '/')}.py").exists()
+    is_room = found in FLOOR or (SOURCE / f"{str(found).replace('.', '/')}.py").exists()
     return found if is_room or found is None else "bench"
 
 
@@ -121,10 +124,10 @@ def imports_upwards(file: File) -> list[str]:
     own = room(file)
     if own is None:
         return []
-    if own not in FLOORS:
+    if own not in FLOOR:
         return [f"{own} has no floor in this test: give it one"]
     others = {found for name in imports(file) if (found := room_of_import(name)) not in (None, own)}
-    return [f"{own} imports {other}" for other in sorted(filter(None, others)) if FLOORS.get(other, -1) <= FLOORS[own]]
+    return [f"{own} imports {other}" for other in sorted(filter(None, others)) if FLOOR.get(other, -1) <= FLOOR[own]]
 
 
 def imports_bench_in_a_family(file: File) -> list[str]:
@@ -147,7 +150,16 @@ def reads_the_test_part(file: File) -> list[str]:
 def prints(file: File) -> list[str]:
     if file.is_one_of(MAY_PRINT):
         return []
-    words = ("print", "typer.echo", "typer.secho", "click.echo", "Console", "rich.print", "sys.stdout", "sys.stderr")
+    words = (
+        "print",
+        "sys.stdout.write",
+        "sys.stderr.write",
+        "typer.echo",
+        "typer.secho",
+        "click.echo",
+        "Console",
+        "rich.print",
+    )
     return [name for name in names(file) if name.endswith(tuple(f".{word}" for word in words)) or name in words]
 
 
