@@ -122,7 +122,7 @@ for n in range(10_000):
 """
     with process(code, tmp_path) as running:
         assert said(running) == "writing"
-        contents = [path.read_bytes() for _ in range(300)]
+        contents = [path.read_bytes() for _ in range(100)]
     assert {len(content) for content in contents} <= sizes
     assert all(len(set(content)) == 1 for content in contents)
 
@@ -161,7 +161,7 @@ def test_check_refuses_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_processes_may_check_the_same_folder_at_once(tmp_path: Path) -> None:
-    code = "print(sys.stdin.readline())\nfor _ in range(300): check_writable(folder.path)"
+    code = "print(sys.stdin.readline())\nfor _ in range(100): check_writable(folder.path)"
     with process(code, tmp_path) as first, process(code, tmp_path) as second:
         for running in (first, second):
             assert running.stdin is not None
