@@ -56,7 +56,7 @@ def _seconds_per_epoch(record: RunRecord) -> float:
 
 def _megabytes(results: Path, record: RunRecord) -> float:
     folder = RunFolder(run_folder(results, record.spec).path.parent / record.run_id)
-    # Twelve bytes a weight: itself and the two averages of its optimizer, as .keras files keep them.
-    models = 12 * record.refits[0].parameters * record.spec.seeds
+    # Four bytes a weight: models are kept without their optimizer.
+    models = 4 * record.refits[0].parameters * record.spec.seeds
     kept = sum(file.stat().st_size for file in folder.path.iterdir() if file.is_file())
     return (models + kept) / 1e6

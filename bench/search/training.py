@@ -110,6 +110,7 @@ def train(spec: TrialSpec, state: State | None, data_dir: Path | None, report: E
     data, indices, held_back = _parts(spec.dataset, data_dir, spec.part)
     steps = len(indices) // min(BATCH_SIZE, len(indices))
     model = _build(spec, data, training_steps=steps * spec.horizon)
+    summary = _summary(model) if spec.part == "development" else ""
     first = spec.initial_epoch if state is not None else 0
     if state is not None:
         _set_state(model, state)
@@ -129,7 +130,7 @@ def train(spec: TrialSpec, state: State | None, data_dir: Path | None, report: E
     ).history
     fit_seconds = time.perf_counter() - fit_begun
     kept = _get_state(model) if spec.keep_state else None
-    refit = _refitted(model, data, indices) if spec.part == "development" else None
+    refit = _refitted(model, summary, data, indices) if spec.part == "development" else None
     parameters = model.count_params()
     # Keras' graphs refer to themselves; without this a worker grows with every trial.
     del model, batches
@@ -166,6 +167,8 @@ def _parts(name: str, data_dir: Path | None, part: str) -> tuple[Dataset, NDArra
 
 
 def _build(spec: TrialSpec, data: Dataset, training_steps: int) -> keras.Model:
+    # Else layers are numbered on from the worker's earlier models, and with them the names in records and files.
+    keras.utils.clear_session()
     keras.utils.set_random_seed(spec.seed)
     hp = keras_tuner.HyperParameters()
     hp.values = dict(spec.values)
@@ -255,20 +258,26 @@ def _set_state(model: keras.Model, state: State) -> None:
         variable.assign(value)
 
 
-def _refitted(model: keras.Model, data: Dataset, indices: NDArray[np.int64]) -> Refitted:
+def _summary(model: keras.Model) -> str:
+    """Keras' table of layers, as plain text; of a new model, since the weights of an optimizer are none of its own."""
+    text = io.StringIO()
+    model.summary(print_fn=lambda line, **_: text.write(line + "\n"))
+    return text.getvalue()
+
+
+def _refitted(model: keras.Model, summary: str, data: Dataset, indices: NDArray[np.int64]) -> Refitted:
     scores = model.evaluate(_in_order(data, indices), verbose=0, return_dict=True)
-    summary = io.StringIO()
-    model.summary(print_fn=lambda line, **_: summary.write(line + "\n"), line_length=88)
     digest = hashlib.sha256()
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        model.save(path)
+        # Without the optimizer, whose averages are twice the size of the weights.
+        keras.Model(model.inputs, model.outputs, name=model.name).save(path)
         content = path.read_bytes()
     return Refitted(
         train_accuracy=float(scores["accuracy"]),
-        summary=summary.getvalue(),
+        summary=summary,
         weights_sha256=digest.hexdigest(),
         model=content,
     )
