@@ -1,6 +1,8 @@
 """The rules of who may import and do what, held by reading the source; imports inside functions count too."""
 
 import ast
+import importlib.util
+import os
 import subprocess
 import sys
 import time
@@ -269,3 +271,24 @@ def test_help_answers_in_half_a_second() -> None:
         assert run_bench("--help").returncode == 0
         seconds.append(time.perf_counter() - begun)
     assert median(seconds) < 0.5, f"{', '.join(f'{one:.2f}' for one in seconds)} s"
+
+
+# In tox, what is tested is what was installed.
+
+needs_tox = pytest.mark.skipif("TOX_ENV_NAME" not in os.environ, reason="for tox: outside it, the checkout is tested")
+
+
+@needs_tox
+@pytest.mark.parametrize("package", ["bench", "search_spaces"])
+def test_installed_package_is_tested_not_the_checkout(package: str) -> None:
+    found = importlib.util.find_spec(package)
+    assert found is not None
+    assert Path(str(found.origin)).is_relative_to(sys.prefix)
+
+
+@needs_tox
+@needs_cli
+def test_console_script_does_what_the_module_does() -> None:
+    (script,) = Path(sys.executable).parent.glob("bench*")
+    done = subprocess.run([script, "list"], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == run_bench("list").stdout
