@@ -1,6 +1,7 @@
 """What all families share: raw pixels in, logits out, one recipe."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 
 import keras
 import keras_tuner
@@ -42,3 +43,15 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
         model = keras.Model(pixels, logits, name=type(self).__name__.lower())
         compile_model(model, hp, self.training_steps)
         return model
+
+    def build_from(self, values: Mapping[str, int | float | str | bool]) -> keras.Model:
+        """The compiled model of one candidate: `values` of its active hyperparameters, defaults for others."""
+        hp = HyperParameters()
+        hp.values = dict(values)
+        return self.build(hp)
+
+    def space(self) -> HyperParameters:
+        """Every hyperparameter of the family, conditional ones included."""
+        hp = HyperParameters()
+        self.build(hp)
+        return hp

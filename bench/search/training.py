@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import keras_tuner
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -145,13 +144,6 @@ def train(spec: TrialSpec, state: State | None, data_dir: Path | None, report: E
     )
 
 
-def space(family: str, input_shape: tuple[int, int, int], classes: int) -> keras_tuner.HyperParameters:
-    """Every hyperparameter of a family, conditional ones included, found by building it once."""
-    hp = keras_tuner.HyperParameters()
-    search_spaces.load(family)(input_shape, classes).build(hp)
-    return hp
-
-
 @lru_cache(maxsize=2)
 def _development(name: str, data_dir: Path | None) -> Dataset:
     return development(name, data_dir)
@@ -170,11 +162,9 @@ def _build(spec: TrialSpec, data: Dataset, training_steps: int) -> keras.Model:
     # Else layers are numbered on from the worker's earlier models, and with them the names in records and files.
     keras.utils.clear_session()
     keras.utils.set_random_seed(spec.seed)
-    hp = keras_tuner.HyperParameters()
-    hp.values = dict(spec.values)
     height, width, channels = data.images.shape[1:]
     family = search_spaces.load(spec.family)((height, width, channels), len(data.class_names), training_steps)
-    return family.build(hp)
+    return family.build_from(spec.values)
 
 
 def _orders(seed: int, n: int, first: int, last: int) -> NDArray[np.int32]:
