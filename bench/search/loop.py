@@ -30,7 +30,11 @@ class Search:
     """
 
     def __init__(self, spec: RunSpec, oracle: Oracle, folder: RunFolder, events: Sequence[LedgerEvent]) -> None:
-        """Start, or go on where `events` of the ledger end."""
+        """Start, or go on where `events` of the ledger end.
+
+        Raises:
+            SearchError: the ledger is of another version of this suite.
+        """
         self.spec = spec
         self.differing_proposals = 0
         self._oracle = oracle
@@ -48,7 +52,14 @@ class Search:
         self._repeats: dict[int, list[int]] = {}  # by the number of the trial whose result answers them
         self._waiting: deque[int] = deque()
         self._told = 0
+        self._asked_in_vain = False  # since the last trial was told
         self._ended = False
+        try:
+            # A search that the ledger has whole is done before anybody asks for work.
+            self._advance()
+        except SearchError:
+            oracle.close()
+            raise
 
     @property
     def done(self) -> bool:
@@ -130,19 +141,25 @@ class Search:
     def _advance(self) -> None:
         """Ask and tell as far as what is known allows."""
         while True:
-            while not self._ended and len(self._proposals) - self._told < self.spec.lookahead:
+            while self._may_ask():
                 answer = self._oracle.ask()
                 if isinstance(answer, Proposal):
                     self._accept(answer)
                     continue
+                self._asked_in_vain = True
                 # An oracle that waits while nothing is under way would wait for ever.
                 self._ended = answer is Answer.END or self._told == len(self._proposals)
-                break
             if self._told not in self._results:
                 return
             trial = self._results[self._told]
             self._oracle.tell(trial.trial_id, trial.score if trial.status == "ok" else None, trial.error)
             self._told += 1
+            self._asked_in_vain = False
+
+    def _may_ask(self) -> bool:
+        # Hyperband draws random numbers before it answers that it waits. Asked so once for each trial that is told, and
+        # not whenever a worker is idle, it proposes the same whatever the workers do.
+        return not self._ended and not self._asked_in_vain and len(self._proposals) - self._told < self.spec.lookahead
 
     def _accept(self, proposal: Proposal) -> None:
         number = len(self._proposals)
@@ -193,8 +210,7 @@ class Search:
         if dict(values) == dict(proposal.values):
             return proposal
         self.differing_proposals += 1
-        self._oracle.overrule(trial_id, values)
-        return replace(proposal, values=values)
+        return self._oracle.overrule(trial_id, values)
 
     def _work(self, number: int) -> Work:
         proposal = self._proposals[number]

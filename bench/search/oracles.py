@@ -71,18 +71,13 @@ class Oracle:
         if trial.status in ("STOPPED", "IDLE"):
             return Answer(trial.status)
         self._asked += 1
-        values = dict(trial.hyperparameters.values)
-        return Proposal(
-            trial_id=trial.trial_id,
-            values=values,
-            initial_epoch=int(values.get("tuner/initial_epoch", 0)),
-            epochs=int(values.get("tuner/epochs", self._epochs)),
-            parent=values.get("tuner/trial_id"),
-        )
+        return self._proposal(trial)
 
-    def overrule(self, trial_id: str, values: Mapping[str, Value]) -> None:
-        """Replace what was proposed by what the ledger says was trained."""
-        self._oracle.get_trial(trial_id).hyperparameters.values = dict(values)
+    def overrule(self, trial_id: str, values: Mapping[str, Value]) -> Proposal:
+        """Replace what was proposed by what the ledger says was asked, and give that back."""
+        trial = self._oracle.get_trial(trial_id)
+        trial.hyperparameters.values = dict(values)
+        return self._proposal(trial)
 
     def tell(self, trial_id: str, score: float | None, error: str | None = None) -> None:
         """The score of a trial, validation accuracy in [0, 1]; None where it failed."""
@@ -97,6 +92,16 @@ class Oracle:
     def close(self) -> None:
         """Remove the oracle's folder."""
         self._folder.cleanup()
+
+    def _proposal(self, trial: Any) -> Proposal:
+        values = dict(trial.hyperparameters.values)
+        return Proposal(
+            trial_id=trial.trial_id,
+            values=values,
+            initial_epoch=int(values.get("tuner/initial_epoch", 0)),
+            epochs=int(values.get("tuner/epochs", self._epochs)),
+            parent=values.get("tuner/trial_id"),
+        )
 
 
 def make(spec: RunSpec, hyperparameters: keras_tuner.HyperParameters) -> Oracle:
@@ -151,11 +156,14 @@ def _hyperband(spec: RunSpec, size: int | None, common: dict[str, Any]) -> Oracl
     """As many whole iterations of Hyperband as the budget has epochs for."""
     budget = spec.budget
 
-    def oracle(iterations: int) -> Oracle:
-        stock = _Hyperband(max_epochs=budget.epochs, factor=HYPERBAND_FACTOR, hyperband_iterations=iterations, **common)
-        return Oracle(stock, budget.epochs)
+    def oracle(iterations: int, **changes: Any) -> Oracle:
+        settings = {"max_epochs": budget.epochs, "factor": HYPERBAND_FACTOR, "hyperband_iterations": iterations}
+        return Oracle(_Hyperband(**settings, **common | changes), budget.epochs)
 
-    once = rehearse(oracle(1))
+    # Over a space without end: a rehearsal would break off early where a small space makes Hyperband repeat itself.
+    endless = keras_tuner.HyperParameters()
+    endless.Float("any", 0, 1)
+    once = rehearse(oracle(1, hyperparameters=endless))
     iterations = budget.total_epochs // once.epochs
     if iterations < 1:
         raise SearchError(
