@@ -3,8 +3,9 @@
 import contextlib
 import difflib
 import json
+import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,14 +15,15 @@ import typer
 import search_spaces
 from bench.cli_data import data_app
 from bench.cli_runs import runs_app
-from bench.command import command
-from bench.errors import BenchError, SpecError
+from bench.command import command, family_source
+from bench.errors import BenchError, SearchError, SpecError
 from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, TUNERS, Budget, RunSpec
 
 if TYPE_CHECKING:
-    from bench.events import Event
+    from bench.events import Event, Finished
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,7 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Compare families of Keras models, found by Keras Tuner, honestly and fast.\n\n"
-    "Exit codes: 0 done, 1 a check found differences, 2 bad input or a full disk, 130 interrupted.",
+    "Exit codes: 0 done, 1 a check found differences, 2 bad input or a full disk, 130 and 143 interrupted.",
+    epilog="\b\nExamples:\n  bench run --family cnn\n  bench leaderboard",
 )
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
@@ -45,11 +48,16 @@ class PrecisionChoice(StrEnum):
     bfloat16 = "bfloat16"
 
 
-@app.command()
+@app.command(
+    epilog="\b\nExamples:\n"
+    "  bench run --family cnn\n"
+    "  bench run --family dense --family cnn --seeds 8\n"
+    "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5"
+)
 def run(  # noqa: PLR0917 - one for each option
-    family: Annotated[list[str], typer.Option(help="Family to search; may be given several times.")],
-    dataset: Annotated[str, typer.Option(help="Dataset, see `bench list`.")] = "fashion_mnist",
-    tuner: Annotated[str, typer.Option(help=f"One of {', '.join(TUNERS)}.")] = DEFAULT_TUNER,
+    family: Annotated[list[str], typer.Option(metavar="NAME", help="Family to search; may be given several times.")],
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset, see `bench list`.")] = "fashion_mnist",
+    tuner: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(TUNERS)}.")] = DEFAULT_TUNER,
     trials: Annotated[int | None, typer.Option(help="Full-length trainings that the search may spend.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of one full-length training.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search and of everything in it.")] = 0,
@@ -66,15 +74,11 @@ def run(  # noqa: PLR0917 - one for each option
     again: Annotated[bool, typer.Option("--again", help="Repeat a run that is finished.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, train nothing.")] = False,
 ) -> None:
-    r"""Search a family, refit its winner, judge it on the sealed test part, write the report.
+    """Search families, refit and judge their winners, report.
+
+    Judging is done once, on the sealed test part.
 
     The same command goes on where an interrupted run stopped, and prints the row of a finished one.
-
-    \b
-    Examples:
-      bench run --family cnn
-      bench run --family dense --family cnn --seeds 8
-      bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5
     """
     from bench.data.catalog import default_budget
     from bench.environment import supports_bfloat16, usable_cores
@@ -93,7 +97,7 @@ def run(  # noqa: PLR0917 - one for each option
         RunSpec(
             dataset=dataset,
             family=name,
-            family_source=search_spaces.source_digest(name),
+            family_source=family_source(name),
             tuner=tuner,  # type: ignore[arg-type]
             budget=budget,
             seed=seed,
@@ -108,29 +112,57 @@ def run(  # noqa: PLR0917 - one for each option
 
 def _known(kind: str, name: str, valid: tuple[str, ...]) -> None:
     if name not in valid:
-        nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+        nearest = difflib.get_close_matches(name.lower().replace("-", "_"), valid, n=1, cutoff=0.5)
         hint = f". Did you mean {nearest[0]}?" if nearest else ""
         raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint}")
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM; what is to be done is the same as at Ctrl-C."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    def stop(_signal: int, _frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _run(specs: list[RunSpec], results: Path, workers: int, data_dir: Path | None, again: bool) -> None:
+    from bench.events import Finished, Message
     from bench.progress import show
 
     def events() -> "Generator[Event]":
+        families = ", ".join(spec.family for spec in specs)
+        yield Message(text=f"{families} on {specs[0].dataset}, {specs[0].tuner}, results in {results}")
         from bench.pipeline import Options, run
 
         yield from run(specs, Options(results=results, workers=workers, data_dir=data_dir, again=again))
 
     try:
-        with contextlib.closing(events()) as started:
-            finished = show(started)
-    except KeyboardInterrupt:
+        with _terminable(), contextlib.closing(events()) as started:
+            ended = show(started)
+    except KeyboardInterrupt as stopped:
         typer.echo("Interrupted; what is done is kept. To go on:", err=True)
         typer.echo(f"  {command(specs, results, data_dir)}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED) from None
+    _tell_end(results, [event for event in ended if isinstance(event, Finished)])
+    reasons = [event.reason for event in ended if not isinstance(event, Finished)]
+    if reasons:
+        raise SearchError("\n".join(reasons))
+
+
+def _tell_end(results: Path, finished: "list[Finished]") -> None:
     from bench.reporting import report
     from bench.reporting.terminal import row_text
 
+    if not finished:
+        return
     report.write(results)
     for event in finished:
         if not event.trained:
@@ -163,17 +195,14 @@ def _dry_run(specs: list[RunSpec], results: Path, workers: int, data_dir: Path |
         )
 
 
-@app.command()
+@app.command(epilog="\b\nExamples:\n  bench leaderboard\n  bench leaderboard --json | jq '.[].test_accuracy'")
 def leaderboard(
     results: Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON, numbers in full.")] = False,
 ) -> None:
-    r"""Print the leaderboard of a results folder; needs no TensorFlow and no dataset.
+    """Print the leaderboard of a results folder.
 
-    \b
-    Examples:
-      bench leaderboard
-      bench leaderboard --json | jq '.[].test_accuracy'
+    Needs no TensorFlow and no dataset.
     """
     from bench.reporting.leaderboard import as_data, leaderboard
     from bench.reporting.terminal import leaderboard_text
@@ -185,18 +214,12 @@ def leaderboard(
             typer.echo(f"Could not be read: {problem}", err=True)
 
 
-@app.command()
+@app.command(epilog="\b\nExamples:\n  bench report\n  bench report --check")
 def report(
     results: Results = Path("results"),
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where a file differs.")] = False,
 ) -> None:
-    r"""Rebuild every page and picture from the records alone.
-
-    \b
-    Examples:
-      bench report
-      bench report --check
-    """
+    """Rebuild every page and picture from the records alone."""
     from bench.reporting import report as reporting
 
     if check:
@@ -211,7 +234,7 @@ def report(
     typer.echo(f"{len(changed)} files written or removed", err=True)
 
 
-@app.command("list")
+@app.command("list", epilog="\b\nExamples:\n  bench list\n  bench list --json")
 def list_names(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """Name the families, datasets and tuners that there are."""
     from bench.data.catalog import names
@@ -231,5 +254,3 @@ def main() -> None:
     except BenchError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)

@@ -6,28 +6,28 @@ from typing import Annotated
 
 import typer
 
-data_app = typer.Typer(no_args_is_help=True, help="Get a dataset, or look at it before training.")
+data_app = typer.Typer(
+    no_args_is_help=True,
+    help="Get a dataset, or look at it before training.",
+    epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data describe digits",
+)
 
-Name = Annotated[str, typer.Argument(help="Dataset, see `bench list`.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Dataset, see `bench list`.")]
 DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")]
 
 
-@data_app.command()
+@data_app.command(
+    epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data fetch fashion_mnist --data-dir ~/fashion"
+)
 def fetch(name: Name, data_dir: DataDir = None) -> None:
-    r"""Find or download a dataset and check its bytes.
-
-    \b
-    Examples:
-      bench data fetch fashion_mnist
-      bench data fetch fashion_mnist --data-dir ~/fashion
-    """
+    """Find or download a dataset and check its bytes."""
     from bench.data.development import development
 
     data = development(name, data_dir, lambda line: typer.echo(line, err=True))
     typer.echo(f"{data.title}: {len(data):,} images for development, from {data.source}, checksum {data.checksum}")
 
 
-@data_app.command()
+@data_app.command(epilog="\b\nExamples:\n  bench data describe fashion_mnist\n  bench data describe digits --json")
 def describe(
     name: Name,
     data_dir: DataDir = None,
@@ -36,14 +36,9 @@ def describe(
     ),
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    r"""Print what to know of a dataset before training, and draw its first images and one of each class.
+    """Print and draw what to know of a dataset before training.
 
-    Of the development part only; the test part stays sealed.
-
-    \b
-    Examples:
-      bench data describe fashion_mnist
-      bench data describe digits --json
+    The pictures are its first images, and one of each class. Of the development part only; the test part stays sealed.
     """
     from bench.data.description import describe as facts_of
     from bench.data.development import development

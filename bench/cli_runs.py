@@ -1,6 +1,7 @@
 """python -m bench runs: what is in a results folder."""
 
 import json
+import shlex
 import shutil
 import sys
 from dataclasses import asdict
@@ -9,9 +10,14 @@ from typing import Annotated
 
 import typer
 
-from bench.errors import SpecError
+from bench.errors import SpecError, StoreError
 
-runs_app = typer.Typer(invoke_without_command=True, help="Show what is in a results folder, or delete from it.")
+runs_app = typer.Typer(
+    invoke_without_command=True,
+    help="Show what is in a results folder, or delete from it.\n\n"
+    "Each run is finished, or unfinished with the command to go on; beside it is the disk that it uses.",
+    epilog="\b\nExamples:\n  bench runs\n  bench runs --json\n  bench runs delete cnn-hyperband-0123456789",
+)
 
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records and reports are kept.")]
 
@@ -22,16 +28,11 @@ def runs(
     results: Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    r"""Show each run: finished, or unfinished with the command to go on, and the disk it uses.
-
-    \b
-    Examples:
-      bench runs
-      bench runs delete cnn-hyperband-0123456789
-    """
+    """Show each run; the help text stands above, where Typer looks for it."""
+    context.obj = results
     if context.invoked_subcommand is not None:
         return
-    from bench.command import command
+    from bench.command import command, obstacle
     from bench.reporting.states import run_states, runs_table
 
     states = run_states(results)
@@ -40,20 +41,36 @@ def runs(
         return
     typer.echo(runs_table(results))
     for state in states:
-        if state.spec is not None and not state.finished:
+        if state.spec is None or state.finished:
+            continue
+        if (reason := obstacle(state.spec)) is not None:
+            remove = ["python", "-m", "bench", "runs", "delete", state.run_id, "--results", str(results)]
+            typer.echo(f"\n{state.run_id} cannot go on: {reason}. To remove it:\n  {shlex.join(remove)}")
+        else:
             typer.echo(f"\nTo go on with {state.run_id}:\n  {command([state.spec], results)}")
 
 
-@runs_app.command()
+@runs_app.command(
+    epilog="\b\nExamples:\n"
+    "  bench runs delete cnn-hyperband-0123456789\n"
+    "  bench runs delete cnn-hyperband-0123456789 --yes"
+)
 def delete(
-    run_id: Annotated[str, typer.Argument(help="Name of the run's folder, as `bench runs` shows it.")],
-    results: Results = Path("results"),
+    context: typer.Context,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Name of the run's folder, as `bench runs` shows it.")],
+    results: Annotated[
+        Path | None, typer.Option("--results", metavar="DIR", help="As of `bench runs`.", show_default="results")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete a run with its record, predictions and models, and rebuild the report."""
+    """Delete a run and rebuild the report.
+
+    Its record, predictions and models are gone for good.
+    """
     from bench.reporting import report
     from bench.store import all_folders
 
+    results = results or context.obj
     found = [folder for folder in all_folders(results) if folder.path.name == run_id]
     if not found:
         known = ", ".join(folder.path.name for folder in all_folders(results)) or "none"
@@ -63,7 +80,11 @@ def delete(
             raise SpecError(f"deleting {run_id} cannot be undone: confirm with --yes")
         typer.confirm(f"Delete {found[0].path} ({found[0].disk_bytes() / 1e6:.1f} MB)?", abort=True)
     lock = found[0].lock()
-    shutil.rmtree(found[0].path)
-    lock.release()
+    try:
+        shutil.rmtree(found[0].path)
+    except OSError as error:
+        raise StoreError(f"cannot delete {error.filename}: {error.strerror}") from error
+    finally:
+        lock.release()
     report.write(results)
     typer.echo(f"deleted {run_id}")

@@ -1,11 +1,13 @@
-"""The command line that carries out a run."""
+"""The command line that carries out a run, and what may keep it from doing so."""
 
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.data.catalog import default_budget
-from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, RunSpec
+import search_spaces
+from bench.data.catalog import default_budget, names
+from bench.errors import SpecError
+from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, PROTOCOL_VERSION, RunSpec
 
 
 def command(specs: Sequence[RunSpec], results: Path, data_dir: Path | None = None) -> str:
@@ -31,3 +33,28 @@ def command(specs: Sequence[RunSpec], results: Path, data_dir: Path | None = Non
         if value is not None and value != default:
             words += [option, str(value)]
     return shlex.join(words)
+
+
+def obstacle(spec: RunSpec) -> str | None:
+    """Why no command carries out `spec` any more, None where one does."""
+    if spec.protocol != PROTOCOL_VERSION:
+        return f"it was begun under protocol {spec.protocol}, now it is {PROTOCOL_VERSION}"
+    if spec.dataset not in names():
+        return f"there is no dataset {spec.dataset!r} here"
+    if spec.family not in search_spaces.names():
+        return f"there is no family {spec.family!r} here"
+    if spec.family_source != family_source(spec.family):
+        return f"the code of family {spec.family!r} has changed since"
+    return None
+
+
+def family_source(family: str) -> str:
+    """The digest of the code of `family`.
+
+    Raises:
+        SpecError: its file is no Python.
+    """
+    try:
+        return search_spaces.source_digest(family)
+    except (SyntaxError, ValueError) as error:
+        raise SpecError(f"the file of family {family!r} is no Python: {error}") from error

@@ -34,4 +34,12 @@ class Finished:
     trained: bool  # False where it was finished before
 
 
-Event = Message | Progress | Finished
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GaveUp:
+    """A run cannot end; the others of the same call go on."""
+
+    folder: RunFolder
+    reason: str
+
+
+Event = Message | Progress | Finished | GaveUp

@@ -20,26 +20,20 @@ SAME_ENVIRONMENT = ("tensorflow", "keras", "keras_tuner", "numpy", "cpu")
 
 
 class FamilyRun:
-    """A run whose folder this process has locked, and the stage that it is in."""
+    """A run in a folder that this process has locked, and the stage that it is in."""
 
     def __init__(self, spec: RunSpec, folder: RunFolder, dataset: DatasetFacts, environment: Environment) -> None:
-        """Lock the folder and read what earlier sessions left there.
+        """Read what earlier sessions left in the folder.
 
         Raises:
-            StoreError: another process works on it.
             SearchError: it was begun with other data or other versions.
         """
         self.spec = spec
         self.folder = folder
         self._dataset = dataset
         self._environment = environment
-        self._lock = folder.lock()
-        try:
-            self._events = folder.events()
-            self._check_same_conditions()
-        except BaseException:
-            self._lock.release()
-            raise
+        self._events = folder.events()
+        self._check_same_conditions()
 
     def start(self, hyperparameters: Any, results: Path, data_dir: Path | None, began: str) -> Plan:
         """Begin the session at `began` (ISO 8601): keep spec and session, play the search back from the ledger.
@@ -120,10 +114,9 @@ class FamilyRun:
         self.folder.write_record(record)
 
     def close(self) -> None:
-        """Let go of the oracle and of the folder."""
+        """Let go of the oracle."""
         if hasattr(self, "search"):
             self.search.close()
-        self._lock.release()
 
     def _check_same_conditions(self) -> None:
         """A run must not go on with other data or other versions: it would end as neither."""

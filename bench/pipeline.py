@@ -1,19 +1,24 @@
 """The one place that joins the steps of a run: data, workers, search, refits, judging, record."""
 
+import shutil
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from bench import worker
 from bench.data.development import development, facts
 from bench.environment import environment
-from bench.events import Event, Finished, Message
+from bench.errors import RecordError, SearchError
+from bench.events import Event, Finished, GaveUp, Message
 from bench.record import DatasetFacts
-from bench.search.engine import Engine, Epoch, Failed
+from bench.search.engine import Done, Engine, Epoch, Failed, describe
 from bench.spec import RunSpec
 from bench.store import RunFolder, all_folders, check_writable, now, run_folder
 
@@ -51,6 +56,10 @@ class _UnderWay:
     def key(self) -> str:
         return f"{self.run.folder.path.name}/{self.task.name}"
 
+    def is_to_be_retried_after(self, end: Done | Failed) -> bool:
+        """Whether it was not the task's own fault, for all that is known."""
+        return isinstance(end, Failed) and end.worker_died and self.attempts < MOST_ATTEMPTS
+
 
 def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
     """Carry out `specs`, all of one dataset, side by side; what an earlier session did is not done again.
@@ -60,14 +69,13 @@ def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
     Raises:
         BenchError: a reason the user can mend; what is done is kept.
     """
-    check_writable(options.results)
-    folders = [choose_folder(options.results, spec, options.again) for spec in specs]
-    yield from (Finished(folder=folder, trained=False) for folder in folders if folder.finished)
-    to_do = [(spec, folder) for spec, folder in zip(specs, folders, strict=True) if not folder.finished]
-    if not to_do:
-        return
     began, start = now(), time.perf_counter()
+    check_writable(options.results)
     with ExitStack() as stack:
+        to_do = yield from _lock(specs, options, stack)
+        if not to_do:
+            return
+        yield from _other_specs(options.results, to_do)
         yield Message(text=f"Starting {options.workers} worker processes")
         engine = Engine(options.workers)
         stack.callback(engine.close)
@@ -80,7 +88,6 @@ def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
 
         runs = []
         for spec, folder in to_do:
-            yield from _other_specs(options.results, spec)
             family_run = FamilyRun(spec, folder, dataset, environment())
             stack.callback(family_run.close)
             runs.append(family_run)
@@ -95,9 +102,12 @@ def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
 def space(spec: RunSpec, dataset: DatasetFacts) -> Any:
     """The search space of a family on the images of `dataset`, as Keras Tuner's HyperParameters."""
     worker.warm_up()
-    from bench.search.training import space as build_space
+    import search_spaces
 
-    return build_space(spec.family, dataset.image_shape, len(dataset.class_names))
+    try:
+        return search_spaces.load(spec.family)(dataset.image_shape, len(dataset.class_names)).space()
+    except Exception as error:
+        raise SearchError(f"family {spec.family!r} cannot be built for {dataset.name}: {describe(error)}") from error
 
 
 def choose_folder(results: Path, spec: RunSpec, again: bool) -> RunFolder:
@@ -107,6 +117,29 @@ def choose_folder(results: Path, spec: RunSpec, again: bool) -> RunFolder:
         repeat += 1
     folder = run_folder(results, spec, repeat)
     return run_folder(results, spec, repeat + 1) if again and folder.path.exists() else folder
+
+
+def _lock(
+    specs: Sequence[RunSpec], options: Options, stack: ExitStack
+) -> Generator[Event, None, list[tuple[RunSpec, RunFolder]]]:
+    """Lock the folders of `specs` until `stack` is closed; what is to do, without what is finished."""
+    to_do = []
+    for spec in specs:
+        folder = choose_folder(options.results, spec, options.again)
+        if not folder.finished:
+            stack.callback(_unlock, folder, folder.lock())
+        if folder.finished:  # perhaps just now, by the process that had the lock
+            yield Finished(folder=folder, trained=False)
+        else:
+            to_do.append((spec, folder))
+    return to_do
+
+
+def _unlock(folder: RunFolder, lock: FileLock) -> None:
+    """Let go of a folder, and remove it where the run could not begin."""
+    if not folder.spec_file.exists():
+        shutil.rmtree(folder.path, ignore_errors=True)
+    lock.release()
 
 
 def _read_data(name: str, data_dir: Path | None) -> Generator[Event, None, DatasetFacts]:
@@ -122,15 +155,21 @@ def _read_data(name: str, data_dir: Path | None) -> Generator[Event, None, Datas
     return found
 
 
-def _other_specs(results: Path, spec: RunSpec) -> Iterator[Event]:
-    """Name unfinished runs of the same dataset and family that another spec began."""
+def _other_specs(results: Path, to_do: Sequence[tuple[RunSpec, RunFolder]]) -> Iterator[Event]:
+    """Name unfinished runs of the same dataset and families that other specs began."""
+    mine = [folder.path for _, folder in to_do]
     for folder in all_folders(results):
-        if folder.finished or not folder.spec_file.exists():
+        if folder.finished or folder.path in mine:
             continue
-        other = folder.read_spec()
-        if (other.dataset, other.family) == (spec.dataset, spec.family) and other != spec:
-            fields = ", ".join(f"{name} {there!r}" for name, (_, there) in spec.differences(other).items())
-            yield Message(text=f"Unfinished beside this run: {folder.path.name} with {fields}")
+        try:
+            other = folder.read_spec()
+        except RecordError as error:
+            yield Message(text=f"Another run cannot be read: {error}")
+            continue
+        for spec, _ in to_do:
+            if (other.dataset, other.family) == (spec.dataset, spec.family) and other != spec:
+                fields = ", ".join(f"{name} {there!r}" for name, (_, there) in spec.differences(other).items())
+                yield Message(text=f"Unfinished beside this run: {folder.path.name} with {fields}")
 
 
 def _work(
@@ -139,9 +178,8 @@ def _work(
     under_way: dict[str, _UnderWay] = {}
     retries: deque[_UnderWay] = deque()
     left = list(runs)
-    for family_run in left:
-        family_run.advance()
-        yield tally.progress(family_run)
+    for family_run in runs:
+        yield from _go_on(family_run, left, tally, options)
     while left:
         while engine.idle() and (item := retries.popleft() if retries else _next(left)) is not None:
             under_way[item.key] = item
@@ -149,25 +187,40 @@ def _work(
         event = engine.next_event(POLL_SECONDS)
         if event is None:
             engine.check()
-            continue
-        item = under_way[event.key]
-        if isinstance(event, Epoch):
+        elif isinstance(event, Epoch):
+            item = under_way[event.key]
             tally.take_epoch(item.run, item.task, event)
             yield tally.progress(item.run)
-            continue
-        del under_way[event.key]
-        if isinstance(event, Failed) and event.worker_died and item.attempts < MOST_ATTEMPTS:
+        elif (item := under_way.pop(event.key)).is_to_be_retried_after(event):
             retries.append(replace(item, attempts=item.attempts + 1))
             yield Message(text=f"A worker died in {item.task.name} of {item.run.spec.family}; trying it once more")
-            continue
-        item.stage.take(item.task.name, event, time.perf_counter() - start)
-        tally.take_end(item.run, item.task)
-        item.run.advance()
-        yield tally.progress(item.run)
-        if item.run.judged:
-            item.run.write_record(options.workers)
-            left.remove(item.run)
-            yield Finished(folder=item.run.folder, trained=True)
+        else:
+            tally.take_end(item.run, item.task)
+            take = partial(item.stage.take, item.task.name, event, time.perf_counter() - start)
+            yield from _go_on(item.run, left, tally, options, take)
+
+
+def _go_on(
+    run: "FamilyRun",
+    left: list["FamilyRun"],
+    tally: "Tally",
+    options: Options,
+    take: Callable[[], None] = lambda: None,
+) -> Iterator[Event]:
+    """Let `run` take a result, and go to the next stage; it leaves `left` with its record, or where it cannot end."""
+    try:
+        take()
+        run.advance()
+    except SearchError as error:
+        if run in left:
+            left.remove(run)
+            yield GaveUp(folder=run.folder, reason=str(error))
+        return
+    yield tally.progress(run)
+    if run.judged:
+        run.write_record(options.workers)
+        left.remove(run)
+        yield Finished(folder=run.folder, trained=True)
 
 
 def _next(runs: Sequence["FamilyRun"]) -> _UnderWay | None:

@@ -10,17 +10,18 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bench.events import Event, Finished, Message, Progress
+from bench.events import Event, Finished, GaveUp, Message, Progress
 
 PLAIN_SECONDS = 10
 
 
-def show(events: Iterator[Event], stream: TextIO | None = None) -> list[Finished]:
-    """Show `events` on `stream`, standard error by default, until they end; return those that finished a run."""
+def show(events: Iterator[Event], stream: TextIO | None = None) -> list[Finished | GaveUp]:
+    """Show `events` on `stream`, standard error by default, until they end; return those that ended a run."""
     stream = stream or sys.stderr
     console = Console(file=stream)
-    shown = _live(events, console) if console.is_terminal else _plain(events, stream)
-    return [event for event in shown if isinstance(event, Finished)]
+    can_redraw = console.is_terminal and not console.is_dumb_terminal
+    shown = _live(events, console) if can_redraw else _plain(events, stream)
+    return [event for event in shown if isinstance(event, Finished | GaveUp)]
 
 
 def duration(seconds: float | None) -> str:

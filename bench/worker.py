@@ -1,5 +1,6 @@
 """What runs in a worker process; imports TensorFlow only when called, so that starting a worker is fast."""
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ def warm_up() -> None:
 
 def train(spec: TrialSpec, state: "State | None", data_dir: Path | None, report: Report) -> "Trained":
     """Train one candidate."""
+    _quiet()
     from bench.search import training
 
     return training.train(spec, state, data_dir, report)
@@ -31,6 +33,12 @@ def train(spec: TrialSpec, state: "State | None", data_dir: Path | None, report:
 
 def judge(models: Sequence[bytes], dataset: str, data_dir: Path | None, _report: Report) -> "Judgement":
     """Predict the sealed test part."""
+    _quiet()
     from bench.evaluation import judge as judging
 
     return judging.judge(models, dataset, data_dir)
+
+
+def _quiet() -> None:
+    """TensorFlow warns where a function is traced again, as every new candidate must be."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -1,14 +1,15 @@
 """Runs tasks on Dask workers, one at a time each, and reports epochs and results as they come."""
 
 import contextlib
+import os
 import queue
 import signal
-import threading
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
@@ -78,13 +79,15 @@ class Engine:
         self._seen = time.monotonic()
         self._settings = dask.config.set(DASK_SETTINGS)
         try:
-            with _children_ignore_interrupts():
+            with _deaf_to_interrupts():
                 self._cluster = LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
                     dashboard_address=None,
+                    # Any free port; Dask's own choice is a fixed one, and complains where another run has it.
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                     silence_logs="CRITICAL",
                 )
                 self._client = distributed.Client(self._cluster, set_as_default=False)
@@ -138,14 +141,22 @@ class Engine:
         return event
 
     def close(self) -> None:
-        """End the workers, within seconds even in the middle of a task."""
+        """End the workers at once, even in the middle of a task."""
         for close in (
             lambda: self._client.close(timeout=CLOSE_SECONDS),
+            self._kill,
             lambda: self._cluster.close(timeout=CLOSE_SECONDS),
         ):
             with contextlib.suppress(TimeoutError, OSError):
                 close()
         self._settings.__exit__(None, None, None)
+
+    def _kill(self) -> None:
+        """Asked to stop, a worker would first wait for its task, and it has nothing to keep."""
+        for nanny in self._cluster.workers.values():
+            nanny.close_gracefully()  # without starting another worker
+            if nanny.pid is not None:
+                os.kill(nanny.pid, signal.SIGKILL)
 
     def _idle(self) -> list[str]:
         return [address for address in self._addresses() if address not in self._busy.values()]
@@ -195,13 +206,18 @@ def describe(error: Exception, longest: int = 600) -> str:
 
 
 @contextlib.contextmanager
-def _children_ignore_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches every process of the terminal; only this one shall act on it."""
-    if threading.current_thread() is not threading.main_thread():
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Threads and processes that are started meanwhile never get Ctrl-C, which a terminal sends to all of them.
+
+    Also not workers that such a thread starts later, in the place of one that died. This process gets it afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Started later, it would make the starting thread hear again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,140 @@
+"""The suite's commands as real processes, as a user starts them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+import bench
+
+SOURCE = Path(bench.__file__).parents[1]
+FAMILIES = Path(__file__).parent / "families"
+SECONDS = 120  # no command of a test lasts so long
+
+
+def variables(*first: Path, **changes: str) -> dict[str, str]:
+    """This process' environment, with the tested packages and the tests' families on the path, behind `first`."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    return kept | {"PYTHONPATH": os.pathsep.join(map(str, (*first, SOURCE, FAMILIES)))} | changes
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "bench", *map(str, arguments)]
+
+
+def run(
+    *arguments: object, cwd: Path, code: int = 0, env: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command in the folder `cwd`; it must end with `code`, and without a traceback."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env=env or variables(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+class Started:
+    """A command that is going on, in a process group of its own, as a shell starts it."""
+
+    def __init__(self, *arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+        self.log = cwd / f"log-{time.monotonic_ns()}.txt"
+        with self.log.open("wb") as file:
+            self.process = subprocess.Popen(
+                command(*arguments),
+                cwd=cwd,
+                env=env or variables(),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def text(self) -> str:
+        """What it has said so far."""
+        return self.log.read_text(encoding="utf-8")
+
+    def wait_until(self, seen: Callable[[], object], what: str) -> None:
+        """Wait until `seen` gives something true."""
+        until = time.monotonic() + SECONDS
+        while not seen():
+            assert self.process.poll() is None, f"ended with {self.process.returncode} before {what}:\n{self.text}"
+            assert time.monotonic() < until, f"no {what} within {SECONDS} s:\n{self.text}"
+            time.sleep(0.02)
+
+    def workers(self) -> list[int]:
+        """Process ids of those that train."""
+        return [pid for pid, line in group(self.process.pid).items() if "spawn_main" in line]
+
+    def signal_all(self, number: int) -> None:
+        """Send a signal to every process of the group, as a terminal does when Ctrl-C is pressed."""
+        os.killpg(self.process.pid, number)
+
+    def end(self, seconds: float = SECONDS) -> int:
+        """Wait until it ends by itself; its exit code."""
+        return self.process.wait(seconds)
+
+    def nothing_left(self, seconds: float = 5) -> bool:
+        """Whether all its processes are gone within `seconds`."""
+        until = time.monotonic() + seconds
+        while group(self.process.pid):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
+
+
+@contextmanager
+def started(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Started]:
+    """A command that is going on while the block lasts; nothing of it is left afterwards."""
+    running = Started(*arguments, cwd=cwd, env=env)
+    try:
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            running.signal_all(signal.SIGKILL)
+        running.process.wait()
+
+
+def group(leader: int) -> dict[int, str]:
+    """Process id and command line of every living process in the group of `leader`."""
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("needs /proc to see processes")
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended
+            state, _, its_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == leader and state != "Z":
+                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+    return found
+
+
+@contextmanager
+def small_disk(mount_point: Path, megabytes: int, *options: str) -> Iterator[Path]:
+    """A file system of its own; skips the test where it cannot be mounted."""
+    mount_point.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={megabytes}m", *options]), "tmpfs", str(mount_point)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except OSError as error:
+        pytest.skip(f"no mount command: {error}")
+    if done.returncode != 0:
+        pytest.skip(f"only root may mount a small disk: {done.stderr.strip()}")
+    try:
+        yield mount_point
+    finally:
+        subprocess.run(["umount", "--lazy", str(mount_point)], check=True)
