@@ -143,6 +143,7 @@ def _unlock(folder: RunFolder, lock: FileLock) -> None:
 
 
 def _read_data(name: str, data_dir: Path | None) -> Generator[Event, None, DatasetFacts]:
+    yield Message(text=f"Reading dataset {name}")
     lines: list[str] = []
     data = development(name, data_dir, lines.append)
     for line in lines:
