@@ -32,10 +32,12 @@ def train(spec: TrialSpec, state: "State | None", data_dir: Path | None, report:
 
 
 def judge(models: Sequence[bytes], dataset: str, data_dir: Path | None, _report: Report) -> "Judgement":
-    """Predict the sealed test part."""
+    """Predict the sealed test part, in float32 and with one thread whatever this worker did before."""
     _quiet()
     from bench.evaluation import judge as judging
+    from bench.search.training import prepare_process
 
+    prepare_process("float32")
     return judging.judge(models, dataset, data_dir)
 
 

@@ -36,10 +36,11 @@ def judge(models: Sequence[bytes], dataset: str, data_dir: Path | None) -> Judge
     """Read the test part once and let each of `models`, the content of .keras files, predict it."""
     test = sealed_test(dataset, data_dir)
     loaded = [_load(content) for content in models]
-    log_probabilities = np.stack([_log_probabilities(model, test.images) for model in loaded])
+    # What is kept decides which images are wrong, so that anyone finds the same ones.
+    log_probabilities = np.stack([_log_probabilities(model, test.images) for model in loaded]).astype(np.float16)
     wrong = most_confidently_wrong(log_probabilities, test.labels, WRONG_IMAGES)
     return Judgement(
-        log_probabilities=log_probabilities.astype(np.float16),
+        log_probabilities=log_probabilities,
         labels=test.labels,
         wrong_indices=wrong,
         wrong_images=test.images[wrong],
@@ -48,10 +49,10 @@ def judge(models: Sequence[bytes], dataset: str, data_dir: Path | None) -> Judge
 
 
 def most_confidently_wrong(
-    log_probabilities: NDArray[np.float64], labels: NDArray[np.int64], top: int
+    log_probabilities: NDArray[np.floating], labels: NDArray[np.int64], top: int
 ) -> NDArray[np.int64]:
     """Indices of at most `top` images whose class by mean probability is wrong, highest probability first."""
-    probabilities = np.exp(log_probabilities).mean(axis=0)
+    probabilities = np.exp(log_probabilities.astype(np.float64)).mean(axis=0)
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     confidence = probabilities[wrong, predicted[wrong]]
