@@ -8,11 +8,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from bench import worker
+from bench.data.dataset import Dataset
 from bench.data.development import development, facts
 from bench.environment import environment
 from bench.errors import RecordError, SearchError
@@ -143,11 +146,20 @@ def _unlock(folder: RunFolder, lock: FileLock) -> None:
 
 
 def _read_data(name: str, data_dir: Path | None) -> Generator[Event, None, DatasetFacts]:
-    yield Message(text=f"Reading dataset {name}")
-    lines: list[str] = []
-    data = development(name, data_dir, lines.append)
-    for line in lines:
-        yield Message(text=line)
+    """The facts of a dataset; what it says of a long download is told at once, not afterwards."""
+    said: SimpleQueue[str | Dataset | Exception] = SimpleQueue()
+
+    def read() -> None:
+        try:
+            said.put(development(name, data_dir, said.put))
+        except Exception as error:  # noqa: BLE001 - raised where it is awaited
+            said.put(error)
+
+    Thread(target=read, daemon=True).start()
+    while isinstance(data := said.get(), str):
+        yield Message(text=data)
+    if isinstance(data, Exception):
+        raise data
     found = facts(data)
     yield Message(
         text=f"Data: {found.title}, {found.n_train:,} images to train, {found.n_validation:,} to validate, "

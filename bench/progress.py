@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TextIO
 
 from rich.console import Console, Group
@@ -62,26 +63,33 @@ def _plain(events: Iterator[Event], stream: TextIO) -> Iterator[Event]:
 
 def _live(events: Iterator[Event], console: Console) -> Iterator[Event]:
     """Messages scroll; below them one row for each family, redrawn as it changes."""
-    start, rows = time.monotonic(), dict[str, Progress]()
+    start, rows = time.monotonic(), dict[str, tuple[Progress, float]]()
 
-    def picture() -> Group:
-        elapsed = Text(f"elapsed {duration(time.monotonic() - start)}", style="dim")
-        return Group(_table(rows), elapsed) if rows else Group(elapsed)
+    def picture() -> Group | Text:
+        now = time.monotonic()
+        elapsed = Text(f"elapsed {duration(now - start)}", style="dim")
+        return Group(_table([_aged(row, now - told) for row, told in rows.values()]), elapsed) if rows else elapsed
 
     with Live(get_renderable=picture, console=console, refresh_per_second=2, transient=True) as live:
         for event in events:
             if isinstance(event, Message):
                 live.console.print(event.text, highlight=False)
             elif isinstance(event, Progress):
-                rows[event.run] = event
+                rows[event.run] = event, time.monotonic()
             yield event
 
 
-def _table(rows: dict[str, Progress]) -> Table:
+def _aged(progress: Progress, seconds: float) -> Progress:
+    """`progress` some seconds later, while nothing new is known."""
+    left = progress.seconds_left
+    return progress if left is None else replace(progress, seconds_left=max(0.0, left - seconds))
+
+
+def _table(rows: Sequence[Progress]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("run", "stage", "trials", "epochs", "best validation accuracy", "time left"):
         table.add_column(name, justify="left" if name in ("run", "stage") else "right")
-    for row in rows.values():
+    for row in rows:
         best = row.best_validation_accuracy
         table.add_row(
             row.run,

@@ -2,24 +2,31 @@
 
 import math
 from dataclasses import dataclass, field
-from statistics import fmean
+from statistics import fmean, median
 
 from bench.events import Progress
 from bench.family_run import FamilyRun
+from bench.record import TrialRecord
 from bench.search.engine import Epoch
 from bench.search.oracles import Plan
-from bench.stages import JudgeStage, RefitStage, SearchStage, Task
+from bench.stages import JudgeStage, Task
 
 # A refit has a fifth more images than a trial, and float32 takes about twice as long as bfloat16.
 REFIT_EPOCH = {"float32": 1.2, "bfloat16": 2.2}
+JUDGE_SECONDS = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
 class _Count:
     plan: Plan
     running: dict[str, int] = field(default_factory=dict)  # epochs of each task under way
-    trial_seconds: list[float] = field(default_factory=list)  # of each epoch seen
-    refit_seconds: list[float] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=dict)  # of each epoch seen, by task
+
+    def epoch_seconds(self, *tasks: str) -> float | None:
+        """Mean of what was seen of `tasks`, without the first epoch of each where possible: it includes tracing."""
+        seen = [self.seconds[task] for task in tasks if task in self.seconds]
+        epochs = [second for each in seen for second in each[1:]] or [each[0] for each in seen]
+        return fmean(epochs) if epochs else None
 
 
 class Tally:
@@ -48,8 +55,7 @@ class Tally:
         count = self._count(run)
         first = task.arguments[0].initial_epoch
         count.running[task.name] = max(0, epoch.epochs - first)
-        seconds = count.refit_seconds if task.name.startswith("refit") else count.trial_seconds
-        seconds.append(epoch.seconds)
+        count.seconds.setdefault(task.name, []).append(epoch.seconds)
 
     def take_end(self, run: FamilyRun, task: Task) -> None:
         """A task has ended; from now on its record counts."""
@@ -78,16 +84,50 @@ class Tally:
         )
 
     def _seconds_left(self, run: FamilyRun, count: _Count, epochs_left: int) -> float | None:
-        spec = run.spec
-        if not count.trial_seconds and not count.refit_seconds:
+        if isinstance(run.stage, JudgeStage):
+            return JUDGE_SECONDS
+        refit_epoch, task = _refit_epoch_seconds(run, count), _task_seconds(run, count)
+        if refit_epoch is None:
             return None
-        refit = fmean(count.refit_seconds or count.trial_seconds)
-        if not count.refit_seconds:
-            refit *= REFIT_EPOCH[spec.precision]
-        if isinstance(run.stage, SearchStage):
-            search = max(0, epochs_left) * fmean(count.trial_seconds or count.refit_seconds) / self._workers
-            return search + math.ceil(spec.seeds / self._workers) * spec.budget.epochs * refit
-        return epochs_left * refit / self._workers if isinstance(run.stage, RefitStage) else 0.0
+        if run.refits is not None:
+            left = run.spec.seeds - len(run.refits.refits)
+            work = epochs_left * refit_epoch + (left - len(count.running)) * (task or 0.0)
+            return work / min(left, self._workers) + JUDGE_SECONDS
+        epoch = count.epoch_seconds(*count.seconds)
+        if epoch is None or task is None:
+            return None
+        tasks_left = count.plan.tasks - len(run.search.results) - len(count.running)
+        search = (max(0, tasks_left) * task + max(0, epochs_left) * epoch) / self._workers
+        one_refit = task + run.spec.budget.epochs * refit_epoch
+        return search + math.ceil(run.spec.seeds / self._workers) * one_refit + JUDGE_SECONDS
 
     def _count(self, run: FamilyRun) -> _Count:
         return self._counts[run.folder.path.name]
+
+
+def _trained_here(run: FamilyRun, count: _Count) -> list[TrialRecord]:
+    """Trials that this session has seen from their first epoch to their end."""
+    return [trial for trial in run.search.results if trial.status == "ok" and _name(trial) in count.seconds]
+
+
+def _name(trial: TrialRecord) -> str:
+    return f"trial {trial.number}"
+
+
+def _task_seconds(run: FamilyRun, count: _Count) -> float | None:
+    """What a trial takes beside its epochs: building, tracing, coming and going."""
+    found = []
+    for trial in _trained_here(run, count):
+        epoch = count.epoch_seconds(_name(trial)) or 0.0
+        found.append(max(0.0, trial.task_seconds - (trial.epochs - trial.initial_epoch) * epoch))
+    return median(found) if found else None
+
+
+def _refit_epoch_seconds(run: FamilyRun, count: _Count) -> float | None:
+    """Of the refits as far as they are seen; before that, of the trial that would win by now."""
+    seen = count.epoch_seconds(*(task for task in count.seconds if task.startswith("refit")))
+    if seen is not None:
+        return seen
+    best = max(_trained_here(run, count), key=lambda trial: trial.score, default=None)
+    epoch = count.epoch_seconds(_name(best)) if best is not None else None
+    return None if epoch is None else epoch * REFIT_EPOCH[run.spec.precision]

@@ -21,11 +21,13 @@ def warm_up() -> None:
         from bench.search.training import devices
 
         devices()
+    # It warns where a function is traced again, as every new candidate must be.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def train(spec: TrialSpec, state: "State | None", data_dir: Path | None, report: Report) -> "Trained":
     """Train one candidate."""
-    _quiet()
+    warm_up()
     from bench.search import training
 
     return training.train(spec, state, data_dir, report)
@@ -33,14 +35,9 @@ def train(spec: TrialSpec, state: "State | None", data_dir: Path | None, report:
 
 def judge(models: Sequence[bytes], dataset: str, data_dir: Path | None, _report: Report) -> "Judgement":
     """Predict the sealed test part, in float32 and with one thread whatever this worker did before."""
-    _quiet()
+    warm_up()
     from bench.evaluation import judge as judging
     from bench.search.training import prepare_process
 
     prepare_process("float32")
     return judging.judge(models, dataset, data_dir)
-
-
-def _quiet() -> None:
-    """TensorFlow warns where a function is traced again, as every new candidate must be."""
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -1,8 +1,10 @@
 """Runs tasks on Dask workers, one at a time each, and reports epochs and results as they come."""
 
 import contextlib
+import logging
 import os
 import queue
+import random
 import signal
 import time
 import traceback
@@ -14,6 +16,7 @@ from typing import Any
 
 import dask
 import distributed
+from dask import sizeof
 from distributed.deploy.local import LocalCluster
 
 from bench.errors import SearchError
@@ -78,6 +81,8 @@ class Engine:
         self._busy: dict[str, str] = {}  # key of a task to the address of its worker
         self._seen = time.monotonic()
         self._settings = dask.config.set(DASK_SETTINGS)
+        # What it says of connections that end is known here, and no news to the user.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:
             with _deaf_to_interrupts():
                 self._cluster = LocalCluster(
@@ -190,9 +195,19 @@ def _run(key: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> 
         distributed.get_worker().log_event(TOPIC, event)
 
     try:
+        _leave_random_stream_alone()
         return "returned", function(*arguments, report)
     except Exception as error:  # noqa: BLE001 - a family is the user's code and may raise anything
         return "raised", describe(error)
+
+
+def _leave_random_stream_alone() -> None:
+    """Let Dask draw its samples from a stream of its own.
+
+    Its thread measures lists by samples that it draws from Python's global stream, at any moment: also between seeding
+    and building a model, when Keras draws the seeds of the weights from there.
+    """
+    vars(sizeof)["random"] = random.Random()  # noqa: S311 - no secrets here
 
 
 def describe(error: Exception, longest: int = 600) -> str:

@@ -1,0 +1,96 @@
+"""The pool of workers: results, failures, deaths, and an end within seconds."""
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import engine_tasks as tasks
+from bench.search.engine import Done, Engine, Epoch, Failed
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine(2)
+    yield engine
+    engine.close()
+
+
+def ended(engine: Engine, seconds: float = 30) -> Done | Failed:
+    """The next end of a task."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        event = engine.next_event(0.1)
+        if isinstance(event, Done | Failed):
+            return event
+    raise TimeoutError
+
+
+def test_task_gives_its_result_under_its_key(engine: Engine) -> None:
+    engine.submit("a task", tasks.double, 21)
+    assert ended(engine) == Done(key="a task", value=42)
+
+
+def test_epochs_are_reported_in_order_before_the_result(engine: Engine) -> None:
+    engine.submit("trial", tasks.three_epochs)
+    found: list[object] = []
+    while not found or not isinstance(found[-1], Done):
+        if (event := engine.next_event(30)) is not None:
+            found.append(event)
+    assert found == [
+        *(Epoch(key="trial", epochs=n, seconds=0.5, validation_accuracy=0.25 * n) for n in (1, 2, 3)),
+        Done(key="trial", value=None),
+    ]
+
+
+def test_exception_of_a_task_is_told_in_one_line_with_its_place(engine: Engine) -> None:
+    engine.submit("trial", tasks.fail)
+    failed = ended(engine)
+    assert isinstance(failed, Failed)
+    assert not failed.worker_died
+    assert failed.reason.startswith("ValueError: no such luck (in fail, engine_tasks.py:")
+
+
+def test_each_worker_has_one_task_at_a_time(engine: Engine) -> None:
+    assert engine.idle() == 2
+    engine.submit("one", tasks.double, 1)
+    assert engine.idle() == 1
+    engine.submit("two", tasks.double, 2)
+    assert engine.idle() == 0
+    assert {ended(engine).key, ended(engine).key} == {"one", "two"}
+    assert engine.idle() == 2
+
+
+def test_random_stream_of_a_task_is_its_own(engine: Engine) -> None:
+    # Dask measures what passes through by drawing a sample of it; Keras draws the seeds of a model's weights.
+    values = [[0.5] * 100 for _ in range(100)]
+    for _ in range(3):
+        engine.submit("trial", tasks.is_random_stream_our_own, values)
+        assert ended(engine) == Done(key="trial", value=True)
+
+
+def test_dead_worker_is_told_and_replaced(engine: Engine) -> None:
+    engine.submit("trial", tasks.die)
+    assert ended(engine) == Failed(key="trial", reason="its worker process died", worker_died=True)
+    until = time.monotonic() + 30
+    while engine.idle() < 2 and time.monotonic() < until:
+        time.sleep(0.1)
+    for number in (1, 2):
+        engine.submit(f"after {number}", tasks.double, number)
+    assert {ended(engine).key, ended(engine).key} == {"after 1", "after 2"}
+
+
+def test_pool_ends_at_once_in_the_middle_of_tasks() -> None:
+    engine = Engine(1)
+    engine.submit("who", tasks.pid)
+    who = ended(engine)
+    assert isinstance(who, Done)
+    engine.submit("trial", tasks.sleep)
+    begun = time.monotonic()
+    engine.close()
+    assert time.monotonic() - begun < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(who.value, 0)
