@@ -83,11 +83,11 @@ def assert_equal_states(first: Trained, second: Trained) -> None:
 # The same numbers
 
 
-@every_candidate
-def test_promoted_trial_equals_one_trained_in_one_go(family: str) -> None:
-    whole = train(spec(family))
-    first = train(spec(family, epochs=2))
-    rest = train(spec(family, initial_epoch=2), first.state)
+@pytest.mark.parametrize(("family", "precision"), [("dense", "float32"), ("cnn", "float32"), ("cnn", "bfloat16")])
+def test_promoted_trial_equals_one_trained_in_one_go(family: str, precision: str) -> None:
+    whole = train(spec(family, precision=precision))
+    first = train(spec(family, precision=precision, epochs=2))
+    rest = train(spec(family, precision=precision, initial_epoch=2), first.state)
     assert_equal_states(rest, whole)
     assert first.curve + rest.curve == whole.curve
 
