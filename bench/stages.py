@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -227,5 +228,5 @@ def _read_state(path: Path) -> "State | None":
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return [arrays[name] for name in arrays.files]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BadZipFile) as error:
         raise RecordError(f"{path}: cannot be read: {error}. Delete it; the trial is then trained anew") from error

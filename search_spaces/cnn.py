@@ -13,9 +13,10 @@ MAX_CONVOLUTIONS = 2
 KERNELS = (3, 5)
 FILTERS = (8, 12, 16, 24, 32)
 GROWTH = (2.0, 1.5, 1.0)
-# Multiply-adds of all convolutions for one image, so that no candidate eats the budget and the most expensive one can
-# still be refitted within it. Two blocks of 32 and 64 filters, 3x3 without padding, need 2.4 million on 28x28.
-MAX_MULTIPLY_ADDS = 2_500_000
+# Multiply-adds of all convolutions for each pixel of an image, so that no candidate eats the budget and the most
+# expensive one can still be refitted within it. On 28x28 they make 2.5 million; two blocks of 32 and 64 filters, 3x3
+# without padding, need 2.4.
+MAX_MULTIPLY_ADDS_PER_PIXEL = 3_200
 
 
 class CNN(Family):
@@ -25,20 +26,25 @@ class CNN(Family):
     the units of the dense layer.
 
     `filters` are those of the first block. From block to block they grow by the largest factor of GROWTH that keeps
-    the model within MAX_MULTIPLY_ADDS. Where even equal blocks would exceed it, more convolutions or a larger kernel
+    the model within its cap of multiply-adds. Where even equal blocks would exceed it, more convolutions or a larger kernel
     are no choice; where convolutions without padding could eat up the image, padding is none.
     """
 
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
         """Map images (batch, *input_shape), already scaled to [0, 1], to features (batch, dense units)."""
         depths = [depth for depth in range(1, MAX_BLOCKS + 1) if min(self.input_shape[:2]) >= 2**depth]
-        filters = hp.Choice("filters", list(FILTERS), default=16)
+        affordable = self._affordable(1, KERNELS[0])
+        if not affordable:
+            raise ValueError(f"no convolution of {FILTERS[0]} filters stays within the cap on images {self.input_shape}")
+        filters = hp.Choice("filters", affordable, default=min(16, affordable[-1]))
         depth = hp.Int("pooling_depth", 1, depths[-1], default=min(2, depths[-1]))
-        with hp.conditional_scope("filters", self._affordable(MAX_CONVOLUTIONS, KERNELS[0])):
-            convolutions = hp.Int("convolutions", 1, MAX_CONVOLUTIONS) or 1
-        with hp.conditional_scope("filters", self._affordable(MAX_CONVOLUTIONS, KERNELS[-1])):
-            kernel = hp.Choice("kernel_size", list(KERNELS)) or KERNELS[0]
-        padding = "same"
+        convolutions, kernel, padding = 1, KERNELS[0], "same"
+        if narrow := self._affordable(MAX_CONVOLUTIONS, KERNELS[0]):
+            with hp.conditional_scope("filters", narrow):
+                convolutions = hp.Int("convolutions", 1, MAX_CONVOLUTIONS) or 1
+        if narrow := self._affordable(MAX_CONVOLUTIONS, KERNELS[-1]):
+            with hp.conditional_scope("filters", narrow):
+                kernel = hp.Choice("kernel_size", list(KERNELS)) or KERNELS[0]
         if roomy := [depth for depth in depths if self._has_room(depth)]:
             with hp.conditional_scope("pooling_depth", roomy):
                 padding = hp.Choice("padding", ["same", "valid"]) or "same"
@@ -63,8 +69,13 @@ class CNN(Family):
         return [
             filters
             for filters, widths in deepest
-            if multiply_adds(self.input_shape, widths, convolutions, kernel, "same") <= MAX_MULTIPLY_ADDS
+            if self._within_cap(widths, convolutions, kernel, "same")
         ]
+
+    def _within_cap(self, widths: Sequence[int], convolutions: int, kernel: int, padding: str) -> bool:
+        height, width, _ = self.input_shape
+        cost = multiply_adds(self.input_shape, widths, convolutions, kernel, padding)
+        return cost <= MAX_MULTIPLY_ADDS_PER_PIXEL * height * width
 
     def _has_room(self, depth: int) -> bool:
         """Whether `depth` blocks without padding leave at least one pixel, whatever else is chosen."""
@@ -77,7 +88,7 @@ class CNN(Family):
         """Filters of each block."""
         for growth in GROWTH:
             widths = [round(filters * growth**block) for block in range(depth)]
-            if multiply_adds(self.input_shape, widths, convolutions, kernel, padding) <= MAX_MULTIPLY_ADDS:
+            if self._within_cap(widths, convolutions, kernel, padding):
                 break
         return widths
 
