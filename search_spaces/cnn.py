@@ -26,8 +26,8 @@ class CNN(Family):
     the units of the dense layer.
 
     `filters` are those of the first block. From block to block they grow by the largest factor of GROWTH that keeps
-    the model within its cap of multiply-adds. Where even equal blocks would exceed it, more convolutions or a larger kernel
-    are no choice; where convolutions without padding could eat up the image, padding is none.
+    the model within its cap of multiply-adds. Where even equal blocks would exceed it, more convolutions or a larger
+    kernel are no choice; where convolutions without padding could eat up the image, padding is none.
     """
 
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
@@ -35,7 +35,7 @@ class CNN(Family):
         depths = [depth for depth in range(1, MAX_BLOCKS + 1) if min(self.input_shape[:2]) >= 2**depth]
         affordable = self._affordable(1, KERNELS[0])
         if not affordable:
-            raise ValueError(f"no convolution of {FILTERS[0]} filters stays within the cap on images {self.input_shape}")
+            raise ValueError(f"no number of filters stays within the cap on images of {self.input_shape}")
         filters = hp.Choice("filters", affordable, default=min(16, affordable[-1]))
         depth = hp.Int("pooling_depth", 1, depths[-1], default=min(2, depths[-1]))
         convolutions, kernel, padding = 1, KERNELS[0], "same"
@@ -66,11 +66,7 @@ class CNN(Family):
     def _affordable(self, convolutions: int, kernel: int) -> list[int]:
         """First-block filters with which equal blocks stay within the cap at every depth."""
         deepest = [(filters, [filters] * MAX_BLOCKS) for filters in FILTERS]
-        return [
-            filters
-            for filters, widths in deepest
-            if self._within_cap(widths, convolutions, kernel, "same")
-        ]
+        return [filters for filters, widths in deepest if self._within_cap(widths, convolutions, kernel, "same")]
 
     def _within_cap(self, widths: Sequence[int], convolutions: int, kernel: int, padding: str) -> bool:
         height, width, _ = self.input_shape

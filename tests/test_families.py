@@ -33,11 +33,7 @@ every_family = pytest.mark.parametrize("name", search_spaces.names())
 
 
 def on_each_shape(names: Iterable[str]) -> pytest.MarkDecorator:
-    cases = [
-        pytest.param(name, shape, id=f"{name}-{shape}")
-        for name in names
-        for shape in SHAPES
-    ]
+    cases = [pytest.param(name, shape, id=f"{name}-{shape}") for name in names for shape in SHAPES]
     return pytest.mark.parametrize(("name", "shape"), cases)
 
 
