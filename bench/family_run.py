@@ -16,24 +16,17 @@ from bench.spec import RunSpec
 from bench.stages import JudgeStage, RefitStage, SearchStage, Stage
 from bench.store import LedgerEvent, Predictions, RunFolder, now
 
-SAME_ENVIRONMENT = ("tensorflow", "keras", "keras_tuner", "numpy", "cpu")
-
 
 class FamilyRun:
     """A run in a folder that this process has locked, and the stage that it is in."""
 
     def __init__(self, spec: RunSpec, folder: RunFolder, dataset: DatasetFacts, environment: Environment) -> None:
-        """Read what earlier sessions left in the folder.
-
-        Raises:
-            SearchError: it was begun with other data or other versions.
-        """
+        """Read what earlier sessions left in the folder."""
         self.spec = spec
         self.folder = folder
         self._dataset = dataset
         self._environment = environment
         self._events = folder.events()
-        self._check_same_conditions()
 
     def start(self, hyperparameters: Any, results: Path, data_dir: Path | None, began: str) -> Plan:
         """Begin the session at `began` (ISO 8601): keep spec and session, play the search back from the ledger.
@@ -117,23 +110,6 @@ class FamilyRun:
         """Let go of the oracle."""
         if hasattr(self, "search"):
             self.search.close()
-
-    def _check_same_conditions(self) -> None:
-        """A run must not go on with other data or other versions: it would end as neither."""
-        for event in self._events:
-            if event.dataset is not None and event.dataset != self._dataset:
-                raise SearchError(
-                    f"{self.folder.path} was begun on {self._dataset.name} with checksum "
-                    f"{event.dataset.checksum[:16]}, now it is {self._dataset.checksum[:16]}: "
-                    "restore the data, or start anew with --again"
-                )
-            for name in SAME_ENVIRONMENT if event.environment is not None else ():
-                then, today = getattr(event.environment, name), getattr(self._environment, name)
-                if then != today:
-                    raise SearchError(
-                        f"{self.folder.path} was begun with {name} {then}, now it is {today}: "
-                        "go on there, or start anew with --again"
-                    )
 
 
 def session_seconds(events: Sequence[LedgerEvent], until: str | None = None) -> float:

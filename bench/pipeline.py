@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from bench import worker
+from bench.conditions import check_data, check_environment
 from bench.data.dataset import Dataset
 from bench.data.development import development, facts
 from bench.environment import environment
@@ -74,10 +75,13 @@ def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
     """
     began, start = now(), time.perf_counter()
     check_writable(options.results)
+    machine = environment()
     with ExitStack() as stack:
         to_do = yield from _lock(specs, options, stack)
         if not to_do:
             return
+        for _, folder in to_do:
+            check_environment(folder, machine)
         yield from _other_specs(options.results, to_do)
         yield Message(text=f"Starting {options.workers} worker processes")
         engine = Engine(options.workers)
@@ -91,7 +95,8 @@ def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
 
         runs = []
         for spec, folder in to_do:
-            family_run = FamilyRun(spec, folder, dataset, environment())
+            check_data(folder, dataset)
+            family_run = FamilyRun(spec, folder, dataset, machine)
             stack.callback(family_run.close)
             runs.append(family_run)
         tally = Tally(options.workers)

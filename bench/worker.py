@@ -1,6 +1,8 @@
 """What runs in a worker process; imports TensorFlow only when called, so that starting a worker is fast."""
 
+import gc
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +19,16 @@ Report = Callable[[int, float, float | None], None]  # epochs done, seconds of t
 
 def warm_up() -> None:
     """Import what training needs, and let TensorFlow look for devices, without its greetings on the terminal."""
+    if "bench.search.training" in sys.modules:
+        return
     with silent_stderr():
         from bench.search.training import devices
 
         devices()
     # It warns where a function is traced again, as every new candidate must be.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # What was imported stays; looking through it after each candidate would take half a second.
+    gc.freeze()
 
 
 def train(spec: TrialSpec, state: "State | None", data_dir: Path | None, report: Report) -> "Trained":

@@ -27,7 +27,7 @@ FLOORS = [
     ["tally"],
     ["family_run"],
     ["stages"],
-    ["worker", "command", "events"],
+    ["worker", "command", "conditions", "events"],
     ["reporting", "search"],
     ["evaluation"],
     ["data"],

@@ -46,10 +46,10 @@ def table(frame: pd.DataFrame) -> str:
 
 
 def plain_table(frame: pd.DataFrame) -> str:
-    """The same for a terminal, units on a line of their own."""
+    """The same for a terminal, a header's words below each other, so that most rows fit into 80 columns."""
     return tabulate(
         frame,  # type: ignore[arg-type]
-        headers=[str(name).replace(", ", "\n") for name in frame.columns],
+        headers=["\n".join(re.split(",? ", str(name))) for name in frame.columns],
         tablefmt="simple",
         showindex=False,
         disable_numparse=True,
