@@ -239,7 +239,7 @@ def assert_equal_tiny(first: Trained, second: Trained) -> None:
 
 @pytest.mark.parametrize("n", [BATCH_SIZE // 2, BATCH_SIZE, 1198])
 def test_each_epoch_takes_each_image_at_most_once(n: int) -> None:
-    steps = max(1, n // BATCH_SIZE)
+    steps, _ = training.steps_of_an_epoch(n)
     rows = training._orders(1, n, 0, 3)
     assert rows.shape == (3 * steps, min(n, BATCH_SIZE))
     for epoch in np.split(rows, 3):
@@ -263,3 +263,19 @@ def test_what_a_model_sees_is_that_order() -> None:
     for row, (images, labels) in zip(orders, seen, strict=True):
         assert np.array_equal(images.numpy(), data.images[indices[row]])
         assert np.array_equal(labels.numpy(), data.labels[indices[row]])
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [
+        # 781 batches of 64: 15 at once leave one out; 16 would leave 13, more than half a percent.
+        (50_000, (780, 15)),
+        # 937 is a prime number: 13 at once leave one out.
+        (60_000, (936, 13)),
+        # 18 batches: none may be left out.
+        (1198, (18, 9)),
+        (10, (1, 1)),
+    ],
+)
+def test_steps_of_an_epoch_are_whole_executions(n: int, expected: tuple[int, int]) -> None:
+    assert training.steps_of_an_epoch(n) == expected

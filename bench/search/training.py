@@ -107,14 +107,14 @@ def train(spec: TrialSpec, state: State | None, data_dir: Path | None, report: E
     begun = time.perf_counter()
     prepare_process(spec.precision)
     data, indices, held_back = _parts(spec.dataset, data_dir, spec.part)
-    steps = len(indices) // min(BATCH_SIZE, len(indices))
+    steps, per_execution = steps_of_an_epoch(len(indices))
     model = _build(spec, data, training_steps=steps * spec.horizon)
     summary = _summary(model) if spec.part == "development" else ""
     first = spec.initial_epoch if state is not None else 0
     if state is not None:
         _set_state(model, state)
     batches = _batches(data, indices, _orders(spec.seed, len(indices), first, spec.epochs))
-    model.steps_per_execution = max(n for n in range(1, MAX_STEPS_PER_EXECUTION + 1) if steps % n == 0)
+    model.steps_per_execution = per_execution
     watch = _Watch(report)
     fit_begun = time.perf_counter()
     history = model.fit(
@@ -167,13 +167,23 @@ def _build(spec: TrialSpec, data: Dataset, training_steps: int) -> keras.Model:
     return family.build_from(spec.values)
 
 
+def steps_of_an_epoch(n: int) -> tuple[int, int]:
+    """Optimizer steps of an epoch over `n` images, and how many of them Keras carries out at once.
+
+    Many at once are faster, and they must divide the steps; half a percent of the steps may be left out for that.
+    """
+    whole = n // min(BATCH_SIZE, n)
+    at_once = max(k for k in range(1, MAX_STEPS_PER_EXECUTION + 1) if whole % k <= whole // 200)
+    return whole - whole % at_once, at_once
+
+
 def _orders(seed: int, n: int, first: int, last: int) -> NDArray[np.int32]:
     """Rows of batch indices, shape (epochs * steps, batch), each epoch's order a function of (seed, absolute epoch).
 
-    The incomplete batch at the end of an epoch is left out, so that every step has one shape.
+    What does not fill a step is left out of that epoch, so that every step has one shape.
     """
     batch = min(BATCH_SIZE, n)
-    steps = n // batch
+    steps, _ = steps_of_an_epoch(n)
     orders = [
         np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(n)[: steps * batch]
         for epoch in range(first, last)
