@@ -1,12 +1,12 @@
 """How every family is trained, so that comparing families compares architectures.
 
-Adam, the learning rate searched and falling to zero along a cosine, cross-entropy from logits, batches of 64.
+Adam, the learning rate searched and falling to zero along a cosine, cross-entropy from logits, batches of 128.
 """
 
 import keras
 from keras_tuner import HyperParameters
 
-BATCH_SIZE = 64
+BATCH_SIZE = 128
 LEARNING_RATES = (0.0005, 0.008)
 
 

@@ -268,12 +268,12 @@ def test_what_a_model_sees_is_that_order() -> None:
 @pytest.mark.parametrize(
     ("n", "expected"),
     [
-        # 781 batches of 64: 15 at once leave one out; 16 would leave 13, more than half a percent.
-        (50_000, (780, 15)),
-        # 937 is a prime number: 13 at once leave one out.
-        (60_000, (936, 13)),
-        # 18 batches: none may be left out.
-        (1198, (18, 9)),
+        # 390 batches of 128: 15 at once leave none out; 16 would leave 6, more than half a percent.
+        (50_000, (390, 15)),
+        # 468 batches: 13 at once leave none out, 14 would leave 6, 15 would leave 3, 16 would leave 4.
+        (60_000, (468, 13)),
+        # 9 batches: none may be left out.
+        (1198, (9, 9)),
         (10, (1, 1)),
     ],
 )
