@@ -226,7 +226,8 @@ def report(
         differences = reporting.check(results)
         for difference in differences:
             typer.echo(difference)
-        typer.echo(f"{len(differences)} differences" if differences else "Every file is what the records give.")
+        count = len(differences)
+        typer.echo(f"{count} file(s) differ" if count else "Every file is what the records give.")
         raise typer.Exit(1 if differences else 0)
     changed = reporting.write(results)
     for path in changed:
