@@ -221,7 +221,7 @@ def test_changed_page_fails_the_check_and_is_rebuilt(results: Path, call: Call) 
     whole = page.read_bytes()
     page.write_text("better numbers")
     done = call("report", "--check", code=1)
-    assert done.stdout == "leaderboard.md differs from what the records give\n1 differences\n"
+    assert done.stdout == "leaderboard.md differs from what the records give\n1 file(s) differ\n"
     assert page.read_text() == "better numbers"
     assert call("report").stdout == "results/leaderboard.md\n"
     assert page.read_bytes() == whole
