@@ -175,13 +175,21 @@ def _dry_run(specs: list[RunSpec], results: Path, workers: int, data_dir: Path |
     from bench.data.development import development, facts
     from bench.forecast import forecast
     from bench.pipeline import choose_folder, space
+    from bench.store import check_writable
+    from bench.worker import warm_up
+
+    check_writable(results)
+    warm_up()
     from bench.search.oracles import plan
 
     dataset = facts(development(specs[0].dataset, data_dir, lambda line: typer.echo(line, err=True)))
     for spec in specs:
+        folder = choose_folder(results, spec, again)
+        if folder.finished:
+            typer.echo(f"{spec.family} on {spec.dataset}: finished in {folder.path}, nothing would be trained")
+            continue
         planned = plan(spec, space(spec, dataset))
         expected = forecast(results, spec, planned, workers)
-        folder = choose_folder(results, spec, again)
         typer.echo(
             f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {workers} workers, into {folder.path}\n"
             f"  search: {planned.candidates} candidates in {planned.tasks} trials, {planned.epochs} epochs\n"

@@ -137,6 +137,7 @@ def _lock(
         if not folder.finished:
             stack.callback(_unlock, folder, folder.lock())
         if folder.finished:  # perhaps just now, by the process that had the lock
+            folder.read_predictions(folder.read_record())  # a damaged one is named, not called finished
             yield Finished(folder=folder, trained=False)
         else:
             to_do.append((spec, folder))

@@ -19,7 +19,7 @@ __path__ = extend_path(__path__, __name__)
 def names() -> tuple[str, ...]:
     """Every family's name, in alphabetical order; reads file names and imports nothing."""
     files = (file for folder in __path__ for file in Path(folder).glob("[!_]*.py"))
-    return tuple(sorted({file.stem for file in files}))
+    return tuple(sorted({file.stem for file in files if file.stem.isidentifier()}))
 
 
 def load(name: str) -> "type[Family]":

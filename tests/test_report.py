@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from bench.reporting.figures import Picture, stored_digest
 from bench.reporting.report import build, check, write
@@ -83,6 +85,28 @@ def test_check_finds_a_picture_made_from_something_else(results: Path) -> None:
 def test_check_finds_a_picture_that_is_none(results: Path, content: bytes) -> None:
     (results / "synthetic" / "figures" / "dense-curves.png").write_bytes(content)
     assert check(results) == ("synthetic/figures/dense-curves.png differs from what the records give",)
+
+
+def test_check_finds_an_edited_picture_that_kept_its_marks(results: Path) -> None:
+    path = results / "synthetic" / "figures" / "dense-confusion.png"
+    with Image.open(path) as image:
+        marks, edited = PngInfo(), image.convert("RGB")
+        for name, value in image.info.items():
+            if isinstance(name, str) and isinstance(value, str):
+                marks.add_text(name, value)
+    edited.putpixel((5, 5), (255, 0, 0))
+    edited.save(path, pnginfo=marks)
+    assert check(results) == ("synthetic/figures/dense-confusion.png differs from what the records give",)
+    assert write(results) == (path,)
+    assert check(results) == ()
+
+
+def test_pages_of_a_record_that_cannot_be_read_are_kept(results: Path) -> None:
+    (folder,) = all_folders(results)
+    folder.record_file.write_text("{")
+    write(results)
+    assert (results / "synthetic" / "dense.md").exists()
+    assert (results / "synthetic" / "figures" / "dense-curves.png").exists()
 
 
 def test_what_no_record_asks_for_is_found_and_removed(results: Path) -> None:

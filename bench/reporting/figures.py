@@ -22,6 +22,7 @@ from bench.record import Curve
 # Raised when the drawing changes, so that `report --check` asks for pictures to be drawn again.
 DRAWING_VERSION = 1
 DIGEST_KEY = "bench-input-sha256"
+PIXELS_KEY = "pixels"  # of a digest of what was drawn, so that an edited picture is noticed
 
 # Okabe and Ito's colours, which can be told apart by colour-blind readers: https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
@@ -47,8 +48,19 @@ class Picture:
         text.add_text(DIGEST_KEY, self.digest)
         # Without the alpha channel, which matplotlib always writes, and well packed, files are smaller by a third.
         with Image.open(drawn) as image:
-            image.convert("RGB").save(buffer, format="png", optimize=True, pnginfo=text)
+            pixels = image.convert("RGB")
+        text.add_text(PIXELS_KEY, _pixel_digest(pixels))
+        pixels.save(buffer, format="png", optimize=True, pnginfo=text)
         return buffer.getvalue()
+
+    def is_at(self, path: Path) -> bool:
+        """Whether `path` holds this picture, unchanged since it was drawn."""
+        try:
+            with Image.open(path) as image:
+                drawn = image.convert("RGB")
+                return image.info.get(DIGEST_KEY) == self.digest and image.info.get(PIXELS_KEY) == _pixel_digest(drawn)
+        except (OSError, SyntaxError, ValueError):  # the ways in which Pillow says that a file is damaged
+            return False
 
 
 def stored_digest(path: Path) -> str | None:
@@ -58,6 +70,10 @@ def stored_digest(path: Path) -> str | None:
             return image.info.get(DIGEST_KEY)
     except (OSError, UnidentifiedImageError):
         return None
+
+
+def _pixel_digest(image: Image.Image) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def _picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure]) -> Picture:

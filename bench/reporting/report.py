@@ -14,9 +14,9 @@ from bench.store import count_test_readings, write_atomic
 Files = Mapping[str, bytes | Picture]  # path seen from the results folder, with /, to content
 
 
-def build(results: Path) -> Files:
-    """Every file that the records of `results` ask for; pictures are not drawn yet."""
-    board = leaderboard(results)
+def build(results: Path, board: Board | None = None) -> Files:
+    """Every file that the records of `results` ask for, by its `board` where that is known; pictures not drawn yet."""
+    board = board or leaderboard(results)
     files: dict[str, bytes | Picture] = {"leaderboard.md": _leaderboard_page(results, board)}
     for page, placed in _by_page(board).items():
         files[page] = _family_page(placed)
@@ -34,12 +34,14 @@ def write(results: Path) -> tuple[Path, ...]:
     Raises:
         StoreError: a file cannot be written.
     """
-    files = build(results)
+    board = leaderboard(results)
+    files = build(results, board)
     changed = [results / name for name, content in files.items() if not _same(results / name, content)]
     for path in changed:
         content = files[path.relative_to(results).as_posix()]
         write_atomic(path, content if isinstance(content, bytes) else content.png())
-    stale = _stale(results, files)
+    # A page whose record cannot be read now is the last that is left of it.
+    stale = [] if board.problems else _stale(results, files)
     for path in stale:
         path.unlink()
     return (*changed, *stale)
@@ -59,7 +61,7 @@ def check(results: Path) -> tuple[str, ...]:
 
 def _same(path: Path, content: bytes | Picture) -> bool:
     if isinstance(content, Picture):
-        return stored_digest(path) == content.digest
+        return content.is_at(path)
     return path.is_file() and path.read_bytes() == content
 
 

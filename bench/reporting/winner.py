@@ -60,7 +60,7 @@ def seeds_text(interval: Interval | None, n_test: int) -> str:
         return f"One refit only, judged on {n_test:,} test images: with a single seed the chance in it is not known."
     return (
         f"Mean of {interval.n_seeds} refits on {n_test:,} test images, 95 % interval {percent(interval.low)} to "
-        f"{percent(interval.high)}. Of its variance {100 * interval.seeds_share:.0f} % come from the "
+        f"{percent(interval.high)}. Of its variance {100 * interval.seeds_share:.0f} % comes from the "
         "seeds, the rest from the finite test set."
     )
 
