@@ -58,11 +58,21 @@ def run(  # noqa: PLR0917 - one for each option
     family: Annotated[list[str], typer.Option(metavar="NAME", help="Family to search; may be given several times.")],
     dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset, see `bench list`.")] = "fashion_mnist",
     tuner: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(TUNERS)}.")] = DEFAULT_TUNER,
-    trials: Annotated[int | None, typer.Option(help="Full-length trainings that the search may spend.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of one full-length training.")] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            show_default="as suits the dataset",
+            help="With --epochs the budget: the search trains as many epochs as that many trials of full length have.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(show_default="as suits the dataset", help="Epochs of a trial of full length.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search and of everything in it.")] = 0,
     seeds: Annotated[int, typer.Option(help="Refits of the winner, each under its own seed.")] = DEFAULT_SEEDS,
-    workers: Annotated[int | None, typer.Option(help="Worker processes; default: one for each usable core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(show_default="one for each usable core", help="Worker processes.")
+    ] = None,
     precision: Annotated[
         PrecisionChoice, typer.Option(help="Of the search; auto is bfloat16 where the processor has it.")
     ] = PrecisionChoice.auto,
@@ -173,14 +183,13 @@ def _tell_end(results: Path, finished: "list[Finished]") -> None:
 
 def _dry_run(specs: list[RunSpec], results: Path, workers: int, data_dir: Path | None, again: bool) -> None:
     from bench.data.development import development, facts
-    from bench.forecast import forecast
+    from bench.files import check_writable
     from bench.pipeline import choose_folder, space
-    from bench.store import check_writable
     from bench.worker import warm_up
 
     check_writable(results)
     warm_up()
-    from bench.search.oracles import plan
+    from bench.forecast import forecast
 
     dataset = facts(development(specs[0].dataset, data_dir, lambda line: typer.echo(line, err=True)))
     for spec in specs:
@@ -188,18 +197,15 @@ def _dry_run(specs: list[RunSpec], results: Path, workers: int, data_dir: Path |
         if folder.finished:
             typer.echo(f"{spec.family} on {spec.dataset}: finished in {folder.path}, nothing would be trained")
             continue
-        planned = plan(spec, space(spec, dataset))
-        expected = forecast(results, spec, planned, workers)
+        typer.echo(f"timing a few steps of candidates of {spec.family}", err=True)
+        expected = forecast(spec, space(spec, dataset), dataset, workers, data_dir)
+        planned = expected.plan
         typer.echo(
             f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {workers} workers, into {folder.path}\n"
             f"  search: {planned.candidates} candidates in {planned.tasks} trials, {planned.epochs} epochs\n"
             f"  refits: {spec.seeds} seeds, {spec.budget.epochs} epochs each\n"
-            + (
-                "  minutes and disk: unknown, no run of this family on this dataset is finished here"
-                if expected is None
-                else f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.0f} MB on disk, "
-                f"as measured in {expected.measured} on {expected.cpu}"
-            )
+            f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.1f} MB on disk, "
+            f"by a few steps of {expected.candidates} candidates on this machine"
         )
 
 
@@ -212,9 +218,11 @@ def leaderboard(
 
     Needs no TensorFlow and no dataset.
     """
+    from bench.files import check_there
     from bench.reporting.leaderboard import as_data, leaderboard
     from bench.reporting.terminal import leaderboard_text
 
+    check_there(results)
     board = leaderboard(results)
     typer.echo(json.dumps(as_data(board), indent=1) if as_json else leaderboard_text(board))
     if as_json:
@@ -228,18 +236,20 @@ def report(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where a file differs.")] = False,
 ) -> None:
     """Rebuild every page and picture from the records alone."""
+    from bench.files import check_there
     from bench.reporting import report as reporting
 
+    check_there(results)
     if check:
         differences = reporting.check(results)
         for difference in differences:
             typer.echo(difference)
         count = len(differences)
-        typer.echo(f"{count} file(s) differ" if count else "Every file is what the records give.")
+        typer.echo(f"{count} file(s) differ or are damaged" if count else "Every file is what the records give.")
         raise typer.Exit(1 if differences else 0)
     changed = reporting.write(results)
     for path in changed:
-        typer.echo(path)
+        typer.echo(path if path.exists() else f"removed {path}")
     typer.echo(f"{len(changed)} files written or removed", err=True)
 
 

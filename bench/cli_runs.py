@@ -33,8 +33,10 @@ def runs(
     if context.invoked_subcommand is not None:
         return
     from bench.command import command, obstacle
+    from bench.files import check_there
     from bench.reporting.states import run_states, runs_table
 
+    check_there(results)
     states = run_states(results)
     if as_json:
         typer.echo(json.dumps([asdict(state) for state in states], indent=1))

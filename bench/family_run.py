@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from bench.errors import SearchError
+from bench.predictions import Predictions
 from bench.record import SCHEMA_VERSION, DatasetFacts, Environment, RunRecord
 from bench.search.loop import Search
 from bench.search.oracles import Plan, make, parameters, plan
 from bench.spec import RunSpec
 from bench.stages import JudgeStage, RefitStage, SearchStage, Stage
-from bench.store import LedgerEvent, Predictions, RunFolder, now
+from bench.store import LedgerEvent, RunFolder, now
 
 
 class FamilyRun:

@@ -1,62 +1,105 @@
-"""How long a run will take and what it will write, from finished runs of the same family on the same dataset."""
+"""How long a run will take and what it will write, from a few steps of some of its candidates on this machine."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from statistics import fmean, median
+from typing import TYPE_CHECKING, Any
 
-from bench.record import RunRecord
-from bench.reporting.runs import load
-from bench.search.oracles import Plan
-from bench.spec import RunSpec
-from bench.store import RunFolder, run_folder
+from bench import worker
+from bench.errors import SearchError
+from bench.record import DatasetFacts
+from bench.search.engine import Done, Engine, Failed
+from bench.search.oracles import Plan, Proposal, make_random, plan
+from bench.spec import RunSpec, TrialSpec, candidate_values, trial_seed
+from bench.tally import JUDGE_SECONDS, REFIT_EPOCH
 
-JUDGE_AND_START_SECONDS = 20
+if TYPE_CHECKING:
+    from bench.search.training import StepTimes
+
+CANDIDATES = 6
+START_SECONDS = 10  # importing TensorFlow, reading the data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a run is expected to need, and where that comes from."""
+    """What a run is expected to need."""
 
+    plan: Plan
     minutes: float
     megabytes: float  # on disk when it is finished, models included
-    measured: str  # run id that the figures were measured in
-    cpu: str  # of that run
+    candidates: int  # that this was measured with
 
 
-def forecast(results: Path, spec: RunSpec, plan: Plan, workers: int) -> Forecast | None:
-    """What `spec` will need on `workers` processes; None where no run of this family was ever finished here."""
-    records = [
-        run.record
-        for run in load(results).runs
-        if (run.record.spec.dataset, run.record.spec.family) == (spec.dataset, spec.family)
-    ]
-    if not records:
-        return None
-    # The same precision first, then the newest.
-    record = max(records, key=lambda found: (found.spec.precision == spec.precision, found.finished))
-    search = plan.epochs * _seconds_per_epoch(record) / workers
-    refit = median(refit.task_seconds / refit.epochs for refit in record.refits)
-    refits = ceil(spec.seeds / workers) * spec.budget.epochs * refit
+def forecast(
+    spec: RunSpec, hyperparameters: Any, dataset: DatasetFacts, workers: int, data_dir: Path | None
+) -> Forecast:
+    """What `spec` will need on `workers` processes, by timing a few steps of candidates drawn from its space.
+
+    Raises:
+        SearchError: the space does not fit the tuner and the budget, or no candidate could be built and trained.
+    """
+    planned = plan(spec, hyperparameters)
+    times = _times(_candidates(spec, hyperparameters), workers, data_dir)
+    epoch = fmean(each.epoch_seconds for each in times)
+    start = median(each.start_seconds for each in times)
+    search = (planned.epochs * epoch + planned.tasks * start) / workers
+    refit = start + spec.budget.epochs * epoch * REFIT_EPOCH[spec.precision]
+    refits = ceil(spec.seeds / workers) * refit
+    # Four bytes a weight, and two a log-probability.
+    size = 4 * fmean(each.parameters for each in times) + 2 * dataset.n_test * len(dataset.class_names)
     return Forecast(
-        minutes=(search + refits + JUDGE_AND_START_SECONDS) / 60,
-        megabytes=_megabytes(results, record) * spec.seeds / record.spec.seeds,
-        measured=record.run_id,
-        cpu=record.environment.cpu,
+        plan=planned,
+        minutes=(START_SECONDS + search + refits + JUDGE_SECONDS) / 60,
+        megabytes=spec.seeds * size / 1e6,
+        candidates=len(times),
     )
 
 
-def _seconds_per_epoch(record: RunRecord) -> float:
-    return fmean(
-        trial.task_seconds / (trial.epochs - trial.initial_epoch)
-        for trial in record.trials
-        if trial.status == "ok" and trial.repeats is None
-    )
+def _candidates(spec: RunSpec, hyperparameters: Any) -> Iterator[TrialSpec]:
+    oracle = make_random(spec, hyperparameters, CANDIDATES)
+    try:
+        while isinstance(proposal := oracle.ask(), Proposal):
+            values = candidate_values(proposal.values)
+            yield TrialSpec(
+                dataset=spec.dataset,
+                family=spec.family,
+                values=values,
+                part="train",
+                seed=trial_seed(spec.seed, values),
+                initial_epoch=0,
+                epochs=spec.budget.epochs,
+                horizon=spec.budget.epochs,
+                precision=spec.precision,
+                keep_state=False,
+            )
+    finally:
+        oracle.close()
 
 
-def _megabytes(results: Path, record: RunRecord) -> float:
-    folder = RunFolder(run_folder(results, record.spec).path.parent / record.run_id)
-    # Four bytes a weight: models are kept without their optimizer.
-    models = 4 * record.refits[0].parameters * record.spec.seeds
-    kept = sum(file.stat().st_size for file in folder.path.iterdir() if file.is_file())
-    return (models + kept) / 1e6
+def _times(candidates: Iterator[TrialSpec], workers: int, data_dir: Path | None) -> Sequence["StepTimes"]:
+    """All workers at once, since processes slow each other down."""
+    engine = Engine(workers)
+    found: list[StepTimes] = []
+    reasons: list[str] = []
+    waiting = list(candidates)
+    under_way = 0
+    try:
+        while waiting or under_way:
+            while waiting and engine.idle():
+                engine.submit(f"candidate {len(waiting)}", worker.time_steps, waiting.pop(), data_dir)
+                under_way += 1
+            event = engine.next_event(1)
+            if event is None:
+                engine.check()
+            under_way -= isinstance(event, Done | Failed)
+            if isinstance(event, Done):
+                found.append(event.value)
+            elif isinstance(event, Failed):
+                reasons.append(event.reason)
+    finally:
+        engine.close()
+    if not found:
+        raise SearchError(f"none of {len(reasons)} candidates could be trained: {'; '.join(sorted(set(reasons)))}")
+    return found

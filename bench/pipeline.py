@@ -21,10 +21,11 @@ from bench.data.development import development, facts
 from bench.environment import environment
 from bench.errors import RecordError, SearchError
 from bench.events import Event, Finished, GaveUp, Message
+from bench.files import check_writable
 from bench.record import DatasetFacts
 from bench.search.engine import Done, Engine, Epoch, Failed, describe
 from bench.spec import RunSpec
-from bench.store import RunFolder, all_folders, check_writable, now, run_folder
+from bench.store import RunFolder, all_folders, now, run_folder
 
 if TYPE_CHECKING:
     from bench.family_run import FamilyRun

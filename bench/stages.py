@@ -11,12 +11,13 @@ import numpy as np
 
 from bench import worker
 from bench.errors import RecordError, SearchError
+from bench.files import write_atomic
 from bench.record import Curve, RefitRecord, TrialRecord
 from bench.search.engine import Done, Failed
 from bench.search.loop import Search, Work
 from bench.seeds import derive_seed
 from bench.spec import RunSpec, TrialSpec, candidate_values
-from bench.store import LedgerEvent, RunFolder, note_test_reading, now, write_atomic
+from bench.store import LedgerEvent, RunFolder, note_test_reading, now
 
 if TYPE_CHECKING:
     from bench.evaluation.judge import Judgement

@@ -1,14 +1,9 @@
 """Where runs are kept: an append-only ledger while one is going on, then a record and its predictions, written once."""
 
-import hashlib
 import io
 import json
-import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +12,13 @@ from typing import Any, Literal
 import filelock
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.errors import BenchError, RecordError, StoreError
+from bench.files import append_line, write_atomic, writing
+from bench.predictions import Predictions
 from bench.record import SCHEMA_VERSION, DatasetFacts, Environment, RefitRecord, RunRecord, TrialRecord
 from bench.spec import RunSpec, Value
 
-MIN_FREE_BYTES = 50 * 2**20
 EVENT_FIELDS = {
     "session": {"environment", "dataset", "time"},
     "asked": {"time", "trial_id", "values"},
@@ -54,136 +49,6 @@ class LedgerEvent:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
-    """What the refits said of the sealed test part; every published metric is computed from this and nothing else.
-
-    float16 log-probabilities keep the log loss of confident mistakes, which float16 probabilities would ruin.
-    """
-
-    log_probabilities: NDArray[np.float16]  # (seeds, n_test, classes), natural logarithm
-    labels: NDArray[np.int64]  # (n_test,)
-    seeds: NDArray[np.int64]  # (seeds,)
-    wrong_indices: NDArray[np.int64]  # (m,) test images that all seeds together get most confidently wrong
-    wrong_images: NDArray[np.uint8]  # (m, height, width, channels)
-
-    def __post_init__(self) -> None:
-        if self.log_probabilities.ndim != 3:
-            raise RecordError(f"log_probabilities must be (seeds, n_test, classes), got {self.log_probabilities.shape}")
-        seeds, n_test, _ = self.log_probabilities.shape
-        found = self.seeds.shape, self.labels.shape, self.wrong_images.shape[:1]
-        if found != ((seeds,), (n_test,), self.wrong_indices.shape):
-            raise RecordError(
-                f"log_probabilities are {self.log_probabilities.shape}, but seeds are {self.seeds.shape}, labels "
-                f"{self.labels.shape}, wrong_indices {self.wrong_indices.shape}, wrong_images {self.wrong_images.shape}"
-            )
-        # The largest of several NaN counts as class 0: it would be scored as if it were an answer.
-        if np.isnan(self.log_probabilities).any():
-            raise RecordError("log_probabilities hold NaN: a refit diverged and says nothing of the test part")
-
-    def digest(self) -> str:
-        """SHA-256 over the arrays, their shapes and types."""
-        found = hashlib.sha256()
-        for name in self.__slots__:
-            array = np.ascontiguousarray(getattr(self, name))
-            found.update(f"{name} {array.dtype} {array.shape}".encode())
-            found.update(array.tobytes())
-        return found.hexdigest()
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}. Free space or choose another folder with --results"
-        ) from error
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Put `content` at `path` whole or not at all, on disk when this returns.
-
-    Raises:
-        StoreError: the file cannot be written; a file that was there before is untouched.
-    """
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _fsync_folder(path.parent)
-
-
-def _fsync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows opens no folders
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _append_line(path: Path, line: bytes) -> None:
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Unbuffered: a buffer that could not be written would be written again when the file is closed.
-        with path.open("ab+", buffering=0) as file:
-            whole = _whole_bytes(file)
-            # What a kill left of a line, long ago or just now, must not glue itself to the next one.
-            file.truncate(whole)
-            try:
-                left = memoryview(line)
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(whole)
-                raise
-        if whole == 0:
-            _fsync_folder(path.parent)
-
-
-def _whole_bytes(file: io.FileIO) -> int:
-    """Bytes up to the end of the last whole line."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 1))
-    if file.read(1) in (b"", b"\n"):
-        return size
-    file.seek(0)
-    return file.readall().rfind(b"\n") + 1
-
-
-def check_writable(results: Path) -> None:
-    """Find out before hours are spent whether `results` can be written and has room.
-
-    Raises:
-        StoreError: it cannot be made, cannot be written, or has less than 50 MiB free.
-    """
-    with _writing(results):
-        results.mkdir(parents=True, exist_ok=True)
-        # Its name is its own: another process may be looking, too.
-        with tempfile.TemporaryFile(prefix=".write-probe", dir=results) as probe:
-            probe.write(b"ok")
-            probe.flush()
-            os.fsync(probe.fileno())
-        free = shutil.disk_usage(results).free
-    if free < MIN_FREE_BYTES:
-        raise StoreError(
-            f"{results} has {free / 2**20:.1f} MiB free, at least {MIN_FREE_BYTES // 2**20} MiB are needed: "
-            "free space or choose another folder with --results"
-        )
-
-
 def _decode(kind: Any, content: bytes, where: str) -> Any:
     try:
         return msgspec.json.decode(content, type=kind)
@@ -209,6 +74,14 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise RecordError(f"{path}: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TestReading:
+    """One line of test_readings.jsonl."""
+
+    time: str  # ISO 8601 UTC
+    run: str  # folder name
 
 
 class RunFolder:
@@ -254,7 +127,7 @@ class RunFolder:
             StoreError: another process works on the run.
         """
         lock = filelock.FileLock(self.path / ".lock")
-        with _writing(self.path):
+        with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             try:
                 lock.acquire(timeout=0)
@@ -290,7 +163,7 @@ class RunFolder:
             StoreError: the line could not be written; the ledger is as it was.
             RecordError: the event holds a number that is not finite; the ledger is as it was.
         """
-        _append_line(self.ledger, _encode(event, self.ledger))
+        append_line(self.ledger, _encode(event, self.ledger))
 
     def events(self) -> list[LedgerEvent]:
         """All lines of the ledger in order; a torn last line, left by a kill, is left out and overwritten by `append`.
@@ -321,14 +194,36 @@ class RunFolder:
             RecordError: the file is missing, damaged, or of an unknown schema.
         """
         content = _read(self.record_file)
-        raw = _decode(dict[str, Any], content, str(self.record_file))
+        raw = self._decode_record(dict[str, Any], content)
         if raw.get("schema") != SCHEMA_VERSION:
             raise RecordError(
                 f"{self.record_file}: schema {raw.get('schema')!r}, this version reads {SCHEMA_VERSION}: "
                 "update the suite, or restore the file"
             )
-        record: RunRecord = _decode(RunRecord, content, str(self.record_file))
+        record: RunRecord = self._decode_record(RunRecord, content)
         return record
+
+    def _decode_record(self, kind: Any, content: bytes) -> Any:
+        try:
+            return _decode(kind, content, str(self.record_file))
+        except RecordError as error:
+            remedy = f"restore the file, or `python -m bench runs delete {self.path.name}`"
+            raise RecordError(f"{error}: {remedy}") from error
+
+    def check(self) -> None:
+        """Read whatever a finished run has kept, what no table is made from included.
+
+        Raises:
+            RecordError: a file is missing or damaged, or two of them are of different runs.
+        """
+        record = self.read_record()
+        self.read_predictions(record)
+        if self.read_spec() != record.spec:
+            raise RecordError(f"{self.spec_file}: asks for another run than {self.record_file.name}: restore it")
+        told = {event.trial.trial_id: event.trial for event in self.events() if event.trial is not None}
+        for trial in record.trials:
+            if trial.repeats is None and told.get(trial.trial_id) != trial:
+                raise RecordError(f"{self.ledger}: has another trial {trial.trial_id} than {self.record_file.name}")
 
     def read_predictions(self, record: RunRecord) -> Predictions:
         """The predictions that `record` was written with.
@@ -384,14 +279,22 @@ def all_folders(results: Path) -> Iterator[RunFolder]:
 
 def note_test_reading(results: Path, dataset: str, run_id: str, time: str) -> None:
     """Add one line to the ledger of how often the sealed test part of `dataset` was read for this results folder."""
-    line = json.dumps({"time": time, "run": run_id}, separators=(",", ":"))
-    _append_line(_test_readings(results, dataset), line.encode() + b"\n")
+    path = _test_readings(results, dataset)
+    append_line(path, _encode(_TestReading(time=time, run=run_id), path))
 
 
 def count_test_readings(results: Path, dataset: str) -> int:
-    """How often the sealed test part of `dataset` was read for this results folder."""
+    """How often the sealed test part of `dataset` was read for this results folder.
+
+    Raises:
+        RecordError: the ledger of readings cannot be read, or a line of it is damaged.
+    """
     path = _test_readings(results, dataset)
-    return _read(path).count(b"\n") if path.exists() else 0
+    # A torn last line is a reading that was not begun: the line is on disk before the test part is read.
+    lines = _read(path).split(b"\n")[:-1] if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        _decode(_TestReading, line, f"{path}:{number}")
+    return len(lines)
 
 
 def _test_readings(results: Path, dataset: str) -> Path:

@@ -12,7 +12,7 @@ from bench.spec import TrialSpec
 
 if TYPE_CHECKING:
     from bench.evaluation.judge import Judgement
-    from bench.search.training import State, Trained
+    from bench.search.training import State, StepTimes, Trained
 
 Report = Callable[[int, float, float | None], None]  # epochs done, seconds of the last, validation accuracy
 
@@ -37,6 +37,14 @@ def train(spec: TrialSpec, state: "State | None", data_dir: Path | None, report:
     from bench.search import training
 
     return training.train(spec, state, data_dir, report)
+
+
+def time_steps(spec: TrialSpec, data_dir: Path | None, _report: Report) -> "StepTimes":
+    """Time a few steps of one candidate."""
+    warm_up()
+    from bench.search import training
+
+    return training.time_steps(spec, data_dir)
 
 
 def judge(models: Sequence[bytes], dataset: str, data_dir: Path | None, _report: Report) -> "Judgement":

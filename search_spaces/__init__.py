@@ -48,7 +48,7 @@ def source_digest(name: str) -> str:
     """
     digest = hashlib.sha256()
     for stem in (name, "_family", "_recipe"):
-        tree = ast.parse(_file(stem).read_text(encoding="utf-8"))
+        tree = ast.parse((file := _file(stem)).read_text(encoding="utf-8"), str(file))
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
                 del node.body[0]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.predictions import Predictions
 from bench.record import (
     SCHEMA_VERSION,
     Condition,
@@ -20,7 +21,7 @@ from bench.record import (
 )
 from bench.seeds import derive_seed
 from bench.spec import Budget, RunSpec
-from bench.store import LedgerEvent, Predictions, RunFolder, run_folder
+from bench.store import LedgerEvent, RunFolder, run_folder
 
 NAMES = ("Circle", "Square", "Triangle", "Star|fish")  # one with a character that Markdown tables must escape
 SUMMARY = """Model: "synthetic"

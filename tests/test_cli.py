@@ -155,7 +155,7 @@ def test_family_whose_file_is_no_python_is_named(tmp_path: Path) -> None:
     (tmp_path / "search_spaces").mkdir()
     (tmp_path / "search_spaces" / "broken.py").write_text("class Broken(:\n")
     done = run("run", "--family", "broken", "--dataset", "digits", cwd=tmp_path, code=2, env=variables(tmp_path))
-    assert "error: the file of family 'broken' is no Python: invalid syntax" in done.stderr
+    assert "error: the file of family 'broken' is no Python: invalid syntax (broken.py, line " in done.stderr
 
 
 # A results folder that cannot be used is told of before anything is started
@@ -169,7 +169,8 @@ def refused_at_once(results: Path, cwd: Path) -> str:
 
 def test_file_in_the_place_of_the_results_folder(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("taken")
-    assert "error: cannot write results: File exists" in refused_at_once(Path("results"), tmp_path)
+    said = refused_at_once(Path("results"), tmp_path)
+    assert "error: cannot write results: File exists. Choose a folder that can be written with --results" in said
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
@@ -205,8 +206,15 @@ def test_leaderboard_as_json_has_a_row_for_each_run(results: Path, call: Call) -
     assert [(row["family"], row["rank"]) for row in rows] == [("cnn", 1), ("dense", 2), ("dense", None)]
 
 
-def test_leaderboard_of_an_empty_folder_says_so(call: Call) -> None:
+def test_leaderboard_of_an_empty_folder_says_so(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "results").mkdir()
     assert call("leaderboard").stdout == "No finished run yet.\n"
+
+
+@pytest.mark.parametrize("name", ["leaderboard", "report", "runs"])
+def test_results_folder_that_is_not_there_is_named(name: str, tmp_path: Path, call: Call) -> None:
+    assert "error: there is no results folder elsewhere: " in call(name, "--results", "elsewhere", code=2).stderr
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_report_of_unchanged_records_changes_nothing(results: Path, call: Call) -> None:
@@ -221,7 +229,7 @@ def test_changed_page_fails_the_check_and_is_rebuilt(results: Path, call: Call) 
     whole = page.read_bytes()
     page.write_text("better numbers")
     done = call("report", "--check", code=1)
-    assert done.stdout == "leaderboard.md differs from what the records give\n1 file(s) differ\n"
+    assert done.stdout == "leaderboard.md differs from what the records give\n1 file(s) differ or are damaged\n"
     assert page.read_text() == "better numbers"
     assert call("report").stdout == "results/leaderboard.md\n"
     assert page.read_bytes() == whole

@@ -31,6 +31,7 @@ FLOORS = [
     ["evaluation"],
     ["data"],
     ["store", "environment"],
+    ["files", "predictions"],
     ["record"],
     ["spec"],
     ["seeds", "errors"],

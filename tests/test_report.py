@@ -81,6 +81,28 @@ def test_check_finds_a_picture_made_from_something_else(results: Path) -> None:
     assert "synthetic/figures/dense-confusion.png differs from what the records give" not in differences
 
 
+def test_check_finds_damage_in_what_no_table_is_made_from(results: Path) -> None:
+    (folder,) = all_folders(results)
+    note_test_reading(results, "synthetic", folder.path.name, "2026-01-01T00:00:00+00:00")
+    write(results)
+    whole = {path: path.read_text() for path in (folder.spec_file, folder.ledger)}
+    folder.spec_file.write_text(whole[folder.spec_file].replace('"lookahead": ', '"lookahead": 1'))
+    assert check(results)[0].endswith("spec.json: asks for another run than record.json: restore it")
+    folder.spec_file.write_text(whole[folder.spec_file])
+    folder.ledger.write_text(whole[folder.ledger].replace('"told"', '"tol"', 1))
+    assert "trials.jsonl:" in check(results)[0]
+    folder.ledger.write_text(whole[folder.ledger].replace("0.9]", "0.91]", 1))
+    assert "trials.jsonl: has another trial" in check(results)[0]
+    folder.ledger.write_text(whole[folder.ledger])
+    assert check(results) == ()
+
+
+def test_a_damaged_ledger_of_readings_is_told_and_the_page_is_still_made(results: Path) -> None:
+    (results / "records" / "synthetic" / "test_readings.jsonl").write_text("nonsense\n")
+    assert "read an unknown number of times (records/synthetic/test_readings.jsonl:1: " in page(results)
+    assert any(found.startswith("records/synthetic/test_readings.jsonl:1: ") for found in check(results))
+
+
 @pytest.mark.parametrize("content", [b"", b"not a picture"])
 def test_check_finds_a_picture_that_is_none(results: Path, content: bytes) -> None:
     (results / "synthetic" / "figures" / "dense-curves.png").write_bytes(content)

@@ -122,6 +122,12 @@ def test_states_name_what_cannot_be_read(tmp_path: Path) -> None:
     assert "cannot be read" in runs_table(tmp_path)
 
 
+def test_states_do_not_call_a_run_finished_that_lost_its_predictions(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, add_run(tmp_path).run_id)
+    folder.predictions_file.write_bytes(folder.predictions_file.read_bytes()[:100])
+    assert "cannot be read" in runs_table(tmp_path)
+
+
 def test_no_runs_at_all(tmp_path: Path) -> None:
     assert (load(tmp_path).runs, load(tmp_path).problems, run_states(tmp_path)) == ((), (), ())
     assert runs_table(tmp_path) == "No runs yet."

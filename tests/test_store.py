@@ -15,16 +15,8 @@ import pytest
 
 import bench
 from bench.errors import RecordError, StoreError
-from bench.store import (
-    LedgerEvent,
-    RunFolder,
-    all_folders,
-    check_writable,
-    count_test_readings,
-    note_test_reading,
-    run_folder,
-    write_atomic,
-)
+from bench.files import check_writable, write_atomic
+from bench.store import LedgerEvent, RunFolder, all_folders, count_test_readings, note_test_reading, run_folder
 from builders import (
     add_run,
     make_dataset,
@@ -43,7 +35,8 @@ PROLOGUE = """
 import sys
 from pathlib import Path
 from bench.errors import StoreError
-from bench.store import LedgerEvent, RunFolder, check_writable, write_atomic
+from bench.files import check_writable, write_atomic
+from bench.store import LedgerEvent, RunFolder
 folder = RunFolder(Path(sys.argv[1]))
 def asked(n):
     values = {"units": n, "note": "x" * 3000}
@@ -129,7 +122,7 @@ for n in range(10_000):
 
 def test_folder_that_is_a_file_is_an_error_that_names_the_path(tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"")
-    with pytest.raises(StoreError, match=r"cannot write .*taken/file.*: .*choose another folder"):
+    with pytest.raises(StoreError, match=r"cannot write .*taken/file.*: .*Choose a folder"):
         write_atomic(tmp_path / "taken" / "file", b"new")
 
 

@@ -47,7 +47,7 @@ class Description:
             ("images", f"{self.images:,} to develop with, of {' x '.join(map(str, self.image_shape))} {self.dtype}"),
             ("split", f"{self.n_train:,} train, {self.n_validation:,} validation, stratified"),
             ("test part", f"{self.n_test:,}, sealed: only the judge of a finished search reads them"),
-            ("pixels", f"{self.smallest_pixel} to {self.largest_pixel}, mean {self.mean_pixel!r}"),
+            ("pixels", f"{self.smallest_pixel} to {self.largest_pixel}, mean {self.mean_pixel:.4f}"),
             ("source", self.source),
             ("SHA-256", self.checksum),
             ("licence", self.licence),

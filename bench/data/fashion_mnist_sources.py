@@ -13,7 +13,7 @@ import numpy as np
 from bench.data import fetch, folders, idx
 from bench.data.dataset import Part, Say
 from bench.errors import DataError, StoreError
-from bench.store import write_atomic
+from bench.files import write_atomic
 
 # SHA-256 of the decompressed files, smallest first, so that a cache that cannot be written is noticed early.
 FILES: Mapping[str, str] = MappingProxyType(

@@ -50,7 +50,7 @@ def checked(content: bytes, expected: str, where: str) -> bytes:
     if found != expected:
         raise DataError(
             f"{where} does not hold the published bytes. Expected SHA-256 {expected}, found {found} "
-            f"({len(plain):,} bytes after decompression)"
+            f"({len(plain):,} bytes{' after decompression' if plain is not content else ''})"
         )
     return plain
 

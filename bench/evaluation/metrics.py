@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn import metrics as sk
 
 from bench.errors import MetricError
-from bench.store import Predictions
+from bench.predictions import Predictions
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]

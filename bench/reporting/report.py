@@ -1,15 +1,19 @@
 """Every generated file of a results folder: made, written, and compared with what lies there."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
+from bench.errors import RecordError
+from bench.files import write_atomic
 from bench.reporting import figures, tables
 from bench.reporting.figures import Picture, stored_digest
 from bench.reporting.leaderboard import Board, Row, Table, leaderboard
 from bench.reporting.markdown import MARK, render
+from bench.reporting.runs import seen_from
 from bench.reporting.winner import winner
-from bench.store import count_test_readings, write_atomic
+from bench.store import all_folders, count_test_readings
 
 Files = Mapping[str, bytes | Picture]  # path seen from the results folder, with /, to content
 
@@ -49,14 +53,28 @@ def write(results: Path) -> tuple[Path, ...]:
 
 def check(results: Path) -> tuple[str, ...]:
     """What differs between the files in `results` and those that its records ask for, one sentence each."""
-    files = build(results)
+    board = leaderboard(results)
+    files = build(results, board)
     differences = [
         f"{name} {'is missing' if not (results / name).exists() else 'differs from what the records give'}"
         for name, content in files.items()
         if not _same(results / name, content)
     ]
     stale = [f"{path.relative_to(results).as_posix()} belongs to no record" for path in _stale(results, files)]
-    return (*differences, *stale)
+    return (*differences, *stale, *_damages(results, known=board.problems))
+
+
+def _damages(results: Path, known: Collection[str]) -> Iterator[str]:
+    """What is wrong with files that the tables are not made from, beside the `known` problems."""
+    folders = [folder for folder in all_folders(results) if folder.finished]
+    datasets = sorted({folder.path.parent.name for folder in folders})
+    checks = [folder.check for folder in folders] + [partial(count_test_readings, results, name) for name in datasets]
+    for check_kept in checks:
+        try:
+            check_kept()
+        except RecordError as error:
+            if (problem := seen_from(results, error)) not in known:
+                yield problem
 
 
 def _same(path: Path, content: bytes | Picture) -> bool:
@@ -79,10 +97,17 @@ def _leaderboard_page(results: Path, board: Board) -> bytes:
         "leaderboard.md.j2",
         board=board,
         datasets=datasets,
-        readings={name: count_test_readings(results, name) for name in datasets},
+        readings={name: _readings(results, name) for name in datasets},
         tables=tables,
         coarse=any(row.run.record.spec.precision != "float32" for table in board.tables for row in table.rows),
     )
+
+
+def _readings(results: Path, dataset: str) -> str:
+    try:
+        return f"{count_test_readings(results, dataset)} time(s)"
+    except RecordError as error:
+        return f"an unknown number of times ({seen_from(results, error)})"
 
 
 def _by_page(board: Board) -> dict[str, list[tuple[Table, Row]]]:

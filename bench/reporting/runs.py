@@ -54,8 +54,13 @@ def load(results: Path) -> Loaded:
     # Paths as seen from the results folder, so that a page never names the machine that it was made on.
     return Loaded(
         runs=tuple(replace(run, label=labels[run.record.spec]) for run in runs),
-        problems=tuple(problem.replace(f"{results}/", "") for problem in problems),
+        problems=tuple(seen_from(results, problem) for problem in problems),
     )
+
+
+def seen_from(results: Path, problem: object) -> str:
+    """`problem` with paths as they are called inside the results folder."""
+    return str(problem).replace(f"{results}/", "")
 
 
 def _read_each(items: Iterable[_Item], read: Callable[[_Item], _Found], problems: list[str]) -> list[_Found]:

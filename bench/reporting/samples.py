@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bench.data.dataset import Dataset
-from bench.store import write_atomic
+from bench.files import write_atomic
 
 FIRST_IMAGES = 25
 COLUMNS = 5

@@ -43,6 +43,7 @@ def _state(folder: RunFolder) -> RunState:
 
 def _finished(folder: RunFolder) -> RunState:
     record = read_record(folder)
+    folder.read_predictions(record)
     return _describe(
         folder,
         spec=record.spec,

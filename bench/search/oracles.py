@@ -3,7 +3,7 @@
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from bench.errors import SearchError
 from bench.record import Condition, Parameter
 from bench.seeds import derive_seed
-from bench.spec import RunSpec, Value
+from bench.spec import Budget, RunSpec, Value
 
 OBJECTIVE = "val_accuracy"
 HYPERBAND_FACTOR = 3
@@ -134,6 +134,12 @@ def make(spec: RunSpec, hyperparameters: keras_tuner.HyperParameters) -> Oracle:
         initial = max(spec.lookahead, trials // 3)
         return Oracle(_Bayesian(max_trials=trials, num_initial_points=initial, **common), spec.budget.epochs)
     return _hyperband(spec, size, common)
+
+
+def make_random(spec: RunSpec, hyperparameters: keras_tuner.HyperParameters, trials: int) -> Oracle:
+    """An oracle that proposes `trials` candidates of the space by chance, fewer where it has not so many."""
+    budget = Budget(trials=trials, epochs=spec.budget.epochs)
+    return make(replace(spec, tuner="random", budget=budget), hyperparameters)
 
 
 def plan(spec: RunSpec, hyperparameters: keras_tuner.HyperParameters) -> Plan:

@@ -29,6 +29,7 @@ from search_spaces._recipe import BATCH_SIZE
 
 EVALUATION_BATCH = 500
 MAX_STEPS_PER_EXECUTION = 16
+TIMED_STEPS = 2 * MAX_STEPS_PER_EXECUTION
 
 # Batch normalisation is made of these; in bfloat16 they are slower, and validation accuracy falls by whole points.
 KEEP_FLOAT32 = (
@@ -60,6 +61,15 @@ class Refitted:
     summary: str
     weights_sha256: str
     model: bytes  # a .keras file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTimes:
+    """What a candidate costs, from a few of its steps."""
+
+    start_seconds: float  # building and tracing
+    epoch_seconds: float  # of a whole epoch, validation included
+    parameters: int
 
 
 class NotFinite(Exception):
@@ -141,6 +151,28 @@ def train(spec: TrialSpec, state: State | None, data_dir: Path | None, report: E
         task_seconds=time.perf_counter() - begun,
         state=kept,
         refit=refit,
+    )
+
+
+def time_steps(spec: TrialSpec, data_dir: Path | None) -> StepTimes:
+    """Time a few steps of the candidate of `spec`, and forget it."""
+    prepare_process(spec.precision)
+    data, indices, held_back = _parts(spec.dataset, data_dir, spec.part)
+    begun = time.perf_counter()
+    steps, at_once = steps_of_an_epoch(len(indices))
+    model = _build(spec, data, training_steps=steps * spec.horizon)
+    model.steps_per_execution = at_once
+    seconds = []
+    for some in (at_once, min(TIMED_STEPS, steps) // at_once * at_once):
+        rows = _orders(spec.seed, len(indices), 0, 1)[:some]
+        fit_begun = time.perf_counter()
+        model.fit(_batches(data, indices, rows), steps_per_epoch=some, epochs=1, shuffle=False, verbose=0)
+        seconds.append(time.perf_counter() - fit_begun)
+    step = seconds[1] / some
+    # Predicting an image is a third of training with it.
+    epoch = step * (steps + (0 if held_back is None else len(held_back) / BATCH_SIZE / 3))
+    return StepTimes(
+        start_seconds=max(0.0, fit_begun - begun - at_once * step), epoch_seconds=epoch, parameters=model.count_params()
     )
 
 
