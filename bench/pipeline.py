@@ -4,7 +4,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -149,6 +149,9 @@ def _unlock(folder: RunFolder, lock: FileLock) -> None:
     """Let go of a folder, and remove it where the run could not begin."""
     if not folder.spec_file.exists():
         shutil.rmtree(folder.path, ignore_errors=True)
+        with suppress(OSError):  # others' runs are in them
+            folder.path.parent.rmdir()
+            folder.path.parent.parent.rmdir()
     lock.release()
 
 
