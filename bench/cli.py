@@ -15,8 +15,9 @@ import typer
 import search_spaces
 from bench.cli_data import data_app
 from bench.cli_runs import runs_app
-from bench.command import command, family_source
+from bench.command import command, family_source, parse_duration
 from bench.errors import BenchError, SearchError, SpecError
+from bench.options import Options
 from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, TUNERS, Budget, RunSpec
 
 if TYPE_CHECKING:
@@ -73,6 +74,21 @@ def run(  # noqa: PLR0917 - one for each option
     workers: Annotated[
         int | None, typer.Option(show_default="one for each usable core", help="Worker processes.")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Dask cluster of your own, such as tcp://127.0.0.1:8786, to train on."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Longest time for each family, such as 90s, 10m or 1h30m: start-up, refits and judging included.",
+        ),
+    ] = None,
+    trial_timeout: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="A trial that takes longer is tried once more, then recorded as failed."),
+    ] = None,
     precision: Annotated[
         PrecisionChoice, typer.Option(help="Of the search; auto is bfloat16 where the processor has it.")
     ] = PrecisionChoice.auto,
@@ -97,11 +113,9 @@ def run(  # noqa: PLR0917 - one for each option
         _known("family", name, search_spaces.names())
     _known("tuner", tuner, TUNERS)
     usual = default_budget(dataset)
-    budget = Budget(
+    epochs_of_all = Budget(
         trials=usual.trials if trials is None else trials, epochs=usual.epochs if epochs is None else epochs
     )
-    if workers is not None and not 1 <= workers <= 1024:
-        raise SpecError(f"workers must be a whole number from 1 to 1024, got {workers}")
     found = "bfloat16" if supports_bfloat16() else "float32"
     specs = [
         RunSpec(
@@ -109,15 +123,24 @@ def run(  # noqa: PLR0917 - one for each option
             family=name,
             family_source=family_source(name),
             tuner=tuner,  # type: ignore[arg-type]
-            budget=budget,
+            budget=epochs_of_all,
             seed=seed,
             seeds=seeds,
             precision=found if precision is PrecisionChoice.auto else precision.value,  # type: ignore[arg-type]
             lookahead=lookahead,
+            seconds=None if budget is None else parse_duration("--budget", budget),
         )
         for name in dict.fromkeys(family)
     ]
-    (_dry_run if dry_run else _run)(specs, results, workers or usable_cores(), data_dir, again)
+    options = Options(
+        results=results,
+        workers=usable_cores() if workers is None else workers,
+        scheduler=scheduler,
+        data_dir=data_dir,
+        trial_timeout=None if trial_timeout is None else parse_duration("--trial-timeout", trial_timeout),
+        again=again,
+    )
+    (_dry_run if dry_run else _run)(specs, options)
 
 
 def _known(kind: str, name: str, valid: tuple[str, ...]) -> None:
@@ -143,25 +166,25 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(specs: list[RunSpec], results: Path, workers: int, data_dir: Path | None, again: bool) -> None:
+def _run(specs: list[RunSpec], options: Options) -> None:
     from bench.events import Finished, Message
     from bench.progress import show
 
     def events() -> "Generator[Event]":
         families = ", ".join(spec.family for spec in specs)
-        yield Message(text=f"{families} on {specs[0].dataset}, {specs[0].tuner}, results in {results}")
-        from bench.pipeline import Options, run
+        yield Message(text=f"{families} on {specs[0].dataset}, {specs[0].tuner}, results in {options.results}")
+        from bench.pipeline import run
 
-        yield from run(specs, Options(results=results, workers=workers, data_dir=data_dir, again=again))
+        yield from run(specs, options)
 
     try:
         with _terminable(), contextlib.closing(events()) as started:
             ended = show(started)
     except KeyboardInterrupt as stopped:
         typer.echo("Interrupted; what is done is kept. To go on:", err=True)
-        typer.echo(f"  {command(specs, results, data_dir)}", err=True)
+        typer.echo(f"  {command(specs, options)}", err=True)
         raise typer.Exit(TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED) from None
-    _tell_end(results, [event for event in ended if isinstance(event, Finished)])
+    _tell_end(options.results, [event for event in ended if isinstance(event, Finished)])
     reasons = [event.reason for event in ended if not isinstance(event, Finished)]
     if reasons:
         raise SearchError("\n".join(reasons))
@@ -181,27 +204,28 @@ def _tell_end(results: Path, finished: "list[Finished]") -> None:
     typer.echo(f"Leaderboard: {results / 'leaderboard.md'}")
 
 
-def _dry_run(specs: list[RunSpec], results: Path, workers: int, data_dir: Path | None, again: bool) -> None:
+def _dry_run(specs: list[RunSpec], options: Options) -> None:
     from bench.data.development import development, facts
     from bench.files import check_writable
     from bench.pipeline import choose_folder, space
     from bench.worker import warm_up
 
-    check_writable(results)
+    check_writable(options.results)
     warm_up()
     from bench.forecast import forecast
 
-    dataset = facts(development(specs[0].dataset, data_dir, lambda line: typer.echo(line, err=True)))
+    dataset = facts(development(specs[0].dataset, options.data_dir, lambda line: typer.echo(line, err=True)))
     for spec in specs:
-        folder = choose_folder(results, spec, again)
+        folder = choose_folder(options.results, spec, options.again)
         if folder.finished:
             typer.echo(f"{spec.family} on {spec.dataset}: finished in {folder.path}, nothing would be trained")
             continue
         typer.echo(f"timing a few steps of candidates of {spec.family}", err=True)
-        expected = forecast(spec, space(spec, dataset), dataset, workers, data_dir)
+        expected = forecast(spec, space(spec, dataset), dataset, options.workers, options.data_dir)
         planned = expected.plan
         typer.echo(
-            f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {workers} workers, into {folder.path}\n"
+            f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {options.workers} workers, "
+            f"into {folder.path}\n"
             f"  search: {planned.candidates} candidates in {planned.tasks} trials, {planned.epochs} epochs\n"
             f"  refits: {spec.seeds} seeds, {spec.budget.epochs} epochs each\n"
             f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.1f} MB on disk, "

@@ -34,6 +34,7 @@ def runs(
         return
     from bench.command import command, obstacle
     from bench.files import check_there
+    from bench.options import Options
     from bench.reporting.states import run_states, runs_table
 
     check_there(results)
@@ -49,7 +50,9 @@ def runs(
             remove = ["python", "-m", "bench", "runs", "delete", state.run_id, "--results", str(results)]
             typer.echo(f"\n{state.run_id} cannot go on: {reason}. To remove it:\n  {shlex.join(remove)}")
         else:
-            typer.echo(f"\nTo go on with {state.run_id}:\n  {command([state.spec], results)}")
+            typer.echo(
+                f"\nTo go on with {state.run_id}:\n  {command([state.spec], Options(results=results, workers=1))}"
+            )
 
 
 @runs_app.command(

@@ -1,10 +1,15 @@
 """Whether a run may go on here: with other data or other versions it would end as neither run."""
 
+from collections.abc import Sequence
+
 from bench.errors import SearchError
 from bench.record import DatasetFacts, Environment
+from bench.spec import RunSpec
 from bench.store import RunFolder
+from bench.worker import Introduction
 
-SAME_ENVIRONMENT = ("tensorflow", "keras", "keras_tuner", "numpy", "cpu")
+SAME_VERSIONS = ("tensorflow", "keras", "keras_tuner", "numpy")
+SAME_ENVIRONMENT = (*SAME_VERSIONS, "cpu")
 
 
 def check_environment(folder: RunFolder, environment: Environment) -> None:
@@ -35,3 +40,32 @@ def check_data(folder: RunFolder, dataset: DatasetFacts) -> None:
                 f"{folder.path} was begun on {dataset.name} with checksum {event.dataset.checksum[:16]}, "
                 f"now it is {dataset.checksum[:16]}: restore the data, or start anew with --again"
             )
+
+
+class Admission:
+    """Which workers of a cluster may take part: all like this process, and like each other."""
+
+    def __init__(self, here: Environment, specs: Sequence[RunSpec], dataset: DatasetFacts) -> None:
+        """Admit workers to runs of `specs`, which this process reads the results of."""
+        self._here = here
+        self._sources = {spec.family: spec.family_source for spec in specs}
+        self._checksum = dataset.checksum
+        self.environment: Environment | None = None  # of the first that was admitted; trials are trained there
+
+    def refuse(self, found: Introduction) -> str | None:
+        """Why a worker that says `found` of itself may not take part; None where it may."""
+        for name in SAME_VERSIONS:
+            there, here = getattr(found.environment, name), getattr(self._here, name)
+            if there != here:
+                return f"it has {name} {there}, here it is {here}"
+        first = self.environment or found.environment
+        if found.environment.cpu != first.cpu:
+            # The same seed gives other weights on another processor.
+            return f"its processor is {found.environment.cpu}, that of the first worker is {first.cpu}"
+        for family, source in self._sources.items():
+            if found.sources.get(family) != source:
+                return f"its code of family {family!r} is {found.sources.get(family, 'missing')}, here it is {source}"
+        if found.checksum != self._checksum:
+            return f"its dataset has checksum {found.checksum[:16]}, here it is {self._checksum[:16]}"
+        self.environment = first
+        return None

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.errors import SearchError
+from bench.options import Options
 from bench.predictions import Predictions
-from bench.record import SCHEMA_VERSION, DatasetFacts, Environment, RunRecord
+from bench.record import SCHEMA_VERSION, DatasetFacts, Environment, RunRecord, Usage
 from bench.search.loop import Search
 from bench.search.oracles import Plan, make, parameters, plan
 from bench.spec import RunSpec
-from bench.stages import JudgeStage, RefitStage, SearchStage, Stage
+from bench.stages import Clock, JudgeStage, RefitStage, SearchStage, Stage
 from bench.store import LedgerEvent, RunFolder, now
 
 
@@ -29,7 +29,7 @@ class FamilyRun:
         self._environment = environment
         self._events = folder.events()
 
-    def start(self, hyperparameters: Any, results: Path, data_dir: Path | None, began: str) -> Plan:
+    def start(self, hyperparameters: Any, options: Options, began: str, clock: Clock) -> Plan:
         """Begin the session at `began` (ISO 8601): keep spec and session, play the search back from the ledger.
 
         Returns:
@@ -44,10 +44,10 @@ class FamilyRun:
         self.folder.append(
             LedgerEvent(event="session", time=began, environment=self._environment, dataset=self._dataset)
         )
-        self._results = results
-        self._data_dir = data_dir
+        self._options = options
+        self.clock = clock
         self.search = Search(self.spec, make(self.spec, hyperparameters), self.folder, self._events)
-        self.stage: Stage = SearchStage(self.search, self.folder, data_dir)
+        self.stage: Stage = SearchStage(self.search, self.folder, options, clock)
         self.refits: RefitStage | None = None
         return planned
 
@@ -59,17 +59,22 @@ class FamilyRun:
         """
         if isinstance(self.stage, SearchStage) and self.stage.done:
             self.search.drop_states()
-            self.refits = RefitStage(self.spec, self.search.winner(), self.folder, self._data_dir)
+            self.refits = RefitStage(self.spec, self.search.winner(), self.folder, self._options)
             self.stage = self.refits
         if isinstance(self.stage, RefitStage) and self.stage.done:
-            self.stage = JudgeStage(self.spec, self.folder, self._results, self._data_dir)
+            self.stage = JudgeStage(self.spec, self.folder, self._options)
 
     @property
     def judged(self) -> bool:
         """Whether only the record is missing."""
         return isinstance(self.stage, JudgeStage) and self.stage.done
 
-    def write_record(self, workers: int) -> None:
+    @property
+    def seconds_before(self) -> float:
+        """What earlier sessions took, pauses between them left out."""
+        return session_seconds(self._events)
+
+    def write_record(self, usage: Usage) -> None:
         """The last act: predictions, then the record."""
         if not isinstance(self.stage, JudgeStage) or self.stage.judgement is None or self.refits is None:
             raise SearchError(f"{self.folder.path.name} is not judged yet")
@@ -96,13 +101,14 @@ class FamilyRun:
             predictions_sha256=predictions.digest(),
             latency=judgement.latency,
             precision_refit="float32",
-            workers=workers,
+            workers=self._options.workers,
             started=sessions[0].time,
             finished=(finished := now()),
             search_seconds=session_seconds([event for event in events if event.event != "refit"]),
             total_seconds=session_seconds(events, finished),
             resumed=len(sessions) - 1,
             differing_proposals=self.search.differing_proposals,
+            usage=usage,
         )
         self.folder.write_predictions(predictions)
         self.folder.write_record(record)

@@ -12,6 +12,7 @@ from bench.errors import SearchError
 from bench.record import DatasetFacts
 from bench.search.engine import Done, Engine, Failed
 from bench.search.oracles import Plan, Proposal, make_random, plan
+from bench.search.pools import LocalPool
 from bench.spec import RunSpec, TrialSpec, candidate_values, trial_seed
 from bench.tally import JUDGE_SECONDS, REFIT_EPOCH
 
@@ -80,7 +81,8 @@ def _candidates(spec: RunSpec, hyperparameters: Any) -> Iterator[TrialSpec]:
 
 def _times(candidates: Iterator[TrialSpec], workers: int, data_dir: Path | None) -> Sequence["StepTimes"]:
     """All workers at once, since processes slow each other down."""
-    engine = Engine(workers)
+    pool = LocalPool(workers)
+    engine = Engine(pool)
     found: list[StepTimes] = []
     reasons: list[str] = []
     waiting = list(candidates)
@@ -91,15 +93,13 @@ def _times(candidates: Iterator[TrialSpec], workers: int, data_dir: Path | None)
                 engine.submit(f"candidate {len(waiting)}", worker.time_steps, waiting.pop(), data_dir)
                 under_way += 1
             event = engine.next_event(1)
-            if event is None:
-                engine.check()
             under_way -= isinstance(event, Done | Failed)
             if isinstance(event, Done):
                 found.append(event.value)
             elif isinstance(event, Failed):
                 reasons.append(event.reason)
     finally:
-        engine.close()
+        pool.close()
     if not found:
         raise SearchError(f"none of {len(reasons)} candidates could be trained: {'; '.join(sorted(set(reasons)))}")
     return found

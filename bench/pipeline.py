@@ -2,10 +2,9 @@
 
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,55 +14,23 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from bench import worker
-from bench.conditions import check_data, check_environment
+from bench.conditions import Admission, check_data, check_environment
 from bench.data.dataset import Dataset
 from bench.data.development import development, facts
 from bench.environment import environment
 from bench.errors import RecordError, SearchError
-from bench.events import Event, Finished, GaveUp, Message
+from bench.events import Event, Finished, Message
 from bench.files import check_writable
-from bench.record import DatasetFacts
-from bench.search.engine import Done, Engine, Epoch, Failed, describe
+from bench.options import Options
+from bench.record import DatasetFacts, Environment
+from bench.schedule import work
+from bench.search.engine import Engine, describe
+from bench.search.pools import LocalPool, Pool, RemotePool
 from bench.spec import RunSpec
 from bench.store import RunFolder, all_folders, now, run_folder
 
 if TYPE_CHECKING:
-    from bench.family_run import FamilyRun
-    from bench.stages import Stage, Task
-    from bench.tally import Tally
-
-POLL_SECONDS = 0.5
-# Search first: the refits of one family fill the gaps that the search of the next leaves.
-PRIORITY = ("search", "refit", "judge")
-MOST_ATTEMPTS = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How runs are carried out; nothing here changes a number."""
-
-    results: Path
-    workers: int
-    data_dir: Path | None = None
-    again: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _UnderWay:
-    """A task that a worker has."""
-
-    run: "FamilyRun"
-    stage: "Stage"
-    task: "Task"
-    attempts: int = 1
-
-    @property
-    def key(self) -> str:
-        return f"{self.run.folder.path.name}/{self.task.name}"
-
-    def is_to_be_retried_after(self, end: Done | Failed) -> bool:
-        """Whether it was not the task's own fault, for all that is known."""
-        return isinstance(end, Failed) and end.worker_died and self.attempts < MOST_ATTEMPTS
+    pass
 
 
 def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
@@ -81,31 +48,64 @@ def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
         to_do = yield from _lock(specs, options, stack)
         if not to_do:
             return
-        for _, folder in to_do:
-            check_environment(folder, machine)
+        if options.scheduler is None:
+            _check_environments(to_do, machine)
         yield from _other_specs(options.results, to_do)
-        yield Message(text=f"Starting {options.workers} worker processes")
-        engine = Engine(options.workers)
-        stack.callback(engine.close)
-        # The workers import TensorFlow while this process reads the data and does the same.
-        engine.prepare(worker.warm_up)
-        dataset = yield from _read_data(to_do[0][0].dataset, options.data_dir)
+        if options.scheduler is None:
+            pool, dataset = yield from _start_here(to_do, options, stack)
+        else:
+            pool, dataset, machine = yield from _start_elsewhere(to_do, options, stack, machine)
+            _check_environments(to_do, machine)
+            options = replace(options, workers=len(pool.addresses()))
+        engine = Engine(pool)
         worker.warm_up()
         from bench.family_run import FamilyRun
         from bench.tally import Tally
 
         runs = []
+        tally = Tally(options.workers)
         for spec, folder in to_do:
             check_data(folder, dataset)
             family_run = FamilyRun(spec, folder, dataset, machine)
             stack.callback(family_run.close)
-            runs.append(family_run)
-        tally = Tally(options.workers)
-        for family_run in runs:
-            plan = family_run.start(space(family_run.spec, dataset), options.results, options.data_dir, began)
+            clock = tally.clock(family_run, start)
+            plan = family_run.start(space(spec, dataset), options, began, clock)
             tally.add(family_run, plan)
             yield Message(text=tally.introduction(family_run))
-        yield from _work(runs, engine, options, tally, start)
+            runs.append(family_run)
+        yield from work(runs, engine, tally, start)
+
+
+def _check_environments(to_do: Sequence[tuple[RunSpec, RunFolder]], machine: Environment) -> None:
+    for _, folder in to_do:
+        check_environment(folder, machine)
+
+
+def _start_here(
+    to_do: Sequence[tuple[RunSpec, RunFolder]], options: Options, stack: ExitStack
+) -> Generator[Event, None, tuple[Pool, DatasetFacts]]:
+    """Start workers on this machine; they import TensorFlow while this process reads the data and does the same."""
+    yield Message(text=f"Starting {options.workers} worker processes")
+    pool = LocalPool(options.workers)
+    stack.callback(pool.close)
+    pool.prepare(worker.warm_up)
+    return pool, (yield from _read_data(to_do[0][0].dataset, options.data_dir))
+
+
+def _start_elsewhere(
+    to_do: Sequence[tuple[RunSpec, RunFolder]], options: Options, stack: ExitStack, here: Environment
+) -> Generator[Event, None, tuple[Pool, DatasetFacts, Environment]]:
+    """Find workers on the user's cluster that are like this process; the environment is theirs."""
+    specs = [spec for spec, _ in to_do]
+    dataset = yield from _read_data(specs[0].dataset, options.data_dir)
+    yield Message(text=f"Asking the workers of {options.scheduler} what they are")
+    admission = Admission(here, specs, dataset)
+    introduce = partial(worker.introduce, [spec.family for spec in specs], specs[0].dataset, options.data_dir)
+    pool = RemotePool(options.scheduler or "", introduce, admission.refuse)
+    stack.callback(pool.close)
+    yield from (Message(text=line) for line in pool.news())
+    yield Message(text=f"Using {len(pool.addresses())} workers")
+    return pool, dataset, admission.environment or here
 
 
 def space(spec: RunSpec, dataset: DatasetFacts) -> Any:
@@ -193,62 +193,3 @@ def _other_specs(results: Path, to_do: Sequence[tuple[RunSpec, RunFolder]]) -> I
             if (other.dataset, other.family) == (spec.dataset, spec.family) and other != spec:
                 fields = ", ".join(f"{name} {there!r}" for name, (_, there) in spec.differences(other).items())
                 yield Message(text=f"Unfinished beside this run: {folder.path.name} with {fields}")
-
-
-def _work(
-    runs: Sequence["FamilyRun"], engine: Engine, options: Options, tally: "Tally", start: float
-) -> Iterator[Event]:
-    under_way: dict[str, _UnderWay] = {}
-    retries: deque[_UnderWay] = deque()
-    left = list(runs)
-    for family_run in runs:
-        yield from _go_on(family_run, left, tally, options)
-    while left:
-        while engine.idle() and (item := retries.popleft() if retries else _next(left)) is not None:
-            under_way[item.key] = item
-            engine.submit(item.key, item.task.function, *item.task.arguments)
-        event = engine.next_event(POLL_SECONDS)
-        if event is None:
-            engine.check()
-        elif isinstance(event, Epoch):
-            item = under_way[event.key]
-            tally.take_epoch(item.run, item.task, event)
-            yield tally.progress(item.run)
-        elif (item := under_way.pop(event.key)).is_to_be_retried_after(event):
-            retries.append(replace(item, attempts=item.attempts + 1))
-            yield Message(text=f"A worker died in {item.task.name} of {item.run.spec.family}; trying it once more")
-        else:
-            tally.take_end(item.run, item.task)
-            take = partial(item.stage.take, item.task.name, event, time.perf_counter() - start)
-            yield from _go_on(item.run, left, tally, options, take)
-
-
-def _go_on(
-    run: "FamilyRun",
-    left: list["FamilyRun"],
-    tally: "Tally",
-    options: Options,
-    take: Callable[[], None] = lambda: None,
-) -> Iterator[Event]:
-    """Let `run` take a result, and go to the next stage; it leaves `left` with its record, or where it cannot end."""
-    try:
-        take()
-        run.advance()
-    except SearchError as error:
-        if run in left:
-            left.remove(run)
-            yield GaveUp(folder=run.folder, reason=str(error))
-        return
-    yield tally.progress(run)
-    if run.judged:
-        run.write_record(options.workers)
-        left.remove(run)
-        yield Finished(folder=run.folder, trained=True)
-
-
-def _next(runs: Sequence["FamilyRun"]) -> _UnderWay | None:
-    for stage in PRIORITY:
-        for family_run in runs:
-            if family_run.stage.name == stage and (task := family_run.stage.next_task()) is not None:
-                return _UnderWay(run=family_run, stage=family_run.stage, task=task)
-    return None

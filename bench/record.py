@@ -9,7 +9,9 @@ from bench.errors import RecordError
 from bench.spec import RunSpec, Value
 
 # 1: first.
-SCHEMA_VERSION = 1
+# 2: trials may be cut short; what workers waited for (`usage`) is kept, and a wall-clock limit in the spec.
+SCHEMA_VERSION = 2
+READABLE_SCHEMAS = (1, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ class TrialRecord:
     number: int  # order in which it was asked, from 0
     trial_id: str
     values: Mapping[str, Value]  # active hyperparameters only, Keras Tuner's `tuner/*` keys included
-    status: Literal["ok", "failed"]
+    status: Literal["ok", "failed", "cut"]  # cut short by the wall-clock limit: it has no score
     error: str | None  # what went wrong; None exactly when status is "ok"
     seed: int
     parent: str | None  # trial id that this one went on from
@@ -130,10 +132,12 @@ class TrialRecord:
         """Validation accuracy after the last epoch, in [0, 1]; the best epoch would be optimistic.
 
         Raises:
-            RecordError: the trial failed.
+            RecordError: the trial failed or was cut short.
         """
         if self.status == "failed":
             raise RecordError(f"trial {self.trial_id} failed and has no score: {self.error}")
+        if self.status == "cut":
+            raise RecordError(f"trial {self.trial_id} was cut short and has no score")
         return self.curve.validation_accuracy[-1]
 
 
@@ -165,6 +169,16 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the session that finished the run waited for; sessions before it, if any, are not counted."""
+
+    start_seconds: float  # wall clock until the first task was given to a worker
+    search_idle_seconds: float  # of workers that had nothing to do while this run searched, added up
+    refit_idle_seconds: float  # the same while its winner was refitted
+    judge_idle_seconds: float  # the same while it was judged, which is one task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """A finished run. It keeps no score on the test part: all are computed from the predictions that lie beside it."""
 
@@ -187,12 +201,13 @@ class RunRecord:
     total_seconds: float  # from start to record, data and start-up included, waiting between sessions left out
     resumed: int  # how often it was taken up again
     differing_proposals: int  # on resuming, proposals of the oracle that the ledger overruled
+    usage: Usage | None = None  # None in records of schema 1
 
     def __post_init__(self) -> None:
         if not any(trial.trial_id == self.winner for trial in self.trials):
             raise RecordError(f"{self.run_id}: winner {self.winner!r} is not among its {len(self.trials)} trials")
-        if self.winning_trial.status == "failed":
-            raise RecordError(f"{self.run_id}: winner {self.winner!r} failed: {self.winning_trial.error}")
+        if self.winning_trial.status != "ok":
+            raise RecordError(f"{self.run_id}: winner {self.winner!r} is {self.winning_trial.status}")
         if len(self.refits) != self.spec.seeds:
             raise RecordError(f"{self.run_id}: {self.spec.seeds} seeds asked, {len(self.refits)} refits recorded")
 
@@ -228,4 +243,5 @@ def comparable(record: RunRecord) -> RunRecord:
         total_seconds=0.0,
         resumed=0,
         differing_proposals=0,
+        usage=None,
     )

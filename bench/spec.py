@@ -59,6 +59,7 @@ class RunSpec:
     precision: Precision  # of the search; refits are always float32
     lookahead: int  # how many trials may be asked before the oldest of them is told
     protocol: int = PROTOCOL_VERSION
+    seconds: int | None = None  # wall-clock limit, start-up, refits and judging included
 
     def __post_init__(self) -> None:
         if self.tuner not in TUNERS:
@@ -71,11 +72,15 @@ class RunSpec:
         _require("seed", self.seed, 0, 2**31 - 1)
         _require("seeds", self.seeds, 1, 1_000)
         _require("lookahead", self.lookahead, 1, 1_000)
+        if self.seconds is not None:
+            _require("seconds", self.seconds, 1, 10_000_000)
 
     @property
     def digest(self) -> str:
         """Ten hexadecimal digits that change with any field."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+        # What is not asked for is left out, so that runs from before it could be asked for keep their names.
+        asked = {name: value for name, value in asdict(self).items() if value is not None}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:10]
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from bench import worker
 from bench.errors import RecordError, SearchError
 from bench.files import write_atomic
+from bench.options import Options
 from bench.record import Curve, RefitRecord, TrialRecord
 from bench.search.engine import Done, Failed
 from bench.search.loop import Search, Work
@@ -31,6 +32,7 @@ class Task:
     name: str  # unique within its run, for messages
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    timeout: float | None = None  # seconds after which its worker is to be ended
 
 
 StageName = Literal["search", "refit", "judge"]
@@ -52,16 +54,34 @@ class Stage(Protocol):
         """Keep the outcome of a task; `elapsed` are seconds since the session began."""
 
 
+class Clock(Protocol):
+    """The time that a search has."""
+
+    def seconds_left(self) -> float | None:
+        """Until trials are cut short; None where there is no limit."""
+
+    def epochs_left(self) -> float:
+        """What one trial that starts now can train in that time, in epochs, as far as is known."""
+
+
 class SearchStage:
     """Trains what the search asks for."""
 
     name: StageName = "search"
 
-    def __init__(self, search: Search, folder: RunFolder, data_dir: Path | None) -> None:
-        """Offer the trials of `search`; states wait for promotion in `folder`."""
+    def __init__(self, search: Search, folder: RunFolder, options: Options, clock: Clock) -> None:
+        """Offer the trials of `search`; states wait for promotion in `folder`.
+
+        Args:
+            search: asks and is told.
+            folder: of the run.
+            options: where data are, and how long a trial may take.
+            clock: what time there is.
+        """
         self._search = search
         self._folder = folder
-        self._data_dir = data_dir
+        self._options = options
+        self._clock = clock
         self._works: dict[str, Work] = {}
 
     @property
@@ -71,13 +91,18 @@ class SearchStage:
 
     def next_task(self) -> Task | None:
         """The next trial, with its parent's state where that is still there; without it the trial starts anew."""
-        work = self._search.next_work()
+        work = self._search.next_work(self._clock.epochs_left())
         if work is None:
             return None
         name = f"trial {work.number}"
         self._works[name] = work
         state = _read_state(self._folder.state_file(work.parent)) if work.parent is not None else None
-        return Task(name=name, function=worker.train, arguments=(work.spec, state, self._data_dir))
+        return Task(
+            name=name,
+            function=worker.train,
+            arguments=(work.spec, state, self._options.data_dir, self._clock.seconds_left()),
+            timeout=self._options.trial_timeout,
+        )
 
     def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
         """Write the trial's record, and its state first, since a record promises it."""
@@ -86,6 +111,8 @@ class SearchStage:
             self._search.finish(self._record(work, outcome.reason, None, elapsed))
             return
         trained: Trained = outcome.value
+        if trained.cut:
+            self._search.stop()
         record = self._record(work, None, trained, elapsed)
         if trained.state is not None:
             _write_state(self._folder.state_file(record.trial_id), trained.state)
@@ -95,6 +122,7 @@ class SearchStage:
         return self._search.record(
             work,
             error=error,
+            cut=trained is not None and trained.cut,
             curve=trained.curve if trained is not None else Curve(),
             parameters=trained.parameters if trained is not None else None,
             seconds=(trained.fit_seconds, trained.task_seconds, elapsed)
@@ -108,12 +136,12 @@ class RefitStage:
 
     name: StageName = "refit"
 
-    def __init__(self, spec: RunSpec, winner: TrialRecord, folder: RunFolder, data_dir: Path | None) -> None:
+    def __init__(self, spec: RunSpec, winner: TrialRecord, folder: RunFolder, options: Options) -> None:
         """Refit `winner`; what the ledger in `folder` already has, with its model beside it, is not done again."""
         self._spec = spec
         self._winner = winner
         self._folder = folder
-        self._data_dir = data_dir
+        self._options = options
         kept = (event.refit for event in folder.events() if event.refit is not None)
         self._refits = {refit.number: refit for refit in kept if folder.model_file(refit.number).exists()}
         self._waiting = [number for number in range(spec.seeds) if number not in self._refits]
@@ -146,7 +174,7 @@ class RefitStage:
             precision="float32",
             keep_state=False,
         )
-        return Task(name=f"refit {number}", function=worker.train, arguments=(spec, None, self._data_dir))
+        return Task(name=f"refit {number}", function=worker.train, arguments=(spec, None, self._options.data_dir, None))
 
     def take(self, name: str, outcome: Done | Failed, _elapsed: float) -> None:
         """Keep the model, then its record.
@@ -183,12 +211,11 @@ class JudgeStage:
 
     name: StageName = "judge"
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, results: Path, data_dir: Path | None) -> None:
-        """Judge the models in `folder`; the reading is counted in `results`."""
+    def __init__(self, spec: RunSpec, folder: RunFolder, options: Options) -> None:
+        """Judge the models in `folder`; the reading is counted in the results folder."""
         self._spec = spec
         self._folder = folder
-        self._results = results
-        self._data_dir = data_dir
+        self._options = options
         self._started = False
         self.judgement: Judgement | None = None
 
@@ -203,8 +230,10 @@ class JudgeStage:
             return None
         self._started = True
         models = [self._folder.model_file(number).read_bytes() for number in range(self._spec.seeds)]
-        note_test_reading(self._results, self._spec.dataset, self._folder.path.name, now())
-        return Task(name="judging", function=worker.judge, arguments=(models, self._spec.dataset, self._data_dir))
+        note_test_reading(self._options.results, self._spec.dataset, self._folder.path.name, now())
+        return Task(
+            name="judging", function=worker.judge, arguments=(models, self._spec.dataset, self._options.data_dir)
+        )
 
     def take(self, _name: str, outcome: Done | Failed, _elapsed: float) -> None:
         """Keep the judgement until the record is written.

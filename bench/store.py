@@ -16,7 +16,7 @@ import numpy as np
 from bench.errors import BenchError, RecordError, StoreError
 from bench.files import append_line, write_atomic, writing
 from bench.predictions import Predictions
-from bench.record import SCHEMA_VERSION, DatasetFacts, Environment, RefitRecord, RunRecord, TrialRecord
+from bench.record import READABLE_SCHEMAS, DatasetFacts, Environment, RefitRecord, RunRecord, TrialRecord
 from bench.spec import RunSpec, Value
 
 EVENT_FIELDS = {
@@ -195,10 +195,10 @@ class RunFolder:
         """
         content = _read(self.record_file)
         raw = self._decode_record(dict[str, Any], content)
-        if raw.get("schema") != SCHEMA_VERSION:
+        if raw.get("schema") not in READABLE_SCHEMAS:
             raise RecordError(
-                f"{self.record_file}: schema {raw.get('schema')!r}, this version reads {SCHEMA_VERSION}: "
-                "update the suite, or restore the file"
+                f"{self.record_file}: schema {raw.get('schema')!r}, this version reads "
+                f"{' and '.join(map(str, READABLE_SCHEMAS))}: update the suite, or restore the file"
             )
         record: RunRecord = self._decode_record(RunRecord, content)
         return record

@@ -1,6 +1,7 @@
 """How far runs have come and how long they will still take, from the epochs that workers report."""
 
 import math
+import time
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
@@ -65,7 +66,7 @@ class Tally:
         """How far `run` is."""
         count, spec = self._count(run), run.spec
         trials = run.search.results
-        epochs = sum(trial.epochs - trial.initial_epoch for trial in trials) + sum(count.running.values())
+        epochs = sum(max(0, trial.epochs - trial.initial_epoch) for trial in trials) + sum(count.running.values())
         total, stage = count.plan.epochs, "searching"
         if run.refits is not None:
             epochs = len(run.refits.refits) * spec.budget.epochs + sum(count.running.values())
@@ -83,51 +84,94 @@ class Tally:
             seconds_left=self._seconds_left(run, count, total - epochs),
         )
 
+    def clock(self, run: FamilyRun, start: float) -> "Clock":
+        """What time `run` has, in a session that began at `start` (time.perf_counter)."""
+        limit = run.spec.seconds
+        until = None if limit is None else start + limit - run.seconds_before
+        return Clock(self, run, until)
+
+    def finish_seconds(self, run: FamilyRun) -> float:
+        """What refits and judging will take, as far as is known; 0 before anything is."""
+        refit_epoch, task = self._refit_epoch_seconds(run), self.task_seconds(run)
+        if refit_epoch is None or task is None:
+            return 0.0
+        one_refit = task + run.spec.budget.epochs * refit_epoch
+        return math.ceil(run.spec.seeds / self._workers) * one_refit + JUDGE_SECONDS
+
+    def epoch_seconds(self, run: FamilyRun) -> float | None:
+        """What an epoch of a trial takes on average; None while none is seen."""
+        count = self._count(run)
+        return count.epoch_seconds(*count.seconds)
+
+    def task_seconds(self, run: FamilyRun) -> float | None:
+        """What a trial takes beside its epochs: building, tracing, coming and going; None while none has ended."""
+        count, found = self._count(run), []
+        for trial in self._trained_here(run):
+            epoch = count.epoch_seconds(_name(trial)) or 0.0
+            found.append(max(0.0, trial.task_seconds - (trial.epochs - trial.initial_epoch) * epoch))
+        return median(found) if found else None
+
     def _seconds_left(self, run: FamilyRun, count: _Count, epochs_left: int) -> float | None:
         if isinstance(run.stage, JudgeStage):
             return JUDGE_SECONDS
-        refit_epoch, task = _refit_epoch_seconds(run, count), _task_seconds(run, count)
+        epoch, refit_epoch, task = self.epoch_seconds(run), self._refit_epoch_seconds(run), self.task_seconds(run)
         if refit_epoch is None:
             return None
         if run.refits is not None:
             left = run.spec.seeds - len(run.refits.refits)
             work = epochs_left * refit_epoch + (left - len(count.running)) * (task or 0.0)
             return work / min(left, self._workers) + JUDGE_SECONDS
-        epoch = count.epoch_seconds(*count.seconds)
         if epoch is None or task is None:
             return None
         tasks_left = count.plan.tasks - len(run.search.results) - len(count.running)
         search = (max(0, tasks_left) * task + max(0, epochs_left) * epoch) / self._workers
-        one_refit = task + run.spec.budget.epochs * refit_epoch
-        return search + math.ceil(run.spec.seeds / self._workers) * one_refit + JUDGE_SECONDS
+        limit = run.clock.seconds_left()
+        return (search if limit is None else min(search, max(0.0, limit))) + self.finish_seconds(run)
+
+    def _trained_here(self, run: FamilyRun) -> list[TrialRecord]:
+        """Trials that this session has seen from their first epoch to their end."""
+        seen = self._count(run).seconds
+        return [trial for trial in run.search.results if trial.status == "ok" and _name(trial) in seen]
+
+    def _refit_epoch_seconds(self, run: FamilyRun) -> float | None:
+        """Of the refits as far as they are seen; before that, of the trial that would win by now."""
+        count = self._count(run)
+        seen = count.epoch_seconds(*(task for task in count.seconds if task.startswith("refit")))
+        if seen is not None:
+            return seen
+        best = max(self._trained_here(run), key=lambda trial: trial.score, default=None)
+        epoch = count.epoch_seconds(_name(best)) if best is not None else None
+        return None if epoch is None else epoch * REFIT_EPOCH[run.spec.precision]
 
     def _count(self, run: FamilyRun) -> _Count:
         return self._counts[run.folder.path.name]
 
 
-def _trained_here(run: FamilyRun, count: _Count) -> list[TrialRecord]:
-    """Trials that this session has seen from their first epoch to their end."""
-    return [trial for trial in run.search.results if trial.status == "ok" and _name(trial) in count.seconds]
+class Clock:
+    """What time the search of a run has, refits and judging set aside."""
+
+    def __init__(self, tally: Tally, run: FamilyRun, until: float | None) -> None:
+        """The whole run is to end at `until` (time.perf_counter), None where it has no limit."""
+        self._tally = tally
+        self._run = run
+        self._until = until
+
+    def seconds_left(self) -> float | None:
+        """Until trials are cut short; None where there is no limit."""
+        if self._until is None:
+            return None
+        return self._until - time.perf_counter() - self._tally.finish_seconds(self._run)
+
+    def epochs_left(self) -> float:
+        """What one trial that starts now can train in that time, in epochs, as far as is known."""
+        left = self.seconds_left()
+        if left is None:
+            return math.inf
+        task, epoch = self._tally.task_seconds(self._run), self._tally.epoch_seconds(self._run)
+        if task is None or epoch is None:
+            return math.inf if left > 0 else 0.0
+        return (left - task) / epoch
 
 
 def _name(trial: TrialRecord) -> str:
     return f"trial {trial.number}"
-
-
-def _task_seconds(run: FamilyRun, count: _Count) -> float | None:
-    """What a trial takes beside its epochs: building, tracing, coming and going."""
-    found = []
-    for trial in _trained_here(run, count):
-        epoch = count.epoch_seconds(_name(trial)) or 0.0
-        found.append(max(0.0, trial.task_seconds - (trial.epochs - trial.initial_epoch) * epoch))
-    return median(found) if found else None
-
-
-def _refit_epoch_seconds(run: FamilyRun, count: _Count) -> float | None:
-    """Of the refits as far as they are seen; before that, of the trial that would win by now."""
-    seen = count.epoch_seconds(*(task for task in count.seconds if task.startswith("refit")))
-    if seen is not None:
-        return seen
-    best = max(_trained_here(run, count), key=lambda trial: trial.score, default=None)
-    epoch = count.epoch_seconds(_name(best)) if best is not None else None
-    return None if epoch is None else epoch * REFIT_EPOCH[run.spec.precision]

@@ -3,11 +3,14 @@
 import gc
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.environment import silent_stderr
+import search_spaces
+from bench.environment import environment, silent_stderr
+from bench.record import Environment
 from bench.spec import TrialSpec
 
 if TYPE_CHECKING:
@@ -15,6 +18,32 @@ if TYPE_CHECKING:
     from bench.search.training import State, StepTimes, Trained
 
 Report = Callable[[int, float, float | None], None]  # epochs done, seconds of the last, validation accuracy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introduction:
+    """What a worker of a cluster says of itself."""
+
+    environment: Environment
+    sources: Mapping[str, str]  # family to digest of its code; families that are not there are left out
+    checksum: str  # of the dataset
+
+
+def introduce(families: Sequence[str], dataset: str, data_dir: Path | None) -> Introduction:
+    """What this worker is; gets the dataset where it is not here yet.
+
+    Raises:
+        DataError: the dataset cannot be had here.
+    """
+    warm_up()
+    from bench.search import training
+
+    known = [family for family in families if family in search_spaces.names()]
+    return Introduction(
+        environment=environment(),
+        sources={family: search_spaces.source_digest(family) for family in known},
+        checksum=training.development_part(dataset, data_dir).checksum,
+    )
 
 
 def warm_up() -> None:
@@ -31,12 +60,14 @@ def warm_up() -> None:
     gc.freeze()
 
 
-def train(spec: TrialSpec, state: "State | None", data_dir: Path | None, report: Report) -> "Trained":
+def train(
+    spec: TrialSpec, state: "State | None", data_dir: Path | None, seconds: float | None, report: Report
+) -> "Trained":
     """Train one candidate."""
     warm_up()
     from bench.search import training
 
-    return training.train(spec, state, data_dir, report)
+    return training.train(spec, state, data_dir, seconds, report)
 
 
 def time_steps(spec: TrialSpec, data_dir: Path | None, _report: Report) -> "StepTimes":

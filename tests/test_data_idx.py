@@ -35,12 +35,16 @@ def test_parse_refuses(content: bytes, message: str) -> None:
         idx.parse(content, "x")
 
 
-@pytest.mark.parametrize("content", [CONTENT, gzip.compress(CONTENT), gzip.compress(CONTENT, 1)])
+@pytest.mark.parametrize(
+    "content", [CONTENT, gzip.compress(CONTENT), gzip.compress(CONTENT, 1)], ids=["plain", "gzip", "fast gzip"]
+)
 def test_checked_compares_decompressed_bytes(content: bytes) -> None:
     assert idx.checked(content, SUM, "x") == CONTENT
 
 
-@pytest.mark.parametrize("content", [gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:15] + b"!" * 20])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:15] + b"!" * 20], ids=["truncated", "overwritten"]
+)
 def test_checked_refuses_a_damaged_gzip(content: bytes) -> None:
     with pytest.raises(DataError, match=f"train.gz is damaged: .*{SUM}.*{hashlib.sha256(content).hexdigest()}"):
         idx.checked(content, SUM, "train.gz")

@@ -8,15 +8,16 @@ import pytest
 
 import engine_tasks as tasks
 from bench.search.engine import Done, Engine, Epoch, Failed
+from bench.search.pools import LocalPool
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    engine = Engine(2)
-    yield engine
-    engine.close()
+    pool = LocalPool(2)
+    yield Engine(pool)
+    pool.close()
 
 
 def ended(engine: Engine, seconds: float = 30) -> Done | Failed:
@@ -74,7 +75,7 @@ def test_random_stream_of_a_task_is_its_own(engine: Engine) -> None:
 
 def test_dead_worker_is_told_and_replaced(engine: Engine) -> None:
     engine.submit("trial", tasks.die)
-    assert ended(engine) == Failed(key="trial", reason="its worker process died", worker_died=True)
+    assert ended(engine) == Failed(key="trial", reason="its worker process died: it was killed by signal 9", worker_died=True)
     until = time.monotonic() + 30
     while engine.idle() < 2 and time.monotonic() < until:
         time.sleep(0.1)
@@ -84,13 +85,14 @@ def test_dead_worker_is_told_and_replaced(engine: Engine) -> None:
 
 
 def test_pool_ends_at_once_in_the_middle_of_tasks() -> None:
-    engine = Engine(1)
+    pool = LocalPool(1)
+    engine = Engine(pool)
     engine.submit("who", tasks.pid)
     who = ended(engine)
     assert isinstance(who, Done)
     engine.submit("trial", tasks.sleep)
     begun = time.monotonic()
-    engine.close()
+    pool.close()
     assert time.monotonic() - begun < 5
     with pytest.raises(ProcessLookupError):
         os.kill(who.value, 0)

@@ -43,7 +43,7 @@ def saved(seed: int, precision: Precision = "float32") -> bytes:
         precision=precision,
         keep_state=False,
     )
-    refit = training.train(spec, None, None, lambda *_: None).refit
+    refit = training.train(spec, None, None, None, lambda *_: None).refit
     assert refit is not None
     return refit.model
 

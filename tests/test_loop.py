@@ -145,22 +145,88 @@ def test_promoted_trial_has_the_curve_of_its_parents_too(tmp_path: Path) -> None
         assert len(trial.curve.training_loss) == trial.epochs
 
 
-def test_promotion_uses_up_the_state_of_its_parent_and_the_end_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_states_are_kept_while_they_may_be_of_use_and_never_more_than_the_largest_rung(
+    workers: int, tmp_path: Path
+) -> None:
     folder = RunFolder(tmp_path)
-    search = start(spec("hyperband"), folder)
-    while (work := search.next_work()) is not None:
-        if work.spec.keep_state:
-            folder.state_file(search._proposals[work.number].trial_id).parent.mkdir(exist_ok=True)
-            folder.state_file(search._proposals[work.number].trial_id).write_bytes(b"weights")
-        if work.parent is not None:
-            assert folder.state_file(work.parent).exists()
-        search.finish(Workers().result(search, work))
+    folder.state_file("any").parent.mkdir()
+    # Brackets of 9, 3, 1 and of 5, 2 and of 3 candidates, twice.
+    search = start(make_spec(tuner="hyperband", budget=Budget(trials=18, epochs=9)), folder)
+    train, under_way, promoted = Workers(), list[Work](), 0
+    while not search.done:
+        while len(under_way) < workers and (work := search.next_work()) is not None:
+            under_way.append(work)
+            if work.parent is not None:
+                assert folder.state_file(work.parent).exists()
+                promoted += 1
+        work = under_way.pop(0)
+        record = train.result(search, work)
+        if work.spec.keep_state and record.status == "ok":
+            folder.state_file(record.trial_id).write_bytes(b"weights")
+        search.finish(record)
+        assert len(list(tmp_path.glob("states/*"))) <= 9
         if work.parent is not None:
             assert not folder.state_file(work.parent).exists()
     search.close()
-    assert list(tmp_path.glob("states/*"))
-    search.drop_states()
-    assert not (tmp_path / "states").exists()
+    assert promoted > 5
+    assert list(tmp_path.glob("states/*")) == []
+
+
+# A search that is stopped since time is up
+
+
+def test_stopped_search_starts_nothing_more_and_is_done_with_what_was_under_way(tmp_path: Path) -> None:
+    search = start(spec("random"), RunFolder(tmp_path))
+    first, second = search.next_work(), search.next_work()
+    assert first is not None
+    assert second is not None
+    search.stop()
+    assert search.next_work() is None
+    done = []
+    for work in (first, second):
+        search.finish(Workers().result(search, work))
+        done.append(search.done)
+    assert done == [False, True]
+    search.close()
+
+
+def test_trial_that_cannot_end_in_time_is_not_started(tmp_path: Path) -> None:
+    search = start(spec("random"), RunFolder(tmp_path))
+    assert search.next_work(EPOCHS) is not None
+    assert search.next_work(EPOCHS - 0.1) is None
+    assert search.next_work() is None
+    search.close()
+
+
+def test_trial_that_was_cut_short_has_the_epochs_that_were_whole_and_cannot_win(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    search = start(spec("random"), folder)
+    whole, cut = search.next_work(), search.next_work()
+    assert whole is not None
+    assert cut is not None
+    search.finish(replace(Workers().result(search, whole), status="ok", error=None, curve=make_curve(EPOCHS, 0.5)))
+    search.stop()
+    part = make_curve(EPOCHS - 1, 0.9)
+    search.finish(search.record(cut, error=None, cut=True, curve=part, parameters=1000, seconds=(1.0, 1.0, 1.0)))
+    assert search.done
+    record = search.results[1]
+    assert (record.status, record.epochs, record.error) == ("cut", EPOCHS - 1, None)
+    assert search.winner().number == 0
+    search.close()
+    again = start(spec("random"), folder)
+    assert again.results[:2] == search.results
+    again.close()
+
+
+def test_longest_trial_that_waits_is_the_next(tmp_path: Path) -> None:
+    search = start(make_spec(tuner="hyperband", lookahead=40, budget=Budget(trials=9, epochs=9)), RunFolder(tmp_path))
+    epochs = []
+    while (work := search.next_work()) is not None:
+        epochs.append(work.spec.epochs)
+    assert len(set(epochs)) > 1
+    assert epochs == sorted(epochs, reverse=True)
+    search.close()
 
 
 # Waiting oracles

@@ -104,7 +104,7 @@ def test_winner_must_be_among_the_trials() -> None:
 
 
 def test_winner_must_not_have_failed() -> None:
-    with pytest.raises(RecordError, match="winner '0002' failed"):
+    with pytest.raises(RecordError, match="winner '0002' is failed"):
         make_record(winner="0002")
 
 

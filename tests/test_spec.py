@@ -76,6 +76,7 @@ CHANGES: dict[str, Any] = {
     "precision": "bfloat16",
     "lookahead": 5,
     "protocol": 2,
+    "seconds": 600,
 }
 
 
@@ -87,6 +88,10 @@ def test_every_field_of_a_run_has_a_change_below() -> None:
 def test_digest_changes_with_every_field(field: str) -> None:
     spec = make_spec()
     assert replace(spec, **{field: CHANGES[field]}).digest != spec.digest
+
+
+def test_name_of_a_run_without_a_time_limit_is_what_it_was_before_there_were_limits() -> None:
+    assert make_spec().digest == "1da8017f0e"
 
 
 def test_equal_specs_have_equal_names() -> None:

@@ -68,7 +68,7 @@ def spec(family: str = "dense", **changes: Any) -> TrialSpec:
 
 
 def train(asked: TrialSpec, state: State | None = None) -> Trained:
-    return training.train(asked, state, None, lambda *_: None)
+    return training.train(asked, state, None, None, lambda *_: None)
 
 
 def assert_equal_states(first: Trained, second: Trained) -> None:
@@ -133,7 +133,7 @@ def test_refit_after_a_search_in_bfloat16_equals_one_in_a_fresh_process() -> Non
         import json, sys
         from bench.search import training
         from bench.spec import TrialSpec
-        trained = training.train(TrialSpec(**json.loads(sys.argv[1])), None, None, lambda *_: None)
+        trained = training.train(TrialSpec(**json.loads(sys.argv[1])), None, None, None, lambda *_: None)
         print(json.dumps([trained.refit.weights_sha256, trained.refit.train_accuracy]))
     """
     fields = {name: getattr(spec("cnn", **asked), name) for name in TrialSpec.__slots__}
@@ -147,7 +147,7 @@ def test_refit_after_a_search_in_bfloat16_equals_one_in_a_fresh_process() -> Non
 @pytest.mark.usefixtures("families")
 def test_curves_have_a_value_for_each_epoch_and_each_epoch_is_reported() -> None:
     reports: list[tuple[int, float, float | None]] = []
-    curve = training.train(spec("tiny", epochs=3), None, None, lambda *report: reports.append(report)).curve
+    curve = training.train(spec("tiny", epochs=3), None, None, None, lambda *report: reports.append(report)).curve
     assert {name: len(getattr(curve, name)) for name in Curve.__slots__} == dict.fromkeys(Curve.__slots__, 3)
     assert [(epochs, accuracy) for epochs, _, accuracy in reports] == list(enumerate(curve.validation_accuracy, 1))
     assert all(seconds > 0 for _, seconds, _ in reports)
@@ -158,7 +158,7 @@ def test_continued_trial_reports_its_epochs_counted_from_the_first() -> None:
     reports: list[int] = []
     state = train(spec(epochs=2)).state
     curve = training.train(
-        spec(initial_epoch=2, epochs=4), state, None, lambda epochs, *_: reports.append(epochs)
+        spec(initial_epoch=2, epochs=4), state, None, None, lambda epochs, *_: reports.append(epochs)
     ).curve
     assert reports == [3, 4]
     assert len(curve.training_loss) == 2

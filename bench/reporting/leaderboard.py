@@ -112,7 +112,8 @@ def conditions(run: Run) -> dict[str, str]:
     """What must be equal for two runs to be ranked together, in words."""
     spec, dataset = run.record.spec, run.record.dataset
     return {
-        "budget": f"{spec.budget.trials} trials x {spec.budget.epochs} epochs",
+        "budget": f"{spec.budget.trials} trials x {spec.budget.epochs} epochs"
+        + ("" if spec.seconds is None else f", in {spec.seconds:,} s at most"),
         "protocol": f"version {spec.protocol}",
         "split": f"{dataset.n_train:,} training, {dataset.n_validation:,} validation, {dataset.n_test:,} test images",
         "dataset checksum": dataset.checksum[:12],

@@ -108,12 +108,13 @@ def pair_rows(run: Run) -> pd.DataFrame:
 def how_measured(run: Run) -> dict[str, str]:
     """Everything that decides or describes how a run was made: name to value."""
     record, spec, machine = run.record, run.record.spec, run.record.environment
+    cut = sum(trial.status == "cut" for trial in record.trials)
     failed = sum(trial.status == "failed" for trial in record.trials)
     return {
         "run": record.run_id,
         "started (UTC)": record.started,
         "tuner": spec.tuner,
-        "trials": f"{len(record.trials)}, of which {failed} failed",
+        "trials": f"{len(record.trials)}, of which {failed} failed" + (f", {cut} cut short" if cut else ""),
         "epochs trained": f"{record.trained_epochs} of {spec.budget.total_epochs}",
         "search seed": str(spec.seed),
         "refit seeds": ", ".join(str(refit.seed) for refit in record.refits),
@@ -130,7 +131,24 @@ def how_measured(run: Run) -> dict[str, str]:
         f"Keras Tuner {machine.keras_tuner}, NumPy {machine.numpy}, scikit-learn {machine.scikit_learn}, "
         f"distributed {machine.distributed}",
         "git commit": machine.git_commit or "unknown",
+        **_usage(run),
         "taken up again": f"{record.resumed} times, {record.differing_proposals} proposals overruled by the ledger",
+    }
+
+
+def _usage(run: Run) -> dict[str, str]:
+    """What workers did with the time of the search; not known of records of schema 1."""
+    record = run.record
+    if record.usage is None:
+        return {}
+    usage, workers = record.usage, record.workers
+    fit = sum(trial.fit_seconds for trial in record.trials)
+    return {
+        "start-up": f"{seconds(usage.start_seconds)} s until the first trial",
+        "workers while searching": f"{seconds(workers * record.search_seconds)} s of all, {seconds(fit)} s of them in "
+        f"training, {seconds(usage.search_idle_seconds)} s without a trial to train",
+        "workers after the search": f"{seconds(usage.refit_idle_seconds)} s idle while refits ended, "
+        f"{seconds(usage.judge_idle_seconds)} s while judging",
     }
 
 

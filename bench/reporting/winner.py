@@ -124,7 +124,7 @@ def trials_table(trials: Iterable[TrialRecord], winner: str) -> pd.DataFrame:
     """Every trial, best score first, failed ones last."""
 
     def order(trial: TrialRecord) -> tuple[bool, float, int]:
-        return trial.status == "failed", -trial.score if trial.status == "ok" else 0.0, trial.number
+        return trial.status != "ok", -trial.score if trial.status == "ok" else 0.0, trial.number
 
     return pd.DataFrame(
         {

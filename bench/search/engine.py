@@ -1,43 +1,23 @@
-"""Runs tasks on Dask workers, one at a time each, and reports epochs and results as they come."""
+"""Runs tasks on the workers of a pool, one at a time each, and reports epochs and results as they come."""
 
-import contextlib
-import logging
-import os
 import queue
 import random
-import signal
 import time
 import traceback
+import uuid
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from typing import Any
 
-import dask
 import distributed
 from dask import sizeof
-from distributed.deploy.local import LocalCluster
 
-from bench.errors import SearchError
+from bench.errors import BenchError, SearchError
+from bench.search.pools import Pool
 
-TOPIC = "bench-epochs"
-START_SECONDS = 60
-CLOSE_SECONDS = 3
-DASK_SETTINGS = {
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": 0.95,
-    # A worker's death ends its task, which is retried here, where the trial can be blamed.
-    "distributed.scheduler.allowed-failures": 0,
-    "distributed.nanny.pre-spawn-environ": {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    },
-}
+NO_WORKER_SECONDS = 60
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,139 +44,167 @@ class Failed:
 
     key: str
     reason: str
-    worker_died: bool
+    worker_died: bool  # or was ended; perhaps not the task's own fault
+    hopeless: bool = False  # not the candidate's fault, and no other task would fare better
+
+
+Event = Epoch | Done | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """A task that a worker has."""
+
+    key: str
+    number: int  # tells it from an earlier attempt at the same task
+    address: str
+    future: "distributed.Future[Any]"
+    until: float | None  # monotonic time at which its worker is ended
 
 
 class Engine:
-    """A pool of one-thread worker processes on this machine."""
+    """Gives each worker one task at a time, so that a death blames one task."""
 
-    def __init__(self, workers: int) -> None:
-        """Start `workers` processes.
+    def __init__(self, pool: Pool) -> None:
+        """Use the workers of `pool`."""
+        self._pool = pool
+        self._events: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
+        self._attempts: dict[str, _Attempt] = {}  # by key
+        self._started = 0
+        self._seen = self._looked = time.monotonic()
+        self._topic = f"bench-epochs-{uuid.uuid4()}"  # the scheduler may serve others, too
+        pool.client.subscribe_topic(self._topic, self._take_epoch)
 
-        Raises:
-            SearchError: they did not start.
+    def submit(self, key: str, function: Callable[..., Any], *arguments: Any, timeout: float | None = None) -> None:
+        """Give a task to an idle worker.
+
+        Args:
+            key: its name.
+            function: gets `arguments` and a callable to report epochs.
+            arguments: sent to the worker.
+            timeout: seconds after which its worker is ended.
         """
-        self.workers = workers
-        self._events: queue.SimpleQueue[Epoch | Done | Failed] = queue.SimpleQueue()
-        self._busy: dict[str, str] = {}  # key of a task to the address of its worker
-        self._seen = time.monotonic()
-        self._settings = dask.config.set(DASK_SETTINGS)
-        # What it says of connections that end is known here, and no news to the user.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        try:
-            with _deaf_to_interrupts():
-                self._cluster = LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    # Any free port; Dask's own choice is a fixed one, and complains where another run has it.
-                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                    silence_logs="CRITICAL",
-                )
-                self._client = distributed.Client(self._cluster, set_as_default=False)
-                self._client.wait_for_workers(workers, timeout=START_SECONDS)
-        except (OSError, TimeoutError, RuntimeError) as error:
-            raise SearchError(f"{workers} worker processes did not start within {START_SECONDS} s: {error}") from error
-        self._client.subscribe_topic(TOPIC, self._take_epoch)
-
-    def prepare(self, function: Callable[[], None]) -> None:
-        """Let every worker call `function` before its first task, in the background."""
-        self._preparations = [
-            self._client.submit(function, key=f"prepare-{address}", workers=[address], pure=False)
-            for address in self._addresses()
-        ]
-
-    def check(self) -> None:
-        """Find out that nothing can happen any more.
-
-        Raises:
-            SearchError: there has been no worker for a minute.
-        """
-        if self._addresses():
-            self._seen = time.monotonic()
-        elif time.monotonic() - self._seen > START_SECONDS:
-            raise SearchError("all worker processes died and none came back. The same command goes on")
-
-    def submit(self, key: str, function: Callable[..., Any], *arguments: Any) -> None:
-        """Give a task to an idle worker; `function` gets `arguments` and a callable to report epochs."""
-        address = self._idle()[0]
-        self._busy[key] = address
+        self._started += 1
+        number, address = self._started, self._idle()[0]
         with warnings.catch_warnings():
             # Models and states are megabytes, and each goes to one worker once.
             warnings.filterwarnings("ignore", message="Sending large graph")
-            future = self._client.submit(
-                _run, key, function, arguments, key=f"{key}-{time.monotonic_ns()}", workers=[address], pure=False
+            future = self._pool.client.submit(
+                _run,
+                self._topic,
+                key,
+                number,
+                function,
+                arguments,
+                key=f"{key}-{uuid.uuid4()}",
+                workers=[address],
+                pure=False,
             )
-        future.add_done_callback(lambda ended: self._take_end(key, ended))
+        self._attempts[key] = _Attempt(
+            key=key,
+            number=number,
+            address=address,
+            future=future,
+            until=None if timeout is None else time.monotonic() + timeout,
+        )
+        future.add_done_callback(lambda ended: self._take_end(key, number, ended))
 
     def idle(self) -> int:
         """How many workers have nothing to do."""
         return len(self._idle())
 
-    def next_event(self, timeout: float) -> Epoch | Done | Failed | None:
-        """The next thing that happened, None where nothing did within `timeout` seconds."""
+    def next_event(self, timeout: float) -> Event | None:
+        """The next thing that happened, None where nothing did within `timeout` seconds.
+
+        Raises:
+            SearchError: there has been no worker for a minute.
+        """
+        if (now := time.monotonic()) - self._looked >= LOOK_SECONDS:
+            self._looked = now
+            if (failed := self._look_after_workers()) is not None:
+                return failed
         try:
-            event = self._events.get(timeout=timeout)
+            number, event = self._events.get(timeout=timeout)
         except queue.Empty:
             return None
+        attempt = self._attempts.get(event.key)
+        if attempt is None or attempt.number != number:  # of an attempt that was given up
+            return None
+        if isinstance(event, Failed) and event.worker_died:
+            return self._give_up(attempt, self._pool.why_died(attempt.address))
         if isinstance(event, Done | Failed):
-            del self._busy[event.key]
+            del self._attempts[event.key]
         return event
 
-    def close(self) -> None:
-        """End the workers at once, even in the middle of a task."""
-        for close in (
-            lambda: self._client.close(timeout=CLOSE_SECONDS),
-            self._kill,
-            lambda: self._cluster.close(timeout=CLOSE_SECONDS),
-        ):
-            with contextlib.suppress(TimeoutError, OSError):
-                close()
-        self._settings.__exit__(None, None, None)
+    def news(self) -> list[str]:
+        """What the user should know of workers, said once."""
+        return self._pool.news()
 
-    def _kill(self) -> None:
-        """Asked to stop, a worker would first wait for its task, and it has nothing to keep."""
-        for nanny in self._cluster.workers.values():
-            nanny.close_gracefully()  # without starting another worker
-            if nanny.pid is not None:
-                os.kill(nanny.pid, signal.SIGKILL)
+    def _look_after_workers(self) -> Failed | None:
+        """End what takes too long; miss the workers that are gone, whose tasks would be waited for for ever."""
+        addresses, now = self._pool.addresses(), time.monotonic()
+        if addresses:
+            self._seen = now
+        elif now - self._seen > NO_WORKER_SECONDS:
+            raise SearchError("all worker processes died and none came back. The same command goes on")
+        for attempt in list(self._attempts.values()):
+            if attempt.until is not None and now > attempt.until:
+                self._pool.end(attempt.address)
+                return self._give_up(attempt, "it took longer than --trial-timeout allows, and its worker was ended")
+            if attempt.address not in addresses and not attempt.future.done():
+                return self._give_up(attempt, self._pool.why_died(attempt.address))
+        return None
+
+    def _give_up(self, attempt: _Attempt, reason: str) -> Failed:
+        del self._attempts[attempt.key]
+        attempt.future.cancel()
+        return Failed(key=attempt.key, reason=reason, worker_died=True)
 
     def _idle(self) -> list[str]:
-        return [address for address in self._addresses() if address not in self._busy.values()]
-
-    def _addresses(self) -> list[str]:
-        scheduler: Any = self._cluster.scheduler
-        return sorted(scheduler.workers)
+        busy = {attempt.address for attempt in self._attempts.values()}
+        return [address for address in self._pool.addresses() if address not in busy]
 
     def _take_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
         # The scheduler adds the worker's address to what the worker sent.
-        self._events.put(Epoch(**{name: event[1][name] for name in Epoch.__slots__}))
+        sent = event[1]
+        self._events.put((sent["attempt"], Epoch(**{name: sent[name] for name in Epoch.__slots__})))
 
-    def _take_end(self, key: str, ended: distributed.Future[Any]) -> None:
+    def _take_end(self, key: str, number: int, ended: "distributed.Future[Any]") -> None:
+        if ended.cancelled():
+            return
         error = ended.exception()
         if error is not None:
-            reason = "its worker process died" if isinstance(error, distributed.KilledWorker) else str(error)
-            self._events.put(Failed(key=key, reason=reason, worker_died=True))
+            self._events.put((number, Failed(key=key, reason=str(error), worker_died=True)))
             return
         outcome, value = ended.result()
-        if outcome == "returned":
-            self._events.put(Done(key=key, value=value))
-        else:
-            self._events.put(Failed(key=key, reason=value, worker_died=False))
+        event = (
+            Done(key=key, value=value)
+            if outcome == "returned"
+            else Failed(key=key, reason=value, worker_died=False, hopeless=outcome == "hopeless")
+        )
+        self._events.put((number, event))
 
 
-def _run(key: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, Any]:
+def _run(
+    topic: str, key: str, number: int, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[str, Any]:
     """In the worker: an exception of a candidate is a result, so that only a death is an error to Dask."""
 
     def report(epochs: int, seconds: float, validation_accuracy: float | None) -> None:
-        event = {"key": key, "epochs": epochs, "seconds": seconds, "validation_accuracy": validation_accuracy}
-        distributed.get_worker().log_event(TOPIC, event)
+        event = {
+            "key": key,
+            "attempt": number,
+            "epochs": epochs,
+            "seconds": seconds,
+            "validation_accuracy": validation_accuracy,
+        }
+        distributed.get_worker().log_event(topic, event)
 
     try:
         _leave_random_stream_alone()
         return "returned", function(*arguments, report)
+    except BenchError as error:
+        return "hopeless", f"{distributed.get_worker().address}: {error}"
     except Exception as error:  # noqa: BLE001 - a family is the user's code and may raise anything
         return "raised", describe(error)
 
@@ -218,21 +226,3 @@ def describe(error: Exception, longest: int = 600) -> str:
         message = message[:longest] + " ..."
     file = frame.filename.replace("\\", "/").rsplit("/", 1)[-1]
     return f"{type(error).__name__}: {message} (in {frame.name}, {file}:{frame.lineno})"
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Threads and processes that are started meanwhile never get Ctrl-C, which a terminal sends to all of them.
-
-    Also not workers that such a thread starts later, in the place of one that died. This process gets it afterwards.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    # Started later, it would make the starting thread hear again.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,8 +1,8 @@
 """One family's search: ask ahead, tell in order, keep everything in the ledger, and find everything there again."""
 
 import json
+import math
 import shutil
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,10 +50,13 @@ class Search:
         self._numbers: dict[str, int] = {}  # by trial id
         self._first_of_kind: dict[tuple[str, int], int] = {}
         self._repeats: dict[int, list[int]] = {}  # by the number of the trial whose result answers them
-        self._waiting: deque[int] = deque()
+        self._waiting: list[int] = []
+        self._under_way: set[int] = set()
+        self._states = {path.stem for path in folder.state_file("any").parent.glob("*.npz")}
         self._told = 0
         self._asked_in_vain = False  # since the last trial was told
         self._ended = False
+        self._stopped = False
         try:
             # A search that the ledger has whole is done before anybody asks for work.
             self._advance()
@@ -63,7 +66,9 @@ class Search:
 
     @property
     def done(self) -> bool:
-        """Whether every proposal has been told and the oracle has no more."""
+        """Whether every proposal has been told and the oracle has no more, or the search was stopped."""
+        if self._stopped:
+            return not self._under_way
         return self._ended and self._told == len(self._proposals)
 
     @property
@@ -71,24 +76,43 @@ class Search:
         """Trials that have ended, in the order of asking."""
         return tuple(self._results[number] for number in sorted(self._results))
 
-    def next_work(self) -> Work | None:
-        """A trial to train now; None where all that were asked are under way or done."""
+    def next_work(self, epochs_left: float = math.inf) -> Work | None:
+        """The longest trial that waits; None where all that were asked are under way or done.
+
+        Where no trial that waits can be trained in `epochs_left`, the search is stopped.
+        """
         self._advance()
-        return self._work(self._waiting.popleft()) if self._waiting else None
+        possible = [number for number in self._waiting if self._epochs_to_train(number) <= epochs_left]
+        if not possible:
+            if self._waiting:
+                self.stop()
+            return None
+        # A long one that starts last keeps the others waiting at the end.
+        number = max(possible, key=lambda waiting: (self._epochs_to_train(waiting), -waiting))
+        self._waiting.remove(number)
+        self._under_way.add(number)
+        return self._work(number)
 
     def finish(self, record: TrialRecord) -> None:
         """Keep the record of a trial that was trained here."""
         self._folder.append(LedgerEvent(event="told", time=now(), trial=record))
+        self._under_way.discard(record.number)
+        if record.status == "ok" and record.epochs < self.spec.budget.epochs:
+            self._states.add(record.trial_id)
         self._take(record)
-        if record.parent is not None:
-            self._folder.state_file(record.parent).unlink(missing_ok=True)
         self._advance()
+
+    def stop(self) -> None:
+        """Start nothing more: time is up. What is under way may end."""
+        self._stopped = True
+        self._waiting.clear()
 
     def record(
         self,
         work: Work,
         *,
         error: str | None,
+        cut: bool = False,
         curve: Curve,
         parameters: int | None,
         seconds: tuple[float, float, float],
@@ -97,19 +121,20 @@ class Search:
         proposal = self._proposals[work.number]
         earlier = self._by_id(proposal.parent).curve if proposal.parent is not None and error is None else Curve()
         fit_seconds, task_seconds, ended_seconds = seconds
+        whole = earlier + curve
         return TrialRecord(
             number=work.number,
             trial_id=proposal.trial_id,
             values=proposal.values,
-            status="ok" if error is None else "failed",
+            status="failed" if error is not None else "cut" if cut else "ok",
             error=error,
             seed=work.spec.seed,
             parent=proposal.parent,
             repeats=None,
             initial_epoch=proposal.initial_epoch,
-            epochs=proposal.epochs,
+            epochs=len(whole.validation_accuracy) if cut else proposal.epochs,
             parameters=parameters,
-            curve=earlier + curve,
+            curve=whole,
             fit_seconds=fit_seconds,
             task_seconds=task_seconds,
             ended_seconds=ended_seconds,
@@ -126,9 +151,14 @@ class Search:
             reasons = sorted({trial.error for trial in self.results if trial.error is not None})
             raise SearchError(
                 f"none of the {len(self._results)} trials of {self.spec.family!r} ended with a score at full length. "
-                f"Reasons: {'; '.join(reasons) or 'the oracle proposed none'}"
+                f"Reasons: {'; '.join(reasons) or self._why_none()}"
             )
         return min(full, key=lambda trial: (-trial.score, trial.parameters or 0, trial.number))
+
+    def _why_none(self) -> str:
+        if self._stopped:
+            return f"the {self.spec.seconds} s of --budget were too short; give more, or fewer --epochs"
+        return "the oracle proposed none"
 
     def drop_states(self) -> None:
         """Remove what was kept for promotions that will not come any more."""
@@ -140,7 +170,7 @@ class Search:
 
     def _advance(self) -> None:
         """Ask and tell as far as what is known allows."""
-        while True:
+        while not self._stopped:
             while self._may_ask():
                 answer = self._oracle.ask()
                 if isinstance(answer, Proposal):
@@ -149,12 +179,22 @@ class Search:
                 self._asked_in_vain = True
                 # An oracle that waits while nothing is under way would wait for ever.
                 self._ended = answer is Answer.END or self._told == len(self._proposals)
-            if self._told not in self._results:
-                return
+            if self._told not in self._results or self._results[self._told].status == "cut":
+                break
             trial = self._results[self._told]
             self._oracle.tell(trial.trial_id, trial.score if trial.status == "ok" else None, trial.error)
             self._told += 1
             self._asked_in_vain = False
+        self._drop_useless_states()
+
+    def _drop_useless_states(self) -> None:
+        """Keep what may be promoted, and what a promoted trial that has no result yet goes on from."""
+        if not self._states:
+            return
+        parents = {proposal.parent for number, proposal in enumerate(self._proposals) if number not in self._results}
+        for trial_id in self._states - parents - self._oracle.promotable():
+            self._folder.state_file(trial_id).unlink(missing_ok=True)
+            self._states.discard(trial_id)
 
     def _may_ask(self) -> bool:
         # Hyperband draws random numbers before it answers that it waits. Asked so once for each trial that is told, and
@@ -228,6 +268,10 @@ class Search:
             keep_state=proposal.epochs < self.spec.budget.epochs,
         )
         return Work(number=number, spec=spec, parent=proposal.parent)
+
+    def _epochs_to_train(self, number: int) -> int:
+        proposal = self._proposals[number]
+        return proposal.epochs - proposal.initial_epoch
 
     def _by_id(self, trial_id: str) -> TrialRecord:
         return self._results[self._numbers[trial_id]]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import keras_tuner
@@ -88,6 +89,10 @@ class Oracle:
             self._oracle.update_trial(trial_id, {OBJECTIVE: score})
             trial.status = "COMPLETED"
         self._oracle.end_trial(trial)
+
+    def promotable(self) -> set[str]:
+        """Trials that may still be promoted, under way or ended; others' states are of no use."""
+        return self._oracle.promotable() if isinstance(self._oracle, _Hyperband) else set()
 
     def close(self) -> None:
         """Remove the oracle's folder."""
@@ -275,7 +280,19 @@ class _Bayesian(_Unsaved, keras_tuner.oracles.BayesianOptimizationOracle):  # ty
 
 
 class _Hyperband(_Unsaved, keras_tuner.oracles.HyperbandOracle):  # type: ignore[misc]
-    pass
+    def promotable(self) -> set[str]:
+        """Of each rung whose next one has room: as many of the best as there is room for, and all without a score."""
+        found: set[str] = set()
+        for bracket in self._brackets:
+            for number, (rung, following) in enumerate(pairwise(bracket["rounds"]), 1):
+                room = self._get_size(bracket["bracket_num"], number) - len(following)
+                chosen = {info["past_id"] for info in following}
+                left = [self.trials[info["id"]] for info in rung if info["id"] not in chosen]
+                # Stable and descending, as HyperbandOracle.populate_space chooses.
+                ended = sorted((t for t in left if t.status == "COMPLETED"), key=lambda t: t.score, reverse=True)
+                waiting = (t for t in left if t.status not in ("COMPLETED", "FAILED", "INVALID"))
+                found |= {t.trial_id for t in (*ended[:room], *(waiting if room else ()))}
+        return found
 
 
 class _Grid(_Unsaved, keras_tuner.Oracle):  # type: ignore[misc]

@@ -3,9 +3,11 @@
 import gc
 import hashlib
 import io
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -49,6 +51,7 @@ class Trained:
     parameters: int
     fit_seconds: float
     task_seconds: float
+    cut: bool  # whether time was up before the last epoch; the epoch that was begun is left out
     state: State | None  # where the spec asked to keep it
     refit: "Refitted | None"  # where the spec trained on the whole development part
 
@@ -76,6 +79,10 @@ class NotFinite(Exception):
     """The loss of a candidate stopped being a number."""
 
 
+class _TimeIsUp(Exception):
+    """Raised between two batches, to end `fit`."""
+
+
 def prepare_process(precision: Precision) -> None:
     """Set what TensorFlow keeps per process and per thread; called at the start of every task.
 
@@ -101,7 +108,9 @@ def devices() -> tuple[str, ...]:
     return tuple(device.device_type for device in tf.config.list_physical_devices())
 
 
-def train(spec: TrialSpec, state: State | None, data_dir: Path | None, report: EpochReport) -> Trained:
+def train(
+    spec: TrialSpec, state: State | None, data_dir: Path | None, seconds: float | None, report: EpochReport
+) -> Trained:
     """Train the candidate of `spec`, going on from `state` where there is one.
 
     Args:
@@ -109,6 +118,7 @@ def train(spec: TrialSpec, state: State | None, data_dir: Path | None, report: E
         state: what an earlier call of the same candidate kept at `spec.initial_epoch`; without it the candidate is
             trained from its first epoch, which gives the same weights and costs the epochs again.
         data_dir: folder to look for the dataset in first.
+        seconds: that it may take; then it is cut short between two batches. None: as long as it takes.
         report: called after each epoch.
 
     Raises:
@@ -125,30 +135,34 @@ def train(spec: TrialSpec, state: State | None, data_dir: Path | None, report: E
         _set_state(model, state)
     batches = _batches(data, indices, _orders(spec.seed, len(indices), first, spec.epochs))
     model.steps_per_execution = per_execution
-    watch = _Watch(report)
+    watch = _Watch(report, until=math.inf if seconds is None else begun + seconds)
     fit_begun = time.perf_counter()
-    history = model.fit(
-        batches,
-        initial_epoch=first,
-        epochs=spec.epochs,
-        steps_per_epoch=steps,
-        validation_data=_in_order(data, held_back) if held_back is not None else None,
-        callbacks=[watch],
-        shuffle=False,
-        verbose=0,
-    ).history
+    with suppress(_TimeIsUp):
+        model.fit(
+            batches,
+            initial_epoch=first,
+            epochs=spec.epochs,
+            steps_per_epoch=steps,
+            validation_data=_in_order(data, held_back) if held_back is not None else None,
+            callbacks=[watch],
+            shuffle=False,
+            verbose=0,
+        )
     fit_seconds = time.perf_counter() - fit_begun
-    kept = _get_state(model) if spec.keep_state else None
+    cut = len(watch.logs) < spec.epochs - first
+    kept = _get_state(model) if spec.keep_state and not cut else None
     refit = _refitted(model, summary, data, indices) if spec.part == "development" else None
     parameters = model.count_params()
+    curve = _curve(watch.logs[spec.initial_epoch - first :])
     # Keras' graphs refer to themselves; without this a worker grows with every trial.
-    del model, batches
+    del model, batches, watch
     gc.collect()
     return Trained(
-        curve=_curve(history, skip=spec.initial_epoch - first),
+        curve=curve,
         parameters=parameters,
         fit_seconds=fit_seconds,
         task_seconds=time.perf_counter() - begun,
+        cut=cut,
         state=kept,
         refit=refit,
     )
@@ -177,13 +191,14 @@ def time_steps(spec: TrialSpec, data_dir: Path | None) -> StepTimes:
 
 
 @lru_cache(maxsize=2)
-def _development(name: str, data_dir: Path | None) -> Dataset:
+def development_part(name: str, data_dir: Path | None) -> Dataset:
+    """The dataset, read once in each worker."""
     return development(name, data_dir)
 
 
 def _parts(name: str, data_dir: Path | None, part: str) -> tuple[Dataset, NDArray[np.int64], NDArray[np.int64] | None]:
     """The development part, what to fit on, and what is held back to score on (None in a refit)."""
-    data = _development(name, data_dir)
+    data = development_part(name, data_dir)
     if part == "development":
         return data, np.arange(len(data.labels)), None
     train_indices, validation_indices = split(data)
@@ -245,12 +260,21 @@ def _plain(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Reports each epoch and ends a candidate whose loss is no number."""
+    """Keeps and reports each epoch, and ends a candidate whose loss is no number or whose time is up."""
 
-    def __init__(self, report: EpochReport) -> None:
+    def __init__(self, report: EpochReport, until: float) -> None:
         super().__init__()
         self.report = report
+        self.until = until
+        self.logs: list[dict[str, float]] = []  # of each whole epoch
         self.begun = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras'
+        if time.perf_counter() > self.until:
+            raise _TimeIsUp
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.on_train_batch_end(batch, logs)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras'
         self.begun = time.perf_counter()
@@ -260,12 +284,13 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
         wrong = [f"{name} is {value}" for name, value in logs.items() if not np.isfinite(value)]
         if wrong:
             raise NotFinite(f"{', '.join(wrong)} after epoch {epoch + 1}")
+        self.logs.append(logs)
         self.report(epoch + 1, time.perf_counter() - self.begun, logs.get("val_accuracy"))
 
 
-def _curve(history: dict[str, list[float]], skip: int) -> Curve:
+def _curve(logs: Sequence[dict[str, float]]) -> Curve:
     def values(name: str) -> tuple[float, ...]:
-        return tuple(float(value) for value in history.get(name, [])[skip:])
+        return tuple(float(epoch[name]) for epoch in logs if name in epoch)
 
     return Curve(
         training_loss=values("loss"),

@@ -25,7 +25,8 @@ import search_spaces
 from bench.data.catalog import default_budget
 from bench.environment import supports_bfloat16, usable_cores
 from bench.files import write_atomic
-from bench.pipeline import Options, run
+from bench.options import Options
+from bench.pipeline import run
 from bench.progress import show
 from bench.record import RunRecord
 from bench.reporting.markdown import table as markdown_table

@@ -1,0 +1,307 @@
+"""Where worker processes come from: this machine, or a Dask cluster that the user runs."""
+
+import logging
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from typing import Any, Protocol
+
+import dask
+import distributed
+from distributed.deploy.local import LocalCluster
+
+from bench.errors import SearchError
+
+START_SECONDS = 60
+CONNECT_SECONDS = 10
+CLOSE_SECONDS = 3
+DEATH_NEWS_SECONDS = 1.0
+OUT_OF_MEMORY = "worker-restart-memory"  # Dask's topic
+DASK_SETTINGS = {
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    # A worker's death ends its task, which is retried by the pipeline, where the trial can be blamed.
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.nanny.pre-spawn-environ": {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    },
+}
+
+
+class Pool(Protocol):
+    """Worker processes with one thread each, and what the engine needs to know of them."""
+
+    client: distributed.Client
+
+    def addresses(self) -> list[str]:
+        """Workers that may be given tasks."""
+
+    def why_died(self, address: str) -> str:
+        """What is known of the death of the worker that had this address."""
+
+    def end(self, address: str) -> None:
+        """End a worker process at once, even in the middle of a task; another takes its place."""
+
+    def news(self) -> list[str]:
+        """What the user should know of workers, said once."""
+
+    def close(self) -> None:
+        """End what this process has given to workers, even in the middle of a task."""
+
+
+class LocalPool:
+    """One process for each core that is to be used, started here; those that die are replaced."""
+
+    def __init__(self, workers: int) -> None:
+        """Start `workers` processes.
+
+        Raises:
+            SearchError: they did not start.
+        """
+        self._settings = dask.config.set(DASK_SETTINGS)
+        # What it says of connections that end is known here, and no news to the user.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        self._deaths = _Deaths()
+        self._processes: dict[str, int] = {}  # address to process id
+        try:
+            with _deaf_to_interrupts():
+                self._cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    # Any free port; Dask's own choice is a fixed one, and complains where another run has it.
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                    silence_logs="CRITICAL",
+                )
+                self.client = distributed.Client(self._cluster, set_as_default=False)
+                self.client.wait_for_workers(workers, timeout=START_SECONDS)
+        except (OSError, TimeoutError, RuntimeError) as error:
+            raise SearchError(f"{workers} worker processes did not start within {START_SECONDS} s: {error}") from error
+        self._deaths.listen(self.client)
+
+    def addresses(self) -> list[str]:
+        """All that are alive."""
+        scheduler: Any = self._cluster.scheduler
+        found = sorted(scheduler.workers)
+        if not self._processes.keys() >= set(found):
+            self._processes |= {nanny.worker_address: nanny.pid for nanny in self._cluster.workers.values()}
+        return found
+
+    def why_died(self, address: str) -> str:
+        """As its nanny tells it, which may be a moment later than the scheduler."""
+        return self._deaths.tell(address, self._processes.get(address))
+
+    def end(self, address: str) -> None:
+        """Its nanny starts another."""
+        if address in self.addresses():
+            os.kill(self._processes[address], signal.SIGKILL)
+
+    def news(self) -> list[str]:
+        """Nothing: these workers are as they were started."""
+        return []
+
+    def prepare(self, function: Callable[[], None]) -> None:
+        """Let every worker call `function` before its first task, in the background."""
+        self._preparations = [
+            self.client.submit(function, key=f"prepare-{address}", workers=[address], pure=False)
+            for address in self.addresses()
+        ]
+
+    def close(self) -> None:
+        """End every worker. Asked to stop, it would first wait for its task, and it has nothing to keep."""
+        for close in (
+            lambda: self.client.close(timeout=CLOSE_SECONDS),
+            self._kill,
+            lambda: self._cluster.close(timeout=CLOSE_SECONDS),
+        ):
+            with suppress(TimeoutError, OSError):
+                close()
+        self._deaths.close()
+        self._settings.__exit__(None, None, None)
+
+    def _kill(self) -> None:
+        for nanny in self._cluster.workers.values():
+            nanny.close_gracefully()  # without starting another worker
+            if nanny.pid is not None:
+                os.kill(nanny.pid, signal.SIGKILL)
+
+
+class RemotePool:
+    """Workers of a scheduler that the user started, as far as they are fit for this run; more may come at any time."""
+
+    def __init__(self, scheduler: str, introduce: Callable[[], Any], refuse: Callable[[Any], str | None]) -> None:
+        """Connect, and wait for the first workers.
+
+        Args:
+            scheduler: address, such as tcp://127.0.0.1:8786.
+            introduce: called once in each worker; says what this worker is.
+            refuse: given that, why the worker is not to be used; None where it is.
+
+        Raises:
+            SearchError: no scheduler, no worker, or none that may be used.
+        """
+        self._scheduler = scheduler
+        self._introduce = introduce
+        self._refuse = refuse
+        self._introductions: dict[str, distributed.Future[Any]] = {}
+        self._verdicts: dict[str, str | None] = {}
+        self._news: list[str] = []
+        self._deaths = _Deaths()
+        try:
+            self.client = distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise SearchError(
+                f"no Dask scheduler answers at {scheduler!r} ({error}): start one with `dask scheduler`, "
+                "it says its address"
+            ) from error
+        self._deaths.listen(self.client)
+        try:
+            self._wait()
+        except SearchError:
+            self.client.close(timeout=CLOSE_SECONDS)
+            raise
+
+    def addresses(self) -> list[str]:
+        """Those that have introduced themselves and were not refused; newcomers are asked to."""
+        present = self.client.scheduler_info()["workers"]
+        for address, facts in present.items():
+            if address not in self._verdicts:
+                self._meet(address, int(facts["nthreads"]))
+        return sorted(address for address in present if self._verdicts.get(address, "waiting") is None)
+
+    def why_died(self, address: str) -> str:
+        """Its machine may be another one: only memory is told of."""
+        return self._deaths.tell(address, None)
+
+    def end(self, address: str) -> None:
+        """Its nanny starts another."""
+        with suppress(TimeoutError, ValueError):  # one without a nanny goes on, and is given nothing more
+            self.client.restart_workers([address], timeout=CLOSE_SECONDS, raise_for_error=False)
+        self._verdicts[address] = "was ended"
+
+    def news(self) -> list[str]:
+        """Which workers are not used, and why."""
+        news, self._news = self._news, []
+        return news
+
+    def close(self) -> None:
+        """The cluster is the user's and goes on, without our tasks."""
+        with suppress(TimeoutError, OSError):
+            for address, keys in self.client.processing().items():
+                if any(key in self.client.futures for key in keys):
+                    self.end(address)
+        with suppress(TimeoutError, OSError):
+            self.client.close(timeout=CLOSE_SECONDS)
+        self._deaths.close()
+
+    def _meet(self, address: str, threads: int) -> None:
+        """Ask a newcomer who it is, or take its answer."""
+        how = f"start it with `dask worker {self._scheduler} --nthreads 1`"
+        if threads != 1:
+            self._refused(address, f"it has {threads} threads, expected 1: {how}")
+        elif address not in self._introductions:
+            self._introductions[address] = self.client.submit(
+                self._introduce, key=f"introduction-{address}-{time.monotonic_ns()}", workers=[address], pure=False
+            )
+        elif self._introductions[address].done():
+            introduction = self._introductions[address]
+            error = introduction.exception()
+            reason = str(error) if error is not None else self._refuse(introduction.result())
+            if reason is None:
+                self._verdicts[address] = None
+            else:
+                self._refused(address, f"{reason}: mend that, then {how}")
+
+    def _refused(self, address: str, reason: str) -> None:
+        self._verdicts[address] = reason
+        self._news.append(f"Worker {address} is not used: {reason}")
+
+    def _wait(self) -> None:
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            present = self.client.scheduler_info()["workers"]
+            if self.addresses() and len(self._verdicts) >= len(present):
+                return
+            if present and all(self._verdicts.get(address) is not None for address in present):
+                raise SearchError("\n".join(self.news()))
+            time.sleep(0.1)
+        if self.addresses():
+            return
+        raise SearchError(
+            f"the scheduler at {self._scheduler} has no worker that answered within {START_SECONDS} s: "
+            f"start one with `dask worker {self._scheduler} --nthreads 1`"
+        )
+
+
+class _Deaths(logging.Handler):
+    """What nannies tell of the ends of their workers."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._by_process: dict[int, str] = {}
+        self._out_of_memory: dict[str, int] = {}  # address to bytes
+        self._logger = logging.getLogger("distributed.nanny")
+        self._before = self._logger.level, self._logger.propagate
+        self._logger.setLevel(logging.INFO)
+        self._logger.propagate = False
+        self._logger.addHandler(self)
+
+    def listen(self, client: distributed.Client) -> None:
+        """Hear of memory through the scheduler, too, wherever the worker was."""
+        client.subscribe_topic(OUT_OF_MEMORY, self._take_memory)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep how a process ended."""
+        found = re.search(r"Worker process (\d+) (.*)", record.getMessage())
+        if found:
+            self._by_process[int(found[1])] = found[2]
+
+    def tell(self, address: str, process: int | None) -> str:
+        """Why the worker at `address` died, as far as it is known."""
+        until = time.monotonic() + DEATH_NEWS_SECONDS
+        while process is not None and process not in self._by_process and time.monotonic() < until:
+            time.sleep(0.05)
+        if address in self._out_of_memory:
+            used = self._out_of_memory[address] / 2**30
+            return f"its worker process used {used:.1f} GiB, which is more than its share of the memory, and was ended"
+        how = self._by_process.get(process) if process is not None else None
+        return "its worker process died" + (f": it {how}" if how else "")
+
+    def close(self) -> None:
+        """Leave the logger as it was."""
+        self._logger.removeHandler(self)
+        level, self._logger.propagate = self._before
+        self._logger.setLevel(level)
+        super().close()
+
+    def _take_memory(self, event: tuple[float, dict[str, Any]]) -> None:
+        self._out_of_memory[event[1]["worker"]] = event[1]["rss"]
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Threads and processes that are started meanwhile never get Ctrl-C, which a terminal sends to all of them.
+
+    Also not workers that such a thread starts later, in the place of one that died. This process gets it afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # Started later, it would make the starting thread hear again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,148 @@
+"""A Dask cluster of the user's: real scheduler and workers as processes of their own, on the loopback interface."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import distributed
+import pytest
+
+from bench.record import comparable
+from bench.store import all_folders
+from command_line import SOURCE, run, started, variables
+
+pytestmark = pytest.mark.slow
+
+SMALL = ("--tuner", "random", "--trials", "6", "--epochs", "20", "--seeds", "2")
+RUN = ("run", "--family", "tiny", "--dataset", "digits", *SMALL)
+SECONDS = 60
+
+
+@contextmanager
+def dask(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """A `dask` command that runs while the block lasts; gives the file with what it says."""
+    log = cwd / f"dask-{time.monotonic_ns()}.txt"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments],
+            cwd=cwd,
+            env=env or variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield log
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for(pattern: str, log: Path) -> str:
+    """What `pattern` finds in a log, as soon as it is there."""
+    until = time.monotonic() + SECONDS
+    while (found := re.search(pattern, log.read_text())) is None:
+        assert time.monotonic() < until, f"no {pattern!r}:\n{log.read_text()}"
+        time.sleep(0.1)
+    return found[1] if found.groups() else found[0]
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[str]:
+    """The address of a scheduler."""
+    here = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
+    with dask("scheduler", *here, cwd=tmp_path) as log:
+        yield wait_for(r"Scheduler at: +(tcp://\S+)", log)
+
+
+@contextmanager
+def worker(
+    scheduler: str, cwd: Path, *options: str, env: Mapping[str, str] | None = None, threads: int = 1
+) -> Iterator[Path]:
+    with dask("worker", scheduler, "--nthreads", str(threads), "--no-dashboard", *options, cwd=cwd, env=env) as log:
+        wait_for("Registered to", log)
+        yield log
+
+
+def test_run_on_a_cluster_equals_one_on_this_machine_also_when_a_worker_is_killed(
+    scheduler: str, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    run(*RUN, "--results", here, cwd=tmp_path)
+    with (
+        worker(scheduler, tmp_path),
+        worker(scheduler, tmp_path),
+        started(*RUN, "--results", there, "--scheduler", scheduler, cwd=tmp_path) as running,
+    ):
+        running.wait_until(lambda: re.search(r"trials [1-9]", running.text), "result of a trial")
+        with distributed.Client(scheduler, set_as_default=False) as client:
+            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        assert running.end() == 0, running.text
+    assert "Using 2 workers" in running.text
+    (one,), (other,) = all_folders(here), all_folders(there)
+    assert comparable(other.read_record()) == comparable(one.read_record())
+
+
+def test_worker_with_two_threads_is_refused_with_the_command_that_starts_it_right(
+    scheduler: str, tmp_path: Path
+) -> None:
+    with worker(scheduler, tmp_path, threads=2):
+        said = run(*RUN, "--scheduler", scheduler, cwd=tmp_path, code=2).stderr
+    assert re.search(
+        rf"Worker tcp://\S+ is not used: it has 2 threads, expected 1: start it with `dask worker {scheduler} "
+        "--nthreads 1`",
+        said,
+    )
+
+
+def packages(tmp_path: Path, file: str, old: str, new: str) -> Path:
+    """A copy of the packages in which one line is another."""
+    copy = tmp_path / "packages"
+    for name in ("bench", "search_spaces"):
+        shutil.copytree(SOURCE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (copy / file).read_text()
+    assert old in text
+    (copy / file).write_text(text.replace(old, new))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (
+            ("bench/environment.py", 'installed_version("keras", "keras-nightly")', '"2.0"'),
+            r"it has keras 2\.0, here it is ",
+        ),
+        (
+            ("bench/environment.py", "cpu=cpu_model(text)", 'cpu="Other"'),
+            "its processor is .*, that of the first worker is ",
+        ),
+        (("search_spaces/_recipe.py", "BATCH_SIZE = 128", "BATCH_SIZE = 64"), "its code of family 'tiny' is "),
+        (("bench/data/sets/digits.py", "def development(", "def lost("), "lacks development"),
+    ],
+)
+def test_worker_unlike_this_process_is_refused_and_the_others_are_used(
+    edit: tuple[str, str, str], reason: str, scheduler: str, tmp_path: Path
+) -> None:
+    copy = packages(tmp_path, *edit)
+    with worker(scheduler, tmp_path), worker(scheduler, tmp_path, env=variables(copy)):
+        said = run(*RUN, "--scheduler", scheduler, cwd=tmp_path).stderr
+    assert "Using 1 workers" in said
+    assert re.search(
+        rf"Worker tcp://\S+ is not used: .*{reason or 'processor is .*, that of the first worker is'}", said
+    )
+
+
+def test_scheduler_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    said = run(*RUN, "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path, code=2).stderr
+    assert "error: no Dask scheduler answers at 'tcp://127.0.0.1:1'" in said
+    assert "start one with `dask scheduler`" in said
