@@ -232,7 +232,8 @@ def _stock(job: Job) -> Searched:
 
 def _suite(job: Job) -> Searched:
     """As `python -m bench run` does it, until the search has ended."""
-    from bench.pipeline import Options, run
+    from bench.options import Options
+    from bench.pipeline import run
     from bench.progress import show
 
     spec = RunSpec(
