@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = ("--tuner", "random", "--trials", "6", "--epochs", "20", "--seeds", "2")
 RUN = ("run", "--family", "tiny", "--dataset", "digits", *SMALL)
+DEFAULT = "tcp://127.0.0.1:8786"
 SECONDS = 60
 
 
@@ -61,7 +63,7 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
     """The address of a scheduler."""
     here = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
     with dask("scheduler", *here, cwd=tmp_path) as log:
-        yield wait_for(r"Scheduler at: +(tcp://\S+)", log)
+        yield _address(log)
 
 
 @contextmanager
@@ -90,6 +92,35 @@ def test_run_on_a_cluster_equals_one_on_this_machine_also_when_a_worker_is_kille
     assert "Using 2 workers" in running.text
     (one,), (other,) = all_folders(here), all_folders(there)
     assert comparable(other.read_record()) == comparable(one.read_record())
+
+
+def test_commands_of_the_readme_run(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
+    first, second, third = (shlex.split(line) for line in block.splitlines())
+    assert (first[:2], second[:2], third[:4]) == (
+        ["dask", "scheduler"],
+        ["dask", "worker"],
+        ["python", "-m", "bench", "run"],
+    )
+    with (
+        dask(*first[1:], "--port", "0", "--dashboard-address", "127.0.0.1:0", cwd=tmp_path) as log,
+        dask(*(word.replace(DEFAULT, at := _address(log)) for word in second[1:]), "--no-dashboard", cwd=tmp_path),
+    ):
+        said = run(
+            *(word.replace(DEFAULT, at) for word in third[3:]),
+            *SMALL,
+            "--epochs",
+            "2",
+            "--dataset",
+            "digits",
+            cwd=tmp_path,
+        )
+    assert "workers" in said.stderr
+
+
+def _address(log: Path) -> str:
+    return wait_for(r"Scheduler at: +(tcp://\S+)", log)
 
 
 def test_worker_with_two_threads_is_refused_with_the_command_that_starts_it_right(

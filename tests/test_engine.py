@@ -76,7 +76,9 @@ def test_random_stream_of_a_task_is_its_own(engine: Engine) -> None:
 def test_dead_worker_is_told_and_replaced(engine: Engine) -> None:
     engine.submit("trial", tasks.die)
     assert ended(engine) == Failed(
-        key="trial", reason="its worker process died: it was killed by signal 9", worker_died=True
+        key="trial",
+        reason="its worker process died: it was killed by signal 9, perhaps by the system for want of memory",
+        worker_died=True,
     )
     until = time.monotonic() + 30
     while engine.idle() < 2 and time.monotonic() < until:

@@ -13,6 +13,8 @@ from command_line import run, started
 
 pytestmark = pytest.mark.slow
 
+# All of ten such trials take longer than this, and one of them far less.
+EPOCHS, LIMIT = 600, 50
 FEW = ("--dataset", "digits", "--tuner", "random", "--trials", 5, "--epochs", 2, "--seeds", 1)
 
 
@@ -37,7 +39,11 @@ def by_end(record: RunRecord) -> dict[str, list[TrialRecord]]:
     [
         ("aborts", (), r"its worker process died: it was killed by signal 6"),
         ("hangs", ("--trial-timeout", "15s"), r"it took longer than --trial-timeout allows, and its worker was ended"),
-        ("allocates", (), r"its worker process used \d+\.\d GiB, which is more than its share of the memory, and was"),
+        (
+            "allocates",
+            ("--workers", "1"),
+            r"its worker process used \d+\.\d GiB, which is more than its share of the memory, and was",
+        ),
     ],
 )
 def test_trial_that_ends_its_worker_is_tried_once_more_and_recorded_with_the_reason(
@@ -57,24 +63,25 @@ def test_trial_that_ends_its_worker_is_tried_once_more_and_recorded_with_the_rea
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunRecord]:
     """A run that had too little time for its trials."""
     cwd = tmp_path_factory.mktemp("limited")
-    trials = ("--tuner", "random", "--trials", 10, "--epochs", 400, "--seeds", 1)
-    run("run", "--family", "tiny", "--dataset", "digits", *trials, "--budget", "40s", "--workers", 2, cwd=cwd)
+    trials = ("--tuner", "random", "--trials", 10, "--epochs", EPOCHS, "--seeds", 1)
+    limit = ("--budget", f"{LIMIT}s", "--workers", 2)
+    run("run", "--family", "tiny", "--dataset", "digits", *trials, *limit, cwd=cwd)
     (folder,) = all_folders(cwd / "results")
     yield folder.read_record()
     page = (cwd / "results" / "leaderboard.md").read_text()
-    assert "10 trials x 400 epochs, in 40 s at most" in page
+    assert f"10 trials x {EPOCHS} epochs, in {LIMIT} s at most" in page
 
 
 def test_run_with_a_time_limit_ends_in_time(limited: RunRecord) -> None:
-    assert limited.spec.seconds == 40
-    assert limited.total_seconds < 40 * 1.25
+    assert limited.spec.seconds == LIMIT
+    assert limited.total_seconds < 1.25 * LIMIT
     assert len(limited.trials) < 10
 
 
 def test_trials_that_were_cut_short_are_marked_and_do_not_win(limited: RunRecord) -> None:
     assert {trial.status for trial in limited.trials} <= {"ok", "cut"}
-    assert all(trial.epochs < 400 for trial in limited.trials if trial.status == "cut")
-    assert (limited.winning_trial.status, limited.winning_trial.epochs) == ("ok", 400)
+    assert all(trial.epochs < EPOCHS for trial in limited.trials if trial.status == "cut")
+    assert (limited.winning_trial.status, limited.winning_trial.epochs) == ("ok", EPOCHS)
 
 
 def test_what_workers_waited_for_is_in_the_record(limited: RunRecord) -> None:

@@ -25,7 +25,8 @@ DASK_SETTINGS = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": 0.95,
+    # Of a worker's share; the rest is for this process, and to end the worker before the system does.
+    "distributed.worker.memory.terminate": 0.85,
     # A worker's death ends its task, which is retried by the pipeline, where the trial can be blamed.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.nanny.pre-spawn-environ": {
@@ -276,6 +277,8 @@ class _Deaths(logging.Handler):
             used = self._out_of_memory[address] / 2**30
             return f"its worker process used {used:.1f} GiB, which is more than its share of the memory, and was ended"
         how = self._by_process.get(process) if process is not None else None
+        if how is not None and how.endswith("signal 9"):
+            how += ", perhaps by the system for want of memory"
         return "its worker process died" + (f": it {how}" if how else "")
 
     def close(self) -> None:
