@@ -218,8 +218,9 @@ class RunRecord:
 
     @property
     def trained_epochs(self) -> int:
-        """Epochs that the search really trained, all trials together."""
-        return sum(trial.epochs - trial.initial_epoch for trial in self.trials if trial.repeats is None)
+        """Whole epochs that the search trained, all trials together; what failed ones trained is not known."""
+        kept = (trial for trial in self.trials if trial.repeats is None and trial.status != "failed")
+        return sum(trial.epochs - trial.initial_epoch for trial in kept)
 
 
 def comparable(record: RunRecord) -> RunRecord:

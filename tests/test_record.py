@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bench.errors import RecordError
-from bench.record import Curve, RunRecord, comparable
+from bench.record import READABLE_SCHEMAS, SCHEMA_VERSION, Curve, RunRecord, comparable
+from bench.reporting.runs import load
 from builders import (
     make_curve,
     make_failed_trial,
@@ -111,6 +112,14 @@ def test_winner_must_not_have_failed() -> None:
 def test_every_seed_asked_for_must_be_refitted() -> None:
     with pytest.raises(RecordError, match="3 seeds asked, 2 refits recorded"):
         make_record(refits=make_record().refits[:2])
+
+
+@pytest.mark.parametrize("schema", READABLE_SCHEMAS)
+def test_record_of_every_schema_that_there_was_is_still_a_row(schema: int) -> None:
+    folder = Path(__file__).parent / "golden" / ("results" if schema == SCHEMA_VERSION else f"schemas/{schema}")
+    loaded = load(folder)
+    assert {run.record.schema for run in loaded.runs} == {schema}
+    assert loaded.problems == ()
 
 
 def test_trained_epochs_leave_out_parents_and_repeats() -> None:
