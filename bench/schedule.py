@@ -75,9 +75,12 @@ def work(runs: Sequence["FamilyRun"], engine: Engine, tally: "Tally", start: flo
             retries.append(replace(item, attempts=item.attempts + 1))
             yield Message(text=f"{item.task.name} of {item.run.spec.family}: {event.reason}; trying it once more")
         else:
-            tally.take_end(item.run, item.task)
-            take = partial(item.stage.take, item.task.name, event, time.perf_counter() - start)
-            yield from _go_on(item.run, left, tally, meter, take)
+            yield from _go_on(item.run, left, tally, meter, partial(_take, item, event, start, tally))
+
+
+def _take(item: _UnderWay, end: Done | Failed, start: float, tally: "Tally") -> None:
+    item.stage.take(item.task.name, end, time.perf_counter() - start)
+    tally.take_end(item.run, item.task)
 
 
 def _go_on(

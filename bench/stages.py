@@ -94,11 +94,10 @@ class SearchStage:
         work = self._search.next_work(self._clock.epochs_left())
         if work is None:
             return None
-        name = f"trial {work.number}"
-        self._works[name] = work
+        self._works[work.task] = work
         state = _read_state(self._folder.state_file(work.parent)) if work.parent is not None else None
         return Task(
-            name=name,
+            name=work.task,
             function=worker.train,
             arguments=(work.spec, state, self._options.data_dir, self._clock.seconds_left()),
             timeout=self._options.trial_timeout,

@@ -18,16 +18,39 @@ JUDGE_SECONDS = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
+class _Seconds:
+    """The mean of what epochs took, without the first of each task where possible: it includes tracing."""
+
+    firsts: float = 0.0
+    tasks: int = 0
+    others: float = 0.0
+    epochs: int = 0  # without the firsts
+
+    def add(self, seconds: float, *, first: bool) -> None:
+        if first:
+            self.firsts, self.tasks = self.firsts + seconds, self.tasks + 1
+        else:
+            self.others, self.epochs = self.others + seconds, self.epochs + 1
+
+    @property
+    def mean(self) -> float | None:
+        if self.epochs:
+            return self.others / self.epochs
+        return self.firsts / self.tasks if self.tasks else None
+
+
+@dataclass(slots=True, kw_only=True)
 class _Count:
+    """What is known of one run; each event costs the same, however many there were."""
+
     plan: Plan
     running: dict[str, int] = field(default_factory=dict)  # epochs of each task under way
-    seconds: dict[str, list[float]] = field(default_factory=dict)  # of each epoch seen, by task
-
-    def epoch_seconds(self, *tasks: str) -> float | None:
-        """Mean of what was seen of `tasks`, without the first epoch of each where possible: it includes tracing."""
-        seen = [self.seconds[task] for task in tasks if task in self.seconds]
-        epochs = [second for each in seen for second in each[1:]] or [each[0] for each in seen]
-        return fmean(epochs) if epochs else None
+    seen: dict[str, list[float]] = field(default_factory=dict)  # seconds of each epoch of each task under way
+    trials: _Seconds = field(default_factory=_Seconds)
+    refits: _Seconds = field(default_factory=_Seconds)
+    beside: list[float] = field(default_factory=list)  # of each trial, seconds for building, tracing, coming and going
+    task_seconds: float | None = None  # median of these
+    best: tuple[float, float] | None = None  # score and seconds of an epoch of the best trial
 
 
 class Tally:
@@ -54,19 +77,31 @@ class Tally:
     def take_epoch(self, run: FamilyRun, task: Task, epoch: Epoch) -> None:
         """A task has finished an epoch."""
         count = self._count(run)
-        first = task.arguments[0].initial_epoch
-        count.running[task.name] = max(0, epoch.epochs - first)
-        count.seconds.setdefault(task.name, []).append(epoch.seconds)
+        count.running[task.name] = max(0, epoch.epochs - task.arguments[0].initial_epoch)
+        seen = count.seen.setdefault(task.name, [])
+        seen.append(epoch.seconds)
+        kind = count.refits if task.name.startswith("refit") else count.trials
+        kind.add(epoch.seconds, first=len(seen) == 1)
 
     def take_end(self, run: FamilyRun, task: Task) -> None:
         """A task has ended; from now on its record counts."""
-        self._count(run).running.pop(task.name, None)
+        count = self._count(run)
+        count.running.pop(task.name, None)
+        seen = count.seen.pop(task.name, [])
+        trial = run.search.result(task.name)
+        if trial is None or trial.status != "ok" or not seen:
+            return
+        epoch = fmean(seen[1:] or seen)
+        count.beside.append(max(0.0, trial.task_seconds - _epochs(trial) * epoch))
+        count.task_seconds = median(count.beside)
+        if count.best is None or trial.score > count.best[0]:
+            count.best = trial.score, epoch
 
     def progress(self, run: FamilyRun) -> Progress:
         """How far `run` is."""
         count, spec = self._count(run), run.spec
-        trials = run.search.results
-        epochs = sum(max(0, trial.epochs - trial.initial_epoch) for trial in trials) + sum(count.running.values())
+        totals = run.search.totals
+        epochs = totals.epochs + sum(count.running.values())
         total, stage = count.plan.epochs, "searching"
         if run.refits is not None:
             epochs = len(run.refits.refits) * spec.budget.epochs + sum(count.running.values())
@@ -76,11 +111,11 @@ class Tally:
         return Progress(
             run=f"{spec.dataset} {spec.family}",
             stage=stage,
-            trials=len(trials),
+            trials=totals.trials,
             trials_total=count.plan.tasks,
             epochs=epochs,
             epochs_total=total,
-            best_validation_accuracy=max((trial.score for trial in trials if trial.status == "ok"), default=None),
+            best_validation_accuracy=totals.best,
             seconds_left=self._seconds_left(run, count, total - epochs),
         )
 
@@ -92,56 +127,43 @@ class Tally:
 
     def finish_seconds(self, run: FamilyRun) -> float:
         """What refits and judging will take, as far as is known; 0 before anything is."""
-        refit_epoch, task = self._refit_epoch_seconds(run), self.task_seconds(run)
-        if refit_epoch is None or task is None:
+        count = self._count(run)
+        refit_epoch = self._refit_epoch_seconds(run, count)
+        if refit_epoch is None or count.task_seconds is None:
             return 0.0
-        one_refit = task + run.spec.budget.epochs * refit_epoch
+        one_refit = count.task_seconds + run.spec.budget.epochs * refit_epoch
         return math.ceil(run.spec.seeds / self._workers) * one_refit + JUDGE_SECONDS
 
-    def epoch_seconds(self, run: FamilyRun) -> float | None:
-        """What an epoch of a trial takes on average; None while none is seen."""
+    def trial_seconds(self, run: FamilyRun) -> tuple[float, float] | None:
+        """What a trial takes beside its epochs, and for each of them; None before it is known."""
         count = self._count(run)
-        return count.epoch_seconds(*count.seconds)
-
-    def task_seconds(self, run: FamilyRun) -> float | None:
-        """What a trial takes beside its epochs: building, tracing, coming and going; None while none has ended."""
-        count, found = self._count(run), []
-        for trial in self._trained_here(run):
-            epoch = count.epoch_seconds(_name(trial)) or 0.0
-            found.append(max(0.0, trial.task_seconds - (trial.epochs - trial.initial_epoch) * epoch))
-        return median(found) if found else None
+        if count.task_seconds is None or count.trials.mean is None:
+            return None
+        return count.task_seconds, count.trials.mean
 
     def _seconds_left(self, run: FamilyRun, count: _Count, epochs_left: int) -> float | None:
         if isinstance(run.stage, JudgeStage):
             return JUDGE_SECONDS
-        epoch, refit_epoch, task = self.epoch_seconds(run), self._refit_epoch_seconds(run), self.task_seconds(run)
-        if refit_epoch is None:
-            return None
+        refit_epoch, known = self._refit_epoch_seconds(run, count), self.trial_seconds(run)
         if run.refits is not None:
+            if refit_epoch is None:
+                return None
             left = run.spec.seeds - len(run.refits.refits)
-            work = epochs_left * refit_epoch + (left - len(count.running)) * (task or 0.0)
+            work = epochs_left * refit_epoch + (left - len(count.running)) * (count.task_seconds or 0.0)
             return work / min(left, self._workers) + JUDGE_SECONDS
-        if epoch is None or task is None:
+        if refit_epoch is None or known is None:
             return None
-        tasks_left = count.plan.tasks - len(run.search.results) - len(count.running)
-        search = (max(0, tasks_left) * task + max(0, epochs_left) * epoch) / self._workers
+        beside, epoch = known
+        tasks_left = count.plan.tasks - run.search.totals.trials - len(count.running)
+        search = (max(0, tasks_left) * beside + max(0, epochs_left) * epoch) / self._workers
         limit = run.clock.seconds_left()
         return (search if limit is None else min(search, max(0.0, limit))) + self.finish_seconds(run)
 
-    def _trained_here(self, run: FamilyRun) -> list[TrialRecord]:
-        """Trials that this session has seen from their first epoch to their end."""
-        seen = self._count(run).seconds
-        return [trial for trial in run.search.results if trial.status == "ok" and _name(trial) in seen]
-
-    def _refit_epoch_seconds(self, run: FamilyRun) -> float | None:
+    def _refit_epoch_seconds(self, run: FamilyRun, count: _Count) -> float | None:
         """Of the refits as far as they are seen; before that, of the trial that would win by now."""
-        count = self._count(run)
-        seen = count.epoch_seconds(*(task for task in count.seconds if task.startswith("refit")))
-        if seen is not None:
-            return seen
-        best = max(self._trained_here(run), key=lambda trial: trial.score, default=None)
-        epoch = count.epoch_seconds(_name(best)) if best is not None else None
-        return None if epoch is None else epoch * REFIT_EPOCH[run.spec.precision]
+        if count.refits.mean is not None:
+            return count.refits.mean
+        return None if count.best is None else count.best[1] * REFIT_EPOCH[run.spec.precision]
 
     def _count(self, run: FamilyRun) -> _Count:
         return self._counts[run.folder.path.name]
@@ -167,11 +189,11 @@ class Clock:
         left = self.seconds_left()
         if left is None:
             return math.inf
-        task, epoch = self._tally.task_seconds(self._run), self._tally.epoch_seconds(self._run)
-        if task is None or epoch is None:
+        if (known := self._tally.trial_seconds(self._run)) is None:
             return math.inf if left > 0 else 0.0
-        return (left - task) / epoch
+        beside, epoch = known
+        return (left - beside) / epoch
 
 
-def _name(trial: TrialRecord) -> str:
-    return f"trial {trial.number}"
+def _epochs(trial: TrialRecord) -> int:
+    return trial.epochs - trial.initial_epoch

@@ -5,6 +5,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from bench.errors import SearchError
 from bench.record import Curve, TrialRecord
@@ -17,9 +18,25 @@ from bench.store import LedgerEvent, RunFolder, now
 class Work:
     """A trial that waits for a worker."""
 
+    TASK: ClassVar[str] = "trial "
+
     number: int
     spec: TrialSpec
     parent: str | None  # trial id whose kept state it can go on from
+
+    @property
+    def task(self) -> str:
+        """What a task that trains it is called."""
+        return f"{self.TASK}{self.number}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Totals:
+    """What has come of a search so far."""
+
+    trials: int = 0  # ended, repeated and failed ones included
+    epochs: int = 0  # that they had
+    best: float | None = None  # score
 
 
 class Search:
@@ -47,6 +64,8 @@ class Search:
         self._kept_results = {event.trial.trial_id: event.trial for event in events if event.trial is not None}
         self._proposals: list[Proposal] = []
         self._results: dict[int, TrialRecord] = {}
+        self._goes_on_from: dict[int, str] = {}  # trials without a result to the trial whose state they need
+        self.totals = Totals()
         self._numbers: dict[str, int] = {}  # by trial id
         self._first_of_kind: dict[tuple[str, int], int] = {}
         self._repeats: dict[int, list[int]] = {}  # by the number of the trial whose result answers them
@@ -75,6 +94,11 @@ class Search:
     def results(self) -> tuple[TrialRecord, ...]:
         """Trials that have ended, in the order of asking."""
         return tuple(self._results[number] for number in sorted(self._results))
+
+    def result(self, task: str) -> TrialRecord | None:
+        """The record of the trial that `Work.task` names, None where there is none."""
+        number = task.removeprefix(Work.TASK)
+        return self._results.get(int(number)) if task.startswith(Work.TASK) else None
 
     def next_work(self, epochs_left: float = math.inf) -> Work | None:
         """The longest trial that waits; None where all that were asked are under way or done.
@@ -191,8 +215,7 @@ class Search:
         """Keep what may be promoted, and what a promoted trial that has no result yet goes on from."""
         if not self._states:
             return
-        parents = {proposal.parent for number, proposal in enumerate(self._proposals) if number not in self._results}
-        for trial_id in self._states - parents - self._oracle.promotable():
+        for trial_id in self._states - set(self._goes_on_from.values()) - self._oracle.promotable():
             self._folder.state_file(trial_id).unlink(missing_ok=True)
             self._states.discard(trial_id)
 
@@ -211,6 +234,8 @@ class Search:
             )
         self._proposals.append(proposal)
         self._numbers[proposal.trial_id] = number
+        if proposal.parent is not None:
+            self._goes_on_from[number] = proposal.parent
         kind = (json.dumps(candidate_values(proposal.values), sort_keys=True), proposal.epochs)
         first = self._first_of_kind.setdefault(kind, number)
         if proposal.trial_id in self._kept_results:
@@ -224,9 +249,17 @@ class Search:
 
     def _take(self, record: TrialRecord) -> None:
         """A result is known, and with it those of all repeated proposals."""
-        self._results[record.number] = record
+        self._keep(record)
         for number in self._repeats.pop(record.number, []):
-            self._results[number] = self._repeated(number, record)
+            self._keep(self._repeated(number, record))
+
+    def _keep(self, record: TrialRecord) -> None:
+        self._results[record.number] = record
+        self._goes_on_from.pop(record.number, None)
+        self.totals.trials += 1
+        self.totals.epochs += max(0, record.epochs - record.initial_epoch)
+        if record.status == "ok" and (self.totals.best is None or record.score > self.totals.best):
+            self.totals.best = record.score
 
     def _repeated(self, number: int, original: TrialRecord) -> TrialRecord:
         proposal = self._proposals[number]
