@@ -266,6 +266,7 @@ def test_light_command_starts_without_tensorflow(command: str, tmp_path: Path) -
 
 
 @needs_cli
+@pytest.mark.quiet
 def test_help_answers_in_half_a_second() -> None:
     seconds = []
     for _ in range(5):

@@ -486,6 +486,7 @@ def test_disk_that_fills_up_ends_the_run_and_leaves_readable_files(tmp_path: Pat
 # What is promised
 
 
+@pytest.mark.quiet
 def test_cnn_on_digits_ends_in_time_without_a_network(tmp_path: Path) -> None:
     offline = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     try:
