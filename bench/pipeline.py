@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock
 
@@ -28,9 +28,6 @@ from bench.search.engine import Engine, describe
 from bench.search.pools import LocalPool, Pool, RemotePool
 from bench.spec import RunSpec
 from bench.store import RunFolder, all_folders, now, run_folder
-
-if TYPE_CHECKING:
-    pass
 
 
 def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
