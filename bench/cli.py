@@ -38,6 +38,24 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from bench.environment import installed_version
+
+        typer.echo(installed_version("keras-family-bench"))
+        raise typer.Exit
+
+
+@app.callback()
+def bench(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options before a command; the help text stands above, where Typer looks for it."""
+
+
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records and reports are kept.")]
 
 
@@ -218,6 +236,7 @@ def _dry_run(specs: list[RunSpec], options: Options) -> None:
     for spec in specs:
         folder = choose_folder(options.results, spec, options.again)
         if folder.finished:
+            folder.read_predictions(folder.read_record())  # a damaged one is named, not called finished
             typer.echo(f"{spec.family} on {spec.dataset}: finished in {folder.path}, nothing would be trained")
             continue
         typer.echo(f"timing a few steps of candidates of {spec.family}", err=True)
@@ -271,10 +290,12 @@ def report(
         count = len(differences)
         typer.echo(f"{count} file(s) differ or are damaged" if count else "Every file is what the records give.")
         raise typer.Exit(1 if differences else 0)
-    changed = reporting.write(results)
+    changed, problems = reporting.write(results)
     for path in changed:
         typer.echo(path if path.exists() else f"removed {path}")
-    typer.echo(f"{len(changed)} files written or removed", err=True)
+    typer.echo(f"{len(changed)} file(s) written or removed", err=True)
+    for problem in problems:
+        typer.echo(f"Could not be read, and left out: {problem}", err=True)
 
 
 @app.command("list", epilog="\b\nExamples:\n  bench list\n  bench list --json")

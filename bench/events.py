@@ -20,6 +20,7 @@ class Progress:
     stage: str  # "searching", "refitting", "judging"
     trials: int  # ended
     trials_total: int
+    failed: int  # of the trials that ended
     epochs: int  # trained in this stage, running ones included
     epochs_total: int
     best_validation_accuracy: float | None  # so far, fraction in [0, 1]

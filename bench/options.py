@@ -1,5 +1,6 @@
 """How runs are carried out; nothing here changes a number."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,5 +21,7 @@ class Options:
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= 1024:
             raise SpecError(f"workers must be a whole number from 1 to 1024, got {self.workers}")
+        if self.scheduler is not None and re.fullmatch(r"[a-z]+://\S+:\d+", self.scheduler) is None:
+            raise SpecError(f"--scheduler must be an address such as tcp://127.0.0.1:8786, got {self.scheduler!r}")
         if self.trial_timeout is not None and not self.trial_timeout > 0:
             raise SpecError(f"--trial-timeout must be longer than nothing, got {self.trial_timeout:g} s")

@@ -36,12 +36,16 @@ def line(progress: Progress) -> str:
     return ", ".join(
         [
             f"{progress.run}: {progress.stage}",
-            f"trials {progress.trials} of {progress.trials_total}",
+            f"trials {progress.trials} of {progress.trials_total}" + _failed(progress),
             f"epochs {progress.epochs} of {progress.epochs_total}",
             "no trial scored yet" if best is None else f"best validation accuracy {best:.4f}",
             f"time left {duration(progress.seconds_left)}",
         ]
     )
+
+
+def _failed(progress: Progress) -> str:
+    return f" ({progress.failed} failed)" if progress.failed else ""
 
 
 def _plain(events: Iterator[Event], stream: TextIO) -> Iterator[Event]:
@@ -94,7 +98,7 @@ def _table(rows: Sequence[Progress]) -> Table:
         table.add_row(
             row.run,
             row.stage,
-            f"{row.trials} of {row.trials_total}",
+            f"{row.trials} of {row.trials_total}" + _failed(row),
             f"{row.epochs} of {row.epochs_total}",
             "-" if best is None else f"{best:.4f}",
             duration(row.seconds_left),

@@ -197,7 +197,7 @@ class RunRecord:
     workers: int
     started: str  # ISO 8601, UTC
     finished: str
-    search_seconds: float  # from the first session's first trial to the last told, waiting between sessions left out
+    search_seconds: float  # from start to the last trial told, start-up included, waiting between sessions left out
     total_seconds: float  # from start to record, data and start-up included, waiting between sessions left out
     resumed: int  # how often it was taken up again
     differing_proposals: int  # on resuming, proposals of the oracle that the ledger overruled

@@ -218,6 +218,8 @@ class RunFolder:
         """
         record = self.read_record()
         self.read_predictions(record)
+        if self.ledger.exists() and not _read(self.ledger).endswith(b"\n"):
+            raise RecordError(f"{self.ledger}: its last line is cut off, and the run is finished: restore it")
         if self.read_spec() != record.spec:
             raise RecordError(f"{self.spec_file}: asks for another run than {self.record_file.name}: restore it")
         told = {event.trial.trial_id: event.trial for event in self.events() if event.trial is not None}
@@ -232,7 +234,11 @@ class RunFolder:
             RecordError: the file is missing or damaged, or is not the one the record names.
         """
         # Read here: NumPy leaves the file open where it is damaged.
-        content = io.BytesIO(_read(self.predictions_file))
+        try:
+            content = io.BytesIO(_read(self.predictions_file))
+        except RecordError as error:
+            remedy = f"restore the file, or `python -m bench runs delete {self.path.name}`"
+            raise RecordError(f"{error}: {remedy}") from error
         try:
             with np.load(content, allow_pickle=False) as arrays:
                 predictions = Predictions(**{name: arrays[name] for name in Predictions.__slots__})

@@ -113,6 +113,7 @@ class Tally:
             stage=stage,
             trials=totals.trials,
             trials_total=count.plan.tasks,
+            failed=totals.failed,
             epochs=epochs,
             epochs_total=total,
             best_validation_accuracy=totals.best,

@@ -220,7 +220,7 @@ def test_results_folder_that_is_not_there_is_named(name: str, tmp_path: Path, ca
 def test_report_of_unchanged_records_changes_nothing(results: Path, call: Call) -> None:
     before = {name: (results / name).read_bytes() for name in files(results)}
     assert call("report", "--check").stdout == "Every file is what the records give.\n"
-    assert call("report").stderr == "0 files written or removed\n"
+    assert call("report").stderr == "0 file(s) written or removed\n"
     assert {name: (results / name).read_bytes() for name in files(results)} == before
 
 
@@ -267,7 +267,7 @@ def test_record_of_an_unknown_schema_is_named(results: Path, call: Call) -> None
 def test_runs_tells_what_cannot_go_on_and_why(results: Path, call: Call) -> None:
     done = call("runs")
     (line,) = [line for line in done.stdout.splitlines() if "unfinished" in line]
-    assert "unfinished: 3 trials, 6 of 12 epochs, 1 of 3 refits" in line
+    assert "unfinished: 3 trials, 6 epochs of a budget of 12, 1 of 3 refits" in line
     name = line.split()[0]
     assert f"{name} cannot go on: there is no dataset 'synthetic' here" in done.stdout
     assert f"python -m bench runs delete {name} --results results" in done.stdout

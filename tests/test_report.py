@@ -20,7 +20,8 @@ from builders import add_run, make_curve, make_environment, make_failed_trial, m
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with the run of a family `dense` and its report, drawn once for all tests."""
     results = tmp_path_factory.mktemp("drawn") / "results"
-    add_run(results)
+    run = add_run(results)
+    note_test_reading(results, run.dataset.name, run.run_id, run.finished)
     write(results)
     return results
 
@@ -58,7 +59,7 @@ def test_what_was_written_is_up_to_date_and_stays_untouched(results: Path) -> No
         "synthetic/figures/dense-mistakes.png",
     ]
     assert check(results) == ()
-    assert write(results) == ()
+    assert write(results)[0] == ()
 
 
 def test_check_finds_an_edited_and_a_missing_page(results: Path) -> None:
@@ -83,8 +84,6 @@ def test_check_finds_a_picture_made_from_something_else(results: Path) -> None:
 
 def test_check_finds_damage_in_what_no_table_is_made_from(results: Path) -> None:
     (folder,) = all_folders(results)
-    note_test_reading(results, "synthetic", folder.path.name, "2026-01-01T00:00:00+00:00")
-    write(results)
     whole = {path: path.read_text() for path in (folder.spec_file, folder.ledger)}
     folder.spec_file.write_text(whole[folder.spec_file].replace('"lookahead": ', '"lookahead": 1'))
     assert check(results)[0].endswith("spec.json: asks for another run than record.json: restore it")
@@ -95,6 +94,27 @@ def test_check_finds_damage_in_what_no_table_is_made_from(results: Path) -> None
     assert "trials.jsonl: has another trial" in check(results)[0]
     folder.ledger.write_text(whole[folder.ledger])
     assert check(results) == ()
+
+
+def test_finished_run_whose_ledger_is_cut_off_fails_the_check(results: Path) -> None:
+    (folder,) = all_folders(results)
+    folder.ledger.write_bytes(folder.ledger.read_bytes()[:-10])
+    assert any("its last line is cut off, and the run is finished" in found for found in check(results))
+
+
+def test_check_names_a_record_that_cannot_be_read_and_not_its_pages(results: Path) -> None:
+    (folder,) = all_folders(results)
+    folder.record_file.write_text("{")
+    found = check(results)
+    assert found[0].startswith(f"records/synthetic/{folder.path.name}/record.json: ")
+    assert [line for line in found if "belongs to no record" in line] == []
+
+
+def test_lost_readings_of_the_test_part_are_not_called_none(results: Path) -> None:
+    (results / "records" / "synthetic" / "test_readings.jsonl").unlink(missing_ok=True)
+    said = "records/synthetic/test_readings.jsonl: 0 readings for 1 judged runs: restore the file"
+    assert f"read an unknown number of times ({said})" in page(results)
+    assert said in check(results)
 
 
 def test_a_damaged_ledger_of_readings_is_told_and_the_page_is_still_made(results: Path) -> None:
@@ -119,7 +139,7 @@ def test_check_finds_an_edited_picture_that_kept_its_marks(results: Path) -> Non
     edited.putpixel((5, 5), (255, 0, 0))
     edited.save(path, pnginfo=marks)
     assert check(results) == ("synthetic/figures/dense-confusion.png differs from what the records give",)
-    assert write(results) == (path,)
+    assert write(results)[0] == (path,)
     assert check(results) == ()
 
 
@@ -151,7 +171,7 @@ def test_files_made_by_hand_are_left_alone(results: Path) -> None:
     notes.write_text("# Mine")
     picture.write_bytes(b"mine")
     assert check(results) == ()
-    assert write(results) == ()
+    assert write(results)[0] == ()
     assert (notes.read_text(), picture.read_bytes()) == ("# Mine", b"mine")
 
 

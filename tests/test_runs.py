@@ -93,7 +93,7 @@ def test_states_tell_how_far_an_unfinished_run_has_come(tmp_path: Path) -> None:
     assert state.spec == record.spec
     assert (state.started, state.last) == (record.started, record.finished)
     assert state.disk_bytes > 0
-    assert "unfinished: 3 trials, 6 of 12 epochs, 1 of 3 refits" in runs_table(tmp_path)
+    assert "unfinished: 3 trials, 6 epochs of a budget of 12, 1 of 3 refits" in runs_table(tmp_path)
 
 
 def test_states_leave_a_torn_ledger_as_it_is(tmp_path: Path) -> None:

@@ -29,11 +29,11 @@ def build(results: Path, board: Board | None = None) -> Files:
     return files
 
 
-def write(results: Path) -> tuple[Path, ...]:
+def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Bring every generated file of `results` up to date.
 
     Returns:
-        The files that were written or removed.
+        The files that were written or removed, and what is wrong with runs that could not be read.
 
     Raises:
         StoreError: a file cannot be written.
@@ -48,7 +48,7 @@ def write(results: Path) -> tuple[Path, ...]:
     stale = [] if board.problems else _stale(results, files)
     for path in stale:
         path.unlink()
-    return (*changed, *stale)
+    return (*changed, *stale), board.problems
 
 
 def check(results: Path) -> tuple[str, ...]:
@@ -60,15 +60,17 @@ def check(results: Path) -> tuple[str, ...]:
         for name, content in files.items()
         if not _same(results / name, content)
     ]
-    stale = [f"{path.relative_to(results).as_posix()} belongs to no record" for path in _stale(results, files)]
-    return (*differences, *stale, *_damages(results, known=board.problems))
+    # Pages of records that cannot be read now are no strangers.
+    strangers = [] if board.problems else _stale(results, files)
+    stale = [f"{path.relative_to(results).as_posix()} belongs to no record" for path in strangers]
+    return (*board.problems, *differences, *stale, *_damages(results, known=board.problems))
 
 
 def _damages(results: Path, known: Collection[str]) -> Iterator[str]:
     """What is wrong with files that the tables are not made from, beside the `known` problems."""
     folders = [folder for folder in all_folders(results) if folder.finished]
     datasets = sorted({folder.path.parent.name for folder in folders})
-    checks = [folder.check for folder in folders] + [partial(count_test_readings, results, name) for name in datasets]
+    checks = [folder.check for folder in folders] + [partial(_count_readings, results, name) for name in datasets]
     for check_kept in checks:
         try:
             check_kept()
@@ -105,9 +107,19 @@ def _leaderboard_page(results: Path, board: Board) -> bytes:
 
 def _readings(results: Path, dataset: str) -> str:
     try:
-        return f"{count_test_readings(results, dataset)} time(s)"
+        return f"{_count_readings(results, dataset)} time(s)"
     except RecordError as error:
         return f"an unknown number of times ({seen_from(results, error)})"
+
+
+def _count_readings(results: Path, dataset: str) -> int:
+    """How often the test part was read; every judged run has read it at least once."""
+    judged = sum(folder.finished and folder.path.parent.name == dataset for folder in all_folders(results))
+    if (found := count_test_readings(results, dataset)) < judged:
+        raise RecordError(
+            f"records/{dataset}/test_readings.jsonl: {found} readings for {judged} judged runs: restore the file"
+        )
+    return found
 
 
 def _by_page(board: Board) -> dict[str, list[tuple[Table, Row]]]:

@@ -120,6 +120,6 @@ def progress(state: RunState) -> str:
     if state.spec is None:
         return f"cannot be read: {state.problem}"
     return (
-        f"unfinished: {state.trials} trials, {state.epochs} of {state.spec.budget.total_epochs} epochs, "
+        f"unfinished: {state.trials} trials, {state.epochs} epochs of a budget of {state.spec.budget.total_epochs}, "
         f"{state.refits} of {state.spec.seeds} refits"
     )

@@ -131,7 +131,7 @@ def trials_table(trials: Iterable[TrialRecord], winner: str) -> pd.DataFrame:
             "trial": trial.trial_id,
             "status": status_text(trial, winner),
             "validation, %": percent(trial.score) if trial.status == "ok" else "-",
-            "epochs": str(trial.epochs),
+            "epochs": "-" if trial.status == "failed" else str(trial.epochs),
             "seconds": seconds(trial.fit_seconds),
             "parameters": "-" if trial.parameters is None else f"{trial.parameters:,}",
             "hyperparameters": candidate_text(trial),

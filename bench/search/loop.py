@@ -35,6 +35,7 @@ class Totals:
     """What has come of a search so far."""
 
     trials: int = 0  # ended, repeated and failed ones included
+    failed: int = 0
     epochs: int = 0  # that they had
     best: float | None = None  # score
 
@@ -257,6 +258,7 @@ class Search:
         self._results[record.number] = record
         self._goes_on_from.pop(record.number, None)
         self.totals.trials += 1
+        self.totals.failed += record.status == "failed"
         self.totals.epochs += max(0, record.epochs - record.initial_epoch)
         if record.status == "ok" and (self.totals.best is None or record.score > self.totals.best):
             self.totals.best = record.score
