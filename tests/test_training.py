@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,17 @@ def test_curves_have_a_value_for_each_epoch_and_each_epoch_is_reported() -> None
     assert {name: len(getattr(curve, name)) for name in Curve.__slots__} == dict.fromkeys(Curve.__slots__, 3)
     assert [(epochs, accuracy) for epochs, _, accuracy in reports] == list(enumerate(curve.validation_accuracy, 1))
     assert all(seconds > 0 for _, seconds, _ in reports)
+
+
+@pytest.mark.usefixtures("families")
+def test_trial_is_cut_short_between_two_batches_when_its_time_is_up() -> None:
+    begun = time.monotonic()
+    asked = spec("tiny", epochs=5000, horizon=5000, keep_state=True)
+    trained = training.train(asked, None, None, 6.0, lambda *_: None)
+    assert time.monotonic() - begun < 30
+    assert trained.cut
+    assert trained.state is None
+    assert 0 < len(trained.curve.validation_accuracy) < 5000
 
 
 @pytest.mark.usefixtures("families")

@@ -27,6 +27,8 @@ DASK_SETTINGS = {
     "distributed.worker.memory.pause": False,
     # Of a worker's share; the rest is for this process, and to end the worker before the system does.
     "distributed.worker.memory.terminate": 0.85,
+    # It looks at the task's stack a hundred times a second, and what it keeps of Keras' are megabytes a trial.
+    "distributed.worker.profile.enabled": False,
     # A worker's death ends its task, which is retried by the pipeline, where the trial can be blamed.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.nanny.pre-spawn-environ": {

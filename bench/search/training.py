@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.python.framework.ops import gradient_registry
 
 import search_spaces
 from bench.data.dataset import Dataset
@@ -154,9 +155,8 @@ def train(
     refit = _refitted(model, summary, data, indices) if spec.part == "development" else None
     parameters = model.count_params()
     curve = _curve(watch.logs[spec.initial_epoch - first :])
-    # Keras' graphs refer to themselves; without this a worker grows with every trial.
     del model, batches, watch
-    gc.collect()
+    _forget_graphs()
     return Trained(
         curve=curve,
         parameters=parameters,
@@ -212,6 +212,16 @@ def _build(spec: TrialSpec, data: Dataset, training_steps: int) -> keras.Model:
     height, width, channels = data.images.shape[1:]
     family = search_spaces.load(spec.family)((height, width, channels), len(data.class_names), training_steps)
     return family.build_from(spec.values)
+
+
+def _forget_graphs() -> None:
+    """Free the graphs of models that are gone; without this a worker grows with every trial."""
+    # An optimizer sends its gradients through a custom gradient. TensorFlow registers it anew for each graph, and keeps
+    # it, and with it the whole graph, for ever: https://github.com/tensorflow/tensorflow/issues/97697
+    kept = gradient_registry._registry  # noqa: SLF001 - nothing public takes a name back
+    for name in [name for name in kept if name.startswith("CustomGradient-")]:
+        del kept[name]
+    gc.collect()  # Keras' graphs refer to themselves
 
 
 def steps_of_an_epoch(n: int) -> tuple[int, int]:
