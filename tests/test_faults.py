@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 # All of these trials take far longer than the limit (seconds), and one of them far less.
 TRIALS, EPOCHS, LIMIT = 300, 8, 60
-FEW = ("--dataset", "digits", "--tuner", "random", "--trials", 5, "--epochs", 2, "--seeds", 1)
+FEW = ("--dataset", "digits", "--tuner", "random", "--trials", 3, "--epochs", 2, "--seeds", 1)
 
 
 def search(family: str, cwd: Path, *options: object) -> tuple[RunRecord, str]:

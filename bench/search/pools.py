@@ -75,6 +75,7 @@ class LocalPool:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self._deaths = _Deaths()
         self._processes: dict[str, int] = {}  # address to process id
+        self._ended: set[str] = set()  # the scheduler takes a moment to miss them
         try:
             with _deaf_to_interrupts():
                 self._cluster = LocalCluster(
@@ -99,7 +100,7 @@ class LocalPool:
         found = sorted(scheduler.workers)
         if not self._processes.keys() >= set(found):
             self._processes |= {nanny.worker_address: nanny.pid for nanny in self._cluster.workers.values()}
-        return found
+        return [address for address in found if address not in self._ended]
 
     def why_died(self, address: str) -> str:
         """As its nanny tells it, which may be a moment later than the scheduler."""
@@ -108,6 +109,7 @@ class LocalPool:
     def end(self, address: str) -> None:
         """Its nanny starts another."""
         if address in self.addresses():
+            self._ended.add(address)
             os.kill(self._processes[address], signal.SIGKILL)
 
     def news(self) -> list[str]:
