@@ -246,7 +246,7 @@ def _dry_run(specs: list[RunSpec], options: Options) -> None:
             f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {options.workers} workers, "
             f"into {folder.path}\n"
             f"  search: {planned.candidates} candidates in {planned.tasks} trials, {planned.epochs} epochs\n"
-            f"  refits: {spec.seeds} seeds, {spec.budget.epochs} epochs each\n"
+            f"  refits: {spec.seeds} seed(s), {spec.budget.epochs} epochs each\n"
             f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.1f} MB on disk, "
             f"by a few steps of {expected.candidates} candidates on this machine"
         )

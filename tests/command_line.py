@@ -15,7 +15,7 @@ import bench
 
 SOURCE = Path(bench.__file__).parents[1]
 FAMILIES = Path(__file__).parent / "families"
-SECONDS = 120  # no command of a test lasts so long
+SECONDS = 240  # no command of a test lasts so long, even beside others
 
 
 def variables(*first: Path, **changes: str) -> dict[str, str]:

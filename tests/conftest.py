@@ -1,14 +1,22 @@
 """What all tests share: when files are read, how TensorFlow starts, and families that only tests have."""
 
 import os
+import signal
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import extend_path
 
 import pytest
 
 import search_spaces
+from command_line import run
+from whole_runs import TINY, TUNERS, Finished, finished, searches
 
 FAMILIES = Path(__file__).parent / "families"
+
+# A shell that starts the tests in the background makes them ignore Ctrl-C, and with them the commands that they
+# interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -34,3 +42,17 @@ def families(monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [str(FAMILIES), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.setattr(search_spaces, "__path__", extend_path(search_spaces.__path__, "search_spaces"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """An undisturbed run of `tiny` by two workers."""
+    cwd = tmp_path_factory.mktemp("tiny")
+    done = run(*TINY, "--workers", 2, cwd=cwd)
+    return replace(finished(cwd / "results", "tiny"), stdout=done.stdout, stderr=done.stderr)
+
+
+@pytest.fixture(scope="session")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of all tuners but random by two workers, undisturbed."""
+    return searches(TUNERS, 2, tmp_path_factory.mktemp("two_workers"))

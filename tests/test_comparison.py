@@ -1,10 +1,14 @@
 """Intervals and tests on arrays small enough to check by hand."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from bench.errors import MetricError
-from bench.evaluation.comparison import compare_all, difference, interval
+from bench.evaluation.comparison import compare_all, interval
 
 
 def correct(*rows: str) -> np.ndarray:
@@ -56,43 +60,82 @@ def test_interval_of_a_faultless_model_is_not_empty() -> None:
     assert (found.low, found.high) == pytest.approx((0.9638, 1.0), abs=1e-4)
 
 
-def test_a_single_seed_has_no_interval_and_no_difference() -> None:
-    one, two = correct("1101"), correct("1101", "1001")
-    assert interval(one) is None
-    assert difference(one, two) is None
+def test_interval_of_a_model_that_is_never_right_is_not_empty() -> None:
+    found = interval(np.zeros((3, 100), dtype=np.bool_))
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((0.0, 1 - 0.9638), abs=1e-4)
 
 
-def test_difference_pairs_the_images() -> None:
+def test_a_single_seed_has_no_interval() -> None:
+    assert interval(correct("1101")) is None
+
+
+def test_comparison_pairs_the_images() -> None:
     # Both always wrong at the first ten images of 1,000, and b also at ten more, in every seed:
     # d is 1 at 10 images, else 0: mean 0.01, variance 0.01 x 0.99 x 1000 / 999, SE = sqrt(0.0099099 / 1000) = 0.003148.
     a, b = np.ones((2, 1000), dtype=np.bool_), np.ones((2, 1000), dtype=np.bool_)
     a[:, :10] = b[:, :20] = False
-    found = difference(a, b)
-    assert found is not None
-    assert found.mean == pytest.approx(0.01)
-    assert found.standard_error == pytest.approx(0.003148, abs=1e-6)
+    found = compare_all([a, b])
+    assert found.difference[0, 1] == pytest.approx(0.01)
+    assert found.standard_error[0, 1] == pytest.approx(0.003148, abs=1e-6)
     # The images alone are left, 999 degrees of freedom: t = 3.1766, p = 0.0015.
-    assert found.p_value == pytest.approx(0.001535, abs=2e-6)
-    assert found.low == pytest.approx(0.01 - 1.9623 * 0.003148, abs=1e-5)
+    assert found.p_value[0, 1] == pytest.approx(0.001535, abs=2e-6)
 
 
-def test_difference_takes_in_the_seeds_of_both() -> None:
+def test_comparison_takes_in_the_seeds_of_both() -> None:
     a, b = correct("1111", "1001"), correct("1000", "1000", "1000")
-    found = difference(a, b)
-    assert found is not None
+    found = compare_all([a, b])
     # d = 0, 0.5, 0.5, 1: variance 0.5 / 3, so 0.0416667 for 4 images; a's seeds 0.0625, b's 0; R = 0.03125 + 0.
-    assert found.standard_error == pytest.approx((0.0416667 + 0.0625 - 0.03125) ** 0.5, rel=1e-5)
+    assert found.standard_error[0, 1] == pytest.approx((0.0416667 + 0.0625 - 0.03125) ** 0.5, rel=1e-5)
+
+
+def test_comparison_is_the_same_both_ways() -> None:
+    found = compare_all([correct("1111", "1001"), correct("1000", "1000", "1000")])
+    assert found.difference[0, 1] == -found.difference[1, 0] == 0.5
+    for both_ways in (found.standard_error, found.p_value, found.p_holm):
+        assert both_ways[0, 1] == both_ways[1, 0]
 
 
 def test_equal_models_do_not_differ() -> None:
-    found = difference(correct("1101", "1101"), correct("1101", "1101"))
-    assert found is not None
-    assert (found.mean, found.p_value) == (0, 1)
+    found = compare_all([correct("1101", "1101"), correct("1101", "1101")])
+    assert (found.difference[0, 1], found.standard_error[0, 1], found.p_value[0, 1]) == (0, 0, 1)
 
 
-def test_difference_refuses_other_images() -> None:
+def test_models_that_always_differ_differ_beyond_chance() -> None:
+    found = compare_all([correct("1111", "1111"), correct("0000", "0000", "0000")])
+    assert (found.difference[0, 1], found.standard_error[0, 1], found.p_value[0, 1]) == (1, 0, 0)
+
+
+def one_pair(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """Difference, standard error and p-value of two models, written out as the module's docstring has them."""
+    d = a.mean(axis=0) - b.mean(axis=0)
+    images = d.var(ddof=1) / len(d)
+    seeds = [one.mean(axis=1).var(ddof=1) / len(one) for one in (a, b)]
+    twice = sum(one.var(axis=0, ddof=1).mean() / one.size for one in (a, b))
+    total = max(images, images + sum(seeds) - twice)
+    spread = images**2 / (len(d) - 1) + sum(part**2 / (len(one) - 1) for part, one in zip(seeds, (a, b), strict=True))
+    freedom = max(total**2 / spread, min(len(a), len(b), len(d)) - 1)
+    return d.mean(), total**0.5, 2 * stats.t.sf(abs(d.mean()) / total**0.5, freedom)
+
+
+def test_all_pairs_at_once_are_what_each_pair_is_by_itself() -> None:
+    random = np.random.default_rng(1)
+    easy = random.random(300) < 0.8
+    models = [easy ^ (random.random((k, 300)) < errors) for k in (2, 3, 5) for errors in (0.02, 0.05, 0.3)]
+    found = compare_all(models)
+    pairs = list(combinations(range(len(models)), 2))
+    for a, b in pairs:
+        expected = one_pair(models[a], models[b])
+        here = found.difference[a, b], found.standard_error[a, b], found.p_value[a, b]
+        assert here == pytest.approx(expected, rel=0, abs=1e-12)
+    first, second = np.array(pairs).T
+    by_statsmodels = multipletests(found.p_value[first, second], method="holm")[1]
+    np.testing.assert_allclose(found.p_holm[first, second], by_statsmodels, rtol=0, atol=1e-12)
+
+
+def test_comparison_refuses_other_images() -> None:
     with pytest.raises(MetricError, match="4 and 5"):
-        difference(correct("1101", "1001"), correct("11011", "10011"))
+        compare_all([correct("1101", "1001"), correct("11011", "10011")])
 
 
 def test_interval_refuses_numbers() -> None:
@@ -103,16 +146,21 @@ def test_interval_refuses_numbers() -> None:
 def test_holm_multiplies_the_smallest_p_value_by_the_number_of_pairs() -> None:
     a, b, c = (np.ones((2, 1000), dtype=np.bool_) for _ in range(3))
     a[:, :10] = b[:, :20] = c[:, :22] = False
-    ab, ac, bc = compare_all({"a": a, "b": b, "c": c})
+    found = compare_all([a, b, c])
     # One by one: a-b 0.001535, a-c 0.00052, b-c 0.157. Holm: a-c x 3, a-b x 2, b-c x 1.
-    assert (ab.a, ab.b, bc.a, bc.b) == ("a", "b", "b", "c")
-    assert ab.p_holm == pytest.approx(2 * 0.001535, abs=1e-5)
-    assert ac.p_holm == pytest.approx(3 * ac.difference.p_value)  # type: ignore[union-attr]
-    assert (ab.better, ac.better, bc.better) == ("a", "a", None)
-    assert (ab.tied, ac.tied, bc.tied) == (False, False, True)
+    assert found.p_holm[0, 1] == pytest.approx(2 * 0.001535, abs=1e-5)
+    assert found.p_holm[0, 2] == pytest.approx(3 * found.p_value[0, 2])
+    assert found.better.tolist() == [[False, True, True], [False, False, False], [False, False, False]]
+    assert found.tied.tolist() == [[False, False, False], [False, False, True], [False, True, False]]
 
 
 def test_a_single_seed_is_neither_tied_nor_better() -> None:
     many = np.tile(np.arange(100) % 10 > 0, (2, 1))
-    pairs = compare_all({"one": ~many[:1], "two": many, "three": many})
-    assert [(pair.tied, pair.better) for pair in pairs] == [(False, None), (False, None), (True, None)]
+    found = compare_all([~many[:1], many, many])
+    assert not found.better.any()
+    assert found.tied.tolist() == [[False, False, False], [False, False, True], [False, True, False]]
+
+
+def test_one_model_alone_has_nothing_to_be_compared_with() -> None:
+    found = compare_all([correct("1101", "1001")])
+    assert (found.tied.tolist(), found.better.tolist()) == ([[False]], [[False]])

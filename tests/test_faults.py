@@ -41,7 +41,7 @@ def by_end(record: RunRecord) -> dict[str, list[TrialRecord]]:
         ("hangs", ("--trial-timeout", "15s"), r"it took longer than --trial-timeout allows, and its worker was ended"),
         (
             "allocates",
-            ("--workers", "1"),
+            ("--workers", "4"),  # so that a share of the memory is soon used up
             r"its worker process used \d+\.\d GiB, which is more than its share of the memory, and was",
         ),
     ],

@@ -121,3 +121,11 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     record = add_run(tmp_path)
     (tmp_path / "records" / "synthetic" / record.run_id / "record.json").write_text("{")
     assert "Could not be read:\n  records/synthetic/" in leaderboard_text(leaderboard(tmp_path))
+
+
+def test_data_name_every_tied_row(tmp_path: Path) -> None:
+    for number in range(12):
+        add_run(tmp_path, [[number]] * 3, spec={"family": f"model{number:02}"})
+    first, *others = as_data(leaderboard(tmp_path))
+    assert first["tied_with"] == [other["label"] for other in others]
+    assert "model01, model02, model03, model04, model05 and 6 more" in leaderboard_text(leaderboard(tmp_path))

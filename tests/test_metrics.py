@@ -4,9 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn import metrics as sk
 
 from bench.errors import MetricError
-from bench.evaluation.metrics import class_report, confused_pairs, confusion, log_loss, mistakes, probabilities, score
+from bench.evaluation.metrics import (
+    ConfusedPair,
+    class_report,
+    confused_pairs,
+    confusion,
+    log_loss,
+    mistakes,
+    probabilities,
+    score,
+)
 from builders import NAMES, make_predictions
 
 LABELS = np.array([0, 0, 1, 1])
@@ -21,9 +31,10 @@ def test_probabilities_sum_to_one_after_float16() -> None:
     np.testing.assert_allclose(found.sum(axis=-1), 1.0, atol=1e-15)
 
 
-def test_probabilities_refuse_what_is_not_a_number() -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_probabilities_refuse_what_is_not_a_number(value: float) -> None:
     with pytest.raises(MetricError, match="not numbers"):
-        probabilities(np.array([[[np.nan, 0.0]]], dtype=np.float16))
+        probabilities(np.array([[[value, 0.0]]], dtype=np.float16))
 
 
 def test_log_loss_is_the_mean_negative_logarithm_of_the_true_class() -> None:
@@ -39,33 +50,63 @@ def test_log_loss_keeps_a_confident_mistake() -> None:
 
 
 def test_class_report_is_the_mean_over_seeds() -> None:
-    report = class_report(PREDICTED, LABELS, ["a", "b"])
+    report = class_report(confusion(PREDICTED, LABELS, 2), ["a", "b"])
     # Class a: precision 2/3 and 0 (never said), recall 1 and 0, F1 0.8 and 0.
     # Class b: precision 1 and 1/2, recall 1/2 and 1, F1 2/3 and 2/3.
-    np.testing.assert_allclose(report.loc["a", ["precision", "recall", "f1"]].astype(float), [1 / 3, 0.5, 0.4])
-    np.testing.assert_allclose(report.loc["b", ["precision", "recall", "f1"]].astype(float), [0.75, 0.75, 2 / 3])
-    assert list(report["support"]) == [2, 2, 4, 4]
+    np.testing.assert_allclose(report.precision[:2], [1 / 3, 0.75])
+    np.testing.assert_allclose(report.recall[:2], [0.5, 0.75])
+    np.testing.assert_allclose(report.f1[:2], [0.4, 2 / 3])
+    assert report.support.tolist() == [2, 2, 4, 4]
 
 
 def test_macro_average_counts_classes_and_weighted_average_counts_images() -> None:
     # Labels a a a b, all called a: F1 of a 6/7, of b 0. Macro 3/7, weighted 3/4 x 6/7 = 9/14.
-    report = class_report(np.zeros((1, 4), dtype=np.int64), np.array([0, 0, 0, 1]), ["a", "b"])
-    assert report.loc["macro average", "f1"] == pytest.approx(3 / 7)
-    assert report.loc["weighted average", "f1"] == pytest.approx(9 / 14)
+    report = class_report(np.array([[[3, 0], [1, 0]]]), ["a", "b"])
+    assert report.names == ("a", "b", "macro average", "weighted average")
+    np.testing.assert_allclose(report.f1, [6 / 7, 0, 3 / 7, 9 / 14])
 
 
-def test_confusion_sums_over_seeds() -> None:
+def test_scores_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(1)
+    labels, classes = random.integers(0, 11, 500), [f"class {number}" for number in range(12)]  # one never occurs
+    logits = random.normal(size=(3, 500, 12)) + 2 * np.eye(12)[labels]
+    probability = probabilities(logits.astype(np.float16))
+    predicted = probability.argmax(axis=-1)
+    found = class_report(confusion(predicted, labels, 12), classes)
+    expected = [
+        sk.classification_report(
+            labels, one, labels=range(12), target_names=classes, output_dict=True, zero_division=0.0
+        )
+        for one in predicted
+    ]
+    for number, name in enumerate([*classes, "macro avg", "weighted avg"]):
+        for here, there in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+            assert getattr(found, here)[number] == pytest.approx(np.mean([one[name][there] for one in expected]))
+        assert found.support[number] == expected[0][name]["support"]
+    by_seed = [sk.log_loss(labels, one, labels=range(12)) for one in probability]
+    np.testing.assert_allclose(log_loss(probability, labels), by_seed)
+
+
+def test_log_loss_of_the_impossible_is_large_and_finite() -> None:
+    impossible = np.array([[[1.0, 0.0]]])
+    # scikit-learn's smallest probability is the distance from 1 to the next larger float64, 2^-52.
+    np.testing.assert_allclose(log_loss(impossible, np.array([1])), 52 * np.log(2))
+    np.testing.assert_allclose(log_loss(impossible, np.array([1])), sk.log_loss([1], impossible[0], labels=[0, 1]))
+
+
+def test_confusion_counts_each_seed_by_itself() -> None:
     # Row a: seed 0 says a a, seed 1 says b b. Row b: seed 0 says b a, seed 1 says b b.
-    assert confusion(PREDICTED, LABELS, 2).tolist() == [[2, 2], [1, 3]]
+    assert confusion(PREDICTED, LABELS, 2).tolist() == [[[2, 0], [1, 1]], [[0, 2], [0, 2]]]
 
 
 def test_confused_pairs_count_both_directions_and_share_all_errors() -> None:
     found = confused_pairs(np.array([[9, 1, 0], [4, 5, 0], [0, 5, 5]]), ["a", "b", "c"], top=5)
     # Ten errors: five between b and c (all c called b), five between a and b (four b called a, one a called b).
-    assert found.to_dict("records") == [
-        {"a": "b", "b": "a", "a_as_b": 4, "b_as_a": 1, "errors": 5, "share": 0.5},
-        {"a": "c", "b": "b", "a_as_b": 5, "b_as_a": 0, "errors": 5, "share": 0.5},
-    ]
+    assert found == (
+        ConfusedPair(a="b", b="a", a_as_b=4, b_as_a=1, share=0.5),
+        ConfusedPair(a="c", b="b", a_as_b=5, b_as_a=0, share=0.5),
+    )
+    assert [pair.errors for pair in found] == [5, 5]
 
 
 def test_confused_pairs_are_cut_at_top() -> None:
@@ -73,7 +114,7 @@ def test_confused_pairs_are_cut_at_top() -> None:
 
 
 def test_confused_pairs_of_a_faultless_model_are_none() -> None:
-    assert confused_pairs(np.eye(4, dtype=np.int64), NAMES, top=5).empty
+    assert confused_pairs(np.eye(4, dtype=np.int64), NAMES, top=5) == ()
 
 
 def test_confused_pairs_refuse_a_matrix_of_another_size() -> None:

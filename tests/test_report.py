@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from bench.record import Usage
 from bench.reporting.figures import Picture, stored_digest
 from bench.reporting.report import build, check, write
-from bench.spec import Budget
+from bench.spec import TUNERS, Budget
 from bench.store import all_folders, note_test_reading
 from builders import add_run, make_curve, make_environment, make_failed_trial, make_trial
 
@@ -107,7 +108,7 @@ def test_check_names_a_record_that_cannot_be_read_and_not_its_pages(results: Pat
     folder.record_file.write_text("{")
     found = check(results)
     assert found[0].startswith(f"records/synthetic/{folder.path.name}/record.json: ")
-    assert [line for line in found if "belongs to no record" in line] == []
+    assert [line for line in found if "is asked for by no record" in line] == []
 
 
 def test_lost_readings_of_the_test_part_are_not_called_none(results: Path) -> None:
@@ -156,10 +157,10 @@ def test_what_no_record_asks_for_is_found_and_removed(results: Path) -> None:
     folder.record_file.unlink()
     assert check(results) == (
         "leaderboard.md differs from what the records give",
-        "synthetic/dense.md belongs to no record",
-        "synthetic/figures/dense-confusion.png belongs to no record",
-        "synthetic/figures/dense-curves.png belongs to no record",
-        "synthetic/figures/dense-mistakes.png belongs to no record",
+        "synthetic/dense.md is asked for by no record",
+        "synthetic/figures/dense-confusion.png is asked for by no record",
+        "synthetic/figures/dense-curves.png is asked for by no record",
+        "synthetic/figures/dense-mistakes.png is asked for by no record",
     )
     write(results)
     assert check(results) == ()
@@ -216,6 +217,19 @@ def test_what_rows_share_is_told_once_and_what_differs_side_by_side(tmp_path: Pa
     assert "grid" in differently
 
 
+def test_what_older_records_did_not_keep_is_said_to_be_missing(tmp_path: Path) -> None:
+    usage = Usage(start_seconds=5, search_idle_seconds=6, refit_idle_seconds=7, judge_idle_seconds=8)
+    add_run(tmp_path, [range(3)] * 3)
+    add_run(tmp_path, [range(9)] * 3, spec={"family": "cnn"}, usage=usage)
+    differently = section(page(tmp_path), "How it was measured").split("Different from row to row")[1]
+    (start,) = [line for line in differently.splitlines() if line.startswith("| start-up")]
+    assert [cell.strip() for cell in start.strip("|").split("|")] == [
+        "start-up",
+        "not recorded",
+        "5 s until the first trial",
+    ]
+
+
 def test_the_page_tells_how_often_the_test_part_was_read(tmp_path: Path) -> None:
     for _ in range(2):
         note_test_reading(tmp_path, "synthetic", "dense", "2026-01-01T00:00:00+00:00")
@@ -236,9 +250,17 @@ def test_class_names_cannot_break_a_table(tmp_path: Path) -> None:
     assert r"Star\|fish" in page(tmp_path, "synthetic/dense.md")
 
 
+def lines(text: str, heading: str) -> Sequence[list[str]]:
+    found = [line for line in section(text, heading).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in found]
+
+
+def header(text: str, heading: str) -> list[str]:
+    return lines(text, heading)[0]
+
+
 def cells(text: str, heading: str) -> Sequence[list[str]]:
-    lines = [line for line in section(text, heading).splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+    return lines(text, heading)[2:]
 
 
 def test_trials_are_sorted_by_score_and_failed_ones_tell_why(tmp_path: Path) -> None:
@@ -292,3 +314,86 @@ def test_pictures_are_small_and_carry_their_digest(results: Path) -> None:
     for name, picture in pictures.items():
         assert stored_digest(results / name) == picture.digest
         assert (results / name).stat().st_size < 150_000
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Path:
+    """A results folder with a table of twelve rows: model0, which errs at no image, to model11, at 22 of 200."""
+    for number in range(12):
+        add_run(tmp_path, [range(2 * number)] * 3, spec={"family": f"model{number}", "tuner": TUNERS[number % 4]})
+    return tmp_path
+
+
+def pictured(results: Path) -> set[str]:
+    return {
+        Path(name).stem.removesuffix("-curves")
+        for name, content in build(results).items()
+        if isinstance(content, Picture) and "curves" in name
+    }
+
+
+def test_of_a_table_with_more_than_ten_rows_only_the_three_best_have_pictures(crowd: Path) -> None:
+    assert pictured(crowd) == {"model0", "model1", "model2"}
+    third, fourth = (page(crowd, f"synthetic/model{number}.md") for number in (2, 3))
+    said = "Of a table with more than 10 models, pictures are drawn for the 3 best. This one is not among them."
+    assert said not in third
+    assert said in fourth
+    assert third.count("](figures/") == 3
+    assert "](figures/" not in fourth
+    assert len(cells(fourth, "Most confused classes")) == len(cells(third, "Confusion matrix"))
+    assert len(cells(fourth, "Most confidently wrong")) == 6
+
+
+def test_models_that_are_not_among_the_ten_best_are_listed(crowd: Path) -> None:
+    ninth, tenth = (page(crowd, f"synthetic/model{number}.md") for number in (9, 10))
+    assert "## Other models" not in ninth
+    assert "### Hyperparameters" not in tenth
+    ((rank, model, accuracy, budget, _, run),) = cells(tenth, "Other models")
+    assert (model, budget) == ("model10", "4 trials x 3 epochs")
+    assert run.startswith("model10-")
+    assert accuracy.startswith("90.00")  # 20 of 200 images are wrong
+    assert rank.isdecimal()
+
+
+def test_of_a_table_with_ten_rows_all_have_pictures(tmp_path: Path) -> None:
+    for number in range(10):
+        add_run(tmp_path, [range(number)] * 3, spec={"family": f"model{number}"})
+    assert pictured(tmp_path) == {f"model{number}" for number in range(10)}
+
+
+def test_only_the_ten_best_of_a_table_stand_side_by_side(crowd: Path) -> None:
+    text = page(crowd)
+    best = [f"model{number}" for number in range(10)]
+    assert len(cells(text, "Ranked by test accuracy")) == len(cells(text, "What they cost")) == 12
+    for heading in ("F1 of each class", "Most confused classes"):
+        assert "Only the 10 best models are shown." in section(text, heading)
+        assert "model10" not in section(text, heading)
+    assert header(text, "F1 of each class") == ["class", *best]
+    differently = section(text, "How it was measured").split("Different from row to row")[1]
+    assert differently.startswith(", shown for the 10 best models only:")
+    assert "model9" in differently
+    assert "model10" not in differently
+
+
+def test_what_is_the_same_for_the_ten_best_only_is_not_said_of_every_row(tmp_path: Path) -> None:
+    for number in range(11):
+        add_run(tmp_path, [range(number)] * 3, spec={"family": f"model{number}"}, workers=2 if number < 10 else 7)
+    alike, differently = section(page(tmp_path), "How it was measured").split("Different from row to row")
+    assert "| workers" not in alike
+    assert "| workers" in differently
+
+
+def test_pictures_of_a_model_that_is_no_longer_among_the_best_are_found(results: Path) -> None:
+    for number in range(10):
+        add_run(results, [[number]] * 3, spec={"family": f"better{number}"})
+    differences = check(results)
+    for kind in ("confusion", "curves", "mistakes"):
+        assert f"synthetic/figures/dense-{kind}.png is asked for by no record" in differences
+    assert "synthetic/dense.md differs from what the records give" in differences
+
+
+def test_many_ties_are_counted_and_not_all_named(tmp_path: Path) -> None:
+    for number in range(11):
+        add_run(tmp_path, [[number]] * 3, spec={"family": f"model{number:02}"})
+    first = cells(page(tmp_path), "Ranked by test accuracy")[0]
+    assert first[4] == "model01, model02, model03, model04, model05 and 5 more"

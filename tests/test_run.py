@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -18,74 +17,17 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from bench.environment import usable_cores
-from bench.predictions import Predictions
-from bench.record import RunRecord, comparable
+from bench.record import comparable
 from bench.reporting.runs import load
 from bench.store import RunFolder, all_folders
 from command_line import SOURCE, Started, command, group, run, small_disk, started, variables
+from whole_runs import DIGITS, SMALL, TINY, TUNERS, Finished, assert_equal_runs, finished, refitted, searches, told
 
 pytestmark = pytest.mark.slow
 
-DIGITS = ("run", "--dataset", "digits")
-SMALL = ("--tuner", "random", "--trials", "5", "--epochs", "10", "--seeds", "2")
-TINY = (*DIGITS, "--family", "tiny", *SMALL)
-# Small searches that the other tuners accept for the ten candidates of `tiny`; bayesian's last four are not random.
-TUNERS = {
-    "hyperband": ("--tuner", "hyperband", "--trials", "4", "--epochs", "3", "--seeds", "1"),
-    "bayesian": ("--tuner", "bayesian", "--trials", "6", "--epochs", "2", "--seeds", "1", "--lookahead", "2"),
-    "grid": ("--tuner", "grid", "--trials", "10", "--epochs", "1", "--seeds", "1"),
-}
 INTERRUPT_SECONDS = 5
 FIRST_LINE_SECONDS = 3  # half a second on an idle machine; importing TensorFlow first would take longer than this
 DIGITS_SECONDS = 90
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run with its record."""
-
-    folder: RunFolder
-    record: RunRecord
-    stdout: str = ""
-    stderr: str = ""
-
-    @property
-    def results(self) -> Path:
-        return self.folder.path.parents[2]
-
-    @property
-    def predictions(self) -> Predictions:
-        return self.folder.read_predictions(self.record)
-
-
-def finished(results: Path, family: str, tuner: str = "random") -> Finished:
-    """The one finished run of a family by a tuner."""
-    (folder,) = [folder for folder in all_folders(results) if folder.path.name.startswith(f"{family}-{tuner}-")]
-    return Finished(folder, folder.read_record())
-
-
-def assert_equal_runs(one: Finished, other: Finished) -> None:
-    """Records equal but for what may differ, predictions equal without exception."""
-    assert comparable(one.record) == comparable(other.record)
-    for name in Predictions.__slots__:
-        assert np.array_equal(getattr(one.predictions, name), getattr(other.predictions, name)), name
-
-
-def told(folder: RunFolder) -> list[str]:
-    """Ids of the trials that the ledger has results of."""
-    return [event.trial.trial_id for event in folder.events() if event.trial is not None]
-
-
-def refitted(folder: RunFolder) -> list[int]:
-    return [event.refit.number for event in folder.events() if event.refit is not None]
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """An undisturbed run of `tiny` by two workers."""
-    cwd = tmp_path_factory.mktemp("tiny")
-    done = run(*TINY, "--workers", 2, cwd=cwd)
-    return replace(finished(cwd / "results", "tiny"), stdout=done.stdout, stderr=done.stderr)
 
 
 # The main job
@@ -190,19 +132,12 @@ def test_dry_run_tells_trials_epochs_minutes_and_disk_and_trains_nothing(tiny: F
     shutil.copytree(tiny.results, tmp_path / "results")
     done = run(*TINY, "--seed", 1, "--dry-run", cwd=tmp_path)
     assert "search: 5 candidates in 5 trials, 50 epochs\n" in done.stdout
-    assert "refits: 2 seeds, 10 epochs each\n" in done.stdout
+    assert "refits: 2 seed(s), 10 epochs each\n" in done.stdout
     assert re.search(r"about \d\.\d minutes and 0\.\d MB on disk, by a few steps of 6 candidates on this", done.stdout)
     assert len(list(all_folders(tmp_path / "results"))) == 1
 
 
 # The same search for any number of workers
-
-
-def searches(tuners: Iterable[str], workers: int, cwd: Path) -> Path:
-    """The results of searches of `tiny`."""
-    for tuner in tuners:
-        run(*DIGITS, "--family", "tiny", "--workers", workers, *TUNERS[tuner], cwd=cwd)
-    return cwd / "results"
 
 
 @pytest.fixture(scope="session")
@@ -215,12 +150,6 @@ def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
         searches(others, 1, cwd)
         assert beside.end() == 0, beside.text
     return cwd / "results"
-
-
-@pytest.fixture(scope="session")
-def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same by two workers."""
-    return searches(TUNERS, 2, tmp_path_factory.mktemp("two_workers"))
 
 
 @pytest.mark.parametrize("tuner", TUNERS)

@@ -11,9 +11,8 @@ Quantiles are Student's t with Satterthwaite's degrees of freedom.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from bench.errors import MetricError
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 LEVEL = 0.95
 
@@ -46,61 +46,27 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """Mean accuracy of one model minus that of another, on the same images."""
+class Comparison:
+    """Every two of m models: arrays of shape (m, m), row against column, models in the order that they were given in.
 
-    mean: float  # in [-1, 1], as are low and high
-    low: float
-    high: float
-    standard_error: float
-    degrees_of_freedom: float
-    p_value: float  # of no difference, two-sided, not corrected for other comparisons
-    level: float
+    p-values are NaN on the diagonal, and where one of the two has a single seed.
+    """
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """The verdict on two models among several."""
-
-    a: str
-    b: str
-    difference: Difference | None  # a minus b; None where one has a single seed
-    p_holm: float | None  # corrected for all pairs that were tested together
+    difference: FloatArray  # mean accuracy of the row's model minus that of the column's, in [-1, 1]
+    standard_error: FloatArray  # of it
+    p_value: FloatArray  # of no difference, two-sided
+    p_holm: FloatArray  # corrected for all pairs that were tested together
     level: float
 
     @property
-    def tied(self) -> bool:
-        """Whether both could be told apart and were not."""
-        return self.p_holm is not None and self.p_holm >= 1 - self.level
+    def tied(self) -> BoolArray:
+        """Whether the two could be told apart and were not."""
+        return self.p_holm >= 1 - self.level
 
     @property
-    def better(self) -> str | None:
-        """The model that is significantly better, if one is."""
-        if self.difference is None or self.tied:
-            return None
-        return self.a if self.difference.mean > 0 else self.b
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Variance:
-    """The parts of SE^2 of one model, or of the difference of two."""
-
-    images: float
-    seeds: tuple[tuple[float, int], ...]  # (s^2 / k, k) of each model
-    twice: float
-    n: int
-
-    @property
-    def total(self) -> float:
-        return max(self.images, self.images + sum(part for part, _ in self.seeds) - self.twice)
-
-    @property
-    def degrees_of_freedom(self) -> float:
-        """Satterthwaite's, not below those of the model with the fewest seeds: subtracting R cannot take any away."""
-        parts = [(self.images, self.n), *self.seeds]
-        spread = sum(part**2 / (count - 1) for part, count in parts)
-        fewest = min(count - 1 for _, count in parts)
-        return max(self.total**2 / spread, float(fewest)) if spread > 0 else float(self.n - 1)
+    def better(self) -> BoolArray:
+        """Whether the row's model is significantly better than the column's."""
+        return (self.p_holm < 1 - self.level) & (self.difference > 0)
 
 
 def _checked(correct: BoolArray) -> BoolArray:
@@ -111,14 +77,48 @@ def _checked(correct: BoolArray) -> BoolArray:
     return correct
 
 
-def _variance(by_image: FloatArray, models: Sequence[BoolArray]) -> _Variance:
-    n = len(by_image)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Variance:
+    """The parts of SE^2, one element for each model or for each pair of models; NaN where there is a single seed."""
+
+    images: FloatArray
+    seeds: FloatArray  # sum of s^2 / k
+    squares: FloatArray  # sum of (s^2 / k)^2 / (k - 1)
+    twice: FloatArray
+    fewest: FloatArray  # seeds of the model that has the fewest
+    n: int
+
+    @property
+    def total(self) -> FloatArray:
+        return np.maximum(self.images, self.images + self.seeds - self.twice)
+
+    @property
+    def degrees_of_freedom(self) -> FloatArray:
+        """Satterthwaite's, not below those of the model with the fewest seeds: subtracting R cannot take any away."""
+        spread = self.images**2 / (self.n - 1) + self.squares
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.maximum(self.total**2 / spread, np.minimum(self.fewest, self.n) - 1)
+        return np.where(spread == 0, self.n - 1.0, found)
+
+
+def _variances(models: Sequence[BoolArray]) -> _Variance:
+    """Of each model by itself."""
+    parts = np.array([_parts(one) for one in models]).T
+    counts = np.array([float(len(one)) for one in models])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squares = parts[1] ** 2 / (counts - 1)
     return _Variance(
-        images=float(by_image.var(ddof=1)) / n,
-        seeds=tuple((float(one.mean(axis=1).var(ddof=1)) / len(one), len(one)) for one in models),
-        twice=sum(float(one.var(axis=0, ddof=1).mean()) / (len(one) * n) for one in models),
-        n=n,
+        images=parts[0], seeds=parts[1], squares=squares, twice=parts[2], fewest=counts, n=models[0].shape[1]
     )
+
+
+def _parts(correct: BoolArray) -> tuple[float, float, float]:
+    k, n = correct.shape
+    images = float(correct.mean(axis=0).var(ddof=1)) / n
+    if k == 1:
+        return images, math.nan, math.nan
+    seeds = float(correct.mean(axis=1).var(ddof=1)) / k
+    return images, seeds, float(correct.var(axis=0, ddof=1).mean()) / (k * n)
 
 
 def interval(correct: BoolArray, level: float = LEVEL) -> Interval | None:
@@ -133,8 +133,9 @@ def interval(correct: BoolArray, level: float = LEVEL) -> Interval | None:
     k, n = _checked(correct).shape
     if k == 1:
         return None
-    variance = _variance(correct.mean(axis=0), [correct])
-    mean, error, freedom = float(correct.mean()), math.sqrt(variance.total), variance.degrees_of_freedom
+    variance = _variances([correct])
+    total, freedom = variance.total.item(), variance.degrees_of_freedom.item()
+    mean, error = float(correct.mean()), math.sqrt(total)
     half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
     low, high = max(0.0, mean - half), min(1.0, mean + half)
     if mean in (0.0, 1.0):
@@ -146,56 +147,71 @@ def interval(correct: BoolArray, level: float = LEVEL) -> Interval | None:
         high=high,
         standard_error=error,
         degrees_of_freedom=freedom,
-        seeds_share=1 - variance.images / variance.total if variance.total > 0 else 0.0,
+        seeds_share=1 - variance.images.item() / total if total > 0 else 0.0,
         level=level,
         n_seeds=k,
         n_images=n,
     )
 
 
-def difference(correct_a: BoolArray, correct_b: BoolArray, level: float = LEVEL) -> Difference | None:
-    """Accuracy of a minus accuracy of b on the same images, None where either has a single seed.
+def compare_all(models: Sequence[BoolArray], level: float = LEVEL) -> Comparison:
+    """Compare every two of `models`, which answered the same images; p-values are corrected by Holm's method.
 
     Raises:
         MetricError: an array is not boolean of shape (seeds, images), or the numbers of images differ.
     """
-    models = [_checked(correct_a), _checked(correct_b)]
-    if correct_a.shape[1] != correct_b.shape[1]:
-        raise MetricError(f"models must share their images, got {correct_a.shape[1]} and {correct_b.shape[1]}")
-    if min(len(one) for one in models) == 1:
-        return None
-    by_image = correct_a.mean(axis=0) - correct_b.mean(axis=0)
-    variance = _variance(by_image, models)
-    mean, error, freedom = float(by_image.mean()), math.sqrt(variance.total), variance.degrees_of_freedom
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-    return Difference(
-        mean=mean,
-        low=mean - half,
-        high=mean + half,
-        standard_error=error,
-        degrees_of_freedom=freedom,
-        p_value=_p_value(mean, error, freedom),
+    sizes = sorted({_checked(one).shape[1] for one in models})
+    if len(sizes) > 1:
+        raise MetricError(f"models must share their images, got {' and '.join(map(str, sizes))}")
+    a, b = np.triu_indices(len(models), 1)
+    difference, variance = _differences(models, a, b)
+    error = np.sqrt(variance.total)
+    p_value = _p_values(difference, error, variance.degrees_of_freedom)
+
+    def matrix(above: FloatArray, below: FloatArray) -> FloatArray:
+        found = np.full((len(models), len(models)), np.nan)
+        found[a, b], found[b, a] = above, below
+        return found
+
+    corrected = _holm(p_value)
+    return Comparison(
+        difference=matrix(difference, -difference),
+        standard_error=matrix(error, error),
+        p_value=matrix(p_value, p_value),
+        p_holm=matrix(corrected, corrected),
         level=level,
     )
 
 
-def _p_value(mean: float, error: float, freedom: float) -> float:
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(mean) / error, freedom))
-
-
-def compare_all(models: Mapping[str, BoolArray], level: float = LEVEL) -> tuple[Pair, ...]:
-    """The verdict on every pair of `models`, p-values corrected together by Holm's method.
-
-    Raises:
-        MetricError: as `difference`.
-    """
-    names = list(combinations(models, 2))
-    found = [difference(models[a], models[b], level) for a, b in names]
-    tested = [one.p_value for one in found if one is not None]
-    corrected = iter(multipletests(tested, alpha=1 - level, method="holm")[1] if tested else [])
-    return tuple(
-        Pair(a=a, b=b, difference=one, p_holm=None if one is None else float(next(corrected)), level=level)
-        for (a, b), one in zip(names, found, strict=True)
+def _differences(models: Sequence[BoolArray], a: IntArray, b: IntArray) -> tuple[FloatArray, _Variance]:
+    """Of each pair, a minus b and its variance; a single matrix product serves all pairs."""
+    one = _variances(models)
+    right = np.array([correct.sum(axis=0) for correct in models], dtype=np.float64)
+    # The products are of whole numbers, and so exact: models with the same answers differ by exactly nothing.
+    products = right @ right.T / np.outer(one.fewest, one.fewest)
+    squares, mean = products.diagonal(), right.sum(axis=1) / (one.fewest * one.n)
+    difference = mean[a] - mean[b]
+    spread = (squares[a] + squares[b] - 2 * products[a, b] - one.n * difference**2) / (one.n - 1)
+    return difference, _Variance(
+        images=np.maximum(spread, 0) / one.n,
+        seeds=one.seeds[a] + one.seeds[b],
+        squares=one.squares[a] + one.squares[b],
+        twice=one.twice[a] + one.twice[b],
+        fewest=np.minimum(one.fewest[a], one.fewest[b]),
+        n=one.n,
     )
+
+
+def _p_values(difference: FloatArray, error: FloatArray, freedom: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = 2 * stats.t.sf(np.abs(difference) / error, freedom)
+    return np.where((error == 0) & (difference == 0), 1.0, found)
+
+
+def _holm(p_values: FloatArray) -> FloatArray:
+    """Holm's correction of those that are not NaN, which were tested together."""
+    tested = np.isfinite(p_values)
+    corrected = np.full(p_values.shape, np.nan)
+    if tested.any():
+        corrected[tested] = multipletests(p_values[tested], method="holm")[1]
+    return corrected

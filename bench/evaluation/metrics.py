@@ -2,16 +2,16 @@
 
 Arrays of predictions start with the axis of seeds, k: one refit of the winner each. A mean over seeds is the mean of
 the k scores, never the score of the k models voting together.
+
+All are scikit-learn's by definition, and held against them by tests. They are computed here, for all seeds at once,
+since scikit-learn's checks of its arguments take many times as long: too long for a report over a thousand runs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import softmax
-from sklearn import metrics as sk
 
 from bench.errors import MetricError
 from bench.predictions import Predictions
@@ -21,6 +21,33 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 MACRO, WEIGHTED = "macro average", "weighted average"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassReport:
+    """Of each class, then of the macro and the weighted average: arrays of length classes + 2, means over seeds."""
+
+    names: tuple[str, ...]
+    precision: FloatArray  # in [0, 1], as are recall and f1; undefined ratios count as 0
+    recall: FloatArray
+    f1: FloatArray
+    support: IntArray  # test images; of the averages, all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfusedPair:
+    """Two classes that are mistaken for each other."""
+
+    a: str
+    b: str
+    a_as_b: int  # images of class a that were called b; never less than b_as_a
+    b_as_a: int
+    share: float  # of all errors, in [0, 1]
+
+    @property
+    def errors(self) -> int:
+        """In both directions."""
+        return self.a_as_b + self.b_as_a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +68,8 @@ class Scores:
     correct: BoolArray  # (k, n)
     macro_f1: float  # mean over seeds, in [0, 1]
     log_loss: float  # mean over seeds, in nats
-    by_class: pd.DataFrame  # class_report()
-    confusion: IntArray  # confusion()
+    by_class: ClassReport
+    confusion: IntArray  # counts summed over seeds, row = true class; divided by k it is the mean matrix of one refit
     mistakes: tuple[Mistake, ...]  # in the order of the stored images
 
     @property
@@ -65,13 +92,14 @@ def score(predictions: Predictions, names: Sequence[str]) -> Scores:
     probability = probabilities(predictions.log_probabilities)
     _check(probability, labels, names)
     predicted = predictions.log_probabilities.argmax(axis=-1)
-    by_class = class_report(predicted, labels, names)
+    confusions = confusion(predicted, labels, len(names))
+    by_class = class_report(confusions, names)
     return Scores(
         correct=predicted == labels,
-        macro_f1=float(by_class.loc[MACRO, "f1"]),  # type: ignore[arg-type]
+        macro_f1=float(by_class.f1[len(names)]),
         log_loss=float(log_loss(probability, labels).mean()),
         by_class=by_class,
-        confusion=confusion(predicted, labels, len(names)),
+        confusion=confusions.sum(axis=0),
         mistakes=mistakes(probability, labels, predictions.wrong_indices),
     )
 
@@ -92,7 +120,9 @@ def probabilities(log_probabilities: NDArray[np.float16]) -> FloatArray:
     Raises:
         MetricError: a value is not a number.
     """
-    found: FloatArray = softmax(log_probabilities.astype(np.float64), axis=-1)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no probability ends as NaN
+        found: FloatArray = np.exp(log_probabilities.astype(np.float64))
+        found /= found.sum(axis=-1, keepdims=True)
     if not np.isfinite(found).all():
         raise MetricError("log-probabilities hold values that are not numbers: the model's output was not finite")
     return found
@@ -100,48 +130,49 @@ def probabilities(log_probabilities: NDArray[np.float16]) -> FloatArray:
 
 def log_loss(probability: FloatArray, labels: IntArray) -> FloatArray:
     """Mean negative logarithm of the true class's probability for each seed, shape (k,), in nats."""
-    classes = range(probability.shape[-1])
-    return np.array([sk.log_loss(labels, one, labels=classes) for one in probability])
-
-
-def class_report(predicted: IntArray, labels: IntArray, names: Sequence[str]) -> pd.DataFrame:
-    """Precision, recall and F1 in [0, 1] and support, each the mean over seeds; undefined ratios count as 0.
-
-    Args:
-        predicted: class numbers, shape (k, n).
-        labels: true class numbers, shape (n,).
-        names: class names.
-
-    Returns:
-        Columns precision, recall, f1, support; one row a class, then `macro average` and `weighted average`.
-    """
-    per_seed = np.mean([_one_report(one, labels, len(names)) for one in predicted], axis=0)
-    return pd.DataFrame(
-        per_seed, index=[*names, MACRO, WEIGHTED], columns=["precision", "recall", "f1", "support"]
-    ).astype({"support": int})
-
-
-def _one_report(predicted: IntArray, labels: IntArray, classes: int) -> FloatArray:
-    """Rows as in `class_report`, shape (classes + 2, 4), of one seed."""
-    scores = sk.precision_recall_fscore_support(labels, predicted, labels=range(classes), zero_division=0.0)
-    by_class = np.column_stack(scores)
-    averages = [np.average(by_class, axis=0, weights=weights) for weights in (None, by_class[:, 3])]
-    found = np.vstack([by_class, *averages])
-    found[classes:, 3] = len(labels)
+    # No probability counts as less than this, as in scikit-learn, so that one image cannot cost infinitely much.
+    least = np.finfo(np.float64).eps
+    of_true = probability[:, np.arange(len(labels)), labels].clip(least, 1 - least)
+    found: FloatArray = -np.log(of_true).mean(axis=1)
     return found
 
 
 def confusion(predicted: IntArray, labels: IntArray, classes: int) -> IntArray:
-    """Counts summed over seeds, shape (classes, classes), row = true class, column = predicted class.
+    """Counts for each seed, shape (k, classes, classes), row = true class, column = predicted class.
 
-    Summed, since sums stay whole numbers; divided by k it is the mean matrix of one refit.
+    Args:
+        predicted: class numbers, shape (k, n).
+        labels: true class numbers, shape (n,).
+        classes: how many there are.
     """
-    every_label = np.broadcast_to(labels, predicted.shape)
-    found: IntArray = sk.confusion_matrix(every_label.ravel(), predicted.ravel(), labels=range(classes))
-    return found
+    k = len(predicted)
+    cells = (np.arange(k)[:, None] * classes + labels) * classes + predicted
+    return np.bincount(cells.ravel(), minlength=k * classes**2).reshape(k, classes, classes)
 
 
-def confused_pairs(confusion: IntArray, names: Sequence[str], top: int) -> pd.DataFrame:
+def class_report(confusions: IntArray, names: Sequence[str]) -> ClassReport:
+    """Precision, recall, F1 and support.
+
+    Args:
+        confusions: counts, shape (k, classes, classes), row = true class, column = predicted class.
+        names: class names, length `classes`.
+    """
+    right, true, called = confusions.diagonal(axis1=1, axis2=2), confusions.sum(axis=2), confusions.sum(axis=1)
+    part, whole = np.stack([right, right, 2 * right]), np.stack([called, true, true + called])
+    by_class = np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
+    support = true[0]
+    averages = [np.average(by_class, axis=-1, weights=weights) for weights in (None, support)]
+    precision, recall, f1 = np.concatenate([by_class, np.stack(averages, axis=-1)], axis=-1).mean(axis=1)
+    return ClassReport(
+        names=(*names, MACRO, WEIGHTED),
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        support=np.append(support, [support.sum()] * 2),
+    )
+
+
+def confused_pairs(confusion: IntArray, names: Sequence[str], top: int) -> tuple[ConfusedPair, ...]:
     """The unordered class pairs that are mistaken for each other most often.
 
     Args:
@@ -150,37 +181,35 @@ def confused_pairs(confusion: IntArray, names: Sequence[str], top: int) -> pd.Da
         top: how many pairs at most.
 
     Returns:
-        One row a pair, most errors first, pairs without an error left out: columns `a`, `b` (a_as_b >= b_as_a),
-        `a_as_b`, `b_as_a`, `errors`, `share` (of all errors, in [0, 1]).
+        Those with the most errors first; pairs without an error are left out.
 
     Raises:
         MetricError: `confusion` is not square, or its side is not `len(names)`.
     """
     if confusion.shape != (len(names), len(names)):
         raise MetricError(f"confusion must have shape ({len(names)}, {len(names)}), got {confusion.shape}")
-    wrong = confusion - np.diag(np.diag(confusion))
-    pairs = [
-        (names[a], names[b], int(wrong[a, b]), int(wrong[b, a]), int(wrong[a, b] + wrong[b, a]))
-        for a in range(len(names))
-        for b in range(len(names))
-        if a != b and (wrong[a, b], b) > (wrong[b, a], a)
+    wrong = (confusion - np.diag(np.diag(confusion))).tolist()
+    all_errors = max(sum(map(sum, wrong)), 1)
+    found = [
+        ConfusedPair(a=names[a], b=names[b], a_as_b=count, b_as_a=wrong[b][a], share=(count + wrong[b][a]) / all_errors)
+        for a, row in enumerate(wrong)
+        for b, count in enumerate(row)
+        if count > 0 and (count, b) > (wrong[b][a], a)
     ]
-    found = pd.DataFrame(pairs, columns=["a", "b", "a_as_b", "b_as_a", "errors"])
-    found["share"] = found["errors"] / max(int(wrong.sum()), 1)
-    found = found[found["errors"] > 0].sort_values("errors", ascending=False, kind="stable")
-    return found.head(top).reset_index(drop=True)
+    return tuple(sorted(found, key=lambda pair: -pair.errors)[:top])
 
 
 def mistakes(probability: FloatArray, labels: IntArray, indices: IntArray) -> tuple[Mistake, ...]:
     """What was said of the test images `indices`, by the mean of the seeds' probabilities."""
-    predicted = probability.argmax(axis=-1)
+    shown = probability[:, indices]
+    predicted = shown.argmax(axis=-1)
     return tuple(
         Mistake(
             index=int(index),
             true=int(labels[index]),
             predicted=int(mean.argmax()),
             probability=float(mean.max()),
-            wrong_seeds=int((predicted[:, index] != labels[index]).sum()),
+            wrong_seeds=int((said != labels[index]).sum()),
         )
-        for index, mean in zip(indices, probability[:, indices].mean(axis=0), strict=True)
+        for index, mean, said in zip(indices, shown.mean(axis=0), predicted.T, strict=True)
     )

@@ -1,16 +1,19 @@
 """The leaderboard: which runs may be ranked together, in which order, and which cannot be told apart."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import compress, groupby
 from pathlib import Path
 from typing import Any
 
 from bench.errors import RecordError
-from bench.evaluation.comparison import Pair, compare_all
+from bench.evaluation.comparison import compare_all
 from bench.record import DatasetFacts
 from bench.reporting.runs import Loaded, Run, load
+
+BEST_ROWS = 10  # of a table are shown in full: more columns side by side, or sections of a page, could not be read
+PICTURED_ROWS = 3  # of a larger table: drawing more would take longer than all pages of a thousand runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,8 @@ class Row:
     run: Run
     rank: int | None  # 1 + number of rows that are significantly better; None for a single seed
     tied_with: tuple[str, ...] | None  # labels; None for a single seed
+    in_full: bool  # whether it has a section on its page
+    pictured: bool  # and pictures there
 
     @property
     def label(self) -> str:
@@ -66,7 +71,11 @@ class Table:
     conditions: Mapping[str, str]  # what all rows have in common: name to value
     differs: Mapping[str, str]  # conditions that differ from the first table's: name to value there
     rows: tuple[Row, ...]
-    pairs: tuple[Pair, ...]  # every two rows
+
+    @property
+    def best(self) -> tuple[Row, ...]:
+        """The first BEST_ROWS rows."""
+        return self.rows[:BEST_ROWS]
 
     @property
     def machines(self) -> tuple[str, ...]:
@@ -124,25 +133,27 @@ def conditions(run: Run) -> dict[str, str]:
 def _table(number: int, runs: list[Run], first: Mapping[str, str]) -> Table:
     here = conditions(runs[0])
     runs = sorted(runs, key=lambda run: (-run.scores.accuracy, run.label))
-    pairs = compare_all({run.label: run.scores.correct for run in runs})
     return Table(
         number=number,
         dataset=runs[0].record.dataset,
         conditions=here,
         differs={name: first[name] for name in here if here[name] != first[name]},
-        rows=tuple(_row(run, pairs) for run in runs),
-        pairs=pairs,
+        rows=_rows(runs),
     )
 
 
-def _row(run: Run, pairs: tuple[Pair, ...]) -> Row:
-    if run.interval is None:
-        return Row(run=run, rank=None, tied_with=None)
-    mine = [pair for pair in pairs if run.label in (pair.a, pair.b)]
-    return Row(
-        run=run,
-        rank=1 + sum(pair.better not in (None, run.label) for pair in mine),
-        tied_with=tuple(pair.b if pair.a == run.label else pair.a for pair in mine if pair.tied),
+def _rows(runs: Sequence[Run]) -> tuple[Row, ...]:
+    found = compare_all([run.scores.correct for run in runs])
+    ranks, tied = 1 + found.better.sum(axis=0), found.tied
+    return tuple(
+        Row(
+            run=run,
+            rank=None if run.interval is None else int(ranks[number]),
+            tied_with=None if run.interval is None else tuple(other.label for other in compress(runs, tied[number])),
+            in_full=number < BEST_ROWS,
+            pictured=len(runs) <= BEST_ROWS or number < PICTURED_ROWS,
+        )
+        for number, run in enumerate(runs)
     )
 
 
@@ -188,7 +199,7 @@ def _row_data(table: Table, row: Row) -> dict[str, Any]:
         "validation_accuracy": row.validation_accuracy,
         "macro_f1": scores.macro_f1,
         "log_loss": scores.log_loss,
-        "f1_by_class": {name: float(scores.by_class["f1"][name]) for name in record.dataset.class_names},
+        "f1_by_class": dict(zip(record.dataset.class_names, scores.by_class.f1.tolist(), strict=False)),
         "parameters": row.parameters,
         "search_seconds": record.search_seconds,
         "refit_seconds": row.refit_seconds,

@@ -9,10 +9,10 @@ from bench.errors import RecordError
 from bench.files import write_atomic
 from bench.reporting import figures, tables
 from bench.reporting.figures import Picture, stored_digest
-from bench.reporting.leaderboard import Board, Row, Table, leaderboard
+from bench.reporting.leaderboard import BEST_ROWS, PICTURED_ROWS, Board, Row, Table, leaderboard
 from bench.reporting.markdown import MARK, render
 from bench.reporting.runs import seen_from
-from bench.reporting.winner import winner
+from bench.reporting.winner import others_table, winner
 from bench.store import all_folders, count_test_readings
 
 Files = Mapping[str, bytes | Picture]  # path seen from the results folder, with /, to content
@@ -25,7 +25,8 @@ def build(results: Path, board: Board | None = None) -> Files:
     for page, placed in _by_page(board).items():
         files[page] = _family_page(placed)
         for _, row in placed:
-            files |= _pictures(row)
+            if row.pictured:
+                files |= _pictures(row)
     return files
 
 
@@ -62,7 +63,7 @@ def check(results: Path) -> tuple[str, ...]:
     ]
     # Pages of records that cannot be read now are no strangers.
     strangers = [] if board.problems else _stale(results, files)
-    stale = [f"{path.relative_to(results).as_posix()} belongs to no record" for path in strangers]
+    stale = [f"{path.relative_to(results).as_posix()} is asked for by no record" for path in strangers]
     return (*board.problems, *differences, *stale, *_damages(results, known=board.problems))
 
 
@@ -136,7 +137,10 @@ def _family_page(placed: list[tuple[Table, Row]]) -> bytes:
         "family.md.j2",
         family=record.spec.family,
         title=record.dataset.title,
-        winners=[winner(table, row) for table, row in placed],
+        winners=[winner(table, row) for table, row in placed if row.in_full],
+        others=others_table((table, row) for table, row in placed if not row.in_full),
+        best_rows=BEST_ROWS,
+        pictured_rows=PICTURED_ROWS,
     )
 
 

@@ -1,15 +1,17 @@
 """The leaderboard's tables as a reader sees them: numbers as text, with units in the column names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from bench.evaluation.comparison import Interval
 from bench.evaluation.metrics import confused_pairs
-from bench.reporting.leaderboard import Row, Table
+from bench.reporting.leaderboard import BEST_ROWS, Row, Table
 from bench.reporting.runs import Run
 
 TOP_PAIRS = 5
+MAX_TIES = BEST_ROWS - 1  # of more, only the first TOP_TIES are named
+TOP_TIES = 5
 
 
 def percent(fraction: float) -> str:
@@ -38,6 +40,8 @@ def tied_text(row: Row, rows: int) -> str:
         return "-"
     if row.tied_with is None:
         return "unknown (1 seed)"
+    if len(row.tied_with) > MAX_TIES:
+        return f"{', '.join(row.tied_with[:TOP_TIES])} and {len(row.tied_with) - TOP_TIES} more"
     return ", ".join(row.tied_with) or "none"
 
 
@@ -77,32 +81,32 @@ def costs_table(table: Table) -> pd.DataFrame:
 
 
 def class_f1_table(table: Table) -> pd.DataFrame:
-    """F1 of each class, models side by side, the class that is hardest on average first."""
-    f1 = pd.DataFrame({row.label: row.run.scores.by_class["f1"] for row in table.rows})
-    f1 = f1.loc[list(table.dataset.class_names)]
+    """F1 of each class, the best models side by side, the class that is hardest for them on average first."""
+    names = table.dataset.class_names
+    f1 = pd.DataFrame({row.label: row.run.scores.by_class.f1[: len(names)] for row in table.best}, index=list(names))
     shown = f1.loc[f1.mean(axis=1).sort_values(kind="stable").index].map("{:.3f}".format)
     return shown.rename_axis("class").reset_index()
 
 
 def confused_table(table: Table) -> pd.DataFrame:
-    """The most confused pairs of each model, both directions, in images a refit."""
-    return pd.concat(
-        [pair_rows(row.run).assign(model=row.label) for row in table.rows], ignore_index=True
-    )[["model", "taken for each other", "first as second", "second as first", "share of errors, %"]]  # fmt: skip
+    """The most confused pairs of the best models, both directions, in images a refit."""
+    return pd.DataFrame({"model": row.label} | pair for row in table.best for pair in _pairs(row.run))
 
 
-def pair_rows(run: Run) -> pd.DataFrame:
+def pairs_table(run: Run) -> pd.DataFrame:
     """The most confused pairs of one model."""
-    pairs = confused_pairs(run.scores.confusion, run.record.dataset.class_names, TOP_PAIRS)
+    return pd.DataFrame(_pairs(run))
+
+
+def _pairs(run: Run) -> Iterator[dict[str, str]]:
     refits = len(run.record.refits)
-    return pd.DataFrame(
-        {
-            "taken for each other": pairs["a"] + " and " + pairs["b"],
-            "first as second": [f"{count / refits:.1f}" for count in pairs["a_as_b"]],
-            "second as first": [f"{count / refits:.1f}" for count in pairs["b_as_a"]],
-            "share of errors, %": [f"{100 * share:.1f}" for share in pairs["share"]],
+    for pair in confused_pairs(run.scores.confusion, run.record.dataset.class_names, TOP_PAIRS):
+        yield {
+            "taken for each other": f"{pair.a} and {pair.b}",
+            "first as second": f"{pair.a_as_b / refits:.1f}",
+            "second as first": f"{pair.b_as_a / refits:.1f}",
+            "share of errors, %": f"{100 * pair.share:.1f}",
         }
-    )
 
 
 def how_measured(run: Run) -> dict[str, str]:
@@ -152,21 +156,25 @@ def _usage(run: Run) -> dict[str, str]:
     }
 
 
+def two_columns(values: Mapping[str, str]) -> pd.DataFrame:
+    """Names and values."""
+    return pd.DataFrame({"what": values.keys(), "value": values.values()})
+
+
 def measured_alike(table: Table) -> pd.DataFrame:
     """What was the same for every row."""
-    first, *others = _measured(table).values()
-    alike = {name: value for name, value in first.items() if all(other[name] == value for other in others)}
-    return pd.DataFrame({"what": alike.keys(), "value": alike.values()})
+    return two_columns({name: values[0] for name, values in _measured(table.rows).items() if len(set(values)) == 1})
 
 
 def measured_differently(table: Table) -> pd.DataFrame:
-    """What was not the same for every row: one column a model. Empty for a single row."""
-    measured = _measured(table)
-    first, *others = measured.values()
-    different = [name for name in first if any(other[name] != first[name] for other in others)]
-    columns = {label: [values[name] for name in different] for label, values in measured.items()}
-    return pd.DataFrame({"what": different, **columns})
+    """What was not the same for every row: one column for each of the best models. Empty for a single row."""
+    different = {name: values for name, values in _measured(table.rows).items() if len(set(values)) > 1}
+    columns = {row.label: [values[number] for values in different.values()] for number, row in enumerate(table.best)}
+    return pd.DataFrame({"what": different.keys(), **columns})
 
 
-def _measured(table: Table) -> Mapping[str, Mapping[str, str]]:
-    return {row.label: how_measured(row.run) for row in table.rows}
+def _measured(rows: Sequence[Row]) -> Mapping[str, Sequence[str]]:
+    """Name to its value in each row; what older records did not keep stands as such."""
+    found = [how_measured(row.run) for row in rows]
+    names = dict.fromkeys(name for values in found for name in values)
+    return {name: [values.get(name, "not recorded") for values in found] for name in names}

@@ -41,4 +41,6 @@ def _notes(table: Table) -> list[str]:
     ]
     if len(table.machines) > 1:
         notes.append("Made on different machines: seconds cannot be compared.")
+    if any(row.rank is None for row in table.rows):
+        notes.append("?: a model trained under one seed has no rank, since how much chance is in it is not known.")
     return ["\n".join(notes)] if notes else []

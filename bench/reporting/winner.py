@@ -1,14 +1,23 @@
 """One winner's page: how it was found, what it is, what it gets right and wrong, and the trials that it beat."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from bench.evaluation.comparison import Interval
+from bench.evaluation.metrics import ClassReport
 from bench.record import Parameter, TrialRecord
 from bench.reporting.leaderboard import Row, Table
-from bench.reporting.tables import accuracy_with_interval, how_measured, pair_rows, percent, seconds, tied_text
+from bench.reporting.tables import (
+    accuracy_with_interval,
+    how_measured,
+    pairs_table,
+    percent,
+    seconds,
+    tied_text,
+    two_columns,
+)
 from bench.reporting.words import (
     candidate_text,
     chosen_text,
@@ -43,14 +52,29 @@ def winner(table: Table, row: Row) -> Winner:
         row=row,
         accuracy=accuracy_with_interval(row.test_accuracy, row.run.interval),
         seeds_text=seeds_text(row.run.interval, record.dataset.n_test),
-        found=_two_columns({**table.conditions, **how_measured(row.run)}),
+        found=two_columns({**table.conditions, **how_measured(row.run)}),
         hyperparameters=hyperparameters_table(record.space, record.winning_trial),
-        scores=_two_columns(_scores(table, row)),
+        scores=two_columns(_scores(table, row)),
         by_class=_class_table(row.run.scores.by_class),
-        pairs=pair_rows(row.run),
+        pairs=pairs_table(row.run),
         mistakes=_mistakes_table(row),
         trials=trials_table(record.trials, record.winner),
         failed=failed_table(record.trials),
+    )
+
+
+def others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
+    """Rows that have no section of their own, in a line each."""
+    return pd.DataFrame(
+        {
+            "rank": "?" if row.rank is None else str(row.rank),
+            "model": row.label,
+            "test accuracy, %": accuracy_with_interval(row.test_accuracy, row.run.interval),
+            "budget": table.conditions["budget"],
+            "hyperparameters": candidate_text(row.run.record.winning_trial),
+            "run": row.run.record.run_id,
+        }
+        for table, row in placed
     )
 
 
@@ -63,10 +87,6 @@ def seeds_text(interval: Interval | None, n_test: int) -> str:
         f"{percent(interval.high)}. Of its variance {100 * interval.seeds_share:.0f} % comes from the "
         "seeds, the rest from the finite test set."
     )
-
-
-def _two_columns(values: Mapping[str, str]) -> pd.DataFrame:
-    return pd.DataFrame({"what": values.keys(), "value": values.values()})
 
 
 def _scores(table: Table, row: Row) -> dict[str, str]:
@@ -100,10 +120,17 @@ def hyperparameters_table(space: Iterable[Parameter], trial: TrialRecord) -> pd.
     )
 
 
-def _class_table(by_class: pd.DataFrame) -> pd.DataFrame:
-    shown = by_class[["precision", "recall", "f1"]].map("{:.3f}".format)
-    shown["support"] = by_class["support"].map("{:,}".format)
-    return shown.rename(columns={"f1": "F1"}).rename_axis("class").reset_index()
+def _class_table(report: ClassReport) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "class": name,
+            "precision": f"{report.precision[number]:.3f}",
+            "recall": f"{report.recall[number]:.3f}",
+            "F1": f"{report.f1[number]:.3f}",
+            "support": f"{report.support[number]:,}",
+        }
+        for number, name in enumerate(report.names)
+    )
 
 
 def _mistakes_table(row: Row) -> pd.DataFrame:
