@@ -1,6 +1,7 @@
 """What all tests share: when files are read, how TensorFlow starts, and families that only tests have."""
 
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +22,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave files that are slow as a whole unread where slow tests are not wanted: they import TensorFlow."""
-    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+    if not config.option.markexpr.startswith("not slow") or collection_path.suffix != ".py":
         return None
-    return True if "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8") else None
+    return (
+        True if re.search(r"^pytestmark = .*slow", collection_path.read_text(encoding="utf-8"), re.MULTILINE) else None
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -63,26 +63,32 @@ POINTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """A time after the start of a session, and who is killed."""
+    """When in a run somebody is killed, and who."""
 
-    share: float  # of the seconds that an undisturbed run takes
+    lines: int  # that the ledger has, those of sessions left out
+    seconds: float  # after that; of the start of the session where `lines` is 0
     victim: str
     workers: int
 
 
 VICTIMS = ("main", "main", "worker", "group", "worker and main")
 WORKERS = (1, 2, 4, 1, 2)
+START_SECONDS, LINE_SECONDS = 4.0, 0.5  # what starting takes, and a line of the ledger, more or less
 
 
-def moments(tuner: str) -> list[Moment]:
-    """Five, one in each fifth of the run, in any order; for each tuner victims and workers meet differently."""
+def moments(tuner: str, lines: int) -> list[Moment]:
+    """Five in a run of so many lines, in their order; for each tuner victims and workers meet differently."""
     chance = random.Random(f"kills of {tuner}")
-    shares = [(fifth + chance.random()) / len(VICTIMS) for fifth in range(len(VICTIMS))]
-    chance.shuffle(shares)
+    places = sorted(chance.randrange(lines) for _ in VICTIMS)
     first = list(ALL_TUNERS).index(tuner)
     return [
-        Moment(share=share, victim=VICTIMS[(number + first) % len(VICTIMS)], workers=workers)
-        for number, (share, workers) in enumerate(zip(shares, WORKERS, strict=True))
+        Moment(
+            lines=place,
+            seconds=chance.uniform(0, LINE_SECONDS if place else START_SECONDS),
+            victim=VICTIMS[(number + first) % len(VICTIMS)],
+            workers=workers,
+        )
+        for number, (place, workers) in enumerate(zip(places, WORKERS, strict=True))
     ]
 
 
@@ -119,14 +125,22 @@ def tear(file: Path) -> None:
     os.truncate(file, (begins + len(content)) // 2)
 
 
-def lasts(running: Started, seconds: float) -> bool:
-    """Whether a session goes on for `seconds`; it may only end well."""
-    try:
-        code = running.end(seconds)
-    except subprocess.TimeoutExpired:
-        return True
-    assert code == 0, running.text
-    return False
+def comes_to(running: Started, moment: Moment, cwd: Path) -> bool:
+    """Wait for the moment; False where the session ends before."""
+    while running.process.poll() is None:
+        if lines(cwd) >= moment.lines:
+            with suppress(subprocess.TimeoutExpired):
+                running.end(moment.seconds)
+            break
+        time.sleep(0.02)
+    assert running.process.returncode in (0, None), running.text
+    return running.process.returncode is None
+
+
+def lines(cwd: Path) -> int:
+    """Whole lines of the ledger, those of sessions left out."""
+    file = ledger(cwd)
+    return 0 if file is None else sum(b'"event":"session"' not in line for line in file.read_bytes().split(b"\n")[:-1])
 
 
 def kill_worker(running: Started) -> bool:
@@ -173,21 +187,17 @@ class Chain:
             tear(file)
         self._note(point.before, nothing_left)
 
-    def kill_at_moment(self, moment: Moment, seconds: float) -> None:
-        """Kill in a session, at a share of `seconds`; a run that is finished before is kept, and another one begun."""
-        for _ in range(4):
-            begun = time.monotonic()
+    def kill_at_moment(self, moment: Moment) -> None:
+        """Kill in a session; where the run is finished before, another one is begun."""
+        struck = False
+        while not struck:
             with self._session(moment.workers) as running:
-                struck = lasts(running, moment.share * seconds) and strike(running, moment.victim)
+                struck = comes_to(running, moment, self._cwd) and strike(running, moment.victim)
                 nothing_left = running.nothing_left()
-            seconds = time.monotonic() - begun  # a whole run takes at least as long as this session
             if struck:
-                self._note(f"{moment.victim} at {moment.share:.2f}", nothing_left)
+                self._note(f"{moment.victim} at line {moment.lines}", nothing_left)
             if running.process.returncode == 0:
                 self.finish()
-            if struck:
-                return
-        pytest.fail(f"every session ended before {moment}")
 
     def finish(self) -> None:
         """Let the run end, where it was killed at all, and begin another one."""
@@ -224,12 +234,10 @@ def killed_at_points(cwd: Path, tuner: str) -> list[Killed]:
 
 
 def killed_at_moments(cwd: Path, undisturbed: Finished) -> list[Killed]:
-    record = undisturbed.record
-    chain = Chain(cwd, record.spec.tuner)
-    for moment in moments(record.spec.tuner):
-        # Most of a short run is starting; that takes longer where more processes start.
-        slower = max(1.0, (1 + moment.workers) / (1 + record.workers))
-        chain.kill_at_moment(moment, slower * record.total_seconds)
+    tuner = undisturbed.record.spec.tuner
+    chain = Chain(cwd, tuner)
+    for moment in moments(tuner, lines(undisturbed.results.parent)):
+        chain.kill_at_moment(moment)
     chain.finish()
     return chain.runs
 
@@ -272,7 +280,7 @@ def test_pages_of_a_killed_run_are_those_of_its_record(killed: list[Killed]) -> 
 
 
 def test_moments_spread_over_victims_and_numbers_of_workers() -> None:
-    found = [moment for tuner in ALL_TUNERS for moment in moments(tuner)]
+    found = [moment for tuner in ALL_TUNERS for moment in moments(tuner, 20)]
     assert len(found) == 20
     assert {(moment.victim, moment.workers) for moment in found} == {(v, w) for v in VICTIMS for w in WORKERS}
 

@@ -296,3 +296,18 @@ def test_console_script_does_what_the_module_does() -> None:
     (script,) = Path(sys.executable).parent.glob("bench*")
     done = subprocess.run([script, "list"], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == run_bench("list").stdout
+
+
+# The tests themselves
+
+
+@pytest.mark.slow
+def test_fast_tests_need_no_tensorflow() -> None:
+    code = (
+        "import pytest, sys\n"
+        "pytest.main(['--collect-only', '-q', '-m', 'not slow and not quiet'])\n"
+        "print({'keras', 'tensorflow'} & set(sys.modules), file=sys.stderr)"
+    )
+    here = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=False)
+    assert done.stderr == "set()\n"
