@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import distributed
@@ -135,9 +135,8 @@ def test_worker_with_two_threads_is_refused_with_the_command_that_starts_it_righ
     )
 
 
-def packages(tmp_path: Path, file: str, old: str, new: str) -> Path:
+def packages(copy: Path, file: str, old: str, new: str) -> Path:
     """A copy of the packages in which one line is another."""
-    copy = tmp_path / "packages"
     for name in ("bench", "search_spaces"):
         shutil.copytree(SOURCE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     text = (copy / file).read_text()
@@ -146,31 +145,29 @@ def packages(tmp_path: Path, file: str, old: str, new: str) -> Path:
     return copy
 
 
-@pytest.mark.parametrize(
-    ("edit", "reason"),
-    [
-        (
-            ("bench/environment.py", 'installed_version("keras", "keras-nightly")', '"2.0"'),
-            r"it has keras 2\.0, here it is ",
-        ),
-        (
-            ("bench/environment.py", "cpu=cpu_model(text)", 'cpu="Other"'),
-            "its processor is .*, that of the first worker is ",
-        ),
-        (("search_spaces/_recipe.py", "BATCH_SIZE = 128", "BATCH_SIZE = 64"), "its code of family 'tiny' is "),
-        (("bench/data/sets/digits.py", "def development(", "def lost("), "lacks development"),
-    ],
-)
-def test_worker_unlike_this_process_is_refused_and_the_others_are_used(
-    edit: tuple[str, str, str], reason: str, scheduler: str, tmp_path: Path
+UNLIKE = {  # what is said of a worker, and what is edited in its packages
+    r"it has keras 2\.0, here it is ": ("bench/environment.py", 'installed_version("keras", "keras-nightly")', '"2.0"'),
+    r"its code of family 'tiny' is ": ("search_spaces/_recipe.py", "BATCH_SIZE = 128", "BATCH_SIZE = 64"),
+    r".*lacks development": ("bench/data/sets/digits.py", "def development(", "def lost("),
+}
+OTHER_PROCESSOR = {
+    r"its processor is .*, that of the first worker is ": ("bench/environment.py", "cpu=cpu_model(text)", "cpu='Other'")
+}
+
+
+@pytest.mark.parametrize("unlike", [UNLIKE, OTHER_PROCESSOR], ids=["this process", "each other"])
+def test_workers_that_are_unlike_are_refused_and_the_others_are_used(
+    unlike: Mapping[str, tuple[str, str, str]], scheduler: str, tmp_path: Path
 ) -> None:
-    copy = packages(tmp_path, *edit)
-    with worker(scheduler, tmp_path), worker(scheduler, tmp_path, env=variables(copy)):
+    with ExitStack() as stack:
+        stack.enter_context(worker(scheduler, tmp_path))
+        for number, edit in enumerate(unlike.values()):
+            copy = packages(tmp_path / f"packages{number}", *edit)
+            stack.enter_context(worker(scheduler, tmp_path, env=variables(copy)))
         said = run(*RUN, "--scheduler", scheduler, cwd=tmp_path).stderr
     assert "Using 1 workers" in said
-    assert re.search(
-        rf"Worker tcp://\S+ is not used: .*{reason or 'processor is .*, that of the first worker is'}", said
-    )
+    for reason in unlike:
+        assert re.search(rf"Worker tcp://\S+ is not used: {reason}", said), said
 
 
 def test_scheduler_that_does_not_answer_is_named(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def undisturbed(tiny: Finished, two_workers: Path) -> dict[str, Finished]:
 
 def killed_at_points(cwd: Path, tuner: str) -> list[Killed]:
     chain = Chain(cwd, tuner)
-    for point, workers in zip(POINTS[tuner], cycle((1, 2)), strict=False):
+    for point, workers in zip(POINTS[tuner], cycle((1, 1, 2)), strict=False):
         chain.kill_at_point(point, workers)
     chain.finish()
     return chain.runs
