@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = ("--tuner", "random", "--trials", "6", "--epochs", "20", "--seeds", "2")
 RUN = ("run", "--family", "tiny", "--dataset", "digits", *SMALL)
+SHORT = (*RUN, "--trials", "2", "--epochs", "1", "--seeds", "1")
 DEFAULT = "tcp://127.0.0.1:8786"
 SECONDS = 60
 
@@ -110,8 +111,10 @@ def test_commands_of_the_readme_run(tmp_path: Path) -> None:
         said = run(
             *(word.replace(DEFAULT, at) for word in third[3:]),
             *SMALL,
-            "--epochs",
+            "--trials",
             "2",
+            "--epochs",
+            "1",
             "--dataset",
             "digits",
             cwd=tmp_path,
@@ -164,7 +167,7 @@ def test_workers_that_are_unlike_are_refused_and_the_others_are_used(
         for number, edit in enumerate(unlike.values()):
             copy = packages(tmp_path / f"packages{number}", *edit)
             stack.enter_context(worker(scheduler, tmp_path, env=variables(copy)))
-        said = run(*RUN, "--scheduler", scheduler, cwd=tmp_path).stderr
+        said = run(*SHORT, "--scheduler", scheduler, cwd=tmp_path).stderr
     assert "Using 1 workers" in said
     for reason in unlike:
         assert re.search(rf"Worker tcp://\S+ is not used: {reason}", said), said
