@@ -24,9 +24,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave files that are slow as a whole unread where slow tests are not wanted: they import TensorFlow."""
     if not config.option.markexpr.startswith("not slow") or collection_path.suffix != ".py":
         return None
-    return (
-        True if re.search(r"^pytestmark = .*slow", collection_path.read_text(encoding="utf-8"), re.MULTILINE) else None
-    )
+    text = collection_path.read_text(encoding="utf-8")
+    return True if re.search(r"^pytestmark = .*slow", text, re.MULTILINE) else None
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,8 @@ from bench.record import Curve
 from bench.spec import Precision, TrialSpec
 from benchmarks import bfloat16, memory, scaling
 
+pytestmark = pytest.mark.slow
+
 # Memory
 
 

@@ -310,6 +310,7 @@ def test_digits_are_fetched_from_scikit_learn(tmp_path: Path, call: Call) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_digits_are_described_with_pictures(tmp_path: Path, call: Call) -> None:
     done = call("data", "describe", "digits")
     for expected in ("8", "uint8", "1,437", "CC BY 4.0", "SHA-256"):
