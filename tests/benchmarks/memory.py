@@ -17,6 +17,7 @@ What was measured is kept in results/benchmarks/memory.json; made from it are me
 
 import argparse
 import hashlib
+import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -199,10 +200,7 @@ def _spec(family: str, budget: Budget) -> RunSpec:
 
 
 def train_and_weigh(spec: TrialSpec, report: Report) -> "tuple[int, int, int, Trained]":
-    """In the worker: its process, bytes resident after the trial, how many of them no file's, and what the trial gave.
-
-    Workers get this function as code, as Dask sends whatever a script itself defines.
-    """
+    """In the worker: its process, bytes resident after the trial, how many of them no file's, what the trial gave."""
     trained = worker.train(spec, None, None, None, report)
     memory = psutil.Process().memory_info()
     return os.getpid(), memory.rss, memory.rss - memory.shared, trained
@@ -297,9 +295,12 @@ def _page(measurement: Measurement, lines: Sequence[Line]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=200, help="of all workers together")
+    parser.add_argument("--trials", type=int, default=400, help="of all workers together")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=2, help="of each trial")
     parser.add_argument("--page-only", action="store_true", help="write page and picture anew from what is kept")
     arguments = parser.parse_args()
-    sys.exit(main(arguments.trials, arguments.workers, arguments.epochs, arguments.page_only))
+    # Workers get functions of __main__ as code, of other modules by name. The code would be new in every trial, and
+    # TensorFlow keeps, for ever, whatever code was on the stack when an operation was made: two megabytes a trial.
+    module = importlib.import_module(Path(__file__).stem)
+    sys.exit(module.main(arguments.trials, arguments.workers, arguments.epochs, arguments.page_only))
