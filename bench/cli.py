@@ -18,6 +18,7 @@ from bench.cli_runs import runs_app
 from bench.command import command, family_source, parse_duration
 from bench.errors import BenchError, SearchError, SpecError
 from bench.options import Options
+from bench.references import DEFAULT_SEEDS as DEFAULT_REFERENCE_SEEDS
 from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, TUNERS, Budget, RunSpec
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 TERMINATED = 143
+MAX_SEARCHES = 100
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -89,6 +91,10 @@ def run(  # noqa: PLR0917 - one for each option
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search and of everything in it.")] = 0,
     seeds: Annotated[int, typer.Option(help="Refits of the winner, each under its own seed.")] = DEFAULT_SEEDS,
+    searches: Annotated[
+        int,
+        typer.Option(help="Searches of each family, each under its own seed; 3 or more tell of families."),
+    ] = 1,
     workers: Annotated[
         int | None, typer.Option(show_default="one for each usable core", help="Worker processes.")
     ] = None,
@@ -129,6 +135,8 @@ def run(  # noqa: PLR0917 - one for each option
 
     for name in family:
         _known("family", name, search_spaces.names())
+    if not 1 <= searches <= MAX_SEARCHES:
+        raise SpecError(f"--searches must be a whole number from 1 to {MAX_SEARCHES}, got {searches}")
     _known("tuner", tuner, TUNERS)
     usual = default_budget(dataset)
     epochs_of_all = Budget(
@@ -142,13 +150,14 @@ def run(  # noqa: PLR0917 - one for each option
             family_source=family_source(name),
             tuner=tuner,  # type: ignore[arg-type]
             budget=epochs_of_all,
-            seed=seed,
+            seed=seed + number,
             seeds=seeds,
             precision=found if precision is PrecisionChoice.auto else precision.value,  # type: ignore[arg-type]
             lookahead=lookahead,
             seconds=None if budget is None else parse_duration("--budget", budget),
         )
         for name in dict.fromkeys(family)
+        for number in range(searches)
     ]
     options = Options(
         results=results,
@@ -159,6 +168,51 @@ def run(  # noqa: PLR0917 - one for each option
         again=again,
     )
     (_dry_run if dry_run else _run)(specs, options)
+
+
+@app.command(
+    epilog="\b\nExamples:\n"
+    "  bench reproduce\n"
+    "  bench reproduce tutorial-cnn --seeds 10\n"
+    "  bench reproduce floor --dataset digits"
+)
+def reproduce(  # noqa: PLR0917 - one for each option
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="See `bench list`; tutorials, floor or all for several.", show_default="all"
+        ),
+    ] = None,
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset, see `bench list`.")] = "fashion_mnist",
+    seed: Annotated[int, typer.Option(help="Seed that those of the trainings are derived from.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Trainings of each model; of a deterministic one, one is enough.")] = (
+        DEFAULT_REFERENCE_SEEDS
+    ),
+    workers: Annotated[
+        int | None, typer.Option(show_default="one for each usable core", help="Worker processes.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")] = None,
+    results: Results = Path("results"),
+    again: Annotated[bool, typer.Option("--again", help="Repeat what is finished.")] = False,
+) -> None:
+    """Train models of published tutorials by their own recipes, and the floor of scikit-learn's classifiers.
+
+    They stand in the leaderboard as what a search has to beat, and the tutorials in a page of their own beside the
+    figures that were published.
+    """
+    from bench.environment import usable_cores
+    from bench.references import reference_spec, select
+
+    specs = [reference_spec(name, dataset, seed, seeds) for name in select(names or ["all"])]
+    _run(
+        specs,
+        Options(
+            results=results,
+            workers=usable_cores() if workers is None else workers,
+            data_dir=data_dir,
+            again=again,
+        ),
+    )
 
 
 def _known(kind: str, name: str, valid: tuple[str, ...]) -> None:
@@ -189,8 +243,9 @@ def _run(specs: list[RunSpec], options: Options) -> None:
     from bench.progress import show
 
     def events() -> "Generator[Event]":
-        families = ", ".join(spec.family for spec in specs)
-        yield Message(text=f"{families} on {specs[0].dataset}, {specs[0].tuner}, results in {options.results}")
+        families = ", ".join(dict.fromkeys(spec.family for spec in specs))
+        how = "as published" if specs[0].fixed else specs[0].tuner
+        yield Message(text=f"{families} on {specs[0].dataset}, {how}, results in {options.results}")
         from bench.pipeline import run
 
         yield from run(specs, options)
@@ -273,15 +328,98 @@ def leaderboard(
             typer.echo(f"Could not be read: {problem}", err=True)
 
 
-@app.command(epilog="\b\nExamples:\n  bench report\n  bench report --check")
+@app.command(epilog="\b\nExamples:\n  bench compare cnn dense\n  bench compare cnn tutorial-cnn --json | jq .verdict")
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A row of the leaderboard, or the folder of a run.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one, judged on the same test images.")],
+    results: Results = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, numbers in full.")] = False,
+) -> None:
+    """Compare two runs: verdict, classes, images that flip, costs.
+
+    Needs no TensorFlow and no dataset.
+    """
+    from bench.files import check_there
+    from bench.reporting.pair import pair, pair_data, pair_text
+
+    check_there(results)
+    found = pair(results, a, b)
+    typer.echo(json.dumps(pair_data(found), indent=1) if as_json else pair_text(found))
+
+
+@app.command(epilog="\b\nExamples:\n  bench plan --detect 0.3\n  bench plan cnn tutorial-cnn --detect 1 --json")
+def plan(
+    detect: Annotated[float, typer.Option(metavar="POINTS", help="Difference of test accuracy to be seen, in points.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[A B]", help="Two rows of the leaderboard.", show_default="the two best"),
+    ] = None,
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset, see `bench list`.")] = "fashion_mnist",
+    results: Results = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, numbers in full.")] = False,
+) -> None:
+    """Say how many seeds and minutes a difference needs, or that this test set cannot show it.
+
+    Needs no TensorFlow and no dataset.
+    """
+    from bench.data.catalog import names as datasets
+    from bench.files import check_there
+    from bench.reporting.plan import plan, plan_data, plan_text
+
+    _known("dataset", dataset, datasets())
+    check_there(results)
+    found = plan(results, dataset, detect, names or ())
+    typer.echo(json.dumps(plan_data(found), indent=1) if as_json else plan_text(found))
+
+
+@app.command(epilog="\b\nExamples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results results")
+def verify(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A row of the leaderboard, or the folder of a run.")],
+    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Recompute what is published of a run, check its data, train one refit anew: VERIFIED, or what differs.
+
+    The refit must be equal bit for bit on the same processor with the same versions, and elsewhere lie where 95 % of
+    further seeds would. It reads the sealed test part once more, which is counted. Exit code 1 where something differs.
+    """
+    from bench.events import Message
+    from bench.files import check_there
+    from bench.progress import show
+    from bench.verification import Finding, verify
+
+    check_there(results)
+    found: list[Finding] = []
+
+    def events() -> Generator[Message]:
+        found.extend((yield from verify(name, Options(results=results, workers=1, data_dir=data_dir))))
+
+    try:
+        with _terminable(), contextlib.closing(events()) as started:
+            show(started)
+    except KeyboardInterrupt as stopped:
+        raise typer.Exit(TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED) from None
+    for finding in found:
+        typer.echo(f"{'agrees' if finding.agrees else 'DIFFERS'}  {finding.text}")
+    verified = all(finding.agrees for finding in found)
+    typer.echo(f"{name}: {'VERIFIED' if verified else 'not verified'}")
+    raise typer.Exit(0 if verified else 1)
+
+
+@app.command(epilog="\b\nExamples:\n  bench report\n  bench report --check\n  bench report --html")
 def report(
     results: Results = Path("results"),
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where a file differs.")] = False,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write report.html, too: all pages and pictures in one file.")
+    ] = False,
 ) -> None:
     """Rebuild every page and picture from the records alone."""
     from bench.files import check_there
     from bench.reporting import report as reporting
 
+    if check and html:
+        raise SpecError("--check changes nothing and --html writes a file: choose one")
     check_there(results)
     if check:
         differences = reporting.check(results)
@@ -294,6 +432,10 @@ def report(
     for path in changed:
         typer.echo(path if path.exists() else f"removed {path}")
     typer.echo(f"{len(changed)} file(s) written or removed", err=True)
+    if html:
+        from bench.reporting.html import write_html
+
+        typer.echo(write_html(results))
     for problem in problems:
         typer.echo(f"Could not be read, and left out: {problem}", err=True)
 
@@ -301,9 +443,10 @@ def report(
 @app.command("list", epilog="\b\nExamples:\n  bench list\n  bench list --json")
 def list_names(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """Name the families, datasets and tuners that there are."""
+    from bench import references
     from bench.data.catalog import names
 
-    found = {"families": search_spaces.names(), "datasets": names(), "tuners": TUNERS}
+    found = {"families": search_spaces.names(), "datasets": names(), "tuners": TUNERS, "references": references.NAMES}
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return

@@ -2,10 +2,12 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import search_spaces
+from bench import references
 from bench.data.catalog import default_budget, names
 from bench.errors import SpecError
 from bench.options import Options
@@ -13,12 +15,14 @@ from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, PROTOCOL
 
 
 def command(specs: Sequence[RunSpec], options: Options) -> str:
-    """What to type to carry out `specs`, which differ in their family only, or to go on with them."""
-    spec = specs[0]
+    """What to type to carry out `specs`, which differ in family and search seed only, or to go on with them."""
+    spec = min(specs, key=lambda one: one.seed)
+    if spec.fixed:
+        return _reproduce(specs, options)
     usual = default_budget(spec.dataset)
     words = ["python", "-m", "bench", "run"]
-    for each in specs:
-        words += ["--family", each.family]
+    for family in dict.fromkeys(each.family for each in specs):
+        words += ["--family", family]
     words_of = {
         "--dataset": (spec.dataset, "fashion_mnist"),
         "--tuner": (spec.tuner, DEFAULT_TUNER),
@@ -26,6 +30,7 @@ def command(specs: Sequence[RunSpec], options: Options) -> str:
         "--epochs": (spec.budget.epochs, usual.epochs),
         "--seed": (spec.seed, 0),
         "--seeds": (spec.seeds, DEFAULT_SEEDS),
+        "--searches": (len({each.seed for each in specs}), 1),
         "--precision": (spec.precision, None),
         "--lookahead": (spec.lookahead, DEFAULT_LOOKAHEAD),
         "--budget": (None if spec.seconds is None else f"{spec.seconds}s", None),
@@ -34,9 +39,29 @@ def command(specs: Sequence[RunSpec], options: Options) -> str:
         "--data-dir": (options.data_dir, None),
         "--results": (options.results, Path("results")),
     }
-    for option, (value, default) in words_of.items():
+    return _joined(words, words_of)
+
+
+def _reproduce(specs: Sequence[RunSpec], options: Options) -> str:
+    """The same for references."""
+    words_of = {
+        "--dataset": (specs[0].dataset, "fashion_mnist"),
+        "--seed": (specs[0].seed, 0),
+        # Deterministic ones have a single seed, whatever was asked.
+        "--seeds": (max(spec.seeds for spec in specs), references.DEFAULT_SEEDS),
+        "--data-dir": (options.data_dir, None),
+        "--results": (options.results, Path("results")),
+    }
+    if all(references.describe(spec.family).deterministic for spec in specs):
+        del words_of["--seeds"]
+    return _joined(["python", "-m", "bench", "reproduce", *(spec.family for spec in specs)], words_of)
+
+
+def _joined(words: list[str], options: Mapping[str, tuple[Any, Any]]) -> str:
+    """`words`, and of `options`, name to value and default, those that are no defaults."""
+    for option, (value, default) in options.items():
         if value is not None and value != default:
-            words += [option, str(value)]
+            words = [*words, option, str(value)]
     return shlex.join(words)
 
 
@@ -59,9 +84,9 @@ def obstacle(spec: RunSpec) -> str | None:
         return f"it was begun under protocol {spec.protocol}, now it is {PROTOCOL_VERSION}"
     if spec.dataset not in names():
         return f"there is no dataset {spec.dataset!r} here"
-    if spec.family not in search_spaces.names():
+    if spec.family not in (references.NAMES if spec.fixed else search_spaces.names()):
         return f"there is no family {spec.family!r} here"
-    if spec.family_source != family_source(spec.family):
+    if spec.family_source != (references.source if spec.fixed else family_source)(spec.family):
         return f"the code of family {spec.family!r} has changed since"
     return None
 

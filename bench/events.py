@@ -19,7 +19,7 @@ class Progress:
     run: str  # dataset and family
     stage: str  # "searching", "refitting", "judging"
     trials: int  # ended
-    trials_total: int
+    trials_total: int  # 0 where nothing is searched
     failed: int  # of the trials that ended
     epochs: int  # trained in this stage, running ones included
     epochs_total: int

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.record import Usage
 
 if TYPE_CHECKING:
-    from bench.family_run import FamilyRun
+    from bench.begun_run import BegunRun
 
 
 class Meter:
@@ -20,14 +20,14 @@ class Meter:
         self._start_seconds = self._last - start
         self._idle: dict[tuple[str, str], float] = defaultdict(float)
 
-    def tick(self, idle: int, runs: "Iterable[FamilyRun]") -> None:
+    def tick(self, idle: int, runs: "Iterable[BegunRun]") -> None:
         """Since the last tick `idle` workers had nothing to do; `runs` are those that are not finished."""
         now = time.perf_counter()
         for run in runs:
             self._idle[run.folder.path.name, run.stage.name] += idle * (now - self._last)
         self._last = now
 
-    def usage(self, run: "FamilyRun") -> Usage:
+    def usage(self, run: "BegunRun") -> Usage:
         """What was counted for `run`."""
         name = run.folder.path.name
         return Usage(

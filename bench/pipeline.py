@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -23,11 +23,15 @@ from bench.events import Event, Finished, Message
 from bench.files import check_writable
 from bench.options import Options
 from bench.record import DatasetFacts, Environment
+from bench.references import unsuitable
 from bench.schedule import work
 from bench.search.engine import Engine, describe
 from bench.search.pools import LocalPool, Pool, RemotePool
 from bench.spec import RunSpec
 from bench.store import RunFolder, all_folders, now, run_folder
+
+if TYPE_CHECKING:
+    from bench.begun_run import BegunRun
 
 
 def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
@@ -57,19 +61,31 @@ def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
         engine = Engine(pool)
         worker.warm_up()
         from bench.family_run import FamilyRun
+        from bench.reference_run import ReferenceRun
         from bench.tally import Tally
 
-        runs = []
+        runs: list[BegunRun] = []
+        left_out = []
         tally = Tally(options.workers)
         for spec, folder in to_do:
             check_data(folder, dataset)
-            family_run = FamilyRun(spec, folder, dataset, machine)
-            stack.callback(family_run.close)
-            clock = tally.clock(family_run, start)
-            plan = family_run.start(space(spec, dataset), options, began, clock)
-            tally.add(family_run, plan)
-            yield Message(text=tally.introduction(family_run))
-            runs.append(family_run)
+            if spec.fixed and (reason := unsuitable(spec.family, dataset)) is not None:
+                left_out.append(reason)
+                yield Message(text=f"Left out: {reason}")
+                continue
+            if spec.fixed:
+                reference = ReferenceRun(spec, folder, dataset, machine)
+                reference.start(options, began)
+                tally.add(reference, None)
+                runs.append(reference)
+            else:
+                family = FamilyRun(spec, folder, dataset, machine)
+                stack.callback(family.close)
+                tally.add(family, family.start(space(spec, dataset), options, began, tally.clock(family, start)))
+                runs.append(family)
+            yield Message(text=tally.introduction(runs[-1]))
+        if not runs:
+            raise SearchError("\n".join(left_out))
         yield from work(runs, engine, tally, start)
 
 

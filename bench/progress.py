@@ -32,16 +32,15 @@ def duration(seconds: float | None) -> str:
 
 def line(progress: Progress) -> str:
     """One family's progress in one line."""
-    best = progress.best_validation_accuracy
-    return ", ".join(
-        [
-            f"{progress.run}: {progress.stage}",
-            f"trials {progress.trials} of {progress.trials_total}" + _failed(progress),
-            f"epochs {progress.epochs} of {progress.epochs_total}",
-            "no trial scored yet" if best is None else f"best validation accuracy {best:.4f}",
-            f"time left {duration(progress.seconds_left)}",
-        ]
-    )
+    best, searched = progress.best_validation_accuracy, progress.trials_total > 0
+    parts = [
+        f"{progress.run}: {progress.stage}",
+        f"trials {progress.trials} of {progress.trials_total}" + _failed(progress) if searched else "",
+        f"epochs {progress.epochs} of {progress.epochs_total}",
+        f"best validation accuracy {best:.4f}" if best is not None else "no trial scored yet" if searched else "",
+        f"time left {duration(progress.seconds_left)}",
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def _failed(progress: Progress) -> str:
@@ -98,7 +97,7 @@ def _table(rows: Sequence[Progress]) -> Table:
         table.add_row(
             row.run,
             row.stage,
-            f"{row.trials} of {row.trials_total}" + _failed(row),
+            f"{row.trials} of {row.trials_total}" + _failed(row) if row.trials_total else "-",
             f"{row.epochs} of {row.epochs_total}",
             "-" if best is None else f"{best:.4f}",
             duration(row.seconds_left),

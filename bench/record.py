@@ -10,8 +10,9 @@ from bench.spec import RunSpec, Value
 
 # 1: first.
 # 2: trials may be cut short; what workers waited for (`usage`) is kept, and a wall-clock limit in the spec.
-SCHEMA_VERSION = 2
-READABLE_SCHEMAS = (1, 2)
+# 3: models that are given and not searched: no trials, no winner, but a `reference`; the environment has its threads.
+SCHEMA_VERSION = 3
+READABLE_SCHEMAS = (1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Environment:
     instruction_sets: tuple[str, ...]  # those that TensorFlow and oneDNN make use of
     onednn: str  # value of TF_ENABLE_ONEDNN_OPTS, "default" where unset
     git_commit: str | None  # of the checkout that ran, with "+" where it had uncommitted changes
+    threads: int = 1  # of each process that trains; before schema 3 it was always one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +181,30 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The test accuracy that somebody else has named for a model."""
+
+    text: str  # in their words
+    low: float  # what that may mean, fraction in [0, 1]
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A model that is given, and not searched."""
+
+    kind: Literal["tutorial", "floor"]  # published with its recipe, or what needs no network
+    recipe: str  # how it is trained, in words
+    deterministic: bool  # whether every seed gives the same model, so that one says all
+    published: Published | None
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a model of Keras."""
+        return self.kind == "tutorial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """A finished run. It keeps no score on the test part: all are computed from the predictions that lie beside it."""
 
@@ -189,7 +215,7 @@ class RunRecord:
     environment: Environment
     space: tuple[Parameter, ...]
     trials: tuple[TrialRecord, ...]
-    winner: str  # trial id
+    winner: str | None  # trial id; None for a reference, which was not searched
     refits: tuple[RefitRecord, ...]
     predictions_sha256: str  # of predictions.npz' arrays
     latency: Latency
@@ -202,18 +228,30 @@ class RunRecord:
     resumed: int  # how often it was taken up again
     differing_proposals: int  # on resuming, proposals of the oracle that the ledger overruled
     usage: Usage | None = None  # None in records of schema 1
+    reference: Reference | None = None  # None for what was searched
 
     def __post_init__(self) -> None:
-        if not any(trial.trial_id == self.winner for trial in self.trials):
+        if self.spec.fixed != (self.reference is not None) or self.spec.fixed != (self.winner is None):
+            raise RecordError(
+                f"{self.run_id}: tuner {self.spec.tuner!r} with winner {self.winner!r} and reference {self.reference}: "
+                "a reference has no winner, and nothing else is one"
+            )
+        if self.winner is not None and not any(trial.trial_id == self.winner for trial in self.trials):
             raise RecordError(f"{self.run_id}: winner {self.winner!r} is not among its {len(self.trials)} trials")
-        if self.winning_trial.status != "ok":
+        if self.winner is not None and self.winning_trial.status != "ok":
             raise RecordError(f"{self.run_id}: winner {self.winner!r} is {self.winning_trial.status}")
         if len(self.refits) != self.spec.seeds:
             raise RecordError(f"{self.run_id}: {self.spec.seeds} seeds asked, {len(self.refits)} refits recorded")
 
     @property
     def winning_trial(self) -> TrialRecord:
-        """The trial whose values were refitted."""
+        """The trial whose values were refitted.
+
+        Raises:
+            RecordError: nothing was searched.
+        """
+        if self.winner is None:
+            raise RecordError(f"{self.run_id} was not searched: it has no winning trial")
         return next(trial for trial in self.trials if trial.trial_id == self.winner)
 
     @property

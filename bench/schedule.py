@@ -13,7 +13,7 @@ from bench.meter import Meter
 from bench.search.engine import Done, Engine, Epoch, Failed
 
 if TYPE_CHECKING:
-    from bench.family_run import FamilyRun
+    from bench.begun_run import BegunRun
     from bench.stages import Stage, Task
     from bench.tally import Tally
 
@@ -27,7 +27,7 @@ MOST_ATTEMPTS = 2
 class _UnderWay:
     """A task that a worker has."""
 
-    run: "FamilyRun"
+    run: "BegunRun"
     stage: "Stage"
     task: "Task"
     attempts: int = 1
@@ -41,7 +41,7 @@ class _UnderWay:
         return isinstance(end, Failed) and end.worker_died and self.attempts < MOST_ATTEMPTS
 
 
-def work(runs: Sequence["FamilyRun"], engine: Engine, tally: "Tally", start: float) -> Iterator[Event]:
+def work(runs: Sequence["BegunRun"], engine: Engine, tally: "Tally", start: float) -> Iterator[Event]:
     """Carry out `runs` on the workers of `engine`, in a session that began at `start` (time.perf_counter).
 
     Raises:
@@ -51,14 +51,14 @@ def work(runs: Sequence["FamilyRun"], engine: Engine, tally: "Tally", start: flo
     under_way: dict[str, _UnderWay] = {}
     retries: deque[_UnderWay] = deque()
     left = list(runs)
-    for family_run in runs:
-        yield from _go_on(family_run, left, tally, meter)
+    for begun in runs:
+        yield from _go_on(begun, left, tally, meter)
     while left:
         while engine.idle() and (item := retries.popleft() if retries else _next(left)) is not None:
             under_way[item.key] = item
             engine.submit(item.key, item.task.function, *item.task.arguments, timeout=item.task.timeout)
-        for family_run in [each for each in left if each.stage.done]:  # stopped, with nothing under way
-            yield from _go_on(family_run, left, tally, meter)
+        for begun in [each for each in left if each.stage.done]:  # stopped, with nothing under way
+            yield from _go_on(begun, left, tally, meter)
         idle = engine.idle()
         event = engine.next_event(POLL_SECONDS)
         meter.tick(idle, left)
@@ -84,8 +84,8 @@ def _take(item: _UnderWay, end: Done | Failed, start: float, tally: "Tally") -> 
 
 
 def _go_on(
-    run: "FamilyRun",
-    left: list["FamilyRun"],
+    run: "BegunRun",
+    left: list["BegunRun"],
     tally: "Tally",
     meter: Meter,
     take: Callable[[], None] = lambda: None,
@@ -106,9 +106,9 @@ def _go_on(
         yield Finished(folder=run.folder, trained=True)
 
 
-def _next(runs: Sequence["FamilyRun"]) -> _UnderWay | None:
+def _next(runs: Sequence["BegunRun"]) -> _UnderWay | None:
     for stage in PRIORITY:
-        for family_run in runs:
-            if family_run.stage.name == stage and (task := family_run.stage.next_task()) is not None:
-                return _UnderWay(run=family_run, stage=family_run.stage, task=task)
+        for begun in runs:
+            if begun.stage.name == stage and (task := begun.stage.next_task()) is not None:
+                return _UnderWay(run=begun, stage=begun.stage, task=task)
     return None

@@ -16,6 +16,7 @@ PROTOCOL_VERSION = 1
 Value = int | float | str | bool
 Precision = Literal["float32", "bfloat16"]
 Tuner = Literal["hyperband", "random", "bayesian", "grid"]
+Fixed = Literal["fixed"]  # in the place of a tuner: a model that is given, and not searched
 TUNERS: tuple[str, ...] = get_args(Tuner)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 DEFAULT_TUNER: Tuner = "hyperband"
@@ -50,9 +51,9 @@ class RunSpec:
     """One run: everything that decides its numbers, and nothing that does not (workers, folders, progress)."""
 
     dataset: str
-    family: str
-    family_source: str  # digest of the family's code, so that an edited family is another run
-    tuner: Tuner
+    family: str  # or the name of a reference, where the tuner is "fixed"
+    family_source: str  # digest of its code, so that an edited family is another run
+    tuner: Tuner | Fixed
     budget: Budget
     seed: int
     seeds: int  # how many times the winner is refitted
@@ -62,18 +63,23 @@ class RunSpec:
     seconds: int | None = None  # wall-clock limit, start-up, refits and judging included
 
     def __post_init__(self) -> None:
-        if self.tuner not in TUNERS:
+        if self.tuner not in (*TUNERS, "fixed"):
             raise SpecError(f"tuner must be one of {', '.join(TUNERS)}, got {self.tuner!r}")
         if self.precision not in PRECISIONS:
             raise SpecError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-        for field in ("dataset", "family"):
-            if not re.fullmatch(r"[A-Za-z0-9_]+", getattr(self, field)):
+        for field, allowed in (("dataset", r"\w+"), ("family", r"[\w-]+" if self.fixed else r"\w+")):
+            if not re.fullmatch(allowed, getattr(self, field), re.ASCII):
                 raise SpecError(f"{field} must be letters, digits and _, got {getattr(self, field)!r}")
         _require("seed", self.seed, 0, 2**31 - 1)
         _require("seeds", self.seeds, 1, 1_000)
         _require("lookahead", self.lookahead, 1, 1_000)
         if self.seconds is not None:
             _require("seconds", self.seconds, 1, 10_000_000)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the model is given, and not searched."""
+        return self.tuner == "fixed"
 
     @property
     def digest(self) -> str:
@@ -100,7 +106,8 @@ class TrialSpec:
     dataset: str
     family: str
     values: Mapping[str, Value]  # active hyperparameters only
-    part: Literal["train", "development"]  # what it is fitted on; "train" leaves the validation split for scoring
+    # What it is fitted on: "train" leaves the validation split for scoring; "reference" is what its own recipe says.
+    part: Literal["train", "development", "reference"]
     seed: int
     initial_epoch: int
     epochs: int

@@ -1,6 +1,6 @@
 """The three stages of a family's run: each offers tasks for workers and keeps what comes back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ from bench.record import Curve, RefitRecord, TrialRecord
 from bench.search.engine import Done, Failed
 from bench.search.loop import Search, Work
 from bench.seeds import derive_seed
-from bench.spec import RunSpec, TrialSpec, candidate_values
+from bench.spec import RunSpec, TrialSpec, Value
 from bench.store import LedgerEvent, RunFolder, note_test_reading, now
 
 if TYPE_CHECKING:
@@ -131,14 +131,21 @@ class SearchStage:
 
 
 class RefitStage:
-    """Trains the winner anew on train and validation together, once for each seed, in float32."""
+    """Trains one model anew, once for each seed."""
 
     name: StageName = "refit"
 
-    def __init__(self, spec: RunSpec, winner: TrialRecord, folder: RunFolder, options: Options) -> None:
-        """Refit `winner`; what the ledger in `folder` already has, with its model beside it, is not done again."""
+    def __init__(self, spec: RunSpec, values: Mapping[str, Value], folder: RunFolder, options: Options) -> None:
+        """Train what is not done: what the ledger in `folder` has, with its model beside it.
+
+        Args:
+            spec: of the run.
+            values: hyperparameters of the winner; none of a reference.
+            folder: of the run.
+            options: where data are.
+        """
         self._spec = spec
-        self._winner = winner
+        self._values = values
         self._folder = folder
         self._options = options
         kept = (event.refit for event in folder.events() if event.refit is not None)
@@ -160,20 +167,8 @@ class RefitStage:
         if not self._waiting:
             return None
         number = self._waiting.pop(0)
-        epochs = self._spec.budget.epochs
-        spec = TrialSpec(
-            dataset=self._spec.dataset,
-            family=self._spec.family,
-            values=candidate_values(self._winner.values),
-            part="development",
-            seed=derive_seed(self._spec.seed, "refit", number),
-            initial_epoch=0,
-            epochs=epochs,
-            horizon=epochs,
-            precision="float32",
-            keep_state=False,
-        )
-        return Task(name=f"refit {number}", function=worker.train, arguments=(spec, None, self._options.data_dir, None))
+        arguments = (refit_spec(self._spec, self._values, number), None, self._options.data_dir, None)
+        return Task(name=f"refit {number}", function=worker.train, arguments=arguments)
 
     def take(self, name: str, outcome: Done | Failed, _elapsed: float) -> None:
         """Keep the model, then its record.
@@ -191,7 +186,7 @@ class RefitStage:
         write_atomic(self._folder.model_file(number), refitted.model)
         refit = RefitRecord(
             number=number,
-            seed=derive_seed(self._spec.seed, "refit", number),
+            seed=refit_seed(self._spec, number),
             epochs=self._spec.budget.epochs,
             curve=trained.curve,
             train_accuracy=refitted.train_accuracy,
@@ -243,6 +238,60 @@ class JudgeStage:
         if isinstance(outcome, Failed):
             raise SearchError(f"judging {self._spec.family!r} failed: {outcome.reason}. The same command goes on")
         self.judgement = outcome.value
+
+
+class FloorStage(JudgeStage):
+    """Fits a model of the floor under each seed and judges it, in one task: such models may be too large to keep."""
+
+    refits: tuple[RefitRecord, ...] = ()
+
+    def next_task(self) -> Task | None:
+        """Fit and predict; counted before it starts."""
+        if self._started:
+            return None
+        self._started = True
+        note_test_reading(self._options.results, self._spec.dataset, self._folder.path.name, now())
+        seeds = [refit_seed(self._spec, number) for number in range(self._spec.seeds)]
+        arguments = (self._spec.family, seeds, self._spec.dataset, self._options.data_dir)
+        return Task(name="fitting and judging", function=worker.fit_floor, arguments=arguments)
+
+    def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
+        """Keep refits and judgement until the record is written.
+
+        Raises:
+            SearchError: it could not be fitted.
+        """
+        super().take(name, outcome, elapsed)
+        if isinstance(outcome, Done):
+            self.refits, self.judgement = outcome.value
+
+
+def refit_seed(spec: RunSpec, number: int) -> int:
+    """The seed of the refit with that number."""
+    return derive_seed(spec.seed, "refit", number)
+
+
+def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> TrialSpec:
+    """How a refit is trained: the winner on train and validation together, a reference as its recipe says; in float32.
+
+    Args:
+        spec: of the run.
+        values: hyperparameters of the winner; none of a reference.
+        number: of the refit, from 0.
+    """
+    epochs = spec.budget.epochs
+    return TrialSpec(
+        dataset=spec.dataset,
+        family=spec.family,
+        values=values,
+        part="reference" if spec.fixed else "development",
+        seed=refit_seed(spec, number),
+        initial_epoch=0,
+        epochs=epochs,
+        horizon=epochs,
+        precision="float32",
+        keep_state=False,
+    )
 
 
 def _write_state(path: Path, state: "State") -> None:

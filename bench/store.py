@@ -198,7 +198,7 @@ class RunFolder:
         if raw.get("schema") not in READABLE_SCHEMAS:
             raise RecordError(
                 f"{self.record_file}: schema {raw.get('schema')!r}, this version reads "
-                f"{' and '.join(map(str, READABLE_SCHEMAS))}: update the suite, or restore the file"
+                f"{READABLE_SCHEMAS[0]} to {READABLE_SCHEMAS[-1]}: update the suite, or restore the file"
             )
         record: RunRecord = self._decode_record(RunRecord, content)
         return record

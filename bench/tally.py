@@ -2,19 +2,23 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
+from bench.begun_run import BegunRun
 from bench.events import Progress
 from bench.family_run import FamilyRun
 from bench.record import TrialRecord
 from bench.search.engine import Epoch
+from bench.search.loop import Totals
 from bench.search.oracles import Plan
-from bench.stages import JudgeStage, Task
+from bench.stages import StageName, Task
 
 # A refit has a fifth more images than a trial, and float32 takes about twice as long as bfloat16.
 REFIT_EPOCH = {"float32": 1.2, "bfloat16": 2.2}
 JUDGE_SECONDS = 5.0
+STAGES: Mapping[StageName, str] = {"search": "searching", "refit": "refitting", "judge": "judging"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,20 +65,22 @@ class Tally:
         self._workers = workers
         self._counts: dict[str, _Count] = {}
 
-    def add(self, run: FamilyRun, plan: Plan) -> None:
-        """Count `run`, which will train what `plan` says."""
-        self._counts[run.folder.path.name] = _Count(plan=plan)
+    def add(self, run: BegunRun, plan: Plan | None) -> None:
+        """Count `run`, whose search will train what `plan` says; None where nothing is searched."""
+        self._counts[run.folder.path.name] = _Count(plan=plan or Plan(candidates=0, tasks=0, epochs=0))
 
-    def introduction(self, run: FamilyRun) -> str:
+    def introduction(self, run: BegunRun) -> str:
         """What the run will do, in one line."""
         plan, spec = self._count(run).plan, run.spec
+        if spec.fixed:
+            return f"{spec.family}: trained under {spec.seeds} seed(s) as it was published, and judged"
         return (
             f"{spec.family}: {spec.tuner} trains {plan.candidates} candidates in {plan.tasks} trials, "
             f"{plan.epochs} epochs in {spec.precision}; the winner is refitted under {spec.seeds} seeds, "
             f"{spec.budget.epochs} epochs each in float32"
         )
 
-    def take_epoch(self, run: FamilyRun, task: Task, epoch: Epoch) -> None:
+    def take_epoch(self, run: BegunRun, task: Task, epoch: Epoch) -> None:
         """A task has finished an epoch."""
         count = self._count(run)
         count.running[task.name] = max(0, epoch.epochs - task.arguments[0].initial_epoch)
@@ -83,12 +89,12 @@ class Tally:
         kind = count.refits if task.name.startswith("refit") else count.trials
         kind.add(epoch.seconds, first=len(seen) == 1)
 
-    def take_end(self, run: FamilyRun, task: Task) -> None:
+    def take_end(self, run: BegunRun, task: Task) -> None:
         """A task has ended; from now on its record counts."""
         count = self._count(run)
         count.running.pop(task.name, None)
         seen = count.seen.pop(task.name, [])
-        trial = run.search.result(task.name)
+        trial = run.search.result(task.name) if isinstance(run, FamilyRun) else None
         if trial is None or trial.status != "ok" or not seen:
             return
         epoch = fmean(seen[1:] or seen)
@@ -97,20 +103,17 @@ class Tally:
         if count.best is None or trial.score > count.best[0]:
             count.best = trial.score, epoch
 
-    def progress(self, run: FamilyRun) -> Progress:
+    def progress(self, run: BegunRun) -> Progress:
         """How far `run` is."""
         count, spec = self._count(run), run.spec
-        totals = run.search.totals
-        epochs = totals.epochs + sum(count.running.values())
-        total, stage = count.plan.epochs, "searching"
-        if run.refits is not None:
-            epochs = len(run.refits.refits) * spec.budget.epochs + sum(count.running.values())
-            total, stage = spec.seeds * spec.budget.epochs, "refitting"
-        if isinstance(run.stage, JudgeStage):
-            stage = "judging"
+        totals = run.search.totals if isinstance(run, FamilyRun) else Totals()
+        running = sum(count.running.values())
+        epochs, total = totals.epochs + running, count.plan.epochs
+        if run.stage.name != "search":
+            epochs, total = len(run.refitted) * spec.budget.epochs + running, spec.seeds * spec.budget.epochs
         return Progress(
             run=f"{spec.dataset} {spec.family}",
-            stage=stage,
+            stage=STAGES[run.stage.name],
             trials=totals.trials,
             trials_total=count.plan.tasks,
             failed=totals.failed,
@@ -142,17 +145,17 @@ class Tally:
             return None
         return count.task_seconds, count.trials.mean
 
-    def _seconds_left(self, run: FamilyRun, count: _Count, epochs_left: int) -> float | None:
-        if isinstance(run.stage, JudgeStage):
+    def _seconds_left(self, run: BegunRun, count: _Count, epochs_left: int) -> float | None:
+        if run.stage.name == "judge":
             return JUDGE_SECONDS
-        refit_epoch, known = self._refit_epoch_seconds(run, count), self.trial_seconds(run)
-        if run.refits is not None:
-            if refit_epoch is None:
-                return None
-            left = run.spec.seeds - len(run.refits.refits)
+        refit_epoch = self._refit_epoch_seconds(run, count)
+        if refit_epoch is None:
+            return None
+        if run.stage.name == "refit":
+            left = run.spec.seeds - len(run.refitted)
             work = epochs_left * refit_epoch + (left - len(count.running)) * (count.task_seconds or 0.0)
             return work / min(left, self._workers) + JUDGE_SECONDS
-        if refit_epoch is None or known is None:
+        if not isinstance(run, FamilyRun) or (known := self.trial_seconds(run)) is None:
             return None
         beside, epoch = known
         tasks_left = count.plan.tasks - run.search.totals.trials - len(count.running)
@@ -160,13 +163,13 @@ class Tally:
         limit = run.clock.seconds_left()
         return (search if limit is None else min(search, max(0.0, limit))) + self.finish_seconds(run)
 
-    def _refit_epoch_seconds(self, run: FamilyRun, count: _Count) -> float | None:
+    def _refit_epoch_seconds(self, run: BegunRun, count: _Count) -> float | None:
         """Of the refits as far as they are seen; before that, of the trial that would win by now."""
         if count.refits.mean is not None:
             return count.refits.mean
         return None if count.best is None else count.best[1] * REFIT_EPOCH[run.spec.precision]
 
-    def _count(self, run: FamilyRun) -> _Count:
+    def _count(self, run: BegunRun) -> _Count:
         return self._counts[run.folder.path.name]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import search_spaces
 from bench.environment import environment, silent_stderr
-from bench.record import Environment
+from bench.record import Environment, RefitRecord
 from bench.spec import TrialSpec
 
 if TYPE_CHECKING:
@@ -86,3 +86,17 @@ def judge(models: Sequence[bytes], dataset: str, data_dir: Path | None, _report:
 
     prepare_process("float32")
     return judging.judge(models, dataset, data_dir)
+
+
+def fit_floor(
+    name: str, seeds: Sequence[int], dataset: str, data_dir: Path | None, _report: Report
+) -> "tuple[tuple[RefitRecord, ...], Judgement]":
+    """Fit a model of the floor on the development part under each seed, and let it predict the sealed test part."""
+    from bench.evaluation import judge as judging
+    from bench.evaluation.floor import fit
+    from bench.search.training import development_part
+
+    data = development_part(dataset, data_dir)
+    fitted = [fit(name, seed, number, data) for number, seed in enumerate(seeds)]
+    judgement = judging.judge_predictors([predict for predict, _ in fitted], dataset, data_dir)
+    return tuple(refit for _, refit in fitted), judgement

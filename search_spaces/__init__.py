@@ -42,13 +42,18 @@ def load(name: str) -> "type[Family]":
 
 
 def source_digest(name: str) -> str:
-    """Twelve hexadecimal digits that change with the code of a family, its base class or its recipe.
+    """Twelve hexadecimal digits that change with the code of a family, its base class or its recipe."""
+    return code_digest(*map(_file, (name, "_family", "_recipe")))
+
+
+def code_digest(*files: Path | str) -> str:
+    """Twelve hexadecimal digits that change with the code in `files`.
 
     Comments, docstrings and layout do not count, so that explaining a family better does not make it another one.
     """
     digest = hashlib.sha256()
-    for stem in (name, "_family", "_recipe"):
-        tree = ast.parse((file := _file(stem)).read_text(encoding="utf-8"), str(file))
+    for file in map(Path, files):
+        tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
                 del node.body[0]

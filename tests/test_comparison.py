@@ -4,11 +4,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
+from scipy import optimize, stats
 
 from bench.errors import MetricError
-from bench.evaluation.comparison import compare_all, interval
+from bench.evaluation.comparison import Answers, Comparison, compare_all, holm, interval, mcnemar
+
+
+def compared(*models: np.ndarray) -> Comparison:
+    return compare_all([Answers(correct=one) for one in models])
 
 
 def correct(*rows: str) -> np.ndarray:
@@ -17,57 +20,68 @@ def correct(*rows: str) -> np.ndarray:
 
 
 def test_interval_counts_images_once_where_seeds_add_nothing() -> None:
-    found = interval(correct("1101", "1001"))
+    found = interval(Answers(correct=correct("1101", "1001")))
     assert found is not None
     # c = 1, 0.5, 0, 1: mean 0.625, variance 0.6875 / 3, so 0.0572917 for 4 images.
     # Accuracies 0.75 and 0.5: variance 0.03125, so 0.015625 for 2 seeds; R = mean(0, 0.5, 0, 0) / 8 = 0.015625.
     assert found.mean == 0.625
     assert found.standard_error == pytest.approx(0.0572917**0.5, rel=1e-5)
-    assert found.seeds_share == pytest.approx(0)
+    # The seeds' 0.015625 are what the images' part would count twice, and so a share of it.
+    assert found.seeds_share == pytest.approx(0.015625 / 0.0572917, rel=1e-5)
     assert (found.n_seeds, found.n_images) == (2, 4)
 
 
 def test_interval_adds_the_seeds_and_does_not_count_them_twice() -> None:
-    found = interval(correct("1111", "1001"))
+    found = interval(Answers(correct=correct("1111", "1001")))
     assert found is not None
     # c = 1, 0.5, 0.5, 1: variance 0.25 / 3, so 0.0208333 for 4 images. Accuracies 1 and 0.5: 0.125 / 2 = 0.0625.
-    # R = mean(0, 0.5, 0.5, 0) / 8 = 0.03125. Together 0.0520833, of which 0.03125 the seeds'.
-    assert found.standard_error == pytest.approx(0.0520833**0.5, rel=1e-5)
-    assert found.seeds_share == pytest.approx(0.6)
-    # 0.0520833^2 / (0.0208333^2 / 3 + 0.0625^2 / 1) = 0.67, but two seeds alone have one degree of freedom.
-    assert found.degrees_of_freedom == 1
-    assert (found.low, found.high) == (0, 1)  # 0.75 -+ 12.7 x 0.228 leaves [0, 1]
+    # R = mean(0, 0.5, 0.5, 0) / 8 = 0.03125, more than the images' part, which cannot be less than nothing.
+    assert found.standard_error == pytest.approx(0.0625**0.5, rel=1e-5)
+    assert found.seeds_share == pytest.approx(1.0)
+    assert (found.low, found.high) == (0, 1)  # 0.75 -+ 12.7 x 0.25 leaves [0, 1]
+
+
+def test_interval_has_a_quantile_for_each_part() -> None:
+    # 10 of 100 images always wrong; the first seed errs at 2 more, the second at 4 others.
+    answers = np.ones((2, 100), dtype=np.bool_)
+    answers[:, :10] = answers[0, 10:12] = answers[1, 20:24] = False
+    found = interval(Answers(correct=answers))
+    assert found is not None
+    # c: ten 0, six 0.5, 84 ones: mean 0.87, variance (84 + 1.5 - 75.69) / 99 = 0.0990909, so C = 0.000990909 - R.
+    # Accuracies 0.88 and 0.86: 0.0002 / 2 = 0.0001. R = 6 x 0.5 / 100 / 200 = 0.00015, of which S is subtracted.
+    # z^2 C + t^2 S = 3.84146 x 0.000890909 + 161.4476 x 0.0001 = 0.0195672, and its root 0.139883.
+    assert (found.low, found.high) == pytest.approx((0.87 - 0.139883, 1.0), abs=1e-5)
 
 
 def test_interval_never_goes_below_what_the_images_alone_allow() -> None:
-    # Seeds that err at different images have equal accuracy: s^2 = 0, and R would be subtracted for nothing.
-    found = interval(correct("0111", "1011"))
+    # Seeds that err at different images have equal accuracy: s^2 = 0, and nothing would be counted twice.
+    found = interval(Answers(correct=correct("0111", "1011")))
     assert found is not None
     assert found.standard_error == pytest.approx((0.25 / 3 / 4) ** 0.5)
 
 
 def test_interval_of_many_images_is_the_binomial_one() -> None:
-    # 100 seeds that agree, 1,000 images, 90 % right: 1.962 x sqrt(0.9 x 0.1 / 999) = 0.0186.
-    found = interval(np.tile(np.arange(1000) % 10 > 0, (100, 1)))
+    # 100 seeds that agree, 1,000 images, 90 % right: 1.96 x sqrt(0.9 x 0.1 / 999) = 0.0186.
+    found = interval(Answers(correct=np.tile(np.arange(1000) % 10 > 0, (100, 1))))
     assert found is not None
     assert (found.low, found.high) == pytest.approx((0.8814, 0.9186), abs=1e-4)
 
 
 def test_interval_of_a_faultless_model_is_not_empty() -> None:
-    found = interval(np.ones((3, 100), dtype=np.bool_))
+    found = interval(Answers(correct=np.ones((3, 100), dtype=np.bool_)))
     assert found is not None
     # Clopper and Pearson: 0.025^(1/100) = 0.9638.
     assert (found.low, found.high) == pytest.approx((0.9638, 1.0), abs=1e-4)
 
 
 def test_interval_of_a_model_that_is_never_right_is_not_empty() -> None:
-    found = interval(np.zeros((3, 100), dtype=np.bool_))
+    found = interval(Answers(correct=np.zeros((3, 100), dtype=np.bool_)))
     assert found is not None
     assert (found.low, found.high) == pytest.approx((0.0, 1 - 0.9638), abs=1e-4)
 
 
 def test_a_single_seed_has_no_interval() -> None:
-    assert interval(correct("1101")) is None
+    assert interval(Answers(correct=correct("1101"))) is None
 
 
 def test_comparison_pairs_the_images() -> None:
@@ -75,92 +89,133 @@ def test_comparison_pairs_the_images() -> None:
     # d is 1 at 10 images, else 0: mean 0.01, variance 0.01 x 0.99 x 1000 / 999, SE = sqrt(0.0099099 / 1000) = 0.003148.
     a, b = np.ones((2, 1000), dtype=np.bool_), np.ones((2, 1000), dtype=np.bool_)
     a[:, :10] = b[:, :20] = False
-    found = compare_all([a, b])
+    found = compared(a, b)
     assert found.difference[0, 1] == pytest.approx(0.01)
-    assert found.standard_error[0, 1] == pytest.approx(0.003148, abs=1e-6)
-    # The images alone are left, 999 degrees of freedom: t = 3.1766, p = 0.0015.
-    assert found.p_value[0, 1] == pytest.approx(0.001535, abs=2e-6)
+    assert found.variance.standard_error[0, 1] == pytest.approx(0.003148, abs=1e-6)
+    # The images alone are left: z = 3.1766, p = 0.00149.
+    assert found.p_value[0, 1] == pytest.approx(0.001490, abs=2e-6)
 
 
 def test_comparison_takes_in_the_seeds_of_both() -> None:
     a, b = correct("1111", "1001"), correct("1000", "1000", "1000")
-    found = compare_all([a, b])
+    found = compared(a, b)
     # d = 0, 0.5, 0.5, 1: variance 0.5 / 3, so 0.0416667 for 4 images; a's seeds 0.0625, b's 0; R = 0.03125 + 0.
-    assert found.standard_error[0, 1] == pytest.approx((0.0416667 + 0.0625 - 0.03125) ** 0.5, rel=1e-5)
+    assert found.variance.images[0, 1] == pytest.approx(0.0416667 - 0.03125, rel=1e-5)
+    assert found.variance.seeds[0, 1] == pytest.approx(0.0625)
+    assert found.variance.degrees_of_freedom[0, 1] == 1  # b's seeds agree, and say nothing of a's
 
 
 def test_comparison_is_the_same_both_ways() -> None:
-    found = compare_all([correct("1111", "1001"), correct("1000", "1000", "1000")])
+    found = compared(correct("1111", "1001"), correct("1000", "1000", "1000"))
     assert found.difference[0, 1] == -found.difference[1, 0] == 0.5
-    for both_ways in (found.standard_error, found.p_value, found.p_holm):
+    for both_ways in (found.variance.images, found.variance.seeds, found.half_width, found.p_value):
         assert both_ways[0, 1] == both_ways[1, 0]
 
 
 def test_equal_models_do_not_differ() -> None:
-    found = compare_all([correct("1101", "1101"), correct("1101", "1101")])
-    assert (found.difference[0, 1], found.standard_error[0, 1], found.p_value[0, 1]) == (0, 0, 1)
+    found = compared(correct("1101", "1101"), correct("1101", "1101"))
+    assert (found.difference[0, 1], found.half_width[0, 1], found.p_value[0, 1]) == (0, 0, 1)
 
 
 def test_models_that_always_differ_differ_beyond_chance() -> None:
-    found = compare_all([correct("1111", "1111"), correct("0000", "0000", "0000")])
-    assert (found.difference[0, 1], found.standard_error[0, 1], found.p_value[0, 1]) == (1, 0, 0)
+    found = compared(correct("1111", "1111"), correct("0000", "0000", "0000"))
+    assert (found.difference[0, 1], found.half_width[0, 1], found.p_value[0, 1]) == (1, 0, 0)
 
 
 def one_pair(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
-    """Difference, standard error and p-value of two models, written out as the module's docstring has them."""
+    """Difference, half-width and p-value of two models, written out as the module's docstring has them."""
     d = a.mean(axis=0) - b.mean(axis=0)
-    images = d.var(ddof=1) / len(d)
     seeds = [one.mean(axis=1).var(ddof=1) / len(one) for one in (a, b)]
     twice = sum(one.var(axis=0, ddof=1).mean() / one.size for one in (a, b))
-    total = max(images, images + sum(seeds) - twice)
-    spread = images**2 / (len(d) - 1) + sum(part**2 / (len(one) - 1) for part, one in zip(seeds, (a, b), strict=True))
-    freedom = max(total**2 / spread, min(len(a), len(b), len(d)) - 1)
-    return d.mean(), total**0.5, 2 * stats.t.sf(abs(d.mean()) / total**0.5, freedom)
+    images = max(0, d.var(ddof=1) / len(d) - min(twice, sum(seeds)))
+    freedom = sum(seeds) ** 2 / sum(part**2 / (len(one) - 1) for part, one in zip(seeds, (a, b), strict=True))
+
+    def half_width(alpha: float) -> float:
+        z, t = stats.norm.isf(alpha / 2), stats.t.isf(alpha / 2, freedom)
+        return float((z**2 * images + t**2 * sum(seeds)) ** 0.5)
+
+    p_value = optimize.brentq(lambda p: half_width(p) - abs(d.mean()), 1e-12, 1, xtol=1e-14)
+    return d.mean(), half_width(0.05), p_value
 
 
 def test_all_pairs_at_once_are_what_each_pair_is_by_itself() -> None:
     random = np.random.default_rng(1)
     easy = random.random(300) < 0.8
     models = [easy ^ (random.random((k, 300)) < errors) for k in (2, 3, 5) for errors in (0.02, 0.05, 0.3)]
-    found = compare_all(models)
+    found = compared(*models)
     pairs = list(combinations(range(len(models)), 2))
     for a, b in pairs:
         expected = one_pair(models[a], models[b])
-        here = found.difference[a, b], found.standard_error[a, b], found.p_value[a, b]
-        assert here == pytest.approx(expected, rel=0, abs=1e-12)
-    first, second = np.array(pairs).T
-    by_statsmodels = multipletests(found.p_value[first, second], method="holm")[1]
-    np.testing.assert_allclose(found.p_holm[first, second], by_statsmodels, rtol=0, atol=1e-12)
+        here = found.difference[a, b], found.half_width[a, b], found.p_value[a, b]
+        assert here == pytest.approx(expected, rel=1e-5, abs=1e-12)
 
 
 def test_comparison_refuses_other_images() -> None:
     with pytest.raises(MetricError, match="4 and 5"):
-        compare_all([correct("1101", "1001"), correct("11011", "10011")])
+        compared(correct("1101", "1001"), correct("11011", "10011"))
 
 
-def test_interval_refuses_numbers() -> None:
-    with pytest.raises(MetricError, match="int64"):
-        interval(np.ones((2, 3), dtype=np.int64))
+@pytest.mark.parametrize("array", [np.full((2, 3), 2.0), np.array([[np.nan, 1.0]]), np.ones(3), np.ones((2, 1))])
+def test_answers_are_right_or_wrong_for_each_training_and_image(array: np.ndarray) -> None:
+    with pytest.raises(MetricError, match="correct must"):
+        Answers(correct=array)
 
 
 def test_holm_multiplies_the_smallest_p_value_by_the_number_of_pairs() -> None:
-    a, b, c = (np.ones((2, 1000), dtype=np.bool_) for _ in range(3))
-    a[:, :10] = b[:, :20] = c[:, :22] = False
-    found = compare_all([a, b, c])
-    # One by one: a-b 0.001535, a-c 0.00052, b-c 0.157. Holm: a-c x 3, a-b x 2, b-c x 1.
-    assert found.p_holm[0, 1] == pytest.approx(2 * 0.001535, abs=1e-5)
-    assert found.p_holm[0, 2] == pytest.approx(3 * found.p_value[0, 2])
-    assert found.better.tolist() == [[False, True, True], [False, False, False], [False, False, False]]
-    assert found.tied.tolist() == [[False, False, False], [False, False, True], [False, True, False]]
+    # Holm: the smallest x 3, the next x 2, the last x 1, none below the one before; what was not tested is left out.
+    corrected = holm(np.array([0.04, 0.001, np.nan, 0.03]))
+    assert corrected == pytest.approx(np.array([0.06, 0.003, np.nan, 0.06]), nan_ok=True)
 
 
-def test_a_single_seed_is_neither_tied_nor_better() -> None:
+def test_holm_of_nothing_is_nothing() -> None:
+    assert np.isnan(holm(np.array([np.nan, np.nan]))).all()
+
+
+def test_single_seed_is_not_compared() -> None:
     many = np.tile(np.arange(100) % 10 > 0, (2, 1))
-    found = compare_all([~many[:1], many, many])
-    assert not found.better.any()
-    assert found.tied.tolist() == [[False, False, False], [False, False, True], [False, True, False]]
+    found = compared(~many[:1], many, many)
+    assert np.isnan(found.p_value).tolist() == [[True, True, True], [True, True, False], [True, False, True]]
+    assert found.pair(0, 1) is None
 
 
 def test_one_model_alone_has_nothing_to_be_compared_with() -> None:
-    found = compare_all([correct("1101", "1001")])
-    assert (found.tied.tolist(), found.better.tolist()) == ([[False]], [[False]])
+    assert np.isnan(compared(correct("1101", "1001")).p_value).all()
+
+
+def test_pair_has_an_interval() -> None:
+    a, b = np.ones((2, 1000), dtype=np.bool_), np.ones((2, 1000), dtype=np.bool_)
+    a[:, :10] = b[:, :20] = False
+    found = compared(a, b).pair(0, 1)
+    assert found is not None
+    # As above: SE 0.003148, z = 1.95996.
+    assert (found.mean, found.low, found.high) == pytest.approx((0.01, 0.00383, 0.01617), abs=1e-5)
+
+
+def test_deterministic_model_has_an_interval_of_the_images_alone() -> None:
+    one = Answers(correct=np.arange(100)[None] % 10 > 0, deterministic=True)
+    found = interval(one)
+    assert found is not None
+    # 90 of 100: SE = sqrt(0.09 x 100 / 99 / 100) = 0.030151, z = 1.95996.
+    assert (found.low, found.high) == pytest.approx((0.9 - 0.059095, 0.9 + 0.059095), abs=1e-5)
+    assert (found.seeds_share, found.n_seeds) == (0.0, 1)
+
+
+def test_deterministic_model_adds_no_seeds_to_a_difference() -> None:
+    one, other = correct("1100"), correct("1111", "1001")
+    found = compare_all([Answers(correct=one, deterministic=True), Answers(correct=other)])
+    # d = 0, 0.5, -0.5, -1: variance 0.41667, a quarter of it 0.104167; the other's seeds 0.0625, its R 0.03125.
+    assert found.variance.standard_error[0, 1] == pytest.approx((0.104167 + 0.0625 - 0.03125) ** 0.5, rel=1e-5)
+
+
+def test_means_over_trainings_are_answers_too() -> None:
+    found = interval(Answers(correct=np.array([[1.0, 0.5, 0.5, 1.0], [0.5, 0.5, 1.0, 1.0]])))
+    assert found is not None
+    assert found.mean == pytest.approx(0.75)
+
+
+def test_mcnemar_counts_the_images_that_only_one_gets_right() -> None:
+    one, other = np.ones(20, dtype=np.bool_), np.ones(20, dtype=np.bool_)
+    one[0], other[:6] = False, False
+    # Image 0 both get wrong; 5 only the first gets right, 0 only the other: 2 / 2^5.
+    assert mcnemar(one, other) == pytest.approx(0.0625)
+    assert mcnemar(one, one) == 1.0

@@ -19,7 +19,7 @@ def test_rows_stand_in_the_order_of_their_accuracy(tmp_path: Path) -> None:
     add_run(tmp_path, OFTEN)
     add_run(tmp_path, ALWAYS, spec={"family": "cnn"})
     (table,) = leaderboard(tmp_path).tables
-    assert [(row.rank, row.label, row.tied_with) for row in table.rows] == [(1, "cnn", ()), (2, "dense", ())]
+    assert [(row.rank, row.label, row.tied_with) for row in table.rows] == [((1, 1), "cnn", ()), ((2, 2), "dense", ())]
     assert [row.test_accuracy for row in table.rows] == pytest.approx([0.985, 0.8])
 
 
@@ -29,9 +29,9 @@ def test_rows_whose_difference_is_noise_are_tied_and_share_a_rank(tmp_path: Path
     add_run(tmp_path, OFTEN, spec={"family": "linear"})
     (table,) = leaderboard(tmp_path).tables
     assert [(row.rank, row.label, row.tied_with) for row in table.rows] == [
-        (1, "cnn", ("dense",)),
-        (1, "dense", ("cnn",)),
-        (3, "linear", ()),
+        ((1, 2), "cnn", ("dense",)),
+        ((1, 2), "dense", ("cnn",)),
+        ((3, 3), "linear", ()),
     ]
 
 
@@ -39,7 +39,7 @@ def test_a_single_seed_has_neither_interval_nor_rank(tmp_path: Path) -> None:
     add_run(tmp_path, ALWAYS[:1], spec={"family": "cnn", "seeds": 1})
     add_run(tmp_path, OFTEN)
     (table,) = leaderboard(tmp_path).tables
-    assert [(row.rank, row.label, row.tied_with) for row in table.rows] == [(None, "cnn", None), (1, "dense", ())]
+    assert [(row.rank, row.label, row.tied_with) for row in table.rows] == [(None, "cnn", None), ((1, 2), "dense", ())]
     text = leaderboard_text(leaderboard(tmp_path))
     assert "98.50 (no interval)" in text
     assert "unknown (1 seed)" in text

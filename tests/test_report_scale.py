@@ -63,9 +63,9 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
 @pytest.mark.timeout(60 * MINUTES)
 def test_a_report_over_a_thousand_runs_takes_less_than_ten_seconds(reported: tuple[Path, float]) -> None:
     results, seconds = reported
-    ranked = (results / "leaderboard.md").read_text().split("#### What they cost")[0]
+    ranked = (results / "leaderboard.md").read_text().split("#### ")[1]
     assert sum(line.startswith("|") for line in ranked.splitlines()) == 2 + RUNS
-    assert len(list((results / "synthetic" / "figures").iterdir())) == 3 * 3
+    assert len(list((results / "synthetic" / "figures").glob("*-curves.png"))) == 3
     assert seconds < 10
 
 

@@ -401,13 +401,13 @@ def test_run_is_finished_when_its_record_is_there(tmp_path: Path) -> None:
     assert folder.finished
 
 
-@pytest.mark.parametrize("schema", [0, 3, "1", None])
+@pytest.mark.parametrize("schema", [0, 4, "1", None])
 def test_unknown_schema_is_refused_with_both_numbers(tmp_path: Path, schema: object) -> None:
     folder = write_run(tmp_path, make_run(make_predictions()), make_predictions())
     content = json.loads(folder.record_file.read_bytes())
     folder.record_file.write_text(json.dumps(content | {"schema": schema, "refits": "in a form of its own"}))
     with pytest.raises(
-        RecordError, match=rf"record\.json: schema {schema!r}, this version reads 1 and 2: update the suite"
+        RecordError, match=rf"record\.json: schema {schema!r}, this version reads 1 to 3: update the suite"
     ):
         folder.read_record()
 

@@ -1,13 +1,18 @@
 """Is a score, or the difference of two, more than chance? Intervals and tests on arrays of right and wrong answers.
 
-Every array `correct` is boolean of shape (k, n): whether the refit under seed s classifies test image i correctly.
-Both the seeds and the finite test set make a score uncertain, and both enter:
+Both the finite test set and the seeds make a score uncertain, and each enters with its own quantile:
 
-    SE^2 = var_i(c_i) / n + sum of s^2 / k - R, never below the first term
+    half-width^2 = z^2 C + t^2 S    with    S = sum of s^2 / k,    C = var_i(c_i) / n - min(R, S)
 
 where c_i is the mean over seeds at image i (for two models the difference of these means), s^2 a model's variance of
-accuracy over its seeds, and R = sum of mean_i(variance over seeds) / (k n), which the first two would count twice.
-Quantiles are Student's t with Satterthwaite's degrees of freedom.
+accuracy over its k seeds, and R = sum of mean_i(variance over seeds) / (k n), which both parts would count; z is a
+quantile of the normal distribution and t one of Student's with Welch's degrees of freedom for S. A p-value is the level
+at which an interval would just reach no difference.
+
+One quantile for the sum, with Satterthwaite's degrees of freedom, raises 8 false alarms in 100 where one of two models
+with three seeds varies ten times as much as the other; this raises 5 (tests/test_promises.py holds it to that).
+
+Source: Banerjee 1960, Approximate confidence interval for linear functions of means of k populations, Sankhya 22.
 """
 
 import math
@@ -16,7 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
+from scipy.optimize import elementwise
 from statsmodels.stats.multitest import multipletests
 
 from bench.errors import MetricError
@@ -26,6 +32,26 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 LEVEL = 0.95
+P_VALUE_PRECISION = 1e-6  # relative, of the quantile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answers:
+    """Which test images the trainings of a model classify correctly."""
+
+    correct: BoolArray | FloatArray  # (k, n): for each of k trainings and n images; or means of several, in [0, 1]
+    deterministic: bool = False  # whether every training would give the same answers, so that one says all
+
+    def __post_init__(self) -> None:
+        if self.correct.ndim != 2 or self.correct.shape[0] < 1 or self.correct.shape[1] < 2:
+            raise MetricError(f"correct must have shape (seeds, at least 2 images), got {self.correct.shape}")
+        if not ((self.correct >= 0) & (self.correct <= 1)).all():
+            raise MetricError("correct must hold 0 and 1, or means of them")
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the chance in them is known."""
+        return self.deterministic or len(self.correct) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,182 +62,242 @@ class Interval:
     low: float
     high: float
     standard_error: float
-    degrees_of_freedom: float
-    seeds_share: (
-        float  # part of the squared standard error that comes from the seeds, in [0, 1]; the rest is the images'
-    )
+    seeds_share: float  # of the squared standard error, what comes from the seeds, in [0, 1]; the rest is the images'
     level: float
     n_seeds: int
     n_images: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Mean accuracy of one model minus that of another, on the same images."""
+
+    mean: float  # in [-1, 1], as are low and high
+    low: float
+    high: float
+    p_value: float  # of no difference, two-sided, not corrected for other comparisons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Variance:
+    """Where the uncertainty of means or differences comes from: arrays, an element for each; NaN where not known."""
+
+    images: FloatArray  # C of the module's docstring
+    seeds: FloatArray  # S
+    degrees_of_freedom: FloatArray  # of S
+
+    @property
+    def standard_error(self) -> FloatArray:
+        """Of the mean or difference."""
+        error: FloatArray = np.sqrt(self.images + self.seeds)
+        return error
+
+    def half_width(self, level: float) -> FloatArray:
+        """Of the interval that holds the truth in `level` of all cases."""
+        upper = (1 + level) / 2
+        student = stats.t.ppf(upper, self.degrees_of_freedom)
+        half: FloatArray = np.sqrt(stats.norm.ppf(upper) ** 2 * self.images + student**2 * self.seeds)
+        return half
+
+    def p_value(self, difference: FloatArray) -> FloatArray:
+        """The level at which the interval around each difference would just reach 0."""
+        total = self.images + self.seeds
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio, share = difference**2 / total, self.seeds / total
+        found: FloatArray = np.where(np.isnan(total), np.nan, np.where(difference == 0, 1.0, 0.0))  # nothing varies
+        simple = (share == 0) & (difference != 0)
+        found[simple] = 2 * special.ndtr(-np.sqrt(ratio[simple]))
+        both = (share > 0) & (difference != 0)
+        found[both] = _both_parts(ratio[both], share[both], self.degrees_of_freedom[both])
+        return found
+
+
+def _both_parts(ratio: FloatArray, share: FloatArray, freedom: FloatArray) -> FloatArray:
+    """p-values where the seeds' share is not 0; `ratio` is the squared difference in squared standard errors."""
+
+    def excess(t: FloatArray, ratio: FloatArray, share: FloatArray, freedom: FloatArray) -> FloatArray:
+        # A probability that cannot be told from 0 would make z infinite.
+        z = special.ndtri(np.maximum(special.stdtr(freedom, -t), np.finfo(float).tiny))
+        found: FloatArray = (1 - share) * z**2 + share * t**2 - ratio
+        return found
+
+    low, high = np.sqrt(ratio) * (1 - 1e-9), np.sqrt(ratio / share) * (1 + 1e-9)  # z^2 is between 0 and t^2
+    root = elementwise.find_root(
+        excess, (low, high), args=(ratio, share, freedom), tolerances={"xrtol": P_VALUE_PRECISION}
+    )
+    found: FloatArray = 2 * special.stdtr(freedom, -root.x)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison:
     """Every two of m models: arrays of shape (m, m), row against column, models in the order that they were given in.
 
-    p-values are NaN on the diagonal, and where one of the two has a single seed.
+    All but the differences are NaN on the diagonal, and where the chance in one of the two is not known.
     """
 
     difference: FloatArray  # mean accuracy of the row's model minus that of the column's, in [-1, 1]
-    standard_error: FloatArray  # of it
+    variance: Variance  # of it
     p_value: FloatArray  # of no difference, two-sided
-    p_holm: FloatArray  # corrected for all pairs that were tested together
-    level: float
+    half_width: FloatArray  # of the interval of the difference
 
-    @property
-    def tied(self) -> BoolArray:
-        """Whether the two could be told apart and were not."""
-        return self.p_holm >= 1 - self.level
-
-    @property
-    def better(self) -> BoolArray:
-        """Whether the row's model is significantly better than the column's."""
-        return (self.p_holm < 1 - self.level) & (self.difference > 0)
+    def pair(self, a: int, b: int) -> Difference | None:
+        """Model `a` minus model `b`; None where it is not known what chance does."""
+        if math.isnan(self.p_value[a, b]):
+            return None
+        mean, half = float(self.difference[a, b]), float(self.half_width[a, b])
+        return Difference(mean=mean, low=mean - half, high=mean + half, p_value=float(self.p_value[a, b]))
 
 
-def _checked(correct: BoolArray) -> BoolArray:
-    if correct.ndim != 2 or correct.dtype != np.bool_ or correct.shape[0] < 1 or correct.shape[1] < 2:
-        raise MetricError(
-            f"correct must be boolean of shape (seeds, at least 2 images), got {correct.dtype} of shape {correct.shape}"
-        )
-    return correct
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Parts:
+    """What the variance of means or differences is made of, an element for each; NaN where it is not known."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Variance:
-    """The parts of SE^2, one element for each model or for each pair of models; NaN where there is a single seed."""
-
-    images: FloatArray
+    images: FloatArray  # var_i(c_i) / n
     seeds: FloatArray  # sum of s^2 / k
     squares: FloatArray  # sum of (s^2 / k)^2 / (k - 1)
-    twice: FloatArray
-    fewest: FloatArray  # seeds of the model that has the fewest
-    n: int
+    twice: FloatArray  # R
 
     @property
-    def total(self) -> FloatArray:
-        return np.maximum(self.images, self.images + self.seeds - self.twice)
-
-    @property
-    def degrees_of_freedom(self) -> FloatArray:
-        """Satterthwaite's, not below those of the model with the fewest seeds: subtracting R cannot take any away."""
-        spread = self.images**2 / (self.n - 1) + self.squares
+    def variance(self) -> Variance:
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = np.maximum(self.total**2 / spread, np.minimum(self.fewest, self.n) - 1)
-        return np.where(spread == 0, self.n - 1.0, found)
+            freedom = np.where(self.seeds == 0, 1.0, self.seeds**2 / self.squares)
+        images = np.maximum(0.0, self.images - np.minimum(self.twice, self.seeds))
+        return Variance(images=images, seeds=self.seeds, degrees_of_freedom=freedom)
 
 
-def _variances(models: Sequence[BoolArray]) -> _Variance:
+def _parts(models: Sequence[Answers]) -> _Parts:
     """Of each model by itself."""
-    parts = np.array([_parts(one) for one in models]).T
-    counts = np.array([float(len(one)) for one in models])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        squares = parts[1] ** 2 / (counts - 1)
-    return _Variance(
-        images=parts[0], seeds=parts[1], squares=squares, twice=parts[2], fewest=counts, n=models[0].shape[1]
-    )
+    images, seeds, squares, twice = np.array([_parts_of_one(one) for one in models]).T
+    return _Parts(images=images, seeds=seeds, squares=squares, twice=twice)
 
 
-def _parts(correct: BoolArray) -> tuple[float, float, float]:
-    k, n = correct.shape
-    images = float(correct.mean(axis=0).var(ddof=1)) / n
+def _parts_of_one(model: Answers) -> tuple[float, float, float, float]:
+    """Of one model: images, seeds, squares, twice."""
+    k, n = model.correct.shape
+    images = float(model.correct.mean(axis=0).var(ddof=1)) / n
+    if model.deterministic:
+        return images, 0.0, 0.0, 0.0
     if k == 1:
-        return images, math.nan, math.nan
-    seeds = float(correct.mean(axis=1).var(ddof=1)) / k
-    return images, seeds, float(correct.var(axis=0, ddof=1).mean()) / (k * n)
+        return images, math.nan, math.nan, math.nan
+    seeds = float(model.correct.mean(axis=1).var(ddof=1)) / k
+    return images, seeds, seeds**2 / (k - 1), float(model.correct.var(axis=0, ddof=1).mean()) / (k * n)
 
 
-def interval(correct: BoolArray, level: float = LEVEL) -> Interval | None:
-    """The mean accuracy of a model with its interval, None for a single seed, whose spread over seeds is unknown.
+def interval(model: Answers, level: float = LEVEL) -> Interval | None:
+    """The mean accuracy of a model with its interval, None where it is not known what chance does: for a single seed.
 
     Where every answer of every seed is right, or wrong, the variance says nothing and the limits are those of Clopper
     and Pearson for n images.
-
-    Raises:
-        MetricError: `correct` is not boolean of shape (seeds, images).
     """
-    k, n = _checked(correct).shape
-    if k == 1:
+    if not model.comparable:
         return None
-    variance = _variances([correct])
-    total, freedom = variance.total.item(), variance.degrees_of_freedom.item()
-    mean, error = float(correct.mean()), math.sqrt(total)
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    k, n = model.correct.shape
+    variance = _parts([model]).variance
+    mean, half = float(model.correct.mean()), variance.half_width(level).item()
     low, high = max(0.0, mean - half), min(1.0, mean + half)
     if mean in (0.0, 1.0):
         exact = stats.binomtest(round(mean * n), n).proportion_ci(level, method="exact")
         low, high = float(exact.low), float(exact.high)
+    error = variance.standard_error.item()
     return Interval(
         mean=mean,
         low=low,
         high=high,
         standard_error=error,
-        degrees_of_freedom=freedom,
-        seeds_share=1 - variance.images.item() / total if total > 0 else 0.0,
+        seeds_share=variance.seeds.item() / error**2 if error > 0 else 0.0,
         level=level,
         n_seeds=k,
         n_images=n,
     )
 
 
-def compare_all(models: Sequence[BoolArray], level: float = LEVEL) -> Comparison:
-    """Compare every two of `models`, which answered the same images; p-values are corrected by Holm's method.
+def compare_all(models: Sequence[Answers], level: float = LEVEL) -> Comparison:
+    """Compare every two of `models`, which answered the same images.
 
     Raises:
-        MetricError: an array is not boolean of shape (seeds, images), or the numbers of images differ.
+        MetricError: the numbers of images differ.
     """
-    sizes = sorted({_checked(one).shape[1] for one in models})
+    sizes = sorted({one.correct.shape[1] for one in models})
     if len(sizes) > 1:
         raise MetricError(f"models must share their images, got {' and '.join(map(str, sizes))}")
     a, b = np.triu_indices(len(models), 1)
-    difference, variance = _differences(models, a, b)
-    error = np.sqrt(variance.total)
-    p_value = _p_values(difference, error, variance.degrees_of_freedom)
+    difference, variance = differences(models, a, b)
 
-    def matrix(above: FloatArray, below: FloatArray) -> FloatArray:
-        found = np.full((len(models), len(models)), np.nan)
-        found[a, b], found[b, a] = above, below
+    def matrix(above: FloatArray, sign: int = 1, diagonal: float = math.nan) -> FloatArray:
+        found = np.full((len(models), len(models)), diagonal)
+        found[a, b], found[b, a] = above, sign * above
         return found
 
-    corrected = _holm(p_value)
     return Comparison(
-        difference=matrix(difference, -difference),
-        standard_error=matrix(error, error),
-        p_value=matrix(p_value, p_value),
-        p_holm=matrix(corrected, corrected),
-        level=level,
+        difference=matrix(difference, sign=-1, diagonal=0.0),
+        variance=Variance(
+            images=matrix(variance.images),
+            seeds=matrix(variance.seeds),
+            degrees_of_freedom=matrix(variance.degrees_of_freedom),
+        ),
+        p_value=matrix(variance.p_value(difference)),
+        half_width=matrix(variance.half_width(level)),
     )
 
 
-def _differences(models: Sequence[BoolArray], a: IntArray, b: IntArray) -> tuple[FloatArray, _Variance]:
-    """Of each pair, a minus b and its variance; a single matrix product serves all pairs."""
-    one = _variances(models)
-    right = np.array([correct.sum(axis=0) for correct in models], dtype=np.float64)
+def differences(models: Sequence[Answers], a: IntArray, b: IntArray) -> tuple[FloatArray, Variance]:
+    """Chosen pairs of `models`: model a[i] minus model b[i], and its variance; one matrix product serves all pairs."""
+    one, n = _parts(models), models[0].correct.shape[1]
+    counts = np.array([len(model.correct) for model in models], dtype=np.float64)
+    right = np.array([model.correct.sum(axis=0) for model in models], dtype=np.float64)
     # The products are of whole numbers, and so exact: models with the same answers differ by exactly nothing.
-    products = right @ right.T / np.outer(one.fewest, one.fewest)
-    squares, mean = products.diagonal(), right.sum(axis=1) / (one.fewest * one.n)
+    products = right @ right.T / np.outer(counts, counts)
+    squares, mean = products.diagonal(), right.sum(axis=1) / (counts * n)
     difference = mean[a] - mean[b]
-    spread = (squares[a] + squares[b] - 2 * products[a, b] - one.n * difference**2) / (one.n - 1)
-    return difference, _Variance(
-        images=np.maximum(spread, 0) / one.n,
+    spread = (squares[a] + squares[b] - 2 * products[a, b] - n * difference**2) / (n - 1)
+    parts = _Parts(
+        images=np.maximum(spread, 0) / n,
         seeds=one.seeds[a] + one.seeds[b],
         squares=one.squares[a] + one.squares[b],
         twice=one.twice[a] + one.twice[b],
-        fewest=np.minimum(one.fewest[a], one.fewest[b]),
-        n=one.n,
     )
+    return difference, parts.variance
 
 
-def _p_values(difference: FloatArray, error: FloatArray, freedom: FloatArray) -> FloatArray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = 2 * stats.t.sf(np.abs(difference) / error, freedom)
-    return np.where((error == 0) & (difference == 0), 1.0, found)
+def holm(p_values: FloatArray) -> FloatArray:
+    """p-values corrected for being tested together, by Holm's method; NaN are left out and stay.
 
-
-def _holm(p_values: FloatArray) -> FloatArray:
-    """Holm's correction of those that are not NaN, which were tested together."""
+    Args:
+        p_values: any shape.
+    """
     tested = np.isfinite(p_values)
     corrected = np.full(p_values.shape, np.nan)
     if tested.any():
         corrected[tested] = multipletests(p_values[tested], method="holm")[1]
     return corrected
+
+
+def mcnemar(one: BoolArray, other: BoolArray) -> float:
+    """The exact p-value of no difference between two single fitted models; it knows nothing of other seeds.
+
+    Args:
+        one: whether the first is right at each image, shape (n,).
+        other: the same of the second.
+
+    Source: McNemar 1947, https://doi.org/10.1007/BF02295996.
+    """
+    only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
+    if only_one + only_other == 0:
+        return 1.0
+    return float(stats.binomtest(only_one, only_one + only_other).pvalue)
+
+
+def prediction_interval(accuracies: FloatArray, level: float = LEVEL) -> tuple[float, float] | None:
+    """Where the accuracy of one more seed would lie, on the same images; None for a single seed.
+
+    Args:
+        accuracies: of k trainings that differ in their seed only, shape (k,).
+        level: how often it would lie there.
+    """
+    k = len(accuracies)
+    if k < 2:
+        return None
+    half = float(stats.t.ppf((1 + level) / 2, k - 1) * accuracies.std(ddof=1) * math.sqrt(1 + 1 / k))
+    mean = float(accuracies.mean())
+    return max(0.0, mean - half), min(1.0, mean + half)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import MetricError
+from bench.evaluation.calibration import Calibration, calibration
 from bench.predictions import Predictions
 
 BoolArray = NDArray[np.bool_]
@@ -71,6 +72,8 @@ class Scores:
     by_class: ClassReport
     confusion: IntArray  # counts summed over seeds, row = true class; divided by k it is the mean matrix of one refit
     mistakes: tuple[Mistake, ...]  # in the order of the stored images
+    answers: IntArray  # class numbers that each refit answers, (k, n)
+    calibration: Calibration
 
     @property
     def accuracy(self) -> float:
@@ -101,6 +104,8 @@ def score(predictions: Predictions, names: Sequence[str]) -> Scores:
         by_class=by_class,
         confusion=confusions.sum(axis=0),
         mistakes=mistakes(probability, labels, predictions.wrong_indices),
+        answers=predicted,
+        calibration=calibration(probability, labels),
     )
 
 

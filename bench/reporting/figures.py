@@ -33,6 +33,8 @@ MAX_NUMBERED_CLASSES = 20  # cells of a larger confusion matrix are too small fo
 MAX_NAMED_CLASSES = 40  # of more, only every second, third ... is named
 SMALLEST_SHARE = 0.1  # percent; smaller ones get no number
 GRID_COLUMNS = 5
+PAIR_IMAGES = 6  # of each direction of a confused pair
+PANELS = 3  # beside each other
 DPI = 100
 
 
@@ -80,7 +82,14 @@ def _pixel_digest(image: Image.Image) -> str:
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
-def _picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure]) -> Picture:
+def picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure]) -> Picture:
+    """What `draw` draws from `inputs`, drawn again where these change.
+
+    Args:
+        kind: tells it from other drawings of the same inputs.
+        inputs: all that is drawn; numbers, texts, arrays, dataclasses.
+        draw: makes the figure.
+    """
     content = msgspec.json.encode([kind, DRAWING_VERSION, *inputs], enc_hook=_plain)
     return Picture(digest=hashlib.sha256(content).hexdigest(), draw=draw)
 
@@ -93,7 +102,7 @@ def _plain(value: object) -> object:
 
 def curves(trial: Curve, refits: Sequence[Curve]) -> Picture:
     """Loss and accuracy by epoch: the winner's trial, training and validation, and its refits, training only."""
-    return _picture("curves", [trial, list(refits)], lambda: _draw_curves(trial, refits))
+    return picture("curves", [trial, list(refits)], lambda: _draw_curves(trial, refits))
 
 
 def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:
@@ -103,9 +112,9 @@ def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:
         for number, refit in enumerate(refits):
             label = f"refits, training ({len(refits)})" if number == 0 else None
             _line(axes, scale, getattr(refit, f"training_{measure}"), color=GREY, linestyle=":", label=label)
-        for part, style in (("training", TRAINING), ("validation", VALIDATION)):
+        for part, style in (("training", TRAINING), ("validation", VALIDATION)) if trial.training_loss else ():
             _line(axes, scale, getattr(trial, f"{part}_{measure}"), **style, markersize=3, label=f"trial, {part}")
-        epochs = len(trial.training_loss)
+        epochs = max(len(trial.training_loss), *(len(refit.training_loss) for refit in refits))
         axes.set(xlabel="epoch", ylabel=f"{measure} ({unit})", xlim=(0.5, epochs + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
@@ -120,7 +129,7 @@ def _line(axes: Axes, scale: float, values: Sequence[float], **style: Any) -> No
 
 def confusion_matrix(confusion: IntArray, names: Sequence[str]) -> Picture:
     """Heat map of the share of each true class (row) that is called each class (column)."""
-    return _picture("confusion", [confusion, list(names)], lambda: _draw_confusion(confusion, names))
+    return picture("confusion", [confusion, list(names)], lambda: _draw_confusion(confusion, names))
 
 
 def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:
@@ -162,7 +171,7 @@ def mistakes(images: NDArray[np.uint8], found: Sequence[Mistake], names: Sequenc
     """Grid of the images that a model gets most confidently wrong, each with true and predicted class."""
     # Rounded, so that the last bit of a probability, which depends on the machine, asks for no new picture.
     found = [replace(mistake, probability=round(mistake.probability, 2)) for mistake in found]
-    return _picture("mistakes", [images, found, list(names)], lambda: _draw_mistakes(images, found, names))
+    return picture("mistakes", [images, found, list(names)], lambda: _draw_mistakes(images, found, names))
 
 
 def _draw_mistakes(images: NDArray[np.uint8], found: Sequence[Mistake], names: Sequence[str]) -> Figure:
@@ -170,12 +179,87 @@ def _draw_mistakes(images: NDArray[np.uint8], found: Sequence[Mistake], names: S
     figure = Figure(figsize=(1.6 * GRID_COLUMNS, 2.1 * rows + 0.1), layout="constrained")
     cells = list(figure.subplots(rows, GRID_COLUMNS, squeeze=False).flat)
     for axes, image, mistake in zip(cells, images, found, strict=False):
-        axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
-        axes.set_title(
-            f"is {names[mistake.true]}\nsaid {names[mistake.predicted]}, {100 * mistake.probability:.0f} %", fontsize=8
-        )
-        axes.set(xticks=[], yticks=[])
-        axes.set_xlabel(f"test image {mistake.index}", fontsize=8)
+        said = f"said {names[mistake.predicted]}, {100 * mistake.probability:.0f} %"
+        show_image(axes, image, f"is {names[mistake.true]}\n{said}", f"test image {mistake.index}")
     for axes in cells[len(found) :]:
         axes.set_visible(False)
     return figure
+
+
+def show_image(axes: Axes, image: NDArray[np.uint8], title: str, below: str) -> None:
+    """One image, shape (height, width, channels), with small text above and below it."""
+    axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
+    axes.set_title(title, fontsize=8)
+    axes.set(xticks=[], yticks=[])
+    axes.set_xlabel(below, fontsize=8)
+
+
+def confused(
+    found: Sequence[tuple[str, str, Sequence[tuple[Mistake, NDArray[np.uint8]]]]], names: Sequence[str]
+) -> Picture:
+    """A line of images for each direction of the most confused pairs.
+
+    Args:
+        found: true class, class that was said, and the mistakes with their images, the most confident first.
+        names: class names.
+    """
+    shown = [
+        (true, said, [(replace(mistake, probability=round(mistake.probability, 2)), image) for mistake, image in line])
+        for true, said, line in found
+    ]
+    return picture("confused", [shown, list(names)], lambda: _draw_confused(shown))
+
+
+def _draw_confused(shown: Sequence[tuple[str, str, Sequence[tuple[Mistake, NDArray[np.uint8]]]]]) -> Figure:
+    figure = Figure(figsize=(1.3 * PAIR_IMAGES + 1.9, 1.55 * len(shown)), layout="constrained")
+    lines = figure.subplots(len(shown), PAIR_IMAGES + 1, squeeze=False, width_ratios=[1.4] + [1] * PAIR_IMAGES)
+    for (first, *cells), (true, said, mistakes_of_line) in zip(lines, shown, strict=True):
+        first.axis("off")
+        first.text(0, 0.5, f"is {true}\nsaid {said}", va="center", fontsize=9, transform=first.transAxes)
+        for axes, (mistake, image) in zip(cells, mistakes_of_line, strict=False):
+            show_image(axes, image, f"{100 * mistake.probability:.0f} %", f"image {mistake.index}")
+        for axes in cells[len(mistakes_of_line) :]:
+            axes.set_visible(False)
+    return figure
+
+
+def hyperparameters(
+    found: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]], winner: float
+) -> Picture:
+    """Validation accuracy of trials of full length against each hyperparameter.
+
+    Args:
+        found: name, all its values where they are finite, the value in each trial that has one, its score in [0, 1].
+        winner: score of the winner, marked by a line.
+    """
+    return picture("hyperparameters", [list(found), winner], lambda: _draw_hyperparameters(found, winner))
+
+
+def _draw_hyperparameters(
+    found: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]], winner: float
+) -> Figure:
+    rows = -(-len(found) // PANELS)
+    figure = Figure(figsize=(2.7 * PANELS, 2.3 * rows), layout="constrained")
+    panels = list(figure.subplots(rows, PANELS, squeeze=False, sharey=True).flat)
+    for axes, (name, values, chosen, scores) in zip(panels, found, strict=False):
+        places = [values.index(value) for value in chosen] if values else chosen
+        axes.plot(places, [100 * score for score in scores], "o", color=BLUE, alpha=0.6, markersize=4)
+        axes.axhline(100 * winner, color=ORANGE, linewidth=0.8, linestyle="--")
+        if values:
+            axes.set_xticks(
+                range(len(values)), [_short(value) for value in values], rotation=45, ha="right", fontsize=7
+            )
+            axes.set_xlim(-0.5, len(values) - 0.5)
+        else:
+            axes.set_xscale("log")
+        axes.set_title(name, fontsize=9)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels[len(found) :]:
+        axes.set_visible(False)
+    figure.supylabel("validation accuracy (%)", fontsize=9)
+    return figure
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

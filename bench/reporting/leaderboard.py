@@ -1,28 +1,64 @@
 """The leaderboard: which runs may be ranked together, in which order, and which cannot be told apart."""
 
+import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import compress, groupby
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations, groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from bench.errors import RecordError
-from bench.evaluation.comparison import compare_all
+from bench.evaluation.comparison import (
+    LEVEL,
+    Answers,
+    Comparison,
+    Difference,
+    Interval,
+    compare_all,
+    holm,
+    interval,
+)
 from bench.record import DatasetFacts
 from bench.reporting.runs import Loaded, Run, load
+from bench.reporting.words import signature_text
+from bench.spec import RunSpec
 
 BEST_ROWS = 10  # of a table are shown in full: more columns side by side, or sections of a page, could not be read
+FEWEST_SEARCHES = 3  # of a family that is spoken of as such
 PICTURED_ROWS = 3  # of a larger table: drawing more would take longer than all pages of a thousand runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether the difference of two models is more than chance."""
+
+    a: str  # labels
+    b: str
+    difference: Difference | None  # a minus b; None where one has a single seed
+    p_holm: float  # corrected for what was tested together; NaN where there is no difference
+
+    @property
+    def word(self) -> Literal["better", "worse", "tied", "unknown"]:
+        """What a is, compared with b."""
+        if self.difference is None:
+            return "unknown"
+        if self.p_holm >= 1 - LEVEL:
+            return "tied"
+        return "better" if self.difference.mean > 0 else "worse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One run among those that it is ranked with."""
+    """One run among those that it is compared with."""
 
     run: Run
-    rank: int | None  # 1 + number of rows that are significantly better; None for a single seed
-    tied_with: tuple[str, ...] | None  # labels; None for a single seed
+    rank: tuple[int, int] | None  # best and worst place that it may have; None for a single seed, and for a reference
+    tied_with: tuple[str, ...] | None  # labels; None for a single seed, and for a reference
+    against_best: Verdict | None  # of a reference, compared with the best searched row; None where there is none
     in_full: bool  # whether it has a section on its page
     pictured: bool  # and pictures there
 
@@ -42,9 +78,10 @@ class Row:
         return statistics.fmean(refit.train_accuracy for refit in self.run.record.refits) - self.test_accuracy
 
     @property
-    def validation_accuracy(self) -> float:
-        """What the winner was chosen by, in [0, 1]."""
-        return self.run.record.winning_trial.score
+    def validation_accuracy(self) -> float | None:
+        """What the winner was chosen by, in [0, 1]; None where nothing was searched."""
+        record = self.run.record
+        return None if record.winner is None else record.winning_trial.score
 
     @property
     def parameters(self) -> int:
@@ -57,30 +94,57 @@ class Row:
         return statistics.median(refit.fit_seconds for refit in self.run.record.refits)
 
     @property
+    def costs(self) -> Mapping[str, float]:
+        """What it costs: weights, seconds to train it once, microseconds to predict an image."""
+        return {
+            "parameters": self.parameters,
+            "train once": self.refit_seconds,
+            "predict": self.run.record.latency.microseconds_per_image,
+        }
+
+    @property
     def page(self) -> str:
         """Where the winner's report is, seen from the results folder."""
         return f"{self.run.record.dataset.name}/{self.run.record.spec.family}.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """What is known of a family as such: several searches that differ in nothing but their seed."""
+
+    name: str
+    searches: tuple[str, ...]  # labels of their rows
+    interval: Interval | None  # of the accuracy of what such a search finds; the spread of the searches enters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows that may be ranked together, best first."""
+    """Rows that may be ranked together, best first, and what they are compared with."""
 
     number: int  # from 1, within the dataset
     dataset: DatasetFacts
     conditions: Mapping[str, str]  # what all rows have in common: name to value
     differs: Mapping[str, str]  # conditions that differ from the first table's: name to value there
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...]  # searched
+    references: tuple[Row, ...]  # not searched, best first; under every table of the same data
+    verdicts: tuple[Verdict, ...]  # on every two of the best rows, the better one first
+    families: tuple["Family", ...]  # those of FEWEST_SEARCHES searches or more, best first
+    family_verdicts: tuple[Verdict, ...]  # on every two of them, the better one first
+
+    @property
+    def everything(self) -> tuple[Row, ...]:
+        """All rows, the searched ones first."""
+        return self.rows + self.references
 
     @property
     def best(self) -> tuple[Row, ...]:
-        """The first BEST_ROWS rows."""
-        return self.rows[:BEST_ROWS]
+        """The first BEST_ROWS of all rows."""
+        return self.everything[:BEST_ROWS]
 
     @property
     def machines(self) -> tuple[str, ...]:
         """Different CPUs that the rows were made on; with more than one, seconds cannot be compared."""
-        return tuple(sorted({row.run.record.environment.cpu for row in self.rows}))
+        return tuple(sorted({row.run.record.environment.cpu for row in self.everything}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +163,18 @@ def leaderboard(results: Path) -> Board:
 def rank(loaded: Loaded) -> Board:
     """Rank what may be ranked together; of a dataset, the newest protocol's largest budget comes first."""
     tables: list[Table] = []
-    for _, runs in groupby(sorted(loaded.runs, key=_dataset_name), key=_dataset_name):
+    for _, of_dataset in groupby(sorted(loaded.runs, key=_dataset_name), key=_dataset_name):
+        runs = sorted(of_dataset, key=_table_order)
+        references = [run for run in runs if run.record.spec.fixed]
         groups: dict[tuple[str, ...], list[Run]] = {}
-        for run in sorted(runs, key=_table_order):
+        for run in runs:
+            if not run.record.spec.fixed:
+                groups.setdefault(tuple(conditions(run).values()), []).append(run)
+        alone = [run for run in references if all(data_of(run) != data_of(group[0]) for group in groups.values())]
+        for run in alone:
             groups.setdefault(tuple(conditions(run).values()), []).append(run)
         first = conditions(next(iter(groups.values()))[0])
-        tables += [_table(number, group, first) for number, group in enumerate(groups.values(), 1)]
+        tables += [_table(number, group, references, first) for number, group in enumerate(groups.values(), 1)]
     return Board(tables=tuple(tables), problems=loaded.problems)
 
 
@@ -119,41 +189,131 @@ def _table_order(run: Run) -> tuple[int, int, tuple[str, ...], str]:
 
 def conditions(run: Run) -> dict[str, str]:
     """What must be equal for two runs to be ranked together, in words."""
-    spec, dataset = run.record.spec, run.record.dataset
+    spec = run.record.spec
+    searched = f"{spec.budget.trials} trials x {spec.budget.epochs} epochs" + (
+        "" if spec.seconds is None else f", in {spec.seconds:,} s at most"
+    )
+    return {"budget": "none: nothing was searched" if spec.fixed else searched} | data_of(run)
+
+
+def data_of(run: Run) -> dict[str, str]:
+    """What must be equal for a run to be compared with a reference, in words."""
+    dataset = run.record.dataset
     return {
-        "budget": f"{spec.budget.trials} trials x {spec.budget.epochs} epochs"
-        + ("" if spec.seconds is None else f", in {spec.seconds:,} s at most"),
-        "protocol": f"version {spec.protocol}",
+        "protocol": f"version {run.record.spec.protocol}",
         "split": f"{dataset.n_train:,} training, {dataset.n_validation:,} validation, {dataset.n_test:,} test images",
         "dataset checksum": dataset.checksum[:12],
         "test labels": run.test_labels,
     }
 
 
-def _table(number: int, runs: list[Run], first: Mapping[str, str]) -> Table:
-    here = conditions(runs[0])
-    runs = sorted(runs, key=lambda run: (-run.scores.accuracy, run.label))
+def _by_accuracy(runs: Sequence[Run]) -> list[Run]:
+    return sorted(runs, key=lambda run: (-run.scores.accuracy, run.label))
+
+
+def _table(number: int, group: Sequence[Run], references: Sequence[Run], first: Mapping[str, str]) -> Table:
+    here = conditions(group[0])
+    searched = _by_accuracy([run for run in group if not run.record.spec.fixed])
+    given = _by_accuracy([run for run in references if data_of(run) == data_of(group[0])])
+    comparison = compare_all([run.answers for run in (*searched, *given)])
+    rows, verdicts = _ranked(searched, comparison)
+    families, family_verdicts = _families(searched)
     return Table(
         number=number,
-        dataset=runs[0].record.dataset,
+        dataset=group[0].record.dataset,
         conditions=here,
         differs={name: first[name] for name in here if here[name] != first[name]},
-        rows=_rows(runs),
+        rows=rows,
+        references=_references(searched, given, comparison),
+        verdicts=verdicts,
+        families=families,
+        family_verdicts=family_verdicts,
     )
 
 
-def _rows(runs: Sequence[Run]) -> tuple[Row, ...]:
-    found = compare_all([run.scores.correct for run in runs])
-    ranks, tied = 1 + found.better.sum(axis=0), found.tied
+def _families(searched: Sequence[Run]) -> tuple[tuple[Family, ...], tuple[Verdict, ...]]:
+    """Families that were searched often enough to say something of them, and the verdicts on them."""
+    alike: dict[RunSpec, list[Run]] = {}
+    for run in searched:
+        alike.setdefault(replace(run.record.spec, seed=0), []).append(run)
+    often = {spec: runs for spec, runs in alike.items() if len(runs) >= FEWEST_SEARCHES}
+    several = Counter(spec.family for spec in often)
+    found = []
+    for spec, runs in often.items():
+        name = spec.family if several[spec.family] == 1 else f"{spec.family}-{spec.tuner}-{spec.digest[:6]}"
+        # The mean of the refits of each search: searches are to a family what seeds are to a model.
+        answers = Answers(correct=np.stack([run.scores.correct.mean(axis=0) for run in runs]))
+        found.append(
+            (answers, Family(name=name, searches=tuple(run.label for run in runs), interval=interval(answers)))
+        )
+    found.sort(key=lambda pair: (-float(pair[0].correct.mean()), pair[1].name))
+    if len(found) < 2:
+        return tuple(family for _, family in found), ()
+    comparison = compare_all([answers for answers, _ in found])
+    pairs = list(combinations(range(len(found)), 2))
+    corrected = holm(np.array([comparison.p_value[pair] for pair in pairs]))
+    verdicts = tuple(
+        Verdict(
+            a=found[one][1].name, b=found[other][1].name, difference=comparison.pair(one, other), p_holm=float(p_holm)
+        )
+        for (one, other), p_holm in zip(pairs, corrected, strict=True)
+    )
+    return tuple(family for _, family in found), verdicts
+
+
+def _ranked(runs: Sequence[Run], comparison: Comparison) -> tuple[tuple[Row, ...], tuple[Verdict, ...]]:
+    """Rows of what was searched, and the verdicts on the best of them."""
+    count = len(runs)
+    a, b = np.triu_indices(count, 1)
+    corrected = np.full((count, count), math.nan)
+    corrected[a, b] = corrected[b, a] = holm(comparison.p_value[a, b])
+    differ = corrected < 1 - LEVEL
+    above = (differ & (comparison.difference[:count, :count] < 0)).sum(axis=1)
+    below = (differ & (comparison.difference[:count, :count] > 0)).sum(axis=1)
+    tied = corrected >= 1 - LEVEL
+    rows = tuple(
+        Row(
+            run=run,
+            rank=None if run.interval is None else (int(1 + above[number]), int(count - below[number])),
+            tied_with=None
+            if run.interval is None
+            else tuple(runs[other].label for other in np.flatnonzero(tied[number]).tolist()),
+            against_best=None,
+            in_full=number < BEST_ROWS,
+            pictured=count <= BEST_ROWS or number < PICTURED_ROWS,
+        )
+        for number, run in enumerate(runs)
+    )
+    verdicts = tuple(
+        Verdict(
+            a=runs[one].label,
+            b=runs[other].label,
+            difference=comparison.pair(one, other),
+            p_holm=float(corrected[one, other]),
+        )
+        for one, other in combinations(range(min(count, BEST_ROWS)), 2)
+    )
+    return rows, verdicts
+
+
+def _references(searched: Sequence[Run], given: Sequence[Run], comparison: Comparison) -> tuple[Row, ...]:
+    """Rows of what was not searched, each compared with the best searched one; these are tested together."""
+    places = range(len(searched), len(searched) + len(given))
+    corrected = holm(comparison.p_value[0, list(places)]) if searched else np.full(len(given), math.nan)
     return tuple(
         Row(
             run=run,
-            rank=None if run.interval is None else int(ranks[number]),
-            tied_with=None if run.interval is None else tuple(other.label for other in compress(runs, tied[number])),
-            in_full=number < BEST_ROWS,
-            pictured=len(runs) <= BEST_ROWS or number < PICTURED_ROWS,
+            rank=None,
+            tied_with=None,
+            against_best=Verdict(
+                a=run.label, b=searched[0].label, difference=comparison.pair(place, 0), p_holm=float(p_holm)
+            )
+            if searched
+            else None,
+            in_full=True,
+            pictured=True,
         )
-        for number, run in enumerate(runs)
+        for run, place, p_holm in zip(given, places, corrected, strict=True)
     )
 
 
@@ -164,10 +324,10 @@ def find_row(board: Board, dataset: str, run_id: str) -> tuple[Table, Row]:
         RecordError: no such run is finished and readable, or a newer repeat of it stands in its place.
     """
     for table in board.tables:
-        for row in table.rows:
+        for row in table.everything:
             if (table.dataset.name, row.run.record.run_id) == (dataset, run_id):
                 return table, row
-    known = [f"{table.dataset.name}/{row.run.record.run_id}" for table in board.tables for row in table.rows]
+    known = [f"{table.dataset.name}/{row.run.record.run_id}" for table in board.tables for row in table.everything]
     raise RecordError(
         f"no row for the run {dataset}/{run_id}; rows: {', '.join(known) or 'none'}; "
         f"problems: {'; '.join(board.problems) or 'none'}"
@@ -176,7 +336,7 @@ def find_row(board: Board, dataset: str, run_id: str) -> tuple[Table, Row]:
 
 def as_data(board: Board) -> list[dict[str, Any]]:
     """One dict a row with plain values at full precision, for JSON."""
-    return [_row_data(table, row) for table in board.tables for row in table.rows]
+    return [_row_data(table, row) for table in board.tables for row in table.everything]
 
 
 def _row_data(table: Table, row: Row) -> dict[str, Any]:
@@ -184,7 +344,10 @@ def _row_data(table: Table, row: Row) -> dict[str, Any]:
     return {
         "dataset": record.dataset.name,
         "table": table.number,
-        "rank": row.rank,
+        "rank": None if row.rank is None else row.rank[0],
+        "rank_worst": None if row.rank is None else row.rank[1],
+        "reference": None if record.reference is None else record.reference.kind,
+        "against_best": None if row.against_best is None else _verdict_data(row.against_best),
         "label": row.label,
         "run_id": record.run_id,
         "family": record.spec.family,
@@ -205,6 +368,18 @@ def _row_data(table: Table, row: Row) -> dict[str, Any]:
         "refit_seconds": row.refit_seconds,
         "predict_microseconds_per_image": record.latency.microseconds_per_image,
         "cpu": record.environment.cpu,
+        "calibration_error": scores.calibration.expected_calibration_error,
+        "brier_score": scores.calibration.brier_score,
         "conditions": dict(table.conditions),
+        "signature": signature_text(record),
         "page": row.page,
+    }
+
+
+def _verdict_data(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "best": verdict.b,
+        "word": verdict.word,
+        "difference": None if verdict.difference is None else asdict(verdict.difference),
+        "p_holm": None if math.isnan(verdict.p_holm) else verdict.p_holm,
     }

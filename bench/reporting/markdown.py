@@ -14,27 +14,28 @@ NUMBER = re.compile(r"[-+]?[\d.,]+( ±.*| \(.*)?|\?|-")
 
 def render(template: str, **values: object) -> bytes:
     """A page from `templates/`, UTF-8, with at most one empty line in a row and one line break at its end."""
-    page = _environment().get_template(template).render(mark=MARK, **values)
+    page = environment().get_template(template).render(mark=MARK, **values)
     return (re.sub(r"\n{3,}", "\n\n", page).strip() + "\n").encode()
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment(*, escape: bool = False) -> Environment:
+    """What renders the files in `templates/`; HTML asks for `escape`, in Markdown `table` escapes its cells."""
+    made = Environment(
         loader=PackageLoader("bench.reporting"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - Markdown, not HTML; `table` escapes its cells
+        autoescape=escape,  # noqa: S701 - Markdown is not escaped as HTML is
     )
-    environment.filters |= {"table": table, "code": code_block, "inline": escape}
-    return environment
+    made.filters |= {"table": table, "code": code_block, "inline": inline}
+    return made
 
 
 def table(frame: pd.DataFrame) -> str:
     """A pipe table, padded so that it is readable as text; columns of numbers stand right."""
-    escaped = frame.map(escape)
-    escaped.columns = pd.Index([escape(str(name)) for name in frame.columns])
+    escaped = frame.map(inline)
+    escaped.columns = pd.Index([inline(str(name)) for name in frame.columns])
     return tabulate(
         escaped,  # type: ignore[arg-type]
         headers="keys",
@@ -62,7 +63,7 @@ def alignment(frame: pd.DataFrame) -> list[str]:
     return ["right" if all(NUMBER.fullmatch(str(cell)) for cell in frame[name]) else "left" for name in frame.columns]
 
 
-def escape(text: str) -> str:
+def inline(text: str) -> str:
     """Text on one line that cannot end its cell, nor become a tag or emphasis."""
     return re.sub(r"([|*<>`\\])", r"\\\1", " ".join(text.split()))
 

@@ -1,18 +1,29 @@
 """Every generated file of a results folder: made, written, and compared with what lies there."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 from bench.errors import RecordError
 from bench.files import write_atomic
-from bench.reporting import figures, tables
+from bench.record import Curve
+from bench.reporting import figures
+from bench.reporting.dataset_page import Section, section
 from bench.reporting.figures import Picture, stored_digest
 from bench.reporting.leaderboard import BEST_ROWS, PICTURED_ROWS, Board, Row, Table, leaderboard
 from bench.reporting.markdown import MARK, render
 from bench.reporting.runs import seen_from
-from bench.reporting.winner import others_table, winner
+from bench.reporting.styles import styles
+from bench.reporting.tutorials import recipes_table, tutorial_rows, tutorials_table
+from bench.reporting.winner import (
+    SHOWN_MISTAKES,
+    confused_images,
+    has_curves,
+    others_table,
+    tried_values,
+    winner,
+)
 from bench.store import all_folders, count_test_readings
 
 Files = Mapping[str, bytes | Picture]  # path seen from the results folder, with /, to content
@@ -21,7 +32,22 @@ Files = Mapping[str, bytes | Picture]  # path seen from the results folder, with
 def build(results: Path, board: Board | None = None) -> Files:
     """Every file that the records of `results` ask for, by its `board` where that is known; pictures not drawn yet."""
     board = board or leaderboard(results)
-    files: dict[str, bytes | Picture] = {"leaderboard.md": _leaderboard_page(results, board)}
+    looks = styles(board)
+    datasets = {
+        name: [section(table, looks) for table in group]
+        for name, group in groupby(board.tables, key=lambda table: table.dataset.name)
+    }
+    readings = {name: _readings(results, name) for name in datasets}
+    files: dict[str, bytes | Picture] = {
+        "leaderboard.md": render("leaderboard.md.j2", board=board, datasets=datasets, readings=readings)
+    }
+    for name, parts in datasets.items():
+        files[f"{name}/README.md"] = _dataset_page(name, parts, readings[name])
+        for part in parts:
+            files |= {f"{name}/figures/{file}": picture for file, picture in part.pictures.items()}
+    if trained := tutorial_rows(board):
+        functions = {"tutorials_table": tutorials_table, "recipes_table": recipes_table}
+        files["tutorials.md"] = render("tutorials.md.j2", tutorials=trained, **functions)
     for page, placed in _by_page(board).items():
         files[page] = _family_page(placed)
         for _, row in placed:
@@ -41,7 +67,7 @@ def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """
     board = leaderboard(results)
     files = build(results, board)
-    changed = [results / name for name, content in files.items() if not _same(results / name, content)]
+    changed = [results / name for name, content in files.items() if not is_same(results / name, content)]
     for path in changed:
         content = files[path.relative_to(results).as_posix()]
         write_atomic(path, content if isinstance(content, bytes) else content.png())
@@ -59,12 +85,20 @@ def check(results: Path) -> tuple[str, ...]:
     differences = [
         f"{name} {'is missing' if not (results / name).exists() else 'differs from what the records give'}"
         for name, content in files.items()
-        if not _same(results / name, content)
+        if not is_same(results / name, content)
     ]
     # Pages of records that cannot be read now are no strangers.
     strangers = [] if board.problems else _stale(results, files)
     stale = [f"{path.relative_to(results).as_posix()} is asked for by no record" for path in strangers]
     return (*board.problems, *differences, *stale, *_damages(results, known=board.problems))
+
+
+def pages_of(files: Files, row: Row) -> Mapping[str, bytes | Picture]:
+    """Those of `files` that say something of a row."""
+    folder = row.run.record.dataset.name
+    pages = {"leaderboard.md", "tutorials.md", f"{folder}/README.md", row.page}
+    pictures = (f"{folder}/figures/{row.label}-", f"{folder}/figures/table-")
+    return {name: files[name] for name in files if name in pages or name.startswith(pictures)}
 
 
 def _damages(results: Path, known: Collection[str]) -> Iterator[str]:
@@ -80,7 +114,8 @@ def _damages(results: Path, known: Collection[str]) -> Iterator[str]:
                 yield problem
 
 
-def _same(path: Path, content: bytes | Picture) -> bool:
+def is_same(path: Path, content: bytes | Picture) -> bool:
+    """Whether `path` holds this content."""
     if isinstance(content, Picture):
         return content.is_at(path)
     return path.is_file() and path.read_bytes() == content
@@ -88,21 +123,22 @@ def _same(path: Path, content: bytes | Picture) -> bool:
 
 def _stale(results: Path, files: Files) -> list[Path]:
     """Generated files that no record asks for; what carries no mark of ours is somebody else's."""
-    pages = (path for path in results.glob("*/*.md") if path.read_bytes().startswith(MARK.encode()))
+    found = [*results.glob("*/*.md"), results / "tutorials.md"]
+    pages = (path for path in found if path.is_file() and path.read_bytes().startswith(MARK.encode()))
     pictures = (path for path in results.glob("*/figures/*.png") if stored_digest(path) is not None)
-    found = (path for paths in (pages, pictures) for path in paths)
-    return sorted(path for path in found if path.relative_to(results).as_posix() not in files)
+    made = (path for paths in (pages, pictures) for path in paths)
+    return sorted(path for path in made if path.relative_to(results).as_posix() not in files)
 
 
-def _leaderboard_page(results: Path, board: Board) -> bytes:
-    datasets = {name: list(group) for name, group in groupby(board.tables, key=lambda table: table.dataset.name)}
+def _dataset_page(name: str, parts: Sequence[Section], readings: str) -> bytes:
+    rows = [row for part in parts for row in part.table.rows]
     return render(
-        "leaderboard.md.j2",
-        board=board,
-        datasets=datasets,
-        readings={name: _readings(results, name) for name in datasets},
-        tables=tables,
-        coarse=any(row.run.record.spec.precision != "float32" for table in board.tables for row in table.rows),
+        "dataset.md.j2",
+        dataset=name,
+        title=parts[0].table.dataset.title,
+        parts=parts,
+        readings=readings,
+        coarse=any(row.run.record.spec.precision != "float32" for row in rows),
     )
 
 
@@ -125,9 +161,12 @@ def _count_readings(results: Path, dataset: str) -> int:
 
 def _by_page(board: Board) -> dict[str, list[tuple[Table, Row]]]:
     pages: dict[str, list[tuple[Table, Row]]] = {}
+    placed = set()
     for table in board.tables:
-        for row in table.rows:
-            pages.setdefault(row.page, []).append((table, row))
+        for row in table.everything:
+            if (table.dataset.name, row.label) not in placed:  # a reference stands under every table of its dataset
+                placed.add((table.dataset.name, row.label))
+                pages.setdefault(row.page, []).append((table, row))
     return pages
 
 
@@ -146,10 +185,15 @@ def _family_page(placed: list[tuple[Table, Row]]) -> bytes:
 
 def _pictures(row: Row) -> dict[str, Picture]:
     record, scores, names = row.run.record, row.run.scores, row.run.record.dataset.class_names
-    found = {
-        "curves": figures.curves(record.winning_trial.curve, [refit.curve for refit in record.refits]),
-        "confusion": figures.confusion_matrix(scores.confusion, names),
-    }
+    found = {"confusion": figures.confusion_matrix(scores.confusion, names)}
+    if has_curves(record):
+        trial = record.winning_trial.curve if record.winner is not None else Curve()
+        found["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
     if scores.mistakes:
-        found["mistakes"] = figures.mistakes(row.run.wrong_images, scores.mistakes, names)
+        shown = scores.mistakes[:SHOWN_MISTAKES]
+        found["mistakes"] = figures.mistakes(row.run.wrong_images[: len(shown)], shown, names)
+    if lines := confused_images(row.run):
+        found["confused"] = figures.confused(lines, names)
+    if record.winner is not None and (tried := tried_values(record)):
+        found["hyperparameters"] = figures.hyperparameters(tried, record.winning_trial.score)
     return {f"{record.dataset.name}/figures/{row.label}-{kind}.png": picture for kind, picture in found.items()}

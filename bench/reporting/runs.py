@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import BenchError, RecordError
-from bench.evaluation.comparison import Interval, interval
+from bench.errors import BenchError, RecordError, SpecError
+from bench.evaluation.comparison import Answers, Interval, interval
 from bench.evaluation.metrics import Scores, score
 from bench.record import RunRecord
 from bench.spec import RunSpec
@@ -33,7 +33,18 @@ class Run:
     scores: Scores
     interval: Interval | None  # of the test accuracy; None for a single seed
     test_labels: str  # digest of the true classes, equal where two runs were judged on the same images
+    labels: NDArray[np.int64]  # true classes of the test images, (n_test,)
     wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.mistakes
+
+    @property
+    def answers(self) -> Answers:
+        """Which test images its refits classify correctly."""
+        return _answers(self.record, self.scores)
+
+
+def _answers(record: RunRecord, scores: Scores) -> Answers:
+    deterministic = record.reference is not None and record.reference.deterministic
+    return Answers(correct=scores.correct, deterministic=deterministic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +67,22 @@ def load(results: Path) -> Loaded:
         runs=tuple(replace(run, label=labels[run.record.spec]) for run in runs),
         problems=tuple(seen_from(results, problem) for problem in problems),
     )
+
+
+def find_run(runs: Sequence[Run], name: str) -> Run:
+    """The run that is called `name`, in the leaderboard or by its folder.
+
+    Raises:
+        SpecError: there is none, or there are several.
+    """
+    found = [run for run in runs if name in (run.label, run.record.run_id)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{run.record.run_id} on {run.record.dataset.name}" for run in found)
+        raise SpecError(f"several runs are called {name!r}: name one by its folder: {names}")
+    known = ", ".join(run.label for run in runs) or "none"
+    raise SpecError(f"no finished run {name!r}; rows: {known}")
 
 
 def seen_from(results: Path, problem: object) -> str:
@@ -108,21 +135,30 @@ def _read_run(folder: RunFolder, record: RunRecord) -> Run:
         label=record.spec.family,
         record=record,
         scores=scores,
-        interval=interval(scores.correct),
+        interval=interval(_answers(record, scores)),
         test_labels=hashlib.sha256(predictions.labels.tobytes()).hexdigest()[:12],
+        labels=predictions.labels,
         wrong_images=predictions.wrong_images,
     )
 
 
 def row_labels(specs: Iterable[RunSpec]) -> dict[RunSpec, str]:
-    """A name for each run, unique within its dataset: family, with the tuner, with a short digest only where needed."""
+    """A name for each run, unique within its dataset: the family, with what tells it apart only where that is needed.
+
+    That is the search seed where nothing else differs, else the tuner, else a short digest of the spec.
+    """
     specs = list(specs)
     families = Counter((spec.dataset, spec.family) for spec in specs)
     tuners = Counter((spec.dataset, spec.family, spec.tuner) for spec in specs)
+    kinds: dict[tuple[str, str], set[RunSpec]] = {}
+    for spec in specs:
+        kinds.setdefault((spec.dataset, spec.family), set()).add(replace(spec, seed=0))
 
     def label(spec: RunSpec) -> str:
         if families[spec.dataset, spec.family] == 1:
             return spec.family
+        if len(kinds[spec.dataset, spec.family]) == 1:
+            return f"{spec.family}-seed{spec.seed}"
         if tuners[spec.dataset, spec.family, spec.tuner] == 1:
             return f"{spec.family}-{spec.tuner}"
         return f"{spec.family}-{spec.tuner}-{spec.digest[:SHORT_DIGEST]}"

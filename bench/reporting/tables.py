@@ -12,6 +12,7 @@ from bench.reporting.runs import Run
 TOP_PAIRS = 5
 MAX_TIES = BEST_ROWS - 1  # of more, only the first TOP_TIES are named
 TOP_TIES = 5
+COSTS = {"parameters": "", "train once": "s", "predict": "µs/image"}  # name to unit
 
 
 def percent(fraction: float) -> str:
@@ -34,6 +35,38 @@ def accuracy_with_interval(accuracy: float, interval: Interval | None) -> str:
     return f"{percent(accuracy)} ({percent(interval.low)} to {percent(interval.high)})"
 
 
+def rank_text(row: Row) -> str:
+    """The places that a row may have."""
+    if row.rank is None:
+        return "-" if row.run.record.spec.fixed else "?"
+    best, worst = row.rank
+    return str(best) if best == worst else f"{best} to {worst}"
+
+
+def kind_text(row: Row) -> str:
+    """Where a model comes from."""
+    reference = row.run.record.reference
+    if reference is None:
+        return f"found by {row.run.record.spec.tuner}"
+    return "tutorial, not tuned" if reference.kind == "tutorial" else "no network"
+
+
+def verdict_text(row: Row) -> str:
+    """What a reference is, compared with the best searched row, in points."""
+    if row.against_best is None:
+        return "-"
+    difference = row.against_best.difference
+    if difference is None:
+        return "unknown (1 seed)"
+    said = "tied" if row.against_best.word == "tied" else f"{row.against_best.word} than {row.against_best.b}"
+    return f"{said}: {points(difference.mean)} ({points(difference.low)} to {points(difference.high)})"
+
+
+def points(fraction: float) -> str:
+    """A difference of fractions in percentage points, with its sign."""
+    return f"{100 * fraction:+.2f}"
+
+
 def tied_text(row: Row, rows: int) -> str:
     """Which rows a row cannot be told apart from, in words."""
     if rows == 1:
@@ -46,10 +79,10 @@ def tied_text(row: Row, rows: int) -> str:
 
 
 def scores_table(table: Table) -> pd.DataFrame:
-    """How well each model does, best first."""
+    """How well each searched model does, best first."""
     return pd.DataFrame(
         {
-            "rank": "?" if row.rank is None else str(row.rank),
+            "rank": rank_text(row),
             "model": row.label,
             "test accuracy, %": accuracy_with_interval(row.test_accuracy, row.run.interval),
             "seeds": str(len(row.run.record.refits)),
@@ -57,27 +90,83 @@ def scores_table(table: Table) -> pd.DataFrame:
             "train/test gap, points": percent(row.train_test_gap),
             "macro F1": f"{row.run.scores.macro_f1:.4f}",
             "log loss": f"{row.run.scores.log_loss:.4f}",
-            "validation, %": percent(row.validation_accuracy),
+            "validation, %": percent(row.run.record.winning_trial.score),
         }
         for row in table.rows
     )
+
+
+def references_table(table: Table) -> pd.DataFrame:
+    """What was not searched, best first, compared with the best that was."""
+    return pd.DataFrame(
+        {
+            "model": row.label,
+            "what": kind_text(row),
+            "test accuracy, %": accuracy_with_interval(row.test_accuracy, row.run.interval),
+            "seeds": seeds_cell(row),
+            "against the best found, points": verdict_text(row),
+            "train/test gap, points": percent(row.train_test_gap),
+            "macro F1": f"{row.run.scores.macro_f1:.4f}",
+            "log loss": f"{row.run.scores.log_loss:.4f}",
+        }
+        for row in table.references
+    )
+
+
+def families_table(table: Table) -> pd.DataFrame:
+    """What searches of a family find, on average over their seeds."""
+    return pd.DataFrame(
+        {
+            "family": family.name,
+            "test accuracy, %": accuracy_with_interval(family.interval.mean, family.interval),
+            "searches": str(len(family.searches)),
+        }
+        for family in table.families
+        if family.interval is not None
+    )
+
+
+def seeds_cell(row: Row) -> str:
+    """How many seeds a row has."""
+    reference, refits = row.run.record.reference, len(row.run.record.refits)
+    return "1, needs no more" if reference is not None and reference.deterministic else str(refits)
 
 
 def costs_table(table: Table) -> pd.DataFrame:
     """What each model costs, in the order of the scores; machines are named where they differ."""
+    on = fronts(table.best, with_seconds=len(table.machines) == 1)
     costs = pd.DataFrame(
         {
             "model": row.label,
             "parameters": f"{row.parameters:,}",
-            "search, s": seconds(row.run.record.search_seconds),
-            "train one refit, s": seconds(row.refit_seconds),
-            "predict, µs/image": f"{row.run.record.latency.microseconds_per_image:.3g}",
+            "search, s": "-" if row.run.record.spec.fixed else seconds(row.run.record.search_seconds),
+            "train once, s": seconds(row.costs["train once"]),
+            "predict, µs/image": f"{row.costs['predict']:.3g}",
+            "Pareto front of": ", ".join(cost for cost in on if row.label in on[cost]) or "-",
         }
-        for row in table.rows
+        for row in table.everything
     )
     if len(table.machines) > 1:
-        costs["machine"] = [row.run.record.environment.cpu for row in table.rows]
+        costs["machine"] = [row.run.record.environment.cpu for row in table.everything]
     return costs
+
+
+def fronts(rows: Sequence[Row], *, with_seconds: bool) -> dict[str, list[str]]:
+    """By each cost the models that no other one beats in both accuracy and cost, the cheapest first.
+
+    Args:
+        rows: the models.
+        with_seconds: whether they were made on one machine, so that seconds may be compared.
+    """
+    found: dict[str, list[str]] = {}
+    for cost in COSTS if with_seconds else ("parameters",):
+        by_cost = sorted(rows, key=lambda row: (row.costs[cost], -row.test_accuracy))
+        found[cost], best = [], -1.0
+        for row in by_cost:
+            if row.test_accuracy > best:
+                best = row.test_accuracy
+                found[cost].append(row.label)
+    return found
 
 
 def class_f1_table(table: Table) -> pd.DataFrame:
@@ -112,22 +201,17 @@ def _pairs(run: Run) -> Iterator[dict[str, str]]:
 def how_measured(run: Run) -> dict[str, str]:
     """Everything that decides or describes how a run was made: name to value."""
     record, spec, machine = run.record, run.record.spec, run.record.environment
-    cut = sum(trial.status == "cut" for trial in record.trials)
-    failed = sum(trial.status == "failed" for trial in record.trials)
     return {
         "run": record.run_id,
         "started (UTC)": record.started,
-        "tuner": spec.tuner,
-        "trials": f"{len(record.trials)}, of which {failed} failed" + (f", {cut} cut short" if cut else ""),
-        "epochs trained": f"{record.trained_epochs} of {spec.budget.total_epochs}",
-        "search seed": str(spec.seed),
+        **(_search(run) if record.reference is None else {"recipe": record.reference.recipe}),
         "refit seeds": ", ".join(str(refit.seed) for refit in record.refits),
-        "precision": f"search {spec.precision}, refits {record.precision_refit}",
+        "precision": ("" if spec.fixed else f"search {spec.precision}, ") + f"refits {record.precision_refit}",
         "latency": f"batches of {record.latency.batch_size}, {record.latency.threads} thread(s), median of "
         f"{record.latency.repeats} x {record.latency.images:,} images",
-        "family's code": spec.family_source,
+        "code of the model": spec.family_source,
         "machine": f"{machine.cpu}, {machine.cores} usable core(s)",
-        "workers": str(record.workers),
+        "workers": f"{record.workers}, {machine.threads} thread(s) each",
         "instruction sets": ", ".join(machine.instruction_sets) or "none recorded",
         "oneDNN": machine.onednn,
         "system": machine.platform,
@@ -135,8 +219,20 @@ def how_measured(run: Run) -> dict[str, str]:
         f"Keras Tuner {machine.keras_tuner}, NumPy {machine.numpy}, scikit-learn {machine.scikit_learn}, "
         f"distributed {machine.distributed}",
         "git commit": machine.git_commit or "unknown",
-        **_usage(run),
+        **({} if spec.fixed else _usage(run)),
         "taken up again": f"{record.resumed} times, {record.differing_proposals} proposals overruled by the ledger",
+    }
+
+
+def _search(run: Run) -> dict[str, str]:
+    record, spec = run.record, run.record.spec
+    cut = sum(trial.status == "cut" for trial in record.trials)
+    failed = sum(trial.status == "failed" for trial in record.trials)
+    return {
+        "tuner": spec.tuner,
+        "trials": f"{len(record.trials)}, of which {failed} failed" + (f", {cut} cut short" if cut else ""),
+        "epochs trained": f"{record.trained_epochs} of {spec.budget.total_epochs}",
+        "search seed": str(spec.seed),
     }
 
 
@@ -163,12 +259,14 @@ def two_columns(values: Mapping[str, str]) -> pd.DataFrame:
 
 def measured_alike(table: Table) -> pd.DataFrame:
     """What was the same for every row."""
-    return two_columns({name: values[0] for name, values in _measured(table.rows).items() if len(set(values)) == 1})
+    return two_columns(
+        {name: values[0] for name, values in _measured(table.everything).items() if len(set(values)) == 1}
+    )
 
 
 def measured_differently(table: Table) -> pd.DataFrame:
     """What was not the same for every row: one column for each of the best models. Empty for a single row."""
-    different = {name: values for name, values in _measured(table.rows).items() if len(set(values)) > 1}
+    different = {name: values for name, values in _measured(table.everything).items() if len(set(values)) > 1}
     columns = {row.label: [values[number] for values in different.values()] for number, row in enumerate(table.best)}
     return pd.DataFrame({"what": different.keys(), **columns})
 

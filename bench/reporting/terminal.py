@@ -4,12 +4,12 @@ from pathlib import Path
 
 from bench.reporting.leaderboard import Board, Row, Table, find_row, leaderboard
 from bench.reporting.markdown import plain_table
-from bench.reporting.tables import costs_table, scores_table
+from bench.reporting.tables import costs_table, references_table, scores_table
 
 
 def leaderboard_text(board: Board) -> str:
     """Scores and costs of every table, and what could not be read."""
-    parts = [_table_text(table, table.rows) for table in board.tables]
+    parts = [_table_text(table, table.everything) for table in board.tables]
     if not board.tables:
         parts.append("No finished run yet.")
     if board.problems:
@@ -29,9 +29,10 @@ def row_text(results: Path, dataset: str, run_id: str) -> str:
 
 def _table_text(table: Table, rows: tuple[Row, ...]) -> str:
     shown = {row.label for row in rows}
-    blocks = [plain_table(frame[frame["model"].isin(shown)]) for frame in (scores_table(table), costs_table(table))]
+    frames = [scores_table(table), references_table(table), costs_table(table)]
+    cut = [frame[frame["model"].isin(shown)] for frame in frames if not frame.empty]
     title = f"{table.dataset.title}, budget of {table.conditions['budget']}, {len(table.rows)} row(s)"
-    return "\n\n".join([title, *_notes(table), *blocks])
+    return "\n\n".join([title, *_notes(table), *(plain_table(frame) for frame in cut if not frame.empty)])
 
 
 def _notes(table: Table) -> list[str]:

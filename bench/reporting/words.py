@@ -1,6 +1,8 @@
 """Hyperparameters and errors in a few words."""
 
-from bench.record import Condition, Parameter, TrialRecord
+import shlex
+
+from bench.record import Condition, Parameter, RunRecord, TrialRecord
 from bench.spec import Value, candidate_values
 
 MAX_LISTED = 8  # values of a hyperparameter that are listed one by one
@@ -41,7 +43,7 @@ def candidate_text(trial: TrialRecord) -> str:
     return ", ".join(f"{name}={value_text(value)}" for name, value in candidate_values(trial.values).items())
 
 
-def status_text(trial: TrialRecord, winner: str) -> str:
+def status_text(trial: TrialRecord, winner: str | None) -> str:
     """What became of a trial, and which other one it has its result or its start from."""
     status = "winner" if trial.trial_id == winner else trial.status
     if trial.repeats is not None:
@@ -56,3 +58,43 @@ def reason_text(error: str) -> str:
     lines = error.strip().splitlines() or ["no reason given"]
     last = lines[-1].strip()
     return last if len(last) <= MAX_REASON else f"{last[:MAX_REASON]} ..."
+
+
+def signature_text(record: RunRecord) -> str:
+    """Everything that is needed to repeat a run, as name=value on one line."""
+    spec, data, machine = record.spec, record.dataset, record.environment
+    asked = (
+        {"recipe": "as published"}
+        if spec.fixed
+        else {
+            "tuner": spec.tuner,
+            "trials": spec.budget.trials,
+            "epochs": spec.budget.epochs,
+            "seconds": spec.seconds or "unlimited",
+            "seed": spec.seed,
+            "lookahead": spec.lookahead,
+            "search-precision": spec.precision,
+        }
+    )
+    found = {
+        "dataset": data.name,
+        "checksum": data.checksum[:12],
+        "split": f"{data.n_train}/{data.n_validation}/{data.n_test}",
+        "protocol": spec.protocol,
+        "model": spec.family,
+        "code": spec.family_source,
+        **asked,
+        "seeds": spec.seeds,
+        "refit-precision": record.precision_refit,
+        "threads": machine.threads,
+        "onednn": machine.onednn,
+        "cpu": machine.cpu,
+        "python": machine.python,
+        "tensorflow": machine.tensorflow,
+        "keras": machine.keras,
+        "keras-tuner": machine.keras_tuner,
+        "numpy": machine.numpy,
+        "scikit-learn": machine.scikit_learn,
+        "commit": machine.git_commit or "unknown",
+    }
+    return " ".join(f"{name}={shlex.quote(str(value))}" for name, value in found.items())

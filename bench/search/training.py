@@ -4,6 +4,7 @@ import gc
 import hashlib
 import io
 import math
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ from bench.record import Curve
 from bench.seeds import derive_seed
 from bench.spec import Precision, TrialSpec
 from search_spaces._recipe import BATCH_SIZE
+from search_spaces._references import find
 
 EVALUATION_BATCH = 500
 MAX_STEPS_PER_EXECUTION = 16
@@ -127,14 +129,15 @@ def train(
     """
     begun = time.perf_counter()
     prepare_process(spec.precision)
-    data, indices, held_back = _parts(spec.dataset, data_dir, spec.part)
-    steps, per_execution = steps_of_an_epoch(len(indices))
+    data, indices, held_back = _parts(spec, data_dir)
+    recipe = _recipe(spec, len(data.class_names))
+    steps, per_execution = steps_of_an_epoch(len(indices), recipe)
     model = _build(spec, data, training_steps=steps * spec.horizon)
-    summary = _summary(model) if spec.part == "development" else ""
+    summary = _summary(model) if spec.part != "train" else ""
     first = spec.initial_epoch if state is not None else 0
     if state is not None:
         _set_state(model, state)
-    batches = _batches(data, indices, _orders(spec.seed, len(indices), first, spec.epochs))
+    batches = _batches(data, indices, _orders(spec.seed, len(indices), first, spec.epochs, recipe), recipe)
     model.steps_per_execution = per_execution
     watch = _Watch(report, until=math.inf if seconds is None else begun + seconds)
     fit_begun = time.perf_counter()
@@ -144,7 +147,7 @@ def train(
             initial_epoch=first,
             epochs=spec.epochs,
             steps_per_epoch=steps,
-            validation_data=_in_order(data, held_back) if held_back is not None else None,
+            validation_data=_in_order(data, held_back, recipe) if held_back is not None else None,
             callbacks=[watch],
             shuffle=False,
             verbose=0,
@@ -152,7 +155,7 @@ def train(
     fit_seconds = time.perf_counter() - fit_begun
     cut = len(watch.logs) < spec.epochs - first
     kept = _get_state(model) if spec.keep_state and not cut else None
-    refit = _refitted(model, summary, data, indices) if spec.part == "development" else None
+    refit = _refitted(model, summary, _in_order(data, indices, recipe)) if spec.part != "train" else None
     parameters = model.count_params()
     curve = _curve(watch.logs[spec.initial_epoch - first :])
     del model, batches, watch
@@ -171,7 +174,7 @@ def train(
 def time_steps(spec: TrialSpec, data_dir: Path | None) -> StepTimes:
     """Time a few steps of the candidate of `spec`, and forget it."""
     prepare_process(spec.precision)
-    data, indices, held_back = _parts(spec.dataset, data_dir, spec.part)
+    data, indices, held_back = _parts(spec, data_dir)
     begun = time.perf_counter()
     steps, at_once = steps_of_an_epoch(len(indices))
     model = _build(spec, data, training_steps=steps * spec.horizon)
@@ -196,21 +199,44 @@ def development_part(name: str, data_dir: Path | None) -> Dataset:
     return development(name, data_dir)
 
 
-def _parts(name: str, data_dir: Path | None, part: str) -> tuple[Dataset, NDArray[np.int64], NDArray[np.int64] | None]:
-    """The development part, what to fit on, and what is held back to score on (None in a refit)."""
-    data = development_part(name, data_dir)
-    if part == "development":
-        return data, np.arange(len(data.labels)), None
-    train_indices, validation_indices = split(data)
-    return data, train_indices, validation_indices
+def _parts(spec: TrialSpec, data_dir: Path | None) -> tuple[Dataset, NDArray[np.int64], NDArray[np.int64] | None]:
+    """The development part, what to fit on, and what is held back to score on (None where nothing is)."""
+    data = development_part(spec.dataset, data_dir)
+    if spec.part == "train":
+        train_indices, validation_indices = split(data)
+        return data, train_indices, validation_indices
+    everything = np.arange(len(data.labels))
+    share = find(spec.family).validation_share if spec.part == "reference" else 0.0
+    if share == 0:
+        return data, everything, None
+    at = int(len(everything) * (1 - share))  # as Keras' validation_split has it
+    return data, everything[:at], everything[at:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recipe:
+    """How images are fed to `fit`."""
+
+    batch_size: int = BATCH_SIZE
+    left_out: int = 200  # one step of so many may be left out of an epoch, so that more are carried out at once
+    one_hot: int = 0  # classes, where labels are one-hot; 0 where they are integers
+
+
+def _recipe(spec: TrialSpec, classes: int) -> _Recipe:
+    if spec.part != "reference":
+        return _Recipe()
+    reference = find(spec.family)
+    one_hot = classes if reference.labels == "one-hot" else 0
+    return _Recipe(batch_size=reference.batch_size, left_out=sys.maxsize, one_hot=one_hot)
 
 
 def _build(spec: TrialSpec, data: Dataset, training_steps: int) -> keras.Model:
     # Else layers are numbered on from the worker's earlier models, and with them the names in records and files.
     keras.utils.clear_session()
     keras.utils.set_random_seed(spec.seed)
-    height, width, channels = data.images.shape[1:]
-    family = search_spaces.load(spec.family)((height, width, channels), len(data.class_names), training_steps)
+    if spec.part == "reference":
+        return find(spec.family).build(data.image_shape, len(data.class_names))
+    family = search_spaces.load(spec.family)(data.image_shape, len(data.class_names), training_steps)
     return family.build_from(spec.values)
 
 
@@ -224,23 +250,29 @@ def _forget_graphs() -> None:
     gc.collect()  # Keras' graphs refer to themselves
 
 
-def steps_of_an_epoch(n: int) -> tuple[int, int]:
+def steps_of_an_epoch(n: int, recipe: _Recipe = _Recipe()) -> tuple[int, int]:
     """Optimizer steps of an epoch over `n` images, and how many of them Keras carries out at once.
 
     Many at once are faster, and they must divide the steps; half a percent of the steps may be left out for that.
     """
-    whole = n // min(BATCH_SIZE, n)
-    at_once = max(k for k in range(1, MAX_STEPS_PER_EXECUTION + 1) if whole % k <= whole // 200)
+    whole = n // min(recipe.batch_size, n)
+    at_once = max(k for k in range(1, MAX_STEPS_PER_EXECUTION + 1) if whole % k <= whole // recipe.left_out)
     return whole - whole % at_once, at_once
 
 
-def _orders(seed: int, n: int, first: int, last: int) -> NDArray[np.int32]:
+def _orders(
+    seed: int,
+    n: int,
+    first: int,
+    last: int,
+    recipe: _Recipe = _Recipe(),
+) -> NDArray[np.int32]:
     """Rows of batch indices, shape (epochs * steps, batch), each epoch's order a function of (seed, absolute epoch).
 
     What does not fill a step is left out of that epoch, so that every step has one shape.
     """
-    batch = min(BATCH_SIZE, n)
-    steps, _ = steps_of_an_epoch(n)
+    batch = min(recipe.batch_size, n)
+    steps, _ = steps_of_an_epoch(n, recipe)
     orders = [
         np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(n)[: steps * batch]
         for epoch in range(first, last)
@@ -248,16 +280,31 @@ def _orders(seed: int, n: int, first: int, last: int) -> NDArray[np.int32]:
     return np.concatenate(orders).reshape(-1, batch).astype(np.int32)
 
 
-def _batches(data: Dataset, indices: NDArray[np.int64], orders: NDArray[np.int32]) -> tf.data.Dataset:
+def _batches(
+    data: Dataset,
+    indices: NDArray[np.int64],
+    orders: NDArray[np.int32],
+    recipe: _Recipe = _Recipe(),
+) -> tf.data.Dataset:
     """All batches of all epochs as one pass, so that no iterator is made anew between epochs."""
-    images, labels = tf.constant(data.images[indices]), tf.constant(data.labels[indices])
+    images, labels = tf.constant(data.images[indices]), tf.constant(_labels(data, indices, recipe))
     rows = tf.data.Dataset.from_tensor_slices(orders)
     return _plain(rows.map(lambda row: (tf.gather(images, row), tf.gather(labels, row))).prefetch(2))
 
 
-def _in_order(data: Dataset, indices: NDArray[np.int64]) -> tf.data.Dataset:
-    pairs = tf.data.Dataset.from_tensor_slices((data.images[indices], data.labels[indices]))
+def _in_order(
+    data: Dataset,
+    indices: NDArray[np.int64],
+    recipe: _Recipe = _Recipe(),
+) -> tf.data.Dataset:
+    pairs = tf.data.Dataset.from_tensor_slices((data.images[indices], _labels(data, indices, recipe)))
     return _plain(pairs.batch(EVALUATION_BATCH).prefetch(2))
+
+
+def _labels(data: Dataset, indices: NDArray[np.int64], recipe: _Recipe) -> NDArray[Any]:
+    """Integers (n,), or one-hot rows (n, classes)."""
+    labels = data.labels[indices]
+    return np.eye(recipe.one_hot, dtype=np.float32)[labels] if recipe.one_hot else labels
 
 
 def _plain(batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -332,8 +379,8 @@ def _summary(model: keras.Model) -> str:
     return text.getvalue()
 
 
-def _refitted(model: keras.Model, summary: str, data: Dataset, indices: NDArray[np.int64]) -> Refitted:
-    scores = model.evaluate(_in_order(data, indices), verbose=0, return_dict=True)
+def _refitted(model: keras.Model, summary: str, fitted: tf.data.Dataset) -> Refitted:
+    scores = model.evaluate(fitted, verbose=0, return_dict=True)
     digest = hashlib.sha256()
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())

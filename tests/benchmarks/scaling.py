@@ -288,7 +288,7 @@ def make_spec(tuner: Tuner, trials: int, lookahead: int = DEFAULT_LOOKAHEAD) -> 
     )
 
 
-def space(tuner: Tuner, trials: int) -> "keras_tuner.HyperParameters":
+def space(tuner: str, trials: int) -> "keras_tuner.HyperParameters":
     """Nine hyperparameters, as cnn has; as many candidates as `trials` for grid search, else without end."""
     import keras_tuner
 

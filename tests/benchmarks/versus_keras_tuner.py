@@ -285,11 +285,11 @@ def _bare(job: Job) -> Searched:
     from bench.search import training
 
     training.prepare_process(job.precision)
-    data, train, validation = training._parts(job.dataset, job.data_dir, "train")
+    specs = [_trial_spec(job, values) for values in job.candidates]
+    data, train, validation = training._parts(specs[0], job.data_dir)
     steps, at_once = training.steps_of_an_epoch(len(train))
     fits = []
-    for values in job.candidates:
-        spec = _trial_spec(job, values)
+    for spec in specs:
         model = training._build(spec, data, steps * job.budget.epochs)
         model.steps_per_execution = at_once
         orders = training._orders(spec.seed, len(train), 0, job.budget.epochs)

@@ -1,0 +1,63 @@
+"""Verdicts in plain words: who beats whom, by how much, and what cannot be told."""
+
+from bench.evaluation.comparison import Difference
+from bench.reporting.leaderboard import Table, Verdict
+from bench.reporting.tables import percent, points
+
+MOST_SENTENCES = 6  # of a table with more pairs of models, only those of the best model
+
+
+def sentences(table: Table) -> list[str]:
+    """What is known of every two of the best searched rows."""
+    verdicts = table.verdicts
+    if len(verdicts) > MOST_SENTENCES:
+        verdicts = tuple(verdict for verdict in verdicts if verdict.a == table.rows[0].label)
+    return [sentence(verdict, table.dataset.n_test) for verdict in verdicts]
+
+
+def sentence(verdict: Verdict, images: int) -> str:
+    """One verdict; it speaks of the models that were found, not of their families."""
+    difference = verdict.difference
+    if difference is None:
+        return f"{verdict.a} and {verdict.b} are not compared: one of them was trained under a single seed."
+    by = _interval_text(verdict, difference)
+    if verdict.word == "tied":
+        return (
+            f"{verdict.a} and {verdict.b} cannot be told apart on {images:,} images: they are "
+            f"{points(difference.mean)} points apart ({by})."
+        )
+    return (
+        f"The {verdict.a} found here {'beats' if verdict.word == 'better' else 'loses to'} the {verdict.b} found here "
+        f"by {points(abs(difference.mean)).lstrip('+')} points ({by})."
+    )
+
+
+def _interval_text(verdict: Verdict, difference: Difference) -> str:
+    """The interval of what a sentence names: of a difference with its sign, of how much one beats the other without."""
+    if verdict.word == "tied":
+        return f"95 % interval {points(difference.low)} to {points(difference.high)}"
+    limits = (difference.low, difference.high) if verdict.word == "better" else (-difference.high, -difference.low)
+    return f"95 % interval {percent(limits[0])} to {percent(limits[1])}"
+
+
+def family_sentences(table: Table) -> list[str]:
+    """What is known of families as such, from several searches of each."""
+    return [_family_sentence(verdict, table) for verdict in table.family_verdicts]
+
+
+def _family_sentence(verdict: Verdict, table: Table) -> str:
+    difference = verdict.difference
+    counts = {family.name: len(family.searches) for family in table.families}
+    searches = f"{counts[verdict.a]} and {counts[verdict.b]} searches"
+    if difference is None:
+        return f"The families {verdict.a} and {verdict.b} are not compared."
+    by = f"{_interval_text(verdict, difference)}, over {searches}"
+    if verdict.word == "tied":
+        return (
+            f"The families {verdict.a} and {verdict.b} cannot be told apart: what such searches find is "
+            f"{points(difference.mean)} points apart ({by})."
+        )
+    return (
+        f"The family {verdict.a} {'beats' if verdict.word == 'better' else 'loses to'} the family {verdict.b} by "
+        f"{points(abs(difference.mean)).lstrip('+')} points ({by})."
+    )
