@@ -18,7 +18,6 @@ from bench.cli_runs import runs_app
 from bench.command import command, family_source, parse_duration
 from bench.errors import BenchError, SearchError, SpecError
 from bench.options import Options
-from bench.references import DEFAULT_SEEDS as DEFAULT_REFERENCE_SEEDS
 from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, TUNERS, Budget, RunSpec
 
 if TYPE_CHECKING:
@@ -185,9 +184,7 @@ def reproduce(  # noqa: PLR0917 - one for each option
     ] = None,
     dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset, see `bench list`.")] = "fashion_mnist",
     seed: Annotated[int, typer.Option(help="Seed that those of the trainings are derived from.")] = 0,
-    seeds: Annotated[int, typer.Option(help="Trainings of each model; of a deterministic one, one is enough.")] = (
-        DEFAULT_REFERENCE_SEEDS
-    ),
+    seeds: Annotated[int, typer.Option(help="Trainings of each model; one of deterministic ones.")] = DEFAULT_SEEDS,
     workers: Annotated[
         int | None, typer.Option(show_default="one for each usable core", help="Worker processes.")
     ] = None,

@@ -48,7 +48,7 @@ def _reproduce(specs: Sequence[RunSpec], options: Options) -> str:
         "--dataset": (specs[0].dataset, "fashion_mnist"),
         "--seed": (specs[0].seed, 0),
         # Deterministic ones have a single seed, whatever was asked.
-        "--seeds": (max(spec.seeds for spec in specs), references.DEFAULT_SEEDS),
+        "--seeds": (max(spec.seeds for spec in specs), DEFAULT_SEEDS),
         "--data-dir": (options.data_dir, None),
         "--results": (options.results, Path("results")),
     }

@@ -33,7 +33,6 @@ FLOORS = {
     "floor-random-forest": Floor(recipe=f"random forest of {FOREST_TREES} fully grown trees", deterministic=False),
 }
 NAMES = (*TUTORIALS, *FLOORS)
-DEFAULT_SEEDS = 5
 
 
 def select(asked: Sequence[str]) -> tuple[str, ...]:

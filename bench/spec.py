@@ -20,7 +20,7 @@ Fixed = Literal["fixed"]  # in the place of a tuner: a model that is given, and 
 TUNERS: tuple[str, ...] = get_args(Tuner)
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 DEFAULT_TUNER: Tuner = "hyperband"
-DEFAULT_SEEDS = 4
+DEFAULT_SEEDS = 5
 DEFAULT_LOOKAHEAD = 4
 
 

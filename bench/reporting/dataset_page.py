@@ -11,6 +11,7 @@ from bench.evaluation.mistakes import Missed, mended, missed_by_all
 from bench.reporting import table_figures as figures
 from bench.reporting.figures import Picture
 from bench.reporting.leaderboard import Row, Table
+from bench.reporting.runs import Run
 from bench.reporting.selection import course, crossings, selection_table
 from bench.reporting.summary import summary
 from bench.reporting.tables import (
@@ -118,20 +119,38 @@ def _images(table: Table) -> dict[int, NDArray[np.uint8]]:
 
 def _missed(table: Table) -> tuple[Missed, ...]:
     """By the models that are networks; the floor is there to be bettered."""
-    models = [row.run for row in table.best if row.run.record.reference is None or row.run.record.reference.is_network]
+    models = _networks(table)
     if not models:
         return ()
-    return missed_by_all([run.scores.answers for run in models], models[0].labels)
+    found = missed_by_all([run.scores.answers for run in models], models[0].labels)
+    confidence = _confidences(table)
+    return tuple(sorted(found, key=lambda one: (-one.agreement, -confidence.get(one.index, 0.0), one.index)))
+
+
+def _networks(table: Table) -> list[Run]:
+    runs = [row.run for row in table.best]
+    return [run for run in runs if run.record.reference is None or run.record.reference.is_network]
+
+
+def _confidences(table: Table) -> dict[int, float]:
+    """Of wrong answers, by test image, the mean over networks; records keep those of the most confident ones."""
+    found: dict[int, list[float]] = {}
+    models = _networks(table)
+    for run in models:
+        for mistake in run.scores.mistakes:
+            found.setdefault(mistake.index, []).append(mistake.probability)
+    return {index: sum(probabilities) / len(models) for index, probabilities in found.items()}
 
 
 def _missed_table(table: Table, missed: Sequence[Missed]) -> pd.DataFrame:
-    names = table.dataset.class_names
+    names, confidence = table.dataset.class_names, _confidences(table)
     return pd.DataFrame(
         {
             "test image": str(one.index),
             "label": names[one.true],
             "usual answer": names[one.answer],
             "trainings that agree, %": f"{100 * one.agreement:.0f}",
+            "mean confidence, %": f"{100 * confidence[one.index]:.0f}" if one.index in confidence else "-",
         }
         for one in missed
     )

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
@@ -21,7 +22,7 @@ from bench.evaluation.metrics import IntArray, Mistake
 from bench.record import Curve
 
 # Raised when the drawing changes, so that `report --check` asks for pictures to be drawn again.
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 DIGEST_KEY = "bench-input-sha256"
 PIXELS_KEY = "pixels"  # of a digest of what was drawn, so that an edited picture is noticed
 
@@ -211,7 +212,7 @@ def confused(
 
 
 def _draw_confused(shown: Sequence[tuple[str, str, Sequence[tuple[Mistake, NDArray[np.uint8]]]]]) -> Figure:
-    figure = Figure(figsize=(1.3 * PAIR_IMAGES + 1.9, 1.55 * len(shown)), layout="constrained")
+    figure = Figure(figsize=(1.3 * PAIR_IMAGES + 1.9, 1.9 * len(shown)), layout="constrained")
     lines = figure.subplots(len(shown), PAIR_IMAGES + 1, squeeze=False, width_ratios=[1.4] + [1] * PAIR_IMAGES)
     for (first, *cells), (true, said, mistakes_of_line) in zip(lines, shown, strict=True):
         first.axis("off")
@@ -252,6 +253,7 @@ def _draw_hyperparameters(
             axes.set_xlim(-0.5, len(values) - 0.5)
         else:
             axes.set_xscale("log")
+            plain_logarithmic(axes.xaxis)
         axes.set_title(name, fontsize=9)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -259,6 +261,13 @@ def _draw_hyperparameters(
         axes.set_visible(False)
     figure.supylabel("validation accuracy (%)", fontsize=9)
     return figure
+
+
+def plain_logarithmic(axis: Axis) -> None:
+    """Ticks at 1, 2 and 5 times powers of ten, as 20k: matplotlib's own run into each other on a short axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _short(value: object) -> str:

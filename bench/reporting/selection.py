@@ -67,7 +67,7 @@ def selection_table(rows: Sequence[Row]) -> pd.DataFrame:
             "model": row.label,
             "validation of the winner, %": percent(row.run.record.winning_trial.score),
             "test, %": percent(row.test_accuracy),
-            "drop, points": points(row.test_accuracy - row.run.record.winning_trial.score),
+            "test minus validation, points": points(row.test_accuracy - row.run.record.winning_trial.score),
             "trials": str(len(row.run.record.trials)),
             "of full length": str(len(full_length(row.run.record.trials, row.run.record.spec.budget.epochs))),
             "epochs trained": f"{row.run.record.trained_epochs:,}",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.evaluation.calibration import Bin
 from bench.evaluation.mistakes import Missed
-from bench.reporting.figures import GREY, GRID_COLUMNS, Picture, picture, show_image
+from bench.reporting.figures import GREY, GRID_COLUMNS, Picture, picture, plain_logarithmic, show_image
 from bench.reporting.leaderboard import Row
 from bench.reporting.selection import Course
 from bench.reporting.styles import Style
@@ -125,6 +125,7 @@ def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str
             for label, style, *_ in shown:
                 axes.plot(*place[label], style.marker, color=style.colour, markersize=7, label=label)
             axes.set(xlabel=f"{cost} ({COSTS[cost]})" if COSTS[cost] else cost, xscale="log")
+            plain_logarithmic(axes.xaxis)
             _plain(axes)
         panels[0].set_ylabel("test accuracy (%)")
         handles, labels = panels[0].get_legend_handles_labels()
