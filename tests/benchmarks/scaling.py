@@ -454,7 +454,7 @@ def _cost_table(costs: Sequence[Cost]) -> "pd.DataFrame":
         rows.append(
             {
                 "tuner": cost.tuner,
-                "trials": f"{len(cost.total)}" if cost.whole else f"{len(cost.total)} of {cost.budget}",
+                "trials": f"{len(cost.total)}" if cost.whole else f"{len(cost.total)}, broken off",
                 "ask": f"{ask:.2f}",
                 "tell": f"{tell:.2f}",
                 "ledger": f"{ledger:.2f}",
@@ -471,8 +471,8 @@ def _growths(measurement: Measurement) -> Iterator[str]:
     for tuner, costs in _by_tuner(measurement.costs).items():
         if not costs[-1].whole:
             yield (
-                f"A {tuner} search of {costs[-1].budget} trials was broken off after {measurement.patience:g} s, at "
-                f"trial {len(costs[-1].total)}."
+                f"A {tuner} search with a budget of {costs[-1].budget} trials was broken off after "
+                f"{measurement.patience:g} s, at trial {len(costs[-1].total)}."
             )
         elif len(costs) > 1:
             yield f"The cost of a trial in {tuner} grew as the number of trials to the power of {growth(costs):.2f}."
