@@ -412,4 +412,4 @@ def test_many_ties_are_counted_and_not_all_named(tmp_path: Path) -> None:
     for number in range(11):
         add_run(tmp_path, [[number]] * 3, spec={"family": f"model{number:02}"})
     first = cells(page(tmp_path), "Ranked by test accuracy")[0]
-    assert first[4] == "model01, model02, model03, model04, model05 and 5 more"
+    assert first[5] == "model01, model02, model03, model04, model05 and 5 more"

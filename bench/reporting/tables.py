@@ -35,6 +35,15 @@ def accuracy_with_interval(accuracy: float, interval: Interval | None) -> str:
     return f"{percent(accuracy)} ({percent(interval.low)} to {percent(interval.high)})"
 
 
+def source_text(interval: Interval | None) -> str:
+    """Which part of the interval's variance is the larger one: more seeds would shrink it, or only more images."""
+    if interval is None:
+        return "-"
+    if interval.n_seeds == 1:
+        return "images only"
+    return "seeds" if interval.seeds_share > 0.5 else "images"
+
+
 def rank_text(row: Row) -> str:
     """The places that a row may have."""
     if row.rank is None:
@@ -85,6 +94,7 @@ def scores_table(table: Table) -> pd.DataFrame:
             "rank": rank_text(row),
             "model": row.label,
             "test accuracy, %": accuracy_with_interval(row.test_accuracy, row.run.interval),
+            "± mostly from": source_text(row.run.interval),
             "seeds": str(len(row.run.record.refits)),
             "tied with": tied_text(row, len(table.rows)),
             "train/test gap, points": percent(row.train_test_gap),
@@ -103,6 +113,7 @@ def references_table(table: Table) -> pd.DataFrame:
             "model": row.label,
             "what": kind_text(row),
             "test accuracy, %": accuracy_with_interval(row.test_accuracy, row.run.interval),
+            "± mostly from": source_text(row.run.interval),
             "seeds": seeds_cell(row),
             "against the best found, points": verdict_text(row),
             "train/test gap, points": percent(row.train_test_gap),
