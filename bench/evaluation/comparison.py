@@ -175,13 +175,16 @@ def _parts(models: Sequence[Answers]) -> _Parts:
 def _parts_of_one(model: Answers) -> tuple[float, float, float, float]:
     """Of one model: images, seeds, squares, twice."""
     k, n = model.correct.shape
-    images = float(model.correct.mean(axis=0).var(ddof=1)) / n
+    mean = model.correct.mean(axis=0)
+    images = float(mean.var(ddof=1)) / n
     if model.deterministic:
         return images, 0.0, 0.0, 0.0
     if k == 1:
         return images, math.nan, math.nan, math.nan
     seeds = float(model.correct.mean(axis=1).var(ddof=1)) / k
-    return images, seeds, seeds**2 / (k - 1), float(model.correct.var(axis=0, ddof=1).mean()) / (k * n)
+    # The mean over images of the variance over seeds, by means of squares, which is many times faster.
+    squares = np.square(model.correct, dtype=np.float64).mean() - np.square(mean).mean()
+    return images, seeds, seeds**2 / (k - 1), max(0.0, float(squares)) / ((k - 1) * n)
 
 
 def interval(model: Answers, level: float = LEVEL) -> Interval | None:

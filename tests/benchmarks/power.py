@@ -88,14 +88,17 @@ def draw(
         deviations: of accuracy over seeds, shape (pairs, 2), as fractions.
         difference: as a fraction.
     """
-    shares, one, other = np.array(KINDS).T
-    for pair in deviations:
-        kinds = random.choice(len(KINDS), images, p=shares)
-        is_open = (one[kinds] > 0) & (one[kinds] < 1)
+    _, one, other = np.array(KINDS, dtype=np.float32).T
+    all_counts = random.multinomial(images, np.array(KINDS)[:, 0], len(deviations))
+    for pair, counts in zip(deviations, all_counts, strict=True):
+        kinds = np.repeat(np.arange(len(KINDS)), counts)  # their order does not matter
+        is_open = np.flatnonzero((one[kinds] > 0) & (one[kinds] < 1))
         found = []
         for chances, deviation, better in ((one, pair[0], difference), (other, pair[1], 0.0)):
-            shift = (random.normal(0, deviation, (seeds, 1)) + better) / OPEN
-            right = random.random((seeds, images), dtype=np.float32) < chances[kinds] + shift * is_open
+            right = np.tile(chances[kinds] == 1, (seeds, 1))
+            shift = ((random.normal(0, deviation, (seeds, 1)) + better) / OPEN).astype(np.float32)
+            uniform = random.random((seeds, len(is_open)), dtype=np.float32)
+            right[:, is_open] = uniform < chances[kinds[is_open]] + shift
             found.append(Answers(correct=right))
         yield found[0], found[1]
 
