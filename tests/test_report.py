@@ -250,7 +250,7 @@ def test_the_page_tells_how_often_the_test_part_was_read(tmp_path: Path) -> None
     for _ in range(2):
         note_test_reading(tmp_path, "synthetic", "dense", "2026-01-01T00:00:00+00:00")
     add_run(tmp_path)
-    assert "The test part of synthetic was read 2 time(s)" in page(tmp_path)
+    assert "The test part of synthetic was read 2 times" in page(tmp_path)
 
 
 def test_a_search_in_bfloat16_is_a_known_limitation(tmp_path: Path) -> None:

@@ -94,11 +94,14 @@ def section(table: Table, styles: figures.Styles) -> Section:
 
 
 def _pictures(table: Table, styles: figures.Styles, missed: Sequence[Missed]) -> dict[str, Picture]:
-    rows, one_machine = table.best, len(table.machines) == 1
+    rows, one_machine = _drawn(table), len(table.machines) == 1
     courses = [one for row in rows if (one := course(row)) is not None and one.best]
     images = _images(table)
     shown = [one for one in missed if one.index in images]
-    found = {"accuracy": figures.accuracies(rows, styles), "reliability": figures.reliability(rows, styles)}
+    found = {
+        "accuracy": figures.accuracies(rows, styles),
+        "reliability": figures.reliability(_contrasted(table), styles),
+    }
     if courses:
         found["search"] = figures.courses(courses, styles, with_seconds=one_machine)
     if len(rows) > 1:
@@ -106,6 +109,17 @@ def _pictures(table: Table, styles: figures.Styles, missed: Sequence[Missed]) ->
     if shown:
         found["missed"] = figures.missed(shown, [images[one.index] for one in shown], table.dataset.class_names)
     return {f"table-{table.number}-{kind}.png": picture for kind, picture in found.items()}
+
+
+def _drawn(table: Table) -> list[Row]:
+    """The best rows, without those that are right at less than half as many images as the first one."""
+    best = max(row.test_accuracy for row in table.best)
+    return [row for row in table.best if row.test_accuracy > best / 2]
+
+
+def _contrasted(table: Table) -> list[Row]:
+    """The best searched rows, and of the references the best one: more curves could not be told apart."""
+    return [row for row in table.best if row in table.rows] + list(table.references[:1])
 
 
 def _images(table: Table) -> dict[int, NDArray[np.uint8]]:

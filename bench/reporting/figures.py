@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
@@ -22,7 +22,7 @@ from bench.evaluation.metrics import IntArray, Mistake
 from bench.record import Curve
 
 # Raised when the drawing changes, so that `report --check` asks for pictures to be drawn again.
-DRAWING_VERSION = 2
+DRAWING_VERSION = 3
 DIGEST_KEY = "bench-input-sha256"
 PIXELS_KEY = "pixels"  # of a digest of what was drawn, so that an edited picture is noticed
 
@@ -36,6 +36,7 @@ SMALLEST_SHARE = 0.1  # percent; smaller ones get no number
 GRID_COLUMNS = 5
 PAIR_IMAGES = 6  # of each direction of a confused pair
 PANELS = 3  # beside each other
+SHORT_AXIS = 50  # a logarithmic one that ends at so many times its beginning
 DPI = 100
 
 
@@ -264,10 +265,18 @@ def _draw_hyperparameters(
 
 
 def plain_logarithmic(axis: Axis) -> None:
-    """Ticks at 1, 2 and 5 times powers of ten, as 20k: matplotlib's own run into each other on a short axis."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(EngFormatter(sep=""))
+    """A few ticks such as 20k: matplotlib's own run into each other on a short axis."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < SHORT_AXIS * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _with_letter(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _with_letter(value: float) -> str:
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
 
 
 def _short(value: object) -> str:

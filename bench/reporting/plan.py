@@ -152,7 +152,8 @@ def _answer(found: Plan) -> str:
 
 
 def _seeds_text(a: Run, b: Run) -> str:
-    return " and ".join(f"{len(run.record.refits)} seed(s) of {run.label}" for run in (a, b))
+    counts = [(len(run.record.refits), run.label) for run in (a, b)]
+    return " and ".join(f"{count} {'seed' if count == 1 else 'seeds'} of {label}" for count, label in counts)
 
 
 def _points(difference: float) -> str:

@@ -144,9 +144,10 @@ def _dataset_page(name: str, parts: Sequence[Section], readings: str) -> bytes:
 
 def _readings(results: Path, dataset: str) -> str:
     try:
-        return f"{_count_readings(results, dataset)} time(s)"
+        count = _count_readings(results, dataset)
     except RecordError as error:
         return f"an unknown number of times ({seen_from(results, error)})"
+    return "once" if count == 1 else f"{count} times"
 
 
 def _count_readings(results: Path, dataset: str) -> int:

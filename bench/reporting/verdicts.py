@@ -1,5 +1,6 @@
 """Verdicts in plain words: who beats whom, by how much, and what cannot be told."""
 
+from bench import references
 from bench.evaluation.comparison import Difference
 from bench.reporting.leaderboard import Table, Verdict
 from bench.reporting.tables import percent, points
@@ -26,10 +27,14 @@ def sentence(verdict: Verdict, images: int) -> str:
             f"{verdict.a} and {verdict.b} cannot be told apart on {images:,} images: they are "
             f"{points(difference.mean)} points apart ({by})."
         )
-    return (
-        f"The {verdict.a} found here {'beats' if verdict.word == 'better' else 'loses to'} the {verdict.b} found here "
-        f"by {points(abs(difference.mean)).lstrip('+')} points ({by})."
-    )
+    words = "beats" if verdict.word == "better" else "loses to"
+    text = f"{_model(verdict.a)} {words} {_model(verdict.b)} by {percent(abs(difference.mean))} points ({by})."
+    return text[0].upper() + text[1:]
+
+
+def _model(label: str) -> str:
+    """What was given goes by its name; of what was searched the sentence is about what this search found."""
+    return label if label in references.NAMES else f"the {label} found here"
 
 
 def _interval_text(verdict: Verdict, difference: Difference) -> str:
@@ -59,5 +64,5 @@ def _family_sentence(verdict: Verdict, table: Table) -> str:
         )
     return (
         f"The family {verdict.a} {'beats' if verdict.word == 'better' else 'loses to'} the family {verdict.b} by "
-        f"{points(abs(difference.mean)).lstrip('+')} points ({by})."
+        f"{percent(abs(difference.mean))} points ({by})."
     )
