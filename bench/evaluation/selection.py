@@ -28,13 +28,18 @@ def expected_best(scores: FloatArray) -> FloatArray:
     """
     if scores.ndim != 1 or len(scores) == 0:
         raise MetricError(f"scores must have shape (trials,) with one trial or more, got {scores.shape}")
-    ordered = np.sort(scores)
-    total = len(ordered)
+    found: FloatArray = _curves(scores[None])[0]
+    return found
+
+
+def _curves(scores: FloatArray) -> FloatArray:
+    """The expected best of each row of scores, shape (rows, N)."""
+    total = scores.shape[1]
     below, n = np.arange(total)[None, :], np.arange(1, total + 1)[:, None]
     # The trial with `below` others under it is the best in C(below, n - 1) of all C(N, n) choices.
     possible = below >= n - 1
     ways = _log_choose(np.where(possible, below, n - 1), n - 1) - _log_choose(np.full_like(n, total), n)
-    found: FloatArray = np.where(possible, np.exp(ways), 0.0) @ ordered
+    found: FloatArray = np.sort(scores, axis=1) @ np.where(possible, np.exp(ways), 0.0).T
     return found
 
 
@@ -55,29 +60,29 @@ def crossing(one: FloatArray, other: FloatArray, seed: int = 0) -> tuple[float, 
         seed: of the drawing.
     """
     random = np.random.default_rng(seed)
-    found = _cross(one, other)
-    if found is None:
+    drawn = [np.vstack([scores, random.choice(scores, (RESAMPLES, len(scores)))]) for scores in (one, other)]
+    shorter = min(len(one), len(other))
+    where, direction = _last_crossings(_curves(drawn[0])[:, :shorter] - _curves(drawn[1])[:, :shorter])
+    if np.isnan(where[0]):
         return None
-    where, direction = found
-    places = []
-    for _ in range(RESAMPLES):
-        again = _cross(random.choice(one, len(one)), random.choice(other, len(other)))
-        if again is not None and again[1] == direction:
-            places.append(again[0])
+    places = where[1:][direction[1:] == direction[0]]
     if len(places) < (1 + LEVEL) / 2 * RESAMPLES:
         return None
     low, high = np.quantile(places, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return where, float(low), float(high)
+    return float(where[0]), float(low), float(high)
 
 
-def _cross(one: FloatArray, other: FloatArray) -> tuple[float, int] | None:
-    """The last place, in trials, where the sign of the difference changes, and its sign after that."""
-    shorter = min(len(one), len(other))
-    difference = expected_best(one)[:shorter] - expected_best(other)[:shorter]
+def _last_crossings(difference: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Of each row the last place, in trials from 1, where its sign changes, and the sign after it; NaN where none does.
+
+    Args:
+        difference: of two curves, shape (rows, trials).
+    """
     sign = np.sign(difference)
-    changes = np.flatnonzero(sign[:-1] * sign[1:] < 0)
-    if len(changes) == 0:
-        return None
-    at = int(changes[-1])
-    before, after = difference[at], difference[at + 1]
-    return 1 + at + before / (before - after), int(sign[-1])
+    changes = sign[:, :-1] * sign[:, 1:] < 0
+    rows = np.flatnonzero(changes.any(axis=1))
+    at = difference.shape[1] - 2 - changes[rows, ::-1].argmax(axis=1)
+    before, after = difference[rows, at], difference[rows, at + 1]
+    where, direction = np.full(len(difference), np.nan), np.full(len(difference), np.nan)
+    where[rows], direction[rows] = 1 + at + before / (before - after), np.sign(after)
+    return where, direction
