@@ -153,7 +153,8 @@ def _confidences(table: Table) -> dict[int, float]:
     for run in models:
         for mistake in run.scores.mistakes:
             found.setdefault(mistake.index, []).append(mistake.probability)
-    return {index: sum(probabilities) / len(models) for index, probabilities in found.items()}
+    # Rounded, so that the last bit, which depends on the machine, changes no order.
+    return {index: round(sum(probabilities) / len(models), 2) for index, probabilities in found.items()}
 
 
 def _missed_table(table: Table, missed: Sequence[Missed]) -> pd.DataFrame:
