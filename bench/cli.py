@@ -383,9 +383,12 @@ def verify(
     from bench.events import Message
     from bench.files import check_there
     from bench.progress import show
-    from bench.verification import Finding, verify
+    from bench.worker import warm_up
 
     check_there(results)
+    warm_up()
+    from bench.verification import Finding, verify
+
     found: list[Finding] = []
 
     def events() -> Generator[Message]:

@@ -92,6 +92,7 @@ def fit_floor(
     name: str, seeds: Sequence[int], dataset: str, data_dir: Path | None, _report: Report
 ) -> "tuple[tuple[RefitRecord, ...], Judgement]":
     """Fit a model of the floor on the development part under each seed, and let it predict the sealed test part."""
+    warm_up()
     from bench.evaluation import judge as judging
     from bench.evaluation.floor import fit
     from bench.search.training import development_part
