@@ -77,6 +77,13 @@ def _read(path: Path) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Schema:
+    """What of a record may be read whatever its schema is."""
+
+    schema: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _TestReading:
     """One line of test_readings.jsonl."""
 
@@ -194,10 +201,10 @@ class RunFolder:
             RecordError: the file is missing, damaged, or of an unknown schema.
         """
         content = _read(self.record_file)
-        raw = self._decode_record(dict[str, Any], content)
-        if raw.get("schema") not in READABLE_SCHEMAS:
+        schema = self._decode_record(_Schema, content).schema
+        if schema not in READABLE_SCHEMAS:
             raise RecordError(
-                f"{self.record_file}: schema {raw.get('schema')!r}, this version reads "
+                f"{self.record_file}: schema {schema!r}, this version reads "
                 f"{READABLE_SCHEMAS[0]} to {READABLE_SCHEMAS[-1]}: update the suite, or restore the file"
             )
         record: RunRecord = self._decode_record(RunRecord, content)

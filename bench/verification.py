@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench import references, worker
-from bench.command import family_source
+from bench.command import obstacle
 from bench.conditions import SAME_ENVIRONMENT
 from bench.data.development import development, facts
 from bench.environment import environment
-from bench.errors import BenchError, RecordError, SearchError
+from bench.errors import RecordError, SearchError
 from bench.evaluation.comparison import prediction_interval
 from bench.events import Message
 from bench.options import Options
@@ -50,9 +50,10 @@ def verify(name: str, options: Options) -> Generator[Message, None, tuple[Findin
     folder = RunFolder(options.results / "records" / run.record.dataset.name / run.record.run_id)
     yield Message(text=f"Checking {folder.path}")
     found = [_files(folder), _pages(run, options), _code(run.record.spec)]
-    yield Message(text="Reading the data")
-    found.append(_data(run.record, options))
-    if all(finding.agrees for finding in found[2:]):
+    if found[-1].agrees:
+        yield Message(text="Reading the data")
+        found.append(_data(run.record, options))
+    if found[-1].agrees:
         found.append((yield from _refit(run, folder, options)))
     else:
         found.append(Finding(agrees=False, text="refit: not tried, since code or data are others"))
@@ -83,16 +84,10 @@ def _pages(run: Run, options: Options) -> Finding:
 
 
 def _code(spec: RunSpec) -> Finding:
-    try:
-        here = references.source(spec.family) if spec.fixed else family_source(spec.family)
-    except (BenchError, KeyError, OSError) as error:
-        return Finding(agrees=False, text=f"code: that of {spec.family!r} is not here: {error}")
-    if here != spec.family_source:
-        return Finding(
-            agrees=False,
-            text=f"code: that of {spec.family!r} is {here} now, the run was made with {spec.family_source}",
-        )
-    return Finding(agrees=True, text=f"code: {spec.family!r} is what the run was made with, {here}")
+    reason = obstacle(spec)
+    if reason is not None:
+        return Finding(agrees=False, text=f"code: {reason}")
+    return Finding(agrees=True, text=f"code: {spec.family!r} is what the run was made with, {spec.family_source}")
 
 
 def _data(record: RunRecord, options: Options) -> Finding:

@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize, stats
 
 from bench.errors import MetricError
-from bench.evaluation.comparison import Answers, Comparison, compare_all, holm, interval, mcnemar
+from bench.evaluation.comparison import LEVEL, Answers, Comparison, compare_all, holm, interval, mcnemar
 
 
 def compared(*models: np.ndarray) -> Comparison:
@@ -108,18 +108,18 @@ def test_comparison_takes_in_the_seeds_of_both() -> None:
 def test_comparison_is_the_same_both_ways() -> None:
     found = compared(correct("1111", "1001"), correct("1000", "1000", "1000"))
     assert found.difference[0, 1] == -found.difference[1, 0] == 0.5
-    for both_ways in (found.variance.images, found.variance.seeds, found.half_width, found.p_value):
+    for both_ways in (found.variance.images, found.variance.seeds, found.variance.half_width(LEVEL), found.p_value):
         assert both_ways[0, 1] == both_ways[1, 0]
 
 
 def test_equal_models_do_not_differ() -> None:
     found = compared(correct("1101", "1101"), correct("1101", "1101"))
-    assert (found.difference[0, 1], found.half_width[0, 1], found.p_value[0, 1]) == (0, 0, 1)
+    assert (found.difference[0, 1], found.variance.half_width(LEVEL)[0, 1], found.p_value[0, 1]) == (0, 0, 1)
 
 
 def test_models_that_always_differ_differ_beyond_chance() -> None:
     found = compared(correct("1111", "1111"), correct("0000", "0000", "0000"))
-    assert (found.difference[0, 1], found.half_width[0, 1], found.p_value[0, 1]) == (1, 0, 0)
+    assert (found.difference[0, 1], found.variance.half_width(LEVEL)[0, 1], found.p_value[0, 1]) == (1, 0, 0)
 
 
 def one_pair(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
@@ -146,7 +146,9 @@ def test_all_pairs_at_once_are_what_each_pair_is_by_itself() -> None:
     pairs = list(combinations(range(len(models)), 2))
     for a, b in pairs:
         expected = one_pair(models[a], models[b])
-        here = found.difference[a, b], found.half_width[a, b], found.p_value[a, b]
+        pair = found.pair(a, b)
+        assert pair is not None
+        here = pair.mean, pair.high - pair.mean, pair.p_value
         assert here == pytest.approx(expected, rel=1e-5, abs=1e-12)
 
 

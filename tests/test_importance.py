@@ -78,3 +78,8 @@ def test_winners_at_the_edge_are_told_of(parameter: Parameter, value: object, ex
 def test_what_is_not_used_is_at_no_edge() -> None:
     (units_2,) = (one for one in make_space() if one.name == "units_2")
     assert at_edge(units_2, make_trial(0, 0.9)) is None
+
+
+def test_equal_hyperparameters_say_nothing() -> None:
+    kept = [make_trial(number, 0.5 + number / 100, values={"width": 8}) for number in range(20)]
+    assert importances((WIDTH,), kept, 3).refused == "all trials have the same hyperparameters"

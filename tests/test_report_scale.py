@@ -14,6 +14,7 @@ from bench.spec import TUNERS, RunSpec
 from bench.store import run_folder
 from builders import make_dataset, make_predictions, make_run, make_spec, make_trial
 from command_line import command, variables
+from machine import slowness
 
 pytestmark = pytest.mark.slow
 
@@ -65,8 +66,8 @@ def test_a_report_over_a_thousand_runs_takes_less_than_ten_seconds(reported: tup
     results, seconds = reported
     ranked = (results / "leaderboard.md").read_text().split("#### ")[1]
     assert sum(line.startswith("|") for line in ranked.splitlines()) == 2 + RUNS
-    assert len(list((results / "synthetic" / "figures").glob("*-curves.png"))) == 3
-    assert seconds < 10
+    assert len(list((results / "synthetic" / "figures").glob("*-curves.png"))) == 1
+    assert seconds < 10 * slowness()
 
 
 @pytest.mark.quiet

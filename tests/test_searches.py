@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.evaluation.comparison import Difference
 from bench.reporting.dataset_page import section
-from bench.reporting.leaderboard import Table, leaderboard
+from bench.reporting.leaderboard import Table, Verdict, leaderboard
 from bench.reporting.styles import styles
-from bench.reporting.verdicts import family_sentences
+from bench.reporting.verdicts import family_sentences, sentence
 from builders import add_run
 
 
@@ -46,3 +47,10 @@ def test_the_spread_of_searches_makes_a_tie(tmp_path: Path) -> None:
 def test_two_searches_are_too_few_to_speak_of_a_family(tmp_path: Path) -> None:
     table = searched(tmp_path, cnn=[10, 11], dense=[40, 42])
     assert (table.families, table.family_verdicts) == ((), ())
+
+
+def test_a_tie_that_only_the_correction_makes_is_said_to_be_one() -> None:
+    apart = Difference(mean=0.01, low=0.001, high=0.019, p_value=0.03)
+    text = sentence(Verdict(a="a", b="b", difference=apart, p_holm=0.3), 200)
+    assert "cannot be told apart" in text
+    assert text.endswith(", which among so many comparisons is no more than chance.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.store import RunFolder, count_test_readings
-from command_line import run
+from command_line import SOURCE, run, variables
 from whole_runs import Finished
 
 pytestmark = pytest.mark.slow
@@ -86,6 +86,14 @@ def test_other_predictions_on_the_same_machine_differ(copied: Finished) -> None:
     run("report", cwd=copied.results.parent)
     done = run("verify", "tiny", cwd=copied.results.parent, code=1)
     assert "though processor and versions are the same" in done.stdout
+
+
+def test_code_that_is_gone_is_told_of_and_nothing_trained(copied: Finished) -> None:
+    """Without the tests' families on the path there is no `tiny`."""
+    env = variables() | {"PYTHONPATH": str(SOURCE)}
+    done = run("verify", "tiny", cwd=copied.results.parent, code=1, env=env)
+    assert "DIFFERS  code: there is no family 'tiny' here" in done.stdout
+    assert "refit: not tried" in done.stdout
 
 
 def test_no_such_run_is_bad_input(copied: Finished) -> None:

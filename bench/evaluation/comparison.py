@@ -86,6 +86,11 @@ class Variance:
     seeds: FloatArray  # S
     degrees_of_freedom: FloatArray  # of S
 
+    def at(self, *place: int) -> "Variance":
+        """That of the mean or difference at this place of the arrays."""
+        images, seeds, freedom = (part[place] for part in (self.images, self.seeds, self.degrees_of_freedom))
+        return Variance(images=images, seeds=seeds, degrees_of_freedom=freedom)
+
     @property
     def standard_error(self) -> FloatArray:
         """Of the mean or difference."""
@@ -95,8 +100,8 @@ class Variance:
     def half_width(self, level: float) -> FloatArray:
         """Of the interval that holds the truth in `level` of all cases."""
         upper = (1 + level) / 2
-        student = stats.t.ppf(upper, self.degrees_of_freedom)
-        half: FloatArray = np.sqrt(stats.norm.ppf(upper) ** 2 * self.images + student**2 * self.seeds)
+        student = special.stdtrit(self.degrees_of_freedom, upper)
+        half: FloatArray = np.sqrt(special.ndtri(upper) ** 2 * self.images + student**2 * self.seeds)
         return half
 
     def p_value(self, difference: FloatArray) -> FloatArray:
@@ -139,13 +144,12 @@ class Comparison:
     difference: FloatArray  # mean accuracy of the row's model minus that of the column's, in [-1, 1]
     variance: Variance  # of it
     p_value: FloatArray  # of no difference, two-sided
-    half_width: FloatArray  # of the interval of the difference
 
     def pair(self, a: int, b: int) -> Difference | None:
         """Model `a` minus model `b`; None where it is not known what chance does."""
         if math.isnan(self.p_value[a, b]):
             return None
-        mean, half = float(self.difference[a, b]), float(self.half_width[a, b])
+        mean, half = float(self.difference[a, b]), float(self.variance.at(a, b).half_width(LEVEL))
         return Difference(mean=mean, low=mean - half, high=mean + half, p_value=float(self.p_value[a, b]))
 
 
@@ -215,7 +219,7 @@ def interval(model: Answers, level: float = LEVEL) -> Interval | None:
     )
 
 
-def compare_all(models: Sequence[Answers], level: float = LEVEL) -> Comparison:
+def compare_all(models: Sequence[Answers]) -> Comparison:
     """Compare every two of `models`, which answered the same images.
 
     Raises:
@@ -240,7 +244,6 @@ def compare_all(models: Sequence[Answers], level: float = LEVEL) -> Comparison:
             degrees_of_freedom=matrix(variance.degrees_of_freedom),
         ),
         p_value=matrix(variance.p_value(difference)),
-        half_width=matrix(variance.half_width(level)),
     )
 
 

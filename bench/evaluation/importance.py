@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.record import Parameter, TrialRecord
 
@@ -51,17 +50,21 @@ def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epoch
     """
     kept = full_length(trials, epochs)
     varied = [one for one in space if len({trial.values.get(one.name) for trial in kept}) > 1]
-    if len(kept) < FEWEST_TRIALS or not varied:
+    scores = np.array([trial.score for trial in kept])
+    reason = None
+    if len(kept) < FEWEST_TRIALS:
         reason = f"{len(kept)} trials of full length, at least {FEWEST_TRIALS} are needed"
+    elif not varied:
+        reason = "all trials have the same hyperparameters"
+    elif scores.std() == 0:
+        reason = "all trials have the same score"
+    if reason is not None:
         return Importances(trials=len(kept), refused=reason, r2=None, found=())
     # It takes a second to import, and most searches have too few trials.
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
 
     values = np.array([[_number(one, trial) for one in varied] for trial in kept])
-    scores = np.array([trial.score for trial in kept])
-    if scores.std() == 0:
-        return Importances(trials=len(kept), refused="all trials have the same score", r2=None, found=())
     forest = RandomForestRegressor(TREES, oob_score=True, random_state=0).fit(values, scores)
     r2 = float(forest.oob_score_)
     if r2 < LOWEST_R2:
@@ -89,22 +92,14 @@ def _number(parameter: Parameter, trial: TrialRecord) -> float:
 
 def at_edge(parameter: Parameter, trial: TrialRecord) -> str | None:
     """Where a trial has the "smallest" or "largest" value of an ordered hyperparameter with three values or more."""
-    value = trial.values.get(parameter.name)
-    numbers: NDArray[np.float64] | None = _numbers(parameter)
-    if numbers is None or not isinstance(value, int | float):
+    value, values = trial.values.get(parameter.name), parameter.values
+    numbers = [one for one in values if not isinstance(one, bool | str)]
+    if len(numbers) < len(values) or (parameter.finite and len(values) < 3) or not isinstance(value, int | float):
         return None
-    low, high = float(numbers.min()), float(numbers.max())
+    low, high = min(numbers), max(numbers)
     # Of a range that is searched by its logarithm a hundredth of the way is near both ends, too.
     near = 0.0 if parameter.finite else 0.01
     place = (np.log(value) - np.log(low)) / (np.log(high) - np.log(low)) if low > 0 else (value - low) / (high - low)
     if place <= near:
         return "smallest"
     return "largest" if place >= 1 - near else None
-
-
-def _numbers(parameter: Parameter) -> NDArray[np.float64] | None:
-    if any(isinstance(value, bool | str) for value in parameter.values):
-        return None
-    if parameter.finite and len(parameter.values) < 3:
-        return None
-    return np.array(parameter.values, dtype=np.float64)

@@ -36,7 +36,7 @@ class Mended:
 
 
 def missed_by_all(answers: Sequence[IntArray], labels: IntArray) -> tuple[Missed, ...]:
-    """Images that nobody gets right, those first on whose answer the trainings agree most.
+    """Images that nobody gets right, in their order.
 
     Args:
         answers: of each model, the class numbers that its trainings answer, shape (k, n); k may differ.
@@ -47,7 +47,7 @@ def missed_by_all(answers: Sequence[IntArray], labels: IntArray) -> tuple[Missed
     for index in np.flatnonzero((said != labels).all(axis=0)).tolist():
         answer, count = Counter(said[:, index].tolist()).most_common(1)[0]
         found.append(Missed(index=index, true=int(labels[index]), answer=answer, agreement=count / len(said)))
-    return tuple(sorted(found, key=lambda one: (-one.agreement, one.index)))
+    return tuple(found)
 
 
 def mended(worse: IntArray, better: IntArray, labels: IntArray) -> tuple[Mended, ...]:

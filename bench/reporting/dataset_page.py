@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.evaluation.mistakes import Missed, mended, missed_by_all
+from bench.reporting import image_figures
 from bench.reporting import table_figures as figures
 from bench.reporting.figures import Picture
 from bench.reporting.leaderboard import Row, Table
@@ -75,7 +76,7 @@ def section(table: Table, styles: figures.Styles) -> Section:
         families=families_table(table),
         family_verdicts=family_sentences(table),
         references=references_table(table) if table.references else pd.DataFrame(),
-        selection=selection_table([row for row in table.best if row.run.record.winner is not None]),
+        selection=selection_table(table.best),
         crossings=crossings(table.best),
         f1=class_f1_table(table),
         confused=confused_table(table),
@@ -107,7 +108,7 @@ def _pictures(table: Table, styles: figures.Styles, missed: Sequence[Missed]) ->
     if len(rows) > 1:
         found["costs"] = figures.costs(rows, styles, fronts(rows, with_seconds=one_machine))
     if shown:
-        found["missed"] = figures.missed(shown, [images[one.index] for one in shown], table.dataset.class_names)
+        found["missed"] = image_figures.missed(shown, [images[one.index] for one in shown], table.dataset.class_names)
     return {f"table-{table.number}-{kind}.png": picture for kind, picture in found.items()}
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from bench.evaluation.metrics import IntArray, Mistake
+from bench.evaluation.metrics import IntArray
 from bench.record import Curve
 
 # Raised when the drawing changes, so that `report --check` asks for pictures to be drawn again.
-DRAWING_VERSION = 3
+DRAWING_VERSION = 4
 DIGEST_KEY = "bench-input-sha256"
 PIXELS_KEY = "pixels"  # of a digest of what was drawn, so that an edited picture is noticed
 
@@ -33,8 +33,6 @@ VALIDATION = {"color": ORANGE, "linestyle": "--", "marker": "s"}
 MAX_NUMBERED_CLASSES = 20  # cells of a larger confusion matrix are too small for numbers
 MAX_NAMED_CLASSES = 40  # of more, only every second, third ... is named
 SMALLEST_SHARE = 0.1  # percent; smaller ones get no number
-GRID_COLUMNS = 5
-PAIR_IMAGES = 6  # of each direction of a confused pair
 PANELS = 3  # beside each other
 SHORT_AXIS = 50  # a logarithmic one that ends at so many times its beginning
 DPI = 100
@@ -58,7 +56,7 @@ class Picture:
         buffer, text = io.BytesIO(), PngInfo()
         text.add_text(DIGEST_KEY, self.digest)
         text.add_text(PIXELS_KEY, _pixel_digest(pixels))
-        pixels.save(buffer, format="png", optimize=True, pnginfo=text)
+        pixels.save(buffer, format="png", compress_level=6, pnginfo=text)
         return buffer.getvalue()
 
     def is_at(self, path: Path) -> bool:
@@ -169,62 +167,6 @@ def _number_cells(axes: Axes, share: NDArray[np.float64]) -> None:
         )
 
 
-def mistakes(images: NDArray[np.uint8], found: Sequence[Mistake], names: Sequence[str]) -> Picture:
-    """Grid of the images that a model gets most confidently wrong, each with true and predicted class."""
-    # Rounded, so that the last bit of a probability, which depends on the machine, asks for no new picture.
-    found = [replace(mistake, probability=round(mistake.probability, 2)) for mistake in found]
-    return picture("mistakes", [images, found, list(names)], lambda: _draw_mistakes(images, found, names))
-
-
-def _draw_mistakes(images: NDArray[np.uint8], found: Sequence[Mistake], names: Sequence[str]) -> Figure:
-    rows = -(-len(found) // GRID_COLUMNS)
-    figure = Figure(figsize=(1.6 * GRID_COLUMNS, 2.1 * rows + 0.1), layout="constrained")
-    cells = list(figure.subplots(rows, GRID_COLUMNS, squeeze=False).flat)
-    for axes, image, mistake in zip(cells, images, found, strict=False):
-        said = f"said {names[mistake.predicted]}, {100 * mistake.probability:.0f} %"
-        show_image(axes, image, f"is {names[mistake.true]}\n{said}", f"test image {mistake.index}")
-    for axes in cells[len(found) :]:
-        axes.set_visible(False)
-    return figure
-
-
-def show_image(axes: Axes, image: NDArray[np.uint8], title: str, below: str) -> None:
-    """One image, shape (height, width, channels), with small text above and below it."""
-    axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
-    axes.set_title(title, fontsize=8)
-    axes.set(xticks=[], yticks=[])
-    axes.set_xlabel(below, fontsize=8)
-
-
-def confused(
-    found: Sequence[tuple[str, str, Sequence[tuple[Mistake, NDArray[np.uint8]]]]], names: Sequence[str]
-) -> Picture:
-    """A line of images for each direction of the most confused pairs.
-
-    Args:
-        found: true class, class that was said, and the mistakes with their images, the most confident first.
-        names: class names.
-    """
-    shown = [
-        (true, said, [(replace(mistake, probability=round(mistake.probability, 2)), image) for mistake, image in line])
-        for true, said, line in found
-    ]
-    return picture("confused", [shown, list(names)], lambda: _draw_confused(shown))
-
-
-def _draw_confused(shown: Sequence[tuple[str, str, Sequence[tuple[Mistake, NDArray[np.uint8]]]]]) -> Figure:
-    figure = Figure(figsize=(1.3 * PAIR_IMAGES + 1.9, 1.9 * len(shown)), layout="constrained")
-    lines = figure.subplots(len(shown), PAIR_IMAGES + 1, squeeze=False, width_ratios=[1.4] + [1] * PAIR_IMAGES)
-    for (first, *cells), (true, said, mistakes_of_line) in zip(lines, shown, strict=True):
-        first.axis("off")
-        first.text(0, 0.5, f"is {true}\nsaid {said}", va="center", fontsize=9, transform=first.transAxes)
-        for axes, (mistake, image) in zip(cells, mistakes_of_line, strict=False):
-            show_image(axes, image, f"{100 * mistake.probability:.0f} %", f"image {mistake.index}")
-        for axes in cells[len(mistakes_of_line) :]:
-            axes.set_visible(False)
-    return figure
-
-
 def hyperparameters(
     found: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]], winner: float
 ) -> Picture:
@@ -252,7 +194,7 @@ def _draw_hyperparameters(
                 range(len(values)), [_short(value) for value in values], rotation=45, ha="right", fontsize=7
             )
             axes.set_xlim(-0.5, len(values) - 0.5)
-        else:
+        elif 0 < SHORT_AXIS * min(numbers := [float(str(value)) for value in chosen]) <= max(numbers):
             axes.set_xscale("log")
             plain_logarithmic(axes.xaxis)
         axes.set_title(name, fontsize=9)

@@ -23,13 +23,12 @@ from bench.evaluation.comparison import (
     interval,
 )
 from bench.record import DatasetFacts
-from bench.reporting.runs import Loaded, Run, load
+from bench.reporting.runs import SHORT_DIGEST, Loaded, Run, load
 from bench.reporting.words import signature_text
 from bench.spec import RunSpec
 
 BEST_ROWS = 10  # of a table are shown in full: more columns side by side, or sections of a page, could not be read
 FEWEST_SEARCHES = 3  # of a family that is spoken of as such
-PICTURED_ROWS = 3  # of a larger table: drawing more would take longer than all pages of a thousand runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +239,7 @@ def _families(searched: Sequence[Run]) -> tuple[tuple[Family, ...], tuple[Verdic
     several = Counter(spec.family for spec in often)
     found = []
     for spec, runs in often.items():
-        name = spec.family if several[spec.family] == 1 else f"{spec.family}-{spec.tuner}-{spec.digest[:6]}"
+        name = spec.family if several[spec.family] == 1 else f"{spec.family}-{spec.tuner}-{spec.digest[:SHORT_DIGEST]}"
         # The mean of the refits of each search: searches are to a family what seeds are to a model.
         answers = Answers(correct=np.stack([run.scores.correct.mean(axis=0) for run in runs]))
         found.append(
@@ -270,17 +269,15 @@ def _ranked(runs: Sequence[Run], comparison: Comparison) -> tuple[tuple[Row, ...
     differ = corrected < 1 - LEVEL
     above = (differ & (comparison.difference[:count, :count] < 0)).sum(axis=1)
     below = (differ & (comparison.difference[:count, :count] > 0)).sum(axis=1)
-    tied = corrected >= 1 - LEVEL
+    tied, labels = corrected >= 1 - LEVEL, np.array([run.label for run in runs])
     rows = tuple(
         Row(
             run=run,
             rank=None if run.interval is None else (int(1 + above[number]), int(count - below[number])),
-            tied_with=None
-            if run.interval is None
-            else tuple(runs[other].label for other in np.flatnonzero(tied[number]).tolist()),
+            tied_with=None if run.interval is None else tuple(labels[tied[number]].tolist()),
             against_best=None,
             in_full=number < BEST_ROWS,
-            pictured=count <= BEST_ROWS or number < PICTURED_ROWS,
+            pictured=number == 0 or count <= BEST_ROWS,
         )
         for number, run in enumerate(runs)
     )

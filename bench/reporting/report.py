@@ -8,10 +8,10 @@ from pathlib import Path
 from bench.errors import RecordError
 from bench.files import write_atomic
 from bench.record import Curve
-from bench.reporting import figures
+from bench.reporting import figures, image_figures
 from bench.reporting.dataset_page import Section, section
 from bench.reporting.figures import Picture, stored_digest
-from bench.reporting.leaderboard import BEST_ROWS, PICTURED_ROWS, Board, Row, Table, leaderboard
+from bench.reporting.leaderboard import BEST_ROWS, Board, Row, Table, leaderboard
 from bench.reporting.markdown import MARK, render
 from bench.reporting.runs import seen_from
 from bench.reporting.styles import styles
@@ -180,7 +180,6 @@ def _family_page(placed: list[tuple[Table, Row]]) -> bytes:
         winners=[winner(table, row) for table, row in placed if row.in_full],
         others=others_table((table, row) for table, row in placed if not row.in_full),
         best_rows=BEST_ROWS,
-        pictured_rows=PICTURED_ROWS,
     )
 
 
@@ -192,9 +191,9 @@ def _pictures(row: Row) -> dict[str, Picture]:
         found["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
     if scores.mistakes:
         shown = scores.mistakes[:SHOWN_MISTAKES]
-        found["mistakes"] = figures.mistakes(row.run.wrong_images[: len(shown)], shown, names)
+        found["mistakes"] = image_figures.mistakes(row.run.wrong_images[: len(shown)], shown, names)
     if lines := confused_images(row.run):
-        found["confused"] = figures.confused(lines, names)
+        found["confused"] = image_figures.confused(lines)
     if record.winner is not None and (tried := tried_values(record)):
         found["hyperparameters"] = figures.hyperparameters(tried, record.winning_trial.score)
     return {f"{record.dataset.name}/figures/{row.label}-{kind}.png": picture for kind, picture in found.items()}

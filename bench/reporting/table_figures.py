@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from bench.evaluation.calibration import Bin
-from bench.evaluation.mistakes import Missed
-from bench.reporting.figures import GREY, GRID_COLUMNS, Picture, picture, plain_logarithmic, show_image
+from bench.reporting.figures import GREY, Picture, picture, plain_logarithmic
 from bench.reporting.leaderboard import Row
 from bench.reporting.selection import Course
 from bench.reporting.styles import Style
@@ -133,26 +130,6 @@ def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str
         return figure
 
     return picture("costs", [shown, {cost: list(front) for cost, front in fronts.items()}], draw)
-
-
-def missed(found: Sequence[Missed], images: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Picture:
-    """Images that no model gets right, with their label and the answer that most trainings give."""
-    shown = [(one, image) for one, image in zip(found, images, strict=True)]
-
-    def draw() -> Figure:
-        rows = -(-len(shown) // GRID_COLUMNS)
-        figure = Figure(figsize=(1.6 * GRID_COLUMNS, 2.1 * rows + 0.1), layout="constrained")
-        cells = list(figure.subplots(rows, GRID_COLUMNS, squeeze=False).flat)
-        for axes, (one, image) in zip(cells, shown, strict=False):
-            title = f"label {names[one.true]}\nall say {names[one.answer]}"
-            if one.agreement < 1:
-                title = f"label {names[one.true]}\n{100 * one.agreement:.0f} % say {names[one.answer]}"
-            show_image(axes, image, title, f"test image {one.index}")
-        for axes in cells[len(shown) :]:
-            axes.set_visible(False)
-        return figure
-
-    return picture("missed", [shown, list(names)], draw)
 
 
 def _plain(axes: Axes) -> None:

@@ -53,11 +53,9 @@ def rank_text(row: Row) -> str:
 
 
 def kind_text(row: Row) -> str:
-    """Where a model comes from."""
+    """What a reference is."""
     reference = row.run.record.reference
-    if reference is None:
-        return f"found by {row.run.record.spec.tuner}"
-    return "tutorial, not tuned" if reference.kind == "tutorial" else "no network"
+    return "tutorial, not tuned" if reference is not None and reference.is_network else "no network"
 
 
 def verdict_text(row: Row) -> str:

@@ -25,7 +25,7 @@ def sentence(verdict: Verdict, images: int) -> str:
     if verdict.word == "tied":
         return (
             f"{verdict.a} and {verdict.b} cannot be told apart on {images:,} images: they are "
-            f"{points(difference.mean)} points apart ({by})."
+            f"{points(difference.mean)} points apart ({by}){_corrected(difference)}."
         )
     words = "beats" if verdict.word == "better" else "loses to"
     text = f"{_model(verdict.a)} {words} {_model(verdict.b)} by {percent(abs(difference.mean))} points ({by})."
@@ -45,6 +45,11 @@ def _interval_text(verdict: Verdict, difference: Difference) -> str:
     return f"95 % interval {percent(limits[0])} to {percent(limits[1])}"
 
 
+def _corrected(difference: Difference) -> str:
+    """Of a tie: why it is one where the interval of this pair alone leaves out 0."""
+    return ", which among so many comparisons is no more than chance" if difference.low * difference.high > 0 else ""
+
+
 def family_sentences(table: Table) -> list[str]:
     """What is known of families as such, from several searches of each."""
     return [_family_sentence(verdict, table) for verdict in table.family_verdicts]
@@ -60,7 +65,7 @@ def _family_sentence(verdict: Verdict, table: Table) -> str:
     if verdict.word == "tied":
         return (
             f"The families {verdict.a} and {verdict.b} cannot be told apart: what such searches find is "
-            f"{points(difference.mean)} points apart ({by})."
+            f"{points(difference.mean)} points apart ({by}){_corrected(difference)}."
         )
     return (
         f"The family {verdict.a} {'beats' if verdict.word == 'better' else 'loses to'} the family {verdict.b} by "

@@ -11,7 +11,7 @@ from bench.evaluation.comparison import Interval
 from bench.evaluation.importance import Importances, at_edge, full_length, importances
 from bench.evaluation.metrics import ClassReport, Mistake, confused_pairs
 from bench.record import Parameter, RunRecord, TrialRecord
-from bench.reporting.figures import PAIR_IMAGES
+from bench.reporting.image_figures import PAIR_IMAGES
 from bench.reporting.leaderboard import Row, Table
 from bench.reporting.runs import Run
 from bench.reporting.tables import (
@@ -25,6 +25,7 @@ from bench.reporting.tables import (
     two_columns,
 )
 from bench.reporting.words import (
+    MAX_LISTED,
     candidate_text,
     chosen_text,
     conditions_text,
@@ -209,7 +210,11 @@ def tried_values(record: RunRecord) -> list[Tried]:
         with_it = [(value, trial.score) for trial in trials if (value := _value(parameter, trial)) is not None]
         chosen = [value for value, _ in with_it]
         if len(set(chosen)) > 1:
-            every = list(parameter.values) if parameter.finite else []
+            # Many numbers stand on an axis of numbers, as those of a range without steps do.
+            possible = parameter.values  # noqa: PD011 - of a hyperparameter, not of pandas
+            numbers = not any(isinstance(value, bool | str) for value in possible)
+            listed = parameter.finite and not (numbers and len(possible) > MAX_LISTED)
+            every = list(dict.fromkeys([*possible, *chosen])) if listed else []
             found.append((parameter.name, every, chosen, [score for _, score in with_it]))
     return found
 
