@@ -354,10 +354,10 @@ def test_of_a_table_with_more_than_ten_rows_only_the_best_has_pictures(crowd: Pa
     said = "Of a table with more than 10 models, pictures are drawn of the best one only, to keep reports quick."
     assert said not in best
     assert said in second
-    assert third.count("](figures/") == 5
-    assert "](figures/" not in fourth
-    assert len(cells(fourth, "Most confused classes")) == len(cells(third, "Confusion matrix"))
-    assert len(cells(fourth, "Most confidently wrong")) == 6
+    assert best.count("](figures/") == 5
+    assert "](figures/" not in second
+    assert len(cells(second, "Most confused classes")) == len(cells(best, "Confusion matrix"))
+    assert len(cells(second, "Most confidently wrong")) == 6
 
 
 def test_models_that_are_not_among_the_ten_best_are_listed(crowd: Path) -> None:
