@@ -354,7 +354,7 @@ def test_of_a_table_with_more_than_ten_rows_only_the_best_has_pictures(crowd: Pa
     said = "Of a table with more than 10 models, pictures are drawn of the best one only, to keep reports quick."
     assert said not in best
     assert said in second
-    assert best.count("](figures/") == 5
+    assert best.count("](figures/") == 3  # it makes no mistakes that could be shown
     assert "](figures/" not in second
     assert len(cells(second, "Most confused classes")) == len(cells(best, "Confusion matrix"))
     assert len(cells(second, "Most confidently wrong")) == 6
