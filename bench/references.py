@@ -33,7 +33,6 @@ FLOORS = {
     "floor-random-forest": Floor(recipe=f"random forest of {FOREST_TREES} fully grown trees", deterministic=False),
 }
 NAMES = (*TUTORIALS, *FLOORS)
-_LABELS = {"integers": "integer labels", "one-hot": "one-hot labels"}
 
 
 def select(asked: Sequence[str]) -> tuple[str, ...]:
@@ -102,7 +101,7 @@ def describe(name: str) -> Reference:
     published = tutorial.published
     return Reference(
         kind="tutorial",
-        recipe=f"Adam, {tutorial.output}, {_LABELS[tutorial.labels]}, batches of {tutorial.batch_size}, "
+        recipe=f"Adam, {tutorial.output}, {tutorial.labels} labels, batches of {tutorial.batch_size}, "
         f"{tutorial.epochs} epochs on {fitted}, weights after the last epoch",
         deterministic=False,
         published=None if published is None else Published(text=published.text, low=published.low, high=published.high),

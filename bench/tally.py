@@ -112,7 +112,7 @@ class Tally:
         if run.stage.name != "search":
             epochs, total = len(run.refitted) * spec.budget.epochs + running, spec.seeds * spec.budget.epochs
         return Progress(
-            run=f"{spec.dataset} {spec.family}",
+            run=f"{spec.dataset} {spec.family}" + (f" seed {spec.seed}" if spec.seed else ""),
             stage=STAGES[run.stage.name],
             trials=totals.trials,
             trials_total=count.plan.tasks,

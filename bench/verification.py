@@ -46,7 +46,7 @@ def verify(name: str, options: Options) -> Generator[Message, None, tuple[Findin
     Raises:
         BenchError: there is no such run, or the refit cannot be carried out.
     """
-    run = find_run(load(options.results).runs, name)
+    run = find_run(load(options.results), name)
     folder = RunFolder(options.results / "records" / run.record.dataset.name / run.record.run_id)
     yield Message(text=f"Checking {folder.path}")
     found = [_files(folder), _pages(run, options), _code(run.record.spec)]

@@ -31,7 +31,7 @@ class Reference:
         "Callable[[], Sequence[keras.Layer]]"  # between the scaled image and the output layer, made anew at each call
     )
     output: Literal["softmax", "logits"]
-    labels: Literal["integers", "one-hot"]
+    labels: Literal["integer", "one-hot"]
     batch_size: int
     epochs: int
     validation_share: float  # of the development images, the last ones, which it is not fitted on; in [0, 1)
@@ -100,27 +100,27 @@ REFERENCES = (
         name="tutorial-linear",
         layers=_linear,
         output="logits",
-        labels="integers",
+        labels="integer",
         batch_size=32,
         epochs=10,
         validation_share=0.0,
-        published=Published(text="around 80 %", low=0.775, high=0.825),
+        published=Published(text="around 80 %", low=0.75, high=0.85),
     ),
     Reference(
         name="tutorial-dense-128",
         layers=_dense_128,
         output="softmax",
-        labels="integers",
+        labels="integer",
         batch_size=32,
         epochs=10,
         validation_share=0.0,
-        published=Published(text="88.41 %", low=0.88405, high=0.88415),
+        published=Published(text="88.41 % (training 91.20 %)", low=0.88405, high=0.88415),
     ),
     Reference(
         name="tutorial-dense-128-logits",
         layers=_dense_128,
         output="logits",
-        labels="integers",
+        labels="integer",
         batch_size=32,
         epochs=10,
         validation_share=0.0,
@@ -130,7 +130,7 @@ REFERENCES = (
         name="tutorial-dense-256-dropout",
         layers=_dense_256_dropout,
         output="softmax",
-        labels="integers",
+        labels="integer",
         batch_size=32,
         epochs=5,
         validation_share=0.2,
@@ -144,7 +144,7 @@ REFERENCES = (
         batch_size=64,
         epochs=10,
         validation_share=0.2,
-        published=Published(text="90 %", low=0.895, high=0.905),
+        published=Published(text="0.30 loss, 90 %", low=0.895, high=0.905),
         smallest_side=10,
     ),
 )

@@ -26,8 +26,9 @@ def test_interval_counts_images_once_where_seeds_add_nothing() -> None:
     # Accuracies 0.75 and 0.5: variance 0.03125, so 0.015625 for 2 seeds; R = mean(0, 0.5, 0, 0) / 8 = 0.015625.
     assert found.mean == 0.625
     assert found.standard_error == pytest.approx(0.0572917**0.5, rel=1e-5)
-    # The seeds' 0.015625 are what the images' part would count twice, and so a share of it.
-    assert found.seeds_share == pytest.approx(0.015625 / 0.0572917, rel=1e-5)
+    # The seeds' 0.015625 are what the images' part would count twice, and so a share of it: 161.4476 x 0.015625 beside
+    # 3.84146 x 0.0416667.
+    assert found.seeds_share == pytest.approx(2.522619 / (2.522619 + 0.160061), rel=1e-5)
     assert (found.n_seeds, found.n_images) == (2, 4)
 
 
@@ -38,19 +39,23 @@ def test_interval_adds_the_seeds_and_does_not_count_them_twice() -> None:
     # R = mean(0, 0.5, 0.5, 0) / 8 = 0.03125, more than the images' part, which cannot be less than nothing.
     assert found.standard_error == pytest.approx(0.0625**0.5, rel=1e-5)
     assert found.seeds_share == pytest.approx(1.0)
-    assert (found.low, found.high) == (0, 1)  # 0.75 -+ 12.7 x 0.25 leaves [0, 1]
+    # 0.75 -+ 12.706 x 0.25 leaves [0, 1]. As Wilson's: 3.1766^2 / 0.1875 = 53.816 = z^2 / n, the centre (0.75 + 26.908)
+    # / 54.816 = 0.50456, and to both sides sqrt(3.1766^2 + 26.908^2) / 54.816 = 0.49429.
+    assert (found.low, found.high) == pytest.approx((0.01027, 0.99885), abs=1e-4)
 
 
 def test_interval_has_a_quantile_for_each_part() -> None:
-    # 10 of 100 images always wrong; the first seed errs at 2 more, the second at 4 others.
-    answers = np.ones((2, 100), dtype=np.bool_)
-    answers[:, :10] = answers[0, 10:12] = answers[1, 20:24] = False
+    # 100 of 1,000 images always wrong; the first seed errs at 20 more, the second at 40 others.
+    answers = np.ones((2, 1000), dtype=np.bool_)
+    answers[:, :100] = answers[0, 100:120] = answers[1, 200:240] = False
     found = interval(Answers(correct=answers))
     assert found is not None
-    # c: ten 0, six 0.5, 84 ones: mean 0.87, variance (84 + 1.5 - 75.69) / 99 = 0.0990909, so C = 0.000990909 - R.
-    # Accuracies 0.88 and 0.86: 0.0002 / 2 = 0.0001. R = 6 x 0.5 / 100 / 200 = 0.00015, of which S is subtracted.
-    # z^2 C + t^2 S = 3.84146 x 0.000890909 + 161.4476 x 0.0001 = 0.0195672, and its root 0.139883.
-    assert (found.low, found.high) == pytest.approx((0.87 - 0.139883, 1.0), abs=1e-5)
+    # c: 100 are 0, 60 are 0.5, 840 are 1: mean 0.87, variance (840 + 15 - 756.9) / 999 = 0.0981982, so 0.0000981982.
+    # Accuracies 0.88 and 0.86: S = 0.0002 / 2 = 0.0001. R = 60 x 0.5 / 1000 / 2000 = 0.000015, so C = 0.0000831982.
+    # z^2 C + t^2 S = 3.84146 x 0.0000831982 + 161.4476 x 0.0001 = 0.0164644, and its root 0.128314.
+    assert (found.low, found.high) == pytest.approx((0.87 - 0.128314, 0.87 + 0.128314), abs=1e-5)
+    # Nearly all of it comes from the seeds, though they have but half of the variance.
+    assert found.seeds_share == pytest.approx(0.01614476 / 0.0164644, abs=1e-4)
 
 
 def test_interval_never_goes_below_what_the_images_alone_allow() -> None:
@@ -61,10 +66,18 @@ def test_interval_never_goes_below_what_the_images_alone_allow() -> None:
 
 
 def test_interval_of_many_images_is_the_binomial_one() -> None:
-    # 100 seeds that agree, 1,000 images, 90 % right: 1.96 x sqrt(0.9 x 0.1 / 999) = 0.0186.
-    found = interval(Answers(correct=np.tile(np.arange(1000) % 10 > 0, (100, 1))))
+    # 100 seeds that agree, 2,000 images, 90 % right: 1.96 x sqrt(0.9 x 0.1 / 1999) = 0.0132.
+    found = interval(Answers(correct=np.tile(np.arange(2000) % 10 > 0, (100, 1))))
     assert found is not None
-    assert (found.low, found.high) == pytest.approx((0.8814, 0.9186), abs=1e-4)
+    assert (found.low, found.high) == pytest.approx((0.8868, 0.9132), abs=1e-4)
+
+
+def test_interval_near_1_is_wilsons() -> None:
+    found = interval(Answers(correct=np.arange(100)[None] % 20 > 0, deterministic=True))
+    assert found is not None
+    # 95 of 100: 3.84146 x 0.0475 / 99 = 0.00184313; by 0.0475 it is 0.0388026 = z^2 / n; centre (0.95 + 0.0194013) /
+    # 1.0388026 = 0.933191, and to both sides sqrt(0.00184313 + 0.0194013^2) / 1.0388026 = 0.045353.
+    assert (found.low, found.high) == pytest.approx((0.887838, 0.978544), abs=1e-5)
 
 
 def test_interval_of_a_faultless_model_is_not_empty() -> None:
@@ -114,12 +127,19 @@ def test_comparison_is_the_same_both_ways() -> None:
 
 def test_equal_models_do_not_differ() -> None:
     found = compared(correct("1101", "1101"), correct("1101", "1101"))
-    assert (found.difference[0, 1], found.variance.half_width(LEVEL)[0, 1], found.p_value[0, 1]) == (0, 0, 1)
+    assert (found.difference[0, 1], found.p_value[0, 1]) == (0, 1)
+    # As if they differed at one of the 4 images: 1.95996 / 4.
+    assert found.variance.half_width(LEVEL)[0, 1] == pytest.approx(0.48999, abs=1e-5)
 
 
 def test_models_that_always_differ_differ_beyond_chance() -> None:
     found = compared(correct("1111", "1111"), correct("0000", "0000", "0000"))
-    assert (found.difference[0, 1], found.variance.half_width(LEVEL)[0, 1], found.p_value[0, 1]) == (1, 0, 0)
+    assert found.difference[0, 1] == 1
+    assert found.p_value[0, 1] == pytest.approx(6.33e-5, rel=1e-2)  # z = 1 / 0.25
+    pair = found.pair(0, 1)
+    assert pair is not None
+    assert pair.low == pytest.approx(1 - 0.48999, abs=1e-5)
+    assert pair.high == 1  # no difference is larger
 
 
 def one_pair(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
@@ -194,11 +214,11 @@ def test_pair_has_an_interval() -> None:
 
 
 def test_deterministic_model_has_an_interval_of_the_images_alone() -> None:
-    one = Answers(correct=np.arange(100)[None] % 10 > 0, deterministic=True)
+    one = Answers(correct=np.arange(2000)[None] % 10 > 0, deterministic=True)
     found = interval(one)
     assert found is not None
-    # 90 of 100: SE = sqrt(0.09 x 100 / 99 / 100) = 0.030151, z = 1.95996.
-    assert (found.low, found.high) == pytest.approx((0.9 - 0.059095, 0.9 + 0.059095), abs=1e-5)
+    # 1,800 of 2,000: SE = sqrt(0.09 / 1999) = 0.0067099, z = 1.95996.
+    assert (found.low, found.high) == pytest.approx((0.9 - 0.0131512, 0.9 + 0.0131512), abs=1e-5)
     assert (found.seeds_share, found.n_seeds) == (0.0, 1)
 
 

@@ -47,9 +47,9 @@ def test_scores_by_chance_are_not_explained() -> None:
 
 
 def test_few_trials_are_not_asked() -> None:
-    kept = [*trials(19, lambda _: 0.5), make_failed_trial(19, "no"), make_trial(20, 0.9, epochs=2)]
+    kept = [*trials(9, lambda _: 0.5), make_failed_trial(9, "no"), make_trial(10, 0.9, epochs=2)]
     found = importances((WIDTH,), kept, 3)
-    assert found.refused == "19 trials of full length, at least 20 are needed"
+    assert found.refused == "9 trials of full length, at least 10 are needed"
 
 
 def test_equal_scores_say_nothing() -> None:

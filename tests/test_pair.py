@@ -6,6 +6,7 @@ import pytest
 
 from bench.errors import SpecError
 from bench.reporting.pair import pair, pair_data, pair_text
+from bench.spec import Budget
 from builders import add_run, make_dataset, make_environment
 
 
@@ -63,3 +64,23 @@ def test_runs_on_other_data_are_refused_with_what_differs(tmp_path: Path) -> Non
     add_run(tmp_path, spec={"family": "cnn"}, dataset=make_dataset(checksum="6" * 64))
     with pytest.raises(SpecError, match="differ in dataset checksum"):
         pair(tmp_path, "dense", "cnn")
+
+
+def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
+    first = add_run(tmp_path)
+    with pytest.raises(SpecError, match="are the same run: name two"):
+        pair(tmp_path, "dense", first.run_id)
+
+
+def test_other_budgets_are_named(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_run(tmp_path, spec={"family": "cnn", "budget": Budget(trials=8, epochs=3)})
+    found = pair(tmp_path, "dense", "cnn")
+    assert "Not ranked together: budget is 4 trials x 3 epochs and 8 trials x 3 epochs." in pair_text(found)
+    assert pair_data(found)["not_ranked_together_for"] == ["budget"]
+
+
+def test_a_mistyped_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    with pytest.raises(SpecError, match="Did you mean dense"):
+        pair(tmp_path, "dens", "cnn")

@@ -15,9 +15,11 @@ from benchmarks.power import TRUTH, all_estimates, chance, draw
 pytestmark = pytest.mark.slow
 
 PAIRS = 10_000
-MODELS = 4_000
 DEVIATIONS = (0.001, 0.01)  # of accuracy over seeds: each model has its own, between these
 BELIEF = 0.99
+
+
+EASY = ((0.97, 1.0, 1.0), (0.01, 0.0, 0.0), (0.005, 0.85, 0.15), (0.005, 0.15, 0.85), (0.01, 0.5, 0.5))  # 98 %
 
 
 def counted(count: int, total: int) -> tuple[float, float]:
@@ -71,11 +73,23 @@ def test_a_quantile_of_satterthwaites_would_be_found_out() -> None:
 def test_intervals_hold_the_truth(seeds: int, images: int) -> None:
     random = np.random.default_rng([seeds, images, 1])
     held = 0
-    for _, model in draw(random, images, seeds, deviations(random, MODELS)):
+    for _, model in draw(random, images, seeds, deviations(random, PAIRS)):
         found = interval(model)
         assert found is not None
         held += found.low <= TRUTH <= found.high
-    _, high = counted(held, MODELS)
+    _, high = counted(held, PAIRS)
+    assert high >= LEVEL
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_intervals_near_1_hold_the_truth(seeds: int) -> None:
+    random = np.random.default_rng([seeds, 4])
+    held = 0
+    for _, model in draw(random, 360, seeds, np.full((PAIRS, 2), 0.002), kinds_of_images=EASY):
+        found = interval(model)
+        assert found is not None
+        held += found.low <= 0.98 <= found.high
+    _, high = counted(held, PAIRS)
     assert high >= LEVEL
 
 

@@ -147,8 +147,8 @@ def test_tutorials_stand_beside_what_was_published(tmp_path: Path) -> None:
     page = build(tmp_path)["tutorials.md"]
     assert isinstance(page, bytes)
     cells = [[cell.strip() for cell in line.split("|")] for line in page.decode().splitlines() if "tutorial-" in line]
-    assert [row[5] for row in cells[:3]] == ["87.52 to 92.48"] * 3
-    assert [row[6] for row in cells[:3]] == ["inside", "outside, above", "outside, below"]
+    assert [row[6] for row in cells[:3]] == ["87.52 to 92.48"] * 3
+    assert [row[7] for row in cells[:3]] == ["inside", "outside, above", "outside, below"]
 
 
 def test_one_seed_predicts_nothing() -> None:

@@ -32,6 +32,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 LEVEL = 0.95
+FEW = 100  # wrong answers, or right ones, below which limits at equal distances hold the truth too seldom
 P_VALUE_PRECISION = 1e-6  # relative, of the quantile
 
 
@@ -62,7 +63,7 @@ class Interval:
     low: float
     high: float
     standard_error: float
-    seeds_share: float  # of the squared standard error, what comes from the seeds, in [0, 1]; the rest is the images'
+    seeds_share: float  # of the squared half-width, what comes from the seeds, in [0, 1]; the rest is the images'
     level: float
     n_seeds: int
     n_images: int
@@ -150,7 +151,8 @@ class Comparison:
         if math.isnan(self.p_value[a, b]):
             return None
         mean, half = float(self.difference[a, b]), float(self.variance.at(a, b).half_width(LEVEL))
-        return Difference(mean=mean, low=mean - half, high=mean + half, p_value=float(self.p_value[a, b]))
+        low, high = max(-1.0, mean - half), min(1.0, mean + half)
+        return Difference(mean=mean, low=low, high=high, p_value=float(self.p_value[a, b]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -194,8 +196,11 @@ def _parts_of_one(model: Answers) -> tuple[float, float, float, float]:
 def interval(model: Answers, level: float = LEVEL) -> Interval | None:
     """The mean accuracy of a model with its interval, None where it is not known what chance does: for a single seed.
 
-    Where every answer of every seed is right, or wrong, the variance says nothing and the limits are those of Clopper
-    and Pearson for n images.
+    Near 0 and 1, where fewer than FEW answers are wrong or right, the limits are Wilson's, for as many images as would
+    give the same half-width; where every answer of every seed is right, or wrong, the variance says nothing, and they
+    are those of Clopper and Pearson for n images.
+
+    Source: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953.
     """
     if not model.comparable:
         return None
@@ -206,17 +211,28 @@ def interval(model: Answers, level: float = LEVEL) -> Interval | None:
     if mean in (0.0, 1.0):
         exact = stats.binomtest(round(mean * n), n).proportion_ci(level, method="exact")
         low, high = float(exact.low), float(exact.high)
-    error = variance.standard_error.item()
+    elif n * min(mean, 1 - mean) < FEW:
+        low, high = _wilson(mean, half)
+    seeds_part = special.stdtrit(variance.degrees_of_freedom, (1 + level) / 2) ** 2 * variance.seeds
     return Interval(
         mean=mean,
         low=low,
         high=high,
-        standard_error=error,
-        seeds_share=variance.seeds.item() / error**2 if error > 0 else 0.0,
+        standard_error=variance.standard_error.item(),
+        seeds_share=seeds_part.item() / half**2 if half > 0 else 0.0,
         level=level,
         n_seeds=k,
         n_images=n,
     )
+
+
+def _wilson(mean: float, half: float) -> tuple[float, float]:
+    """Wilson's limits of a proportion whose normal ones are `mean` -+ `half`."""
+    # z^2 / n of the proportion that has this half-width.
+    ratio = half**2 / (mean * (1 - mean))
+    centre = (mean + ratio / 2) / (1 + ratio)
+    reach = math.sqrt(half**2 + ratio**2 / 4) / (1 + ratio)
+    return centre - reach, centre + reach
 
 
 def compare_all(models: Sequence[Answers]) -> Comparison:
@@ -258,7 +274,8 @@ def differences(models: Sequence[Answers], a: IntArray, b: IntArray) -> tuple[Fl
     difference = mean[a] - mean[b]
     spread = (squares[a] + squares[b] - 2 * products[a, b] - n * difference**2) / (n - 1)
     parts = _Parts(
-        images=np.maximum(spread, 0) / n,
+        # Models that answer all of these images alike may differ at the next one: as if they did at one of them.
+        images=np.where(spread > 0, spread, 1 / n) / n,
         seeds=one.seeds[a] + one.seeds[b],
         squares=one.squares[a] + one.squares[b],
         twice=one.twice[a] + one.twice[b],

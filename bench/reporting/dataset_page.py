@@ -148,14 +148,13 @@ def _networks(table: Table) -> list[Run]:
 
 
 def _confidences(table: Table) -> dict[int, float]:
-    """Of wrong answers, by test image, the mean over networks; records keep those of the most confident ones."""
+    """Of wrong answers, by test image, the mean over the networks whose record keeps it: the most confident ones do."""
     found: dict[int, list[float]] = {}
-    models = _networks(table)
-    for run in models:
+    for run in _networks(table):
         for mistake in run.scores.mistakes:
             found.setdefault(mistake.index, []).append(mistake.probability)
     # Rounded, so that the last bit, which depends on the machine, changes no order.
-    return {index: round(sum(probabilities) / len(models), 2) for index, probabilities in found.items()}
+    return {index: round(sum(probabilities) / len(probabilities), 2) for index, probabilities in found.items()}
 
 
 def _missed_table(table: Table, missed: Sequence[Missed]) -> pd.DataFrame:

@@ -65,7 +65,7 @@ def alignment(frame: pd.DataFrame) -> list[str]:
 
 def inline(text: str) -> str:
     """Text on one line that cannot end its cell, nor become a tag or emphasis."""
-    return re.sub(r"([|*<>`\\])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([|*<>`\\\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def code_block(text: str) -> str:

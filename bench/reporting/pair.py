@@ -11,9 +11,9 @@ import pandas as pd
 
 from bench.errors import SpecError
 from bench.evaluation.comparison import compare_all, mcnemar
-from bench.reporting.leaderboard import Verdict, data_of
+from bench.reporting.leaderboard import Verdict, conditions, data_of
 from bench.reporting.markdown import plain_table
-from bench.reporting.runs import Run, find_run, load
+from bench.reporting.runs import Loaded, Run, find_run, load
 from bench.reporting.tables import accuracy_with_interval, points, seconds
 from bench.reporting.verdicts import sentence
 
@@ -48,7 +48,7 @@ def pair(results: Path, a: str, b: str) -> Pair:
     Raises:
         SpecError: there is no such run, several have that name, or the two were not judged on the same data.
     """
-    one, other = comparable(load(results).runs, a, b)
+    one, other = comparable(load(results), a, b)
     compared = compare_all([one.answers, other.answers]).pair(0, 1)
     p_value = math.nan if compared is None else compared.p_value
     single = len(one.record.refits) == len(other.record.refits) == 1
@@ -63,13 +63,15 @@ def pair(results: Path, a: str, b: str) -> Pair:
     )
 
 
-def comparable(runs: Sequence[Run], a: str, b: str) -> tuple[Run, Run]:
+def comparable(loaded: Loaded, a: str, b: str) -> tuple[Run, Run]:
     """The runs called `a` and `b`, judged on the same data.
 
     Raises:
         SpecError: as `pair` does.
     """
-    one, other = find_run(runs, a), find_run(runs, b)
+    one, other = find_run(loaded, a), find_run(loaded, b)
+    if one is other:
+        raise SpecError(f"{a} and {b} are the same run: name two")
     here, there = data_of(one), data_of(other)
     here["dataset"], there["dataset"] = one.record.dataset.name, other.record.dataset.name
     if differing := [f"{name} {here[name]!r} and {there[name]!r}" for name in here if here[name] != there[name]]:
@@ -97,7 +99,9 @@ def _flips(a: Run, b: Run) -> tuple[tuple[Flip, ...], tuple[Flip, ...]]:
 def pair_text(found: Pair) -> str:
     """What a terminal shows."""
     a, b = found.a, found.b
-    parts = [sentence(found.verdict, a.record.dataset.n_test)]
+    parts = [sentence(found.verdict, a.record.dataset.n_test), "Of these two alone, without Holm's correction."]
+    here, there = conditions(a), conditions(b)
+    parts += [f"Not ranked together: {name} is {here[name]} and {there[name]}." for name in _unlike(a, b)]
     if found.mcnemar is not None:
         parts.append(
             f"McNemar's exact test of these two fitted models: p = {found.mcnemar:.3g}. It knows nothing of other "
@@ -109,6 +113,12 @@ def pair_text(found: Pair) -> str:
         title = f"{len(flips):,} test images that {better.label} mostly gets right and {worse.label} mostly wrong"
         parts.append(f"{title}, the clearest\n\n{plain_table(_flips_table(a, b, flips))}" if flips else title)
     return "\n\n".join(parts)
+
+
+def _unlike(a: Run, b: Run) -> list[str]:
+    """Conditions that keep two searched runs out of one ranking."""
+    here, there = conditions(a), conditions(b)
+    return [name for name in here if here[name] != there[name] and not (a.record.spec.fixed or b.record.spec.fixed)]
 
 
 def _scores(a: Run, b: Run) -> pd.DataFrame:
@@ -166,6 +176,7 @@ def pair_data(found: Pair) -> dict[str, Any]:
     return {
         "a": a.record.run_id,
         "b": b.record.run_id,
+        "not_ranked_together_for": _unlike(a, b),
         "verdict": found.verdict.word,
         "difference": None if found.verdict.difference is None else asdict(found.verdict.difference),
         "mcnemar_p": found.mcnemar,

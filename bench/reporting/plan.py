@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,9 @@ def _runs(loaded: Loaded, dataset: str, names: Sequence[str]) -> tuple[Run, Run]
     if names:
         if len(names) != 2:
             raise SpecError(f"a difference is between two runs, got {len(names)}: {', '.join(names)}")
-        return comparable([run for run in loaded.runs if run.record.dataset.name == dataset], *names)
+        return comparable(
+            replace(loaded, runs=tuple(run for run in loaded.runs if run.record.dataset.name == dataset)), *names
+        )
     tables = [table for table in rank(loaded).tables if table.dataset.name == dataset]
     found = [row.run for table in tables[:1] for row in table.everything if row.run.answers.comparable]
     if len(found) < 2:
@@ -135,25 +137,38 @@ def plan_text(found: Plan) -> str:
 
 
 def _answer(found: Plan) -> str:
-    wanted, images = f"{_points(found.detect)} points", found.a.record.dataset.n_test
+    wanted, images = _wanted(found.detect), found.a.record.dataset.n_test
     if power_of_endless_seeds(found.detect, found.chance) < POWER:
         return (
             f"A difference of {wanted} cannot be shown on these {images:,} test images, however many seeds there are: "
             f"it would be found in {power_of_endless_seeds(found.detect, found.chance):.0%} of all cases. About "
-            f"{found.images_needed:,} images would be needed."
+            f"{_rounded(found.images_needed):,} images would be needed."
         )
     if found.seeds is None:
         return f"A difference of {wanted} needs more than {MAX_SEEDS} seeds of each model."
     where = found.a.record.environment.cpu
-    time = "" if found.minutes is None else f", which is about {found.minutes:.0f} minutes of training on {where}"
+    time = "" if found.minutes is None else f", which is about {_minutes_text(found.minutes)} of training on {where}"
     return (
         f"A difference of {wanted} is found in {POWER:.0%} of all cases with {found.seeds} seeds of each model{time}."
     )
 
 
+def _wanted(detect: float) -> str:
+    return "1 point" if _points(detect) == "1" else f"{_points(detect)} points"
+
+
 def _seeds_text(a: Run, b: Run) -> str:
     counts = [(len(run.record.refits), run.label) for run in (a, b)]
     return " and ".join(f"{count} {'seed' if count == 1 else 'seeds'} of {label}" for count, label in counts)
+
+
+def _rounded(count: int) -> int:
+    """With two digits that count."""
+    return int(float(f"{count:.2g}"))
+
+
+def _minutes_text(minutes: float) -> str:
+    return "a minute" if minutes < 1.5 else f"{minutes:.0f} minutes"
 
 
 def _points(difference: float) -> str:

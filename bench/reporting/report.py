@@ -15,7 +15,7 @@ from bench.reporting.leaderboard import BEST_ROWS, Board, Row, Table, leaderboar
 from bench.reporting.markdown import MARK, render
 from bench.reporting.runs import seen_from
 from bench.reporting.styles import styles
-from bench.reporting.tutorials import recipes_table, tutorial_rows, tutorials_table
+from bench.reporting.tutorials import machines, recipes_table, tutorial_rows, tutorials_table
 from bench.reporting.winner import (
     SHOWN_MISTAKES,
     confused_images,
@@ -46,7 +46,7 @@ def build(results: Path, board: Board | None = None) -> Files:
         for part in parts:
             files |= {f"{name}/figures/{file}": picture for file, picture in part.pictures.items()}
     if trained := tutorial_rows(board):
-        functions = {"tutorials_table": tutorials_table, "recipes_table": recipes_table}
+        functions = {"tutorials_table": tutorials_table, "recipes_table": recipes_table, "machines": machines}
         files["tutorials.md"] = render("tutorials.md.j2", tutorials=trained, **functions)
     for page, placed in _by_page(board).items():
         files[page] = _family_page(placed)

@@ -1,9 +1,10 @@
 """The finished runs of a results folder that become rows, with their scores."""
 
+import difflib
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -69,20 +70,23 @@ def load(results: Path) -> Loaded:
     )
 
 
-def find_run(runs: Sequence[Run], name: str) -> Run:
+def find_run(loaded: Loaded, name: str) -> Run:
     """The run that is called `name`, in the leaderboard or by its folder.
 
     Raises:
         SpecError: there is none, or there are several.
     """
-    found = [run for run in runs if name in (run.label, run.record.run_id)]
+    found = [run for run in loaded.runs if name in (run.label, run.record.run_id)]
     if len(found) == 1:
         return found[0]
     if found:
         names = ", ".join(f"{run.record.run_id} on {run.record.dataset.name}" for run in found)
         raise SpecError(f"several runs are called {name!r}: name one by its folder: {names}")
-    known = ", ".join(run.label for run in runs) or "none"
-    raise SpecError(f"no finished run {name!r}; rows: {known}")
+    labels = [run.label for run in loaded.runs]
+    nearest = difflib.get_close_matches(name, labels, n=1, cutoff=0.5)
+    hint = f". Did you mean {nearest[0]}?" if nearest else ""
+    unread = "".join(f"\nCould not be read: {problem}" for problem in loaded.problems)
+    raise SpecError(f"no finished run {name!r}; rows: {', '.join(labels) or 'none'}{hint}{unread}")
 
 
 def seen_from(results: Path, problem: object) -> str:
@@ -130,6 +134,8 @@ def _read_run(folder: RunFolder, record: RunRecord) -> Run:
             f"{folder.predictions_file}: log-probabilities of shape {predictions.log_probabilities.shape}, "
             f"the record expects {expected}: restore both from one run"
         )
+    if len(predictions.labels) < 2:
+        raise RecordError(f"{folder.predictions_file}: one test image only, and chance is not known of less than two")
     scores = score(predictions, record.dataset.class_names)
     return Run(
         label=record.spec.family,

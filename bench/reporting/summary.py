@@ -1,6 +1,7 @@
 """What a table says, in three sentences that need no statistics to be understood; made from its numbers."""
 
-from bench.reporting.leaderboard import Row, Table, Verdict
+from bench.evaluation.comparison import Interval
+from bench.reporting.leaderboard import FEWEST_SEARCHES, Family, Row, Table, Verdict
 from bench.reporting.tables import percent
 
 
@@ -11,7 +12,33 @@ def summary(table: Table) -> tuple[str, str, str]:
         table: with at least one row, searched or given.
     """
     best = table.everything[0]
+    # Of several searches of a family the best on the test images was also lucky there.
+    for family in table.families:
+        if best.label in family.searches:
+            return _best_family(table, family), _against_families(table, family), _mistakes(best)
     return _best(best), _against(table, best), _mistakes(best)
+
+
+def _best_family(table: Table, family: Family) -> str:
+    searches, images = len(family.searches), f"{table.dataset.n_test:,} test images"
+    if family.interval is None:
+        return f"Here {family.name} was searched {searches} times, and what chance does in that is not known."
+    return (
+        f"Here what a search of {family.name} finds names {percent(family.interval.mean)} % of {images} rightly, "
+        f"{_about(family.interval)} (mean of {searches} searches)."
+    )
+
+
+def _against_families(table: Table, family: Family) -> str:
+    """The next best family; it may not be better than what was not searched."""
+    for row in table.references:
+        if row.against_best is not None and row.against_best.word == "better":
+            return f"{row.label}, which was not searched but given, is better than the best of them."
+    other = next((one for one in table.families if one is not family), None)
+    if other is None:
+        return f"No other family was searched {FEWEST_SEARCHES} times, so there is none to compare it with yet."
+    verdict = next(one for one in table.family_verdicts if {one.a, one.b} == {family.name, other.name})
+    return _verdict(verdict, family.name, f"what a search of {other.name} finds")
 
 
 def _best(row: Row) -> str:
@@ -25,14 +52,23 @@ def _best(row: Row) -> str:
     right = f"names {percent(row.test_accuracy)} % of {images} rightly"
     if interval is None:
         return f"Here {what} {right}, but it was trained only once, so nobody knows how much of that is luck."
-    about = percent((interval.high - interval.low) / 2)
     trained = "every training of which gives the same model," if interval.n_seeds == 1 else ""
     mean = "" if interval.n_seeds == 1 else f" (mean of {refits} trainings)"
-    return f"Here {what} {trained + ' ' if trained else ''}{right}, give or take {about} points{mean}."
+    return f"Here {what} {trained + ' ' if trained else ''}{right}, {_about(interval)}{mean}."
+
+
+def _about(interval: Interval) -> str:
+    below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
+    if below == above:
+        return f"give or take {above} points"
+    return f"which may as well be {percent(interval.low)} to {percent(interval.high)} %"
 
 
 def _against(table: Table, best: Row) -> str:
-    """The next best searched model; where there is none, the best of what was not searched."""
+    """What was not searched and is better all the same; else the next best searched model, or the best given one."""
+    for row in table.references:
+        if row.against_best is not None and row.against_best.word == "better":
+            return _verdict(row.against_best, best.label, row.label)
     if len(table.rows) > 1:
         other = table.rows[1].label
         verdict = next(one for one in table.verdicts if {one.a, one.b} == {best.label, other})
@@ -47,7 +83,7 @@ def _against(table: Table, best: Row) -> str:
 def _verdict(verdict: Verdict, best: str, other: str) -> str:
     difference = verdict.difference
     if difference is None:
-        return f"Whether it is better than {other} is not known, since one of the two was trained only once."
+        return f"Whether it is better than {other} is not known, since one of them or both were trained only once."
     apart = percent(abs(difference.mean))
     if verdict.word == "tied":
         return (
@@ -63,8 +99,10 @@ def _mistakes(best: Row) -> str:
     record, report = best.run.record, best.run.scores.by_class
     classes = record.dataset.class_names
     hardest = min(range(len(classes)), key=lambda number: float(report.recall[number]))
-    recognised = percent(float(report.recall[hardest]))
-    text = f"It has most trouble with {classes[hardest]}, of which it recognises {recognised} %"
+    lowest = float(report.recall[hardest])
+    text = f"It has most trouble with {classes[hardest]}, of which it recognises {percent(lowest)} %"
+    if lowest == 1:
+        text = "It made no mistake on these images"
     failed = sum(trial.status == "failed" for trial in record.trials)
     if failed:
         return f"{text}; {failed} of the {len(record.trials)} trials of its search failed and could not win."

@@ -35,8 +35,15 @@ def accuracy_with_interval(accuracy: float, interval: Interval | None) -> str:
     return f"{percent(accuracy)} ({percent(interval.low)} to {percent(interval.high)})"
 
 
+def accuracy_sentence(accuracy: float, interval: Interval | None) -> str:
+    """The same outside a table of percents."""
+    if interval is None:
+        return f"{percent(accuracy)} %, no interval"
+    return f"{accuracy_with_interval(accuracy, interval)} %".replace(") %", " %)")
+
+
 def source_text(interval: Interval | None) -> str:
-    """Which part of the interval's variance is the larger one: more seeds would shrink it, or only more images."""
+    """What most of the interval's width comes from: more seeds would shrink it, or only more images."""
     if interval is None:
         return "-"
     if interval.n_seeds == 1:
@@ -65,7 +72,9 @@ def verdict_text(row: Row) -> str:
     difference = row.against_best.difference
     if difference is None:
         return "unknown (1 seed)"
-    said = "tied" if row.against_best.word == "tied" else f"{row.against_best.word} than {row.against_best.b}"
+    said = f"{row.against_best.word} than {row.against_best.b}"
+    if row.against_best.word == "tied":
+        said = "tied, by Holm's correction" if difference.low * difference.high > 0 else "tied"
     return f"{said}: {points(difference.mean)} ({points(difference.low)} to {points(difference.high)})"
 
 
@@ -216,7 +225,7 @@ def how_measured(run: Run) -> dict[str, str]:
         **(_search(run) if record.reference is None else {"recipe": record.reference.recipe}),
         "refit seeds": ", ".join(str(refit.seed) for refit in record.refits),
         "precision": ("" if spec.fixed else f"search {spec.precision}, ") + f"refits {record.precision_refit}",
-        "latency": f"batches of {record.latency.batch_size}, {record.latency.threads} thread(s), median of "
+        "latency": f"batches of {record.latency.batch_size}, {_threads(run)}median of "
         f"{record.latency.repeats} x {record.latency.images:,} images",
         "code of the model": spec.family_source,
         "machine": f"{machine.cpu}, {machine.cores} usable core(s)",
@@ -231,6 +240,12 @@ def how_measured(run: Run) -> dict[str, str]:
         **({} if spec.fixed else _usage(run)),
         "taken up again": f"{record.resumed} times, {record.differing_proposals} proposals overruled by the ledger",
     }
+
+
+def _threads(run: Run) -> str:
+    # scikit-learn's classifiers do not say how many they take.
+    threads = run.record.latency.threads
+    return f"{threads} thread(s), " if threads else ""
 
 
 def _search(run: Run) -> dict[str, str]:
@@ -282,6 +297,6 @@ def measured_differently(table: Table) -> pd.DataFrame:
 
 def _measured(rows: Sequence[Row]) -> Mapping[str, Sequence[str]]:
     """Name to its value in each row; what older records did not keep stands as such."""
-    found = [how_measured(row.run) for row in rows]
-    names = dict.fromkeys(name for values in found for name in values)
-    return {name: [values.get(name, "not recorded") for values in found] for name in names}
+    found = [(how_measured(row.run), "-" if row.run.record.spec.fixed else "not recorded") for row in rows]
+    names = dict.fromkeys(name for values, _ in found for name in values)
+    return {name: [values.get(name, missing) for values, missing in found] for name in names}

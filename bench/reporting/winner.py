@@ -15,6 +15,7 @@ from bench.reporting.image_figures import PAIR_IMAGES
 from bench.reporting.leaderboard import Row, Table
 from bench.reporting.runs import Run
 from bench.reporting.tables import (
+    accuracy_sentence,
     accuracy_with_interval,
     how_measured,
     pairs_table,
@@ -68,10 +69,10 @@ class Winner:
 def winner(table: Table, row: Row) -> Winner:
     """The contents of one run's section."""
     record = row.run.record
-    asked = importances(record.space, record.trials, record.spec.budget.epochs)
+    asked = importances(record.space, record.trials if row.pictured else (), record.spec.budget.epochs)
     return Winner(
         row=row,
-        accuracy=accuracy_with_interval(row.test_accuracy, row.run.interval),
+        accuracy=accuracy_sentence(row.test_accuracy, row.run.interval),
         seeds_text=seeds_text(row.run.interval, record.dataset.n_test),
         found=two_columns({**table.conditions, **how_measured(row.run)}),
         hyperparameters=hyperparameters_table(record),
@@ -135,7 +136,7 @@ def _scores(table: Table, row: Row) -> dict[str, str]:
         }
     )
     return {
-        "test accuracy": f"{accuracy_with_interval(row.test_accuracy, row.run.interval)} %",
+        "test accuracy": accuracy_sentence(row.test_accuracy, row.run.interval),
         "test accuracy of each refit": f"{by_seed} %",
         **searched,
         "train/test gap": f"{percent(row.train_test_gap)} points",

@@ -64,7 +64,7 @@ def signature_text(record: RunRecord) -> str:
     """Everything that is needed to repeat a run, as name=value on one line."""
     spec, data, machine = record.spec, record.dataset, record.environment
     asked = (
-        {"recipe": "as published"}
+        {"recipe": "as published", "seed": spec.seed}
         if spec.fixed
         else {
             "tuner": spec.tuner,

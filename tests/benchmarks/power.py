@@ -76,10 +76,17 @@ class Measurement:
     alarms: tuple[Alarms, ...]
 
 
-def draw(
-    random: np.random.Generator, images: int, seeds: int, deviations: FloatArray, difference: float = 0.0
+def draw(  # noqa: PLR0917 - a test passes them in this order
+    random: np.random.Generator,
+    images: int,
+    seeds: int,
+    deviations: FloatArray,
+    difference: float = 0.0,
+    kinds_of_images: Sequence[tuple[float, float, float]] = KINDS,
 ) -> Iterator[tuple[Answers, Answers]]:
-    """Pairs of models, the second as good as TRUTH, the first by `difference` better, on images of their own.
+    """Pairs of models, the second as good as its kinds of images say, the first by `difference` better.
+
+    Each pair has images of its own.
 
     Args:
         random: where chance comes from.
@@ -87,16 +94,19 @@ def draw(
         seeds: of each model.
         deviations: of accuracy over seeds, shape (pairs, 2), as fractions.
         difference: as a fraction.
+        kinds_of_images: share of all, and how probably each of the two models gets one right.
     """
-    _, one, other = np.array(KINDS, dtype=np.float32).T
-    all_counts = random.multinomial(images, np.array(KINDS)[:, 0], len(deviations))
+    shares = np.array(kinds_of_images)[:, 0]
+    _, one, other = np.array(kinds_of_images, dtype=np.float32).T
+    open_share = shares[(one > 0) & (one < 1)].sum()
+    all_counts = random.multinomial(images, shares, len(deviations))
     for pair, counts in zip(deviations, all_counts, strict=True):
-        kinds = np.repeat(np.arange(len(KINDS)), counts)  # their order does not matter
+        kinds = np.repeat(np.arange(len(shares)), counts)  # their order does not matter
         is_open = np.flatnonzero((one[kinds] > 0) & (one[kinds] < 1))
         found = []
         for chances, deviation, better in ((one, pair[0], difference), (other, pair[1], 0.0)):
             right = np.tile(chances[kinds] == 1, (seeds, 1))
-            shift = ((random.normal(0, deviation, (seeds, 1)) + better) / OPEN).astype(np.float32)
+            shift = ((random.normal(0, deviation, (seeds, 1)) + better) / open_share).astype(np.float32)
             uniform = random.random((seeds, len(is_open)), dtype=np.float32)
             right[:, is_open] = uniform < chances[kinds[is_open]] + shift
             found.append(Answers(correct=right))
