@@ -9,7 +9,7 @@ from bench.reporting.leaderboard import Board
 FAMILY_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE_COLOUR = "#666666"
 MARKERS = "osD^vP"
-REFERENCE_MARKERS = "xX+*1234"
+REFERENCE_MARKERS = "X*^v<>PD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
