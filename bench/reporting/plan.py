@@ -125,14 +125,15 @@ def plan_text(found: Plan) -> str:
             f"The smallest difference that is found in {POWER:.0%} of all cases: {_points(found.smallest_now)} points "
             f"with the seeds there are, {_points(found.smallest_ever)} with endless ones."
         )
-    parts.append(
-        plain_table(
-            pd.DataFrame(
-                {"seeds of each": str(seeds), "found, %": f"{100 * power(found.detect, found.chance, seeds):.0f}"}
-                for seeds in SHOWN_SEEDS
+    if any(found.chance.deviations):
+        parts.append(
+            plain_table(
+                pd.DataFrame(
+                    {"seeds of each": str(seeds), "found, %": f"{100 * power(found.detect, found.chance, seeds):.0f}"}
+                    for seeds in SHOWN_SEEDS
+                )
             )
         )
-    )
     return "\n\n".join(parts)
 
 

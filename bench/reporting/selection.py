@@ -86,7 +86,8 @@ def crossings(rows: Sequence[Row]) -> list[str]:
         if where is None:
             continue
         at, low, high = where
-        later = max((one, other), key=lambda row: float(expected_best(_scores(row))[-1]))
+        common = min(len(_scores(one)), len(_scores(other)))
+        later = max((one, other), key=lambda row: float(expected_best(_scores(row))[common - 1]))
         found.append(
             f"With {at:.0f} random trials or more (95 % interval {low:.0f} to {high:.0f}) the best {later.label} on "
             f"validation images is expected to be better than the best "

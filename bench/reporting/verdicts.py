@@ -25,7 +25,7 @@ def sentence(verdict: Verdict, images: int) -> str:
     if verdict.word == "tied":
         return (
             f"{verdict.a} and {verdict.b} cannot be told apart on {images:,} images: they are "
-            f"{points(difference.mean)} points apart ({by}){_corrected(difference)}."
+            f"{percent(abs(difference.mean))} points apart ({by}){_corrected(difference)}."
         )
     words = "beats" if verdict.word == "better" else "loses to"
     text = f"{_model(verdict.a)} {words} {_model(verdict.b)} by {percent(abs(difference.mean))} points ({by})."
@@ -40,9 +40,10 @@ def _model(label: str) -> str:
 def _interval_text(verdict: Verdict, difference: Difference) -> str:
     """The interval of what a sentence names: of a difference with its sign, of how much one beats the other without."""
     if verdict.word == "tied":
-        return f"95 % interval {points(difference.low)} to {points(difference.high)}"
-    limits = (difference.low, difference.high) if verdict.word == "better" else (-difference.high, -difference.low)
-    return f"95 % interval {percent(limits[0])} to {percent(limits[1])}"
+        ends = f"{points(difference.low)} to {points(difference.high)}"
+        return f"{verdict.a} minus {verdict.b}: 95 % interval {ends}"
+    low, high = (difference.low, difference.high) if verdict.word == "better" else (-difference.high, -difference.low)
+    return f"95 % interval {percent(low)} to {percent(high)}"
 
 
 def _corrected(difference: Difference) -> str:
@@ -65,7 +66,7 @@ def _family_sentence(verdict: Verdict, table: Table) -> str:
     if verdict.word == "tied":
         return (
             f"The families {verdict.a} and {verdict.b} cannot be told apart: what such searches find is "
-            f"{points(difference.mean)} points apart ({by}){_corrected(difference)}."
+            f"{percent(abs(difference.mean))} points apart ({by}){_corrected(difference)}."
         )
     return (
         f"The family {verdict.a} {'beats' if verdict.word == 'better' else 'loses to'} the family {verdict.b} by "
