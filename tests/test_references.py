@@ -1,6 +1,7 @@
 """Models that are not searched: which there are, what is asked of them, and how they stand in the report."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,8 @@ from bench.options import Options
 from bench.record import Published, Reference
 from bench.reporting.leaderboard import Row, leaderboard
 from bench.reporting.report import build
-from builders import add_run, make_dataset, make_predictions, make_run, make_spec
+from bench.reporting.words import signature_text
+from builders import add_run, make_dataset, make_environment, make_predictions, make_run, make_spec
 
 NAMES = (
     "tutorial-linear",
@@ -155,3 +157,26 @@ def test_one_seed_predicts_nothing() -> None:
     import numpy as np
 
     assert prediction_interval(np.array([0.9])) is None
+
+
+GIVEN: Any = {
+    "winner": None,
+    "trials": (),
+    "space": (),
+    "reference": Reference(kind="tutorial", recipe="as published", deterministic=False, published=None),
+}
+
+
+def test_signature_of_a_reference_names_its_seed(tmp_path: Path) -> None:
+    run = add_run(tmp_path, spec={"family": "tutorial-cnn", "tuner": "fixed", "seed": 7}, **GIVEN)
+    assert " recipe='as published' seed=7 seeds=3 " in signature_text(run)
+
+
+def test_seconds_of_tutorials_on_two_machines_are_not_compared(tmp_path: Path) -> None:
+    for name, cpu in (("tutorial-cnn", "One"), ("tutorial-linear", "Two")):
+        spec = {"family": name, "tuner": "fixed"}
+        add_run(tmp_path, spec=spec, environment=make_environment(cpu=cpu), **GIVEN)
+    page = build(tmp_path)["tutorials.md"]
+    assert isinstance(page, bytes)
+    assert "train once" not in page.decode()
+    assert "One and Two, whose seconds are not compared" in page.decode()
