@@ -197,11 +197,11 @@ def reproduce(  # noqa: PLR0917 - one for each option
     They stand in the leaderboard as what a search has to beat, and the tutorials in a page of their own beside the
     figures that were published.
     """
-    from bench.data.catalog import module
+    from bench.data.catalog import names as datasets
     from bench.environment import usable_cores
     from bench.references import reference_spec, select
 
-    module(dataset)  # a wrong name is refused before workers start
+    _known("dataset", dataset, datasets())
     specs = [reference_spec(name, dataset, seed, seeds) for name in select(names or ["all"])]
     _run(
         specs,

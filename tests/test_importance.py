@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bench.evaluation.importance import at_edge, importances
 from bench.record import Parameter, TrialRecord
@@ -12,9 +13,9 @@ KIND = Parameter(name="kind", kind="Choice", values=("a", "b", "c"), finite=True
 RATE = Parameter(name="rate", kind="Float", values=(0.0001, 0.01), finite=False, conditions=())
 
 
-def trials(count: int, score: object) -> list[TrialRecord]:
+def trials(count: int, score: object, seed: int = 0) -> list[TrialRecord]:
     """Trials with values by chance whose accuracy is `score(values)`."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     found = []
     for number in range(count):
         values = {
@@ -50,6 +51,18 @@ def test_few_trials_are_not_asked() -> None:
     kept = [*trials(9, lambda _: 0.5), make_failed_trial(9, "no"), make_trial(10, 0.9, epochs=2)]
     found = importances((WIDTH,), kept, 3)
     assert found.refused == "9 trials of full length, at least 10 are needed"
+
+
+@pytest.mark.slow
+def test_ten_scores_that_depend_on_nothing_are_seldom_explained() -> None:
+    # At most one in twenty: refuted where the 99 % interval of Clopper and Pearson lies wholly above.
+    random = np.random.default_rng(0)
+    asked = [
+        importances((KIND, RATE, WIDTH), trials(10, lambda _: 0.5 + 0.3 * random.random(), seed), 3)
+        for seed in range(100)
+    ]
+    explained = sum(one.refused is None for one in asked)
+    assert stats.binomtest(explained, len(asked)).proportion_ci(0.99, method="exact").low <= 0.05
 
 
 def test_equal_scores_say_nothing() -> None:

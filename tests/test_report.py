@@ -357,6 +357,7 @@ def test_of_a_table_with_more_than_ten_rows_only_the_best_has_pictures(crowd: Pa
     assert best.count("](figures/") == 3  # it makes no mistakes that could be shown
     assert "](figures/" not in second
     assert len(cells(second, "Most confidently wrong")) == 2  # it errs at two images
+    assert "cannot be said: of so many models only the best is asked." in second
 
 
 def test_models_that_are_not_among_the_ten_best_are_listed(crowd: Path) -> None:

@@ -86,7 +86,7 @@ def test_published_numbers_can_be_recomputed_from_the_predictions(tiny: Finished
     assert row["macro_f1"] == pytest.approx(macro_f1)
     assert (load(tiny.results).runs[0].scores.confusion == confusion).all()
     page = (tiny.results / "digits/tiny.md").read_text()
-    assert f"test accuracy {100 * accuracy:.2f} (" in page
+    assert f"test accuracy {100 * accuracy:.2f} % (" in page
     assert f"| {macro_f1:.4f} " in page
     mistaken = confusion + confusion.T - 2 * np.diag(confusion.diagonal())
     a, b = np.unravel_index(np.triu(mistaken).argmax(), mistaken.shape)

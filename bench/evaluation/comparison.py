@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 from scipy.optimize import elementwise
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from bench.errors import MetricError
 
@@ -212,7 +213,8 @@ def interval(model: Answers, level: float = LEVEL) -> Interval | None:
         exact = stats.binomtest(round(mean * n), n).proportion_ci(level, method="exact")
         low, high = float(exact.low), float(exact.high)
     elif n * min(mean, 1 - mean) < FEW:
-        low, high = _wilson(mean, half)
+        images = special.ndtri((1 + level) / 2) ** 2 * mean * (1 - mean) / half**2
+        low, high = map(float, proportion_confint(mean * images, images, 1 - level, method="wilson"))
     seeds_part = special.stdtrit(variance.degrees_of_freedom, (1 + level) / 2) ** 2 * variance.seeds
     return Interval(
         mean=mean,
@@ -224,15 +226,6 @@ def interval(model: Answers, level: float = LEVEL) -> Interval | None:
         n_seeds=k,
         n_images=n,
     )
-
-
-def _wilson(mean: float, half: float) -> tuple[float, float]:
-    """Wilson's limits of a proportion whose normal ones are `mean` -+ `half`."""
-    # z^2 / n of the proportion that has this half-width.
-    ratio = half**2 / (mean * (1 - mean))
-    centre = (mean + ratio / 2) / (1 + ratio)
-    reach = math.sqrt(half**2 + ratio**2 / 4) / (1 + ratio)
-    return centre - reach, centre + reach
 
 
 def compare_all(models: Sequence[Answers]) -> Comparison:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.record import Parameter, TrialRecord
 
-FEWEST_TRIALS = 10  # of fewer, one forest in twenty finds an R² of 0.3 in scores that depend on nothing
+FEWEST_TRIALS = 10  # with which scores that depend on nothing are seldom explained; a test counts how often
 LOWEST_R2 = 0.3  # out of bag; below it the forest explains too little to be asked
 TREES = 100
 REPEATS = 10

@@ -100,8 +100,7 @@ def pair_text(found: Pair) -> str:
     """What a terminal shows."""
     a, b = found.a, found.b
     parts = [sentence(found.verdict, a.record.dataset.n_test), "Of these two alone, without Holm's correction."]
-    here, there = conditions(a), conditions(b)
-    parts += [f"Not ranked together: {name} is {here[name]} and {there[name]}." for name in _unlike(a, b)]
+    parts += [f"Not ranked together: {name} is {here} and {there}." for name, (here, there) in _unlike(a, b).items()]
     if found.mcnemar is not None:
         parts.append(
             f"McNemar's exact test of these two fitted models: p = {found.mcnemar:.3g}. It knows nothing of other "
@@ -115,10 +114,12 @@ def pair_text(found: Pair) -> str:
     return "\n\n".join(parts)
 
 
-def _unlike(a: Run, b: Run) -> list[str]:
-    """Conditions that keep two searched runs out of one ranking."""
+def _unlike(a: Run, b: Run) -> dict[str, tuple[str, str]]:
+    """Conditions that keep two searched runs out of one ranking: name to its value in each."""
+    if a.record.spec.fixed or b.record.spec.fixed:
+        return {}
     here, there = conditions(a), conditions(b)
-    return [name for name in here if here[name] != there[name] and not (a.record.spec.fixed or b.record.spec.fixed)]
+    return {name: (here[name], there[name]) for name in here if here[name] != there[name]}
 
 
 def _scores(a: Run, b: Run) -> pd.DataFrame:
@@ -176,7 +177,7 @@ def pair_data(found: Pair) -> dict[str, Any]:
     return {
         "a": a.record.run_id,
         "b": b.record.run_id,
-        "not_ranked_together_for": _unlike(a, b),
+        "not_ranked_together_for": list(_unlike(a, b)),
         "verdict": found.verdict.word,
         "difference": None if found.verdict.difference is None else asdict(found.verdict.difference),
         "mcnemar_p": found.mcnemar,

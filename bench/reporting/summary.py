@@ -2,7 +2,7 @@
 
 from bench.evaluation.comparison import Interval
 from bench.reporting.leaderboard import FEWEST_SEARCHES, Family, Row, Table, Verdict
-from bench.reporting.tables import percent
+from bench.reporting.tables import half_width_text, percent
 
 
 def summary(table: Table) -> tuple[str, str, str]:
@@ -31,9 +31,8 @@ def _best_family(table: Table, family: Family) -> str:
 
 def _against_families(table: Table, family: Family) -> str:
     """The next best family; it may not be better than what was not searched."""
-    for row in table.references:
-        if row.against_best is not None and row.against_best.word == "better":
-            return f"{row.label}, which was not searched but given, is better than the best of them."
+    if (given := _better_given(table)) is not None:
+        return f"{given.a}, which was not searched but given, is better than the best of them."
     other = next((one for one in table.families if one is not family), None)
     if other is None:
         return f"No other family was searched {FEWEST_SEARCHES} times, so there is none to compare it with yet."
@@ -58,17 +57,15 @@ def _best(row: Row) -> str:
 
 
 def _about(interval: Interval) -> str:
-    below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
-    if below == above:
-        return f"give or take {above} points"
+    if (half := half_width_text(interval)) is not None:
+        return f"give or take {half} points"
     return f"which may as well be {percent(interval.low)} to {percent(interval.high)} %"
 
 
 def _against(table: Table, best: Row) -> str:
     """What was not searched and is better all the same; else the next best searched model, or the best given one."""
-    for row in table.references:
-        if row.against_best is not None and row.against_best.word == "better":
-            return _verdict(row.against_best, best.label, row.label)
+    if (better := _better_given(table)) is not None:
+        return _verdict(better, best.label, better.a)
     if len(table.rows) > 1:
         other = table.rows[1].label
         verdict = next(one for one in table.verdicts if {one.a, one.b} == {best.label, other})
@@ -78,6 +75,12 @@ def _against(table: Table, best: Row) -> str:
         if given.against_best is not None:
             return _verdict(given.against_best, best.label, given.label)
     return "No other model was searched here, so there is nothing to compare it with yet."
+
+
+def _better_given(table: Table) -> Verdict | None:
+    """That on the best of what was not searched and is better than all that was."""
+    verdicts = (row.against_best for row in table.references)
+    return next((one for one in verdicts if one is not None and one.word == "better"), None)
 
 
 def _verdict(verdict: Verdict, best: str, other: str) -> str:

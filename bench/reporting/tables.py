@@ -29,9 +29,8 @@ def accuracy_with_interval(accuracy: float, interval: Interval | None) -> str:
     """Percent with its interval: half the width, or both ends where it is not symmetric."""
     if interval is None:
         return f"{percent(accuracy)} (no interval)"
-    below, above = percent(accuracy - interval.low), percent(interval.high - accuracy)
-    if below == above:
-        return f"{percent(accuracy)} ± {above}"
+    if (half := half_width_text(interval)) is not None:
+        return f"{percent(accuracy)} ± {half}"
     return f"{percent(accuracy)} ({percent(interval.low)} to {percent(interval.high)})"
 
 
@@ -39,7 +38,15 @@ def accuracy_sentence(accuracy: float, interval: Interval | None) -> str:
     """The same outside a table of percents."""
     if interval is None:
         return f"{percent(accuracy)} %, no interval"
-    return f"{accuracy_with_interval(accuracy, interval)} %".replace(") %", " %)")
+    if (half := half_width_text(interval)) is not None:
+        return f"{percent(accuracy)} ± {half} %"
+    return f"{percent(accuracy)} % ({percent(interval.low)} to {percent(interval.high)} %)"
+
+
+def half_width_text(interval: Interval) -> str | None:
+    """In points; None where it is not the same to both sides."""
+    below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
+    return above if below == above else None
 
 
 def source_text(interval: Interval | None) -> str:

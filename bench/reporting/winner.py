@@ -69,7 +69,11 @@ class Winner:
 def winner(table: Table, row: Row) -> Winner:
     """The contents of one run's section."""
     record = row.run.record
-    asked = importances(record.space, record.trials if row.pictured else (), record.spec.budget.epochs)
+    asked = (
+        importances(record.space, record.trials, record.spec.budget.epochs)
+        if row.pictured
+        else Importances(trials=0, refused="of so many models only the best is asked", r2=None, found=())
+    )
     return Winner(
         row=row,
         accuracy=accuracy_sentence(row.test_accuracy, row.run.interval),
