@@ -151,7 +151,7 @@ def test_difference_is_of_the_same_candidate_with_its_interval() -> None:
 
 
 def _training(
-    candidate: int, number: int, precision: Precision, *, score: float, seconds: float = 1.0, error: str | None = None
+    candidate: int, number: int, precision: Precision, *, score: float, error: str | None = None
 ) -> bfloat16.Training:
     spec = TrialSpec(
         dataset="digits",
@@ -173,14 +173,14 @@ def _training(
         spec=spec,
         error=error,
         curve=Curve() if error else Curve(validation_accuracy=(0.0, score)),
-        fit_seconds=seconds,
-        task_seconds=seconds,
+        fit_seconds=1.0,
+        task_seconds=1.0,
     )
 
 
 def _trainings() -> list[bfloat16.Training]:
     return [
-        _training(candidate, number, precision, score=float(SCORE[p, candidate, number]), seconds=1.0 + p)
+        _training(candidate, number, precision, score=float(SCORE[p, candidate, number]))
         for number in (1, 0)
         for candidate in (2, 0, 1)
         for p, precision in enumerate(bfloat16.PRECISIONS)
@@ -195,13 +195,6 @@ def test_candidate_that_failed_once_is_left_out() -> None:
     trainings = _trainings()
     trainings[0] = _training(2, 1, "bfloat16", score=0.0, error="NotFinite: loss is nan")
     assert np.array_equal(bfloat16.scores(trainings), SCORE[:, :2])
-
-
-def test_speed_is_of_trainings_that_both_precisions_have() -> None:
-    # Two seconds in float32 for each in bfloat16; a lone one does not count.
-    assert bfloat16.speed_ratio([*_trainings(), _training(3, 0, "float32", score=0.5, seconds=100)]) == pytest.approx(
-        2.0
-    )
 
 
 def test_what_was_trained_is_read_back_and_a_torn_line_left_out(tmp_path: Path) -> None:

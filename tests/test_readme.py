@@ -51,6 +51,15 @@ def test_its_table_is_that_of_the_leaderboard() -> None:
     assert [row for row in rows if row not in leaderboard] == []
 
 
+def test_its_speeds_are_those_of_the_benchmark() -> None:
+    page = (ROOT / "results" / "benchmarks" / "versus_keras_tuner.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in row.split("|")] for row in page.splitlines() if "suite, bfloat16" in row]
+    measured = {row[1]: row[4] for row in rows[:2]}  # the table of medians comes first
+    shown = re.search(r"trained (\S+) times as many dense trials .* (\S+) times as many of cnn", README, re.DOTALL)
+    assert shown is not None
+    assert {"dense": shown[1], "cnn": shown[2]} == measured
+
+
 def test_its_links_lead_somewhere() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert links

@@ -82,7 +82,6 @@ class Verdict:
     correlation_of_seeds: float  # of ranks between seeds, both in float32
     difference: float  # bfloat16 less float32 of the same candidate
     interval: tuple[float, float]  # 95 %, of the difference
-    speed: float  # seconds in float32 over seconds in bfloat16
 
 
 def main(*, families: Sequence[str], dataset: str, candidates: int, seeds: int, epochs: int, page_only: bool) -> None:
@@ -296,17 +295,6 @@ def difference(score: FloatArray) -> tuple[float, tuple[float, float]]:
     return float((score[0] - score[1]).mean()), (float(low), float(high))
 
 
-def speed_ratio(trainings: Sequence[Training]) -> float:
-    """Seconds in float32 over seconds in bfloat16, of the same trainings."""
-    seconds = {training.key: training.fit_seconds for training in trainings if training.error is None}
-    pairs = [
-        (seconds[candidate, number, "bfloat16"], exact)
-        for (candidate, number, precision), exact in seconds.items()
-        if precision == "float32" and (candidate, number, "bfloat16") in seconds
-    ]
-    return sum(exact for _, exact in pairs) / sum(fast for fast, _ in pairs)
-
-
 def verdict(trainings: Sequence[Training]) -> Verdict:
     """All that the page says of a family."""
     score = 100 * scores(trainings)
@@ -320,7 +308,6 @@ def verdict(trainings: Sequence[Training]) -> Verdict:
         correlation_of_seeds=rank_correlation(score[1], score[1]),
         difference=mean,
         interval=interval,
-        speed=speed_ratio(trainings),
     )
 
 
@@ -340,7 +327,6 @@ def _page(trainings: dict[str, list[Training]]) -> str:
             "accuracy less float32's, points": (
                 f"{found.difference:+.3f} ({found.interval[0]:+.3f} to {found.interval[1]:+.3f})"
             ),
-            "times as fast": f"{found.speed:.2f}",
         }
         for family, found in verdicts.items()
     )
@@ -360,7 +346,7 @@ def _page(trainings: dict[str, list[Training]]) -> str:
                 f"choices under the other seeds are compared; the mean over {POOLS} pools and all seeds. Its bound is "
                 "one-sided, by a bootstrap over candidates. Rank correlations are between different seeds, so that "
                 "those of bfloat16 with float32 and of float32 with itself may be compared. Accuracies are of the "
-                "validation split."
+                "validation split. How much faster bfloat16 is, versus_keras_tuner.md says."
             ),
             "",
             "Chosen from all candidates:",

@@ -551,10 +551,11 @@ def _overhead(kept: Kept, family: str) -> Iterator[str]:
     suite, bare = (kept.all(family, side) for side in LOOPS)
     scores = [[fit.validation_accuracy for each in side for fit in each.fits] for side in (suite, bare)]
     seconds = [[seconds_a_trial(each) for each in side] for side in (suite, bare)]
+    more = median(seconds[0]) / median(seconds[1]) - 1
     yield (
         f"{family} in {'bfloat16' if _has_bfloat16(kept) else 'float32'}, one trial at a time with one thread, "
         f"{len(suite[0].fits) - 1} trials a turn after one that warms up. The suite with one worker takes "
-        f"{100 * (median(seconds[0]) / median(seconds[1]) - 1):.1f} % longer, by the medians, than a bare loop that "
+        f"{_percent(abs(more))} % {'less' if more < 0 else 'longer'}, by the medians, than a bare loop that "
         f"builds each model and calls `fit` with the same batches (aim: below {100 * AIM_OVERHEAD:.0f} %). Their "
         f"validation accuracies are {'equal' if scores[0] == scores[1] else 'NOT equal'} after every epoch."
     )
