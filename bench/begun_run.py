@@ -59,6 +59,9 @@ class BegunRun(ABC):
             LedgerEvent(event="session", time=began, environment=self._environment, dataset=self._dataset)
         )
 
+    def stop_in_time(self) -> None:  # noqa: B027 - only a search can be stopped
+        """Start nothing more where the time is over."""
+
     @abstractmethod
     def advance(self) -> None:
         """Go to the next stage where this one is done."""

@@ -3,9 +3,8 @@
 import contextlib
 import difflib
 import json
-import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +13,11 @@ import typer
 
 import search_spaces
 from bench.cli_data import data_app
+from bench.cli_results import Results, results_app
 from bench.cli_runs import runs_app
 from bench.command import command, family_source, parse_duration
 from bench.errors import BenchError, SearchError, SpecError
+from bench.interrupts import Terminated, put_off, terminable
 from bench.options import Options
 from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, TUNERS, Budget, RunSpec
 
@@ -36,6 +37,7 @@ app = typer.Typer(
     "Exit codes: 0 done, 1 a check found differences, 2 bad input or a full disk, 130 and 143 interrupted.",
     epilog="\b\nExamples:\n  bench run --family cnn\n  bench leaderboard",
 )
+app.add_typer(results_app)
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 
@@ -55,9 +57,6 @@ def bench(
     ] = False,
 ) -> None:
     """Options before a command; the help text stands above, where Typer looks for it."""
-
-
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records and reports are kept.")]
 
 
 class PrecisionChoice(StrEnum):
@@ -221,22 +220,6 @@ def _known(kind: str, name: str, valid: tuple[str, ...]) -> None:
         raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint}")
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM; what is to be done is the same as at Ctrl-C."""
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    def stop(_signal: int, _frame: object) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _run(specs: list[RunSpec], options: Options) -> None:
     from bench.events import Finished, Message
     from bench.progress import show
@@ -245,12 +228,13 @@ def _run(specs: list[RunSpec], options: Options) -> None:
         families = ", ".join(dict.fromkeys(spec.family for spec in specs))
         how = "as published" if specs[0].fixed else specs[0].tuner
         yield Message(text=f"{families} on {specs[0].dataset}, {how}, results in {options.results}")
-        from bench.pipeline import run
+        with put_off():
+            from bench.pipeline import run
 
         yield from run(specs, options)
 
     try:
-        with _terminable(), contextlib.closing(events()) as started:
+        with terminable(), contextlib.closing(events()) as started:
             ended = show(started)
     except KeyboardInterrupt as stopped:
         typer.echo("Interrupted; what is done is kept. To go on:", err=True)
@@ -306,71 +290,6 @@ def _dry_run(specs: list[RunSpec], options: Options) -> None:
         )
 
 
-@app.command(epilog="\b\nExamples:\n  bench leaderboard\n  bench leaderboard --json | jq '.[].test_accuracy'")
-def leaderboard(
-    results: Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON, numbers in full.")] = False,
-) -> None:
-    """Print the leaderboard of a results folder.
-
-    Needs no TensorFlow and no dataset.
-    """
-    from bench.files import check_there
-    from bench.reporting.leaderboard import as_data, leaderboard
-    from bench.reporting.terminal import leaderboard_text
-
-    check_there(results)
-    board = leaderboard(results)
-    typer.echo(json.dumps(as_data(board), indent=1) if as_json else leaderboard_text(board))
-    if as_json:
-        for problem in board.problems:
-            typer.echo(f"Could not be read: {problem}", err=True)
-
-
-@app.command(epilog="\b\nExamples:\n  bench compare cnn dense\n  bench compare cnn tutorial-cnn --json | jq .verdict")
-def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A row of the leaderboard, or the folder of a run.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one, judged on the same test images.")],
-    results: Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, numbers in full.")] = False,
-) -> None:
-    """Compare two runs: verdict, classes, images that flip, costs.
-
-    Needs no TensorFlow and no dataset.
-    """
-    from bench.files import check_there
-    from bench.reporting.pair import pair, pair_data, pair_text
-
-    check_there(results)
-    found = pair(results, a, b)
-    typer.echo(json.dumps(pair_data(found), indent=1) if as_json else pair_text(found))
-
-
-@app.command(epilog="\b\nExamples:\n  bench plan --detect 0.3\n  bench plan cnn tutorial-cnn --detect 1 --json")
-def plan(
-    detect: Annotated[float, typer.Option(metavar="POINTS", help="Difference of test accuracy to be seen, in points.")],
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[A B]", help="Two rows of the leaderboard.", show_default="the two best"),
-    ] = None,
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset, see `bench list`.")] = "fashion_mnist",
-    results: Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, numbers in full.")] = False,
-) -> None:
-    """Say how many seeds and minutes a difference needs, or that this test set cannot show it.
-
-    Needs no TensorFlow and no dataset.
-    """
-    from bench.data.catalog import names as datasets
-    from bench.files import check_there
-    from bench.reporting.plan import plan, plan_data, plan_text
-
-    _known("dataset", dataset, datasets())
-    check_there(results)
-    found = plan(results, dataset, detect, names or ())
-    typer.echo(json.dumps(plan_data(found), indent=1) if as_json else plan_text(found))
-
-
 @app.command(epilog="\b\nExamples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results results")
 def verify(
     name: Annotated[str, typer.Argument(metavar="RUN", help="A row of the leaderboard, or the folder of a run.")],
@@ -397,7 +316,7 @@ def verify(
         found.extend((yield from verify(name, Options(results=results, workers=1, data_dir=data_dir))))
 
     try:
-        with _terminable(), contextlib.closing(events()) as started:
+        with terminable(), contextlib.closing(events()) as started:
             show(started)
     except KeyboardInterrupt as stopped:
         raise typer.Exit(TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED) from None
@@ -406,40 +325,6 @@ def verify(
     verified = all(finding.agrees for finding in found)
     typer.echo(f"{name}: {'VERIFIED' if verified else 'not verified'}")
     raise typer.Exit(0 if verified else 1)
-
-
-@app.command(epilog="\b\nExamples:\n  bench report\n  bench report --check\n  bench report --html")
-def report(
-    results: Results = Path("results"),
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where a file differs.")] = False,
-    html: Annotated[
-        bool, typer.Option("--html", help="Write report.html, too: all pages and pictures in one file.")
-    ] = False,
-) -> None:
-    """Rebuild every page and picture from the records alone."""
-    from bench.files import check_there
-    from bench.reporting import report as reporting
-
-    if check and html:
-        raise SpecError("--check changes nothing and --html writes a file: choose one")
-    check_there(results)
-    if check:
-        differences = reporting.check(results)
-        for difference in differences:
-            typer.echo(difference)
-        count = len(differences)
-        typer.echo(f"{count} file(s) differ or are damaged" if count else "Every file is what the records give.")
-        raise typer.Exit(1 if differences else 0)
-    changed, problems = reporting.write(results)
-    for path in changed:
-        typer.echo(path if path.exists() else f"removed {path}")
-    typer.echo(f"{len(changed)} file(s) written or removed", err=True)
-    if html:
-        from bench.reporting.html import write_html
-
-        typer.echo(write_html(results))
-    for problem in problems:
-        typer.echo(f"Could not be read, and left out: {problem}", err=True)
 
 
 @app.command("list", epilog="\b\nExamples:\n  bench list\n  bench list --json")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli_results import Results
 from bench.errors import SpecError, StoreError
 
 runs_app = typer.Typer(
@@ -18,8 +19,6 @@ runs_app = typer.Typer(
     "Each run is finished, or unfinished with the command to go on; beside it is the disk that it uses.",
     epilog="\b\nExamples:\n  bench runs\n  bench runs --json\n  bench runs delete cnn-hyperband-0123456789",
 )
-
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records and reports are kept.")]
 
 
 @runs_app.callback()
@@ -33,6 +32,7 @@ def runs(
     if context.invoked_subcommand is not None:
         return
     from bench.command import command, obstacle
+    from bench.environment import usable_cores
     from bench.files import check_there
     from bench.options import Options
     from bench.reporting.states import run_states, runs_table
@@ -50,9 +50,8 @@ def runs(
             remove = ["python", "-m", "bench", "runs", "delete", state.run_id, "--results", str(results)]
             typer.echo(f"\n{state.run_id} cannot go on: {reason}. To remove it:\n  {shlex.join(remove)}")
         else:
-            typer.echo(
-                f"\nTo go on with {state.run_id}:\n  {command([state.spec], Options(results=results, workers=1))}"
-            )
+            options = Options(results=results, workers=usable_cores())
+            typer.echo(f"\nTo go on with {state.run_id}:\n  {command([state.spec], options)}")
 
 
 @runs_app.command(

@@ -9,6 +9,7 @@ from typing import Any
 import search_spaces
 from bench import references
 from bench.data.catalog import default_budget, names
+from bench.environment import usable_cores
 from bench.errors import SpecError
 from bench.options import Options
 from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, PROTOCOL_VERSION, RunSpec
@@ -35,6 +36,7 @@ def command(specs: Sequence[RunSpec], options: Options) -> str:
         "--lookahead": (spec.lookahead, DEFAULT_LOOKAHEAD),
         "--budget": (None if spec.seconds is None else f"{spec.seconds}s", None),
         "--trial-timeout": (None if options.trial_timeout is None else f"{options.trial_timeout:g}s", None),
+        "--workers": (None if options.scheduler else options.workers, usable_cores()),
         "--scheduler": (options.scheduler, None),
         "--data-dir": (options.data_dir, None),
         "--results": (options.results, Path("results")),
@@ -49,6 +51,7 @@ def _reproduce(specs: Sequence[RunSpec], options: Options) -> str:
         "--seed": (specs[0].seed, 0),
         # Deterministic ones have a single seed, whatever was asked.
         "--seeds": (max(spec.seeds for spec in specs), DEFAULT_SEEDS),
+        "--workers": (options.workers, usable_cores()),
         "--data-dir": (options.data_dir, None),
         "--results": (options.results, Path("results")),
     }

@@ -2,14 +2,31 @@
 
 from collections.abc import Sequence
 
+from packaging.version import Version
+
 from bench.errors import SearchError
 from bench.record import DatasetFacts, Environment
 from bench.spec import RunSpec
 from bench.store import RunFolder
 from bench.worker import Introduction
 
+OLDEST = {"tensorflow": "2.16", "keras": "3.1", "keras_tuner": "1.4.8"}  # with which everything was tried
 SAME_VERSIONS = ("tensorflow", "keras", "keras_tuner", "numpy")
 SAME_ENVIRONMENT = (*SAME_VERSIONS, "cpu")
+
+
+def check_versions(environment: Environment) -> None:
+    """Look whether this environment can do what it is asked for, before anything starts.
+
+    Raises:
+        SearchError: a library is missing, or older than the oldest that everything was tried with.
+    """
+    for name, oldest in OLDEST.items():
+        found, package = getattr(environment, name), name.replace("_", "-")
+        if found == "missing" or Version(found) < Version(oldest):
+            raise SearchError(
+                f"{package} {oldest} or newer is needed, here it is {found}: `pip install --upgrade {package}`"
+            )
 
 
 def check_environment(folder: RunFolder, environment: Environment) -> None:

@@ -201,6 +201,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def variables(**changes: str) -> dict[str, str]:
+    """This process' environment variables with `changes`, for a process that it starts."""
+    return {**os.environ, **changes}
+
+
 def set_variable(name: str, value: str) -> None:
     """Set an environment variable of this process and of those that it starts."""
     os.environ[name] = value

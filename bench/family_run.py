@@ -32,6 +32,12 @@ class FamilyRun(BegunRun):
         self.refits: RefitStage | None = None
         return planned
 
+    def stop_in_time(self) -> None:
+        """Start no trial any more where the time is over, also while there is no worker that would ask for one."""
+        left = self.clock.seconds_left()
+        if left is not None and left <= 0 and isinstance(self.stage, SearchStage):
+            self.search.stop()
+
     def advance(self) -> None:
         """Go to the next stage where this one is done.
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from bench import worker
-from bench.conditions import Admission, check_data, check_environment
+from bench.conditions import Admission, check_data, check_environment, check_versions
 from bench.data.dataset import Dataset
 from bench.data.development import development, facts
-from bench.environment import environment
+from bench.environment import environment, usable_cores
 from bench.errors import RecordError, SearchError
 from bench.events import Event, Finished, Message
 from bench.files import check_writable
@@ -45,6 +45,7 @@ def run(specs: Sequence[RunSpec], options: Options) -> Iterator[Event]:
     began, start = now(), time.perf_counter()
     check_writable(options.results)
     machine = environment()
+    check_versions(machine)
     with ExitStack() as stack:
         to_do = yield from _lock(specs, options, stack)
         if not to_do:
@@ -98,10 +99,11 @@ def _start_here(
     to_do: Sequence[tuple[RunSpec, RunFolder]], options: Options, stack: ExitStack
 ) -> Generator[Event, None, tuple[Pool, DatasetFacts]]:
     """Start workers on this machine; they import TensorFlow while this process reads the data and does the same."""
-    yield Message(text=f"Starting {options.workers} worker processes")
-    pool = LocalPool(options.workers)
+    cores = usable_cores()
+    share = f", which share {cores} cores" if options.workers > cores else ""
+    yield Message(text=f"Starting {options.workers} worker processes{share}")
+    pool = LocalPool(options.workers, worker.warm_up)
     stack.callback(pool.close)
-    pool.prepare(worker.warm_up)
     return pool, (yield from _read_data(to_do[0][0].dataset, options.data_dir))
 
 

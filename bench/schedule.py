@@ -57,6 +57,8 @@ def work(runs: Sequence["BegunRun"], engine: Engine, tally: "Tally", start: floa
         while engine.idle() and (item := retries.popleft() if retries else _next(left)) is not None:
             under_way[item.key] = item
             engine.submit(item.key, item.task.function, *item.task.arguments, timeout=item.task.timeout)
+        for begun in left:
+            begun.stop_in_time()
         for begun in [each for each in left if each.stage.done]:  # stopped, with nothing under way
             yield from _go_on(begun, left, tally, meter)
         idle = engine.idle()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import search_spaces
 from bench.environment import environment, silent_stderr
+from bench.interrupts import put_off
 from bench.record import Environment, RefitRecord
 from bench.spec import TrialSpec
 
@@ -50,7 +51,7 @@ def warm_up() -> None:
     """Import what training needs, and let TensorFlow look for devices, without its greetings on the terminal."""
     if "bench.search.training" in sys.modules:
         return
-    with silent_stderr():
+    with silent_stderr(), put_off():
         from bench.search.training import devices
 
         devices()

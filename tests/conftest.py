@@ -3,7 +3,9 @@
 import os
 import re
 import signal
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from pkgutil import extend_path
 
@@ -11,7 +13,7 @@ import pytest
 
 import search_spaces
 from command_line import run
-from whole_runs import TINY, TUNERS, Finished, finished, searches
+from whole_runs import TINY, Finished, finished, searches
 
 FAMILIES = Path(__file__).parent / "families"
 
@@ -55,6 +57,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 
 @pytest.fixture(scope="session")
-def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of all tuners but random by two workers, undisturbed."""
-    return searches(TUNERS, 2, tmp_path_factory.mktemp("two_workers"))
+def undisturbed(tiny: Finished, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Finished]:
+    """Gives the run of `tiny` by a tuner and two workers that nothing happens to, made when it is first asked for."""
+
+    @cache
+    def made(tuner: str) -> Finished:
+        if tuner == "random":
+            return tiny
+        return finished(searches([tuner], 2, tmp_path_factory.mktemp(tuner)), "tiny", tuner)
+
+    return made

@@ -8,6 +8,18 @@ import time
 from bench.worker import Report
 
 
+def prepare() -> None:
+    time.sleep(3)
+
+
+def prepare_in_vain() -> None:
+    raise ImportError("no such library")
+
+
+def die_before_any_task() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def double(number: int, report: Report) -> int:
     return 2 * number
 

@@ -93,10 +93,10 @@ def test_unknown_option_is_named(call: Call) -> None:
 def test_list_names_families_datasets_and_tuners(call: Call) -> None:
     text = call("list").stdout
     assert re.search(r"^families: .*\bcnn, dense\b", text, re.MULTILINE)
-    assert "datasets: digits, fashion_mnist\n" in text
+    assert "datasets: digits, fashion_mnist, fashion_mnist_12k\n" in text
     assert "tuners: hyperband, random, bayesian, grid\n" in text
     found = json.loads(call("list", "--json").stdout)
-    assert found["datasets"] == ["digits", "fashion_mnist"]
+    assert found["datasets"] == ["digits", "fashion_mnist", "fashion_mnist_12k"]
 
 
 def test_family_in_a_folder_on_the_path_is_listed(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_family_in_a_folder_on_the_path_is_listed(tmp_path: Path) -> None:
         (["--family", "dense", "--family", "cn"], r"unknown family 'cn'"),
         (
             ["--dataset", "fashion-mnist"],
-            r"unknown dataset 'fashion-mnist': valid names are digits, fashion_mnist\. Did you mean fashion_mnist\?",
+            r"unknown dataset 'fashion-mnist': valid names are digits, .*\. Did you mean fashion_mnist\?",
         ),
         (
             ["--tuner", "hyper"],
@@ -146,7 +146,8 @@ def test_impossible_run_is_refused_and_nothing_written(
 def test_unknown_dataset_is_refused_with_the_nearest_match(which: str, tmp_path: Path, call: Call) -> None:
     done = call("data", which, "digit", code=2)
     assert done.stderr == (
-        "error: unknown dataset 'digit': valid names are digits, fashion_mnist. Did you mean digits?\n"
+        "error: unknown dataset 'digit': valid names are digits, fashion_mnist, fashion_mnist_12k. "
+        "Did you mean digits?\n"
     )
     assert list(tmp_path.iterdir()) == []
 

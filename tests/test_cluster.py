@@ -15,15 +15,12 @@ from pathlib import Path
 import distributed
 import pytest
 
-from bench.record import comparable
-from bench.store import all_folders
 from command_line import SOURCE, run, started, variables
+from whole_runs import TINY, Finished, assert_equal_runs, finished
 
 pytestmark = pytest.mark.slow
 
-SMALL = ("--tuner", "random", "--trials", "6", "--epochs", "20", "--seeds", "2")
-RUN = ("run", "--family", "tiny", "--dataset", "digits", *SMALL)
-SHORT = (*RUN, "--trials", "2", "--epochs", "1", "--seeds", "1")
+SHORT = ("--trials", "2", "--epochs", "1", "--seeds", "1")
 DEFAULT = "tcp://127.0.0.1:8786"
 SECONDS = 60
 
@@ -77,48 +74,32 @@ def worker(
 
 
 def test_run_on_a_cluster_equals_one_on_this_machine_also_when_a_worker_is_killed(
-    scheduler: str, tmp_path: Path
+    scheduler: str, tiny: Finished, tmp_path: Path
 ) -> None:
-    here, there = tmp_path / "here", tmp_path / "there"
-    run(*RUN, "--results", here, cwd=tmp_path)
     with (
         worker(scheduler, tmp_path),
         worker(scheduler, tmp_path),
-        started(*RUN, "--results", there, "--scheduler", scheduler, cwd=tmp_path) as running,
+        started(*TINY, "--scheduler", scheduler, cwd=tmp_path) as running,
     ):
         running.wait_until(lambda: re.search(r"trials [1-9]", running.text), "result of a trial")
         with distributed.Client(scheduler, set_as_default=False) as client:
             os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
         assert running.end() == 0, running.text
     assert "Using 2 workers" in running.text
-    (one,), (other,) = all_folders(here), all_folders(there)
-    assert comparable(other.read_record()) == comparable(one.read_record())
+    assert_equal_runs(finished(tmp_path / "results", "tiny"), tiny)
 
 
 def test_commands_of_the_readme_run(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
+    (block,) = re.findall(r"```sh\n(dask scheduler .*?)```", readme, re.DOTALL)
     first, second, third = (shlex.split(line) for line in block.splitlines())
-    assert (first[:2], second[:2], third[:4]) == (
-        ["dask", "scheduler"],
-        ["dask", "worker"],
-        ["python", "-m", "bench", "run"],
-    )
+    assert (second[:2], third[:4]) == (["dask", "worker"], ["python", "-m", "bench", "run"])
     with (
         dask(*first[1:], "--port", "0", "--dashboard-address", "127.0.0.1:0", cwd=tmp_path) as log,
         dask(*(word.replace(DEFAULT, at := _address(log)) for word in second[1:]), "--no-dashboard", cwd=tmp_path),
     ):
-        said = run(
-            *(word.replace(DEFAULT, at) for word in third[3:]),
-            *SMALL,
-            "--trials",
-            "2",
-            "--epochs",
-            "1",
-            "--dataset",
-            "digits",
-            cwd=tmp_path,
-        )
+        options = ("--dataset", "digits", "--tuner", "random", *SHORT)
+        said = run(*(word.replace(DEFAULT, at) for word in third[3:]), *options, cwd=tmp_path)
     assert "workers" in said.stderr
 
 
@@ -130,7 +111,7 @@ def test_worker_with_two_threads_is_refused_with_the_command_that_starts_it_righ
     scheduler: str, tmp_path: Path
 ) -> None:
     with worker(scheduler, tmp_path, threads=2):
-        said = run(*RUN, "--scheduler", scheduler, cwd=tmp_path, code=2).stderr
+        said = run(*TINY, "--scheduler", scheduler, cwd=tmp_path, code=2).stderr
     assert re.search(
         rf"Worker tcp://\S+ is not used: it has 2 threads, expected 1: start it with `dask worker {scheduler} "
         "--nthreads 1`",
@@ -153,7 +134,7 @@ UNLIKE = {  # what is said of a worker, and what is edited in its packages
     r"its code of family 'tiny' is ": ("search_spaces/_recipe.py", "BATCH_SIZE = 128", "BATCH_SIZE = 64"),
     r".*lacks development": ("bench/data/sets/digits.py", "def development(", "def lost("),
 }
-OTHER_PROCESSOR = {
+OTHER_PROCESSOR = {  # in a test of its own, since it may be the first
     r"its processor is .*, that of the first worker is ": ("bench/environment.py", "cpu=cpu_model(text)", "cpu='Other'")
 }
 
@@ -167,13 +148,13 @@ def test_workers_that_are_unlike_are_refused_and_the_others_are_used(
         for number, edit in enumerate(unlike.values()):
             copy = packages(tmp_path / f"packages{number}", *edit)
             stack.enter_context(worker(scheduler, tmp_path, env=variables(copy)))
-        said = run(*SHORT, "--scheduler", scheduler, cwd=tmp_path).stderr
+        said = run(*TINY, *SHORT, "--scheduler", scheduler, cwd=tmp_path).stderr
     assert "Using 1 workers" in said
     for reason in unlike:
         assert re.search(rf"Worker tcp://\S+ is not used: {reason}", said), said
 
 
 def test_scheduler_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    said = run(*RUN, "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path, code=2).stderr
+    said = run(*TINY, "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path, code=2).stderr
     assert "error: no Dask scheduler answers at 'tcp://127.0.0.1:1'" in said
     assert "start one with `dask scheduler`" in said

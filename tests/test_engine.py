@@ -2,11 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
 import engine_tasks as tasks
+from bench.errors import SearchError
 from bench.search.engine import Done, Engine, Epoch, Failed
 from bench.search.pools import LocalPool
 
@@ -86,6 +88,37 @@ def test_dead_worker_is_told_and_replaced(engine: Engine) -> None:
     for number in (1, 2):
         engine.submit(f"after {number}", tasks.double, number)
     assert {ended(engine).key, ended(engine).key} == {"after 1", "after 2"}
+
+
+def ready(engine: Engine, seconds: float = 60) -> None:
+    """Wait until a worker may be given a task."""
+    until = time.monotonic() + seconds
+    while not engine.idle():
+        assert engine.next_event(0.1) is None
+        assert time.monotonic() < until
+
+
+def test_time_for_a_task_begins_when_its_worker_is_prepared() -> None:
+    with closing(LocalPool(1, tasks.prepare)) as pool:
+        engine = Engine(pool)
+        for number in range(2):
+            assert engine.idle() == 0
+            ready(engine)
+            engine.submit(f"task {number}", tasks.double, 1, timeout=2)
+            assert ended(engine) == Done(key=f"task {number}", value=2)
+            engine.submit("too long", tasks.sleep, timeout=1)
+            late = ended(engine)
+            assert isinstance(late, Failed)
+            assert "--trial-timeout" in late.reason  # and its worker is replaced by another
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason"),
+    [(tasks.prepare_in_vain, "no such library"), (tasks.die_before_any_task, "its worker process died")],
+)
+def test_workers_that_cannot_be_prepared_are_an_error_with_its_reason(prepare: Callable[[], None], reason: str) -> None:
+    with closing(LocalPool(2, prepare)) as pool, pytest.raises(SearchError, match=reason):
+        ready(Engine(pool))
 
 
 def test_pool_ends_at_once_in_the_middle_of_tasks() -> None:

@@ -57,7 +57,7 @@ def samples(name: str, shape: Shape) -> tuple[Values, ...]:
 
 def build(name: str, shape: Shape, values: Values) -> keras.Model:
     """The model of one candidate, its layers numbered from the start."""
-    keras.utils.clear_session(free_memory=False)
+    keras.utils.clear_session()
     return search_spaces.load(name)(shape, CLASSES, training_steps=100).build_from(values)
 
 

@@ -1,28 +1,36 @@
 """Candidates that crash, hang or take all memory, and time that runs out: recorded with the reason."""
 
-import os
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from bench.record import RunRecord, TrialRecord
-from bench.store import RunFolder, all_folders
-from command_line import run, started
+from bench.store import all_folders
+from command_line import run
+from whole_runs import finished
 
 pytestmark = pytest.mark.slow
 
 # All of these trials take far longer than the limit (seconds), and one of them far less.
-TRIALS, EPOCHS, LIMIT = 300, 8, 60
-FEW = ("--dataset", "digits", "--tuner", "random", "--trials", 3, "--epochs", 2, "--seeds", 1)
+TRIALS, EPOCHS, LIMIT = 300, 8, 45
+FAULTS = {  # family: what is said of its candidates that end badly
+    "aborts": r"its worker process died: it was killed by signal 6",
+    "hangs": r"it took longer than --trial-timeout allows, and its worker was ended",
+    "allocates": r"its worker process used \d+\.\d GiB, which is more than its share of the memory, and was",
+}
 
 
-def search(family: str, cwd: Path, *options: object) -> tuple[RunRecord, str]:
-    """The record of a search of `family`, and what was said."""
-    done = run("run", "--family", family, *FEW, *options, cwd=cwd)
-    (folder,) = all_folders(cwd / "results")
-    return folder.read_record(), done.stderr
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Searches of these families in one run: the results, and what was said."""
+    cwd = tmp_path_factory.mktemp("faulty")
+    families = chain(*(("--family", family) for family in FAULTS))
+    few = ("--dataset", "digits", "--tuner", "random", "--trials", 3, "--epochs", 2, "--seeds", 1)
+    # Four workers, so that a share of the memory is soon used up.
+    return cwd / "results", run("run", *families, *few, "--workers", 4, "--trial-timeout", "20s", cwd=cwd).stderr
 
 
 def by_end(record: RunRecord) -> dict[str, list[TrialRecord]]:
@@ -34,22 +42,12 @@ def by_end(record: RunRecord) -> dict[str, list[TrialRecord]]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("family", "options", "reason"),
-    [
-        ("aborts", (), r"its worker process died: it was killed by signal 6"),
-        ("hangs", ("--trial-timeout", "15s"), r"it took longer than --trial-timeout allows, and its worker was ended"),
-        (
-            "allocates",
-            ("--workers", "4"),  # so that a share of the memory is soon used up
-            r"its worker process used \d+\.\d GiB, which is more than its share of the memory, and was",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("family", "reason"), FAULTS.items())
 def test_trial_that_ends_its_worker_is_tried_once_more_and_recorded_with_the_reason(
-    family: str, options: tuple[str, ...], reason: str, tmp_path: Path
+    family: str, reason: str, faulty: tuple[Path, str]
 ) -> None:
-    record, said = search(family, tmp_path, *options)
+    results, said = faulty
+    record = finished(results, family).record
     ended = by_end(record)
     assert {trial.status for trial in ended["well"]} == {"ok"}
     for trial in ended["badly"]:
@@ -94,22 +92,13 @@ def test_what_workers_waited_for_is_in_the_record(limited: RunRecord) -> None:
     assert usage.search_idle_seconds + in_tasks < 2 * limited.search_seconds
 
 
-def test_time_limit_in_which_no_trial_ends_is_an_error_that_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seconds", "ended"), [(15, "none of the [1-9] trials"), (1, "no trial")])
+def test_time_limit_in_which_no_trial_ends_is_an_error_that_says_so(seconds: int, ended: str, tmp_path: Path) -> None:
     trials = ("--tuner", "random", "--trials", 10, "--epochs", 9000, "--seeds", 1)
-    done = run("run", "--family", "tiny", "--dataset", "digits", *trials, "--budget", "15s", cwd=tmp_path, code=2)
-    assert "the 15 s of --budget were too short; give more, or fewer --epochs" in done.stderr
-
-
-def told(folder: RunFolder) -> int:
-    return sum(event.trial is not None for event in folder.events())
-
-
-def test_two_processes_in_the_same_results_folder_do_not_harm_each_other(tmp_path: Path) -> None:
-    same = ("run", "--family", "tiny", *FEW, "--workers", 1)
-    with started(*same, cwd=tmp_path) as first:
-        first.wait_until(lambda: list(all_folders(tmp_path / "results")), "folder of the run")
-        assert "another process is working on" in run(*same, cwd=tmp_path, code=2).stderr
-        run(*same, "--seed", 1, cwd=tmp_path)
-        assert first.end() == 0
-    assert [folder.finished for folder in all_folders(tmp_path / "results")] == [True, True]
-    assert os.listdir(tmp_path / "results") != []  # noqa: PTH208 - names are enough
+    budget = ("--budget", f"{seconds}s")
+    done = run("run", "--family", "tiny", "--dataset", "digits", *trials, *budget, cwd=tmp_path, code=2)
+    assert re.search(
+        rf"{ended} of 'tiny' ended with a score at full length. Reasons: the {seconds} s of --budget were too short; "
+        "give more, or fewer --epochs",
+        done.stderr,
+    )

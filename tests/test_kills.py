@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import cycle
@@ -219,12 +219,6 @@ class Chain:
         self._kills.append(Kill(what=what, nothing_left=nothing_left, ledger=kept[: kept.rfind(b"\n") + 1]))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tiny: Finished, two_workers: Path) -> dict[str, Finished]:
-    """A run by each tuner and two workers that nothing happened to."""
-    return {"random": tiny, **{tuner: finished(two_workers, "tiny", tuner) for tuner in TUNERS}}
-
-
 def killed_at_points(cwd: Path, tuner: str) -> list[Killed]:
     chain = Chain(cwd, tuner)
     for point, workers in zip(POINTS[tuner], cycle((1, 1, 2)), strict=False):
@@ -242,23 +236,25 @@ def killed_at_moments(cwd: Path, undisturbed: Finished) -> list[Killed]:
     return chain.runs
 
 
+KILLED = [*(("points", tuner) for tuner in POINTS), *(("moments", tuner) for tuner in ALL_TUNERS)]
+
+
+# tests/test_run.py kills and interrupts one run; these take half an hour.
 @pytest.fixture(
-    scope="module",
-    params=[*(("points", tuner) for tuner in POINTS), *(("moments", tuner) for tuner in ALL_TUNERS)],
-    ids="-".join,
+    scope="module", params=[pytest.param(each, id="-".join(each), marks=pytest.mark.long) for each in KILLED]
 )
 def killed(
-    request: pytest.FixtureRequest, undisturbed: dict[str, Finished], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, undisturbed: Callable[[str], Finished], tmp_path_factory: pytest.TempPathFactory
 ) -> list[Killed]:
     """Runs by one tuner that were killed, and finished all the same; the random moments may need more than one."""
     kind, tuner = request.param
     cwd = tmp_path_factory.mktemp(f"killed-{kind}-{tuner}")
-    return killed_at_points(cwd, tuner) if kind == "points" else killed_at_moments(cwd, undisturbed[tuner])
+    return killed_at_points(cwd, tuner) if kind == "points" else killed_at_moments(cwd, undisturbed(tuner))
 
 
-def test_killed_run_equals_an_undisturbed_one(killed: list[Killed], undisturbed: dict[str, Finished]) -> None:
+def test_killed_run_equals_an_undisturbed_one(killed: list[Killed], undisturbed: Callable[[str], Finished]) -> None:
     for each in killed:
-        assert_equal_runs(each.run, undisturbed[each.run.record.spec.tuner])
+        assert_equal_runs(each.run, undisturbed(each.run.record.spec.tuner))
 
 
 def test_nothing_that_was_done_is_done_again(killed: list[Killed]) -> None:

@@ -31,6 +31,7 @@ FLOORS = [
     ["command", "conditions", "events"],
     ["worker"],
     ["reporting", "search"],
+    ["versions"],
     ["evaluation"],
     ["references"],
     ["data"],
@@ -38,7 +39,7 @@ FLOORS = [
     ["files", "predictions"],
     ["record"],
     ["spec", "options"],
-    ["seeds", "errors"],
+    ["seeds", "errors", "interrupts"],
     [""],  # bench/__init__.py
 ]
 FLOOR = {f"bench.{name}".rstrip("."): number for number, names in enumerate(FLOORS) for name in names}

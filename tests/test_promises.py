@@ -12,7 +12,7 @@ from bench.evaluation.comparison import LEVEL, interval
 from bench.evaluation.power import power
 from benchmarks.power import TRUTH, all_estimates, chance, draw
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 PAIRS = 10_000
 DEVIATIONS = (0.001, 0.01)  # of accuracy over seeds: each model has its own, between these

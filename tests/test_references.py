@@ -65,8 +65,8 @@ def test_deterministic_reference_is_trained_once() -> None:
 def test_command_that_goes_on_names_the_reference(name: str) -> None:
     spec = references.reference_spec(name, "digits", seed=3, seeds=5)
     assert obstacle(spec) is None
-    words = command([spec], Options(results=Path("results"), workers=1))
-    assert words == f"python -m bench reproduce {name} --dataset digits --seed 3"
+    words = command([spec], Options(results=Path("results"), workers=999))
+    assert words == f"python -m bench reproduce {name} --dataset digits --seed 3 --workers 999"
 
 
 def test_recipe_is_told_in_words() -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -154,8 +155,10 @@ def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
-def test_one_worker_and_two_give_equal_runs(tuner: str, one_worker: Path, two_workers: Path) -> None:
-    one, two = finished(one_worker, "tiny", tuner), finished(two_workers, "tiny", tuner)
+def test_one_worker_and_two_give_equal_runs(
+    tuner: str, one_worker: Path, undisturbed: Callable[[str], Finished]
+) -> None:
+    one, two = finished(one_worker, "tiny", tuner), undisturbed(tuner)
     assert (one.record.workers, two.record.workers) == (1, 2)
     assert_equal_runs(one, two)
 
@@ -316,8 +319,10 @@ def test_no_worker_outlives_the_main_process(disturbed: Disturbed) -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_interrupted_run_ends_soon_and_says_how_to_go_on(name: str, code: int, disturbed: Disturbed) -> None:
+@pytest.mark.parametrize(("name", "code", "workers"), [("SIGINT", 130, 1), ("SIGTERM", 143, usable_cores())])
+def test_interrupted_run_ends_soon_and_says_how_to_go_on(
+    name: str, code: int, workers: int, disturbed: Disturbed
+) -> None:
     stopped = disturbed.stops[name]
     assert stopped.code == code
     assert stopped.seconds < INTERRUPT_SECONDS
@@ -330,6 +335,7 @@ def test_interrupted_run_ends_soon_and_says_how_to_go_on(name: str, code: int, d
     assert words[4:] == [
         *("--family", "tiny", "--dataset", "digits", "--tuner", "random"),
         *("--trials", "5", "--epochs", "10", "--seeds", "2", "--precision", precision),
+        *(() if workers == usable_cores() else ("--workers", str(workers))),
     ]
 
 
@@ -378,10 +384,10 @@ def test_unfinished_run_under_another_spec_is_named_with_what_differs(unfinished
 def test_run_begun_with_another_tensorflow_is_refused(unfinished: RunFolder, tmp_path: Path) -> None:
     whole = unfinished.ledger.read_text()
     (version,) = set(re.findall(r'"tensorflow":"([^"]*)"', whole))
-    unfinished.ledger.write_text(whole.replace(f'"tensorflow":"{version}"', '"tensorflow":"2.16.2"'))
+    unfinished.ledger.write_text(whole.replace(f'"tensorflow":"{version}"', '"tensorflow":"2.15.0"'))
     changed = unfinished.ledger.read_bytes()
     done = run(*TINY, cwd=tmp_path, code=2)
-    assert f"was begun with tensorflow 2.16.2, now it is {version}: go on there, or start anew with --again" in (
+    assert f"was begun with tensorflow 2.15.0, now it is {version}: go on there, or start anew with --again" in (
         done.stderr
     )
     assert unfinished.ledger.read_bytes() == changed

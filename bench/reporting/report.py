@@ -16,6 +16,7 @@ from bench.reporting.markdown import MARK, render
 from bench.reporting.runs import seen_from
 from bench.reporting.styles import styles
 from bench.reporting.tutorials import machines, recipes_table, tutorial_rows, tutorials_table
+from bench.reporting.versions import page as versions_page
 from bench.reporting.winner import (
     SHOWN_MISTAKES,
     confused_images,
@@ -48,6 +49,8 @@ def build(results: Path, board: Board | None = None) -> Files:
     if trained := tutorial_rows(board):
         functions = {"tutorials_table": tutorials_table, "recipes_table": recipes_table, "machines": machines}
         files["tutorials.md"] = render("tutorials.md.j2", tutorials=trained, **functions)
+    if (versions := versions_page(results)) is not None:
+        files["versions.md"] = versions
     for page, placed in _by_page(board).items():
         files[page] = _family_page(placed)
         for _, row in placed:
@@ -123,7 +126,7 @@ def is_same(path: Path, content: bytes | Picture) -> bool:
 
 def _stale(results: Path, files: Files) -> list[Path]:
     """Generated files that no record asks for; what carries no mark of ours is somebody else's."""
-    found = [*results.glob("*/*.md"), results / "tutorials.md"]
+    found = [*results.glob("*/*.md"), results / "tutorials.md", results / "versions.md"]
     pages = (path for path in found if path.is_file() and path.read_bytes().startswith(MARK.encode()))
     pictures = (path for path in results.glob("*/figures/*.png") if stored_digest(path) is not None)
     made = (path for paths in (pages, pictures) for path in paths)

@@ -17,6 +17,8 @@ from bench.errors import BenchError, SearchError
 from bench.search.pools import Pool
 
 NO_WORKER_SECONDS = 60
+NONE_READY_SECONDS = 600
+READY_SECONDS = 0.1  # between two looks whether a worker that prepares itself is ready
 LOOK_SECONDS = 0.5
 
 
@@ -117,8 +119,10 @@ class Engine:
         """The next thing that happened, None where nothing did within `timeout` seconds.
 
         Raises:
-            SearchError: there has been no worker for a minute.
+            SearchError: there has been no worker for too long.
         """
+        if self._pool.preparing():
+            timeout = min(timeout, READY_SECONDS)
         if (now := time.monotonic()) - self._looked >= LOOK_SECONDS:
             self._looked = now
             if (failed := self._look_after_workers()) is not None:
@@ -145,7 +149,7 @@ class Engine:
         addresses, now = self._pool.addresses(), time.monotonic()
         if addresses:
             self._seen = now
-        elif now - self._seen > NO_WORKER_SECONDS:
+        elif now - self._seen > (NONE_READY_SECONDS if self._pool.preparing() else NO_WORKER_SECONDS):
             raise SearchError("all worker processes died and none came back. The same command goes on")
         for attempt in list(self._attempts.values()):
             if attempt.until is not None and now > attempt.until:

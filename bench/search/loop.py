@@ -174,8 +174,9 @@ class Search:
         full = [trial for trial in self.results if trial.status == "ok" and trial.epochs == self.spec.budget.epochs]
         if not full:
             reasons = sorted({trial.error for trial in self.results if trial.error is not None})
+            which = f"none of the {len(self._results)} trials" if self._results else "no trial"
             raise SearchError(
-                f"none of the {len(self._results)} trials of {self.spec.family!r} ended with a score at full length. "
+                f"{which} of {self.spec.family!r} ended with a score at full length. "
                 f"Reasons: {'; '.join(reasons) or self._why_none()}"
             )
         return min(full, key=lambda trial: (-trial.score, trial.parameters or 0, trial.number))
@@ -280,7 +281,7 @@ class Search:
         if trial_id != proposal.trial_id:
             raise SearchError(
                 f"{self._folder.ledger}: trial {trial_id!r} where the oracle now asks {proposal.trial_id!r}: "
-                "the ledger is of another version of this suite; run with --again"
+                "a line is missing, or the ledger is of another version of this suite; run with --again"
             )
         if dict(values) == dict(proposal.values):
             return proposal

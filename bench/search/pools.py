@@ -5,21 +5,24 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import dask
 import distributed
 from distributed.deploy.local import LocalCluster
+from distributed.scheduler import KilledWorker
 
 from bench.errors import SearchError
+from bench.interrupts import kept_from_children
 
 START_SECONDS = 60
+ANSWER_SECONDS = 600  # for importing TensorFlow, on a busy machine
 CONNECT_SECONDS = 10
 CLOSE_SECONDS = 3
 DEATH_NEWS_SECONDS = 1.0
+MOST_DEATHS_AT_START = 3
 OUT_OF_MEMORY = "worker-restart-memory"  # Dask's topic
 DASK_SETTINGS = {
     "distributed.worker.memory.target": False,
@@ -46,7 +49,14 @@ class Pool(Protocol):
     client: distributed.Client
 
     def addresses(self) -> list[str]:
-        """Workers that may be given tasks."""
+        """Workers that may be given tasks.
+
+        Raises:
+            SearchError: there will never be any.
+        """
+
+    def preparing(self) -> bool:
+        """Whether workers are there that may not be given tasks yet."""
 
     def why_died(self, address: str) -> str:
         """What is known of the death of the worker that had this address."""
@@ -64,12 +74,20 @@ class Pool(Protocol):
 class LocalPool:
     """One process for each core that is to be used, started here; those that die are replaced."""
 
-    def __init__(self, workers: int) -> None:
-        """Start `workers` processes.
+    def __init__(self, workers: int, prepare: Callable[[], object] | None = None) -> None:
+        """Start processes.
+
+        Args:
+            workers: how many.
+            prepare: called in each of them, in the background, before it may be given tasks.
 
         Raises:
             SearchError: they did not start.
         """
+        self._prepare = prepare
+        self._preparations: dict[str, distributed.Future[Any]] = {}  # by address
+        self._prepared: set[str] = set()
+        self._deaths_at_start = 0
         self._settings = dask.config.set(DASK_SETTINGS)
         # What it says of connections that end is known here, and no news to the user.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -77,7 +95,7 @@ class LocalPool:
         self._processes: dict[str, int] = {}  # address to process id
         self._ended: set[str] = set()  # the scheduler takes a moment to miss them
         try:
-            with _deaf_to_interrupts():
+            with kept_from_children():
                 self._cluster = LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
@@ -93,14 +111,46 @@ class LocalPool:
         except (OSError, TimeoutError, RuntimeError) as error:
             raise SearchError(f"{workers} worker processes did not start within {START_SECONDS} s: {error}") from error
         self._deaths.listen(self.client)
+        self.addresses()
 
     def addresses(self) -> list[str]:
-        """All that are alive."""
+        """All that are alive and prepared."""
+        alive = self._alive()
+        if self._prepare is None:
+            return alive
+        for address in alive:
+            if address not in self._preparations:
+                self._preparations[address] = self.client.submit(
+                    self._prepare, key=f"prepare-{address}", workers=[address], pure=False
+                )
+        for address, preparation in self._preparations.items():
+            if address not in self._prepared and preparation.done():
+                self._prepared.add(address)
+                self._look_at(address, preparation.exception())
+        return [address for address in alive if address in self._prepared]
+
+    def preparing(self) -> bool:
+        """Whether one is alive that is not prepared."""
+        return self._prepare is not None and not self._prepared >= set(self._alive())
+
+    def _alive(self) -> list[str]:
         scheduler: Any = self._cluster.scheduler
         found = sorted(scheduler.workers)
         if not self._processes.keys() >= set(found):
             self._processes |= {nanny.worker_address: nanny.pid for nanny in self._cluster.workers.values()}
         return [address for address in found if address not in self._ended]
+
+    def _look_at(self, address: str, error: BaseException | None) -> None:
+        """A death may be chance, and another worker comes; an error comes again with every worker."""
+        if error is None:
+            return
+        reason = str(error)
+        if isinstance(error, KilledWorker):
+            reason = self.why_died(address)
+            self._deaths_at_start += 1
+            if self._deaths_at_start < MOST_DEATHS_AT_START:
+                return
+        raise SearchError(f"worker processes start, but cannot import what training needs: {reason}")
 
     def why_died(self, address: str) -> str:
         """As its nanny tells it, which may be a moment later than the scheduler."""
@@ -115,13 +165,6 @@ class LocalPool:
     def news(self) -> list[str]:
         """Nothing: these workers are as they were started."""
         return []
-
-    def prepare(self, function: Callable[[], None]) -> None:
-        """Let every worker call `function` before its first task, in the background."""
-        self._preparations = [
-            self.client.submit(function, key=f"prepare-{address}", workers=[address], pure=False)
-            for address in self.addresses()
-        ]
 
     def close(self) -> None:
         """End every worker. Asked to stop, it would first wait for its task, and it has nothing to keep."""
@@ -185,6 +228,10 @@ class RemotePool:
                 self._meet(address, int(facts["nthreads"]))
         return sorted(address for address in present if self._verdicts.get(address, "waiting") is None)
 
+    def preparing(self) -> bool:
+        """Whether one is there that has not introduced itself."""
+        return any(address not in self._verdicts for address in self.client.scheduler_info()["workers"])
+
     def why_died(self, address: str) -> str:
         """Its machine may be another one: only memory is told of."""
         return self._deaths.tell(address, None)
@@ -233,19 +280,23 @@ class RemotePool:
         self._news.append(f"Worker {address} is not used: {reason}")
 
     def _wait(self) -> None:
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
+        """Until all workers that are there have answered; after a minute one is enough."""
+        begun = time.monotonic()
+        while (waited := time.monotonic() - begun) < ANSWER_SECONDS:
             present = self.client.scheduler_info()["workers"]
-            if self.addresses() and len(self._verdicts) >= len(present):
+            if self.addresses() and (waited > START_SECONDS or len(self._verdicts) >= len(present)):
                 return
             if present and all(self._verdicts.get(address) is not None for address in present):
                 raise SearchError("\n".join(self.news()))
+            if not present and waited > START_SECONDS:
+                raise SearchError(
+                    f"the scheduler at {self._scheduler} has had no worker for {START_SECONDS} s: "
+                    f"start one with `dask worker {self._scheduler} --nthreads 1`"
+                )
             time.sleep(0.1)
-        if self.addresses():
-            return
         raise SearchError(
-            f"the scheduler at {self._scheduler} has no worker that answered within {START_SECONDS} s: "
-            f"start one with `dask worker {self._scheduler} --nthreads 1`"
+            f"the workers at {self._scheduler} have not answered within {ANSWER_SECONDS} s: "
+            "look at what they print, or whether they are busy with other tasks"
         )
 
 
@@ -294,21 +345,3 @@ class _Deaths(logging.Handler):
 
     def _take_memory(self, event: tuple[float, dict[str, Any]]) -> None:
         self._out_of_memory[event[1]["worker"]] = event[1]["rss"]
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Threads and processes that are started meanwhile never get Ctrl-C, which a terminal sends to all of them.
-
-    Also not workers that such a thread starts later, in the place of one that died. This process gets it afterwards.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    # Started later, it would make the starting thread hear again.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

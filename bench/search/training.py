@@ -147,7 +147,7 @@ def train(
             initial_epoch=first,
             epochs=spec.epochs,
             steps_per_epoch=steps,
-            validation_data=_in_order(data, held_back, recipe) if held_back is not None else None,
+            validation_data=_in_order(data, held_back, per_execution, recipe) if held_back is not None else None,
             callbacks=[watch],
             shuffle=False,
             verbose=0,
@@ -155,7 +155,7 @@ def train(
     fit_seconds = time.perf_counter() - fit_begun
     cut = len(watch.logs) < spec.epochs - first
     kept = _get_state(model) if spec.keep_state and not cut else None
-    refit = _refitted(model, summary, _in_order(data, indices, recipe)) if spec.part != "train" else None
+    refit = _refitted(model, summary, _in_order(data, indices, per_execution, recipe)) if spec.part != "train" else None
     parameters = model.count_params()
     curve = _curve(watch.logs[spec.initial_epoch - first :])
     del model, batches, watch
@@ -295,10 +295,20 @@ def _batches(
 def _in_order(
     data: Dataset,
     indices: NDArray[np.int64],
+    at_once: int,
     recipe: _Recipe = _Recipe(),
 ) -> tf.data.Dataset:
     pairs = tf.data.Dataset.from_tensor_slices((data.images[indices], _labels(data, indices, recipe)))
-    return _plain(pairs.batch(EVALUATION_BATCH).prefetch(2))
+    return _plain(pairs.batch(_evaluation_batch(len(indices), at_once)).prefetch(2))
+
+
+def _evaluation_batch(n: int, at_once: int) -> int:
+    """The largest batch size with which `n` images make batches enough for whole executions of `at_once`.
+
+    Keras 3.6 and before leave an execution that runs out of data, and its images, out of the scores.
+    """
+    sizes = range(min(EVALUATION_BATCH, n), 0, -1)
+    return next((size for size in sizes if -(-n // size) % at_once == 0), sizes[0])
 
 
 def _labels(data: Dataset, indices: NDArray[np.int64], recipe: _Recipe) -> NDArray[Any]:

@@ -475,7 +475,11 @@ def _growths(measurement: Measurement) -> Iterator[str]:
                 f"{measurement.patience:g} s, at trial {len(costs[-1].total)}."
             )
         elif len(costs) > 1:
-            yield f"The cost of a trial in {tuner} grew as the number of trials to the power of {growth(costs):.2f}."
+            before, after = (len(cost.total) for cost in costs[-2:])
+            yield (
+                f"From {before} to {after} trials, the cost of one in {tuner} grew as their number to the power of "
+                f"{growth(costs):.2f}."
+            )
 
 
 def _limit_table(costs: Sequence[Cost], engine: float) -> "pd.DataFrame":

@@ -298,7 +298,7 @@ def _bare(job: Job) -> Searched:
             training._batches(data, train, orders),
             epochs=job.budget.epochs,
             steps_per_epoch=steps,
-            validation_data=training._in_order(data, cast("Any", validation)),
+            validation_data=training._in_order(data, cast("Any", validation), at_once),
             shuffle=False,
             verbose=0,
         )
@@ -475,6 +475,7 @@ def _page(kept: Kept, families: Sequence[str]) -> str:
         _facts(kept),
         "## Against the aims",
         _table(_summary(kept, families)),
+        f"Missed: {'; '.join(_missed(kept, families)) or 'none'}.",
         "## Each turn",
         _table(row for family in families for side in SEARCHES for row in _turns(kept, family, side)),
         "## Overhead",
@@ -520,9 +521,23 @@ def _summary(kept: Kept, families: Sequence[str]) -> Iterator[dict[str, str]]:
                 "aim": "-" if aim is None else f"{aim:.1f}",
                 "without start-up, median": f"{median(warm):.2f}",
                 "in fit, %, median": _percent(median(share_in_fit(each, each.ended) for each in measures)),
-                "while there was work": _percent(median(share_in_fit(each, ran_dry(each)) for each in measures)),
                 "aim, %": f"{100 * AIM_IN_FIT:.0f}",
+                "while there was work": _percent(median(share_in_fit(each, ran_dry(each)) for each in measures)),
             }
+
+
+def _missed(kept: Kept, families: Sequence[str]) -> Iterator[str]:
+    """Aims that the medians do not reach."""
+    for family in families:
+        for side in SEARCHES[1:]:
+            if not (measures := kept.all(family, side)):
+                continue
+            aim, ratio = AIM_RATIO.get(f"{family} {side}"), median(ratios(kept, family, side, start_up=True))
+            if aim is not None and ratio < aim:
+                yield f"{family} in {side}, {ratio:.2f} times where {aim:.1f} are aimed at"
+            share = median(share_in_fit(each, each.ended) for each in measures)
+            if round(share, 3) < AIM_IN_FIT:  # as it is shown
+                yield f"{family} in {side}, {_percent(share)} % in fit where {100 * AIM_IN_FIT:.0f} are aimed at"
 
 
 def _turns(kept: Kept, family: str, side: Side) -> Iterator[dict[str, str]]:

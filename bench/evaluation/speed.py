@@ -1,0 +1,50 @@
+"""Is one version slower than another? Ratios of seconds, and the noise below which a ratio says nothing.
+
+Seconds come from several process starts of each version and are divided by those of a reference workload that was
+measured beside them, so that a slow minute of the machine weighs on both.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations, islice
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+NOISE_QUANTILE = 0.95
+MAX_SPLITS = 2_000  # of one version's repeats into halves
+
+
+def log_ratio(newer: FloatArray, older: FloatArray) -> float:
+    """Natural logarithm of the ratio of the medians; above 0 where the newer version takes longer.
+
+    Args:
+        newer: seconds in units of the reference workload, one for each process start.
+        older: the same of the version that it is compared with.
+    """
+    return float(np.log(np.median(newer) / np.median(older)))
+
+
+def noise_floor(versions: Sequence[FloatArray]) -> float:
+    """How far apart, as an absolute log ratio, halves of the repeats of one and the same version come to lie.
+
+    The 95th percentile over every way of halving the repeats of each version. Half as many repeats scatter more than
+    all of them, so fewer than one in twenty unchanged versions lies above it.
+
+    Args:
+        versions: for each version, seconds in units of the reference workload, one for each process start; at least 4.
+    """
+    apart = [np.abs(_halvings(repeats)) for repeats in versions]
+    return float(np.quantile(np.concatenate(apart), NOISE_QUANTILE))
+
+
+def _halvings(repeats: FloatArray) -> FloatArray:
+    """Log ratios of the halves, for each way of halving."""
+    if len(repeats) < 4:
+        raise ValueError(f"a noise floor takes at least 4 repeats of a version, got {len(repeats)}")
+    half, everything = len(repeats) // 2, frozenset(range(len(repeats)))
+    step = -(-comb(len(repeats), half) // MAX_SPLITS)
+    ways = islice(combinations(range(len(repeats)), half), 0, None, step)
+    return np.array([log_ratio(repeats[list(one)], repeats[list(everything.difference(one))]) for one in ways])

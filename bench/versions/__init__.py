@@ -1,0 +1,1 @@
+"""Versions of TensorFlow and Keras, one interpreter each: found, measured, kept."""

@@ -1,0 +1,48 @@
+"""The Python interpreters of tox's environments, each with a TensorFlow and a Keras of its own."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bench.errors import SpecError
+from bench.record import Environment
+
+SECONDS = 120
+ASK = (
+    "import sys, msgspec; from bench.environment import environment; "
+    "sys.stdout.buffer.write(msgspec.json.encode(environment()))"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """One environment."""
+
+    name: str
+    python: Path
+    environment: Environment
+
+
+def find(folder: Path, names: tuple[str, ...], checkout: Path) -> tuple[Interpreter, ...]:
+    """The environments called `names` in `folder`, all whose name begins with tf or keras for none.
+
+    Raises:
+        SpecError: one is not there, or its interpreter cannot say what is installed in it.
+    """
+    made = (path.parent.parent.name for kind in ("tf", "keras") for path in folder.glob(f"{kind}*/bin/python"))
+    asked = names or tuple(sorted(made))
+    if not asked:
+        raise SpecError(f"no environment tf* or keras* in {folder}: `tox -m versions --notest` makes them")
+    return tuple(_interpreter(folder / name / "bin" / "python", name, checkout) for name in asked)
+
+
+def _interpreter(python: Path, name: str, checkout: Path) -> Interpreter:
+    if not python.exists():
+        raise SpecError(f"no interpreter {python}: `tox -e {name} --notest` makes it")
+    done = subprocess.run([python, "-c", ASK], cwd=checkout, capture_output=True, timeout=SECONDS, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.decode().strip().splitlines() or ["no reason given"])[-1]
+        raise SpecError(f"{python} cannot say what is installed: {last}. `tox -r -e {name} --notest` makes it anew")
+    return Interpreter(name=name, python=python, environment=msgspec.json.decode(done.stdout, type=Environment))

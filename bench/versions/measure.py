@@ -1,0 +1,178 @@
+"""Measure versions: every interpreter in rotation for speed, each by itself for accuracy. What is done is kept."""
+
+import subprocess
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bench.environment import variables
+from bench.errors import SearchError, SpecError
+from bench.record import Environment
+from bench.store import all_folders, run_folder
+from bench.versions.interpreters import Interpreter
+from bench.versions.record import Piece, Start, Trained, VersionRecord, pack, path_of, read, write
+from search_spaces import _references, code_digest
+
+PIECES = Path("tests") / "benchmarks" / "test_pieces.py"
+MODELS = ("tutorial-dense-128", "tutorial-cnn")
+DATASET = "fashion_mnist_12k"
+SEEDS_A_RUN = 12
+START_SECONDS = 600  # that one process may take to measure every piece
+LAST_LINES = 5  # of what a process said that failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be there in the end."""
+
+    checkout: Path  # of this project, whose code is measured with every version
+    results: Path
+    starts: int  # processes of each version
+    seeds: int  # of each model and version, a multiple of SEEDS_A_RUN
+    models: tuple[str, ...] = MODELS  # whose accuracy is measured; names of tutorials
+    dataset: str = DATASET
+
+    def __post_init__(self) -> None:
+        if not (self.checkout / PIECES).exists():
+            raise SpecError(f"what is measured is {PIECES}, which is not in {self.checkout}: call this in a checkout")
+        if self.starts < 4:
+            raise SpecError(f"--starts must be at least 4, to know the noise of a version, got {self.starts}")
+        if self.seeds < 1 or self.seeds % SEEDS_A_RUN:
+            raise SpecError(f"--seeds must be a multiple of {SEEDS_A_RUN}, got {self.seeds}")
+
+
+def measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
+    """Measure what is missing in the records of `plan.results`, saying what is done.
+
+    Raises:
+        SpecError: a record is of another machine, version or code.
+        SearchError: a process failed.
+    """
+    records = {one.name: _begin(one, plan) for one in interpreters}
+    for turn in range(1, plan.starts + 1):
+        for one in interpreters:
+            if len(records[one.name].starts) < turn:
+                yield f"speed, start {turn} of {plan.starts}: {one.name}"
+                records[one.name] = _with_start(records[one.name], one, plan)
+                write(plan.results, records[one.name])
+    for one in interpreters:
+        for number in range(plan.seeds // SEEDS_A_RUN):
+            if _seeds(records[one.name]) < (number + 1) * SEEDS_A_RUN:
+                yield f"accuracy, seeds {number * SEEDS_A_RUN + 1} and on: {one.name}"
+                _train(one, plan, number)
+                records[one.name] = replace(records[one.name], trained=_trained(one, plan))
+                write(plan.results, records[one.name])
+
+
+def _begin(one: Interpreter, plan: Plan) -> VersionRecord:
+    """The record of an earlier call, or a new one."""
+    path, code = path_of(plan.results, one.name), digest(plan.checkout)
+    if not path.exists():
+        return VersionRecord(name=one.name, code=code, environment=one.environment, configs={})
+    record = read(path)
+    for what, then, now in (
+        ("code", record.code, code),
+        ("environment", _comparable(record.environment), _comparable(one.environment)),
+    ):
+        if then != now:
+            raise SpecError(f"{path} was measured with another {what} ({then}, now {now}): move it away to begin anew")
+    return record
+
+
+def digest(checkout: Path) -> str:
+    """Changes with the code of what is measured."""
+    return code_digest(checkout / PIECES, str(_references.__file__))
+
+
+def _comparable(environment: Environment) -> Environment:
+    return replace(environment, git_commit=None)
+
+
+def _with_start(record: VersionRecord, one: Interpreter, plan: Plan) -> VersionRecord:
+    """The record with the pieces of one process more."""
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "pieces.json"
+        options = ["-m", "slow", "-q", "-p", "no:cacheprovider", "--benchmark-only", f"--benchmark-json={file}"]
+        _run(one, plan, "-m", "pytest", PIECES, *options, seconds=START_SECONDS)
+        measured = msgspec.json.decode(file.read_bytes())
+    start, configs = _read_start(measured, began)
+    return replace(record, configs=configs, starts=(*record.starts, start))
+
+
+def _read_start(measured: Mapping[str, Any], began: str) -> tuple[Start, dict[str, Any]]:
+    """What a file of pytest-benchmark holds, and the configurations of the models."""
+    pieces, facts, configs = dict[str, Piece](), dict[str, float](), dict[str, Any]()
+    for one in measured["benchmarks"]:
+        name, extra = one["name"].removeprefix("test_"), one["extra_info"]
+        facts |= extra.get("facts", {})
+        if "config" in extra:
+            configs[name] = extra["config"]
+        pieces[name] = Piece(
+            seconds=one["stats"]["median"],
+            rounds=one["stats"]["rounds"],
+            reference_seconds=extra["reference_seconds"],
+        )
+    return Start(started=began, pieces=pieces, facts=facts), configs
+
+
+def _train(one: Interpreter, plan: Plan, number: int) -> None:
+    """The models under the seeds of one run, judged on the test part."""
+    options = ["--seed", number, "--seeds", SEEDS_A_RUN, "--results", runs_folder(plan, one.name)]
+    _run(one, plan, "-m", "bench", "reproduce", *plan.models, "--dataset", plan.dataset, *options)
+
+
+def runs_folder(plan: Plan, name: str) -> Path:
+    """Where the runs of a version are kept."""
+    return plan.results / "versions" / "runs" / name
+
+
+def _trained(one: Interpreter, plan: Plan) -> tuple[Trained, ...]:
+    """The answers in all finished runs of a version."""
+    folders = [folder for folder in all_folders(runs_folder(plan, one.name)) if folder.finished]
+    records = sorted((folder.read_record() for folder in folders), key=lambda record: record.spec.seed)
+    found = []
+    for model in plan.models:
+        runs = [record for record in records if record.spec.family == model]
+        predictions = [run_folder(runs_folder(plan, one.name), run.spec).read_predictions(run) for run in runs]
+        correct = [one.log_probabilities.argmax(axis=-1) == one.labels for one in predictions]
+        found.append(
+            Trained(
+                model=model,
+                run_ids=tuple(run.run_id for run in runs),
+                dataset=runs[0].dataset.name,
+                checksum=runs[0].dataset.checksum,
+                seeds=tuple(refit.seed for run in runs for refit in run.refits),
+                n_test=runs[0].dataset.n_test,
+                correct=pack(np.concatenate(correct)),
+            )
+        )
+    return tuple(found)
+
+
+def _seeds(record: VersionRecord) -> int:
+    return min((len(one.seeds) for one in record.trained), default=0)
+
+
+def _run(one: Interpreter, plan: Plan, *arguments: object, seconds: float | None = None) -> None:
+    """Run the interpreter of a version on this checkout's code."""
+    done = subprocess.run(
+        [str(one.python), *map(str, arguments)],
+        cwd=plan.checkout,
+        env=variables(PYTHONPATH=str(plan.checkout)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = "\n".join(done.stdout.strip().splitlines()[-LAST_LINES:])
+        raise SearchError(f"{one.name} failed with exit code {done.returncode}:\n{said}")

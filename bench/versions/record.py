@@ -1,0 +1,135 @@
+"""What was measured with one version: speed by process start, and the answers of trained models to each test image."""
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from packaging.version import Version
+
+from bench.errors import RecordError
+from bench.files import write_atomic
+from bench.record import Environment
+
+BoolArray = NDArray[np.bool_]
+
+# 1: first.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One piece of work in one process."""
+
+    seconds: float  # median of its rounds
+    rounds: int
+    reference_seconds: float  # of the reference workload, just before and after it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """One process, in which every piece was measured."""
+
+    started: str  # ISO 8601 UTC
+    pieces: Mapping[str, Piece]
+    facts: Mapping[str, float]  # what is no time: megabytes, idle seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A model trained under several seeds: whether it is right at each test image."""
+
+    model: str
+    run_ids: tuple[str, ...]  # of the runs that it comes from
+    dataset: str
+    checksum: str  # of the development part
+    seeds: tuple[int, ...]
+    n_test: int
+    correct: str  # one bit for each seed and test image, packed row by row, in base64
+
+    @property
+    def bits(self) -> BoolArray:
+        """Shape (seeds, n_test)."""
+        packed = np.frombuffer(base64.b64decode(self.correct), dtype=np.uint8)
+        count = len(self.seeds) * self.n_test
+        if len(packed) != -(-count // 8):
+            raise RecordError(
+                f"{self.model}: {len(packed)} bytes of answers, {len(self.seeds)} seeds x {self.n_test} images expected"
+            )
+        found: BoolArray = np.unpackbits(packed, count=count).astype(np.bool_).reshape(len(self.seeds), self.n_test)
+        return found
+
+
+def pack(correct: BoolArray) -> str:
+    """Bits, shape (seeds, n_test), as `Trained.correct` keeps them."""
+    return base64.b64encode(np.packbits(correct).tobytes()).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRecord:
+    """Everything that is known of one version."""
+
+    schema: int = SCHEMA_VERSION
+    name: str  # of its environment, such as tf216 or keras36
+    code: str  # digest of what is measured; other digests cannot be compared
+    environment: Environment
+    configs: Mapping[str, Any]  # of each model: what its layers, initializers and optimizer are set to
+    starts: tuple[Start, ...] = ()
+    trained: tuple[Trained, ...] = ()
+
+    def find(self, model: str) -> Trained | None:
+        """What was trained of that model."""
+        return next((one for one in self.trained if one.model == model), None)
+
+
+def path_of(results: Path, name: str) -> Path:
+    """Where the record of that environment is kept."""
+    return results / "versions" / f"{name}.json"
+
+
+def write(results: Path, record: VersionRecord) -> None:
+    """Keep a record, in the place of an older one."""
+    write_atomic(path_of(results, record.name), msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+
+def read(path: Path) -> VersionRecord:
+    """One record.
+
+    Raises:
+        RecordError: it is missing, damaged, or of another schema.
+    """
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=VersionRecord)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise RecordError(f"{path}: {error}: restore the file, or measure that version again") from error
+    if record.schema != SCHEMA_VERSION:
+        raise RecordError(f"{path}: schema {record.schema}, this version reads {SCHEMA_VERSION}")
+    if record.name != path.stem:
+        raise RecordError(f"{path}: is the record of {record.name}: give the file its name")
+    return record
+
+
+def read_all(results: Path) -> tuple[VersionRecord, ...]:
+    """Every record of a results folder, oldest TensorFlow first, then oldest Keras."""
+    return tuple(sorted(map(read, (results / "versions").glob("*.json")), key=_age))
+
+
+def _age(record: VersionRecord) -> tuple[Version, Version, str]:
+    return Version(record.environment.tensorflow), Version(record.environment.keras), record.name
+
+
+def series(records: Iterable[VersionRecord]) -> dict[str, list[VersionRecord]]:
+    """Records that differ in one library only, oldest first: those to be compared with their neighbours."""
+    records = list(records)
+    by_tensorflow: dict[str, list[VersionRecord]] = {}
+    for record in records:
+        by_tensorflow.setdefault(record.environment.tensorflow, []).append(record)
+    found = {"TensorFlow": [record for record in records if record.name.startswith("tf")]}
+    for tensorflow, of_one in by_tensorflow.items():
+        if len(of_one) > 1:
+            found[f"Keras with TensorFlow {tensorflow}"] = of_one
+    return {title: several for title, several in found.items() if several}

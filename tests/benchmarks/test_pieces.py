@@ -1,0 +1,229 @@
+"""What working with a Keras model is made of, each piece timed: `pytest tests/benchmarks -m slow --benchmark-only`.
+
+`bench versions --measure` runs this file in the interpreter of each version, many times in turn. Beside each piece a
+matrix product is timed, by which its seconds are divided: the machine is not equally fast at all times.
+
+The images are random: how long a step takes does not depend on what is in them. One thread, float32.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from pytest_benchmark.fixture import BenchmarkFixture
+from threadpoolctl import threadpool_limits
+
+from search_spaces._references import find
+
+pytestmark = pytest.mark.slow
+
+MODELS = {"dense": "tutorial-dense-128", "cnn": "tutorial-cnn"}
+SHAPE, CLASSES, BATCH = (28, 28, 1), 10, 128
+STEPS, VALIDATION_BATCHES = 40, 10  # of an epoch
+SIDE = 768  # of the matrices
+
+Batch = tuple[Any, Any]
+
+
+def one_thread() -> None:
+    """For this process; before TensorFlow computes anything."""
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread(request: pytest.FixtureRequest) -> None:
+    # Where nothing is measured, another test of the same process may have started TensorFlow.
+    if not request.config.getoption("benchmark_disable"):
+        one_thread()
+
+
+@pytest.fixture(autouse=True)
+def _reference(benchmark: BenchmarkFixture) -> Iterator[None]:
+    """Time the reference workload before and after each piece."""
+    before = matrix_product()
+    yield
+    benchmark.extra_info["reference_seconds"] = (before + matrix_product()) / 2
+
+
+def matrix_product() -> float:
+    """Seconds of one product of two square matrices in float32; the median of five."""
+    one = np.random.default_rng(0).random((SIDE, SIDE), dtype=np.float32)
+    seconds = []
+    with threadpool_limits(1):
+        for _ in range(5):
+            begun = time.perf_counter()
+            np.matmul(one, one)
+            seconds.append(time.perf_counter() - begun)
+    return float(np.median(seconds))
+
+
+@pytest.fixture(params=MODELS)
+def name(request: pytest.FixtureRequest) -> str:
+    """Of a reference."""
+    return MODELS[request.param]
+
+
+def built(name: str) -> keras.Model:
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    return find(name).build(SHAPE, CLASSES)
+
+
+def batch(name: str, size: int = BATCH) -> Batch:
+    random = np.random.default_rng(1)
+    images = random.integers(0, 256, (size, *SHAPE), dtype=np.uint8)
+    labels = random.integers(0, CLASSES, size)
+    return images, np.eye(CLASSES, dtype=np.float32)[labels] if find(name).labels == "one-hot" else labels
+
+
+def batches(name: str, count: int) -> tf.data.Dataset:
+    """Without the autotune thread, whose waits are a benchmark of their own."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensor_slices(batch(name, count * BATCH)).batch(BATCH).prefetch(2).with_options(options)
+
+
+def test_import(benchmark: BenchmarkFixture) -> None:
+    """Start Python, import TensorFlow and Keras."""
+    code = "import tensorflow, keras"
+    benchmark.pedantic(subprocess.run, ([sys.executable, "-c", code],), {"check": True, "stderr": subprocess.DEVNULL})
+
+
+def test_build(benchmark: BenchmarkFixture, name: str) -> None:
+    """Make the layers, and compile."""
+    model = benchmark.pedantic(built, (name,), rounds=5, warmup_rounds=1)
+    benchmark.extra_info["config"] = config(name, model)
+    assert model.count_params() > 100_000
+
+
+def config(name: str, model: keras.Model) -> dict[str, Any]:
+    """What the layers, their initializers, the optimizer and the loss are set to."""
+    model.train_on_batch(*batch(name))
+    return {
+        "layers": {layer.name: layer.get_config() for layer in model.layers},
+        "optimizer": model.optimizer.get_config(),
+        "loss": model.loss.get_config(),
+    }
+
+
+def test_first_step(benchmark: BenchmarkFixture, name: str) -> None:
+    """The step in which the training function is traced."""
+    data = batch(name)
+    losses = benchmark.pedantic(lambda model: model.train_on_batch(*data), setup=lambda: ((built(name),), {}), rounds=3)
+    assert np.isfinite(losses).all()
+
+
+def test_step(benchmark: BenchmarkFixture, name: str) -> None:
+    """A step of training, once traced."""
+    model, data = built(name), batch(name)
+    benchmark.pedantic(model.train_on_batch, data, rounds=30, warmup_rounds=3)
+
+
+def test_epoch(benchmark: BenchmarkFixture, name: str) -> None:
+    """An epoch of `fit`, with validation."""
+    model, data, validation = built(name), batches(name, STEPS), batches(name, VALIDATION_BATCHES)
+
+    def fit() -> Any:
+        return model.fit(data, validation_data=validation, epochs=1, shuffle=False, verbose=0)
+
+    history = benchmark.pedantic(fit, rounds=3, warmup_rounds=1)
+    assert set(history.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+@pytest.mark.parametrize("size", [1, 256])
+@pytest.mark.parametrize("way", ["call", "predict", "exported"])
+def test_predict(benchmark: BenchmarkFixture, name: str, way: str, size: int, tmp_path: Path) -> None:
+    """One batch: by `model(images)`, by `model.predict`, and by the function of an exported model."""
+    model, images = built(name), batch(name, size)[0]
+    found = benchmark.pedantic(_way(model, way, tmp_path), (images,), rounds=20, warmup_rounds=3)
+    assert np.asarray(found).shape == (size, CLASSES)
+
+
+def _way(model: keras.Model, way: str, folder: Path) -> Callable[[Any], Any]:
+    if way == "call":
+        return lambda images: np.asarray(model(images, training=False))
+    if way == "predict":
+        return lambda images: model.predict(images, verbose=0)
+    model.export(str(folder / "exported"))
+    exported = tf.saved_model.load(str(folder / "exported"))
+    return lambda images: exported.serve(tf.constant(images)).numpy()
+
+
+def test_save(benchmark: BenchmarkFixture, name: str, tmp_path: Path) -> None:
+    """Write a .keras file, optimizer included."""
+    model, path = built(name), tmp_path / "model.keras"
+    model.train_on_batch(*batch(name))
+    benchmark.pedantic(model.save, (path,), rounds=5, warmup_rounds=1)
+    assert path.stat().st_size > 0
+
+
+def test_load(benchmark: BenchmarkFixture, name: str, tmp_path: Path) -> None:
+    """Read it again."""
+    model, path = built(name), tmp_path / "model.keras"
+    model.train_on_batch(*batch(name))
+    model.save(path)
+    loaded = benchmark.pedantic(keras.models.load_model, (path,), rounds=5, warmup_rounds=1)
+    assert loaded.count_params() == model.count_params()
+
+
+# The autotune thread of tf.data
+
+
+class Idle(keras.callbacks.Callback):  # type: ignore[misc]
+    """Seconds at the start of each epoch in which nothing was computed, its first batch not yet begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self._begun = (0.0, 0.0)
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self._begun = (time.perf_counter(), time.process_time())
+
+    def on_train_batch_begin(self, batch: int, logs: object = None) -> None:
+        if batch == 0:
+            wall, processor = time.perf_counter() - self._begun[0], time.process_time() - self._begun[1]
+            self.seconds.append(max(0.0, wall - processor))
+
+
+@pytest.mark.parametrize("data", ["arrays", "pipeline"])
+def test_idle_start_of_an_epoch(benchmark: BenchmarkFixture, data: str) -> None:
+    """Six epochs of `fit` on arrays, and on a pipeline without autotuning: how long an epoch waits before it begins."""
+    name, idle = MODELS["dense"], Idle()
+    model = built(name)
+    images, labels = batch(name, STEPS * BATCH)
+    given = (
+        {"x": images, "y": labels, "batch_size": BATCH}
+        if data == "arrays"
+        else {"x": batches(name, STEPS), "shuffle": False}
+    )
+    benchmark.pedantic(model.fit, kwargs={**given, "epochs": 6, "verbose": 0, "callbacks": [idle]}, rounds=1)
+    # The first epoch has no iterator before it to wait for.
+    benchmark.extra_info["facts"] = {f"idle seconds an epoch, {data}": float(np.mean(idle.seconds[1:]))}
+    assert len(idle.seconds) == 6
+
+
+def test_memory(benchmark: BenchmarkFixture, name: str) -> None:
+    """The most memory that a process has needed which trained a model for an epoch."""
+    code = (
+        f"import resource, sys; sys.path[:0] = {sys.path!r}; from benchmarks import test_pieces as pieces; "
+        "pieces.one_thread(); "
+        f"pieces.built({name!r}).fit(pieces.batches({name!r}, pieces.STEPS), epochs=1, verbose=0); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = benchmark.pedantic(
+        subprocess.run,
+        ([sys.executable, "-c", code],),
+        {"check": True, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True},
+    )
+    kilobytes = int(done.stdout) if sys.platform != "darwin" else int(done.stdout) // 1024
+    benchmark.extra_info["facts"] = {f"megabytes, {find(name).name}": kilobytes / 1024}
+    assert kilobytes > 100_000

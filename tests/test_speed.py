@@ -1,0 +1,28 @@
+"""Ratios of seconds, and their noise."""
+
+import numpy as np
+import pytest
+
+from bench.evaluation.speed import log_ratio, noise_floor
+
+
+def test_ratio_is_that_of_the_medians() -> None:
+    assert np.exp(log_ratio(np.array([2.0, 2.0, 9.0]), np.array([1.0, 1.0, 1.0]))) == pytest.approx(2)
+
+
+def test_noise_floor_of_four_repeats() -> None:
+    # 1, 1, 2, 2 is halved in six ways: 1 1 | 2 2 and back (log 2), four times 1 2 | 1 2 (0); the 95th percentile of
+    # 0 0 0 0 log2 log2 is log 2. The other version never varies, and half of all ratios are then 0:
+    assert noise_floor([np.array([1.0, 1.0, 2.0, 2.0])]) == pytest.approx(np.log(2))
+    assert noise_floor([np.ones(4)] * 9 + [np.array([1.0, 1.0, 2.0, 2.0])]) == 0
+
+
+def test_noise_floor_of_many_repeats_is_near_that_of_the_normal_distribution() -> None:
+    # Medians of 10 normal values scatter by 1.2533 * 0.01 / sqrt(10), differences of two by sqrt(2) of it: 0.0056.
+    repeats = [np.exp(np.random.default_rng(seed).normal(0, 0.01, 20)) for seed in range(40)]
+    assert noise_floor(repeats) == pytest.approx(1.96 * 0.0056, rel=0.25)
+
+
+def test_few_repeats_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 4"):
+        noise_floor([np.ones(3)])

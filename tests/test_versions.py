@@ -1,0 +1,222 @@
+"""Records of versions, what the page says of them, and what measuring refuses."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.errors import RecordError, SpecError
+from bench.reporting.report import build
+from bench.reporting.versions import all_series, config_differences
+from bench.versions.interpreters import find
+from bench.versions.measure import Plan
+from bench.versions.record import Piece, Start, Trained, VersionRecord, pack, path_of, read, read_all, write
+from builders import make_environment
+from command_line import SOURCE, run
+
+IMAGES = 1_000
+
+
+def trained(accuracy: float, model: str = "tutorial-cnn") -> Trained:
+    """Twelve seeds, each right at the first images and a few more."""
+    right = np.arange(IMAGES) < np.array([[accuracy * IMAGES + seed % 3] for seed in range(12)])
+    return Trained(
+        model=model,
+        run_ids=("run",),
+        dataset="synthetic",
+        checksum="0" * 64,
+        seeds=tuple(range(12)),
+        n_test=IMAGES,
+        correct=pack(right),
+    )
+
+
+def starts(seconds: float) -> tuple[Start, ...]:
+    """Six process starts whose one piece takes so long, give or take a percent; the machine gets slower meanwhile."""
+    return tuple(
+        Start(
+            started="2026-01-01T00:00:00+00:00",
+            pieces={"step[cnn]": Piece(seconds=seconds * slow * noise, rounds=5, reference_seconds=0.01 * slow)},
+            facts={"megabytes, tutorial-cnn": 500.0},
+        )
+        for slow, noise in zip((1, 1, 2, 2, 3, 3), (1.0, 1.01, 0.99, 1.0, 1.01, 0.99), strict=True)
+    )
+
+
+def record(name: str, tensorflow: str, accuracy: float = 0.9, seconds: float = 0.1, **changes: Any) -> VersionRecord:
+    fields: dict[str, Any] = {
+        "name": name,
+        "code": "0" * 12,
+        "environment": make_environment(tensorflow=tensorflow),
+        "configs": {"cnn": {"layers": {"dense": {"units": 128}}}},
+        "starts": starts(seconds),
+        "trained": (trained(accuracy),),
+    }
+    return VersionRecord(**fields | changes)
+
+
+def page(results: Path) -> str:
+    found = build(results)["versions.md"]
+    assert isinstance(found, bytes)
+    return found.decode()
+
+
+def row(text: str, name: str) -> str:
+    """The first line of a table that is about `name`."""
+    return next(line for line in text.splitlines() if line.startswith(f"| {name} "))
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    written = record("tf216", "2.16.2")
+    write(tmp_path, written)
+    assert read(path_of(tmp_path, "tf216")) == written
+    assert written.trained[0].bits.mean(axis=1)[:3].tolist() == [0.9, 0.901, 0.902]
+
+
+def test_answers_of_another_length_are_refused() -> None:
+    with pytest.raises(RecordError, match="1500 bytes of answers, 12 seeds x 900 images expected"):
+        _ = replace(trained(0.9), n_test=900).bits
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 99}'])
+def test_a_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
+    path = path_of(tmp_path, "tf216")
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(RecordError, match=r"tf216\.json"):
+        read(path)
+
+
+def test_versions_are_sorted_as_numbers(tmp_path: Path) -> None:
+    for name, version in (("tf29", "2.9.1"), ("tf221", "2.21.0"), ("tf216", "2.16.2")):
+        write(tmp_path, record(name, version))
+    assert [one.name for one in read_all(tmp_path)] == ["tf29", "tf216", "tf221"]
+
+
+def test_equal_versions_are_the_same_and_none_is_slower(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, record(name, version))
+    newer = row(page(tmp_path), "tf217")
+    assert "same: +0.00" in newer
+    assert "step[cnn]" not in newer
+
+
+def test_a_worse_and_slower_version_is_called_so(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    write(tmp_path, record("tf217", "2.17.1", accuracy=0.85, seconds=0.2))
+    newer = row(page(tmp_path), "tf217")
+    assert "worse: -5.00" in newer
+    assert "step\\[cnn\\] x2.00" in newer
+
+
+def test_slower_by_less_than_the_noise_is_not_slower(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    write(tmp_path, record("tf217", "2.17.1", seconds=0.1005))
+    text = page(tmp_path)
+    assert "x1.0" not in row(text, "tf217")
+    assert "(1.005)" in row(text, "step\\[cnn\\]")
+
+
+def test_other_machines_are_compared_by_accuracy_only(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    elsewhere = make_environment(tensorflow="2.17.1", cpu="Another")
+    write(tmp_path, record("tf217", "2.17.1", seconds=9.0, environment=elsewhere))
+    newer = row(page(tmp_path), "tf217")
+    assert "same" in newer
+    assert "step" not in newer
+
+
+def test_what_came_along_is_listed(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    configs = {"cnn": {"layers": {"dense": {"units": 128, "quantization": None}}}}
+    write(tmp_path, record("tf217", "2.17.1", configs=configs))
+    assert "tf216 to tf217: tensorflow 2.16.2 to 2.17.1; quantization: not there to None (cnn layers dense)" in (
+        page(tmp_path)
+    )
+
+
+def test_what_all_layers_have_in_common_is_listed_once() -> None:
+    def config(dtype: object, axis: int) -> dict[str, Any]:
+        return {"cnn": {"layers": {name: {"dtype": dtype, "name": name} for name in "ab"}, "loss": {"axis": axis}}}
+
+    old, new = config("float32", 1), config({"name": "float32"}, 2)
+    assert config_differences(old, new) == [
+        "dtype: 'float32' to {'name': 'float32'} (2 places)",
+        "axis: 1 to 2 (cnn loss)",
+    ]
+
+
+def test_many_differences_are_cut() -> None:
+    found = config_differences({}, {str(number): number for number in range(20)})
+    assert len(found) == 13
+    assert found[-1] == "and 8 more"
+
+
+def test_keras_has_a_table_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    for name, keras in (("tf221", "3.13.2"), ("keras36", "3.6.0")):
+        write(tmp_path, record(name, "2.21.0", environment=make_environment(tensorflow="2.21.0", keras=keras)))
+    text = page(tmp_path)
+    of_tensorflow, of_keras = text.split("## Keras with TensorFlow 2.21.0")
+    assert "keras36" not in of_tensorflow
+    assert of_keras.index("| keras36") < of_keras.index("| tf221")
+
+
+def test_nothing_measured_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="versions --measure"):
+        all_series(tmp_path)
+
+
+def test_missing_environments_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="`tox -m versions --notest` makes them"):
+        find(tmp_path, (), SOURCE)
+    with pytest.raises(SpecError, match="`tox -e tf216 --notest` makes it"):
+        find(tmp_path, ("tf216",), SOURCE)
+
+
+def test_an_interpreter_without_the_libraries_is_refused(tmp_path: Path) -> None:
+    python = tmp_path / "tf216" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho No module named msgspec >&2; exit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(SpecError, match="No module named msgspec"):
+        find(tmp_path, (), SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"starts": 3}, "--starts"), ({"seeds": 10}, "multiple of 12"), ({"seeds": 0}, "--seeds")]
+)
+def test_impossible_plans_are_refused(changes: dict[str, int], message: str) -> None:
+    checkout = Path(__file__).parents[1]
+    with pytest.raises(SpecError, match=message):
+        Plan(**{"checkout": checkout, "results": checkout, "starts": 10, "seeds": 12} | changes)  # type: ignore[arg-type]
+
+
+def test_measuring_takes_a_checkout(tmp_path: Path) -> None:
+    done = run("versions", "--measure", cwd=tmp_path, code=2)
+    assert "call this in a checkout" in done.stderr
+
+
+def test_names_are_for_measuring_only(tmp_path: Path) -> None:
+    assert "--measure is not given" in run("versions", "tf216", cwd=tmp_path, code=2).stderr
+
+
+def test_the_table_is_printed(tmp_path: Path) -> None:
+    write(tmp_path / "results", record("tf216", "2.16.2"))
+    assert "2.16.2" in run("versions", cwd=tmp_path).stdout
+
+
+def test_the_table_is_data_too(tmp_path: Path) -> None:
+    write(tmp_path / "results", record("tf216", "2.16.2"))
+    write(tmp_path / "results", record("tf217", "2.17.1", accuracy=0.85, seconds=0.2))
+    old, new = json.loads(run("versions", "--json", cwd=tmp_path).stdout)
+    assert (old["version"], old["models"]["tutorial-cnn"]["verdict"]) == ("tf216", None)
+    assert new["tensorflow"] == "2.17.1"
+    assert new["models"]["tutorial-cnn"]["test_accuracy"] == pytest.approx(0.851)
+    assert new["models"]["tutorial-cnn"]["verdict"] == "worse"
+    assert new["models"]["tutorial-cnn"]["change"]["difference"]["mean"] == pytest.approx(-0.05)
+    assert new["speed"]["step[cnn]"]["ratio_to_the_one_before"] == pytest.approx(2)
+    assert new["speed"]["step[cnn]"]["noise"] < 1.05
