@@ -153,7 +153,8 @@ def _row(found: Series, record: VersionRecord) -> dict[str, str]:
         row[f"{trained.model}, %"] = accuracy_with_interval(float(answers.correct.mean()), interval(answers))
         change = found.changes.get((record.name, trained.model))
         row[f"{trained.model}: against the one before"] = "-" if change is None else change_text(change)
-    row["faster or slower"] = "; ".join(_speed_changes(found, record.name)) or "-"
+    row["pieces slower"] = _told(found, record.name, slower=True)
+    row["pieces faster"] = _told(found, record.name, slower=False)
     return row
 
 
@@ -166,11 +167,17 @@ def change_text(change: Change) -> str:
     return f"{change.word}: {by}"
 
 
-def _speed_changes(found: Series, name: str) -> Iterator[str]:
-    for piece, floor in found.floors.items():
-        ratio = found.ratios.get((name, piece))
-        if ratio is not None and abs(ratio) > floor:
-            yield f"{piece} x{exp(ratio):.2f}"
+def _told(found: Series, name: str, *, slower: bool) -> str:
+    """How many pieces became slower (or faster) by more than noise, and which of them the most."""
+    ratios = {
+        piece: found.ratios[name, piece]
+        for piece, floor in found.floors.items()
+        if abs(found.ratios.get((name, piece), 0.0)) > floor and (found.ratios[name, piece] > 0) == slower
+    }
+    if not ratios:
+        return "-"
+    most = max(ratios, key=lambda piece: abs(ratios[piece]))
+    return f"{len(ratios)} of {len(found.floors)}, most {most} x{exp(ratios[most]):.2f}"
 
 
 def speed_table(found: Series) -> pd.DataFrame:

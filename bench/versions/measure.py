@@ -111,7 +111,9 @@ def _read_start(measured: Mapping[str, Any], began: str) -> tuple[Start, dict[st
     pieces, facts, configs = dict[str, Piece](), dict[str, float](), dict[str, Any]()
     for one in measured["benchmarks"]:
         name, extra = one["name"].removeprefix("test_"), one["extra_info"]
-        facts |= extra.get("facts", {})
+        if "facts" in extra:  # it measures something else than its time
+            facts |= extra["facts"]
+            continue
         if "config" in extra:
             configs[name] = extra["config"]
         pieces[name] = Piece(
@@ -165,7 +167,8 @@ def _run(one: Interpreter, plan: Plan, *arguments: object, seconds: float | None
     done = subprocess.run(
         [str(one.python), *map(str, arguments)],
         cwd=plan.checkout,
-        env=variables(PYTHONPATH=str(plan.checkout)),
+        # With compiled code to be kept, so that one version is not slower only for never having been started.
+        env=variables(PYTHONPATH=str(plan.checkout), PYTHONDONTWRITEBYTECODE=""),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
