@@ -120,6 +120,30 @@ def test_slower_by_less_than_the_noise_is_not_slower(tmp_path: Path) -> None:
     assert "(1.005)" in row(text, "step\\[cnn\\]")
 
 
+def test_fewer_starts_than_tell_their_noise_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2", starts=starts(0.1)[:3]))
+    write(tmp_path, record("tf217", "2.17.1", starts=starts(0.2)))
+    text = page(tmp_path)
+    assert "x2.00" not in text
+    assert "| step\\[cnn\\] | 101.00 | - |" in " ".join(row(text, "step\\[cnn\\]").split())
+
+
+def test_nothing_is_said_of_speed_where_nothing_was_timed(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, record(name, version, starts=()))
+    text = page(tmp_path)
+    assert "### Speed" not in text
+    assert "same: +0.00" in row(text, "tf217")
+
+
+def test_records_of_another_code_are_not_compared(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    write(tmp_path, record("tf217", "2.17.1", accuracy=0.85, seconds=0.2, code="1" * 12))
+    newer = row(page(tmp_path), "tf217")
+    assert "worse" not in newer
+    assert "x2.00" not in newer
+
+
 def test_other_machines_are_compared_by_accuracy_only(tmp_path: Path) -> None:
     write(tmp_path, record("tf216", "2.16.2"))
     elsewhere = make_environment(tensorflow="2.17.1", cpu="Another")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 NOISE_QUANTILE = 0.95
+FEWEST_STARTS = 4  # of a version, that its repeats can be halved
 MAX_SPLITS = 2_000  # of one version's repeats into halves
 
 
@@ -34,7 +35,8 @@ def noise_floor(versions: Sequence[FloatArray]) -> float:
     all of them, so fewer than one in twenty unchanged versions lies above it.
 
     Args:
-        versions: for each version, seconds in units of the reference workload, one for each process start; at least 4.
+        versions: for each version, seconds in units of the reference workload, one for each process start; at least
+            FEWEST_STARTS.
     """
     apart = [np.abs(_halvings(repeats)) for repeats in versions]
     return float(np.quantile(np.concatenate(apart), NOISE_QUANTILE))
@@ -42,8 +44,8 @@ def noise_floor(versions: Sequence[FloatArray]) -> float:
 
 def _halvings(repeats: FloatArray) -> FloatArray:
     """Log ratios of the halves, for each way of halving."""
-    if len(repeats) < 4:
-        raise ValueError(f"a noise floor takes at least 4 repeats of a version, got {len(repeats)}")
+    if len(repeats) < FEWEST_STARTS:
+        raise ValueError(f"a noise floor takes at least {FEWEST_STARTS} repeats of a version, got {len(repeats)}")
     half, everything = len(repeats) // 2, frozenset(range(len(repeats)))
     step = -(-comb(len(repeats), half) // MAX_SPLITS)
     ways = islice(combinations(range(len(repeats)), half), 0, None, step)

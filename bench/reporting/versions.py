@@ -1,6 +1,7 @@
 """The page of versions: what a newer TensorFlow or Keras changed in accuracy and speed, and why."""
 
 import statistics
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -14,7 +15,7 @@ import pandas as pd
 from bench.errors import SpecError
 from bench.evaluation.change import MAX_SEEDS, Change, changes
 from bench.evaluation.comparison import Answers, interval
-from bench.evaluation.speed import FloatArray, log_ratio, noise_floor
+from bench.evaluation.speed import FEWEST_STARTS, FloatArray, log_ratio, noise_floor
 from bench.reporting.markdown import plain_table, render
 from bench.reporting.tables import accuracy_with_interval, points
 from bench.versions.record import Trained, VersionRecord, read_all, series
@@ -84,7 +85,7 @@ def _row_data(found: Series, record: VersionRecord) -> dict[str, Any]:
         "version": record.name,
         **{name: getattr(record.environment, name) for name in LIBRARIES},
         "models": {trained.model: _model_data(found, record, trained) for trained in record.trained},
-        "speed": {piece: _speed_data(found, record, piece) for piece in found.floors if record.starts},
+        "speed": {piece: _speed_data(found, record, piece) for piece in found.floors if _has(record, piece)},
     }
 
 
@@ -109,7 +110,7 @@ def _speed_data(found: Series, record: VersionRecord, piece: str) -> dict[str, f
 
 
 def _series(title: str, records: Sequence[VersionRecord]) -> Series:
-    pairs = list(pairwise(records))
+    pairs = [(old, new) for old, new in pairwise(records) if old.code == new.code]
     asked = [
         (new.name, model.model, old.find(model.model), model)
         for old, new in pairs
@@ -117,28 +118,30 @@ def _series(title: str, records: Sequence[VersionRecord]) -> Series:
         if (found := old.find(model.model)) is not None and found.checksum == model.checksum
     ]
     judged = changes([(Answers(correct=old.bits), Answers(correct=new.bits)) for _, _, old, new in asked if old])
-    pieces = sorted({piece for record in records for start in record.starts for piece in start.pieces})
-    repeats = {(record.name, piece): _normalised(record, piece) for record in records for piece in pieces}
+    repeats = _repeats(records)
+    pieces = sorted({piece for _, piece in repeats})
     return Series(
         title=title,
         records=tuple(records),
         changes={(name, model): change for (name, model, *_), change in zip(asked, judged, strict=True)},
-        floors={
-            piece: noise_floor([repeats[record.name, piece] for record in records if record.starts]) for piece in pieces
-        },
+        floors={piece: noise_floor([found for (_, one), found in repeats.items() if one == piece]) for piece in pieces},
         ratios={
             (new.name, piece): log_ratio(repeats[new.name, piece], repeats[old.name, piece])
             for old, new in pairs
             for piece in pieces
-            if old.starts and new.starts and old.environment.cpu == new.environment.cpu
+            if {(old.name, piece), (new.name, piece)} <= repeats.keys() and old.environment.cpu == new.environment.cpu
         },
     )
 
 
-def _normalised(record: VersionRecord, piece: str) -> FloatArray:
-    """Seconds in units of the reference workload, one for each process start."""
-    measured = [start.pieces[piece] for start in record.starts if piece in start.pieces]
-    return np.array([one.seconds / one.reference_seconds for one in measured])
+def _repeats(records: Sequence[VersionRecord]) -> dict[tuple[str, str], FloatArray]:
+    """By version and piece, seconds in units of the reference workload, where there are enough to know their noise."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for record in records:
+        for start in record.starts:
+            for piece, one in start.pieces.items():
+                found[record.name, piece].append(one.seconds / one.reference_seconds)
+    return {key: np.array(several) for key, several in found.items() if len(several) >= FEWEST_STARTS}
 
 
 def versions_table(found: Series) -> pd.DataFrame:
@@ -182,19 +185,23 @@ def _told(found: Series, name: str, *, slower: bool) -> str:
 
 def speed_table(found: Series) -> pd.DataFrame:
     """A row a piece: its time with the oldest version, and each version's ratio to the one before it."""
-    return pd.DataFrame(
-        {
-            "piece": piece,
-            f"{found.records[0].name}, ms": f"{1000 * _seconds(found.records[0], piece):,.2f}",
-            **{record.name: _ratio_text(found, record.name, piece) for record in found.records[1:]},
-            "noise": f"±{100 * (exp(floor) - 1):.1f} %",
-        }
-        for piece, floor in found.floors.items()
-    )
+    return pd.DataFrame(_speed_row(found, piece) for piece in found.floors)
+
+
+def _speed_row(found: Series, piece: str) -> dict[str, str]:
+    oldest = found.records[0]
+    milliseconds = f"{1000 * _seconds(oldest, piece):,.2f}" if _has(oldest, piece) else "-"
+    ratios = {record.name: _ratio_text(found, record.name, piece) for record in found.records[1:]}
+    noise = f"±{100 * (exp(found.floors[piece]) - 1):.1f} %"
+    return {"piece": piece, f"{oldest.name}, ms": milliseconds, **ratios, "noise": noise}
+
+
+def _has(record: VersionRecord, piece: str) -> bool:
+    return any(piece in start.pieces for start in record.starts)
 
 
 def _seconds(record: VersionRecord, piece: str) -> float:
-    return statistics.median(start.pieces[piece].seconds for start in record.starts)
+    return statistics.median(start.pieces[piece].seconds for start in record.starts if piece in start.pieces)
 
 
 def _ratio_text(found: Series, name: str, piece: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.environment import variables
 from bench.errors import SearchError, SpecError
+from bench.evaluation.speed import FEWEST_STARTS
 from bench.record import Environment
 from bench.store import all_folders, run_folder
 from bench.versions.interpreters import Interpreter
@@ -41,8 +42,10 @@ class Plan:
     def __post_init__(self) -> None:
         if not (self.checkout / PIECES).exists():
             raise SpecError(f"what is measured is {PIECES}, which is not in {self.checkout}: call this in a checkout")
-        if self.starts < 4:
-            raise SpecError(f"--starts must be at least 4, to know the noise of a version, got {self.starts}")
+        if self.starts < FEWEST_STARTS:
+            raise SpecError(
+                f"--starts must be at least {FEWEST_STARTS}, to know the noise of a version, got {self.starts}"
+            )
         if self.seeds < 1 or self.seeds % SEEDS_A_RUN:
             raise SpecError(f"--seeds must be a multiple of {SEEDS_A_RUN}, got {self.seeds}")
 
