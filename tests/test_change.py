@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bench.errors import MetricError
 from bench.evaluation.change import MARGIN, Change, changes
 from bench.evaluation.comparison import Answers, BoolArray
 
@@ -44,10 +45,10 @@ def test_what_cannot_be_told_names_the_seeds_it_takes() -> None:
     older, newer = trained(0.9, seeds=3, deviation=0.03), trained(0.9, seeds=3, deviation=0.03, salt=1)
     found = change(older, newer)
     assert found.word == "cannot tell"
-    # With many seeds the half-width of the 90 % interval is 1.645 * sqrt((a^2 + b^2) / k), with deviations a and b.
-    squares = sum(float(one.correct.mean(axis=1).var(ddof=1)) for one in (older, newer))
+    # With many seeds the half-width of the 90 % interval is 1.645 * s / sqrt(k), with the deviation s of differences.
+    square = float((newer.correct.mean(axis=1) - older.correct.mean(axis=1)).var(ddof=1))
     assert found.more_seeds is not None
-    assert 3 + found.more_seeds == pytest.approx(1.645**2 * squares / MARGIN**2, rel=0.1)
+    assert 3 + found.more_seeds == pytest.approx(1.645**2 * square / MARGIN**2, rel=0.1)
 
 
 def test_a_difference_of_just_the_margin_is_never_the_same() -> None:
@@ -62,7 +63,22 @@ def test_many_comparisons_ask_for_more() -> None:
     assert together[0].p_same == pytest.approx(31 * change(*pair).p_same)
 
 
+def test_each_seed_is_compared_with_itself() -> None:
+    # Seeds differ by points, but each is right at just ten images more: seeds leave nothing to chance.
+    older = trained(0.9, deviation=0.02)
+    newer = Answers(correct=np.arange(IMAGES) < older.correct.sum(axis=1)[:, None] + 10)
+    found = change(older, newer)
+    assert found.difference.mean == pytest.approx(0.001)
+    assert found.word == "same"
+
+
+def test_pairs_that_have_nothing_in_common_are_as_wide_as_both_together() -> None:
+    older, newer = trained(0.9, seeds=100, deviation=0.01), trained(0.9, seeds=100, deviation=0.01, salt=1)
+    # 1.66 (Student's t with 99 degrees of freedom) * sqrt(2) * 0.01 / 10
+    assert change(older, newer).high == pytest.approx(1.66 * 2**0.5 * 0.001, rel=0.2)
+
+
 def test_a_single_seed_is_refused() -> None:
     one: BoolArray = np.ones((1, 10), dtype=bool)
-    with pytest.raises(ValueError, match="single seed"):
+    with pytest.raises(MetricError, match="two or more seeds"):
         change(Answers(correct=one), Answers(correct=one))

@@ -133,6 +133,7 @@ def test_nothing_is_said_of_speed_where_nothing_was_timed(tmp_path: Path) -> Non
         write(tmp_path, record(name, version, starts=()))
     text = page(tmp_path)
     assert "### Speed" not in text
+    assert "## Memory" not in text
     assert "same: +0.00" in row(text, "tf217")
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.evaluation.comparison import LEVEL, Answers, Difference, Variance, compare_all, holm
+from bench.evaluation.comparison import LEVEL, Answers, Difference, Variance, holm, paired_difference
 
 MARGIN = 0.005  # of accuracy: what is smaller on both sides is called the same
 SAME_LEVEL = 0.9
@@ -48,23 +48,19 @@ class Change:
 
 
 def changes(pairs: Sequence[tuple[Answers, Answers]]) -> tuple[Change, ...]:
-    """Judge all `pairs` of (older, newer) together; the two of a pair answered the same images, under several seeds.
+    """Judge all `pairs` of (older, newer) together; the two of a pair answered the same images, under the same seeds.
 
     Raises:
-        MetricError: the numbers of images of a pair differ.
+        MetricError: the shapes of a pair differ, or there is a single seed.
     """
-    compared = [compare_all([newer, older]) for older, newer in pairs]
-    differences = [found.pair(0, 1) for found in compared]
-    variances = [found.variance.at([0], [1]) for found in compared]
-    known = [one for one in differences if one is not None]
-    if len(known) < len(differences):
-        raise ValueError("a version was tried under a single seed: what chance does in it is not known")
-    same = holm(np.array([p_same(one.mean, variance) for one, variance in zip(known, variances, strict=True)]))
-    differs = holm(np.array([one.p_value for one in known]))
+    compared = [paired_difference(newer, older) for older, newer in pairs]
+    same = holm(np.array([p_same(one.mean, variance) for one, variance in compared]))
+    differs = holm(np.array([one.p_value for one, _ in compared]))
     found = []
-    for number, (pair, one, variance) in enumerate(zip(pairs, known, variances, strict=True)):
+    for number, (one, variance) in enumerate(compared):
         half = variance.half_width(SAME_LEVEL).item()
         told = min(same[number], differs[number]) < 1 - LEVEL
+        there = len(pairs[number][0].correct)
         found.append(
             Change(
                 difference=one,
@@ -72,7 +68,7 @@ def changes(pairs: Sequence[tuple[Answers, Answers]]) -> tuple[Change, ...]:
                 high=one.mean + half,
                 p_same=float(same[number]),
                 p_differs=float(differs[number]),
-                more_seeds=None if told else more_seeds(one.mean, pair, variance, comparisons=len(pairs)),
+                more_seeds=None if told else more_seeds(one.mean, variance, there, comparisons=len(pairs)),
             )
         )
     return tuple(found)
@@ -85,21 +81,20 @@ def p_same(difference: float, variance: Variance) -> float:
     return one_sided if room > 0 else 1 - one_sided
 
 
-def more_seeds(difference: float, pair: tuple[Answers, Answers], variance: Variance, comparisons: int) -> int | None:
-    """Further seeds of each version with which the verdict is no longer "cannot tell", all else being as it was found.
+def more_seeds(difference: float, variance: Variance, there: int, comparisons: int) -> int | None:
+    """Further seeds of both versions with which the verdict is no longer "cannot tell", all else being as it was found.
 
     The level is that of the strictest of `comparisons` tests, so it may be told with fewer.
     """
-    seeds = np.arange(2, MAX_SEEDS + 1)
-    squares = [float(one.correct.mean(axis=1).var(ddof=1)) for one in pair]
-    parts = np.array([square / seeds for square in squares])
-    total = parts.sum(axis=0)
-    freedom = np.where(total == 0, 1.0, total**2 * (seeds - 1) / np.maximum((parts**2).sum(axis=0), 1e-300))
-    expected = Variance(images=np.full(len(seeds), variance.images.item()), seeds=total, degrees_of_freedom=freedom)
+    seeds = np.arange(there + 1, MAX_SEEDS + 1)
+    expected = Variance(
+        images=np.full(len(seeds), variance.images.item()),
+        seeds=variance.seeds.item() * there / seeds,
+        degrees_of_freedom=(seeds - 1).astype(np.float64),
+    )
     alpha = (1 - LEVEL) / comparisons
     told = (expected.half_width(1 - 2 * alpha) < MARGIN - abs(difference)) | (
         expected.half_width(1 - alpha) < abs(difference)
     )
-    there = max(len(one.correct) for one in pair)
-    enough = np.flatnonzero(told & (seeds > there))
+    enough = np.flatnonzero(told)
     return int(seeds[enough[0]]) - there if len(enough) else None

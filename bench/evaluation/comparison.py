@@ -181,17 +181,46 @@ def _parts(models: Sequence[Answers]) -> _Parts:
 
 def _parts_of_one(model: Answers) -> tuple[float, float, float, float]:
     """Of one model: images, seeds, squares, twice."""
-    k, n = model.correct.shape
-    mean = model.correct.mean(axis=0)
+    images, seeds, squares, twice = _parts_of_values(model.correct)
+    return (images, 0.0, 0.0, 0.0) if model.deterministic else (images, seeds, squares, twice)
+
+
+def _parts_of_values(values: BoolArray | FloatArray) -> tuple[float, float, float, float]:
+    """Of the mean of any values, shape (k, n): images, seeds, squares, twice."""
+    k, n = values.shape
+    mean = values.mean(axis=0)
     images = float(mean.var(ddof=1)) / n
-    if model.deterministic:
-        return images, 0.0, 0.0, 0.0
     if k == 1:
         return images, math.nan, math.nan, math.nan
-    seeds = float(model.correct.mean(axis=1).var(ddof=1)) / k
+    seeds = float(values.mean(axis=1).var(ddof=1)) / k
     # The mean over images of the variance over seeds, by means of squares, which is many times faster.
-    squares = np.square(model.correct, dtype=np.float64).mean() - np.square(mean).mean()
+    squares = np.square(values, dtype=np.float64).mean() - np.square(mean).mean()
     return images, seeds, seeds**2 / (k - 1), max(0.0, float(squares)) / ((k - 1) * n)
+
+
+def paired_difference(newer: Answers, older: Answers) -> tuple[Difference, Variance]:
+    """Two models under the same seeds, row by row: each training is compared with the other one of its seed.
+
+    Much narrower than without pairs where a seed decides about both; k - 1 degrees of freedom.
+
+    Raises:
+        MetricError: their shapes differ, or there is a single seed.
+    """
+    shapes = newer.correct.shape, older.correct.shape
+    if shapes[0] != shapes[1] or shapes[0][0] < 2:
+        raise MetricError(f"pairs take two or more seeds, the same of both, and the same images, got shapes {shapes}")
+    apart = newer.correct.astype(np.float64) - older.correct
+    n = apart.shape[1]
+    images, seeds, squares, twice = _parts_of_values(apart)
+    variance = _Parts(
+        images=np.array([images if images > 0 else 1 / n**2]),  # as in `differences`
+        seeds=np.array([seeds]),
+        squares=np.array([squares]),
+        twice=np.array([twice]),
+    ).variance
+    mean, half = float(apart.mean()), variance.half_width(LEVEL).item()
+    p_value = variance.p_value(np.array([mean])).item()
+    return Difference(mean=mean, low=max(-1.0, mean - half), high=min(1.0, mean + half), p_value=p_value), variance
 
 
 def interval(model: Answers, level: float = LEVEL) -> Interval | None:

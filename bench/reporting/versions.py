@@ -111,19 +111,14 @@ def _speed_data(found: Series, record: VersionRecord, piece: str) -> dict[str, f
 
 def _series(title: str, records: Sequence[VersionRecord]) -> Series:
     pairs = [(old, new) for old, new in pairwise(records) if old.code == new.code]
-    asked = [
-        (new.name, model.model, old.find(model.model), model)
-        for old, new in pairs
-        for model in new.trained
-        if (found := old.find(model.model)) is not None and found.checksum == model.checksum
-    ]
-    judged = changes([(Answers(correct=old.bits), Answers(correct=new.bits)) for _, _, old, new in asked if old])
+    asked = [(new.name, model.model, _matched(old, model)) for old, new in pairs for model in new.trained]
+    judged = changes([pair for _, _, pair in asked if pair is not None])
     repeats = _repeats(records)
     pieces = sorted({piece for _, piece in repeats})
     return Series(
         title=title,
         records=tuple(records),
-        changes={(name, model): change for (name, model, *_), change in zip(asked, judged, strict=True)},
+        changes=dict(zip([(name, model) for name, model, pair in asked if pair is not None], judged, strict=True)),
         floors={piece: noise_floor([found for (_, one), found in repeats.items() if one == piece]) for piece in pieces},
         ratios={
             (new.name, piece): log_ratio(repeats[new.name, piece], repeats[old.name, piece])
@@ -132,6 +127,18 @@ def _series(title: str, records: Sequence[VersionRecord]) -> Series:
             if {(old.name, piece), (new.name, piece)} <= repeats.keys() and old.environment.cpu == new.environment.cpu
         },
     )
+
+
+def _matched(old: VersionRecord, model: Trained) -> tuple[Answers, Answers] | None:
+    """The answers of an older version and a newer one under the seeds that both have; None where it has none."""
+    before = old.find(model.model)
+    if before is None or before.checksum != model.checksum:
+        return None
+    both = [seed for seed in model.seeds if seed in before.seeds]
+    if len(both) < 2:
+        return None
+    older, newer = (one.bits[[one.seeds.index(seed) for seed in both]] for one in (before, model))
+    return Answers(correct=older), Answers(correct=newer)
 
 
 def _repeats(records: Sequence[VersionRecord]) -> dict[tuple[str, str], FloatArray]:
@@ -213,16 +220,18 @@ def _ratio_text(found: Series, name: str, piece: str) -> str:
     return text if abs(ratio) > found.floors[piece] else f"({text})"
 
 
-def facts_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
-    """Memory and idle seconds: medians over process starts."""
-    names = sorted({name for record in records for start in record.starts for name in start.facts})
+def facts_table(records: Sequence[VersionRecord]) -> pd.DataFrame | None:
+    """Memory and idle seconds: medians over process starts; None where there are none."""
+    timed = [record for record in records if record.starts]
+    names = sorted({name for record in timed for start in record.starts for name in start.facts})
+    if not timed:
+        return None
     return pd.DataFrame(
         {
             "version": record.name,
             **{name: f"{statistics.median(start.facts[name] for start in record.starts):.3g}" for name in names},
         }
-        for record in records
-        if record.starts
+        for record in timed
     )
 
 
