@@ -1,12 +1,14 @@
 """The suite's commands as real processes, as a user starts them."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,13 +31,22 @@ def command(*arguments: object) -> list[str]:
 
 
 def run(
-    *arguments: object, cwd: Path, code: int = 0, env: Mapping[str, str] | None = None
+    *arguments: object, cwd: Path, code: int = 0, env: Mapping[str, str] | None = None, memory: int | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command in the folder `cwd`; it must end with `code`, and without a traceback."""
+    """Run a command in the folder `cwd`; it must end with `code`, and without a traceback.
+
+    Args:
+        arguments: of the command.
+        cwd: folder.
+        code: exit code that is expected.
+        env: environment variables; None: those of the tests.
+        memory: bytes that its processes may use together, as `ulimit -m` sets them; None: all.
+    """
     done = subprocess.run(
         command(*arguments),
         cwd=cwd,
         env=env or variables(),
+        preexec_fn=None if memory is None else partial(resource.setrlimit, resource.RLIMIT_RSS, (memory, memory)),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

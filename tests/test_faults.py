@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 # All of these trials take far longer than the limit (seconds), and one of them far less.
 TRIALS, EPOCHS, LIMIT = 300, 8, 45
+MEMORY = 8 * 2**30  # bytes, for all workers
 FAULTS = {  # family: what is said of its candidates that end badly
     "aborts": r"its worker process died: it was killed by signal 6",
     "hangs": r"it took longer than --trial-timeout allows, and its worker was ended",
@@ -29,8 +30,9 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     cwd = tmp_path_factory.mktemp("faulty")
     families = chain(*(("--family", family) for family in FAULTS))
     few = ("--dataset", "digits", "--tuner", "random", "--trials", 3, "--epochs", 2, "--seeds", 1)
-    # Four workers, so that a share of the memory is soon used up.
-    return cwd / "results", run("run", *families, *few, "--workers", 4, "--trial-timeout", "20s", cwd=cwd).stderr
+    # Little memory, so that a worker's share is used up long before the time limit of a trial.
+    done = run("run", *families, *few, "--workers", 4, "--trial-timeout", "20s", cwd=cwd, memory=MEMORY)
+    return cwd / "results", done.stderr
 
 
 def by_end(record: RunRecord) -> dict[str, list[TrialRecord]]:

@@ -253,7 +253,7 @@ def assert_equal_tiny(first: Trained, second: Trained) -> None:
 @pytest.mark.parametrize("n", [BATCH_SIZE // 2, BATCH_SIZE, 1198])
 def test_each_epoch_takes_each_image_at_most_once(n: int) -> None:
     steps, _ = training.steps_of_an_epoch(n)
-    rows = training._orders(1, n, 0, 3)
+    rows = training.epoch_orders(1, n, 0, 3)
     assert rows.shape == (3 * steps, min(n, BATCH_SIZE))
     for epoch in np.split(rows, 3):
         assert len(set(epoch.ravel().tolist())) == epoch.size
@@ -261,17 +261,17 @@ def test_each_epoch_takes_each_image_at_most_once(n: int) -> None:
 
 
 def test_order_of_an_epoch_depends_on_seed_and_epoch_only() -> None:
-    whole = np.split(training._orders(1, 1198, 0, 4), 4)
-    assert np.array_equal(training._orders(1, 1198, 2, 4), np.concatenate(whole[2:]))
+    whole = np.split(training.epoch_orders(1, 1198, 0, 4), 4)
+    assert np.array_equal(training.epoch_orders(1, 1198, 2, 4), np.concatenate(whole[2:]))
     assert not np.array_equal(whole[0], whole[1])
-    assert not np.array_equal(training._orders(2, 1198, 0, 1), whole[0])
+    assert not np.array_equal(training.epoch_orders(2, 1198, 0, 1), whole[0])
 
 
 def test_what_a_model_sees_is_that_order() -> None:
     data = development("digits")
     indices, _ = split(data)
-    orders = training._orders(1, len(indices), 0, 2)
-    seen = list(training._batches(data, indices, orders))
+    orders = training.epoch_orders(1, len(indices), 0, 2)
+    seen = list(training.ordered_batches(data, indices, orders))
     assert len(seen) == len(orders)
     for row, (images, labels) in zip(orders, seen, strict=True):
         assert np.array_equal(images.numpy(), data.images[indices[row]])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bench.errors import RecordError, SpecError
+from bench.reporting import report
 from bench.reporting.report import build
 from bench.reporting.versions import all_series, config_differences
 from bench.versions.interpreters import find
@@ -188,6 +189,19 @@ def test_keras_has_a_table_of_its_own(tmp_path: Path) -> None:
     of_tensorflow, of_keras = text.split("## Keras with TensorFlow 2.21.0")
     assert "keras36" not in of_tensorflow
     assert of_keras.index("| keras36") < of_keras.index("| tf221")
+
+
+def test_a_damaged_record_leaves_the_page_as_it_is_and_every_other_one_is_made(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    report.write(tmp_path)
+    kept = (tmp_path / "versions.md").read_bytes()
+    (tmp_path / "leaderboard.md").unlink()
+    path_of(tmp_path, "tf216").write_bytes(b"{")
+    written, problems = report.write(tmp_path)
+    assert (written, len(problems)) == ((tmp_path / "leaderboard.md",), 1)
+    assert "versions/tf216.json: " in problems[0]
+    assert (tmp_path / "versions.md").read_bytes() == kept
+    assert report.check(tmp_path) == problems
 
 
 def test_nothing_measured_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

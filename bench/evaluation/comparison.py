@@ -88,7 +88,7 @@ class Variance:
     seeds: FloatArray  # S
     degrees_of_freedom: FloatArray  # of S
 
-    def at(self, *place: int | Sequence[int]) -> "Variance":
+    def at(self, *place: int) -> "Variance":
         """That of the mean or difference at this place of the arrays."""
         images, seeds, freedom = (part[place] for part in (self.images, self.seeds, self.degrees_of_freedom))
         return Variance(images=images, seeds=seeds, degrees_of_freedom=freedom)

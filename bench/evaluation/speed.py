@@ -46,7 +46,11 @@ def _halvings(repeats: FloatArray) -> FloatArray:
     """Log ratios of the halves, for each way of halving."""
     if len(repeats) < FEWEST_STARTS:
         raise ValueError(f"a noise floor takes at least {FEWEST_STARTS} repeats of a version, got {len(repeats)}")
-    half, everything = len(repeats) // 2, frozenset(range(len(repeats)))
+    half = len(repeats) // 2
     step = -(-comb(len(repeats), half) // MAX_SPLITS)
-    ways = islice(combinations(range(len(repeats)), half), 0, None, step)
-    return np.array([log_ratio(repeats[list(one)], repeats[list(everything.difference(one))]) for one in ways])
+    ways = np.array(list(islice(combinations(range(len(repeats)), half), 0, None, step)))
+    others = np.ones((len(ways), len(repeats)), dtype=np.bool_)
+    np.put_along_axis(others, ways, values=False, axis=1)
+    rest = np.broadcast_to(repeats, others.shape)[others].reshape(len(ways), -1)
+    found: FloatArray = np.log(np.median(repeats[ways], axis=1) / np.median(rest, axis=1))
+    return found

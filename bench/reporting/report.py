@@ -1,6 +1,7 @@
 """Every generated file of a results folder: made, written, and compared with what lies there."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -49,8 +50,9 @@ def build(results: Path, board: Board | None = None) -> Files:
     if trained := tutorial_rows(board):
         functions = {"tutorials_table": tutorials_table, "recipes_table": recipes_table, "machines": machines}
         files["tutorials.md"] = render("tutorials.md.j2", tutorials=trained, **functions)
-    if (versions := versions_page(results)) is not None:
-        files["versions.md"] = versions
+    with suppress(RecordError):  # which `_problems` tells
+        if (versions := versions_page(results)) is not None:
+            files["versions.md"] = versions
     for page, placed in _by_page(board).items():
         files[page] = _family_page(placed)
         for _, row in placed:
@@ -63,7 +65,7 @@ def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Bring every generated file of `results` up to date.
 
     Returns:
-        The files that were written or removed, and what is wrong with runs that could not be read.
+        The files that were written or removed, and what is wrong with records that could not be read.
 
     Raises:
         StoreError: a file cannot be written.
@@ -74,11 +76,12 @@ def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     for path in changed:
         content = files[path.relative_to(results).as_posix()]
         write_atomic(path, content if isinstance(content, bytes) else content.png())
+    problems = _problems(results, board)
     # A page whose record cannot be read now is the last that is left of it.
-    stale = [] if board.problems else _stale(results, files)
+    stale = [] if problems else _stale(results, files)
     for path in stale:
         path.unlink()
-    return (*changed, *stale), board.problems
+    return (*changed, *stale), problems
 
 
 def check(results: Path) -> tuple[str, ...]:
@@ -90,10 +93,20 @@ def check(results: Path) -> tuple[str, ...]:
         for name, content in files.items()
         if not is_same(results / name, content)
     ]
+    problems = _problems(results, board)
     # Pages of records that cannot be read now are no strangers.
-    strangers = [] if board.problems else _stale(results, files)
+    strangers = [] if problems else _stale(results, files)
     stale = [f"{path.relative_to(results).as_posix()} is asked for by no record" for path in strangers]
-    return (*board.problems, *differences, *stale, *_damages(results, known=board.problems))
+    return (*problems, *differences, *stale, *_damages(results, known=problems))
+
+
+def _problems(results: Path, board: Board) -> tuple[str, ...]:
+    """What is wrong with runs and versions whose pages are to be made."""
+    try:
+        versions_page(results)
+    except RecordError as error:
+        return (*board.problems, seen_from(results, error))
+    return board.problems
 
 
 def pages_of(files: Files, row: Row) -> Mapping[str, bytes | Picture]:

@@ -221,7 +221,7 @@ def _ratio_text(found: Series, name: str, piece: str) -> str:
 
 
 def facts_table(records: Sequence[VersionRecord]) -> pd.DataFrame | None:
-    """Memory and idle seconds: medians over process starts; None where there are none."""
+    """Memory and idle seconds: means over process starts, since few epochs wait, but long; None without any."""
     timed = [record for record in records if record.starts]
     names = sorted({name for record in timed for start in record.starts for name in start.facts})
     if not timed:
@@ -229,10 +229,15 @@ def facts_table(records: Sequence[VersionRecord]) -> pd.DataFrame | None:
     return pd.DataFrame(
         {
             "version": record.name,
-            **{name: f"{statistics.median(start.facts[name] for start in record.starts):.3g}" for name in names},
+            **{name: _fact(name, record) for name in names},
         }
         for record in timed
     )
+
+
+def _fact(name: str, record: VersionRecord) -> str:
+    mean = statistics.fmean(start.facts[name] for start in record.starts)
+    return f"{mean:.0f}" if name.startswith("megabytes") else f"{mean:.3f}"
 
 
 def differences_of(found: Series) -> dict[str, list[str]]:

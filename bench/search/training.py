@@ -137,7 +137,7 @@ def train(
     first = spec.initial_epoch if state is not None else 0
     if state is not None:
         _set_state(model, state)
-    batches = _batches(data, indices, _orders(spec.seed, len(indices), first, spec.epochs, recipe), recipe)
+    batches = ordered_batches(data, indices, epoch_orders(spec.seed, len(indices), first, spec.epochs, recipe), recipe)
     model.steps_per_execution = per_execution
     watch = _Watch(report, until=math.inf if seconds is None else begun + seconds)
     fit_begun = time.perf_counter()
@@ -181,9 +181,9 @@ def time_steps(spec: TrialSpec, data_dir: Path | None) -> StepTimes:
     model.steps_per_execution = at_once
     seconds = []
     for some in (at_once, min(TIMED_STEPS, steps) // at_once * at_once):
-        rows = _orders(spec.seed, len(indices), 0, 1)[:some]
+        rows = epoch_orders(spec.seed, len(indices), 0, 1)[:some]
         fit_begun = time.perf_counter()
-        model.fit(_batches(data, indices, rows), steps_per_epoch=some, epochs=1, shuffle=False, verbose=0)
+        model.fit(ordered_batches(data, indices, rows), steps_per_epoch=some, epochs=1, shuffle=False, verbose=0)
         seconds.append(time.perf_counter() - fit_begun)
     step = seconds[1] / some
     # Predicting an image is a third of training with it.
@@ -260,7 +260,7 @@ def steps_of_an_epoch(n: int, recipe: _Recipe = _Recipe()) -> tuple[int, int]:
     return whole - whole % at_once, at_once
 
 
-def _orders(
+def epoch_orders(
     seed: int,
     n: int,
     first: int,
@@ -280,7 +280,7 @@ def _orders(
     return np.concatenate(orders).reshape(-1, batch).astype(np.int32)
 
 
-def _batches(
+def ordered_batches(
     data: Dataset,
     indices: NDArray[np.int64],
     orders: NDArray[np.int32],

@@ -292,10 +292,10 @@ def _bare(job: Job) -> Searched:
     for spec in specs:
         model = training._build(spec, data, steps * job.budget.epochs)
         model.steps_per_execution = at_once
-        orders = training._orders(spec.seed, len(train), 0, job.budget.epochs)
+        orders = training.epoch_orders(spec.seed, len(train), 0, job.budget.epochs)
         began = job.seconds()
         history = model.fit(
-            training._batches(data, train, orders),
+            training.ordered_batches(data, train, orders),
             epochs=job.budget.epochs,
             steps_per_epoch=steps,
             validation_data=training._in_order(data, cast("Any", validation), at_once),
