@@ -79,7 +79,7 @@ def test_dead_worker_is_told_and_replaced(engine: Engine) -> None:
     engine.submit("trial", tasks.die)
     assert ended(engine) == Failed(
         key="trial",
-        reason="its worker process died: it was killed by signal 9, perhaps by the system for want of memory",
+        reason="its worker process was killed by signal 9, perhaps by the system for want of memory",
         worker_died=True,
     )
     until = time.monotonic() + 30
@@ -114,7 +114,10 @@ def test_time_for_a_task_begins_when_its_worker_is_prepared() -> None:
 
 @pytest.mark.parametrize(
     ("prepare", "reason"),
-    [(tasks.prepare_in_vain, "no such library"), (tasks.die_before_any_task, "its worker process died")],
+    [
+        (tasks.prepare_in_vain, "no such library"),
+        (tasks.die_before_any_task, "its worker process was killed by signal 9"),
+    ],
 )
 def test_workers_that_cannot_be_prepared_are_an_error_with_its_reason(prepare: Callable[[], None], reason: str) -> None:
     with closing(LocalPool(2, prepare)) as pool, pytest.raises(SearchError, match=reason):

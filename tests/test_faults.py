@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 TRIALS, EPOCHS, LIMIT = 300, 8, 45
 MEMORY = 8 * 2**30  # bytes, for all workers
 FAULTS = {  # family: what is said of its candidates that end badly
-    "aborts": r"its worker process died: it was killed by signal 6",
+    "aborts": r"its worker process was killed by signal 6",
     "hangs": r"it took longer than --trial-timeout allows, and its worker was ended",
     "allocates": r"its worker process used \d+\.\d GiB, which is more than its share of the memory, and was",
 }

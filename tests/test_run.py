@@ -350,7 +350,7 @@ def test_interrupt_while_workers_start_is_not_lost(tmp_path: Path) -> None:
 
 def test_dead_worker_is_replaced_and_its_task_repeated(disturbed: Disturbed) -> None:
     said = disturbed.stops["SIGTERM"].said
-    assert re.search(r"refit \d of tiny: its worker process died: .* signal 9.*; trying it once more", said)
+    assert re.search(r"refit \d of tiny: its worker process was killed by signal 9.*; trying it once more", said)
 
 
 def test_second_process_on_the_same_run_says_so(disturbed: Disturbed) -> None:

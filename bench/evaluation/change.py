@@ -31,6 +31,7 @@ class Change:
     """The accuracy with the newer version minus that with the older one."""
 
     difference: Difference  # its p-value is not corrected
+    identical: bool  # whether every training is right at the very images where it was right before
     low: float  # of the 90 % interval, a fraction in [-1, 1], as is high
     high: float
     p_same: float  # of a difference of MARGIN or more in either direction, corrected
@@ -58,17 +59,18 @@ def changes(pairs: Sequence[tuple[Answers, Answers]]) -> tuple[Change, ...]:
     differs = holm(np.array([one.p_value for one, _ in compared]))
     found = []
     for number, (one, variance) in enumerate(compared):
+        older, newer = pairs[number]
         half = variance.half_width(SAME_LEVEL).item()
         told = min(same[number], differs[number]) < 1 - LEVEL
-        there = len(pairs[number][0].correct)
         found.append(
             Change(
                 difference=one,
+                identical=np.array_equal(older.correct, newer.correct),
                 low=one.mean - half,
                 high=one.mean + half,
                 p_same=float(same[number]),
                 p_differs=float(differs[number]),
-                more_seeds=None if told else more_seeds(one.mean, variance, there, comparisons=len(pairs)),
+                more_seeds=None if told else more_seeds(one.mean, variance, len(older.correct), comparisons=len(pairs)),
             )
         )
     return tuple(found)

@@ -174,7 +174,7 @@ def change_text(change: Change) -> str:
     if change.word == "cannot tell":
         more = f"more than {MAX_SEEDS} seeds" if change.more_seeds is None else f"about {change.more_seeds} more seeds"
         return f"cannot tell, needs {more}: {by}"
-    return f"{change.word}: {by}"
+    return f"{change.word}, at every image" if change.identical else f"{change.word}: {by}"
 
 
 def _told(found: Series, name: str, *, slower: bool) -> str:

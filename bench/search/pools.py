@@ -326,15 +326,19 @@ class _Deaths(logging.Handler):
     def tell(self, address: str, process: int | None) -> str:
         """Why the worker at `address` died, as far as it is known."""
         until = time.monotonic() + DEATH_NEWS_SECONDS
-        while process is not None and process not in self._by_process and time.monotonic() < until:
+        # Nannies end what takes too much memory by signal 15, and the reason may come after that.
+        while (how := self._how(address, process)) in (None, "was killed by signal 15") and time.monotonic() < until:
             time.sleep(0.05)
+        return "its worker process " + (how or "died")
+
+    def _how(self, address: str, process: int | None) -> str | None:
         if address in self._out_of_memory:
             used = self._out_of_memory[address] / 2**30
-            return f"its worker process used {used:.1f} GiB, which is more than its share of the memory, and was ended"
+            return f"used {used:.1f} GiB, which is more than its share of the memory, and was ended"
         how = self._by_process.get(process) if process is not None else None
-        if how is not None and how.endswith("signal 9"):
+        if how == "was killed by signal 9":
             how += ", perhaps by the system for want of memory"
-        return "its worker process died" + (f": it {how}" if how else "")
+        return how
 
     def close(self) -> None:
         """Leave the logger as it was."""
