@@ -72,6 +72,7 @@ class Engine:
         self._pool = pool
         self._events: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
         self._attempts: dict[str, _Attempt] = {}  # by key
+        self._counted: list[str] = []  # addresses of workers that had nothing to do, when last asked
         self._started = 0
         self._seen = self._looked = time.monotonic()
         self._topic = f"bench-epochs-{uuid.uuid4()}"  # the scheduler may serve others, too
@@ -80,6 +81,8 @@ class Engine:
     def submit(self, key: str, function: Callable[..., Any], *arguments: Any, timeout: float | None = None) -> None:
         """Give a task to an idle worker.
 
+        Where the last one of those that `idle` counted has died since, the task ends as if it had died with it.
+
         Args:
             key: its name.
             function: gets `arguments` and a callable to report epochs.
@@ -87,7 +90,7 @@ class Engine:
             timeout: seconds after which its worker is ended.
         """
         self._started += 1
-        number, address = self._started, self._idle()[0]
+        number, address = self._started, (self._idle() or self._counted)[0]
         with warnings.catch_warnings():
             # Models and states are megabytes, and each goes to one worker once.
             warnings.filterwarnings("ignore", message="Sending large graph")
@@ -113,7 +116,8 @@ class Engine:
 
     def idle(self) -> int:
         """How many workers have nothing to do."""
-        return len(self._idle())
+        self._counted = self._idle()
+        return len(self._counted)
 
     def next_event(self, timeout: float) -> Event | None:
         """The next thing that happened, None where nothing did within `timeout` seconds.

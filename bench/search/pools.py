@@ -202,6 +202,7 @@ class RemotePool:
         self._scheduler = scheduler
         self._introduce = introduce
         self._refuse = refuse
+        self._known: dict[str, Any] = {}  # what the scheduler last said of its workers, by address
         self._introductions: dict[str, distributed.Future[Any]] = {}
         self._verdicts: dict[str, str | None] = {}
         self._news: list[str] = []
@@ -222,7 +223,7 @@ class RemotePool:
 
     def addresses(self) -> list[str]:
         """Those that have introduced themselves and were not refused; newcomers are asked to."""
-        present = self.client.scheduler_info()["workers"]
+        present = self._present()
         for address, facts in present.items():
             if address not in self._verdicts:
                 self._meet(address, int(facts["nthreads"]))
@@ -230,7 +231,7 @@ class RemotePool:
 
     def preparing(self) -> bool:
         """Whether one is there that has not introduced itself."""
-        return any(address not in self._verdicts for address in self.client.scheduler_info()["workers"])
+        return any(address not in self._verdicts for address in self._present())
 
     def why_died(self, address: str) -> str:
         """Its machine may be another one: only memory is told of."""
@@ -256,6 +257,13 @@ class RemotePool:
         with suppress(TimeoutError, OSError):
             self.client.close(timeout=CLOSE_SECONDS)
         self._deaths.close()
+
+    def _present(self) -> dict[str, Any]:
+        # Not by `scheduler_info`, whose answer the client empties of workers every two seconds, in another thread.
+        if (scheduler := self.client.scheduler) is not None:
+            with suppress(OSError):  # it may answer the next time
+                self._known = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
+        return self._known
 
     def _meet(self, address: str, threads: int) -> None:
         """Ask a newcomer who it is, or take its answer."""
@@ -283,7 +291,7 @@ class RemotePool:
         """Until all workers that are there have answered; after a minute one is enough."""
         begun = time.monotonic()
         while (waited := time.monotonic() - begun) < ANSWER_SECONDS:
-            present = self.client.scheduler_info()["workers"]
+            present = self._present()
             if self.addresses() and (waited > START_SECONDS or len(self._verdicts) >= len(present)):
                 return
             if present and all(self._verdicts.get(address) is not None for address in present):

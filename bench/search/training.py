@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,13 +18,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from packaging.version import Version
 from tensorflow.python.framework.ops import gradient_registry
 
 import search_spaces
 from bench.data.dataset import Dataset
 from bench.data.development import development
 from bench.data.splits import split
-from bench.environment import set_variable
+from bench.environment import set_variable, silent_stderr
 from bench.errors import SearchError
 from bench.record import Curve
 from bench.seeds import derive_seed
@@ -106,6 +107,11 @@ def prepare_process(precision: Precision) -> None:
     tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": precision == "bfloat16"})
 
 
+def _without_reports() -> AbstractContextManager[None]:
+    """Silence for `fit` where TensorFlow reports what it makes of each graph, whatever TF_CPP_MIN_LOG_LEVEL says."""
+    return silent_stderr() if Version("2.18") <= Version(tf.__version__) < Version("2.21") else nullcontext()
+
+
 def devices() -> tuple[str, ...]:
     """The processors that TensorFlow found, such as "CPU" or "GPU"."""
     return tuple(device.device_type for device in tf.config.list_physical_devices())
@@ -141,7 +147,7 @@ def train(
     model.steps_per_execution = per_execution
     watch = _Watch(report, until=math.inf if seconds is None else begun + seconds)
     fit_begun = time.perf_counter()
-    with suppress(_TimeIsUp):
+    with suppress(_TimeIsUp), _without_reports():
         model.fit(
             batches,
             initial_epoch=first,
@@ -183,7 +189,8 @@ def time_steps(spec: TrialSpec, data_dir: Path | None) -> StepTimes:
     for some in (at_once, min(TIMED_STEPS, steps) // at_once * at_once):
         rows = epoch_orders(spec.seed, len(indices), 0, 1)[:some]
         fit_begun = time.perf_counter()
-        model.fit(ordered_batches(data, indices, rows), steps_per_epoch=some, epochs=1, shuffle=False, verbose=0)
+        with _without_reports():
+            model.fit(ordered_batches(data, indices, rows), steps_per_epoch=some, epochs=1, shuffle=False, verbose=0)
         seconds.append(time.perf_counter() - fit_begun)
     step = seconds[1] / some
     # Predicting an image is a third of training with it.
