@@ -17,15 +17,13 @@ from bench.cli_results import Results, results_app
 from bench.cli_runs import runs_app
 from bench.command import command, family_source, parse_duration
 from bench.errors import BenchError, SearchError, SpecError
-from bench.interrupts import Terminated, put_off, terminable
+from bench.interrupts import exit_code, put_off, terminable
 from bench.options import Options
 from bench.spec import DEFAULT_LOOKAHEAD, DEFAULT_SEEDS, DEFAULT_TUNER, TUNERS, Budget, RunSpec
 
 if TYPE_CHECKING:
     from bench.events import Event, Finished
 
-INTERRUPTED = 130
-TERMINATED = 143
 MAX_SEARCHES = 100
 
 app = typer.Typer(
@@ -239,7 +237,7 @@ def _run(specs: list[RunSpec], options: Options) -> None:
     except KeyboardInterrupt as stopped:
         typer.echo("Interrupted; what is done is kept. To go on:", err=True)
         typer.echo(f"  {command(specs, options)}", err=True)
-        raise typer.Exit(TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED) from None
+        raise typer.Exit(exit_code(stopped)) from None
     _tell_end(options.results, [event for event in ended if isinstance(event, Finished)])
     reasons = [event.reason for event in ended if not isinstance(event, Finished)]
     if reasons:
@@ -319,7 +317,7 @@ def verify(
         with terminable(), contextlib.closing(events()) as started:
             show(started)
     except KeyboardInterrupt as stopped:
-        raise typer.Exit(TERMINATED if isinstance(stopped, Terminated) else INTERRUPTED) from None
+        raise typer.Exit(exit_code(stopped)) from None
     for finding in found:
         typer.echo(f"{'agrees' if finding.agrees else 'DIFFERS'}  {finding.text}")
     verified = all(finding.agrees for finding in found)

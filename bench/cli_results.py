@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.errors import SpecError
+from bench.interrupts import exit_code, terminable
 
 results_app = typer.Typer()
 
@@ -145,8 +146,13 @@ def versions(  # noqa: PLR0917 - one for each option
 
     if measure:
         plan = Plan(checkout=Path.cwd(), results=results.absolute(), starts=starts, seeds=seeds)
-        for line in measured(find(environments, tuple(names or ()), plan.checkout), plan):
-            typer.echo(line, err=True)
+        try:
+            with terminable():
+                for line in measured(find(environments, tuple(names or ()), plan.checkout), plan):
+                    typer.echo(line, err=True)
+        except KeyboardInterrupt as stopped:
+            typer.echo("Interrupted; what is measured is kept, and the same command goes on.", err=True)
+            raise typer.Exit(exit_code(stopped)) from None
         from bench.reporting import report
 
         report.write(results)

@@ -11,6 +11,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM; what is to be done is the same as at Ctrl-C."""
 
 
+def exit_code(stopped: KeyboardInterrupt) -> int:
+    """128 and the number of the signal, as shells have it: 130 or 143."""
+    return 128 + (signal.SIGTERM if isinstance(stopped, Terminated) else signal.SIGINT)
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
     """SIGTERM raises Terminated."""

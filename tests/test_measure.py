@@ -8,7 +8,7 @@ import pytest
 
 from bench.errors import SpecError
 from bench.versions.interpreters import Interpreter, find
-from bench.versions.measure import Plan, measure
+from bench.versions.measure import Plan, _train, measure
 from bench.versions.record import path_of, read, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.quiet]
@@ -25,6 +25,14 @@ def here(tmp_path: Path) -> tuple[Interpreter, ...]:
         python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         python.chmod(0o755)
     return find(tmp_path / "environments", (), CHECKOUT)
+
+
+def test_other_libraries_are_another_version(here: tuple[Interpreter, ...], tmp_path: Path) -> None:
+    plan = Plan(checkout=CHECKOUT, results=tmp_path, starts=4, seeds=12, models=("tutorial-linear",), dataset="digits")
+    _train(here[0], plan, 0)
+    newer = replace(here[0], environment=replace(here[0].environment, tensorflow="99.0"))
+    with pytest.raises(SpecError, match=r"was trained with tensorflow .*, now 99\.0: move .*tf1 away"):
+        next(measure([newer], plan))
 
 
 def test_versions_are_measured_in_turn_and_go_on(
@@ -61,5 +69,5 @@ def test_versions_are_measured_in_turn_and_go_on(
     assert list(measure(here, plan)) == []
 
     write(plan.results, replace(one, code="0" * 12))
-    with pytest.raises(SpecError, match="was measured with another code"):
+    with pytest.raises(SpecError, match="was measured with code 000000000000, now"):
         list(measure(here, plan))

@@ -1,6 +1,7 @@
 """Records of versions, what the page says of them, and what measuring refuses."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from bench.reporting import report
 from bench.reporting.report import build
 from bench.reporting.versions import all_series, config_differences
 from bench.versions.interpreters import find
-from bench.versions.measure import Plan
+from bench.versions.measure import Plan, _joined
 from bench.versions.record import Piece, Start, Trained, VersionRecord, pack, path_of, read, read_all, write
 from builders import make_environment
 from command_line import SOURCE, run
@@ -78,7 +79,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_answers_of_another_length_are_refused() -> None:
-    with pytest.raises(RecordError, match="1500 bytes of answers, 12 seeds x 900 images expected"):
+    with pytest.raises(ValueError, match="1500 bytes of answers, 12 seeds x 900 images expected"):
         _ = replace(trained(0.9), n_test=900).bits
 
 
@@ -102,7 +103,7 @@ def test_equal_versions_are_the_same_and_none_is_slower(tmp_path: Path) -> None:
         write(tmp_path, record(name, version))
     newer = row(page(tmp_path), "tf217")
     assert "| same, at every image " in newer
-    assert "step[cnn]" not in newer
+    assert "step" not in newer
 
 
 def test_a_worse_and_slower_version_is_called_so(tmp_path: Path) -> None:
@@ -202,6 +203,57 @@ def test_a_damaged_record_leaves_the_page_as_it_is_and_every_other_one_is_made(t
     assert "versions/tf216.json: " in problems[0]
     assert (tmp_path / "versions.md").read_bytes() == kept
     assert report.check(tmp_path) == problems
+
+
+def damaged(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    data = json.loads(path.read_bytes())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data["trained"][0].update(correct="x"),
+        lambda data: data["trained"][0].update(seeds=[1] * 12),
+        lambda data: data["trained"][0].update(seeds=[], correct=""),
+        lambda data: data["environment"].update(tensorflow="missing"),
+        lambda data: data["starts"][0]["pieces"]["step[cnn]"].update(reference_seconds=0.0),
+    ],
+)
+def test_a_record_with_impossible_values_is_named(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    damaged(path_of(tmp_path, "tf216"), change)
+    with pytest.raises(RecordError, match=r"tf216\.json: .*move it away and measure that version again"):
+        read(path_of(tmp_path, "tf216"))
+
+
+@pytest.mark.parametrize("less", [{"trained": ()}, {"starts": ()}, {"trained": (), "starts": ()}])
+@pytest.mark.parametrize("name", ["tf216", "tf217"])
+def test_a_version_that_is_measured_in_part_has_a_row(tmp_path: Path, name: str, less: dict[str, Any]) -> None:
+    for each, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, record(each, version, **less if each == name else {}))
+    text = page(tmp_path)
+    assert "nan" not in text
+    assert "2.16.2" in row(text, "tf216")
+    assert "2.17.1" in row(text, "tf217")
+
+
+def test_other_instruction_sets_are_another_machine(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    elsewhere = make_environment(tensorflow="2.17.1", instruction_sets=("avx2",), cores=64)
+    write(tmp_path, record("tf217", "2.17.1", seconds=9.0, environment=elsewhere))
+    assert "step" not in row(page(tmp_path), "tf217")
+
+
+def test_answers_of_runs_that_are_not_there_are_kept() -> None:
+    kept = trained(0.9)
+    new = replace(trained(0.8), run_ids=("another",), seeds=tuple(range(6, 18)))
+    joined = _joined(kept, new)
+    assert joined.run_ids == ("run", "another")
+    assert joined.seeds == tuple(range(18))
+    assert np.array_equal(joined.bits, np.concatenate([kept.bits[:6], new.bits]))
+    assert _joined(None, new) == _joined(replace(kept, checksum="1" * 64), new) == new
 
 
 def test_nothing_measured_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

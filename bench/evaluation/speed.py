@@ -5,7 +5,7 @@ measured beside them, so that a slow minute of the machine weighs on both.
 """
 
 from collections.abc import Sequence
-from itertools import combinations, islice
+from itertools import combinations
 from math import comb
 
 import numpy as np
@@ -43,12 +43,15 @@ def noise_floor(versions: Sequence[FloatArray]) -> float:
 
 
 def _halvings(repeats: FloatArray) -> FloatArray:
-    """Log ratios of the halves, for each way of halving."""
+    """Log ratios of the halves, for each way of halving, or for MAX_SPLITS drawn ones."""
     if len(repeats) < FEWEST_STARTS:
         raise ValueError(f"a noise floor takes at least {FEWEST_STARTS} repeats of a version, got {len(repeats)}")
     half = len(repeats) // 2
-    step = -(-comb(len(repeats), half) // MAX_SPLITS)
-    ways = np.array(list(islice(combinations(range(len(repeats)), half), 0, None, step)))
+    if comb(len(repeats), half) <= MAX_SPLITS:
+        ways = np.array(list(combinations(range(len(repeats)), half)))
+    else:
+        everything = np.tile(np.arange(len(repeats)), (MAX_SPLITS, 1))
+        ways = np.random.default_rng(0).permuted(everything, axis=1)[:, :half]
     others = np.ones((len(ways), len(repeats)), dtype=np.bool_)
     np.put_along_axis(others, ways, values=False, axis=1)
     rest = np.broadcast_to(repeats, others.shape)[others].reshape(len(ways), -1)

@@ -124,15 +124,21 @@ def _series(title: str, records: Sequence[VersionRecord]) -> Series:
             (new.name, piece): log_ratio(repeats[new.name, piece], repeats[old.name, piece])
             for old, new in pairs
             for piece in pieces
-            if {(old.name, piece), (new.name, piece)} <= repeats.keys() and old.environment.cpu == new.environment.cpu
+            if {(old.name, piece), (new.name, piece)} <= repeats.keys() and _machine(old) == _machine(new)
         },
     )
+
+
+def _machine(record: VersionRecord) -> tuple[object, ...]:
+    """What speed depends on beside the libraries."""
+    there = record.environment
+    return there.cpu, there.instruction_sets, there.cores, there.onednn, there.python
 
 
 def _matched(old: VersionRecord, model: Trained) -> tuple[Answers, Answers] | None:
     """The answers of an older version and a newer one under the seeds that both have; None where it has none."""
     before = old.find(model.model)
-    if before is None or before.checksum != model.checksum:
+    if before is None or (before.checksum, before.n_test) != (model.checksum, model.n_test):
         return None
     both = [seed for seed in model.seeds if seed in before.seeds]
     if len(both) < 2:
@@ -158,14 +164,18 @@ def versions_table(found: Series) -> pd.DataFrame:
 
 def _row(found: Series, record: VersionRecord) -> dict[str, str]:
     row = {"version": record.name, "TensorFlow": record.environment.tensorflow, "Keras": record.environment.keras}
-    for trained in record.trained:
-        answers = Answers(correct=trained.bits)
-        row[f"{trained.model}, %"] = accuracy_with_interval(float(answers.correct.mean()), interval(answers))
-        change = found.changes.get((record.name, trained.model))
-        row[f"{trained.model}: against the one before"] = "-" if change is None else change_text(change)
+    for model in dict.fromkeys(trained.model for each in found.records for trained in each.trained):
+        trained, change = record.find(model), found.changes.get((record.name, model))
+        row[f"{model}, %"] = "-" if trained is None else _accuracy(trained)
+        row[f"{model}: against the one before"] = "-" if change is None else change_text(change)
     row["pieces slower"] = _told(found, record.name, slower=True)
     row["pieces faster"] = _told(found, record.name, slower=False)
     return row
+
+
+def _accuracy(trained: Trained) -> str:
+    answers = Answers(correct=trained.bits)
+    return accuracy_with_interval(float(answers.correct.mean()), interval(answers))
 
 
 def change_text(change: Change) -> str:
@@ -236,8 +246,11 @@ def facts_table(records: Sequence[VersionRecord]) -> pd.DataFrame | None:
 
 
 def _fact(name: str, record: VersionRecord) -> str:
-    mean = statistics.fmean(start.facts[name] for start in record.starts)
-    return f"{mean:.0f}" if name.startswith("megabytes") else f"{mean:.3f}"
+    values = [start.facts[name] for start in record.starts if name in start.facts]
+    if not values:
+        return "-"
+    mean = statistics.fmean(values)
+    return f"{mean:.0f}" if name.startswith("megabytes") else f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
 def differences_of(found: Series) -> dict[str, list[str]]:

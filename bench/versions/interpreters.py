@@ -41,8 +41,20 @@ def find(folder: Path, names: tuple[str, ...], checkout: Path) -> tuple[Interpre
 def _interpreter(python: Path, name: str, checkout: Path) -> Interpreter:
     if not python.exists():
         raise SpecError(f"no interpreter {python}: `tox -e {name} --notest` makes it")
+    try:
+        found = _ask(python, checkout)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise SpecError(
+            f"{python} cannot say what is installed: {error}. `tox -r -e {name} --notest` makes it anew"
+        ) from error
+    return Interpreter(name=name, python=python, environment=found)
+
+
+def _ask(python: Path, checkout: Path) -> Environment:
     done = subprocess.run([python, "-c", ASK], cwd=checkout, capture_output=True, timeout=SECONDS, check=False)
     if done.returncode != 0:
-        last = (done.stderr.decode().strip().splitlines() or ["no reason given"])[-1]
-        raise SpecError(f"{python} cannot say what is installed: {last}. `tox -r -e {name} --notest` makes it anew")
-    return Interpreter(name=name, python=python, environment=msgspec.json.decode(done.stdout, type=Environment))
+        raise ValueError((done.stderr.decode().strip().splitlines() or ["no reason given"])[-1])
+    found = msgspec.json.decode(done.stdout, type=Environment)
+    if "missing" in (found.tensorflow, found.keras):
+        raise ValueError(f"tensorflow is {found.tensorflow}, keras is {found.keras}")
+    return found

@@ -15,7 +15,7 @@ from bench.environment import variables
 from bench.errors import SearchError, SpecError
 from bench.evaluation.speed import FEWEST_STARTS
 from bench.record import Environment
-from bench.store import all_folders, run_folder
+from bench.store import RunFolder, all_folders, run_folder
 from bench.versions.interpreters import Interpreter
 from bench.versions.record import Piece, Start, Trained, VersionRecord, pack, path_of, read, write
 from search_spaces import _references, code_digest
@@ -25,6 +25,7 @@ MODELS = ("tutorial-dense-128", "tutorial-cnn")
 DATASET = "fashion_mnist_12k"
 SEEDS_A_RUN = 12
 START_SECONDS = 600  # that one process may take to measure every piece
+SAME = ("python", "tensorflow", "keras", "numpy", "cpu", "cores", "instruction_sets", "onednn")
 LAST_LINES = 5  # of what a process said that failed
 
 
@@ -57,6 +58,8 @@ def measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
         SpecError: a record is of another machine, version or code.
         SearchError: a process failed.
     """
+    for one in interpreters:
+        _check_runs(one, plan)
     records = {one.name: _begin(one, plan) for one in interpreters}
     for turn in range(1, plan.starts + 1):
         for one in interpreters:
@@ -69,7 +72,7 @@ def measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
             if _seeds(records[one.name]) < (number + 1) * SEEDS_A_RUN:
                 yield f"accuracy, seeds {number * SEEDS_A_RUN + 1} and on: {one.name}"
                 _train(one, plan, number)
-                records[one.name] = replace(records[one.name], trained=_trained(one, plan))
+                records[one.name] = replace(records[one.name], trained=_trained(records[one.name], one, plan))
                 write(plan.results, records[one.name])
 
 
@@ -79,13 +82,22 @@ def _begin(one: Interpreter, plan: Plan) -> VersionRecord:
     if not path.exists():
         return VersionRecord(name=one.name, code=code, environment=one.environment, configs={})
     record = read(path)
-    for what, then, now in (
-        ("code", record.code, code),
-        ("environment", _comparable(record.environment), _comparable(one.environment)),
-    ):
-        if then != now:
-            raise SpecError(f"{path} was measured with another {what} ({then}, now {now}): move it away to begin anew")
+    others = _others(record.environment, one.environment)
+    if record.code != code:
+        others.append(f"code {record.code}, now {code}")
+    if others:
+        raise SpecError(f"{path} was measured with {'; '.join(others)}: move it away to begin anew")
     return record
+
+
+def _check_runs(one: Interpreter, plan: Plan) -> None:
+    """Finished trainings are not repeated, so they must be of this very environment."""
+    for folder in _finished(plan, one.name):
+        if others := _others(folder.read_record().environment, one.environment):
+            raise SpecError(
+                f"{folder.path} was trained with {'; '.join(others)}: "
+                f"move {runs_folder(plan, one.name)} away to begin anew"
+            )
 
 
 def digest(checkout: Path) -> str:
@@ -93,8 +105,13 @@ def digest(checkout: Path) -> str:
     return code_digest(checkout / PIECES, str(_references.__file__))
 
 
-def _comparable(environment: Environment) -> Environment:
-    return replace(environment, git_commit=None)
+def _others(then: Environment, now: Environment) -> list[str]:
+    """What decides about accuracy or speed and differs."""
+    return [
+        f"{name} {getattr(then, name)}, now {getattr(now, name)}"
+        for name in SAME
+        if getattr(then, name) != getattr(now, name)
+    ]
 
 
 def _with_start(record: VersionRecord, one: Interpreter, plan: Plan) -> VersionRecord:
@@ -138,27 +155,45 @@ def runs_folder(plan: Plan, name: str) -> Path:
     return plan.results / "versions" / "runs" / name
 
 
-def _trained(one: Interpreter, plan: Plan) -> tuple[Trained, ...]:
-    """The answers in all finished runs of a version."""
-    folders = [folder for folder in all_folders(runs_folder(plan, one.name)) if folder.finished]
-    records = sorted((folder.read_record() for folder in folders), key=lambda record: record.spec.seed)
+def _finished(plan: Plan, name: str) -> list[RunFolder]:
+    return [folder for folder in all_folders(runs_folder(plan, name)) if folder.finished]
+
+
+def _trained(record: VersionRecord, one: Interpreter, plan: Plan) -> tuple[Trained, ...]:
+    """The answers in all finished runs of a version, after those whose runs are no longer there."""
+    records = sorted((folder.read_record() for folder in _finished(plan, one.name)), key=lambda run: run.spec.seed)
     found = []
     for model in plan.models:
-        runs = [record for record in records if record.spec.family == model]
+        runs = [run for run in records if run.spec.family == model]
+        if not runs:
+            raise SearchError(f"{one.name}: `bench reproduce` left no run of {model} in {runs_folder(plan, one.name)}")
         predictions = [run_folder(runs_folder(plan, one.name), run.spec).read_predictions(run) for run in runs]
-        correct = [one.log_probabilities.argmax(axis=-1) == one.labels for one in predictions]
-        found.append(
-            Trained(
-                model=model,
-                run_ids=tuple(run.run_id for run in runs),
-                dataset=runs[0].dataset.name,
-                checksum=runs[0].dataset.checksum,
-                seeds=tuple(refit.seed for run in runs for refit in run.refits),
-                n_test=runs[0].dataset.n_test,
-                correct=pack(np.concatenate(correct)),
-            )
+        new = Trained(
+            model=model,
+            run_ids=tuple(run.run_id for run in runs),
+            dataset=runs[0].dataset.name,
+            checksum=runs[0].dataset.checksum,
+            seeds=tuple(refit.seed for run in runs for refit in run.refits),
+            n_test=runs[0].dataset.n_test,
+            correct=pack(
+                np.concatenate([each.log_probabilities.argmax(axis=-1) == each.labels for each in predictions])
+            ),
         )
+        found.append(_joined(record.find(model), new))
     return tuple(found)
+
+
+def _joined(kept: Trained | None, new: Trained) -> Trained:
+    """What was trained, and before it what is kept of runs that are not there, as in a fresh clone."""
+    if kept is None or (kept.checksum, kept.n_test) != (new.checksum, new.n_test):
+        return new
+    only = [place for place, seed in enumerate(kept.seeds) if seed not in new.seeds]
+    return replace(
+        new,
+        run_ids=tuple(dict.fromkeys((*kept.run_ids, *new.run_ids))),
+        seeds=(*(kept.seeds[place] for place in only), *new.seeds),
+        correct=pack(np.concatenate([kept.bits[only], new.bits])),
+    )
 
 
 def _seeds(record: VersionRecord) -> int:
@@ -167,18 +202,21 @@ def _seeds(record: VersionRecord) -> int:
 
 def _run(one: Interpreter, plan: Plan, *arguments: object, seconds: float | None = None) -> None:
     """Run the interpreter of a version on this checkout's code."""
-    done = subprocess.run(
-        [str(one.python), *map(str, arguments)],
-        cwd=plan.checkout,
-        # With compiled code to be kept, so that one version is not slower only for never having been started.
-        env=variables(PYTHONPATH=str(plan.checkout), PYTHONDONTWRITEBYTECODE=""),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [str(one.python), *map(str, arguments)],
+            cwd=plan.checkout,
+            # With compiled code to be kept, so that one version is not slower only for never having been started.
+            env=variables(PYTHONPATH=str(plan.checkout), PYTHONDONTWRITEBYTECODE=""),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SearchError(f"{one.name} took longer than {seconds:g} s: look whether it hangs, then go on") from error
     if done.returncode != 0:
         said = "\n".join(done.stdout.strip().splitlines()[-LAST_LINES:])
         raise SearchError(f"{one.name} failed with exit code {done.returncode}:\n{said}")

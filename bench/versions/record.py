@@ -19,6 +19,7 @@ BoolArray = NDArray[np.bool_]
 
 # 1: first.
 SCHEMA_VERSION = 1
+MEND = "restore the file, or move it away and measure that version again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class Trained:
         packed = np.frombuffer(base64.b64decode(self.correct), dtype=np.uint8)
         count = len(self.seeds) * self.n_test
         if len(packed) != -(-count // 8):
-            raise RecordError(
+            raise ValueError(
                 f"{self.model}: {len(packed)} bytes of answers, {len(self.seeds)} seeds x {self.n_test} images expected"
             )
         found: BoolArray = np.unpackbits(packed, count=count).astype(np.bool_).reshape(len(self.seeds), self.n_test)
@@ -105,12 +106,29 @@ def read(path: Path) -> VersionRecord:
     try:
         record = msgspec.json.decode(path.read_bytes(), type=VersionRecord)
     except (OSError, msgspec.MsgspecError) as error:
-        raise RecordError(f"{path}: {error}: restore the file, or measure that version again") from error
+        raise RecordError(f"{path}: {error}: {MEND}") from error
     if record.schema != SCHEMA_VERSION:
         raise RecordError(f"{path}: schema {record.schema}, this version reads {SCHEMA_VERSION}")
     if record.name != path.stem:
         raise RecordError(f"{path}: is the record of {record.name}: give the file its name")
+    try:
+        _check(record)
+    except ValueError as error:
+        raise RecordError(f"{path}: {error}: {MEND}") from error
     return record
+
+
+def _check(record: VersionRecord) -> None:
+    _age(record)
+    for one in record.trained:
+        if len(one.seeds) < 2 or len(set(one.seeds)) < len(one.seeds):
+            raise ValueError(f"{one.model}: two or more seeds expected, all different, got {one.seeds}")
+        if one.n_test < 2 or one.bits.size == 0:
+            raise ValueError(f"{one.model}: {one.n_test} test images, 2 or more expected")
+    for start in record.starts:
+        for name, piece in start.pieces.items():
+            if min(piece.seconds, piece.reference_seconds) <= 0:
+                raise ValueError(f"{name}: seconds must be above 0, got {piece.seconds} and {piece.reference_seconds}")
 
 
 def read_all(results: Path) -> tuple[VersionRecord, ...]:
