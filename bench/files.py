@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
+
 from bench.errors import StoreError
 
 MIN_FREE_BYTES = 50 * 2**20
@@ -102,6 +104,24 @@ def check_there(results: Path) -> None:
         raise StoreError(
             f"there is no results folder {results}: name one with --results, or make it with `python -m bench run`"
         )
+
+
+def lock_folder(folder: Path) -> filelock.FileLock:
+    """Make `folder` where it is not there, and lock it until the lock is released, or this process dies.
+
+    It holds as long as somebody keeps the object that is returned.
+
+    Raises:
+        StoreError: another process works on it.
+    """
+    lock = filelock.FileLock(folder / ".lock")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise StoreError(f"another process is working on {folder}: wait for it, or end it and run again") from error
+    return lock
 
 
 def check_writable(results: Path) -> None:

@@ -13,8 +13,8 @@ import filelock
 import msgspec
 import numpy as np
 
-from bench.errors import BenchError, RecordError, StoreError
-from bench.files import append_line, write_atomic, writing
+from bench.errors import BenchError, RecordError
+from bench.files import append_line, lock_folder, write_atomic
 from bench.predictions import Predictions
 from bench.record import READABLE_SCHEMAS, DatasetFacts, Environment, RefitRecord, RunRecord, TrialRecord
 from bench.spec import RunSpec, Value
@@ -133,16 +133,7 @@ class RunFolder:
         Raises:
             StoreError: another process works on the run.
         """
-        lock = filelock.FileLock(self.path / ".lock")
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout as error:
-                raise StoreError(
-                    f"another process is working on {self.path}: wait for it, or end it and run again"
-                ) from error
-        return lock
+        return lock_folder(self.path)
 
     def write_spec(self, spec: RunSpec) -> None:
         """Keep what was asked, once."""

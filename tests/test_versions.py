@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.errors import RecordError, SpecError
+from bench.errors import RecordError, SpecError, StoreError
+from bench.files import lock_folder
 from bench.reporting import report
 from bench.reporting.report import build
 from bench.reporting.versions import all_series, config_differences
 from bench.versions.interpreters import find
-from bench.versions.measure import Plan, _joined
+from bench.versions.measure import Plan, _joined, measure
 from bench.versions.record import Piece, Start, Trained, VersionRecord, pack, path_of, read, read_all, write
 from builders import make_environment
 from command_line import SOURCE, run
@@ -187,7 +188,7 @@ def test_keras_has_a_table_of_its_own(tmp_path: Path) -> None:
     for name, keras in (("tf221", "3.13.2"), ("keras36", "3.6.0")):
         write(tmp_path, record(name, "2.21.0", environment=make_environment(tensorflow="2.21.0", keras=keras)))
     text = page(tmp_path)
-    of_tensorflow, of_keras = text.split("## Keras with TensorFlow 2.21.0")
+    of_tensorflow, of_keras = text.split("## Keras, with TensorFlow 2.21.0 and Python 3.")
     assert "keras36" not in of_tensorflow
     assert of_keras.index("| keras36") < of_keras.index("| tf221")
 
@@ -261,6 +262,22 @@ def test_nothing_measured_is_an_error_that_says_what_to_do(tmp_path: Path) -> No
         all_series(tmp_path)
 
 
+def test_other_pythons_and_keras_alone_are_series_of_their_own(tmp_path: Path) -> None:
+    other = make_environment(tensorflow="2.21.0", keras="3.13.2", python="3.12.1")
+    write(tmp_path, record("py312-tf221", "2.21.0", environment=other))
+    write(tmp_path, record("keras36", "2.21.0", environment=make_environment(tensorflow="2.21.0", keras="3.6.0")))
+    by_title = {one.title: [record.name for record in one.records] for one in all_series(tmp_path)}
+    assert by_title == {
+        "TensorFlow, with Python 3.12": ["py312-tf221"],
+        f"Keras, with TensorFlow 2.21.0 and Python {make_environment().python.rpartition('.')[0]}": ["keras36"],
+    }
+
+
+def test_other_names_are_no_versions(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="tf221, keras36 or py312-tf221, got type"):
+        find(tmp_path, ("tf216", "type"), SOURCE)
+
+
 def test_missing_environments_are_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="`tox -m versions --notest` makes them"):
         find(tmp_path, (), SOURCE)
@@ -289,6 +306,15 @@ def test_impossible_plans_are_refused(changes: dict[str, int], message: str) -> 
 def test_measuring_takes_a_checkout(tmp_path: Path) -> None:
     done = run("versions", "--measure", cwd=tmp_path, code=2)
     assert "call this in a checkout" in done.stderr
+
+
+def test_two_cannot_measure_at_once(tmp_path: Path) -> None:
+    plan = Plan(checkout=Path(__file__).parents[1], results=tmp_path, starts=4, seeds=12)
+    lock = lock_folder(tmp_path / "versions")
+    with pytest.raises(StoreError, match="another process is working on"):
+        next(measure((), plan))
+    lock.release()
+    assert list(measure((), plan)) == []
 
 
 def test_names_are_for_measuring_only(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from bench.errors import SpecError
 from bench.record import Environment
+from bench.versions.record import NAME
 
 SECONDS = 120
 ASK = (
@@ -26,13 +27,15 @@ class Interpreter:
 
 
 def find(folder: Path, names: tuple[str, ...], checkout: Path) -> tuple[Interpreter, ...]:
-    """The environments called `names` in `folder`, all whose name begins with tf or keras for none.
+    """The environments called `names` in `folder`, all for none.
 
     Raises:
         SpecError: one is not there, or its interpreter cannot say what is installed in it.
     """
-    made = (path.parent.parent.name for kind in ("tf", "keras") for path in folder.glob(f"{kind}*/bin/python"))
-    asked = names or tuple(sorted(made))
+    if strange := [name for name in names if NAME.fullmatch(name) is None]:
+        raise SpecError(f"environments are called such as tf221, keras36 or py312-tf221, got {', '.join(strange)}")
+    made = (path.parent.parent.name for path in folder.glob("*/bin/python"))
+    asked = names or tuple(sorted(name for name in made if NAME.fullmatch(name)))
     if not asked:
         raise SpecError(f"no environment tf* or keras* in {folder}: `tox -m versions --notest` makes them")
     return tuple(_interpreter(folder / name / "bin" / "python", name, checkout) for name in asked)

@@ -14,6 +14,7 @@ import numpy as np
 from bench.environment import variables
 from bench.errors import SearchError, SpecError
 from bench.evaluation.speed import FEWEST_STARTS
+from bench.files import lock_folder
 from bench.record import Environment
 from bench.store import RunFolder, all_folders, run_folder
 from bench.versions.interpreters import Interpreter
@@ -57,7 +58,16 @@ def measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
     Raises:
         SpecError: a record is of another machine, version or code.
         SearchError: a process failed.
+        StoreError: another process measures, too.
     """
+    lock = lock_folder(plan.results / "versions")
+    try:
+        yield from _measure(interpreters, plan)
+    finally:
+        lock.release()
+
+
+def _measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
     for one in interpreters:
         _check_runs(one, plan)
     records = {one.name: _begin(one, plan) for one in interpreters}

@@ -1,6 +1,7 @@
 """What was measured with one version: speed by process start, and the answers of trained models to each test image."""
 
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ BoolArray = NDArray[np.bool_]
 
 # 1: first.
 SCHEMA_VERSION = 1
+NAME = re.compile(r"(py\d+-)?(?P<library>tf|keras)\d+")  # of an environment: what varies in it, and in which Python
 MEND = "restore the file, or move it away and measure that version again"
 
 
@@ -143,11 +145,22 @@ def _age(record: VersionRecord) -> tuple[Version, Version, str]:
 def series(records: Iterable[VersionRecord]) -> dict[str, list[VersionRecord]]:
     """Records that differ in one library only, oldest first: those to be compared with their neighbours."""
     records = list(records)
-    by_tensorflow: dict[str, list[VersionRecord]] = {}
+    found: dict[str, list[VersionRecord]] = {}
     for record in records:
-        by_tensorflow.setdefault(record.environment.tensorflow, []).append(record)
-    found = {"TensorFlow": [record for record in records if record.name.startswith("tf")]}
-    for tensorflow, of_one in by_tensorflow.items():
-        if len(of_one) > 1:
-            found[f"Keras with TensorFlow {tensorflow}"] = of_one
-    return {title: several for title, several in found.items() if several}
+        python, tensorflow = _python(record), record.environment.tensorflow
+        if _library(record) == "tf":
+            found.setdefault(f"TensorFlow, with Python {python}", []).append(record)
+        else:
+            alike = [each for each in records if (_python(each), each.environment.tensorflow) == (python, tensorflow)]
+            found[f"Keras, with TensorFlow {tensorflow} and Python {python}"] = alike
+    return found
+
+
+def _python(record: VersionRecord) -> str:
+    return ".".join(record.environment.python.split(".")[:2])
+
+
+def _library(record: VersionRecord) -> str | None:
+    """Whose versions the environment is one of."""
+    found = NAME.fullmatch(record.name)
+    return found["library"] if found else None
