@@ -18,7 +18,7 @@ from bench.evaluation.comparison import Answers, interval
 from bench.evaluation.speed import FEWEST_STARTS, FloatArray, log_ratio, noise_floor
 from bench.reporting.markdown import plain_table, render
 from bench.reporting.tables import accuracy_with_interval, points
-from bench.versions.record import Trained, VersionRecord, read_all, series
+from bench.versions.record import MACHINE, Trained, VersionRecord, read_all, series
 
 LIBRARIES = ("tensorflow", "keras", "numpy")
 MOST_DIFFERENCES = 12  # of two configurations that are listed
@@ -131,8 +131,7 @@ def _series(title: str, records: Sequence[VersionRecord]) -> Series:
 
 def _machine(record: VersionRecord) -> tuple[object, ...]:
     """What speed depends on beside the libraries."""
-    there = record.environment
-    return there.cpu, there.instruction_sets, there.cores, there.onednn, there.python
+    return tuple(getattr(record.environment, name) for name in MACHINE)
 
 
 def _matched(old: VersionRecord, model: Trained) -> tuple[Answers, Answers] | None:

@@ -18,7 +18,7 @@ from bench.files import lock_folder
 from bench.record import Environment
 from bench.store import RunFolder, all_folders, run_folder
 from bench.versions.interpreters import Interpreter
-from bench.versions.record import Piece, Start, Trained, VersionRecord, pack, path_of, read, write
+from bench.versions.record import MACHINE, Piece, Start, Trained, VersionRecord, pack, path_of, read, write
 from search_spaces import _references, code_digest
 
 PIECES = Path("tests") / "benchmarks" / "test_pieces.py"
@@ -26,7 +26,7 @@ MODELS = ("tutorial-dense-128", "tutorial-cnn")
 DATASET = "fashion_mnist_12k"
 SEEDS_A_RUN = 12
 START_SECONDS = 600  # that one process may take to measure every piece
-SAME = ("python", "tensorflow", "keras", "numpy", "cpu", "cores", "instruction_sets", "onednn")
+COMPARABLE = (*MACHINE, "tensorflow", "keras", "numpy")  # what of an environment must not change between two calls
 LAST_LINES = 5  # of what a process said that failed
 
 
@@ -116,10 +116,10 @@ def digest(checkout: Path) -> str:
 
 
 def _others(then: Environment, now: Environment) -> list[str]:
-    """What decides about accuracy or speed and differs."""
+    """What decides about accuracy or speed, and differs."""
     return [
         f"{name} {getattr(then, name)}, now {getattr(now, name)}"
-        for name in SAME
+        for name in COMPARABLE
         if getattr(then, name) != getattr(now, name)
     ]
 

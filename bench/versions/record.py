@@ -21,6 +21,7 @@ BoolArray = NDArray[np.bool_]
 # 1: first.
 SCHEMA_VERSION = 1
 NAME = re.compile(r"(py\d+-)?(?P<library>tf|keras)\d+")  # of an environment: what varies in it, and in which Python
+MACHINE = ("python", "cpu", "cores", "instruction_sets", "onednn")  # what speed depends on beside the libraries
 MEND = "restore the file, or move it away and measure that version again"
 
 
@@ -121,7 +122,8 @@ def read(path: Path) -> VersionRecord:
 
 
 def _check(record: VersionRecord) -> None:
-    _age(record)
+    """Raise ValueError for what the page cannot be made from."""
+    _age(record)  # the versions can be sorted
     for one in record.trained:
         if len(one.seeds) < 2 or len(set(one.seeds)) < len(one.seeds):
             raise ValueError(f"{one.model}: two or more seeds expected, all different, got {one.seeds}")
