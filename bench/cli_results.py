@@ -123,6 +123,7 @@ def report(
     "  bench versions --json | jq '.[].models'"
 )
 def versions(  # noqa: PLR0917 - one for each option
+    context: typer.Context,
     names: Annotated[
         list[str] | None,
         typer.Argument(metavar="NAME", help="Environments of tox, such as tf216.", show_default="all that are made"),
@@ -140,23 +141,39 @@ def versions(  # noqa: PLR0917 - one for each option
     hour does not look like a slow version; what is measured is kept at once, and the same command goes on.
     """
     from bench.reporting.versions import all_series, versions_data, versions_text
-    from bench.versions.interpreters import find
-    from bench.versions.measure import Plan
-    from bench.versions.measure import measure as measured
+    from bench.versions.record import read_all
 
     if measure:
-        plan = Plan(checkout=Path.cwd(), results=results.absolute(), starts=starts, seeds=seeds)
-        try:
-            with terminable():
-                for line in measured(find(environments, tuple(names or ()), plan.checkout), plan):
-                    typer.echo(line, err=True)
-        except KeyboardInterrupt as stopped:
-            typer.echo("Interrupted; what is measured is kept, and the same command goes on.", err=True)
-            raise typer.Exit(exit_code(stopped)) from None
-        from bench.reporting import report
-
-        report.write(results)
-    elif names:
-        raise SpecError(f"{', '.join(names)}: names are those to measure, and --measure is not given")
-    found = all_series(results)
+        _measure(tuple(names or ()), environments, results, starts, seeds)
+    elif _given(context, "names", "starts", "seeds", "environments"):
+        raise SpecError("names, --starts, --seeds and --environments say what to measure, and --measure is not given")
+    records, problems = read_all(results)
+    if not records and not problems:
+        raise SpecError(f"no version is measured in {results / 'versions'}: `python -m bench versions --measure` does")
+    found = all_series(records)
     typer.echo(json.dumps(versions_data(found), indent=1) if as_json else versions_text(found))
+    for problem in problems:
+        typer.echo(f"Could not be read, and left out: {problem}", err=True)
+
+
+def _given(context: typer.Context, *names: str) -> bool:
+    """Whether one of these parameters was named on the command line."""
+    sources = (context.get_parameter_source(name) for name in names)
+    return any(source is not None and source.name != "DEFAULT" for source in sources)
+
+
+def _measure(names: tuple[str, ...], environments: Path, results: Path, starts: int, seeds: int) -> None:
+    """Measure what is missing, saying what is done, and bring the pages up to date."""
+    from bench.reporting import report
+    from bench.versions.interpreters import find
+    from bench.versions.measure import Plan, measure
+
+    plan = Plan(checkout=Path.cwd(), results=results.absolute(), starts=starts, seeds=seeds)
+    try:
+        with terminable():
+            for line in measure(find(environments, names, plan.checkout), plan):
+                typer.echo(line, err=True)
+    except KeyboardInterrupt as stopped:
+        typer.echo("Interrupted; what is measured is kept, and the same command goes on.", err=True)
+        raise typer.Exit(exit_code(stopped)) from None
+    report.write(results)

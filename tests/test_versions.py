@@ -1,6 +1,7 @@
 """Records of versions, what the page says of them, and what measuring refuses."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from bench.errors import RecordError, SpecError, StoreError
 from bench.files import lock_folder
 from bench.reporting import report
+from bench.reporting.differences import config_differences
 from bench.reporting.report import build
-from bench.reporting.versions import all_series, config_differences
+from bench.reporting.versions import all_series
 from bench.versions.interpreters import find
 from bench.versions.measure import Plan, _joined, measure
 from bench.versions.record import Piece, Start, Trained, VersionRecord, pack, path_of, read, read_all, write
@@ -28,7 +30,9 @@ def trained(accuracy: float, model: str = "tutorial-cnn") -> Trained:
     right = np.arange(IMAGES) < np.array([[accuracy * IMAGES + seed % 3] for seed in range(12)])
     return Trained(
         model=model,
+        source="0" * 12,
         run_ids=("run",),
+        git_commits=("a" * 40,),
         dataset="synthetic",
         checksum="0" * 64,
         seeds=tuple(range(12)),
@@ -42,6 +46,8 @@ def starts(seconds: float) -> tuple[Start, ...]:
     return tuple(
         Start(
             started="2026-01-01T00:00:00+00:00",
+            git_commit="b" * 40 + "+",
+            threads=1,
             pieces={"step[cnn]": Piece(seconds=seconds * slow * noise, rounds=5, reference_seconds=0.01 * slow)},
             facts={"megabytes, tutorial-cnn": 500.0},
         )
@@ -96,7 +102,7 @@ def test_a_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
 def test_versions_are_sorted_as_numbers(tmp_path: Path) -> None:
     for name, version in (("tf29", "2.9.1"), ("tf221", "2.21.0"), ("tf216", "2.16.2")):
         write(tmp_path, record(name, version))
-    assert [one.name for one in read_all(tmp_path)] == ["tf29", "tf216", "tf221"]
+    assert [one.name for one in read_all(tmp_path)[0]] == ["tf29", "tf216", "tf221"]
 
 
 def test_equal_versions_are_the_same_and_none_is_slower(tmp_path: Path) -> None:
@@ -140,12 +146,28 @@ def test_nothing_is_said_of_speed_where_nothing_was_timed(tmp_path: Path) -> Non
     assert "| same, at every image " in row(text, "tf217")
 
 
-def test_records_of_another_code_are_not_compared(tmp_path: Path) -> None:
+def test_speed_of_another_code_is_not_compared(tmp_path: Path) -> None:
     write(tmp_path, record("tf216", "2.16.2"))
     write(tmp_path, record("tf217", "2.17.1", accuracy=0.85, seconds=0.2, code="1" * 12))
     newer = row(page(tmp_path), "tf217")
-    assert "worse" not in newer
+    assert "worse" in newer
+    assert "not compared: measured by other code" in newer
     assert "x2.00" not in newer
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"source": "1" * 12}, "trained by another recipe or on other images"),
+        ({"checksum": "1" * 64}, "trained by another recipe or on other images"),
+        ({"seeds": tuple(range(11, 23))}, "fewer than two seeds in common"),
+        ({"model": "tutorial-dense-128"}, "not trained with tf216"),
+    ],
+)
+def test_why_trainings_are_not_compared_is_said(tmp_path: Path, changes: dict[str, Any], why: str) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    write(tmp_path, record("tf217", "2.17.1", trained=(replace(trained(0.8), **changes),)))
+    assert f"not compared: {why}" in row(page(tmp_path), "tf217")
 
 
 def test_other_machines_are_compared_by_accuracy_only(tmp_path: Path) -> None:
@@ -177,6 +199,13 @@ def test_what_all_layers_have_in_common_is_listed_once() -> None:
     ]
 
 
+def test_objects_are_written_as_in_code() -> None:
+    policy = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}, "registered_name": None}
+    assert config_differences({"cnn": {"dtype": "float32"}}, {"cnn": {"dtype": policy}}) == [
+        "whole: 'float32' to DTypePolicy(name='float32') (cnn dtype)"
+    ]
+
+
 def test_many_differences_are_cut() -> None:
     found = config_differences({}, {str(number): number for number in range(20)})
     assert len(found) == 13
@@ -185,12 +214,12 @@ def test_many_differences_are_cut() -> None:
 
 def test_keras_has_a_table_of_its_own(tmp_path: Path) -> None:
     write(tmp_path, record("tf216", "2.16.2"))
-    for name, keras in (("tf221", "3.13.2"), ("keras36", "3.6.0")):
+    for name, keras in (("tf221", "3.13.2"), ("keras312", "3.12.4")):
         write(tmp_path, record(name, "2.21.0", environment=make_environment(tensorflow="2.21.0", keras=keras)))
     text = page(tmp_path)
     of_tensorflow, of_keras = text.split("## Keras, with TensorFlow 2.21.0 and Python 3.")
-    assert "keras36" not in of_tensorflow
-    assert of_keras.index("| keras36") < of_keras.index("| tf221")
+    assert "keras312" not in of_tensorflow
+    assert of_keras.index("| keras312") < of_keras.index("| tf221")
 
 
 def test_a_damaged_record_leaves_the_page_as_it_is_and_every_other_one_is_made(tmp_path: Path) -> None:
@@ -258,23 +287,22 @@ def test_answers_of_runs_that_are_not_there_are_kept() -> None:
 
 
 def test_nothing_measured_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="versions --measure"):
-        all_series(tmp_path)
+    assert "versions --measure" in run("versions", cwd=tmp_path, code=2).stderr
 
 
 def test_other_pythons_and_keras_alone_are_series_of_their_own(tmp_path: Path) -> None:
     other = make_environment(tensorflow="2.21.0", keras="3.13.2", python="3.12.1")
     write(tmp_path, record("py312-tf221", "2.21.0", environment=other))
-    write(tmp_path, record("keras36", "2.21.0", environment=make_environment(tensorflow="2.21.0", keras="3.6.0")))
-    by_title = {one.title: [record.name for record in one.records] for one in all_series(tmp_path)}
+    write(tmp_path, record("keras312", "2.21.0", environment=make_environment(tensorflow="2.21.0", keras="3.12.4")))
+    by_title = {one.title: [record.name for record in one.records] for one in all_series(read_all(tmp_path)[0])}
     assert by_title == {
         "TensorFlow, with Python 3.12": ["py312-tf221"],
-        f"Keras, with TensorFlow 2.21.0 and Python {make_environment().python.rpartition('.')[0]}": ["keras36"],
+        f"Keras, with TensorFlow 2.21.0 and Python {make_environment().python.rpartition('.')[0]}": ["keras312"],
     }
 
 
 def test_other_names_are_no_versions(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="tf221, keras36 or py312-tf221, got type"):
+    with pytest.raises(SpecError, match="tf221, keras315 or py312-tf221, got type"):
         find(tmp_path, ("tf216", "type"), SOURCE)
 
 
@@ -317,8 +345,28 @@ def test_two_cannot_measure_at_once(tmp_path: Path) -> None:
     assert list(measure((), plan)) == []
 
 
-def test_names_are_for_measuring_only(tmp_path: Path) -> None:
-    assert "--measure is not given" in run("versions", "tf216", cwd=tmp_path, code=2).stderr
+@pytest.mark.parametrize("asked", [("tf216",), ("--starts", "20"), ("--seeds", "12"), ("--environments", ".tox")])
+def test_what_to_measure_asks_for_measuring(tmp_path: Path, asked: tuple[str, ...]) -> None:
+    assert "--measure is not given" in run("versions", *asked, cwd=tmp_path, code=2).stderr
+
+
+def test_the_other_versions_are_shown_where_one_is_damaged(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path / "results", record(name, version))
+    path_of(tmp_path / "results", "tf216").write_bytes(b"{")
+    done = run("versions", cwd=tmp_path)
+    assert "2.17.1" in done.stdout
+    assert "left out: results/versions/tf216.json" in done.stderr
+
+
+def test_more_seeds_come_by_the_run(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    right = [pack(random.random((12, IMAGES)) < 0.9) for _ in range(2)]
+    for name, version, correct in (("tf216", "2.16.2", right[0]), ("tf217", "2.17.1", right[1])):
+        write(tmp_path, record(name, version, trained=(replace(trained(0.9), correct=correct),)))
+    found = re.search(r"cannot tell, needs about (\d+) more seeds", row(page(tmp_path), "tf217"))
+    assert found is not None
+    assert int(found[1]) % 12 == 0
 
 
 def test_the_table_is_printed(tmp_path: Path) -> None:

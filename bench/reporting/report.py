@@ -1,7 +1,6 @@
 """Every generated file of a results folder: made, written, and compared with what lies there."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -27,6 +26,7 @@ from bench.reporting.winner import (
     winner,
 )
 from bench.store import all_folders, count_test_readings
+from bench.versions.record import read_all as read_versions
 
 Files = Mapping[str, bytes | Picture]  # path seen from the results folder, with /, to content
 
@@ -50,9 +50,9 @@ def build(results: Path, board: Board | None = None) -> Files:
     if trained := tutorial_rows(board):
         functions = {"tutorials_table": tutorials_table, "recipes_table": recipes_table, "machines": machines}
         files["tutorials.md"] = render("tutorials.md.j2", tutorials=trained, **functions)
-    with suppress(RecordError):  # which `_problems` tells
-        if (versions := versions_page(results)) is not None:
-            files["versions.md"] = versions
+    versions, damaged = read_versions(results)
+    if versions and not damaged:  # which `_problems` tells
+        files["versions.md"] = versions_page(versions)
     for page, placed in _by_page(board).items():
         files[page] = _family_page(placed)
         for _, row in placed:
@@ -102,11 +102,8 @@ def check(results: Path) -> tuple[str, ...]:
 
 def _problems(results: Path, board: Board) -> tuple[str, ...]:
     """What is wrong with runs and versions whose pages are to be made."""
-    try:
-        versions_page(results)
-    except RecordError as error:
-        return (*board.problems, seen_from(results, error))
-    return board.problems
+    _, damaged = read_versions(results)
+    return (*board.problems, *(seen_from(results, problem) for problem in damaged))
 
 
 def pages_of(files: Files, row: Row) -> Mapping[str, bytes | Picture]:

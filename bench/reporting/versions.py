@@ -2,28 +2,25 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import exp
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.errors import SpecError
 from bench.evaluation.change import MAX_SEEDS, Change, changes
 from bench.evaluation.comparison import Answers, interval
 from bench.evaluation.speed import FEWEST_STARTS, FloatArray, log_ratio, noise_floor
+from bench.reporting.differences import LIBRARIES, differences
 from bench.reporting.markdown import plain_table, render
 from bench.reporting.tables import accuracy_with_interval, points
-from bench.versions.record import MACHINE, Trained, VersionRecord, read_all, series
+from bench.versions.record import MACHINE, SEEDS_A_RUN, Trained, VersionRecord, series
 
-LIBRARIES = ("tensorflow", "keras", "numpy")
-MOST_DIFFERENCES = 12  # of two configurations that are listed
-LONGEST_VALUE = 60  # characters
-NOT_THERE = "not there"
+NAMING = 3  # columns that say which version a row is about
+COMMIT_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,45 +30,43 @@ class Series:
     title: str
     records: tuple[VersionRecord, ...]
     changes: Mapping[tuple[str, str], Change]  # by name of the newer version, and model
+    unlike: Mapping[tuple[str, str], str]  # the same, where there can be no verdict: why
     floors: Mapping[str, float]  # of each piece: absolute log ratio below which two versions are not told apart
     ratios: Mapping[tuple[str, str], float]  # by name of the newer version, and piece: log ratio to the one before
+    untimed: Mapping[str, str]  # by name of the newer version: why there are no ratios to the one before
 
 
-def page(results: Path) -> bytes | None:
-    """The page that the records ask for; None where there are none."""
-    records = read_all(results)
-    if not records:
-        return None
-    found = [_series(title, several) for title, several in series(records).items()]
+def page(records: Sequence[VersionRecord]) -> bytes:
+    """The page that the records ask for."""
     return render(
         "versions.md.j2",
-        series=found,
+        series=all_series(records),
         records=records,
         functions={
             "versions": versions_table,
             "speed": speed_table,
-            "facts": facts_table,
-            "differences": differences_of,
+            "memory": memory_table,
+            "waiting": waiting_table,
+            "differences": differences,
             "environments": environments_table,
         },
     )
 
 
-def all_series(results: Path) -> tuple[Series, ...]:
-    """Every series that was measured.
-
-    Raises:
-        SpecError: nothing is measured yet.
-    """
-    records = read_all(results)
-    if not records:
-        raise SpecError(f"no version is measured in {results / 'versions'}: `python -m bench versions --measure` does")
+def all_series(records: Sequence[VersionRecord]) -> tuple[Series, ...]:
+    """The comparisons that the records allow."""
     return tuple(_series(title, several) for title, several in series(records).items())
 
 
 def versions_text(found: Sequence[Series]) -> str:
-    """What a terminal shows."""
-    return "\n\n".join(f"{one.title}\n\n{plain_table(versions_table(one))}" for one in found)
+    """What a terminal shows: a table for each model and one for speed, narrow enough for most terminals."""
+    return "\n\n".join(f"{one.title}\n\n{plain_table(table)}" for one in found for table in _parts(versions_table(one)))
+
+
+def _parts(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Columns in pairs, each pair behind those that name the version."""
+    for at in range(NAMING, len(table.columns), 2):
+        yield table.iloc[:, [*range(NAMING), at, at + 1]]
 
 
 def versions_data(found: Sequence[Series]) -> list[dict[str, Any]]:
@@ -91,11 +86,13 @@ def _row_data(found: Series, record: VersionRecord) -> dict[str, Any]:
 
 def _model_data(found: Series, record: VersionRecord, trained: Trained) -> dict[str, Any]:
     answers = Answers(correct=trained.bits)
-    limits, change = interval(answers), found.changes.get((record.name, trained.model))
+    at = (record.name, trained.model)
+    limits, change = interval(answers), found.changes.get(at)
     return {
         "test_accuracy": float(answers.correct.mean()),
         "interval": None if limits is None else asdict(limits),
         "verdict": None if change is None else change.word,
+        "no_verdict_since": found.unlike.get(at),
         "change": None if change is None else asdict(change),
     }
 
@@ -110,38 +107,48 @@ def _speed_data(found: Series, record: VersionRecord, piece: str) -> dict[str, f
 
 
 def _series(title: str, records: Sequence[VersionRecord]) -> Series:
-    pairs = [(old, new) for old, new in pairwise(records) if old.code == new.code]
-    asked = [(new.name, model.model, _matched(old, model)) for old, new in pairs for model in new.trained]
-    judged = changes([pair for _, _, pair in asked if pair is not None])
-    repeats = _repeats(records)
+    pairs = list(pairwise(records))
+    asked = {(new.name, model.model): _matched(old, model) for old, new in pairs for model in new.trained}
+    matched = {at: pair for at, pair in asked.items() if not isinstance(pair, str)}
+    repeats, untimed = _repeats(records), {new.name: why for old, new in pairs if (why := _untimed(old, new))}
     pieces = sorted({piece for _, piece in repeats})
     return Series(
         title=title,
         records=tuple(records),
-        changes=dict(zip([(name, model) for name, model, pair in asked if pair is not None], judged, strict=True)),
+        changes=dict(zip(matched, changes(list(matched.values())), strict=True)),
+        unlike={at: why for at, why in asked.items() if isinstance(why, str)},
         floors={piece: noise_floor([found for (_, one), found in repeats.items() if one == piece]) for piece in pieces},
         ratios={
             (new.name, piece): log_ratio(repeats[new.name, piece], repeats[old.name, piece])
             for old, new in pairs
             for piece in pieces
-            if {(old.name, piece), (new.name, piece)} <= repeats.keys() and _machine(old) == _machine(new)
+            if new.name not in untimed and {(old.name, piece), (new.name, piece)} <= repeats.keys()
         },
+        untimed=untimed,
     )
 
 
-def _machine(record: VersionRecord) -> tuple[object, ...]:
-    """What speed depends on beside the libraries."""
-    return tuple(getattr(record.environment, name) for name in MACHINE)
+def _untimed(old: VersionRecord, new: VersionRecord) -> str | None:
+    """Why the speed of two versions cannot be compared; None where it can."""
+    for record in (old, new):
+        if len(record.starts) < FEWEST_STARTS:
+            return f"{record.name} was started fewer than {FEWEST_STARTS} times"
+    if old.code != new.code:
+        return "measured by other code"
+    unlike = [name for name in MACHINE if getattr(old.environment, name) != getattr(new.environment, name)]
+    return f"measured on another machine ({', '.join(unlike)})" if unlike else None
 
 
-def _matched(old: VersionRecord, model: Trained) -> tuple[Answers, Answers] | None:
-    """The answers of an older version and a newer one under the seeds that both have; None where it has none."""
+def _matched(old: VersionRecord, model: Trained) -> tuple[Answers, Answers] | str:
+    """The answers of an older version and a newer one under the seeds that both have, or why they do not compare."""
     before = old.find(model.model)
-    if before is None or (before.checksum, before.n_test) != (model.checksum, model.n_test):
-        return None
+    if before is None:
+        return f"not trained with {old.name}"
+    if before.asked != model.asked:
+        return "trained by another recipe or on other images"
     both = [seed for seed in model.seeds if seed in before.seeds]
     if len(both) < 2:
-        return None
+        return "fewer than two seeds in common"
     older, newer = (one.bits[[one.seeds.index(seed) for seed in both]] for one in (before, model))
     return Answers(correct=older), Answers(correct=newer)
 
@@ -165,11 +172,16 @@ def _row(found: Series, record: VersionRecord) -> dict[str, str]:
     row = {"version": record.name, "TensorFlow": record.environment.tensorflow, "Keras": record.environment.keras}
     for model in dict.fromkeys(trained.model for each in found.records for trained in each.trained):
         trained, change = record.find(model), found.changes.get((record.name, model))
+        why = found.unlike.get((record.name, model))
         row[f"{model}, %"] = "-" if trained is None else _accuracy(trained)
-        row[f"{model}: against the one before"] = "-" if change is None else change_text(change)
+        row[f"{model}: verdict"] = change_text(change) if change else _not_compared(why)
     row["pieces slower"] = _told(found, record.name, slower=True)
     row["pieces faster"] = _told(found, record.name, slower=False)
     return row
+
+
+def _not_compared(why: str | None) -> str:
+    return f"not compared: {why}" if why else "-"
 
 
 def _accuracy(trained: Trained) -> str:
@@ -181,13 +193,19 @@ def change_text(change: Change) -> str:
     """A verdict with its numbers."""
     by = f"{points(change.difference.mean)} ({points(change.low)} to {points(change.high)})"
     if change.word == "cannot tell":
-        more = f"more than {MAX_SEEDS} seeds" if change.more_seeds is None else f"about {change.more_seeds} more seeds"
-        return f"cannot tell, needs {more}: {by}"
+        return f"cannot tell, needs {_more(change.more_seeds)} seeds: {by}"
     return f"{change.word}, at every image" if change.identical else f"{change.word}: {by}"
+
+
+def _more(seeds: int | None) -> str:
+    """Seeds come by the run."""
+    return f"more than {MAX_SEEDS}" if seeds is None else f"about {-(-seeds // SEEDS_A_RUN) * SEEDS_A_RUN} more"
 
 
 def _told(found: Series, name: str, *, slower: bool) -> str:
     """How many pieces became slower (or faster) by more than noise, and which of them the most."""
+    if name in found.untimed:
+        return _not_compared(found.untimed[name])
     ratios = {
         piece: found.ratios[name, piece]
         for piece, floor in found.floors.items()
@@ -229,76 +247,36 @@ def _ratio_text(found: Series, name: str, piece: str) -> str:
     return text if abs(ratio) > found.floors[piece] else f"({text})"
 
 
-def facts_table(records: Sequence[VersionRecord]) -> pd.DataFrame | None:
-    """Memory and idle seconds: means over process starts, since few epochs wait, but long; None without any."""
-    timed = [record for record in records if record.starts]
-    names = sorted({name for record in timed for start in record.starts for name in start.facts})
-    if not timed:
+def memory_table(records: Sequence[VersionRecord]) -> pd.DataFrame | None:
+    """Megabytes of a process, means over the starts; None without any."""
+    return _facts_table(records, lambda name: name.startswith("megabytes"), digits=0)
+
+
+def waiting_table(records: Sequence[VersionRecord]) -> pd.DataFrame | None:
+    """Seconds at the start of an epoch: means over the starts, since few epochs wait, but long; None without any."""
+    return _facts_table(records, lambda name: not name.startswith("megabytes"), digits=3)
+
+
+def _facts_table(records: Sequence[VersionRecord], wanted: Callable[[str], bool], digits: int) -> pd.DataFrame | None:
+    names = sorted({name for record in records for start in record.starts for name in start.facts if wanted(name)})
+    if not names:
         return None
     return pd.DataFrame(
-        {
-            "version": record.name,
-            **{name: _fact(name, record) for name in names},
-        }
-        for record in timed
+        {"version": record.name, **{name: _fact(name, record, digits) for name in names}}
+        for record in records
+        if record.starts
     )
 
 
-def _fact(name: str, record: VersionRecord) -> str:
+def _fact(name: str, record: VersionRecord, digits: int) -> str:
     values = [start.facts[name] for start in record.starts if name in start.facts]
     if not values:
         return "-"
-    mean = statistics.fmean(values)
-    return f"{mean:.0f}" if name.startswith("megabytes") else f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})"
-
-
-def differences_of(found: Series) -> dict[str, list[str]]:
-    """For each version, what is set otherwise than in the one before, and which libraries came along."""
-    told = {}
-    for old, new in pairwise(found.records):
-        lines = [
-            f"{name} {getattr(old.environment, name)} to {getattr(new.environment, name)}"
-            for name in LIBRARIES
-            if getattr(old.environment, name) != getattr(new.environment, name)
-        ]
-        lines += config_differences(old.configs, new.configs)
-        told[f"{old.name} to {new.name}"] = lines
-    return told
-
-
-def config_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What two configurations set otherwise, the first few; what many layers have in common stands there once."""
-    places: dict[str, list[str]] = {}
-    for path, before, after in _differences(old, new):
-        place, what = _place(path)
-        places.setdefault(f"{what}: {_shown(before)} to {_shown(after)}", []).append(place)
-    found = [f"{change} ({at[0] if len(at) == 1 else f'{len(at)} places'})" for change, at in places.items()]
-    more = len(found) - MOST_DIFFERENCES
-    return [*found[:MOST_DIFFERENCES], *([f"and {more} more"] if more > 0 else [])]
-
-
-def _differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Path, value before and value after of each innermost value that differs."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(name, NOT_THERE), new.get(name, NOT_THERE), (*path, name))
-    elif old != new:
-        yield path, old, new
-
-
-def _place(path: tuple[str, ...]) -> tuple[str, str]:
-    """Which layer, or what else of a model; and what of it is set."""
-    at = 3 if path[1:2] == ("layers",) else 2
-    return " ".join(path[:at]), ".".join(path[at:]) or "whole"
-
-
-def _shown(value: Any) -> str:
-    text = NOT_THERE if value is NOT_THERE else repr(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+    return f"{statistics.fmean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
-    """What each version was measured with."""
+    """What each version was measured with, and by which commits of this repository."""
     return pd.DataFrame(
         {
             "version": record.name,
@@ -309,9 +287,19 @@ def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
             "NumPy": record.environment.numpy,
             "oneDNN": record.environment.onednn,
             "processor": record.environment.cpu,
+            "threads": _listed(str(start.threads) for start in record.starts),
             "starts": str(len(record.starts)),
+            "speed at commit": _listed(_commit(start.git_commit) for start in record.starts),
             "seeds": ", ".join(str(len(trained.seeds)) for trained in record.trained) or "0",
-            "commit": record.environment.git_commit or "unknown",
+            "accuracy at commit": _listed(_commit(one) for trained in record.trained for one in trained.git_commits),
         }
         for record in records
     )
+
+
+def _listed(several: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(several)) or "-"
+
+
+def _commit(commit: str | None) -> str:
+    return "unknown" if commit is None else f"{commit[:COMMIT_DIGITS]}{'+' if commit.endswith('+') else ''}"

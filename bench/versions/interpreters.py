@@ -33,7 +33,7 @@ def find(folder: Path, names: tuple[str, ...], checkout: Path) -> tuple[Interpre
         SpecError: one is not there, or its interpreter cannot say what is installed in it.
     """
     if strange := [name for name in names if NAME.fullmatch(name) is None]:
-        raise SpecError(f"environments are called such as tf221, keras36 or py312-tf221, got {', '.join(strange)}")
+        raise SpecError(f"environments are called such as tf221, keras315 or py312-tf221, got {', '.join(strange)}")
     made = (path.parent.parent.name for path in folder.glob("*/bin/python"))
     asked = names or tuple(sorted(name for name in made if NAME.fullmatch(name)))
     if not asked:

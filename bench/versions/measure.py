@@ -11,20 +11,31 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.environment import variables
+from bench.environment import git_commit, variables
 from bench.errors import SearchError, SpecError
 from bench.evaluation.speed import FEWEST_STARTS
 from bench.files import lock_folder
 from bench.record import Environment
 from bench.store import RunFolder, all_folders, run_folder
 from bench.versions.interpreters import Interpreter
-from bench.versions.record import MACHINE, Piece, Start, Trained, VersionRecord, pack, path_of, read, write
+from bench.versions.record import (
+    MACHINE,
+    SEEDS_A_RUN,
+    Piece,
+    Start,
+    Trained,
+    VersionRecord,
+    pack,
+    path_of,
+    read,
+    write,
+)
 from search_spaces import _references, code_digest
 
 PIECES = Path("tests") / "benchmarks" / "test_pieces.py"
+WORKLOADS = PIECES.with_name("workloads.py")
 MODELS = ("tutorial-dense-128", "tutorial-cnn")
 DATASET = "fashion_mnist_12k"
-SEEDS_A_RUN = 12
 START_SECONDS = 600  # that one process may take to measure every piece
 COMPARABLE = (*MACHINE, "tensorflow", "keras", "numpy")  # what of an environment must not change between two calls
 LAST_LINES = 5  # of what a process said that failed
@@ -111,8 +122,8 @@ def _check_runs(one: Interpreter, plan: Plan) -> None:
 
 
 def digest(checkout: Path) -> str:
-    """Changes with the code of what is measured."""
-    return code_digest(checkout / PIECES, str(_references.__file__))
+    """Changes with the code of what is timed."""
+    return code_digest(checkout / PIECES, checkout / WORKLOADS, str(_references.__file__))
 
 
 def _others(then: Environment, now: Environment) -> list[str]:
@@ -126,17 +137,17 @@ def _others(then: Environment, now: Environment) -> list[str]:
 
 def _with_start(record: VersionRecord, one: Interpreter, plan: Plan) -> VersionRecord:
     """The record with the pieces of one process more."""
-    began = datetime.now(UTC).isoformat(timespec="seconds")
+    began, commit = datetime.now(UTC).isoformat(timespec="seconds"), git_commit(plan.checkout / "bench")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pieces.json"
         options = ["-m", "slow", "-q", "-p", "no:cacheprovider", "--benchmark-only", f"--benchmark-json={file}"]
         _run(one, plan, "-m", "pytest", PIECES, *options, seconds=START_SECONDS)
         measured = msgspec.json.decode(file.read_bytes())
-    start, configs = _read_start(measured, began)
+    start, configs = _read_start(measured, began, commit)
     return replace(record, configs=configs, starts=(*record.starts, start))
 
 
-def _read_start(measured: Mapping[str, Any], began: str) -> tuple[Start, dict[str, Any]]:
+def _read_start(measured: Mapping[str, Any], began: str, commit: str | None) -> tuple[Start, dict[str, Any]]:
     """What a file of pytest-benchmark holds, and the configurations of the models."""
     pieces, facts, configs = dict[str, Piece](), dict[str, float](), dict[str, Any]()
     for one in measured["benchmarks"]:
@@ -151,7 +162,8 @@ def _read_start(measured: Mapping[str, Any], began: str) -> tuple[Start, dict[st
             rounds=one["stats"]["rounds"],
             reference_seconds=extra["reference_seconds"],
         )
-    return Start(started=began, pieces=pieces, facts=facts), configs
+    threads = measured["benchmarks"][0]["extra_info"]["threads"]  # one process, so the same for all
+    return Start(started=began, git_commit=commit, threads=threads, pieces=pieces, facts=facts), configs
 
 
 def _train(one: Interpreter, plan: Plan, number: int) -> None:
@@ -180,7 +192,9 @@ def _trained(record: VersionRecord, one: Interpreter, plan: Plan) -> tuple[Train
         predictions = [run_folder(runs_folder(plan, one.name), run.spec).read_predictions(run) for run in runs]
         new = Trained(
             model=model,
+            source=runs[0].spec.family_source,
             run_ids=tuple(run.run_id for run in runs),
+            git_commits=tuple(dict.fromkeys(run.environment.git_commit for run in runs)),
             dataset=runs[0].dataset.name,
             checksum=runs[0].dataset.checksum,
             seeds=tuple(refit.seed for run in runs for refit in run.refits),
@@ -195,12 +209,13 @@ def _trained(record: VersionRecord, one: Interpreter, plan: Plan) -> tuple[Train
 
 def _joined(kept: Trained | None, new: Trained) -> Trained:
     """What was trained, and before it what is kept of runs that are not there, as in a fresh clone."""
-    if kept is None or (kept.checksum, kept.n_test) != (new.checksum, new.n_test):
+    if kept is None or kept.asked != new.asked:
         return new
     only = [place for place, seed in enumerate(kept.seeds) if seed not in new.seeds]
     return replace(
         new,
         run_ids=tuple(dict.fromkeys((*kept.run_ids, *new.run_ids))),
+        git_commits=tuple(dict.fromkeys((*kept.git_commits, *new.git_commits))),
         seeds=(*(kept.seeds[place] for place in only), *new.seeds),
         correct=pack(np.concatenate([kept.bits[only], new.bits])),
     )

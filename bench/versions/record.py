@@ -19,7 +19,9 @@ from bench.record import Environment
 BoolArray = NDArray[np.bool_]
 
 # 1: first.
-SCHEMA_VERSION = 1
+# 2: `code` is that of what is timed only, trainings have their own `source`; starts and trainings name their commits.
+SCHEMA_VERSION = 2
+SEEDS_A_RUN = 12
 NAME = re.compile(r"(py\d+-)?(?P<library>tf|keras)\d+")  # of an environment: what varies in it, and in which Python
 MACHINE = ("python", "cpu", "cores", "instruction_sets", "onednn")  # what speed depends on beside the libraries
 MEND = "restore the file, or move it away and measure that version again"
@@ -39,6 +41,8 @@ class Start:
     """One process, in which every piece was measured."""
 
     started: str  # ISO 8601 UTC
+    git_commit: str | None  # of the checkout that ran, with "+" where it had uncommitted changes
+    threads: int  # that TensorFlow computes with, as it says itself
     pieces: Mapping[str, Piece]
     facts: Mapping[str, float]  # what is no time: megabytes, idle seconds
 
@@ -48,12 +52,19 @@ class Trained:
     """A model trained under several seeds: whether it is right at each test image."""
 
     model: str
+    source: str  # digest of the code of the model and its recipe; others cannot be compared
     run_ids: tuple[str, ...]  # of the runs that it comes from
+    git_commits: tuple[str | None, ...]  # of the checkouts that trained, each once
     dataset: str
     checksum: str  # of the development part
     seeds: tuple[int, ...]
     n_test: int
     correct: str  # one bit for each seed and test image, packed row by row, in base64
+
+    @property
+    def asked(self) -> tuple[str, str, int]:
+        """What was learnt from what and asked; answers to something else cannot be compared."""
+        return self.source, self.checksum, self.n_test
 
     @property
     def bits(self) -> BoolArray:
@@ -78,8 +89,8 @@ class VersionRecord:
     """Everything that is known of one version."""
 
     schema: int = SCHEMA_VERSION
-    name: str  # of its environment, such as tf216 or keras36
-    code: str  # digest of what is measured; other digests cannot be compared
+    name: str  # of its environment, such as tf216 or keras315
+    code: str  # digest of what is timed; speed under other digests cannot be compared
     environment: Environment
     configs: Mapping[str, Any]  # of each model: what its layers, initializers and optimizer are set to
     starts: tuple[Start, ...] = ()
@@ -111,7 +122,7 @@ def read(path: Path) -> VersionRecord:
     except (OSError, msgspec.MsgspecError) as error:
         raise RecordError(f"{path}: {error}: {MEND}") from error
     if record.schema != SCHEMA_VERSION:
-        raise RecordError(f"{path}: schema {record.schema}, this version reads {SCHEMA_VERSION}")
+        raise RecordError(f"{path}: schema {record.schema}, this version reads {SCHEMA_VERSION}: {MEND}")
     if record.name != path.stem:
         raise RecordError(f"{path}: is the record of {record.name}: give the file its name")
     try:
@@ -135,9 +146,15 @@ def _check(record: VersionRecord) -> None:
                 raise ValueError(f"{name}: seconds must be above 0, got {piece.seconds} and {piece.reference_seconds}")
 
 
-def read_all(results: Path) -> tuple[VersionRecord, ...]:
-    """Every record of a results folder, oldest TensorFlow first, then oldest Keras."""
-    return tuple(sorted(map(read, (results / "versions").glob("*.json")), key=_age))
+def read_all(results: Path) -> tuple[tuple[VersionRecord, ...], tuple[str, ...]]:
+    """The records of a results folder, oldest TensorFlow first, then oldest Keras; and what is wrong with others."""
+    found, problems = [], []
+    for path in sorted((results / "versions").glob("*.json")):
+        try:
+            found.append(read(path))
+        except RecordError as error:
+            problems.append(str(error))
+    return tuple(sorted(found, key=_age)), tuple(problems)
 
 
 def _age(record: VersionRecord) -> tuple[Version, Version, str]:
