@@ -385,3 +385,4 @@ def test_the_table_is_data_too(tmp_path: Path) -> None:
     assert new["models"]["tutorial-cnn"]["change"]["difference"]["mean"] == pytest.approx(-0.05)
     assert new["speed"]["step[cnn]"]["ratio_to_the_one_before"] == pytest.approx(2)
     assert new["speed"]["step[cnn]"]["noise"] < 1.05
+    assert new["speed_not_compared_because"] is new["models"]["tutorial-cnn"]["not_compared_because"] is None

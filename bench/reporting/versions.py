@@ -80,6 +80,7 @@ def _row_data(found: Series, record: VersionRecord) -> dict[str, Any]:
         "version": record.name,
         **{name: getattr(record.environment, name) for name in LIBRARIES},
         "models": {trained.model: _model_data(found, record, trained) for trained in record.trained},
+        "speed_not_compared_because": found.untimed.get(record.name),
         "speed": {piece: _speed_data(found, record, piece) for piece in found.floors if _has(record, piece)},
     }
 
@@ -92,7 +93,7 @@ def _model_data(found: Series, record: VersionRecord, trained: Trained) -> dict[
         "test_accuracy": float(answers.correct.mean()),
         "interval": None if limits is None else asdict(limits),
         "verdict": None if change is None else change.word,
-        "no_verdict_since": found.unlike.get(at),
+        "not_compared_because": found.unlike.get(at),
         "change": None if change is None else asdict(change),
     }
 
