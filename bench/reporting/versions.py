@@ -259,7 +259,8 @@ def waiting_table(records: Sequence[VersionRecord]) -> pd.DataFrame | None:
 
 
 def _facts_table(records: Sequence[VersionRecord], wanted: Callable[[str], bool], digits: int) -> pd.DataFrame | None:
-    names = sorted({name for record in records for start in record.starts for name in start.facts if wanted(name)})
+    facts = (name for record in records for start in record.starts for name in start.facts)
+    names = [name for name in dict.fromkeys(facts) if wanted(name)]
     if not names:
         return None
     return pd.DataFrame(
