@@ -148,8 +148,9 @@ def versions(  # noqa: PLR0917 - one for each option
     elif _given(context, "names", "starts", "seeds", "environments"):
         raise SpecError("names, --starts, --seeds and --environments say what to measure, and --measure is not given")
     records, problems = read_all(results)
-    if not records and not problems:
-        raise SpecError(f"no version is measured in {results / 'versions'}: `python -m bench versions --measure` does")
+    if not records:
+        nothing = f"no version is measured in {results / 'versions'}: `python -m bench versions --measure` does"
+        raise SpecError("; ".join(problems) or nothing)
     found = all_series(records)
     typer.echo(json.dumps(versions_data(found), indent=1) if as_json else versions_text(found))
     for problem in problems:
@@ -176,4 +177,6 @@ def _measure(names: tuple[str, ...], environments: Path, results: Path, starts: 
     except KeyboardInterrupt as stopped:
         typer.echo("Interrupted; what is measured is kept, and the same command goes on.", err=True)
         raise typer.Exit(exit_code(stopped)) from None
-    report.write(results)
+    _, problems = report.write(results)
+    for problem in problems:
+        typer.echo(f"Could not be read, and left out: {problem}", err=True)

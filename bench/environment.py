@@ -6,7 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -170,10 +170,10 @@ def _read_line(path: Path) -> str:
         return ""
 
 
-def git_commit(package: Path) -> str | None:
+def git_commit(package: Path, beside: Sequence[str] = ("search_spaces",)) -> str | None:
     """The commit of the checkout that `package` belongs to, None where it is in none, or git cannot tell.
 
-    With "+" behind it where the code of `package` or of the families beside it differs from that commit, new files
+    With "+" behind it where the code of `package` or of the folders `beside` it differs from that commit, new files
     included; what a run itself writes, its results, does not count.
     """
     # An installed copy may lie inside a checkout (in .tox, say) without being a part of it.
@@ -181,7 +181,7 @@ def git_commit(package: Path) -> str | None:
     commit = _git(package, "rev-parse", "HEAD")
     if tracked is None or commit is None:
         return None
-    changes = _git(package.parent, "status", "--porcelain", "--", package.name, "search_spaces")
+    changes = _git(package.parent, "status", "--porcelain", "--", package.name, *beside)
     return commit if changes == "" else f"{commit}+"
 
 

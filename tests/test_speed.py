@@ -1,6 +1,7 @@
 """Ratios of seconds, and their noise."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -35,3 +36,14 @@ def test_noise_floor_of_very_many_repeats_takes_a_moment() -> None:
 def test_few_repeats_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 4"):
         noise_floor([np.ones(3)])
+
+
+@pytest.mark.parametrize(("starts", "most"), [(10, 0.02), (4, 0.05)])
+def test_few_unchanged_pieces_lie_above_the_noise_floor(starts: int, most: float) -> None:
+    random = np.random.default_rng(0)
+    alarms = []
+    for _ in range(200):
+        versions = list(np.exp(random.normal(0, 0.03, (6, starts))))
+        floor = noise_floor(versions)
+        alarms += [abs(log_ratio(newer, older)) > floor for older, newer in pairwise(versions)]
+    assert np.mean(alarms) < most

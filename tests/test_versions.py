@@ -41,17 +41,17 @@ def trained(accuracy: float, model: str = "tutorial-cnn") -> Trained:
     )
 
 
-def starts(seconds: float) -> tuple[Start, ...]:
+def starts(seconds: float, month: int = 1) -> tuple[Start, ...]:
     """Six process starts whose one piece takes so long, give or take a percent; the machine gets slower meanwhile."""
     return tuple(
         Start(
-            started="2026-01-01T00:00:00+00:00",
+            started=f"2026-{month:02}-01T0{hour}:00:00+00:00",
             git_commit="b" * 40 + "+",
             threads=1,
             pieces={"step[cnn]": Piece(seconds=seconds * slow * noise, rounds=5, reference_seconds=0.01 * slow)},
             facts={"megabytes, tutorial-cnn": 500.0},
         )
-        for slow, noise in zip((1, 1, 2, 2, 3, 3), (1.0, 1.01, 0.99, 1.0, 1.01, 0.99), strict=True)
+        for hour, slow, noise in zip(range(6), (1, 1, 2, 2, 3, 3), (1.0, 1.01, 0.99, 1.0, 1.01, 0.99), strict=True)
     )
 
 
@@ -222,7 +222,18 @@ def test_keras_has_a_table_of_its_own(tmp_path: Path) -> None:
     assert of_keras.index("| keras312") < of_keras.index("| tf221")
 
 
-def test_a_damaged_record_leaves_the_page_as_it_is_and_every_other_one_is_made(tmp_path: Path) -> None:
+def test_a_damaged_record_is_named_on_the_page_of_the_others(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, record(name, version))
+    path_of(tmp_path, "tf216").write_bytes(b"{")
+    _, problems = report.write(tmp_path)
+    text = page(tmp_path)
+    assert "left out: versions/tf216.json: " in text
+    assert "2.17.1" in row(text, "tf217")
+    assert (len(problems), report.check(tmp_path)) == (1, problems)
+
+
+def test_where_every_record_is_damaged_the_page_is_left_as_it_is(tmp_path: Path) -> None:
     write(tmp_path, record("tf216", "2.16.2"))
     report.write(tmp_path)
     kept = (tmp_path / "versions.md").read_bytes()
@@ -230,7 +241,6 @@ def test_a_damaged_record_leaves_the_page_as_it_is_and_every_other_one_is_made(t
     path_of(tmp_path, "tf216").write_bytes(b"{")
     written, problems = report.write(tmp_path)
     assert (written, len(problems)) == ((tmp_path / "leaderboard.md",), 1)
-    assert "versions/tf216.json: " in problems[0]
     assert (tmp_path / "versions.md").read_bytes() == kept
     assert report.check(tmp_path) == problems
 
@@ -269,6 +279,24 @@ def test_a_version_that_is_measured_in_part_has_a_row(tmp_path: Path, name: str,
     assert "2.17.1" in row(text, "tf217")
 
 
+def test_versions_that_were_not_started_in_turn_are_not_compared_by_speed(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    write(tmp_path, record("tf217", "2.17.1", starts=starts(0.2, month=2)))
+    assert "not compared: not started in turn" in row(page(tmp_path), "tf217")
+
+
+def test_further_starts_of_one_version_are_left_out_of_the_ratio(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2", starts=(*starts(0.1), *starts(0.9, month=2))))
+    write(tmp_path, record("tf217", "2.17.1", starts=starts(0.2)))
+    assert "2.000" in row(page(tmp_path), "step\\[cnn\\]")
+
+
+def test_a_record_of_another_name_is_no_version(tmp_path: Path) -> None:
+    write(tmp_path, record("mine", "2.17.1"))
+    with pytest.raises(RecordError, match="mine is no environment's name"):
+        read(path_of(tmp_path, "mine"))
+
+
 def test_other_instruction_sets_are_another_machine(tmp_path: Path) -> None:
     write(tmp_path, record("tf216", "2.16.2"))
     elsewhere = make_environment(tensorflow="2.17.1", instruction_sets=("avx2",), cores=64)
@@ -283,7 +311,12 @@ def test_answers_of_runs_that_are_not_there_are_kept() -> None:
     assert joined.run_ids == ("run", "another")
     assert joined.seeds == tuple(range(18))
     assert np.array_equal(joined.bits, np.concatenate([kept.bits[:6], new.bits]))
-    assert _joined(None, new) == _joined(replace(kept, checksum="1" * 64), new) == new
+    assert _joined(None, new) == new
+
+
+def test_answers_to_something_else_are_not_dropped() -> None:
+    with pytest.raises(SpecError, match="other code or on other images"):
+        _joined(replace(trained(0.9), checksum="1" * 64), trained(0.9))
 
 
 def test_nothing_measured_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
@@ -357,6 +390,12 @@ def test_the_other_versions_are_shown_where_one_is_damaged(tmp_path: Path) -> No
     done = run("versions", cwd=tmp_path)
     assert "2.17.1" in done.stdout
     assert "left out: results/versions/tf216.json" in done.stderr
+
+
+def test_nothing_but_damaged_records_is_an_error(tmp_path: Path) -> None:
+    path_of(tmp_path / "results", "tf216").parent.mkdir(parents=True)
+    path_of(tmp_path / "results", "tf216").write_bytes(b"{")
+    assert "results/versions/tf216.json" in run("versions", cwd=tmp_path, code=2).stderr
 
 
 def test_more_seeds_come_by_the_run(tmp_path: Path) -> None:

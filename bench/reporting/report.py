@@ -51,8 +51,8 @@ def build(results: Path, board: Board | None = None) -> Files:
         functions = {"tutorials_table": tutorials_table, "recipes_table": recipes_table, "machines": machines}
         files["tutorials.md"] = render("tutorials.md.j2", tutorials=trained, **functions)
     versions, damaged = read_versions(results)
-    if versions and not damaged:  # which `_problems` tells
-        files["versions.md"] = versions_page(versions)
+    if versions:
+        files["versions.md"] = versions_page(versions, [seen_from(results, problem) for problem in damaged])
     for page, placed in _by_page(board).items():
         files[page] = _family_page(placed)
         for _, row in placed:

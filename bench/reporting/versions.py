@@ -4,6 +4,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import pairwise
 from math import exp
 from typing import Any
@@ -17,7 +18,7 @@ from bench.evaluation.speed import FEWEST_STARTS, FloatArray, log_ratio, noise_f
 from bench.reporting.differences import LIBRARIES, differences
 from bench.reporting.markdown import plain_table, render
 from bench.reporting.tables import accuracy_with_interval, points
-from bench.versions.record import MACHINE, SEEDS_A_RUN, Trained, VersionRecord, series
+from bench.versions.record import MACHINE, SEEDS_A_RUN, Start, Trained, VersionRecord, series
 
 NAMING = 3  # columns that say which version a row is about
 COMMIT_DIGITS = 12
@@ -36,10 +37,11 @@ class Series:
     untimed: Mapping[str, str]  # by name of the newer version: why there are no ratios to the one before
 
 
-def page(records: Sequence[VersionRecord]) -> bytes:
-    """The page that the records ask for."""
+def page(records: Sequence[VersionRecord], problems: Sequence[str]) -> bytes:
+    """The page that the records ask for; `problems` tells of those that cannot be read."""
     return render(
         "versions.md.j2",
+        problems=problems,
         series=all_series(records),
         records=records,
         functions={
@@ -120,7 +122,7 @@ def _series(title: str, records: Sequence[VersionRecord]) -> Series:
         unlike={at: why for at, why in asked.items() if isinstance(why, str)},
         floors={piece: noise_floor([found for (_, one), found in repeats.items() if one == piece]) for piece in pieces},
         ratios={
-            (new.name, piece): log_ratio(repeats[new.name, piece], repeats[old.name, piece])
+            (new.name, piece): log_ratio(*_in_pairs(repeats[new.name, piece], repeats[old.name, piece]))
             for old, new in pairs
             for piece in pieces
             if new.name not in untimed and {(old.name, piece), (new.name, piece)} <= repeats.keys()
@@ -137,7 +139,23 @@ def _untimed(old: VersionRecord, new: VersionRecord) -> str | None:
     if old.code != new.code:
         return "measured by other code"
     unlike = [name for name in MACHINE if getattr(old.environment, name) != getattr(new.environment, name)]
-    return f"measured on another machine ({', '.join(unlike)})" if unlike else None
+    if unlike:
+        return f"measured on another machine ({', '.join(unlike)})"
+    return None if _in_turn(old.starts, new.starts) else "not started in turn"
+
+
+def _in_turn(a: Sequence[Start], b: Sequence[Start]) -> bool:
+    """Whether no start of either comes after the next one of the other, so that a busy hour weighs on both."""
+    first, second = ([datetime.fromisoformat(start.started) for start in starts] for starts in (a, b))
+    return all(
+        x <= y for late, early in ((first, second), (second, first)) for x, y in zip(late, early[1:], strict=False)
+    )
+
+
+def _in_pairs(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Those that were started in turn; one version may have been started more often later."""
+    both = min(len(a), len(b))
+    return a[:both], b[:both]
 
 
 def _matched(old: VersionRecord, model: Trained) -> tuple[Answers, Answers] | str:

@@ -33,6 +33,7 @@ from bench.versions.record import (
 from search_spaces import _references, code_digest
 
 PIECES = Path("tests") / "benchmarks" / "test_pieces.py"
+CODE = ("search_spaces", str(PIECES.parent))
 WORKLOADS = PIECES.with_name("workloads.py")
 MODELS = ("tutorial-dense-128", "tutorial-cnn")
 DATASET = "fashion_mnist_12k"
@@ -137,7 +138,7 @@ def _others(then: Environment, now: Environment) -> list[str]:
 
 def _with_start(record: VersionRecord, one: Interpreter, plan: Plan) -> VersionRecord:
     """The record with the pieces of one process more."""
-    began, commit = datetime.now(UTC).isoformat(timespec="seconds"), git_commit(plan.checkout / "bench")
+    began, commit = datetime.now(UTC).isoformat(timespec="seconds"), git_commit(plan.checkout / "bench", CODE)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pieces.json"
         options = ["-m", "slow", "-q", "-p", "no:cacheprovider", "--benchmark-only", f"--benchmark-json={file}"]
@@ -208,9 +209,18 @@ def _trained(record: VersionRecord, one: Interpreter, plan: Plan) -> tuple[Train
 
 
 def _joined(kept: Trained | None, new: Trained) -> Trained:
-    """What was trained, and before it what is kept of runs that are not there, as in a fresh clone."""
-    if kept is None or kept.asked != new.asked:
+    """What was trained, and before it what is kept of runs that are not there, as in a fresh clone.
+
+    Raises:
+        SpecError: they are answers to something else.
+    """
+    if kept is None:
         return new
+    if kept.asked != new.asked:
+        raise SpecError(
+            f"{kept.model} was trained by other code or on other images, {kept.asked}, now {new.asked}: "
+            "move the record away to begin anew"
+        )
     only = [place for place, seed in enumerate(kept.seeds) if seed not in new.seeds]
     return replace(
         new,

@@ -134,6 +134,8 @@ def read(path: Path) -> VersionRecord:
 
 def _check(record: VersionRecord) -> None:
     """Raise ValueError for what the page cannot be made from."""
+    if NAME.fullmatch(record.name) is None:
+        raise ValueError(f"{record.name} is no environment's name, such as tf221, keras315 or py312-tf221")
     _age(record)  # the versions can be sorted
     for one in record.trained:
         if len(one.seeds) < 2 or len(set(one.seeds)) < len(one.seeds):
@@ -179,7 +181,9 @@ def _python(record: VersionRecord) -> str:
     return ".".join(record.environment.python.split(".")[:2])
 
 
-def _library(record: VersionRecord) -> str | None:
+def _library(record: VersionRecord) -> str:
     """Whose versions the environment is one of."""
     found = NAME.fullmatch(record.name)
-    return found["library"] if found else None
+    if found is None:
+        raise ValueError(f"{record.name} is no environment's name")
+    return found["library"]
