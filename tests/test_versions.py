@@ -188,6 +188,12 @@ def test_what_came_along_is_listed(tmp_path: Path) -> None:
     )
 
 
+def test_configurations_that_are_not_known_are_no_difference(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2", configs={}, starts=()))
+    write(tmp_path, record("tf217", "2.17.1"))
+    assert "- tf216 to tf217: tensorflow 2.16.2 to 2.17.1\n" in page(tmp_path)
+
+
 def test_what_all_layers_have_in_common_is_listed_once() -> None:
     def config(dtype: object, axis: int) -> dict[str, Any]:
         return {"cnn": {"layers": {name: {"dtype": dtype, "name": name} for name in "ab"}, "loss": {"axis": axis}}}
