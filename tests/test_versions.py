@@ -137,6 +137,14 @@ def test_fewer_starts_than_tell_their_noise_are_left_out(tmp_path: Path) -> None
     assert "| step\\[cnn\\] | 101.00 | - |" in " ".join(row(text, "step\\[cnn\\]").split())
 
 
+def test_no_table_of_speed_where_nothing_can_be_compared(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2", starts=()))
+    write(tmp_path, record("tf217", "2.17.1"))
+    text = page(tmp_path)
+    assert "### Speed" not in text
+    assert "not compared: tf216 was started fewer than 4 times" in row(text, "tf217")
+
+
 def test_nothing_is_said_of_speed_where_nothing_was_timed(tmp_path: Path) -> None:
     for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
         write(tmp_path, record(name, version, starts=()))

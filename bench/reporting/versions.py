@@ -236,9 +236,11 @@ def _told(found: Series, name: str, *, slower: bool) -> str:
     return f"{len(ratios)} of {len(found.floors)}, most {most} x{exp(ratios[most]):.2f}"
 
 
-def speed_table(found: Series) -> pd.DataFrame:
-    """A row a piece: its time with the oldest version, and each version's ratio to the one before it."""
-    return pd.DataFrame(_speed_row(found, piece) for piece in found.floors)
+def speed_table(found: Series) -> pd.DataFrame | None:
+    """A row a piece: its time with the oldest version, and each version's ratio to the one before it; None without."""
+    compared = {piece for _, piece in found.ratios}
+    pieces = [piece for piece in found.floors if piece in compared or _has(found.records[0], piece)]
+    return pd.DataFrame(_speed_row(found, piece) for piece in pieces) if pieces else None
 
 
 def _speed_row(found: Series, piece: str) -> dict[str, str]:
