@@ -48,6 +48,7 @@ def starts(seconds: float, month: int = 1) -> tuple[Start, ...]:
             started=f"2026-{month:02}-01T0{hour}:00:00+00:00",
             git_commit="b" * 40 + "+",
             threads=1,
+            reference="SciPy 1.17.1",
             pieces={"step[cnn]": Piece(seconds=seconds * slow * noise, rounds=5, reference_seconds=0.01 * slow)},
             facts={"megabytes, tutorial-cnn": 500.0},
         )
@@ -291,6 +292,14 @@ def test_a_version_that_is_measured_in_part_has_a_row(tmp_path: Path, name: str,
     assert "nan" not in text
     assert "2.16.2" in row(text, "tf216")
     assert "2.17.1" in row(text, "tf217")
+
+
+def test_versions_whose_reference_workloads_are_unlike_are_not_compared_by_speed(tmp_path: Path) -> None:
+    write(tmp_path, record("tf216", "2.16.2"))
+    newer = tuple(replace(start, reference="SciPy 1.18.0") for start in starts(0.2))
+    write(tmp_path, record("tf217", "2.17.1", starts=newer))
+    why = "not compared: divided by unlike reference workloads (SciPy 1.17.1, SciPy 1.18.0)"
+    assert why in row(page(tmp_path), "tf217")
 
 
 def test_versions_that_were_not_started_in_turn_are_not_compared_by_speed(tmp_path: Path) -> None:

@@ -141,6 +141,9 @@ def _untimed(old: VersionRecord, new: VersionRecord) -> str | None:
     unlike = [name for name in MACHINE if getattr(old.environment, name) != getattr(new.environment, name)]
     if unlike:
         return f"measured on another machine ({', '.join(unlike)})"
+    references = {start.reference for start in (*old.starts, *new.starts)}
+    if len(references) > 1:
+        return f"divided by unlike reference workloads ({', '.join(sorted(references))})"
     return None if _in_turn(old.starts, new.starts) else "not started in turn"
 
 
@@ -310,6 +313,7 @@ def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
             "oneDNN": record.environment.onednn,
             "processor": record.environment.cpu,
             "threads": _listed(str(start.threads) for start in record.starts),
+            "reference": _listed(start.reference for start in record.starts),
             "starts": str(len(record.starts)),
             "speed at commit": _listed(_commit(start.git_commit) for start in record.starts),
             "seeds": ", ".join(str(len(trained.seeds)) for trained in record.trained) or "0",

@@ -163,8 +163,16 @@ def _read_start(measured: Mapping[str, Any], began: str, commit: str | None) -> 
             rounds=one["stats"]["rounds"],
             reference_seconds=extra["reference_seconds"],
         )
-    threads = measured["benchmarks"][0]["extra_info"]["threads"]  # one process, so the same for all
-    return Start(started=began, git_commit=commit, threads=threads, pieces=pieces, facts=facts), configs
+    same = measured["benchmarks"][0]["extra_info"]  # for all, in one process
+    start = Start(
+        started=began,
+        git_commit=commit,
+        threads=same["threads"],
+        reference=same["reference"],
+        pieces=pieces,
+        facts=facts,
+    )
+    return start, configs
 
 
 def _train(one: Interpreter, plan: Plan, number: int) -> None:

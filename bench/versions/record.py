@@ -20,7 +20,8 @@ BoolArray = NDArray[np.bool_]
 
 # 1: first.
 # 2: `code` is that of what is timed only, trainings have their own `source`; starts and trainings name their commits.
-SCHEMA_VERSION = 2
+# 3: starts name the library of the reference workload.
+SCHEMA_VERSION = 3
 SEEDS_A_RUN = 12
 NAME = re.compile(r"(py\d+-)?(?P<library>tf|keras)\d+")  # of an environment: what varies in it, and in which Python
 MACHINE = ("python", "cpu", "cores", "instruction_sets", "onednn")  # what speed depends on beside the libraries
@@ -43,6 +44,7 @@ class Start:
     started: str  # ISO 8601 UTC
     git_commit: str | None  # of the checkout that ran, with "+" where it had uncommitted changes
     threads: int  # that TensorFlow computes with, as it says itself
+    reference: str  # library of the reference workload, such as SciPy 1.17.1
     pieces: Mapping[str, Piece]
     facts: Mapping[str, float]  # what is no time: megabytes, idle seconds
 

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import scipy
 import tensorflow as tf
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -61,6 +62,7 @@ def _reference(benchmark: BenchmarkFixture) -> Iterator[None]:
     """Time the reference workload before and after each piece."""
     before = matrix_product()
     yield
+    benchmark.extra_info["reference"] = f"SciPy {scipy.__version__}"
     benchmark.extra_info["reference_seconds"] = (before + matrix_product()) / 2
     benchmark.extra_info["threads"] = tf.config.threading.get_intra_op_parallelism_threads()
 
