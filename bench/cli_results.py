@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.errors import SpecError
 from bench.interrupts import exit_code, terminable
+
+if TYPE_CHECKING:
+    from bench.versions.measure import Plan
 
 results_app = typer.Typer()
 
@@ -120,6 +123,7 @@ def report(
     "  bench versions\n"
     "  bench versions --measure\n"
     "  bench versions tf216 tf221 --measure --starts 20\n"
+    "  bench versions keras312 keras315 --measure --starts 0\n"
     "  bench versions --json | jq '.[].models'"
 )
 def versions(  # noqa: PLR0917 - one for each option
@@ -129,8 +133,9 @@ def versions(  # noqa: PLR0917 - one for each option
         typer.Argument(metavar="NAME", help="Environments of tox, such as tf216.", show_default="all that are made"),
     ] = None,
     measure: Annotated[bool, typer.Option("--measure", help="Measure what is missing first; takes hours.")] = False,
-    starts: Annotated[int, typer.Option(help="Processes of each version in which speed is measured.")] = 10,
-    seeds: Annotated[int, typer.Option(help="Trainings of each model with each version, a multiple of 12.")] = 12,
+    starts: Annotated[int, typer.Option(help="Processes of each in which speed is measured; 0: accuracy only.")] = 10,
+    seeds: Annotated[int, typer.Option(help="Trainings of each model, a multiple of 12; 0: speed only.")] = 12,
+    again: Annotated[bool, typer.Option("--again", help="Measure speed anew; trainings are kept.")] = False,
     environments: Annotated[Path, typer.Option(metavar="DIR", help="Where tox keeps its environments.")] = Path(".tox"),
     results: Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, numbers in full.")] = False,
@@ -138,15 +143,22 @@ def versions(  # noqa: PLR0917 - one for each option
     """Compare versions of TensorFlow and Keras: accuracy and speed, with a verdict.
 
     Shows what results/versions/ holds. With --measure, every version's interpreter is started in turn, so that a busy
-    hour does not look like a slow version; what is measured is kept at once, and the same command goes on.
+    hour does not look like a slow version; what is measured is kept at once, and the same command (without --again)
+    goes on.
     """
-    from bench.reporting.versions import all_series, versions_data, versions_text
+    from bench.reporting.versions import versions_data, versions_text
     from bench.versions.record import read_all
+    from bench.versions.series import all_series
 
     if measure:
-        _measure(tuple(names or ()), environments, results, starts, seeds)
-    elif _given(context, "names", "starts", "seeds", "environments"):
-        raise SpecError("names, --starts, --seeds and --environments say what to measure, and --measure is not given")
+        from bench.versions.measure import Plan
+
+        plan = Plan(checkout=Path.cwd(), results=results.absolute(), starts=starts, seeds=seeds, again=again)
+        _measure(tuple(names or ()), environments, plan)
+    elif _given(context, "names", "starts", "seeds", "again", "environments"):
+        raise SpecError(
+            "names, --starts, --seeds, --again and --environments say what to measure, and --measure is not given"
+        )
     records, problems = read_all(results)
     if not records:
         nothing = f"no version is measured in {results / 'versions'}: `python -m bench versions --measure` does"
@@ -163,20 +175,20 @@ def _given(context: typer.Context, *names: str) -> bool:
     return any(source is not None and source.name != "DEFAULT" for source in sources)
 
 
-def _measure(names: tuple[str, ...], environments: Path, results: Path, starts: int, seeds: int) -> None:
+def _measure(names: tuple[str, ...], environments: Path, plan: "Plan") -> None:
     """Measure what is missing, saying what is done, and bring the pages up to date."""
     from bench.reporting import report
     from bench.versions.interpreters import find
-    from bench.versions.measure import Plan, measure
+    from bench.versions.measure import measure
 
-    plan = Plan(checkout=Path.cwd(), results=results.absolute(), starts=starts, seeds=seeds)
     try:
         with terminable():
             for line in measure(find(environments, names, plan.checkout), plan):
                 typer.echo(line, err=True)
     except KeyboardInterrupt as stopped:
-        typer.echo("Interrupted; what is measured is kept, and the same command goes on.", err=True)
+        goes_on = "the same command without --again" if plan.again else "the same command"
+        typer.echo(f"Interrupted; what is measured is kept, and {goes_on} goes on.", err=True)
         raise typer.Exit(exit_code(stopped)) from None
-    _, problems = report.write(results)
+    _, problems = report.write(plan.results)
     for problem in problems:
         typer.echo(f"Could not be read, and left out: {problem}", err=True)

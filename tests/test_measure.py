@@ -69,5 +69,5 @@ def test_versions_are_measured_in_turn_and_go_on(
     assert list(measure(here, plan)) == []
 
     write(plan.results, replace(one, code="0" * 12))
-    with pytest.raises(SpecError, match="was measured with code 000000000000, now"):
+    with pytest.raises(SpecError, match="was measured by other code, 000000000000, now"):
         list(measure(here, plan))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,14 @@ from bench.files import lock_folder
 from bench.reporting import report
 from bench.reporting.differences import config_differences
 from bench.reporting.report import build
-from bench.reporting.versions import all_series
-from bench.versions.interpreters import find
+from bench.versions.interpreters import Interpreter, find
 from bench.versions.measure import Plan, _joined, measure
 from bench.versions.record import Piece, Start, Trained, VersionRecord, pack, path_of, read, read_all, write
+from bench.versions.series import all_series
 from builders import make_environment
 from command_line import SOURCE, run
 
+CHECKOUT = Path(__file__).parents[1]
 IMAGES = 1_000
 
 
@@ -379,12 +381,48 @@ def test_an_interpreter_without_the_libraries_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"), [({"starts": 3}, "--starts"), ({"seeds": 10}, "multiple of 12"), ({"seeds": 0}, "--seeds")]
+    ("changes", "message"),
+    [
+        ({"starts": 3}, "--starts"),
+        ({"seeds": 10}, "multiple of 12"),
+        ({"seeds": -12}, "multiple of 12"),
+        ({"starts": 0, "seeds": 0}, "nothing is to be measured"),
+        ({"starts": 0, "again": True}, "--again measures speed anew"),
+    ],
 )
 def test_impossible_plans_are_refused(changes: dict[str, int], message: str) -> None:
-    checkout = Path(__file__).parents[1]
     with pytest.raises(SpecError, match=message):
-        Plan(**{"checkout": checkout, "results": checkout, "starts": 10, "seeds": 12} | changes)  # type: ignore[arg-type]
+        Plan(**{"checkout": CHECKOUT, "results": CHECKOUT, "starts": 10, "seeds": 12} | changes)  # type: ignore[arg-type]
+
+
+def measured_with(results: Path, *versions: str) -> list[Interpreter]:
+    """Interpreters with a record each, whose pieces were of other code than today's."""
+    for version in versions:
+        write(results, record(f"tf{version.replace('.', '')}", version))
+    return [
+        Interpreter(name=one.name, python=Path(sys.executable), environment=one.environment)
+        for one in read_all(results)[0]
+    ]
+
+
+def test_speed_is_measured_anew_and_trainings_are_kept(tmp_path: Path) -> None:
+    interpreters = measured_with(tmp_path, "2.16", "2.17")
+    plan = Plan(checkout=CHECKOUT, results=tmp_path, starts=4, seeds=12)
+    with pytest.raises(SpecError, match=r"tf216\.json was measured by other code, 000000000000, now .*: --again"):
+        next(measure(interpreters, plan))
+    going = measure(interpreters, replace(plan, again=True))
+    assert next(going) == "speed, start 1 of 4: tf216"
+    going.close()
+    for one in read_all(tmp_path)[0]:
+        assert (one.starts, one.trained) == ((), (trained(0.9),))
+    assert next(measure(interpreters, plan)) == "speed, start 1 of 4: tf216"
+
+
+def test_accuracy_is_measured_where_speed_is_of_other_code(tmp_path: Path) -> None:
+    interpreters = measured_with(tmp_path, "2.16")
+    going = measure(interpreters, Plan(checkout=CHECKOUT, results=tmp_path, starts=0, seeds=24))
+    assert next(going) == "accuracy, seeds 13 and on: tf216"
+    assert read(path_of(tmp_path, "tf216")).starts == starts(0.1)
 
 
 def test_measuring_takes_a_checkout(tmp_path: Path) -> None:
@@ -393,7 +431,7 @@ def test_measuring_takes_a_checkout(tmp_path: Path) -> None:
 
 
 def test_two_cannot_measure_at_once(tmp_path: Path) -> None:
-    plan = Plan(checkout=Path(__file__).parents[1], results=tmp_path, starts=4, seeds=12)
+    plan = Plan(checkout=CHECKOUT, results=tmp_path, starts=4, seeds=12)
     lock = lock_folder(tmp_path / "versions")
     with pytest.raises(StoreError, match="another process is working on"):
         next(measure((), plan))
@@ -401,7 +439,7 @@ def test_two_cannot_measure_at_once(tmp_path: Path) -> None:
     assert list(measure((), plan)) == []
 
 
-@pytest.mark.parametrize("asked", [("tf216",), ("--starts", "20"), ("--seeds", "12"), ("--environments", ".tox")])
+@pytest.mark.parametrize("asked", [("tf216",), ("--starts", "20"), ("--seeds", "12"), ("--again",)])
 def test_what_to_measure_asks_for_measuring(tmp_path: Path, asked: tuple[str, ...]) -> None:
     assert "--measure is not given" in run("versions", *asked, cwd=tmp_path, code=2).stderr
 

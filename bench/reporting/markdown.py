@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tabulate import tabulate
 
 # In the first line of every page, so that a page that no record asks for any more can be told from one made by hand.
-MARK = "<!-- Made by `python -m bench report` from records/: changes made here are lost. -->"
+MARK = "<!-- Made by `python -m bench report` from the records: changes made here are lost. -->"
 NUMBER = re.compile(r"[-+]?[\d.,]+( ±.*| \(.*)?|\?|-")
 
 

@@ -1,40 +1,23 @@
 """The page of versions: what a newer TensorFlow or Keras changed in accuracy and speed, and why."""
 
 import statistics
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from math import exp
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from bench.evaluation.change import MAX_SEEDS, Change, changes
+from bench.evaluation.change import MAX_SEEDS, Change
 from bench.evaluation.comparison import Answers, interval
-from bench.evaluation.speed import FEWEST_STARTS, FloatArray, log_ratio, noise_floor
 from bench.reporting.differences import LIBRARIES, differences
 from bench.reporting.markdown import plain_table, render
 from bench.reporting.tables import accuracy_with_interval, points
-from bench.versions.record import MACHINE, SEEDS_A_RUN, Start, Trained, VersionRecord, series
+from bench.versions.record import SEEDS_A_RUN, Trained, VersionRecord
+from bench.versions.series import Series, all_series
 
 NAMING = 3  # columns that say which version a row is about
 COMMIT_DIGITS = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """Versions of one library, oldest first, each compared with the one before it."""
-
-    title: str
-    records: tuple[VersionRecord, ...]
-    changes: Mapping[tuple[str, str], Change]  # by name of the newer version, and model
-    unlike: Mapping[tuple[str, str], str]  # the same, where there can be no verdict: why
-    floors: Mapping[str, float]  # of each piece: absolute log ratio below which two versions are not told apart
-    ratios: Mapping[tuple[str, str], float]  # by name of the newer version, and piece: log ratio to the one before
-    untimed: Mapping[str, str]  # by name of the newer version: why there are no ratios to the one before
 
 
 def page(records: Sequence[VersionRecord], problems: Sequence[str]) -> bytes:
@@ -53,11 +36,6 @@ def page(records: Sequence[VersionRecord], problems: Sequence[str]) -> bytes:
             "environments": environments_table,
         },
     )
-
-
-def all_series(records: Sequence[VersionRecord]) -> tuple[Series, ...]:
-    """The comparisons that the records allow."""
-    return tuple(_series(title, several) for title, several in series(records).items())
 
 
 def versions_text(found: Sequence[Series]) -> str:
@@ -107,82 +85,6 @@ def _speed_data(found: Series, record: VersionRecord, piece: str) -> dict[str, f
         "ratio_to_the_one_before": None if ratio is None else exp(ratio),
         "noise": exp(found.floors[piece]),
     }
-
-
-def _series(title: str, records: Sequence[VersionRecord]) -> Series:
-    pairs = list(pairwise(records))
-    asked = {(new.name, model.model): _matched(old, model) for old, new in pairs for model in new.trained}
-    matched = {at: pair for at, pair in asked.items() if not isinstance(pair, str)}
-    repeats, untimed = _repeats(records), {new.name: why for old, new in pairs if (why := _untimed(old, new))}
-    pieces = sorted({piece for _, piece in repeats})
-    return Series(
-        title=title,
-        records=tuple(records),
-        changes=dict(zip(matched, changes(list(matched.values())), strict=True)),
-        unlike={at: why for at, why in asked.items() if isinstance(why, str)},
-        floors={piece: noise_floor([found for (_, one), found in repeats.items() if one == piece]) for piece in pieces},
-        ratios={
-            (new.name, piece): log_ratio(*_in_pairs(repeats[new.name, piece], repeats[old.name, piece]))
-            for old, new in pairs
-            for piece in pieces
-            if new.name not in untimed and {(old.name, piece), (new.name, piece)} <= repeats.keys()
-        },
-        untimed=untimed,
-    )
-
-
-def _untimed(old: VersionRecord, new: VersionRecord) -> str | None:
-    """Why the speed of two versions cannot be compared; None where it can."""
-    for record in (old, new):
-        if len(record.starts) < FEWEST_STARTS:
-            return f"{record.name} was started fewer than {FEWEST_STARTS} times"
-    if old.code != new.code:
-        return "measured by other code"
-    unlike = [name for name in MACHINE if getattr(old.environment, name) != getattr(new.environment, name)]
-    if unlike:
-        return f"measured on another machine ({', '.join(unlike)})"
-    references = {start.reference for start in (*old.starts, *new.starts)}
-    if len(references) > 1:
-        return f"divided by unlike reference workloads ({', '.join(sorted(references))})"
-    return None if _in_turn(old.starts, new.starts) else "not started in turn"
-
-
-def _in_turn(a: Sequence[Start], b: Sequence[Start]) -> bool:
-    """Whether no start of either comes after the next one of the other, so that a busy hour weighs on both."""
-    first, second = ([datetime.fromisoformat(start.started) for start in starts] for starts in (a, b))
-    return all(
-        x <= y for late, early in ((first, second), (second, first)) for x, y in zip(late, early[1:], strict=False)
-    )
-
-
-def _in_pairs(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Those that were started in turn; one version may have been started more often later."""
-    both = min(len(a), len(b))
-    return a[:both], b[:both]
-
-
-def _matched(old: VersionRecord, model: Trained) -> tuple[Answers, Answers] | str:
-    """The answers of an older version and a newer one under the seeds that both have, or why they do not compare."""
-    before = old.find(model.model)
-    if before is None:
-        return f"not trained with {old.name}"
-    if before.asked != model.asked:
-        return "trained by another recipe or on other images"
-    both = [seed for seed in model.seeds if seed in before.seeds]
-    if len(both) < 2:
-        return "fewer than two seeds in common"
-    older, newer = (one.bits[[one.seeds.index(seed) for seed in both]] for one in (before, model))
-    return Answers(correct=older), Answers(correct=newer)
-
-
-def _repeats(records: Sequence[VersionRecord]) -> dict[tuple[str, str], FloatArray]:
-    """By version and piece, seconds in units of the reference workload, where there are enough to know their noise."""
-    found: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for record in records:
-        for start in record.starts:
-            for piece, one in start.pieces.items():
-                found[record.name, piece].append(one.seconds / one.reference_seconds)
-    return {key: np.array(several) for key, several in found.items() if len(several) >= FEWEST_STARTS}
 
 
 def versions_table(found: Series) -> pd.DataFrame:
@@ -313,7 +215,7 @@ def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
             "oneDNN": record.environment.onednn,
             "processor": record.environment.cpu,
             "threads": _listed(str(start.threads) for start in record.starts),
-            "reference": _listed(start.reference for start in record.starts),
+            "matrix product by": _listed(start.reference for start in record.starts),
             "starts": str(len(record.starts)),
             "speed at commit": _listed(_commit(start.git_commit) for start in record.starts),
             "seeds": ", ".join(str(len(trained.seeds)) for trained in record.trained) or "0",

@@ -48,20 +48,25 @@ class Plan:
 
     checkout: Path  # of this project, whose code is measured with every version
     results: Path
-    starts: int  # processes of each version
-    seeds: int  # of each model and version, a multiple of SEEDS_A_RUN
+    starts: int  # processes of each version; 0: accuracy only
+    seeds: int  # of each model and version, a multiple of SEEDS_A_RUN; 0: speed only
+    again: bool = False  # drop the starts that are there first
     models: tuple[str, ...] = MODELS  # whose accuracy is measured; names of tutorials
     dataset: str = DATASET
 
     def __post_init__(self) -> None:
         if not (self.checkout / PIECES).exists():
             raise SpecError(f"what is measured is {PIECES}, which is not in {self.checkout}: call this in a checkout")
-        if self.starts < FEWEST_STARTS:
+        if self.starts != 0 and self.starts < FEWEST_STARTS:
             raise SpecError(
-                f"--starts must be at least {FEWEST_STARTS}, to know the noise of a version, got {self.starts}"
+                f"--starts must be at least {FEWEST_STARTS}, to know the noise of a version, or 0, got {self.starts}"
             )
-        if self.seeds < 1 or self.seeds % SEEDS_A_RUN:
+        if self.seeds < 0 or self.seeds % SEEDS_A_RUN:
             raise SpecError(f"--seeds must be a multiple of {SEEDS_A_RUN}, got {self.seeds}")
+        if not self.starts and not self.seeds:
+            raise SpecError("--starts and --seeds are both 0, so that nothing is to be measured: leave one out")
+        if self.again and not self.starts:
+            raise SpecError("--again measures speed anew, and --starts 0 leaves it out: choose one")
 
 
 def measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
@@ -83,6 +88,9 @@ def _measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
     for one in interpreters:
         _check_runs(one, plan)
     records = {one.name: _begin(one, plan) for one in interpreters}
+    if plan.again:  # of all at once, so that what is interrupted goes on with starts that take turns
+        for record in records.values():
+            write(plan.results, record)
     for turn in range(1, plan.starts + 1):
         for one in interpreters:
             if len(records[one.name].starts) < turn:
@@ -104,11 +112,15 @@ def _begin(one: Interpreter, plan: Plan) -> VersionRecord:
     if not path.exists():
         return VersionRecord(name=one.name, code=code, environment=one.environment, configs={})
     record = read(path)
-    others = _others(record.environment, one.environment)
-    if record.code != code:
-        others.append(f"code {record.code}, now {code}")
-    if others:
+    if others := _others(record.environment, one.environment):
         raise SpecError(f"{path} was measured with {'; '.join(others)}: move it away to begin anew")
+    if plan.again or not record.starts:
+        return replace(record, code=code, starts=(), configs={})  # trainings do not depend on what is timed
+    if plan.starts and record.code != code:
+        raise SpecError(
+            f"the speed in {path} was measured by other code, {record.code}, now {code}: "
+            "--again measures it anew and keeps the trainings"
+        )
     return record
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,29 +163,3 @@ def read_all(results: Path) -> tuple[tuple[VersionRecord, ...], tuple[str, ...]]
 
 def _age(record: VersionRecord) -> tuple[Version, Version, str]:
     return Version(record.environment.tensorflow), Version(record.environment.keras), record.name
-
-
-def series(records: Iterable[VersionRecord]) -> dict[str, list[VersionRecord]]:
-    """Records that differ in one library only, oldest first: those to be compared with their neighbours."""
-    records = list(records)
-    found: dict[str, list[VersionRecord]] = {}
-    for record in records:
-        python, tensorflow = _python(record), record.environment.tensorflow
-        if _library(record) == "tf":
-            found.setdefault(f"TensorFlow, with Python {python}", []).append(record)
-        else:
-            alike = [each for each in records if (_python(each), each.environment.tensorflow) == (python, tensorflow)]
-            found[f"Keras, with TensorFlow {tensorflow} and Python {python}"] = alike
-    return found
-
-
-def _python(record: VersionRecord) -> str:
-    return ".".join(record.environment.python.split(".")[:2])
-
-
-def _library(record: VersionRecord) -> str:
-    """Whose versions the environment is one of."""
-    found = NAME.fullmatch(record.name)
-    if found is None:
-        raise ValueError(f"{record.name} is no environment's name")
-    return found["library"]
