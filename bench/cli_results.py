@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.errors import SpecError
+from bench.errors import SearchError, SpecError
 from bench.interrupts import exit_code, terminable
 
 if TYPE_CHECKING:
@@ -143,8 +143,8 @@ def versions(  # noqa: PLR0917 - one for each option
     """Compare versions of TensorFlow and Keras: accuracy and speed, with a verdict.
 
     Shows what results/versions/ holds. With --measure, every version's interpreter is started in turn, so that a busy
-    hour does not look like a slow version; what is measured is kept at once, and the same command (without --again)
-    goes on.
+    hour does not look like a slow version; what is measured is kept at once, and the same command goes on. Speed is
+    compared only where starts took turns: name all versions with --again that are to be compared.
     """
     from bench.reporting.versions import versions_data, versions_text
     from bench.versions.record import read_all
@@ -177,7 +177,6 @@ def _given(context: typer.Context, *names: str) -> bool:
 
 def _measure(names: tuple[str, ...], environments: Path, plan: "Plan") -> None:
     """Measure what is missing, saying what is done, and bring the pages up to date."""
-    from bench.reporting import report
     from bench.versions.interpreters import find
     from bench.versions.measure import measure
 
@@ -185,10 +184,21 @@ def _measure(names: tuple[str, ...], environments: Path, plan: "Plan") -> None:
         with terminable():
             for line in measure(find(environments, names, plan.checkout), plan):
                 typer.echo(line, err=True)
+    except SearchError:
+        _write_pages(plan.results)
+        raise
     except KeyboardInterrupt as stopped:
-        goes_on = "the same command without --again" if plan.again else "the same command"
-        typer.echo(f"Interrupted; what is measured is kept, and {goes_on} goes on.", err=True)
+        _write_pages(plan.results)
+        later = ", without --again once earlier starts were dropped" if plan.again else ""
+        typer.echo(f"Interrupted; what is measured is kept, and the same command goes on{later}.", err=True)
         raise typer.Exit(exit_code(stopped)) from None
-    _, problems = report.write(plan.results)
+    _write_pages(plan.results)
+
+
+def _write_pages(results: Path) -> None:
+    """Bring the pages up to date, saying which records cannot be read."""
+    from bench.reporting import report
+
+    _, problems = report.write(results)
     for problem in problems:
         typer.echo(f"Could not be read, and left out: {problem}", err=True)

@@ -71,3 +71,14 @@ def test_versions_are_measured_in_turn_and_go_on(
     write(plan.results, replace(one, code="0" * 12))
     with pytest.raises(SpecError, match="was measured by other code, 000000000000, now"):
         list(measure(here, plan))
+    write(plan.results, replace(one, environment=replace(one.environment, platform="older")))
+    going = measure(here, replace(plan, again=True))
+    assert [next(going) for _ in range(2)] == [
+        "speed, start 1 of 4: tf1",
+        "earlier starts are dropped; if this is stopped, the same command without --again goes on",
+    ]
+    going.close()
+    anew, dropped = (read(path_of(plan.results, name)) for name in ("tf1", "tf2"))
+    assert (len(anew.starts), len(dropped.starts)) == (1, 0)
+    assert (anew.trained, dropped.trained) == (one.trained, other.trained)
+    assert anew.environment == here[0].environment

@@ -38,12 +38,13 @@ def test_few_repeats_are_refused() -> None:
         noise_floor([np.ones(3)])
 
 
-@pytest.mark.parametrize(("count", "starts", "most"), [(6, 10, 0.02), (4, 10, 0.02), (6, 4, 0.05)])
-def test_few_unchanged_pieces_lie_above_the_noise_floor(count: int, starts: int, most: float) -> None:
+@pytest.mark.parametrize(("count", "starts", "rate"), [(6, 10, 0.01), (2, 10, 0.03), (6, 4, 0.03), (2, 4, 0.07)])
+def test_few_unchanged_pieces_lie_above_the_noise_floor(count: int, starts: int, rate: float) -> None:
+    """As the page of versions says."""
     random = np.random.default_rng(0)
     alarms = []
-    for _ in range(200):
+    for _ in range(2400 // count):
         versions = list(np.exp(random.normal(0, 0.03, (count, starts))))
         floor = noise_floor(versions)
         alarms += [abs(log_ratio(newer, older)) > floor for older, newer in pairwise(versions)]
-    assert np.mean(alarms) < most
+    assert np.mean(alarms) == pytest.approx(rate, abs=0.01)

@@ -152,7 +152,8 @@ def _speed_row(found: Series, piece: str) -> dict[str, str]:
     oldest = found.records[0]
     milliseconds = f"{1000 * _seconds(oldest, piece):,.2f}" if _has(oldest, piece) else "-"
     ratios = {record.name: _ratio_text(found, record.name, piece) for record in found.records[1:]}
-    noise = f"±{100 * (exp(found.floors[piece]) - 1):.1f} %"
+    floor = found.floors[piece]
+    noise = f"{exp(-floor):.3f} to {exp(floor):.3f}"
     return {"piece": piece, f"{oldest.name}, ms": milliseconds, **ratios, "noise": noise}
 
 

@@ -30,11 +30,12 @@ from bench.versions.record import (
     read,
     write,
 )
-from search_spaces import _references, code_digest
+from search_spaces import code_digest
 
 PIECES = Path("tests") / "benchmarks" / "test_pieces.py"
 CODE = ("search_spaces", str(PIECES.parent))
 WORKLOADS = PIECES.with_name("workloads.py")
+MODEL_CODE = Path("search_spaces") / "_references.py"
 MODELS = ("tutorial-dense-128", "tutorial-cnn")
 DATASET = "fashion_mnist_12k"
 START_SECONDS = 600  # that one process may take to measure every piece
@@ -74,6 +75,7 @@ def measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
 
     Raises:
         SpecError: a record is of another machine, version or code.
+        RecordError: one cannot be read.
         SearchError: a process failed.
         StoreError: another process measures, too.
     """
@@ -88,14 +90,17 @@ def _measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
     for one in interpreters:
         _check_runs(one, plan)
     records = {one.name: _begin(one, plan) for one in interpreters}
-    if plan.again:  # of all at once, so that what is interrupted goes on with starts that take turns
-        for record in records.values():
-            write(plan.results, record)
+    begin_anew = plan.again
     for turn in range(1, plan.starts + 1):
         for one in interpreters:
             if len(records[one.name].starts) < turn:
                 yield f"speed, start {turn} of {plan.starts}: {one.name}"
                 records[one.name] = _with_start(records[one.name], one, plan)
+                if begin_anew:  # not before one has succeeded, and of all at once, so that they go on in turn
+                    for record in records.values():
+                        write(plan.results, record)
+                    begin_anew = False
+                    yield "earlier starts are dropped; if this is stopped, the same command without --again goes on"
                 write(plan.results, records[one.name])
     for one in interpreters:
         for number in range(plan.seeds // SEEDS_A_RUN):
@@ -115,7 +120,8 @@ def _begin(one: Interpreter, plan: Plan) -> VersionRecord:
     if others := _others(record.environment, one.environment):
         raise SpecError(f"{path} was measured with {'; '.join(others)}: move it away to begin anew")
     if plan.again or not record.starts:
-        return replace(record, code=code, starts=(), configs={})  # trainings do not depend on what is timed
+        # Trainings do not depend on what is timed.
+        return replace(record, code=code, environment=one.environment, starts=(), configs={})
     if plan.starts and record.code != code:
         raise SpecError(
             f"the speed in {path} was measured by other code, {record.code}, now {code}: "
@@ -136,7 +142,7 @@ def _check_runs(one: Interpreter, plan: Plan) -> None:
 
 def digest(checkout: Path) -> str:
     """Changes with the code of what is timed."""
-    return code_digest(checkout / PIECES, checkout / WORKLOADS, str(_references.__file__))
+    return code_digest(checkout / PIECES, checkout / WORKLOADS, checkout / MODEL_CODE)
 
 
 def _others(then: Environment, now: Environment) -> list[str]:

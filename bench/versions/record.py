@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,8 @@ def _check(record: VersionRecord) -> None:
         if one.n_test < 2 or one.bits.size == 0:
             raise ValueError(f"{one.model}: {one.n_test} test images, 2 or more expected")
     for start in record.starts:
+        if datetime.fromisoformat(start.started).tzinfo is None:
+            raise ValueError(f"the time of a start takes a zone, such as +00:00, got {start.started}")
         for name, piece in start.pieces.items():
             if min(piece.seconds, piece.reference_seconds) <= 0:
                 raise ValueError(f"{name}: seconds must be above 0, got {piece.seconds} and {piece.reference_seconds}")
