@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -417,6 +418,20 @@ def test_speed_by_other_code_is_measured_anew_when_asked_for(tmp_path: Path) -> 
     assert next(going) == "speed, start 1 of 4: tf216"
     going.close()
     assert read_all(tmp_path) == before  # nothing is dropped before a start has succeeded
+
+
+def test_a_version_that_fails_costs_no_starts(tmp_path: Path) -> None:
+    results, python = tmp_path / "results", tmp_path / "environments" / "tf216" / "bin" / "python"
+    measured_with(results, "2.16")
+    python.parent.mkdir(parents=True)
+    (tmp_path / "environment.json").write_bytes(msgspec.json.encode(make_environment(tensorflow="2.16")))
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec cat {tmp_path}/environment.json\necho broken; exit 3\n')
+    python.chmod(0o755)
+    asked = ("--measure", "--again", "--seeds", "0", "--environments", tmp_path / "environments", "--results", results)
+    done = run("versions", *map(str, asked), cwd=CHECKOUT, code=2)
+    assert "tf216 failed with exit code 3:\nbroken" in done.stderr
+    assert read(path_of(results, "tf216")).starts == starts(0.1)
+    assert "2.16" in row((results / "versions.md").read_text(), "tf216")
 
 
 def test_accuracy_is_measured_where_speed_is_of_other_code(tmp_path: Path) -> None:
