@@ -1,6 +1,7 @@
 """What a results folder holds: leaderboard, comparisons of runs and of versions, pages. Needs no TensorFlow."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,8 +115,7 @@ def report(
         from bench.reporting.html import write_html
 
         typer.echo(write_html(results))
-    for problem in problems:
-        typer.echo(f"Could not be read, and left out: {problem}", err=True)
+    _tell_left_out(problems)
 
 
 @results_app.command(
@@ -165,8 +165,8 @@ def versions(  # noqa: PLR0917 - one for each option
         raise SpecError("; ".join(problems) or nothing)
     found = all_series(records)
     typer.echo(json.dumps(versions_data(found), indent=1) if as_json else versions_text(found))
-    for problem in problems:
-        typer.echo(f"Could not be read, and left out: {problem}", err=True)
+    if not measure:  # which has told them with the pages
+        _tell_left_out(problems)
 
 
 def _given(context: typer.Context, *names: str) -> bool:
@@ -200,5 +200,9 @@ def _write_pages(results: Path) -> None:
     from bench.reporting import report
 
     _, problems = report.write(results)
+    _tell_left_out(problems)
+
+
+def _tell_left_out(problems: Sequence[str]) -> None:
     for problem in problems:
         typer.echo(f"Could not be read, and left out: {problem}", err=True)

@@ -18,7 +18,7 @@ from bench.reporting import report
 from bench.reporting.differences import config_differences
 from bench.reporting.report import build
 from bench.versions.interpreters import Interpreter, find
-from bench.versions.measure import Plan, _joined, measure
+from bench.versions.measure import Plan, _joined, digest, measure
 from bench.versions.record import Piece, Start, Trained, VersionRecord, pack, path_of, read, read_all, write
 from bench.versions.series import all_series
 from builders import make_environment
@@ -420,18 +420,31 @@ def test_speed_by_other_code_is_measured_anew_when_asked_for(tmp_path: Path) -> 
     assert read_all(tmp_path) == before  # nothing is dropped before a start has succeeded
 
 
-def test_a_version_that_fails_costs_no_starts(tmp_path: Path) -> None:
-    results, python = tmp_path / "results", tmp_path / "environments" / "tf216" / "bin" / "python"
-    measured_with(results, "2.16")
+def broken_environment(folder: Path) -> tuple[str, ...]:
+    """Options that measure with an interpreter that says what is installed, but runs nothing."""
+    python = folder / "environments" / "tf216" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    (tmp_path / "environment.json").write_bytes(msgspec.json.encode(make_environment(tensorflow="2.16")))
-    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec cat {tmp_path}/environment.json\necho broken; exit 3\n')
+    (folder / "environment.json").write_bytes(msgspec.json.encode(make_environment(tensorflow="2.16")))
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec cat {folder}/environment.json\necho broken; exit 3\n')
     python.chmod(0o755)
-    asked = ("--measure", "--again", "--seeds", "0", "--environments", tmp_path / "environments", "--results", results)
-    done = run("versions", *map(str, asked), cwd=CHECKOUT, code=2)
+    return "--measure", "--environments", f"{folder}/environments", "--results", f"{folder}/results"
+
+
+def test_a_version_that_fails_costs_no_starts(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    measured_with(results, "2.16")
+    done = run("versions", *broken_environment(tmp_path), "--again", "--seeds", "0", cwd=CHECKOUT, code=2)
     assert "tf216 failed with exit code 3:\nbroken" in done.stderr
     assert read(path_of(results, "tf216")).starts == starts(0.1)
     assert "2.16" in row((results / "versions.md").read_text(), "tf216")
+
+
+def test_where_nothing_is_missing_a_damaged_record_is_named_once(tmp_path: Path) -> None:
+    write(tmp_path / "results", record("tf216", "2.16", code=digest(CHECKOUT)))
+    path_of(tmp_path / "results", "tf217").write_bytes(b"{")
+    done = run("versions", *broken_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
+    assert "2.16" in done.stdout
+    assert done.stderr.count("left out: ") == 1
 
 
 def test_accuracy_is_measured_where_speed_is_of_other_code(tmp_path: Path) -> None:

@@ -96,12 +96,12 @@ def _measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
             if len(records[one.name].starts) < turn:
                 yield f"speed, start {turn} of {plan.starts}: {one.name}"
                 records[one.name] = _with_start(records[one.name], one, plan)
-                if begin_anew:  # not before one has succeeded, and of all at once, so that they go on in turn
-                    for record in records.values():
-                        write(plan.results, record)
+                # Earlier starts go once one has succeeded, and those of all at once, so that they go on in turn.
+                for name in records if begin_anew else (one.name,):
+                    write(plan.results, records[name])
+                if begin_anew:
                     begin_anew = False
                     yield "earlier starts are dropped; if this is stopped, the same command without --again goes on"
-                write(plan.results, records[one.name])
     for one in interpreters:
         for number in range(plan.seeds // SEEDS_A_RUN):
             if _seeds(records[one.name]) < (number + 1) * SEEDS_A_RUN:
