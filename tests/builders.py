@@ -6,22 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from bench.predictions import Predictions
-from bench.record import (
+from bench.machine import Environment
+from bench.records.ledger import RefitEnded, SessionStarted, TrialEnded, TrialProposed
+from bench.records.predictions import Predictions
+from bench.records.record import (
     SCHEMA_VERSION,
     Condition,
     Curve,
     DatasetFacts,
-    Environment,
     Latency,
     Parameter,
+    PublishedAccuracy,
+    ReferenceModel,
     RefitRecord,
     RunRecord,
+    SearchOutcome,
     TrialRecord,
 )
+from bench.records.spec import Budget, ReferenceSpec, RunSpec, SearchSpec
+from bench.records.store import RunFolder, run_folder
 from bench.seeds import derive_seed
-from bench.spec import Budget, RunSpec
-from bench.store import LedgerEvent, RunFolder, run_folder
 
 NAMES = ("Circle", "Square", "Triangle", "Star|fish")  # one with a character that Markdown tables must escape
 SUMMARY = """Model: "synthetic"
@@ -31,20 +35,33 @@ SUMMARY = """Model: "synthetic"
  Total params: 260"""
 
 
-def make_spec(**changes: Any) -> RunSpec:
-    """A spec of the family `dense` on the dataset `synthetic`."""
+def make_spec(**changes: Any) -> SearchSpec:
+    """A search of the family `dense` on the dataset `synthetic`."""
     fields: dict[str, Any] = {
         "dataset": "synthetic",
         "family": "dense",
-        "family_source": "0" * 12,
+        "source": "0" * 12,
         "tuner": "random",
         "budget": Budget(trials=4, epochs=3),
         "seed": 1,
-        "seeds": 3,
+        "refit_seeds": 3,
         "precision": "float32",
         "lookahead": 4,
     }
-    return RunSpec(**fields | changes)
+    return SearchSpec(**fields | changes)
+
+
+def make_reference_spec(**changes: Any) -> ReferenceSpec:
+    """The reference model `tutorial-linear` on the dataset `synthetic`."""
+    fields: dict[str, Any] = {
+        "dataset": "synthetic",
+        "model": "tutorial-linear",
+        "source": "0" * 12,
+        "epochs": 3,
+        "seed": 1,
+        "refit_seeds": 3,
+    }
+    return ReferenceSpec(**fields | changes)
 
 
 def make_environment(**changes: Any) -> Environment:
@@ -105,7 +122,7 @@ def make_trial(number: int, accuracy: float, *, epochs: int = 3, **changes: Any)
         "error": None,
         "seed": derive_seed(1, "trial", number),
         "parent": None,
-        "repeats": None,
+        "duplicate_of": None,
         "initial_epoch": 0,
         "epochs": epochs,
         "parameters": 2500 + number,
@@ -183,15 +200,9 @@ def make_predictions(
     )
 
 
-def make_run(predictions: Predictions, *, spec: RunSpec | None = None, **changes: Any) -> RunRecord:
-    """A finished run with `predictions`; trial 0001 wins."""
-    spec = spec or make_spec()
+def make_search(**changes: Any) -> SearchOutcome:
+    """Three trials, of which one failed; trial 0001 wins."""
     fields: dict[str, Any] = {
-        "schema": SCHEMA_VERSION,
-        "run_id": spec.name,
-        "spec": spec,
-        "dataset": make_dataset(name=spec.dataset),
-        "environment": make_environment(),
         "space": make_space(),
         "trials": (
             make_trial(0, 0.80),
@@ -199,17 +210,42 @@ def make_run(predictions: Predictions, *, spec: RunSpec | None = None, **changes
             make_failed_trial(2, "Traceback ...\nValueError: loss is NaN in epoch 1"),
         ),
         "winner": "0001",
-        "refits": tuple(make_refit(number) for number in range(spec.seeds)),
+        "search_seconds": 120.0,
+        "overruled_proposals": 0,
+    }
+    return SearchOutcome(**fields | changes)
+
+
+def make_reference(**changes: Any) -> ReferenceModel:
+    """A published tutorial."""
+    fields: dict[str, Any] = {
+        "group": "tutorial",
+        "recipe": "as published",
+        "deterministic": False,
+        "published": PublishedAccuracy(text="90%", low=0.895, high=0.905),
+    }
+    return ReferenceModel(**fields | changes)
+
+
+def make_run(predictions: Predictions, *, spec: RunSpec | None = None, **changes: Any) -> RunRecord:
+    """A finished run with `predictions`."""
+    spec = spec or make_spec()
+    fields: dict[str, Any] = {
+        "schema": SCHEMA_VERSION,
+        "run_id": spec.name,
+        "spec": spec,
+        "dataset": make_dataset(name=spec.dataset),
+        "environment": make_environment(),
+        "origin": make_search() if isinstance(spec, SearchSpec) else make_reference(),
+        "refits": tuple(make_refit(number) for number in range(spec.refit_seeds)),
         "predictions_sha256": predictions.digest(),
         "latency": Latency(microseconds_per_image=25.0, batch_size=256, images=200, repeats=5, threads=1),
         "precision_refit": "float32",
         "workers": 2,
         "started": "2026-01-01T00:00:00+00:00",
         "finished": "2026-01-01T00:05:00+00:00",
-        "search_seconds": 120.0,
         "total_seconds": 300.0,
         "resumed": 0,
-        "differing_proposals": 0,
     }
     return RunRecord(**fields | changes)
 
@@ -230,21 +266,21 @@ def write_unfinished_run(
     folder = folder or run_folder(results, spec)
     folder.path.mkdir(parents=True)
     folder.write_spec(spec)
-    folder.append(
-        LedgerEvent(event="session", environment=record.environment, dataset=record.dataset, time=record.started)
-    )
-    for trial in record.trials:
+    folder.append(SessionStarted(time=record.started, environment=record.environment, dataset=record.dataset))
+    for trial in record.search.trials if record.search is not None else ():
         folder.append(
-            LedgerEvent(
-                event="asked",
+            TrialProposed(
                 time=record.started,
                 trial_id=trial.trial_id,
                 values=trial.values,
+                initial_epoch=trial.initial_epoch,
+                epochs=trial.epochs,
+                parent=trial.parent,
             )
         )
-        folder.append(LedgerEvent(event="told", time=record.started, trial=trial))
+        folder.append(TrialEnded(time=record.started, trial=trial))
     for refit in record.refits[:refits]:
-        folder.append(LedgerEvent(event="refit", time=record.finished, refit=refit))
+        folder.append(RefitEnded(time=record.finished, refit=refit))
     return folder
 
 
@@ -253,14 +289,36 @@ def add_run(
     wrong: Sequence[Sequence[int]] | None = None,
     *,
     spec: Mapping[str, Any] | None = None,
+    search: Mapping[str, Any] | None = None,
     repeat: int = 1,
     **changes: Any,
 ) -> RunRecord:
-    """Make and write a finished run: `spec` are changes to `make_spec`, the others to `make_run`."""
-    asked = make_spec(**dict(spec or {}))
-    dataset = changes.pop("dataset", make_dataset(name=asked.dataset))
-    predictions = make_predictions(wrong, dataset=dataset, seeds=asked.seeds)
-    run_id = run_folder(results, asked, repeat).path.name
-    record = make_run(predictions, spec=asked, run_id=run_id, dataset=dataset, **changes)
+    """Write a finished search: `spec` are changes to `make_spec`, `search` to `make_search`, others to `make_run`."""
+    return _add(
+        results, wrong, make_spec(**dict(spec or {})), repeat, changes | {"origin": make_search(**search or {})}
+    )
+
+
+def add_reference(
+    results: Path,
+    wrong: Sequence[Sequence[int]] | None = None,
+    *,
+    spec: Mapping[str, Any] | None = None,
+    reference: Mapping[str, Any] | None = None,
+    repeat: int = 1,
+    **changes: Any,
+) -> RunRecord:
+    """Write a finished reference model: `spec` are changes to `make_reference_spec`, `reference` to `make_reference`."""
+    asked = make_reference_spec(**dict(spec or {}))
+    return _add(results, wrong, asked, repeat, changes | {"origin": make_reference(**reference or {})})
+
+
+def _add(
+    results: Path, wrong: Sequence[Sequence[int]] | None, spec: RunSpec, repeat: int, changes: dict[str, Any]
+) -> RunRecord:
+    dataset = changes.pop("dataset", make_dataset(name=spec.dataset))
+    predictions = make_predictions(wrong, dataset=dataset, seeds=spec.refit_seeds)
+    run_id = run_folder(results, spec, repeat).path.name
+    record = make_run(predictions, spec=spec, **{"run_id": run_id, "dataset": dataset} | changes)
     write_run(results, record, predictions)
     return record

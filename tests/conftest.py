@@ -34,7 +34,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def _same_tensorflow(request: pytest.FixtureRequest) -> None:
     """Start TensorFlow in slow tests as a worker does, whichever of them comes first: with one thread, in float32."""
     if request.node.get_closest_marker("slow") is not None:
-        from bench.search.training import prepare_process
+        from bench.training.fit import prepare_process
 
         prepare_process("float32")
 

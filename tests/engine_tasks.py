@@ -5,7 +5,7 @@ import random
 import signal
 import time
 
-from bench.worker import Report
+from bench.workers.tasks import Report
 
 
 def prepare() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.environment import supports_bfloat16
+from bench.machine import supports_bfloat16
 from command_line import variables
 
 ROOT = Path(__file__).parents[1]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.predictions import Predictions
-from bench.record import RunRecord, comparable
-from bench.store import RunFolder, all_folders
+from bench.records.predictions import Predictions
+from bench.records.record import RunRecord, comparable
+from bench.records.store import RunFolder, all_folders
 from command_line import run
 
 DIGITS = ("run", "--dataset", "digits")

@@ -5,9 +5,9 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-from bench.data.dataset import Dataset, Part, Say
+from bench.data.dataset import Dataset, Notify, Part
 from bench.errors import DataError, SpecError
-from bench.spec import Budget
+from bench.records.spec import Budget
 
 FOLDER = Path(__file__).parent / "sets"
 
@@ -22,10 +22,10 @@ class DatasetModule(Protocol):
     N_TEST: int
     DEFAULT_BUDGET: Budget
 
-    def development(self, data_dir: Path | None, say: Say, /) -> Part:
+    def development(self, data_dir: Path | None, notify: Notify, /) -> Part:
         """Everything but the test part."""
 
-    def test(self, data_dir: Path | None, say: Say, /) -> Part:
+    def test(self, data_dir: Path | None, notify: Notify, /) -> Part:
         """The sealed test part."""
 
 

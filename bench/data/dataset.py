@@ -12,11 +12,11 @@ from bench.errors import DataError
 # Images uint8 (n, height, width, channels), labels (n,) of any integer type, and where the bytes came from.
 Part = tuple[NDArray[np.uint8], NDArray[np.integer], str]
 # Takes one line for the user, such as "downloading ...".
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 def quiet(_: str) -> None:
-    """Say nothing."""
+    """Notify nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -2,24 +2,25 @@
 
 from pathlib import Path
 
-from bench.data import catalog, folders, splits
-from bench.data.dataset import Dataset, Say, quiet
-from bench.record import DatasetFacts
+from bench.data import catalog, splits
+from bench.data.dataset import Dataset, Notify, quiet
+from bench.data.loaders import folders
+from bench.records.record import DatasetFacts
 
 
-def development(name: str, data_dir: Path | None = None, say: Say = quiet) -> Dataset:
+def development(name: str, data_dir: Path | None = None, notify: Notify = quiet) -> Dataset:
     """Everything of dataset `name` but its test part.
 
     Args:
         name: one of `catalog.names()`.
         data_dir: folder to look in first; BENCH_DATA_DIR where None.
-        say: is told of downloads, one line each.
+        notify: is told of downloads, one line each.
 
     Raises:
         SpecError: there is no such dataset.
         DataError: it cannot be found, or its bytes are not the published ones.
     """
-    return catalog.assemble(name, catalog.module(name).development(data_dir or folders.user_folder(), say))
+    return catalog.assemble(name, catalog.module(name).development(data_dir or folders.user_folder(), notify))
 
 
 def facts(dataset: Dataset) -> DatasetFacts:

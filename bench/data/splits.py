@@ -18,7 +18,7 @@ def validation_size(n: int) -> int:
 def split(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices of the train part and of the validation part, stratified by class, each sorted.
 
-    The seed is fixed. Another seed, share or algorithm is another protocol: raise `bench.spec.PROTOCOL_VERSION` too.
+    The seed is fixed. Another seed, share or algorithm is another protocol: raise `PROTOCOL_VERSION` too.
 
     Raises:
         DataError: a class has fewer than two images, or there are fewer validation images than classes.

@@ -19,7 +19,7 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """Answers of similar confidence."""
+    """Correctness of similar confidence."""
 
     low: float  # confidences from here, exclusive, to `high`; in [0, 1]
     high: float

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.evaluation.comparison import LEVEL, Answers, Difference, Variance, holm, paired_difference
+from bench.evaluation.comparison import LEVEL, Correctness, Difference, Variance, holm, paired_difference
 
 MARGIN = 0.005  # of accuracy: what is smaller on both sides is called the same
 SAME_LEVEL = 0.9
@@ -48,7 +48,7 @@ class Change:
         return "better" if self.difference.mean > 0 else "worse"
 
 
-def changes(pairs: Sequence[tuple[Answers, Answers]]) -> tuple[Change, ...]:
+def changes(pairs: Sequence[tuple[Correctness, Correctness]]) -> tuple[Change, ...]:
     """Judge all `pairs` of (older, newer) together; the two of a pair answered the same images, under the same seeds.
 
     Raises:

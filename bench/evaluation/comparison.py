@@ -38,7 +38,7 @@ P_VALUE_PRECISION = 1e-6  # relative, of the quantile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Answers:
+class Correctness:
     """Which test images the trainings of a model classify correctly."""
 
     correct: BoolArray | FloatArray  # (k, n): for each of k trainings and n images; or means of several, in [0, 1]
@@ -173,13 +173,13 @@ class _Parts:
         return Variance(images=images, seeds=self.seeds, degrees_of_freedom=freedom)
 
 
-def _parts(models: Sequence[Answers]) -> _Parts:
+def _parts(models: Sequence[Correctness]) -> _Parts:
     """Of each model by itself."""
     images, seeds, squares, twice = np.array([_parts_of_one(one) for one in models]).T
     return _Parts(images=images, seeds=seeds, squares=squares, twice=twice)
 
 
-def _parts_of_one(model: Answers) -> tuple[float, float, float, float]:
+def _parts_of_one(model: Correctness) -> tuple[float, float, float, float]:
     """Of one model: images, seeds, squares, twice."""
     images, seeds, squares, twice = _parts_of_values(model.correct)
     return (images, 0.0, 0.0, 0.0) if model.deterministic else (images, seeds, squares, twice)
@@ -198,7 +198,7 @@ def _parts_of_values(values: BoolArray | FloatArray) -> tuple[float, float, floa
     return images, seeds, seeds**2 / (k - 1), max(0.0, float(squares)) / ((k - 1) * n)
 
 
-def paired_difference(newer: Answers, older: Answers) -> tuple[Difference, Variance]:
+def paired_difference(newer: Correctness, older: Correctness) -> tuple[Difference, Variance]:
     """Two models under the same seeds, row by row: each training is compared with the other one of its seed.
 
     Much narrower than without pairs where a seed decides about both; k - 1 degrees of freedom.
@@ -223,7 +223,7 @@ def paired_difference(newer: Answers, older: Answers) -> tuple[Difference, Varia
     return Difference(mean=mean, low=max(-1.0, mean - half), high=min(1.0, mean + half), p_value=p_value), variance
 
 
-def interval(model: Answers, level: float = LEVEL) -> Interval | None:
+def interval(model: Correctness, level: float = LEVEL) -> Interval | None:
     """The mean accuracy of a model with its interval, None where it is not known what chance does: for a single seed.
 
     Near 0 and 1, where fewer than FEW answers are wrong or right, the limits are Wilson's, for as many images as would
@@ -257,7 +257,7 @@ def interval(model: Answers, level: float = LEVEL) -> Interval | None:
     )
 
 
-def compare_all(models: Sequence[Answers]) -> Comparison:
+def compare_all(models: Sequence[Correctness]) -> Comparison:
     """Compare every two of `models`, which answered the same images.
 
     Raises:
@@ -285,7 +285,7 @@ def compare_all(models: Sequence[Answers]) -> Comparison:
     )
 
 
-def differences(models: Sequence[Answers], a: IntArray, b: IntArray) -> tuple[FloatArray, Variance]:
+def differences(models: Sequence[Correctness], a: IntArray, b: IntArray) -> tuple[FloatArray, Variance]:
     """Chosen pairs of `models`: model a[i] minus model b[i], and its variance; one matrix product serves all pairs."""
     one, n = _parts(models), models[0].correct.shape[1]
     counts = np.array([len(model.correct) for model in models], dtype=np.float64)

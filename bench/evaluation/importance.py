@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.record import Parameter, TrialRecord
+from bench.records.record import Parameter, TrialRecord
 
-FEWEST_TRIALS = 10  # with which scores that depend on nothing are seldom explained; a test counts how often
+MIN_TRIALS = 10  # with which scores that depend on nothing are seldom explained; a test counts how often
 LOWEST_R2 = 0.3  # out of bag; below it the forest explains too little to be asked
 TREES = 100
 REPEATS = 10
@@ -52,8 +52,8 @@ def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epoch
     varied = [one for one in space if len({trial.values.get(one.name) for trial in kept}) > 1]
     scores = np.array([trial.score for trial in kept])
     reason = None
-    if len(kept) < FEWEST_TRIALS:
-        reason = f"{len(kept)} trials of full length, at least {FEWEST_TRIALS} are needed"
+    if len(kept) < MIN_TRIALS:
+        reason = f"{len(kept)} trials of full length, at least {MIN_TRIALS} are needed"
     elif not varied:
         reason = "all trials have the same hyperparameters"
     elif scores.std() == 0:
@@ -90,7 +90,7 @@ def _number(parameter: Parameter, trial: TrialRecord) -> float:
     return float(value) if isinstance(value, int | float) else float(parameter.values.index(value))
 
 
-def at_edge(parameter: Parameter, trial: TrialRecord) -> str | None:
+def at_bound(parameter: Parameter, trial: TrialRecord) -> str | None:
     """Where a trial has the "smallest" or "largest" value of an ordered hyperparameter with three values or more."""
     value, values = trial.values.get(parameter.name), parameter.values
     numbers = [one for one in values if not isinstance(one, bool | str)]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.errors import MetricError
 from bench.evaluation.calibration import Calibration, calibration
-from bench.predictions import Predictions
+from bench.records.predictions import Predictions
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]

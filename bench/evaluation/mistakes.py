@@ -11,7 +11,7 @@ IntArray = NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missed:
+class SharedError:
     """A test image that every training of every model gets wrong: its label may be wrong instead."""
 
     index: int  # in the test part
@@ -21,7 +21,7 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mended:
+class ErrorChange:
     """Images of one class that a model takes for another one, and that a second model mostly gets right."""
 
     true: int
@@ -35,7 +35,7 @@ class Mended:
         return self.mended - self.broken
 
 
-def missed_by_all(answers: Sequence[IntArray], labels: IntArray) -> tuple[Missed, ...]:
+def shared_errors(answers: Sequence[IntArray], labels: IntArray) -> tuple[SharedError, ...]:
     """Images that nobody gets right, in their order.
 
     Args:
@@ -46,11 +46,11 @@ def missed_by_all(answers: Sequence[IntArray], labels: IntArray) -> tuple[Missed
     found = []
     for index in np.flatnonzero((said != labels).all(axis=0)).tolist():
         answer, count = Counter(said[:, index].tolist()).most_common(1)[0]
-        found.append(Missed(index=index, true=int(labels[index]), answer=answer, agreement=count / len(said)))
+        found.append(SharedError(index=index, true=int(labels[index]), answer=answer, agreement=count / len(said)))
     return tuple(found)
 
 
-def mended(worse: IntArray, better: IntArray, labels: IntArray) -> tuple[Mended, ...]:
+def mended(worse: IntArray, better: IntArray, labels: IntArray) -> tuple[ErrorChange, ...]:
     """By pairs of classes, which mistakes of one model another does not make, the largest gains first.
 
     Args:
@@ -62,7 +62,7 @@ def mended(worse: IntArray, better: IntArray, labels: IntArray) -> tuple[Mended,
     gained = Counter(_mistakes(usual_worse, labels, usual_better == labels))
     lost = Counter(_mistakes(usual_better, labels, usual_worse == labels))
     found = [
-        Mended(true=true, taken_for=answer, mended=gained[true, answer], broken=lost[true, answer])
+        ErrorChange(true=true, taken_for=answer, mended=gained[true, answer], broken=lost[true, answer])
         for true, answer in gained | lost
     ]
     return tuple(sorted(found, key=lambda one: (-one.gain, -one.mended, one.true, one.taken_for)))

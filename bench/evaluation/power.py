@@ -51,7 +51,7 @@ def power(difference: float, chance: Chance, seeds: int, level: float = LEVEL) -
     return float((np.abs(drawn) > variance.half_width(level)).mean())
 
 
-def power_of_endless_seeds(difference: float, chance: Chance, level: float = LEVEL) -> float:
+def power_with_unlimited_seeds(difference: float, chance: Chance, level: float = LEVEL) -> float:
     """What is left to the test set: how often it shows the difference of two models that are known exactly."""
     if chance.images_variance == 0:
         return float(difference != 0)
@@ -61,7 +61,7 @@ def power_of_endless_seeds(difference: float, chance: Chance, level: float = LEV
 
 def seeds_needed(difference: float, chance: Chance, wanted: float = POWER, most: int = MAX_SEEDS) -> int | None:
     """The fewest seeds of each model with which the difference is found in `wanted` of all cases; None above `most`."""
-    if power_of_endless_seeds(difference, chance) < wanted or power(difference, chance, most) < wanted:
+    if power_with_unlimited_seeds(difference, chance) < wanted or power(difference, chance, most) < wanted:
         return None
     few, many = 1, most  # too few, and enough
     while many - few > 1:
@@ -78,7 +78,7 @@ def smallest_difference(chance: Chance, seeds: int | None, wanted: float = POWER
     few, many = 0.0, 1.0
     while many - few > 1e-5:
         middle = (few + many) / 2
-        found = power_of_endless_seeds(middle, chance) if seeds is None else power(middle, chance, seeds)
+        found = power_with_unlimited_seeds(middle, chance) if seeds is None else power(middle, chance, seeds)
         if found >= wanted:
             many = middle
         else:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 NOISE_QUANTILE = 0.95
-FEWEST_STARTS = 4  # of a version, that its repeats can be halved
+MIN_STARTS = 4  # of a version, that its repeats can be halved
 MAX_SPLITS = 2_000  # of one version's repeats into halves
 
 
@@ -36,7 +36,7 @@ def noise_floor(versions: Sequence[FloatArray]) -> float:
 
     Args:
         versions: for each version, seconds in units of the reference workload, one for each process start; at least
-            FEWEST_STARTS.
+            MIN_STARTS.
     """
     apart = [np.abs(_halvings(repeats)) for repeats in versions]
     return float(np.quantile(np.concatenate(apart), NOISE_QUANTILE))
@@ -44,8 +44,8 @@ def noise_floor(versions: Sequence[FloatArray]) -> float:
 
 def _halvings(repeats: FloatArray) -> FloatArray:
     """Log ratios of the halves, for each way of halving, or for MAX_SPLITS drawn ones."""
-    if len(repeats) < FEWEST_STARTS:
-        raise ValueError(f"a noise floor takes at least {FEWEST_STARTS} repeats of a version, got {len(repeats)}")
+    if len(repeats) < MIN_STARTS:
+        raise ValueError(f"a noise floor takes at least {MIN_STARTS} repeats of a version, got {len(repeats)}")
     half = len(repeats) // 2
     if comb(len(repeats), half) <= MAX_SPLITS:
         ways = np.array(list(combinations(range(len(repeats)), half)))

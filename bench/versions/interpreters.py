@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 
 from bench.errors import SpecError
-from bench.record import Environment
+from bench.machine import Environment
 from bench.versions.record import NAME
 
 SECONDS = 120
 ASK = (
-    "import sys, msgspec; from bench.environment import environment; "
+    "import sys, msgspec; from bench.machine import environment; "
     "sys.stdout.buffer.write(msgspec.json.encode(environment()))"
 )
 

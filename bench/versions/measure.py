@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.environment import git_commit, variables
 from bench.errors import SearchError, SpecError
-from bench.evaluation.speed import FEWEST_STARTS
-from bench.files import lock_folder
-from bench.record import Environment
-from bench.store import RunFolder, all_folders, run_folder
+from bench.evaluation.speed import MIN_STARTS
+from bench.machine import Environment, git_commit, variables
+from bench.records.files import lock_folder
+from bench.records.store import RunFolder, all_folders, run_folder
 from bench.versions.interpreters import Interpreter
 from bench.versions.record import (
     MACHINE,
@@ -58,9 +57,9 @@ class Plan:
     def __post_init__(self) -> None:
         if not (self.checkout / PIECES).exists():
             raise SpecError(f"what is measured is {PIECES}, which is not in {self.checkout}: call this in a checkout")
-        if self.starts != 0 and self.starts < FEWEST_STARTS:
+        if self.starts != 0 and self.starts < MIN_STARTS:
             raise SpecError(
-                f"--starts must be at least {FEWEST_STARTS}, to know the noise of a version, or 0, got {self.starts}"
+                f"--starts must be at least {MIN_STARTS}, to know the noise of a version, or 0, got {self.starts}"
             )
         if self.seeds < 0 or self.seeds % SEEDS_A_RUN:
             raise SpecError(f"--seeds must be a multiple of {SEEDS_A_RUN}, got {self.seeds}")
@@ -219,7 +218,7 @@ def _trained(record: VersionRecord, one: Interpreter, plan: Plan) -> tuple[Train
         predictions = [run_folder(runs_folder(plan, one.name), run.spec).read_predictions(run) for run in runs]
         new = Trained(
             model=model,
-            source=runs[0].spec.family_source,
+            source=runs[0].spec.source,
             run_ids=tuple(run.run_id for run in runs),
             git_commits=tuple(dict.fromkeys(run.environment.git_commit for run in runs)),
             dataset=runs[0].dataset.name,

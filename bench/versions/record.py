@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from packaging.version import Version
 
 from bench.errors import RecordError
-from bench.files import write_atomic
-from bench.record import Environment
+from bench.machine import Environment
+from bench.records.files import write_atomic
 
 BoolArray = NDArray[np.bool_]
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 
 from bench.evaluation.change import Change, changes
-from bench.evaluation.comparison import Answers
-from bench.evaluation.speed import FEWEST_STARTS, FloatArray, log_ratio, noise_floor
+from bench.evaluation.comparison import Correctness
+from bench.evaluation.speed import MIN_STARTS, FloatArray, log_ratio, noise_floor
 from bench.versions.record import MACHINE, NAME, Start, Trained, VersionRecord
 
 
@@ -82,8 +82,8 @@ def _series(title: str, records: Sequence[VersionRecord]) -> Series:
 def _untimed(old: VersionRecord, new: VersionRecord) -> str | None:
     """Why the speed of two versions cannot be compared; None where it can."""
     for record in (old, new):
-        if len(record.starts) < FEWEST_STARTS:
-            return f"{record.name} was started fewer than {FEWEST_STARTS} times"
+        if len(record.starts) < MIN_STARTS:
+            return f"{record.name} was started fewer than {MIN_STARTS} times"
     if old.code != new.code:
         return "measured by other code"
     unlike = [name for name in MACHINE if getattr(old.environment, name) != getattr(new.environment, name)]
@@ -109,7 +109,7 @@ def _in_pairs(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     return a[:both], b[:both]
 
 
-def _matched(old: VersionRecord, model: Trained) -> tuple[Answers, Answers] | str:
+def _matched(old: VersionRecord, model: Trained) -> tuple[Correctness, Correctness] | str:
     """The answers of an older version and a newer one under the seeds that both have, or why they do not compare."""
     before = old.find(model.model)
     if before is None:
@@ -120,7 +120,7 @@ def _matched(old: VersionRecord, model: Trained) -> tuple[Answers, Answers] | st
     if len(both) < 2:
         return "fewer than two seeds in common"
     older, newer = (one.bits[[one.seeds.index(seed) for seed in both]] for one in (before, model))
-    return Answers(correct=older), Answers(correct=newer)
+    return Correctness(correct=older), Correctness(correct=newer)
 
 
 def _repeats(records: Sequence[VersionRecord]) -> dict[tuple[str, str], FloatArray]:
@@ -130,4 +130,4 @@ def _repeats(records: Sequence[VersionRecord]) -> dict[tuple[str, str], FloatArr
         for start in record.starts:
             for piece, one in start.pieces.items():
                 found[record.name, piece].append(one.seconds / one.reference_seconds)
-    return {key: np.array(several) for key, several in found.items() if len(several) >= FEWEST_STARTS}
+    return {key: np.array(several) for key, several in found.items() if len(several) >= MIN_STARTS}

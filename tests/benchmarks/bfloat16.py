@@ -26,16 +26,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import search_spaces
-from bench import worker
 from bench.data.catalog import default_budget
-from bench.environment import environment, supports_bfloat16, usable_cores
-from bench.files import append_line, write_atomic
-from bench.record import Curve
-from bench.reporting.markdown import table
-from bench.search.engine import Done, Engine, Failed
-from bench.search.pools import LocalPool
+from bench.machine import environment, supports_bfloat16, usable_cores
+from bench.records.files import append_line, write_atomic
+from bench.records.record import Curve
+from bench.records.spec import Budget, Precision, RunSpec, TrialSpec, Value, candidate_values
+from bench.report.markdown import table
 from bench.seeds import derive_seed
-from bench.spec import Budget, Precision, RunSpec, TrialSpec, Value, candidate_values
+from bench.workers import tasks as worker
+from bench.workers.executor import Done, Engine, Failed
+from bench.workers.pools import LocalPool
 
 AIM = 0.3  # points of accuracy
 PRECISIONS: tuple[Precision, ...] = ("bfloat16", "float32")  # the order of the first axis of scores
@@ -124,7 +124,7 @@ def _specs(family: str, dataset: str, candidates: int, seeds: int, epochs: int) 
 
 def _candidates(family: str, dataset: str, candidates: int, epochs: int) -> Iterator[dict[str, Value]]:
     from bench.data.development import development
-    from bench.search.oracles import Answer, make
+    from bench.tuning.oracles import Answer, make
 
     data = development(dataset)
     spec = RunSpec(
@@ -214,7 +214,7 @@ def missing(asked: Sequence[Asked], had: Sequence[Training], family_source: str)
         found = kept.get((candidate, number, spec.precision))
         if found is None:
             left.append((candidate, number, spec))
-        elif (found.spec, found.family_source) != (spec, family_source):
+        elif (found.spec, found.source) != (spec, family_source):
             raise ValueError(
                 f"{RUNS / spec.family}.jsonl was trained by other settings: {found.spec} where {spec} is asked. "
                 "Move it away, or ask for the same again"

@@ -34,20 +34,19 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import search_spaces
-from bench import worker
-from bench.environment import environment
-from bench.files import write_atomic
-from bench.record import Environment
-from bench.reporting.figures import Picture
-from bench.reporting.markdown import table
-from bench.search.engine import Done, Engine, Failed
-from bench.search.pools import LocalPool
+from bench.machine import Environment, environment
+from bench.records.files import write_atomic
+from bench.records.spec import Budget, RunSpec, TrialSpec, candidate_values, trial_seed
+from bench.report.figures import Picture
+from bench.report.markdown import table
 from bench.seeds import derive_seed
-from bench.spec import Budget, RunSpec, TrialSpec, candidate_values, trial_seed
-from bench.worker import Report
+from bench.workers import tasks as worker
+from bench.workers.executor import Done, Engine, Failed
+from bench.workers.pools import LocalPool
+from bench.workers.tasks import Report
 
 if TYPE_CHECKING:
-    from bench.search.training import Trained
+    from bench.training.fit import Trained
 
 DATASET = "digits"
 FAMILIES = ("dense", "cnn")
@@ -157,7 +156,7 @@ def measure(trials: int, workers: int, epochs: int) -> tuple[Size, ...]:
 def _candidates(trials: int, epochs: int) -> Iterator[TrialSpec]:
     """Candidates of FAMILIES in turn, in float32."""
     from bench.data.development import development
-    from bench.search.oracles import Proposal, make
+    from bench.tuning.oracles import Proposal, make
 
     data = development(DATASET)
     specs = [_spec(family, Budget(trials=-(-trials // len(FAMILIES)), epochs=epochs)) for family in FAMILIES]

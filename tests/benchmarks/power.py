@@ -2,7 +2,7 @@
 
 python tests/benchmarks/power.py
 
-Every model answers every image: some images are easy, some hopeless, and some it gets right with a probability of its
+Every model answers every image: some images are easy, some fatal, and some it gets right with a probability of its
 own; a seed makes it better or worse at all of these by chance. So two models of equal truth, or of a known difference,
 can be drawn as often as one likes, and compared by the code that a report uses.
 
@@ -28,18 +28,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.environment import environment
-from bench.evaluation.comparison import LEVEL, Answers, differences
+from bench.evaluation.comparison import LEVEL, Correctness, differences
 from bench.evaluation.power import Chance, power
-from bench.files import write_atomic
-from bench.record import Environment
-from bench.reporting.figures import Picture
-from bench.reporting.markdown import table
+from bench.machine import Environment, environment
+from bench.records.files import write_atomic
+from bench.report.figures import Picture
+from bench.report.markdown import table
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-# Share of all images, and how probably each of two models gets one right: easy, hopeless, better for one than for the
+# Share of all images, and how probably each of two models gets one right: easy, fatal, better for one than for the
 # other, and open. Both are right at 90 % of the images, and disagree as winners on Fashion-MNIST do.
 KINDS = ((0.84, 1.0, 1.0), (0.04, 0.0, 0.0), (0.03, 0.85, 0.15), (0.03, 0.15, 0.85), (0.06, 0.5, 0.5))
 OPEN = sum(share for share, one, _ in KINDS if 0 < one < 1)
@@ -83,8 +82,8 @@ def draw(  # noqa: PLR0917 - a test passes them in this order
     deviations: FloatArray,
     difference: float = 0.0,
     kinds_of_images: Sequence[tuple[float, float, float]] = KINDS,
-) -> Iterator[tuple[Answers, Answers]]:
-    """Pairs of models, the second as good as its kinds of images say, the first by `difference` better.
+) -> Iterator[tuple[Correctness, Correctness]]:
+    """Pairs of models, the second as good as its kinds of images notify, the first by `difference` better.
 
     Each pair has images of its own.
 
@@ -109,11 +108,11 @@ def draw(  # noqa: PLR0917 - a test passes them in this order
             shift = ((random.normal(0, deviation, (seeds, 1)) + better) / open_share).astype(np.float32)
             uniform = random.random((seeds, len(is_open)), dtype=np.float32)
             right[:, is_open] = uniform < chances[kinds[is_open]] + shift
-            found.append(Answers(correct=right))
+            found.append(Correctness(correct=right))
         yield found[0], found[1]
 
 
-def estimates(pairs: Sequence[tuple[Answers, Answers]]) -> tuple[FloatArray, FloatArray]:
+def estimates(pairs: Sequence[tuple[Correctness, Correctness]]) -> tuple[FloatArray, FloatArray]:
     """Difference and half-width of each pair, by the code of the leaderboard."""
     models = [one for one, _ in pairs] + [other for _, other in pairs]
     number = np.arange(len(pairs))

@@ -29,21 +29,21 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 import numpy as np
 
-from bench.environment import environment
-from bench.files import write_atomic
-from bench.record import Curve, Environment
-from bench.search.engine import Done, Engine, Failed
-from bench.search.pools import LocalPool
-from bench.spec import DEFAULT_LOOKAHEAD, TUNERS, Budget, RunSpec, Tuner
-from bench.store import RunFolder
-from bench.worker import Report
+from bench.machine import Environment, environment
+from bench.records.files import write_atomic
+from bench.records.record import Curve
+from bench.records.spec import DEFAULT_LOOKAHEAD, TUNERS, Budget, RunSpec, Tuner
+from bench.records.store import RunFolder
+from bench.workers.executor import Done, Engine, Failed
+from bench.workers.pools import LocalPool
+from bench.workers.tasks import Report
 
 if TYPE_CHECKING:
     import keras_tuner
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from bench.search.loop import Search, Work
+    from bench.tuning.search import Search, Work
 
 EPOCHS = 6
 WORKERS = (1, 2, 4, 8, 16, 32)
@@ -255,8 +255,8 @@ def run_search(tuner: Tuner, size: int, patience: float) -> Cost:
 
 def _start(spec: RunSpec, folder: RunFolder, clocks: Clocks) -> "tuple[Search, float]":
     """A new search whose calls are timed, and how many seconds it took to make it."""
-    from bench.search.loop import Search
-    from bench.search.oracles import make
+    from bench.tuning.oracles import make
+    from bench.tuning.search import Search
 
     begun = time.perf_counter()
     oracle = make(spec, space(spec.tuner, spec.budget.trials))
@@ -340,7 +340,7 @@ def growth(costs: Sequence[Cost]) -> float:
 
 
 def _write(measurement: Measurement, digest: str) -> None:
-    from bench.reporting.figures import Picture
+    from bench.report.figures import Picture
 
     picture = Picture(digest=digest, draw=partial(_draw, measurement))
     write_atomic(PAGE.with_suffix(".png"), picture.png())
@@ -374,7 +374,7 @@ def _draw(measurement: Measurement) -> "Figure":
 
 
 def _page(measurement: Measurement) -> str:
-    from bench.reporting.markdown import table
+    from bench.report.markdown import table
 
     machine = measurement.environment
     engine = _engine_milliseconds(measurement)

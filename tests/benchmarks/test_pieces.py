@@ -27,7 +27,7 @@ from scipy.linalg.blas import sgemm
 from threadpoolctl import threadpool_limits
 
 from bench.data.dataset import Dataset
-from bench.search.training import epoch_orders, ordered_batches, steps_of_an_epoch
+from bench.training.fit import epoch_orders, ordered_batches, steps_of_an_epoch
 from benchmarks.workloads import (
     CLASSES,
     LONG_EPOCH,

@@ -22,17 +22,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import search_spaces
+from bench.cli.progress import show
 from bench.data.catalog import default_budget
-from bench.environment import supports_bfloat16, usable_cores
-from bench.files import write_atomic
-from bench.options import Options
-from bench.pipeline import run
-from bench.progress import show
-from bench.record import RunRecord
-from bench.reporting.markdown import table as markdown_table
-from bench.reporting.runs import load
-from bench.search.oracles import Answer, make
-from bench.spec import DEFAULT_LOOKAHEAD, Budget, RunSpec, Tuner, candidate_values
+from bench.execution.options import Options
+from bench.execution.runner import run
+from bench.machine import supports_bfloat16, usable_cores
+from bench.records.files import write_atomic
+from bench.records.record import RunRecord
+from bench.records.spec import DEFAULT_LOOKAHEAD, Budget, RunSpec, Tuner, candidate_values
+from bench.report.markdown import table as markdown_table
+from bench.report.runs import load
+from bench.tuning.oracles import Answer, make
 
 DATASET = "fashion_mnist"
 BUDGET = default_budget(DATASET)

@@ -28,16 +28,25 @@ import msgspec
 
 # Only what costs neither side much of its start; the rest is imported where it is needed.
 import search_spaces
-from bench import worker
 from bench.data.development import development, facts
 from bench.data.splits import split
-from bench.environment import environment, supports_bfloat16, usable_cores
-from bench.events import Event, Progress
-from bench.files import write_atomic
-from bench.record import DatasetFacts, Environment
+from bench.execution.events import Event, Progress
+from bench.machine import Environment, environment, supports_bfloat16, usable_cores
+from bench.records.files import write_atomic
+from bench.records.record import DatasetFacts
+from bench.records.spec import (
+    DEFAULT_LOOKAHEAD,
+    Budget,
+    Precision,
+    RunSpec,
+    TrialSpec,
+    Value,
+    candidate_values,
+    trial_seed,
+)
+from bench.records.store import run_folder
 from bench.seeds import derive_seed
-from bench.spec import DEFAULT_LOOKAHEAD, Budget, Precision, RunSpec, TrialSpec, Value, candidate_values, trial_seed
-from bench.store import run_folder
+from bench.workers import tasks as worker
 
 NAME = "versus_keras_tuner"
 Side = Literal["stock", "float32", "bfloat16", "one worker", "bare loop"]
@@ -232,9 +241,9 @@ def _stock(job: Job) -> Searched:
 
 def _suite(job: Job) -> Searched:
     """As `python -m bench run` does it, until the search has ended."""
-    from bench.options import Options
-    from bench.pipeline import run
-    from bench.progress import show
+    from bench.cli.progress import show
+    from bench.execution.options import Options
+    from bench.execution.runner import run
 
     spec = RunSpec(
         dataset=job.dataset,
@@ -282,7 +291,7 @@ def _until_searched(events: Iterator[Event]) -> Iterator[Event]:
 def _bare(job: Job) -> Searched:
     """A loop around `fit` with the suite's own model, batches and seeds, and with nothing else of it."""
     worker.warm_up()
-    from bench.search import training
+    from bench.training import fit as training
 
     training.prepare_process(job.precision)
     specs = [_trial_spec(job, values) for values in job.candidates]
@@ -454,7 +463,7 @@ def _child(file: Path) -> None:
 
 EXPLANATION = """\
 - Stock is `keras_tuner.RandomSearch` with NumPy arrays, its own loop, checkpoints and files, TensorFlow's default
-  threads, and `verbose=0`. The suite is `bench.pipeline.run` with one process a core, stopped after its last trial.
+  threads, and `verbose=0`. The suite is `bench.run` with one process a core, stopped after its last trial.
   Each search has a process of its own.
 - Both train the same candidates, which is checked, with the same recipe: Adam, the learning rate falling along a
   cosine. They differ in the order of images and in initial weights, so accuracies differ by chance. The suite leaves
@@ -475,7 +484,7 @@ def _page(kept: Kept, families: Sequence[str]) -> str:
         _facts(kept),
         "## Against the aims",
         _table(_summary(kept, families)),
-        f"Missed: {'; '.join(_missed(kept, families)) or 'none'}.",
+        f"SharedError: {'; '.join(_missed(kept, families)) or 'none'}.",
         "## Each turn",
         _table(row for family in families for side in SEARCHES for row in _turns(kept, family, side)),
         "## Overhead",
@@ -592,7 +601,7 @@ def _percent(share: float) -> str:
 def _table(rows: Iterator[dict[str, str]]) -> str:
     import pandas as pd
 
-    from bench.reporting.markdown import table
+    from bench.report.markdown import table
 
     return table(pd.DataFrame(rows))
 

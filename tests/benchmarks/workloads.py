@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from search_spaces._references import find
+from bench.baselines.tutorials import find
 
 MODELS = {"dense": "tutorial-dense-128", "cnn": "tutorial-cnn"}
 SHAPE, CLASSES, BATCH = (28, 28, 1), 10, 128

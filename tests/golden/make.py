@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from bench.reporting.report import write
-from bench.spec import Budget
-from bench.store import note_test_reading
+from bench.records.spec import Budget
+from bench.records.store import note_test_reading
+from bench.report.report import write
 from builders import (
     add_run,
     make_environment,

@@ -7,10 +7,10 @@ To benchmark your own images, add a file `my_images.py` here (letters, digits an
     LICENCE: str                          of the images, e.g. "CC BY 4.0"
     IMAGE_SHAPE: tuple[int, int, int]     height, width, channels; all images have this shape
     N_TEST: int                           number of images in the test part
-    DEFAULT_BUDGET: bench.spec.Budget     search budget where the user gives none
+    DEFAULT_BUDGET: bench.records.spec.Budget     search budget where the user gives none
 
-    def development(data_dir: Path | None, say: Say) -> Part
-    def test(data_dir: Path | None, say: Say) -> Part
+    def development(data_dir: Path | None, notify: Notify) -> Part
+    def test(data_dir: Path | None, notify: Notify) -> Part
 
 Both functions are called with two positional arguments: the user's folder (--data-dir or BENCH_DATA_DIR, else None),
 and a function that takes one line of text for the user, for what lasts longer than a second. Both return (images,
@@ -18,6 +18,6 @@ labels, source): images uint8 (n, *IMAGE_SHAPE) with pixels 0 to 255, labels int
 the bytes came from. They must return the same arrays in the same order on every machine, so that a run can be
 repeated: use fixed seeds, sort the names of files, and check the bytes. No image may be in both parts. Raise
 `bench.errors.DataError` with what was looked for, where, and what to do. Nothing is read when the file is imported.
-`digits.py` is the shortest example, and `bench.data.idx` reads the IDX format. The tests in
+`digits.py` is the shortest example, and `bench.data.loaders.idx` reads the IDX format. The tests in
 tests/test_data_contract.py take up a new file by themselves.
 """

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.dataset import Part, Say
+from bench.data.dataset import Notify, Part
+from bench.records.spec import Budget
 from bench.seeds import derive_seed
-from bench.spec import Budget
 
 TITLE = "Digits (scikit-learn)"
 CLASS_NAMES = tuple("0123456789")
@@ -19,12 +19,12 @@ DEFAULT_BUDGET = Budget(trials=11, epochs=18)
 MAX_PIXEL = 16
 
 
-def development(_data_dir: Path | None, _say: Say) -> Part:
+def development(_data_dir: Path | None, _say: Notify) -> Part:
     """The 1,437 images that are not in the test part, in scikit-learn's order."""
     return _part(0)
 
 
-def test(_data_dir: Path | None, _say: Say) -> Part:
+def test(_data_dir: Path | None, _say: Notify) -> Part:
     """The 360 test images, stratified by class, in scikit-learn's order."""
     return _part(1)
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.data import fashion_mnist_sources
-from bench.data.dataset import Part, Say
-from bench.spec import Budget
+from bench.data.dataset import Notify, Part
+from bench.data.loaders import fashion_mnist as fashion_mnist_sources
+from bench.records.spec import Budget
 
 TITLE = "Fashion-MNIST"
 CLASS_NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -14,11 +14,11 @@ N_TEST = 10_000
 DEFAULT_BUDGET = Budget(trials=12, epochs=6)
 
 
-def development(data_dir: Path | None, say: Say) -> Part:
+def development(data_dir: Path | None, notify: Notify) -> Part:
     """The 60,000 images published for training, in the published order."""
-    return fashion_mnist_sources.read("train", fashion_mnist_sources.default(data_dir), say)
+    return fashion_mnist_sources.read("train", fashion_mnist_sources.default(data_dir), notify)
 
 
-def test(data_dir: Path | None, say: Say) -> Part:
+def test(data_dir: Path | None, notify: Notify) -> Part:
     """The 10,000 images published for testing, in the published order."""
-    return fashion_mnist_sources.read("t10k", fashion_mnist_sources.default(data_dir), say)
+    return fashion_mnist_sources.read("t10k", fashion_mnist_sources.default(data_dir), notify)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.data.dataset import Part, Say
+from bench.data.dataset import Notify, Part
 from bench.data.sets import fashion_mnist
-from bench.spec import Budget
+from bench.records.spec import Budget
 
 N_DEVELOPMENT = 12_000
 
@@ -16,12 +16,12 @@ N_TEST = fashion_mnist.N_TEST
 DEFAULT_BUDGET = Budget(trials=8, epochs=6)
 
 
-def development(data_dir: Path | None, say: Say) -> Part:
+def development(data_dir: Path | None, notify: Notify) -> Part:
     """The first 12,000 images published for training, in the published order."""
-    images, labels, source = fashion_mnist.development(data_dir, say)
+    images, labels, source = fashion_mnist.development(data_dir, notify)
     return images[:N_DEVELOPMENT].copy(), labels[:N_DEVELOPMENT].copy(), source
 
 
-def test(data_dir: Path | None, say: Say) -> Part:
+def test(data_dir: Path | None, notify: Notify) -> Part:
     """The 10,000 images published for testing, in the published order."""
-    return fashion_mnist.test(data_dir, say)
+    return fashion_mnist.test(data_dir, notify)

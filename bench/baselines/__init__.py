@@ -1,0 +1,1 @@
+"""Reference models: published tutorials with their own recipes, and scikit-learn classifiers."""

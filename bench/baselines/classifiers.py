@@ -1,0 +1,72 @@
+"""The floor under every table: what scikit-learn's classifiers make of the same images, so that a network's gain shows.
+
+They are fitted on the whole development part, pixels divided by 255, one number for each pixel and channel.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from bench.baselines.catalog import FOREST_TREES, LOGISTIC_C
+from bench.data.dataset import Dataset
+from bench.records.record import Curve, RefitRecord
+
+LEAST = np.finfo(np.float32).tiny  # no probability counts as less, so that its logarithm is finite
+
+# Images (n, height, width, channels) uint8 to natural logarithms of probabilities (n, classes).
+Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+
+MODELS: dict[str, Callable[[int], ClassifierMixin]] = {  # by name in bench.baselines.catalog, made from a seed
+    "baseline-majority": lambda _: DummyClassifier(strategy="prior"),
+    "baseline-logistic-regression": lambda _: LogisticRegression(C=LOGISTIC_C, max_iter=1000, tol=0.001),
+    "baseline-random-forest": lambda seed: RandomForestClassifier(FOREST_TREES, random_state=seed % 2**32),
+}
+
+
+def fit(name: str, seed: int, number: int, data: Dataset) -> tuple[Predictor, RefitRecord]:
+    """Fit the classifier `name` on all of `data` under `seed`.
+
+    Args:
+        name: one of MODELS.
+        seed: of what is random in it.
+        number: of the seed, from 0, for the record.
+        data: the development part.
+    """
+    pixels = _pixels(data.images)
+    model: Any = MODELS[name](seed)
+    begun = time.perf_counter()
+    model.fit(pixels, data.labels)
+    seconds = time.perf_counter() - begun
+    record = RefitRecord(
+        number=number,
+        seed=seed,
+        epochs=0,
+        curve=Curve(),
+        train_accuracy=float(model.score(pixels, data.labels)),
+        parameters=_parameters(model),
+        summary=repr(model),
+        weights_sha256="",
+        fit_seconds=seconds,
+        task_seconds=seconds,
+    )
+    return lambda images: np.log(np.maximum(model.predict_proba(_pixels(images)), LEAST)), record
+
+
+def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+
+
+def _parameters(model: Any) -> int:
+    """Numbers that fitting has found: coefficients, nodes of trees, or shares of classes."""
+    if hasattr(model, "coef_"):
+        return int(model.coef_.size + model.intercept_.size)
+    if hasattr(model, "estimators_"):
+        return sum(tree.tree_.node_count for tree in model.estimators_)
+    return len(model.class_prior_)

@@ -1,0 +1,246 @@
+"""The one place that reads the machine and the process environment: versions, processor, usable cores, git commit."""
+
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+# As Linux names them; those that choose which kernels TensorFlow and oneDNN run.
+RELEVANT_INSTRUCTION_SETS = (
+    "sse4_1",
+    "sse4_2",
+    "avx",
+    "avx2",
+    "fma",
+    "f16c",
+    "avx_vnni",
+    "avx512f",
+    "avx512bw",
+    "avx512vl",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "amx_int8",
+    "amx_bf16",
+    "asimd",
+    "asimddp",
+    "bf16",
+    "i8mm",
+    "sve",
+)
+GIT_TIMEOUT_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The machine and the versions that a run was made with."""
+
+    python: str
+    tensorflow: str
+    keras: str
+    keras_tuner: str
+    numpy: str
+    scikit_learn: str
+    distributed: str
+    platform: str  # system, release and architecture
+    cpu: str  # model name
+    cores: int  # usable by this process: affinity and cgroup quota
+    instruction_sets: tuple[str, ...]  # those that TensorFlow and oneDNN make use of
+    onednn: str  # value of TF_ENABLE_ONEDNN_OPTS, "default" where unset
+    git_commit: str | None  # of the checkout that ran, with "+" where it had uncommitted changes
+    threads: int = 1  # of each process that trains; before schema 3 it was always one
+
+
+def environment() -> Environment:
+    """The machine and the versions of this process; imports none of the libraries that it names."""
+    text = read_cpuinfo()
+    return Environment(
+        python=platform.python_version(),
+        tensorflow=installed_version("tensorflow", "tensorflow-cpu", "tf-nightly"),
+        keras=installed_version("keras", "keras-nightly"),
+        keras_tuner=installed_version("keras-tuner"),
+        numpy=installed_version("numpy"),
+        scikit_learn=installed_version("scikit-learn"),
+        distributed=installed_version("distributed"),
+        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        cpu=cpu_model(text) or platform.processor() or platform.machine(),
+        cores=usable_cores(),
+        instruction_sets=instruction_sets(text),
+        onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        git_commit=git_commit(Path(__file__).resolve().parent),
+    )
+
+
+def installed_version(*names: str) -> str:
+    """Version of the first of these distributions that is installed, "missing" where none is."""
+    for name in names:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "missing"
+
+
+def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> str:
+    """What Linux tells of the processor; empty on other systems."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _cpuinfo_field(text: str, *names: str) -> str:
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in names:
+            return value.strip()
+    return ""
+
+
+def cpu_model(cpuinfo: str) -> str:
+    """The processor's model name; empty where `cpuinfo` holds none, as on most ARM systems."""
+    return _cpuinfo_field(cpuinfo, "model name")
+
+
+def instruction_sets(cpuinfo: str) -> tuple[str, ...]:
+    """Those of `RELEVANT_INSTRUCTION_SETS`, in that order, that the processor has; empty where `cpuinfo` is."""
+    flags = _cpuinfo_field(cpuinfo, "flags", "Features").split()
+    return tuple(name for name in RELEVANT_INSTRUCTION_SETS if name in flags)
+
+
+def supports_bfloat16(cpuinfo: str | None = None) -> bool:
+    """Whether the processor multiplies bfloat16 itself; elsewhere TensorFlow emulates it, slower than float32."""
+    found = instruction_sets(read_cpuinfo() if cpuinfo is None else cpuinfo)
+    return "avx512_bf16" in found or "amx_bf16" in found
+
+
+def usable_cores() -> int:
+    """Cores that this process may keep busy, at least 1: the smaller of its affinity and its cgroup's CPU quota.
+
+    A fractional quota is rounded down: one worker too many would be throttled for part of every trial, and seconds
+    would no longer compare.
+    """
+    quota = cgroup_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    return cores_within(affinity_cores(), quota)
+
+
+def cores_within(cores: int, quota: float) -> int:
+    """Whole cores within `quota` (in cores, `math.inf` where unlimited) and `cores`; at least 1."""
+    return max(1, cores if quota >= cores else math.floor(quota))
+
+
+def affinity_cores() -> int:
+    """Cores that the scheduler may place this process on; all of the machine's where the system cannot say."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cgroup_quota(membership: Path, root: Path) -> float:
+    """The tightest CPU quota, in cores, of the cgroup of this process and of those above it; `math.inf` for none.
+
+    Args:
+        membership: the file in which Linux lists the process' cgroups (/proc/self/cgroup).
+        root: where the cgroup file systems are mounted (/sys/fs/cgroup).
+    """
+    try:
+        lines = membership.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return math.inf
+    quotas = [math.inf]
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            quotas += [_quota_v2(folder) for folder in _and_parents(root, path)]
+        elif "cpu" in controllers.split(","):
+            for mount in {root / "cpu", root / controllers}:
+                quotas += [_quota_v1(folder) for folder in _and_parents(mount, path)]
+    return min(quotas)
+
+
+def _and_parents(mount: Path, path: str) -> list[Path]:
+    # Inside a container `path` may be the host's and not exist here; the container's own cgroup is then the mount.
+    steps = [step for step in path.split("/") if step not in ("", "..")]
+    return [mount.joinpath(*steps[:depth]) for depth in range(len(steps) + 1)]
+
+
+def _quota_v2(folder: Path) -> float:
+    quota, _, period = _read_line(folder / "cpu.max").partition(" ")
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else math.inf
+
+
+def _quota_v1(folder: Path) -> float:
+    quota, period = _read_line(folder / "cpu.cfs_quota_us"), _read_line(folder / "cpu.cfs_period_us")
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else math.inf
+
+
+def _read_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def git_commit(package: Path, beside: Sequence[str] = ("search_spaces",)) -> str | None:
+    """The commit of the checkout that `package` belongs to, None where it is in none, or git cannot tell.
+
+    With "+" behind it where the code of `package` or of the folders `beside` it differs from that commit, new files
+    included; what a run itself writes, its results, does not count.
+    """
+    # An installed copy may lie inside a checkout (in .tox, notify) without being a part of it.
+    tracked = _git(package, "ls-files", "--error-unmatch", "__init__.py")
+    commit = _git(package, "rev-parse", "HEAD")
+    if tracked is None or commit is None:
+        return None
+    changes = _git(package.parent, "status", "--porcelain", "--", package.name, *beside)
+    return commit if changes == "" else f"{commit}+"
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    executable = shutil.which("git")
+    if executable is None:
+        return None
+    # GIT_DIR and its like, set inside a hook, would answer for another repository.
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = [executable, "--no-optional-locks", *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=variables, capture_output=True, text=True, timeout=GIT_TIMEOUT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def variables(**changes: str) -> dict[str, str]:
+    """This process' environment variables with `changes`, for a process that it starts."""
+    return {**os.environ, **changes}
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set an environment variable of this process and of those that it starts."""
+    os.environ[name] = value
+
+
+@contextmanager
+def silence_stderr() -> Iterator[None]:
+    """Keep what C++ code writes to standard error meanwhile from the terminal: TensorFlow's greetings at import."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

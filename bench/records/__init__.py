@@ -1,0 +1,1 @@
+"""What is on disk: specifications, records, predictions, ledgers."""

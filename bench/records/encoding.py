@@ -1,0 +1,73 @@
+"""JSON as records keep it: strict types, no NaN, and errors that name the file."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from bench.errors import BenchError, RecordError
+
+_T = TypeVar("_T")
+
+
+def decode(kind: type[_T], content: bytes, where: str) -> _T:
+    """`content` as an object of type `kind`.
+
+    Raises:
+        RecordError: it is not JSON, or not of that type; the message starts with `where`.
+    """
+    found: _T = convert(kind, parse(content, where), where)
+    return found
+
+
+def parse(content: bytes, where: str) -> Any:
+    """`content` as plain values.
+
+    Raises:
+        RecordError: it is not JSON.
+    """
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise RecordError(f"{where}: {error}") from error
+
+
+def convert(kind: Any, fields: Any, where: str) -> Any:
+    """Plain values as an object of type `kind`.
+
+    Raises:
+        RecordError: they are not of that type.
+    """
+    try:
+        return msgspec.convert(fields, type=kind)
+    except (msgspec.MsgspecError, ValueError, BenchError) as error:
+        raise RecordError(f"{where}: {error}") from error
+
+
+def encode(value: object, where: Path, *, indent: int | None = None) -> bytes:
+    """`value` as JSON with a line break at the end.
+
+    Raises:
+        RecordError: a number is not finite.
+    """
+    separators = (",", ":") if indent is None else None
+    fields = msgspec.to_builtins(value)
+    try:
+        # Not msgspec's own encoder: it writes NaN as null, which cannot be read back.
+        text = json.dumps(fields, allow_nan=False, ensure_ascii=False, indent=indent, separators=separators)
+    except ValueError as error:
+        raise RecordError(f"{where}: a number in it is not finite: {fields}") from error
+    return text.encode() + b"\n"
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        RecordError: it is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path}: {error.strerror or error}") from error

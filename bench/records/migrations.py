@@ -1,0 +1,124 @@
+"""Older schemas, read as the current one: pure functions on the JSON of specs, ledger lines and records.
+
+`bench runs migrate` writes what they return; everything else reads older files through them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.records.spec import DEFAULT_LOOKAHEAD
+
+Fields = dict[str, Any]
+
+_RENAMED_MODELS = {
+    "floor-majority": "baseline-majority",
+    "floor-logistic-regression": "baseline-logistic-regression",
+    "floor-random-forest": "baseline-random-forest",
+}
+
+
+def upgrade_spec(fields: Mapping[str, Any]) -> Fields:
+    """The spec of any schema as one of schema 4."""
+    if "kind" in fields:
+        return dict(fields)
+    shared = {
+        "dataset": fields["dataset"],
+        "source": fields["family_source"],
+        "seed": fields["seed"],
+        "refit_seeds": fields["seeds"],
+        "protocol": fields["protocol"],
+    }
+    if fields["tuner"] == "fixed":
+        name = fields["family"]
+        epochs = 0 if name in _RENAMED_MODELS else fields["budget"]["epochs"]
+        return {"kind": "reference", **shared, "model": _RENAMED_MODELS.get(name, name), "epochs": epochs}
+    return {
+        "kind": "search",
+        **shared,
+        "family": fields["family"],
+        "tuner": fields["tuner"],
+        "budget": fields["budget"],
+        "precision": fields["precision"],
+        "lookahead": fields.get("lookahead", DEFAULT_LOOKAHEAD),
+        "time_limit": fields.get("seconds"),
+    }
+
+
+def upgrade_trial(fields: Mapping[str, Any]) -> Fields:
+    """The trial of any schema as one of schema 4."""
+    upgraded = dict(fields)
+    upgraded["values"] = _hyperparameters(fields["values"])
+    if "repeats" in upgraded:
+        upgraded["duplicate_of"] = upgraded.pop("repeats")
+    return upgraded
+
+
+def upgrade_event(fields: Mapping[str, Any]) -> Fields:
+    """The ledger line of any schema as one of schema 4."""
+    match fields["event"]:
+        case "session":
+            return {**fields, "event": "session_started"}
+        case "asked":
+            values = fields["values"]
+            return {
+                "event": "trial_proposed",
+                "time": fields["time"],
+                "trial_id": fields["trial_id"],
+                "values": _hyperparameters(values),
+                "initial_epoch": values.get("tuner/initial_epoch", 0),
+                # 0 for a full-length trial of a tuner that does not promote: only the spec names its epochs.
+                "epochs": values.get("tuner/epochs", 0),
+                "parent": values.get("tuner/trial_id"),
+            }
+        case "told":
+            return {"event": "trial_ended", "time": fields["time"], "trial": upgrade_trial(fields["trial"])}
+        case "refit":
+            return {**fields, "event": "refit_ended"}
+        case _:
+            return dict(fields)
+
+
+def upgrade_record(fields: Mapping[str, Any]) -> Fields:
+    """The record of any schema as one of schema 4; its digests and its commit stay as they are."""
+    if fields["schema"] >= 4:
+        return dict(fields)
+    upgraded = {**fields, "schema": 4, "spec": upgrade_spec(fields["spec"])}
+    upgraded.pop("usage", None)
+    search = {
+        "space": upgraded.pop("space"),
+        "trials": [upgrade_trial(trial) for trial in upgraded.pop("trials")],
+        "winner": upgraded.pop("winner"),
+        "search_seconds": upgraded.pop("search_seconds"),
+        "overruled_proposals": upgraded.pop("differing_proposals"),
+    }
+    reference = upgraded.pop("reference", None)
+    if reference is None:
+        upgraded["origin"] = {"kind": "search", **search}
+    else:
+        upgraded["origin"] = {
+            "kind": "reference",
+            "group": "classifier" if reference["kind"] == "floor" else reference["kind"],
+            "recipe": _percent(reference["recipe"]),
+            "deterministic": reference["deterministic"],
+            "published": _published(reference["published"]),
+        }
+        upgraded["run_id"] = upgrade_run_id(fields["run_id"])
+    return upgraded
+
+
+def upgrade_run_id(run_id: str) -> str:
+    """The folder name of a reference model without "fixed" and under today's name of the model; its digest stays."""
+    model, separator, digest = run_id.partition("-fixed-")
+    return f"{_RENAMED_MODELS.get(model, model)}-{digest}" if separator else run_id
+
+
+def _hyperparameters(values: Mapping[str, Any]) -> Fields:
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+
+
+def _published(fields: Mapping[str, Any] | None) -> Fields | None:
+    return None if fields is None else {**fields, "text": _percent(fields["text"])}
+
+
+def _percent(text: str) -> str:
+    return text.replace(" %", "%")

@@ -1,0 +1,279 @@
+"""What happened: records that every table is made from. The schema version and its history are here."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import msgspec
+
+from bench.errors import RecordError
+from bench.machine import Environment
+from bench.records.spec import Precision, RunSpec, SearchSpec, Value
+
+# 1: first.
+# 2: trials may be cut short by a time limit, which the spec names.
+# 3: reference models, which have no trials and no winner; the environment names its threads.
+# 4: a search and a reference model are two types, in the spec and in the record; hyperparameters without `tuner/*`
+#    keys; records name the published record that they reproduce and the later code that they were verified with;
+#    idle seconds of workers are no longer kept.
+SCHEMA_VERSION = 4
+READABLE_SCHEMAS = (1, 2, 3, 4)  # bench.records.migrations reads the older ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetFacts:
+    """Which data a run used: the sizes of its splits and the checksum of its bytes."""
+
+    name: str
+    title: str
+    checksum: str  # SHA-256 over the development images and labels
+    image_shape: tuple[int, int, int]  # height, width, channels
+    class_names: tuple[str, ...]
+    n_train: int
+    n_validation: int
+    n_test: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A hyperparameter is active only when its parent `name` has one of `values`."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One hyperparameter of a search space."""
+
+    name: str
+    kind: str  # Keras Tuner's class: Int, Float, Choice, Boolean, Fixed
+    values: tuple[Value, ...]  # all of them; (minimum, maximum) where `finite` is False
+    finite: bool
+    conditions: tuple[Condition, ...]  # all must hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A learning curve, one value an epoch, from the first epoch of the candidate on."""
+
+    training_loss: tuple[float, ...] = ()
+    training_accuracy: tuple[float, ...] = ()  # fraction in [0, 1], as seen during the epoch
+    validation_loss: tuple[float, ...] = ()  # empty where nothing was held back
+    validation_accuracy: tuple[float, ...] = ()  # fraction in [0, 1]
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            for epoch, value in enumerate(getattr(self, name), 1):
+                in_range = math.isfinite(value) if name.endswith("loss") else 0 <= value <= 1
+                if not in_range:
+                    raise RecordError(
+                        f"{name} is {value} after epoch {epoch}: a curve holds finite losses and accuracies in [0, 1], "
+                        "and ends before the epoch in which a trial diverged"
+                    )
+
+    def __add__(self, later: "Curve") -> "Curve":
+        """This curve with a later part of the same training after it."""
+        return Curve(
+            training_loss=self.training_loss + later.training_loss,
+            training_accuracy=self.training_accuracy + later.training_accuracy,
+            validation_loss=self.validation_loss + later.validation_loss,
+            validation_accuracy=self.validation_accuracy + later.validation_accuracy,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """One candidate, as it was trained: every table is a function of these fields and of nothing else."""
+
+    number: int  # order of proposal, from 0
+    trial_id: str
+    values: Mapping[str, Value]  # active hyperparameters only
+    status: Literal["ok", "failed", "cut"]  # "cut": stopped by the time limit, without a score
+    error: str | None  # what went wrong; None unless status is "failed"
+    seed: int
+    parent: str | None  # trial id that this one continues
+    duplicate_of: str | None  # trial id whose result this repeated proposal got
+    initial_epoch: int
+    epochs: int  # reached at the end, counted from the candidate's first epoch
+    parameters: int | None  # weights of the model; None where it could not be built
+    curve: Curve  # of all epochs, those of its parents included
+    fit_seconds: float  # wall clock inside fit for epochs after initial_epoch, validation included
+    task_seconds: float  # wall clock of the whole task in its worker: build, tracing, fit
+    ended_seconds: float  # since the start of the session that trained it
+
+    def __post_init__(self) -> None:
+        if (self.status == "failed") != (self.error is not None):
+            raise RecordError(f"trial {self.trial_id}: status={self.status!r} but error={self.error!r}")
+        if self.status == "ok" and len(self.curve.validation_accuracy) != self.epochs:
+            raise RecordError(
+                f"trial {self.trial_id}: {self.epochs} epochs but a curve of {len(self.curve.validation_accuracy)}"
+            )
+        if self.status == "ok" and not 0 <= self.initial_epoch < self.epochs:
+            raise RecordError(
+                f"trial {self.trial_id}: 0 <= initial_epoch < epochs expected, got {self.initial_epoch}, {self.epochs}"
+            )
+
+    @property
+    def score(self) -> float:
+        """Validation accuracy after the last epoch, in [0, 1]; the best epoch would be optimistic.
+
+        Raises:
+            RecordError: the trial failed or was cut short.
+        """
+        if self.status == "failed":
+            raise RecordError(f"trial {self.trial_id} failed and has no score: {self.error}")
+        if self.status == "cut":
+            raise RecordError(f"trial {self.trial_id} was cut short and has no score")
+        return self.curve.validation_accuracy[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefitRecord:
+    """The winner retrained on all development images with one seed."""
+
+    number: int  # from 0
+    seed: int
+    epochs: int
+    curve: Curve  # training only
+    train_accuracy: float  # of the trained model on the images it was fitted on, inference mode, in [0, 1]
+    parameters: int
+    summary: str  # Keras' table of layers, as plain text
+    weights_sha256: str  # over all weights in order
+    fit_seconds: float
+    task_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Prediction time of the first refit, alone on its worker."""
+
+    microseconds_per_image: float  # median over `repeats`
+    batch_size: int
+    images: int  # in each repeat
+    repeats: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedAccuracy:
+    """The test accuracy that the author of a model published."""
+
+    text: str  # in the author's words
+    low: float  # range that rounds to it, fraction in [0, 1]
+    high: float
+
+
+class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="search"):
+    """What a search tried and what it chose."""
+
+    space: tuple[Parameter, ...]
+    trials: tuple[TrialRecord, ...]
+    winner: str  # trial id
+    search_seconds: float  # from start to the last result, start-up included, pauses between sessions excluded
+    overruled_proposals: int  # on resuming, proposals of the tuner that the ledger overruled
+
+    def __post_init__(self) -> None:
+        """Check that the winner is one of the trials and completed."""
+        statuses = [trial.status for trial in self.trials if trial.trial_id == self.winner]
+        if not statuses:
+            raise RecordError(f"winner {self.winner!r} is not among its {len(self.trials)} trials")
+        if statuses[0] != "ok":
+            raise RecordError(f"winner {self.winner!r} has status {statuses[0]!r}, expected 'ok'")
+
+    @property
+    def winning_trial(self) -> TrialRecord:
+        """The trial whose hyperparameters were refitted."""
+        return next(trial for trial in self.trials if trial.trial_id == self.winner)
+
+    @property
+    def trained_epochs(self) -> int:
+        """Whole epochs that the search trained, all trials together; those of failed trials are not known."""
+        kept = (trial for trial in self.trials if trial.duplicate_of is None and trial.status != "failed")
+        return sum(trial.epochs - trial.initial_epoch for trial in kept)
+
+
+class ReferenceModel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reference"):
+    """A model with a fixed recipe, which is not searched."""
+
+    group: Literal["tutorial", "classifier"]  # a published Keras model, or a scikit-learn classifier
+    recipe: str  # how it is trained, in words
+    deterministic: bool  # whether every seed gives the same model, so that one is enough
+    published: PublishedAccuracy | None
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a Keras model."""
+        return self.group == "tutorial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A finished run. It holds no test score: all are computed from the predictions stored next to it."""
+
+    schema: int
+    run_id: str  # folder name
+    spec: RunSpec
+    dataset: DatasetFacts
+    environment: Environment
+    origin: SearchOutcome | ReferenceModel  # how the evaluated model was chosen
+    refits: tuple[RefitRecord, ...]
+    predictions_sha256: str  # of the arrays in predictions.npz
+    latency: Latency
+    precision_refit: Precision
+    workers: int
+    started: str  # ISO 8601, UTC
+    finished: str
+    total_seconds: float  # from start to record, data and start-up included, pauses between sessions excluded
+    resumed: int  # how often the run was resumed
+    reproduces: str | None = None  # run id of the published record that this run reproduced with other predictions
+    verified_sources: tuple[str, ...] = ()  # later code with which `bench verify` got equal predictions
+
+    def __post_init__(self) -> None:
+        if isinstance(self.spec, SearchSpec) != isinstance(self.origin, SearchOutcome):
+            raise RecordError(
+                f"{self.run_id}: the spec is a {type(self.spec).__name__}, its origin a {type(self.origin).__name__}"
+            )
+        if len(self.refits) != self.spec.refit_seeds:
+            raise RecordError(f"{self.run_id}: {self.spec.refit_seeds} refits expected, {len(self.refits)} recorded")
+
+    @property
+    def search(self) -> SearchOutcome | None:
+        """What the search tried and chose; None for a reference model."""
+        return self.origin if isinstance(self.origin, SearchOutcome) else None
+
+    @property
+    def reference(self) -> ReferenceModel | None:
+        """The reference model; None for a search."""
+        return self.origin if isinstance(self.origin, ReferenceModel) else None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Digests of all code that gives this record's predictions."""
+        return (self.spec.source, *self.verified_sources)
+
+
+def without_circumstances(record: RunRecord) -> RunRecord:
+    """`record` with everything blanked that may differ when the same run is repeated on the same machine.
+
+    These are the times, and how the run was carried out: workers, sessions, run id, commit.
+    """
+    origin = record.origin
+    if isinstance(origin, SearchOutcome):
+        trials = tuple(replace(trial, fit_seconds=0.0, task_seconds=0.0, ended_seconds=0.0) for trial in origin.trials)
+        origin = msgspec.structs.replace(origin, trials=trials, search_seconds=0.0, overruled_proposals=0)
+    refits = tuple(replace(refit, fit_seconds=0.0, task_seconds=0.0) for refit in record.refits)
+    return replace(
+        record,
+        run_id="",
+        environment=replace(record.environment, git_commit=None),
+        origin=origin,
+        refits=refits,
+        latency=replace(record.latency, microseconds_per_image=0.0),
+        workers=0,
+        started="",
+        finished="",
+        total_seconds=0.0,
+        resumed=0,
+    )

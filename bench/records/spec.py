@@ -1,0 +1,175 @@
+"""What is asked: a search, a reference model, and one candidate for a worker. Validated when built."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from bench.errors import SpecError
+from bench.seeds import derive_seed
+
+# 1: first. Raised when a change to splits, scoring or training makes older scores incomparable.
+PROTOCOL_VERSION = 1
+
+Value = int | float | str | bool
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+DEFAULT_TUNER = "hyperband"
+DEFAULT_REFIT_SEEDS = 5
+DEFAULT_LOOKAHEAD = 4
+
+
+def _require(name: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise SpecError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
+
+
+def _require_name(field: str, value: str, allowed: str, meaning: str) -> None:
+    if not re.fullmatch(allowed, value, re.ASCII):
+        raise SpecError(f"{field} must consist of {meaning}, got {value!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much a search may train: `trials` candidates of `epochs` each, or the same epochs spent otherwise."""
+
+    trials: int
+    epochs: int
+
+    def __post_init__(self) -> None:
+        _require("trials", self.trials, 1, 100_000)
+        _require("epochs", self.epochs, 1, 10_000)
+
+    @property
+    def total_epochs(self) -> int:
+        """Training epochs that all trials of a search may use together."""
+        return self.trials * self.epochs
+
+
+class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Fields that a search and a reference model share."""
+
+    dataset: str
+    source: str  # digest of the model's code, so that edited code is another run
+    seed: int  # base of every seed of the run
+    refit_seeds: int  # how many models are trained and evaluated, each with its own seed
+    protocol: int = PROTOCOL_VERSION
+
+    def _check(self) -> None:
+        _require_name("dataset", self.dataset, r"\w+", "letters, digits and _")
+        _require("seed", self.seed, 0, 2**31 - 1)
+        _require("refit_seeds", self.refit_seeds, 1, 1_000)
+
+    @property
+    def digest(self) -> str:
+        """Ten hexadecimal digits that change with any field."""
+        # Options that are not set do not count, so that a new option does not rename the runs that came before it.
+        fields = {name: value for name, value in msgspec.to_builtins(self).items() if value is not None}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:10]
+
+    def differences(self, other: "RunSpec") -> dict[str, tuple[Any, Any]]:
+        """Field name to (value here, value in `other`) for each field that differs; None where a field is missing."""
+        here, there = msgspec.to_builtins(self), msgspec.to_builtins(other)
+        names = dict.fromkeys([*here, *there])
+        return {name: (here.get(name), there.get(name)) for name in names if here.get(name) != there.get(name)}
+
+
+class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search"):
+    """A search of a family: everything that decides its numbers, and nothing that does not (workers, folders)."""
+
+    family: str
+    tuner: str
+    budget: Budget
+    precision: Precision  # of the search; refits are always float32
+    lookahead: int  # how many trials may be proposed before the oldest of them is reported
+    time_limit: int | None = None  # wall-clock seconds, with start-up, refits and evaluation
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        self._check()
+        _require_name("family", self.family, r"\w+", "letters, digits and _")
+        _require_name("tuner", self.tuner, r"[\w-]+", "letters, digits, _ and -")
+        if self.precision not in PRECISIONS:
+            raise SpecError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        _require("lookahead", self.lookahead, 1, 1_000)
+        if self.time_limit is not None:
+            _require("time_limit", self.time_limit, 1, 10_000_000)
+
+    @property
+    def model(self) -> str:
+        """The name of the family."""
+        return self.family
+
+    @property
+    def refit_epochs(self) -> int:
+        """Epochs of a refit: those of a full-length trial."""
+        return self.budget.epochs
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder: family, tuner and digest."""
+        return f"{self.family}-{self.tuner}-{self.digest}"
+
+
+class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="reference"):
+    """A reference model, trained by its own recipe: a published tutorial, or a scikit-learn classifier."""
+
+    model: str
+    epochs: int  # 0 where the model is not trained in epochs
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        self._check()
+        _require_name("model", self.model, r"[\w-]+", "letters, digits, _ and -")
+        _require("epochs", self.epochs, 0, 10_000)
+
+    @property
+    def refit_epochs(self) -> int:
+        """Epochs of each training."""
+        return self.epochs
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder: model and digest."""
+        return f"{self.model}-{self.digest}"
+
+
+RunSpec = SearchSpec | ReferenceSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSpec:
+    """One candidate as a worker gets it: train from `initial_epoch` to `epochs`, schedule ending at `horizon`."""
+
+    dataset: str
+    model: str  # a family, or a reference model where `part` is "reference"
+    values: Mapping[str, Value]  # active hyperparameters only
+    # What it is fitted on: "train" holds the validation split back for scoring; "reference" is what its recipe says.
+    part: Literal["train", "development", "reference"]
+    seed: int
+    initial_epoch: int
+    epochs: int
+    horizon: int
+    precision: Precision
+    keep_state: bool  # whether a later trial may continue from here
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.initial_epoch < self.epochs <= self.horizon:
+            raise SpecError(
+                "a trial needs 0 <= initial_epoch < epochs <= horizon, got "
+                f"{self.initial_epoch}, {self.epochs}, {self.horizon}"
+            )
+
+
+def trial_seed(run_seed: int, values: Mapping[str, Value]) -> int:
+    """The seed of a candidate: a function of its hyperparameters, so that a promoted trial keeps its own."""
+    return derive_seed(run_seed, "trial", json.dumps(dict(values), sort_keys=True))
+
+
+def refit_seed(spec: RunSpec, number: int) -> int:
+    """The seed of the refit with that number, from 0."""
+    return derive_seed(spec.seed, "refit", number)

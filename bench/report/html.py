@@ -1,0 +1,88 @@
+"""The report as one self-contained HTML file: the Markdown pages one after the other, pictures inside."""
+
+import base64
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from bench.records.files import write_atomic
+from bench.report.markdown import MARK, environment
+from bench.report.report import Files, build
+
+FILE = "report.html"
+
+
+def write_html(results: Path) -> Path:
+    """Write FILE beside the pages; returns its path.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    path = results / FILE
+    write_atomic(path, html(results))
+    return path
+
+
+def html(results: Path) -> bytes:
+    """All pages of a results folder as one HTML document that needs nothing else."""
+    files = build(results)
+    pages = {name: content.decode() for name, content in files.items() if isinstance(content, bytes)}
+    pictures = {name: _data_uri(results / name, name, files) for name in files if name not in pages}
+    shown = [
+        {"id": _anchor(name), "title": _title(text), "body": _page(name, text, pages, pictures)}
+        for name, text in pages.items()
+    ]
+    return environment(escape=True).get_template("report.html.j2").render(pages=shown).encode()
+
+
+def _data_uri(path: Path, name: str, files: Files) -> str:
+    picture = files[name]
+    if isinstance(picture, bytes):
+        raise TypeError(f"{name} is no picture")
+    content = path.read_bytes() if picture.is_at(path) else picture.png()
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def _title(text: str) -> str:
+    found = re.search(r"^# (.+)$", text, re.MULTILINE)
+    return re.sub(r"\\(.)", r"\1", found[1]) if found else ""
+
+
+def _anchor(page: str, heading: str = "") -> str:
+    """The id of a page, or of a heading in it, unique in the document."""
+    words = re.sub(r"[^a-z0-9]+", "-", f"{page.removesuffix('.md')} {heading}".lower()).strip("-")
+    return f"page-{words}"
+
+
+def _page(name: str, text: str, pages: Mapping[str, str], pictures: Mapping[str, str]) -> str:
+    """The HTML of one page, its links and pictures pointing into the document."""
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    # A wide table scrolls by itself, and the page does not.
+    parser.add_render_rule("table_open", lambda *_: '<div class="table"><table>\n')
+    parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
+    tokens = parser.parse(text.removeprefix(MARK))
+    for number, token in enumerate(tokens):
+        if token.type == "heading_open":
+            token.attrSet("id", _anchor(name, tokens[number + 1].content))
+        for child in token.children or ():
+            _point_inside(child, name, pages, pictures)
+    return str(parser.renderer.render(tokens, parser.options, {}))
+
+
+def _point_inside(token: Token, page: str, pages: Mapping[str, str], pictures: Mapping[str, str]) -> None:
+    attribute = {"link_open": "href", "image": "src"}.get(token.type)
+    target = str(token.attrGet(attribute) or "") if attribute is not None else ""
+    if attribute is None or re.match(r"[a-z]+:", target):
+        return
+    if target.startswith("#"):
+        token.attrSet(attribute, f"#{_anchor(page, target[1:])}")
+        return
+    file = normpath(str(PurePosixPath(page).parent / target))
+    if file in pages:
+        token.attrSet(attribute, f"#{_anchor(file)}")
+    elif file in pictures:
+        token.attrSet(attribute, pictures[file])

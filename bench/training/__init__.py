@@ -1,0 +1,1 @@
+"""Where Keras runs: fit and predict."""

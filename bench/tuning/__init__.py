@@ -1,0 +1,1 @@
+"""The search: who proposes the next candidate, and what happens with its result."""

@@ -1,0 +1,44 @@
+"""Pictures of a dataset."""
+
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from bench.data.dataset import Dataset
+from bench.data.development import development
+from bench.errors import StoreError
+from bench.report.samples import write_samples
+
+
+def tiny() -> Dataset:
+    """Three colour images with awkward class names."""
+    return Dataset(
+        name="tiny",
+        title="Tiny",
+        images=np.random.default_rng(1).integers(0, 256, (3, 4, 6, 3), dtype=np.uint8),
+        labels=np.array([0, 1, 0]),
+        class_names=("costs $5 or $6", "a name that is longer than the image is wide, by far"),
+        source="a test",
+        licence="none",
+    )
+
+
+def test_three_pictures_are_written(tmp_path: Path) -> None:
+    paths = write_samples(development("digits"), tmp_path / "new")
+    assert [path.name for path in paths] == ["digits-first.png", "digits-classes.png", "digits-image.png"]
+    for path in paths:
+        height, width, _ = matplotlib.image.imread(path).shape
+        assert min(height, width) > 300
+
+
+def test_few_colour_images_with_awkward_names(tmp_path: Path) -> None:
+    assert len(write_samples(tiny(), tmp_path)) == 3
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with pytest.raises(StoreError, match="cannot write"):
+        write_samples(tiny(), blocked)

@@ -1,0 +1,233 @@
+"""Where Fashion-MNIST comes from: small files of the same format, folders in tmp_path, a server on this machine."""
+
+import gzip
+import hashlib
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from bench.data.dataset import quiet
+from bench.data.development import development
+from bench.data.held_out import sealed_test
+from bench.data.loaders import fashion_mnist as fashion_mnist_sources
+from bench.data.loaders import folders, idx
+from bench.data.loaders.fashion_mnist import Sources, read
+from bench.errors import DataError
+
+PACKAGE_FOLDER = "usr/share/datasets/fashion-mnist"
+
+
+def images(*pixels: int) -> bytes:
+    """IDX bytes of as many images of 1 x 1 pixel."""
+    return bytes([0, 0, 8, 3, 0, 0, 0, len(pixels), 0, 0, 0, 1, 0, 0, 0, 1, *pixels])
+
+
+def labels(*values: int) -> bytes:
+    return bytes([0, 0, 8, 1, 0, 0, 0, len(values), *values])
+
+
+CONTENT = {
+    "t10k-labels-idx1-ubyte": labels(1),
+    "train-labels-idx1-ubyte": labels(0, 1),
+    "t10k-images-idx3-ubyte": images(9),
+    "train-images-idx3-ubyte": images(7, 8),
+}
+
+
+def fill(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in CONTENT.items():
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+    return folder
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    """Nothing anywhere: empty folders, a port that nobody listens at, a package that no list has."""
+    return Sources(
+        data_dir=None,
+        cache=tmp_path / "cache",
+        system=tmp_path / "system",
+        keras=tmp_path / "keras",
+        url="http://127.0.0.1:9/",
+        package="dataset-tiny",
+        files={name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()},
+        apt_options=(f"Dir::Etc::SourceList={tmp_path / 'none.list'}", f"Dir::Etc::SourceParts={tmp_path / 'none'}"),
+    )
+
+
+class SilentHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Tests print nothing."""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address at which a server on this machine offers it."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SilentHandler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("place", ["cache", "system", "keras"])
+def test_each_folder_is_looked_in(sources: Sources, tmp_path: Path, place: str) -> None:
+    folder = fill(tmp_path / place)
+    found, labels, source = read("train", sources, quiet)
+    assert found.tolist() == [[[[7]]], [[[8]]]]
+    assert labels.tolist() == [0, 1]
+    assert str(folder) in source
+
+
+def test_test_part(sources: Sources) -> None:
+    fill(sources.cache)
+    found, labels, _ = read("t10k", sources, quiet)
+    assert (found.tolist(), labels.tolist()) == ([[[[9]]]], [1])
+
+
+def test_folders_are_looked_in_in_order(sources: Sources, tmp_path: Path) -> None:
+    places = [fill(tmp_path / name) for name in ("mine", "cache", "system", "keras")]
+    sources = replace(sources, data_dir=places[0])
+    for place in places:
+        assert str(place) in read("train", sources, quiet)[2]
+        for file in place.iterdir():
+            file.unlink()
+
+
+def test_data_folder_that_does_not_exist_is_refused(sources: Sources, tmp_path: Path) -> None:
+    fill(sources.cache)
+    with pytest.raises(DataError, match="typo is not a folder: --data-dir or BENCH_DATA_DIR"):
+        read("train", replace(sources, data_dir=tmp_path / "typo"), quiet)
+
+
+def test_data_folder_that_lacks_a_file_is_named_and_left(sources: Sources, tmp_path: Path) -> None:
+    fill(sources.cache)
+    mine = fill(tmp_path / "mine")
+    (mine / "t10k-images-idx3-ubyte.gz").unlink()
+    said: list[str] = []
+    read("train", replace(sources, data_dir=mine), said.append)
+    assert said == [f"data folder, {mine}: lacks t10k-images-idx3-ubyte; looking elsewhere"]
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_damaged_file_of_either_part_is_refused_and_never_passed_by(sources: Sources, name: str) -> None:
+    fill(sources.keras)
+    damaged = fill(sources.cache) / f"{name}.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    with pytest.raises(DataError) as caught:
+        read("train", sources, quiet)
+    for expected in (str(damaged), sources.files[name], "Delete it and run `python -m bench data fetch fashion_mnist`"):
+        assert expected in str(caught.value)
+
+
+def test_other_bytes_are_refused(sources: Sources) -> None:
+    fill(sources.cache)
+    other = images(7, 9)
+    (sources.cache / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(other))
+    with pytest.raises(DataError, match=f"found {hashlib.sha256(other).hexdigest()}"):
+        read("train", sources, quiet)
+
+
+def test_nothing_reachable_lists_what_was_tried_and_the_remedies(sources: Sources, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "fashion-mnist_train.csv").write_text("label,pixel1\n")
+    with pytest.raises(DataError) as caught:
+        read("train", replace(sources, data_dir=mine), quiet)
+    message = str(caught.value)
+    for folder in (mine, sources.cache, sources.system, sources.keras):
+        assert f"{folder}: " in message
+    assert "CSV form" in message
+    assert "download from 127.0.0.1: " in message
+    assert "Debian package dataset-tiny: " in message
+    for remedy in ("apt-get install dataset-tiny", "train-images-idx3-ubyte.gz", "--data-dir", "--dataset digits"):
+        assert remedy in message
+
+
+def test_download_is_kept_for_the_next_run(sources: Sources, served: tuple[Path, str]) -> None:
+    folder, url = served
+    fill(folder)
+    said: list[str] = []
+    assert read("train", replace(sources, url=url), said.append)[0].size == 2
+    assert said[0] == "downloading t10k-labels-idx1-ubyte.gz from 127.0.0.1"
+    assert sorted(file.name for file in sources.cache.iterdir()) == sorted(f"{name}.gz" for name in CONTENT)
+    assert read("t10k", sources, quiet)[0].size == 1
+
+
+def test_download_fetches_only_what_the_cache_lacks(sources: Sources, served: tuple[Path, str]) -> None:
+    folder, url = served
+    fill(folder)
+    (fill(sources.cache) / "train-images-idx3-ubyte.gz").unlink()
+    said: list[str] = []
+    read("train", replace(sources, url=url), said.append)
+    assert said == ["downloading train-images-idx3-ubyte.gz from 127.0.0.1"]
+
+
+def test_a_proxys_page_is_not_kept(sources: Sources, served: tuple[Path, str]) -> None:
+    folder, url = served
+    (folder / "t10k-labels-idx1-ubyte.gz").write_text("<html>Please log in</html>")
+    with pytest.raises(DataError, match=r"what came as t10k-labels-idx1-ubyte\.gz does not hold the published bytes"):
+        read("train", replace(sources, url=url), quiet)
+    assert not sources.cache.exists()
+
+
+def test_cache_that_cannot_be_written_is_named(sources: Sources, served: tuple[Path, str]) -> None:
+    folder, url = served
+    fill(folder)
+    sources.cache.write_text("a file where the folder should be")
+    with pytest.raises(DataError, match=r"cache, which cannot be written .* XDG_CACHE_HOME"):
+        read("train", replace(sources, url=url), quiet)
+
+
+@pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get on this machine")
+def test_package_is_unpacked_into_the_cache(sources: Sources, tmp_path: Path) -> None:
+    options = package_repository(tmp_path)
+    said: list[str] = []
+    found, _, source = read("train", replace(sources, apt_options=options), said.append)
+    assert found.size == 2
+    assert str(sources.cache) in source
+    assert "downloading the package dataset-tiny with apt-get" in said
+    assert all(idx.find(sources.cache, name) for name in CONTENT)
+
+
+def package_repository(folder: Path) -> tuple[str, ...]:
+    """A Debian repository of one package in a folder; the options that make apt-get read it and no other."""
+    fill(folder / "tree" / PACKAGE_FOLDER)
+    control = "Package: dataset-tiny\nVersion: 1\nArchitecture: all\nMaintainer: a test <test@example.org>\n"
+    (folder / "tree" / "DEBIAN").mkdir(mode=0o755)
+    (folder / "tree" / "DEBIAN" / "control").write_text(f"{control}Description: four small files\n")
+    repository = folder / "repository"
+    repository.mkdir()
+    archive = repository / "dataset-tiny_1_all.deb"
+    subprocess.run(["dpkg-deb", "--build", str(folder / "tree"), str(archive)], check=True, capture_output=True)
+    content = archive.read_bytes()
+    (repository / "Packages").write_text(
+        f"{control}Filename: ./{archive.name}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
+    )
+    listing = folder / "one.list"
+    listing.write_text(f"deb [trusted=yes] copy:{repository} ./\n")
+    return f"Dir::Etc::SourceList={listing}", f"Dir::Etc::SourceParts={folder / 'none'}"
+
+
+def test_published_bytes() -> None:
+    here = fashion_mnist_sources.default(folders.user_folder())
+    complete = [folder for _, folder in here.places if all(idx.find(folder, name) for name in here.files)]
+    if not complete:
+        pytest.skip("no folder of this machine has Fashion-MNIST: `python -m bench data fetch fashion_mnist` gets it")
+    # Sums over the arrays as this suite reads them: other ones make older scores incomparable.
+    published = development("fashion_mnist", complete[0])
+    assert published.checksum == "1f243a60b4b748a44c48b9a6f6907be2a08bee3e4e226f0e86fbde8e147b745a"
+    test_part = sealed_test("fashion_mnist", complete[0])
+    assert test_part.checksum == "9a494dc49efeb996f4076c469b31cd058152067b1594ba6ab85dd739fce3775e"
+    assert published.images.mean() == 72.94035223214286

@@ -1,0 +1,295 @@
+"""Runs on digits that are killed, at every point where they write and at random moments, and finished all the same.
+
+Each chain is one run, killed in session after session; the next session goes on where the one before was killed.
+"""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from bench.records.store import all_folders
+from command_line import Started, run, started, variables
+from whole_runs import DIGITS, SMALL, TINY, TUNERS, Finished, assert_equal_runs, finished, refitted, told
+
+# The first test of a chain waits for all its sessions.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+STOP_POINTS = Path(__file__).parents[1] / "stop_points"
+ALL_TUNERS = {"random": SMALL, **TUNERS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Just before something is done to a file, as tests/stop_points names it."""
+
+    before: str
+    torn: bool = False  # half of the ledger's last line is lost, as in a power cut before it was on disk
+
+
+# In the order in which a run comes to them. They are counted anew in each session, whose own line is the first.
+POINTS = {
+    "hyperband": (
+        Point(before="replace */spec.json 1"),
+        Point(before="append */trials.jsonl 1"),
+        Point(before="replace */states/*.npz 2"),
+        Point(before="read */states/*.npz 1"),  # a promotion begins
+        Point(before="remove */states/*.npz 1"),  # it has its result
+        Point(before="fsync */models/.*.tmp 1"),
+        Point(before="replace */models/refit-0.keras 1"),
+        Point(before="append */trials.jsonl 2"),  # the line of the refit, whose model is there
+        Point(before="replace */predictions.npz 1"),
+        Point(before="replace */record.json 1"),
+        Point(before="replace */leaderboard.md 1"),
+    ),
+    "random": (
+        Point(before="append */trials.jsonl 7"),
+        Point(before="fsync */trials.jsonl 4", torn=True),
+        Point(before="replace */models/refit-1.keras 1"),
+        Point(before="fsync */.record.json.*.tmp 1"),
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """When in a run somebody is killed, and who."""
+
+    lines: int  # that the ledger has, those of sessions left out
+    seconds: float  # after that; of the start of the session where `lines` is 0
+    victim: str
+    workers: int
+
+
+VICTIMS = ("main", "main", "worker", "group", "worker and main")
+WORKERS = (1, 2, 4, 1, 2)
+START_SECONDS, LINE_SECONDS = 4.0, 0.5  # what starting takes, and a line of the ledger, more or less
+
+
+def moments(tuner: str, lines: int) -> list[Moment]:
+    """Five in a run of so many lines, in their order; for each tuner victims and workers meet differently."""
+    chance = random.Random(f"kills of {tuner}")
+    places = sorted(chance.randrange(lines) for _ in VICTIMS)
+    first = list(ALL_TUNERS).index(tuner)
+    return [
+        Moment(
+            lines=place,
+            seconds=chance.uniform(0, LINE_SECONDS if place else START_SECONDS),
+            victim=VICTIMS[(number + first) % len(VICTIMS)],
+            workers=workers,
+        )
+        for number, (place, workers) in enumerate(zip(places, WORKERS, strict=True))
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kill:
+    """What a kill left."""
+
+    what: str
+    nothing_left: bool  # of the processes
+    ledger: bytes  # whole lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Killed:
+    """A run that was killed, and finished all the same."""
+
+    kills: tuple[Kill, ...]
+    run: Finished
+
+
+def arguments(tuner: str, workers: int) -> tuple[object, ...]:
+    return (*DIGITS, "--family", "tiny", "--workers", workers, *ALL_TUNERS[tuner])
+
+
+def ledger(cwd: Path) -> Path | None:
+    """Where the run's ledger is, None where there is no run yet."""
+    return next((folder.ledger for folder in all_folders(cwd / "results") if folder.ledger.exists()), None)
+
+
+def tear(file: Path) -> None:
+    """Lose half of the last line."""
+    content = file.read_bytes()
+    begins = content[:-1].rfind(b"\n") + 1
+    os.truncate(file, (begins + len(content)) // 2)
+
+
+def comes_to(running: Started, moment: Moment, cwd: Path) -> bool:
+    """Wait for the moment; False where the session ends before."""
+    while running.process.poll() is None:
+        if lines(cwd) >= moment.lines:
+            with suppress(subprocess.TimeoutExpired):
+                running.end(moment.seconds)
+            break
+        time.sleep(0.02)
+    assert running.process.returncode in (0, None), running.text
+    return running.process.returncode is None
+
+
+def lines(cwd: Path) -> int:
+    """Whole lines of the ledger, those of sessions left out."""
+    file = ledger(cwd)
+    return 0 if file is None else sum(b'"event":"session"' not in line for line in file.read_bytes().split(b"\n")[:-1])
+
+
+def kill_worker(running: Started) -> bool:
+    """Kill a worker, as soon as there is one; False where the session ends without."""
+    while running.process.poll() is None:
+        with suppress(IndexError, ProcessLookupError):  # there is none yet, or none any more
+            os.kill(random.choice(running.workers()), signal.SIGKILL)
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def strike(running: Started, victim: str) -> bool:
+    """Kill `victim` and wait for the end of the session; False where it ended by itself before."""
+    if "worker" in victim and not kill_worker(running):
+        return False
+    if victim == "group":
+        running.signal_all(signal.SIGKILL)
+    elif "main" in victim:
+        running.process.kill()
+    code = running.end()
+    if victim == "worker":  # another takes its place, unless it was about to start
+        assert code == 0 or "worker processes did not start" in running.text, running.text
+        return True
+    assert code in (0, -signal.SIGKILL), running.text
+    return code != 0
+
+
+class Chain:
+    """Runs by one tuner, each killed again and again until it is finished."""
+
+    def __init__(self, cwd: Path, tuner: str) -> None:
+        self.runs: list[Killed] = []
+        self._all = cwd
+        self._tuner = tuner
+        self._begin()
+
+    def kill_at_point(self, point: Point, workers: int) -> None:
+        """Let a session kill itself at `point`."""
+        with self._session(workers, variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {point.before}")) as running:
+            assert running.end() == -signal.SIGKILL, f"never came to {point.before!r}:\n{running.text}"
+            nothing_left = running.nothing_left()
+        if point.torn and (file := ledger(self._cwd)) is not None:
+            tear(file)
+        self._note(point.before, nothing_left)
+
+    def kill_at_moment(self, moment: Moment) -> None:
+        """Kill in a session; where the run is finished before, another one is begun."""
+        struck = False
+        while not struck:
+            with self._session(moment.workers) as running:
+                struck = comes_to(running, moment, self._cwd) and strike(running, moment.victim)
+                nothing_left = running.nothing_left()
+            if struck:
+                self._note(f"{moment.victim} at line {moment.lines}", nothing_left)
+            if running.process.returncode == 0:
+                self.finish()
+
+    def finish(self) -> None:
+        """Let the run end, where it was killed at all, and begin another one."""
+        if self._kills:
+            run(*arguments(self._tuner, 2), cwd=self._cwd)
+            self.runs.append(Killed(kills=tuple(self._kills), run=finished(self._cwd / "results", "tiny", self._tuner)))
+        self._begin()
+
+    def _begin(self) -> None:
+        self._kills: list[Kill] = []
+        self._cwd = Path(mkdtemp(dir=self._all))
+
+    def _session(self, workers: int, env: Mapping[str, str] | None = None) -> AbstractContextManager[Started]:
+        return started(*arguments(self._tuner, workers), cwd=self._cwd, env=env)
+
+    def _note(self, what: str, nothing_left: bool) -> None:
+        file = ledger(self._cwd)
+        kept = b"" if file is None else file.read_bytes()
+        self._kills.append(Kill(what=what, nothing_left=nothing_left, ledger=kept[: kept.rfind(b"\n") + 1]))
+
+
+def killed_at_points(cwd: Path, tuner: str) -> list[Killed]:
+    chain = Chain(cwd, tuner)
+    for point, workers in zip(POINTS[tuner], cycle((1, 1, 2)), strict=False):
+        chain.kill_at_point(point, workers)
+    chain.finish()
+    return chain.runs
+
+
+def killed_at_moments(cwd: Path, undisturbed: Finished) -> list[Killed]:
+    tuner = undisturbed.record.spec.tuner
+    chain = Chain(cwd, tuner)
+    for moment in moments(tuner, lines(undisturbed.results.parent)):
+        chain.kill_at_moment(moment)
+    chain.finish()
+    return chain.runs
+
+
+KILLED = [*(("points", tuner) for tuner in POINTS), *(("moments", tuner) for tuner in ALL_TUNERS)]
+
+
+# tests/test_run.py kills and interrupts one run; these take half an hour.
+@pytest.fixture(
+    scope="module", params=[pytest.param(each, id="-".join(each), marks=pytest.mark.long) for each in KILLED]
+)
+def killed(
+    request: pytest.FixtureRequest, undisturbed: Callable[[str], Finished], tmp_path_factory: pytest.TempPathFactory
+) -> list[Killed]:
+    """Runs by one tuner that were killed, and finished all the same; the random moments may need more than one."""
+    kind, tuner = request.param
+    cwd = tmp_path_factory.mktemp(f"killed-{kind}-{tuner}")
+    return killed_at_points(cwd, tuner) if kind == "points" else killed_at_moments(cwd, undisturbed(tuner))
+
+
+def test_killed_run_equals_an_undisturbed_one(killed: list[Killed], undisturbed: Callable[[str], Finished]) -> None:
+    for each in killed:
+        assert_equal_runs(each.run, undisturbed(each.run.record.spec.tuner))
+
+
+def test_nothing_that_was_done_is_done_again(killed: list[Killed]) -> None:
+    for each in killed:
+        trials, refits = told(each.run.folder), refitted(each.run.folder)
+        assert sorted(trials) == sorted(trial.trial_id for trial in each.run.record.trials if trial.repeats is None)
+        assert sorted(refits) == list(range(each.run.record.spec.refit_seeds))
+        whole = each.run.folder.ledger.read_bytes()
+        assert [kill.what for kill in each.kills if not whole.startswith(kill.ledger)] == []
+
+
+def test_no_process_outlives_a_kill(killed: list[Killed]) -> None:
+    assert [kill.what for each in killed for kill in each.kills if not kill.nothing_left] == []
+
+
+def test_pages_of_a_killed_run_are_those_of_its_record(killed: list[Killed]) -> None:
+    for each in killed:
+        run("report", "--check", cwd=each.run.results.parent)
+
+
+def test_moments_spread_over_victims_and_numbers_of_workers() -> None:
+    found = [moment for tuner in ALL_TUNERS for moment in moments(tuner, 20)]
+    assert len(found) == 20
+    assert {(moment.victim, moment.workers) for moment in found} == {(v, w) for v in VICTIMS for w in WORKERS}
+
+
+# Two at once
+
+
+def test_of_two_equal_commands_at_once_one_goes_on_and_the_other_says_so(tmp_path: Path) -> None:
+    with started(*TINY, cwd=tmp_path) as one, started(*TINY, cwd=tmp_path) as other:
+        while one.process.poll() is None and other.process.poll() is None:
+            time.sleep(0.02)
+        refused, goes_on = (one, other) if one.process.poll() is not None else (other, one)
+        assert refused.end() == 2
+        assert re.search(r"error: another process is working on .*tiny-random-\w+: wait for it", refused.text)
+        assert "Starting" not in refused.text
+        goes_on.wait_until(lambda: list(all_folders(tmp_path / "results")), "spec of the run")

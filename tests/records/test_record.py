@@ -1,0 +1,168 @@
+"""Records say what happened, refuse to contradict themselves, and come back from JSON as they were."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import RecordError
+from bench.records.record import READABLE_SCHEMAS, SCHEMA_VERSION, Curve, RunRecord, comparable
+from bench.report.runs import load
+from builders import (
+    make_curve,
+    make_failed_trial,
+    make_predictions,
+    make_run,
+    make_trial,
+    write_run,
+)
+
+
+def make_record(**changes: Any) -> RunRecord:
+    return make_run(make_predictions(), **changes)
+
+
+def test_record_comes_back_from_its_file_unchanged(tmp_path: Path) -> None:
+    record = make_record()
+    assert write_run(tmp_path, record, make_predictions()).read_record() == record
+
+
+def test_types_of_hyperparameters_survive_the_file(tmp_path: Path) -> None:
+    values = {"whole": 1, "real": 1.0, "tiny": 1e-30, "yes": True, "text": "1", "name": "naïve │ 名"}
+    record = make_record(trials=(make_trial(1, 0.9, values=values),))
+    read = write_run(tmp_path, record, make_predictions()).read_record().winning_trial.values
+    assert [(name, type(value), value) for name, value in read.items()] == [
+        (name, type(value), value) for name, value in values.items()
+    ]
+
+
+def test_floats_survive_the_file_to_the_last_bit(tmp_path: Path) -> None:
+    record = make_record(search_seconds=0.1 + 0.2, total_seconds=math.nextafter(1.0, 2.0))
+    read = write_run(tmp_path, record, make_predictions()).read_record()
+    assert (read.search_seconds, read.total_seconds) == (0.1 + 0.2, math.nextafter(1.0, 2.0))
+
+
+def test_record_file_is_plain_json_with_readable_text(tmp_path: Path) -> None:
+    record = make_record(refits=tuple(replace(refit, summary="│ dense │") for refit in make_record().refits))
+    content = write_run(tmp_path, record, make_predictions()).record_file.read_text(encoding="utf-8")
+    assert "│ dense │" in content
+    assert json.loads(content)["spec"]["family"] == "dense"
+
+
+def test_score_is_the_last_epoch_not_the_best() -> None:
+    curve = Curve(validation_accuracy=(0.5, 0.9, 0.8))
+    assert make_trial(0, 0.8, curve=curve).score == 0.8
+
+
+def test_failed_trial_has_no_score() -> None:
+    with pytest.raises(RecordError, match="trial 0003 failed and has no score: out of memory"):
+        _ = make_failed_trial(3, "out of memory").score
+
+
+def test_failed_trial_needs_a_reason() -> None:
+    with pytest.raises(RecordError, match="status='failed' but error=None"):
+        make_trial(0, 0.8, status="failed")
+
+
+def test_trial_that_went_well_has_no_error() -> None:
+    with pytest.raises(RecordError, match="status='ok' but error='odd'"):
+        make_trial(0, 0.8, error="odd")
+
+
+def test_curve_must_be_as_long_as_the_trial() -> None:
+    with pytest.raises(RecordError, match="3 epochs but a curve of 2"):
+        make_trial(0, 0.8, epochs=3, curve=make_curve(2, 0.8))
+
+
+def test_trial_that_went_well_trained_at_least_one_epoch() -> None:
+    with pytest.raises(RecordError, match="got 0, 0"):
+        make_trial(0, 0.8, epochs=0, curve=Curve())
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_curve_refuses_a_loss_that_is_not_finite(value: float) -> None:
+    with pytest.raises(RecordError, match=f"training_loss is {value} after epoch 2"):
+        Curve(training_loss=(1.0, value))
+
+
+@pytest.mark.parametrize("value", [math.nan, -0.1, 92.0])
+def test_curve_refuses_an_accuracy_that_is_no_fraction(value: float) -> None:
+    with pytest.raises(RecordError, match=f"validation_accuracy is {value} after epoch 1"):
+        Curve(validation_accuracy=(value,))
+
+
+def test_curves_of_a_promoted_trial_join() -> None:
+    joined = Curve(training_loss=(3.0, 2.0)) + Curve(training_loss=(1.0,), validation_loss=(4.0,))
+    assert joined == Curve(training_loss=(3.0, 2.0, 1.0), validation_loss=(4.0,))
+
+
+def test_winner_must_be_among_the_trials() -> None:
+    with pytest.raises(RecordError, match="winner '0009' is not among its 3 trials"):
+        make_record(winner="0009")
+
+
+def test_winner_must_not_have_failed() -> None:
+    with pytest.raises(RecordError, match="winner '0002' is failed"):
+        make_record(winner="0002")
+
+
+def test_every_seed_asked_for_must_be_refitted() -> None:
+    with pytest.raises(RecordError, match="3 seeds asked, 2 refits recorded"):
+        make_record(refits=make_record().refits[:2])
+
+
+@pytest.mark.parametrize("schema", READABLE_SCHEMAS)
+def test_record_of_every_schema_that_there_was_is_still_a_row(schema: int) -> None:
+    folder = Path(__file__).parents[1] / "golden" / ("results" if schema == SCHEMA_VERSION else f"schemas/{schema}")
+    loaded = load(folder)
+    assert {run.record.schema for run in loaded.runs} == {schema}
+    assert loaded.problems == ()
+
+
+def test_trained_epochs_leave_out_parents_and_repeats() -> None:
+    trials = (
+        make_trial(0, 0.7, epochs=2),  # trains 2
+        make_trial(1, 0.9, epochs=6, initial_epoch=2, parent="0000"),  # trains 4
+        make_trial(2, 0.7, epochs=2, repeats="0000"),  # trains none
+    )
+    assert make_record(trials=trials).trained_epochs == 6
+
+
+def test_runs_that_differ_only_in_how_they_were_carried_out_compare_equal() -> None:
+    record = make_record()
+    elsewhere = replace(
+        record,
+        run_id=f"{record.run_id}-repeat2",
+        environment=replace(record.environment, git_commit=None),
+        trials=tuple(replace(trial, fit_seconds=1.0, task_seconds=2.0, ended_seconds=3.0) for trial in record.trials),
+        refits=tuple(replace(refit, fit_seconds=1.0, task_seconds=2.0) for refit in record.refits),
+        latency=replace(record.latency, microseconds_per_image=1.0),
+        workers=1,
+        started="2026-02-02T00:00:00Z",
+        finished="2026-02-02T00:01:00Z",
+        search_seconds=1.0,
+        total_seconds=2.0,
+        resumed=3,
+        differing_proposals=1,
+    )
+    assert elsewhere != record
+    assert comparable(elsewhere) == comparable(record)
+
+
+def test_runs_that_differ_in_a_result_do_not_compare_equal() -> None:
+    record = make_record()
+    changes: dict[str, Any] = {
+        "spec": replace(record.spec, seed=2),
+        "environment": replace(record.environment, tensorflow="2.20.0"),
+        "dataset": replace(record.dataset, checksum="6" * 64),
+        "trials": record.trials[:2],
+        "winner": "0000",
+        "refits": tuple(replace(refit, weights_sha256="f" * 64) for refit in record.refits),
+        "predictions_sha256": "0" * 64,
+    }
+    changed = {name: replace(record, **{name: value}) for name, value in changes.items()}
+    same = [name for name, other in changed.items() if comparable(other) == comparable(record)]
+    assert same == []

@@ -1,0 +1,215 @@
+"""The contract of a family, held by every file of search_spaces: a new one is tested here without a new test."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+import search_spaces
+from bench.records.record import Parameter
+from bench.records.spec import Budget, Value
+from bench.tuning import oracles
+from builders import make_spec
+from search_spaces import cnn
+
+pytestmark = pytest.mark.slow
+
+CLASSES = 10
+SHAPES = [(28, 28, 1), (8, 8, 1), (32, 32, 3)]
+# Strict: what mends one of these has to take it off this list.
+SAMPLES = 8
+
+Values = dict[str, Value]
+Shape = tuple[int, int, int]
+
+every_family = pytest.mark.parametrize("name", search_spaces.names())
+
+
+def on_each_shape(names: Iterable[str]) -> pytest.MarkDecorator:
+    cases = [pytest.param(name, shape, id=f"{name}-{shape}") for name in names for shape in SHAPES]
+    return pytest.mark.parametrize(("name", "shape"), cases)
+
+
+every_case = on_each_shape(search_spaces.names())
+
+
+def space(name: str, shape: Shape) -> keras_tuner.HyperParameters:
+    """What one build of the default candidate declares."""
+    return search_spaces.load(name)(shape, CLASSES).space()
+
+
+@cache
+def samples(name: str, shape: Shape) -> tuple[Values, ...]:
+    """Candidates as random search draws them."""
+    spec = make_spec(family=name, tuner="random", budget=Budget(trials=SAMPLES, epochs=1))
+    oracle = oracles.make(spec, space(name, shape))
+    proposals = [oracle.ask() for _ in range(SAMPLES)]
+    oracle.close()
+    return tuple(dict(proposal.values) for proposal in proposals if isinstance(proposal, oracles.Proposal))
+
+
+def build(name: str, shape: Shape, values: Values) -> keras.Model:
+    """The model of one candidate, its layers numbered from the start."""
+    keras.utils.clear_session()
+    return search_spaces.load(name)(shape, CLASSES, training_steps=100).build_from(values)
+
+
+def others(parameter: Parameter, values: Values) -> Iterator[Values]:
+    """`values` with another value of `parameter`."""
+    for value in parameter.values:
+        if value != values[parameter.name]:
+            yield values | {parameter.name: value}
+
+
+def description(model: keras.Model) -> str:
+    """All that a candidate's values can decide."""
+    return json.dumps([model.get_config(), model.optimizer.get_config()], sort_keys=True, default=str)
+
+
+@every_case
+def test_one_build_declares_the_whole_space(name: str, shape: Shape) -> None:
+    declared = {parameter.name for parameter in oracles.parameters(space(name, shape))}
+    for values in samples(name, shape):
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(values)
+        search_spaces.load(name)(shape, CLASSES).build(hp)
+        assert {parameter.name for parameter in hp.space} == declared
+        assert hp.values == values  # nothing was missing, and no default filled in
+
+
+@every_case
+def test_pixels_go_in_and_logits_come_out(name: str, shape: Shape) -> None:
+    for values in samples(name, shape)[:3]:
+        model = build(name, shape, values)
+        (pixels,), (logits,) = model.inputs, model.outputs
+        assert (pixels.shape, pixels.dtype) == ((None, *shape), "uint8")
+        assert (logits.shape, logits.dtype) == ((None, CLASSES), "float32")
+        assert model.layers[-1].activation is keras.activations.linear
+        assert model.loss.from_logits
+
+
+@every_family
+def test_pixels_are_scaled_to_fractions(name: str) -> None:
+    model = build(name, SHAPES[0], samples(name, SHAPES[0])[0])
+    pixels = np.resize(np.array([0, 51, 255], np.uint8), (1, *SHAPES[0]))
+    scaled = keras.Model(model.input, model.get_layer("scale").output)(pixels)
+    # 51 / 255 = 0.2
+    assert scaled.numpy().ravel()[:3].tolist() == pytest.approx([0, 0.2, 1])
+
+
+@every_family
+def test_every_listed_value_matters(name: str) -> None:
+    # A value that changes nothing is that of an absent layer: a record would list what was not there.
+    shape = SHAPES[1]
+    by_name = {parameter.name: parameter for parameter in oracles.parameters(space(name, shape))}
+    for values in samples(name, shape)[:2]:
+        model = build(name, shape, values)
+        before = description(model)
+        for listed in values:
+            changed = next(others(by_name[listed], values))
+            other = build(name, shape, changed)
+            assert description(other) != before, f"{listed} changes nothing in {values}"
+
+
+@every_case
+def test_space_can_be_counted(name: str, shape: Shape) -> None:
+    size = oracles.count(oracles.parameters(space(name, shape)))
+    assert size is not None
+    assert size >= 2
+
+
+@on_each_shape(["cnn"])
+def test_no_candidate_of_cnn_costs_more_than_its_cap(name: str, shape: Shape) -> None:
+    every = convolutional_parts(shape)
+    cap = cnn.MAX_MULTIPLY_ADDS_PER_PIXEL * shape[0] * shape[1]
+    for number in np.random.default_rng(0).choice(len(every), 25, replace=False):
+        assert multiply_adds(build(name, shape, every[number])) <= cap, every[number]
+
+
+def convolutional_parts(shape: Shape) -> list[Values]:
+    """Every combination of what decides the convolutions, the rest at its first value."""
+    rest = {"batch_normalization", "dense_units", "dropout", "learning_rate"}
+    parameters = oracles.parameters(space("cnn", shape))
+    fixed: Values = {parameter.name: parameter.values[0] for parameter in parameters if parameter.name in rest}
+    convolutional = [parameter for parameter in parameters if parameter.name not in rest]
+    return [values | fixed for values in oracles.enumerate_space(convolutional)]
+
+
+def multiply_adds(model: keras.Model) -> int:
+    """Multiply-adds of the convolutions for one image, by the shapes of their outputs and kernels."""
+    return sum(
+        int(np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape))
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D)
+    )
+
+
+def test_saved_models_load_without_the_code_of_their_families(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, *SHAPES[1]), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    expected = {}
+    for name in search_spaces.names():
+        model = build(name, SHAPES[1], samples(name, SHAPES[1])[0])
+        model.save(tmp_path / f"{name}.keras")
+        expected[name] = model(images).numpy()
+    code = """if True:
+        import pathlib, sys
+        import keras, numpy
+        folder = pathlib.Path(sys.argv[1])
+        for file in folder.glob("*.keras"):
+            logits = keras.models.load_model(file)(numpy.load(folder / "images.npy")).numpy()
+            numpy.save(file.with_suffix(".logits.npy"), logits)
+        assert not {name for name in sys.modules if name.split(".")[0] in ("bench", "search_spaces", "keras_tuner")}
+    """
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, cwd=tmp_path)
+    for name, logits in expected.items():
+        found = np.load(tmp_path / f"{name}.logits.npy")
+        assert found.dtype == np.float32
+        assert np.allclose(found, logits, atol=1e-5)
+
+
+# Keras Tuner loads weights before the optimizer has seen the model's variables.
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer:UserWarning")
+@every_family
+def test_family_is_an_ordinary_hypermodel_of_keras_tuner(name: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
+    labels = np.arange(64) % CLASSES
+    family = search_spaces.load(name)
+    tuner = keras_tuner.RandomSearch(
+        family(input_shape=(28, 28, 1), classes=10),
+        objective="val_accuracy",
+        max_trials=2,
+        seed=1,
+        directory=tmp_path,
+        project_name=name,
+    )
+    tuner.search(images, labels, epochs=1, validation_data=(images, labels), verbose=0)
+    assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
+    best = tuner.get_best_models()[0]
+    assert best(images[:2]).shape == (2, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("class A(Family):\n    pass\n\n\nclass B(Family):\n    pass\n", 2),
+        ("from search_spaces.dense import Dense\n", 0),
+    ],
+    ids=["two of its own", "only an imported one"],
+)
+def test_file_must_define_exactly_one_family(
+    content: str, found: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"defines_{found}"
+    (tmp_path / f"{name}.py").write_text(f"from search_spaces._family import Family\n\n\n{content}")
+    monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
+    with pytest.raises(ValueError, match=rf"{name}\.py must define one subclass of Family, found {found}"):
+        search_spaces.load(name)
