@@ -185,7 +185,9 @@ class Executor:
     def _on_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
         # The scheduler adds the worker's address to the fields that the worker sent.
         fields = event[1]
-        self._events.put((fields["attempt"], EpochCompleted(**{name: fields[name] for name in EpochCompleted.__slots__})))
+        self._events.put(
+            (fields["attempt"], EpochCompleted(**{name: fields[name] for name in EpochCompleted.__slots__}))
+        )
 
     def _on_end(self, key: str, number: int, ended: "distributed.Future[Any]") -> None:
         if ended.cancelled():

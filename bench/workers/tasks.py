@@ -35,24 +35,35 @@ class WorkerInfo:
 
 
 @cache
-def prepare_worker() -> None:
-    """Import the libraries that training needs and check them, without TensorFlow's start-up messages.
-
-    The main process calls it too, before it imports Keras.
-
-    Raises:
-        CompatibilityError: a library does not behave as training needs it.
-    """
+def import_libraries() -> None:
+    """Import TensorFlow, Keras and the training code without TensorFlow's start-up messages."""
     with silence_stderr(), defer_signals():
-        from bench.training import fit  # noqa: F401 - imported for later calls
-        from bench.training.precision import prepare_process
+        import tensorflow as tf
 
-        prepare_process("float32")
-        run_checks("tensorflow")
+        from bench.training import fit, predict  # noqa: F401 - imported for later calls
+
+        # The search for devices prints messages too.
+        tf.config.list_physical_devices()
     # TensorFlow warns when a function is retraced, as it must be for every new candidate.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Modules stay for good; scanning them after each candidate would take half a second.
     gc.freeze()
+
+
+@cache
+def prepare_worker() -> None:
+    """Import the libraries that training needs, limit TensorFlow to one thread, and check what training relies on.
+
+    Raises:
+        SearchError: TensorFlow was already started with more than one thread.
+        CompatibilityError: a library does not behave as training needs it.
+    """
+    import_libraries()
+    from bench.training.precision import prepare_process
+
+    with silence_stderr():
+        prepare_process("float32")
+        run_checks("tensorflow")
 
 
 def worker_info(models: Sequence[str], location: "DatasetLocation") -> WorkerInfo:
