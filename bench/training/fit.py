@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import search_spaces
 from bench import compat
@@ -101,7 +100,7 @@ def train(
         first_epoch = spec.initial_epoch
         set_state(model, state)
     deadline = math.inf if seconds is None else started + seconds
-    logs, fit_seconds = _fit(model, data, spec, first_epoch, report, deadline)
+    logs, fit_seconds = _fit(model, data, spec, report, first_epoch=first_epoch, deadline=deadline)
     cut = len(logs) < spec.epochs - first_epoch
     kept_state = get_state(model) if spec.keep_state and not cut else None
     parameters = model.count_params()
@@ -129,7 +128,7 @@ def refit(spec: TrialSpec, location: "DatasetLocation", report: EpochReport) -> 
     model = build(spec, data)
     # Before training, which adds the optimizer's variables to the table.
     summary = _summary(model)
-    logs, fit_seconds = _fit(model, data, spec, 0, report, math.inf)
+    logs, fit_seconds = _fit(model, data, spec, report)
     train_accuracy = model.evaluate(data.fitted_batches(), verbose=0, return_dict=True)["accuracy"]
     parameters, weights, content = model.count_params(), _weights_digest(model), _saved(model)
     del model
@@ -189,9 +188,10 @@ def _fit(
     model: keras.Model,
     data: TrainingData,
     spec: TrialSpec,
-    first_epoch: int,
     report: EpochReport,
-    deadline: float,
+    *,
+    first_epoch: int = 0,
+    deadline: float = math.inf,
 ) -> tuple[list[dict[str, float]], float]:
     """Train to the last epoch, or until `deadline` (time.perf_counter).
 
