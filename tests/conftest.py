@@ -8,12 +8,14 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from pkgutil import extend_path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import search_spaces
-from command_line import run
-from whole_runs import TINY, Finished, finished, searches
+
+if TYPE_CHECKING:
+    from whole_runs import Finished
 
 FAMILIES = Path(__file__).parent / "families"
 
