@@ -1,5 +1,7 @@
 """What TensorFlow keeps per process and thread: its threads and the precision of arithmetic."""
 
+from functools import cache
+
 import keras
 import tensorflow as tf
 
@@ -13,7 +15,7 @@ def prepare_process(precision: Precision) -> None:
 
     Raises:
         SearchError: TensorFlow was already started with more than one thread.
-        CompatibilityError: the precision did not take effect.
+        CompatibilityError: TensorFlow computes in another precision.
     """
     for kind in ("inter", "intra"):
         if getattr(tf.config.threading, f"get_{kind}_op_parallelism_threads")() != 1:
@@ -26,3 +28,10 @@ def prepare_process(precision: Precision) -> None:
                 ) from error
     keras.config.set_dtype_policy("float32")
     compat.set_bfloat16(precision == "bfloat16")
+    _verify(precision)
+
+
+@cache
+def _verify(precision: Precision) -> None:
+    """Check once per process that `precision` is in effect; a failed check is repeated, so that no task gets past it."""
+    compat.check_bfloat16_active(precision == "bfloat16")
