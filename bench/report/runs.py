@@ -35,7 +35,7 @@ class Run:
     interval: Interval | None  # of the test accuracy; None for a single seed
     test_labels: str  # digest of the true classes, equal where two runs were judged on the same images
     labels: NDArray[np.int64]  # true classes of the test images, (n_test,)
-    wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.mistakes
+    wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.misclassifications
 
     @property
     def answers(self) -> Correctness:

@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from bench.evaluation.importance import full_length
-from bench.evaluation.selection import crossing, expected_best
+from bench.evaluation.importance import full_length_trials
+from bench.evaluation.selection import crossover, expected_best_score
 from bench.report.leaderboard import Row
 from bench.report.tables import percent, points
 
@@ -44,8 +44,10 @@ def course(row: Row) -> Course | None:
         if best:
             found.append((epochs, seconds, best))
     bests = [one[2] for one in found]
-    if record.spec.tuner == "random" and len(found) == len(full_length(record.trials, record.spec.budget.epochs)):
-        bests = expected_best(_scores(row)).tolist()
+    if record.spec.tuner == "random" and len(found) == len(
+        full_length_trials(record.trials, record.spec.budget.epochs)
+    ):
+        bests = expected_best_score(_scores(row)).tolist()
     return Course(
         label=row.label,
         family=record.spec.family,
@@ -57,7 +59,7 @@ def course(row: Row) -> Course | None:
 
 def _scores(row: Row) -> np.ndarray:
     record = row.run.record
-    return np.array([trial.score for trial in full_length(record.trials, record.spec.budget.epochs)])
+    return np.array([trial.score for trial in full_length_trials(record.trials, record.spec.budget.epochs)])
 
 
 def selection_table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -69,7 +71,7 @@ def selection_table(rows: Sequence[Row]) -> pd.DataFrame:
             "test, %": percent(row.test_accuracy),
             "test minus validation, points": points(row.test_accuracy - row.run.record.winning_trial.score),
             "trials": str(len(row.run.record.trials)),
-            "of full length": str(len(full_length(row.run.record.trials, row.run.record.spec.budget.epochs))),
+            "of full length": str(len(full_length_trials(row.run.record.trials, row.run.record.spec.budget.epochs))),
             "epochs trained": f"{row.run.record.trained_epochs:,}",
         }
         for row in rows
@@ -82,12 +84,12 @@ def crossings(rows: Sequence[Row]) -> list[str]:
     searched = [row for row in rows if row.run.record.spec.tuner == "random" and len(_scores(row)) >= MIN_TRIALS]
     found = []
     for one, other in combinations(searched, 2):
-        where = crossing(_scores(one), _scores(other))
+        where = crossover(_scores(one), _scores(other))
         if where is None:
             continue
-        at, low, high = where
+        at, low, high = where.trials, where.low, where.high
         common = min(len(_scores(one)), len(_scores(other)))
-        later = max((one, other), key=lambda row: float(expected_best(_scores(row))[common - 1]))
+        later = max((one, other), key=lambda row: float(expected_best_score(_scores(row))[common - 1]))
         found.append(
             f"With {at:.0f} random trials or more (95 % interval {low:.0f} to {high:.0f}) the best {later.label} on "
             f"validation images is expected to be better than the best "

@@ -55,7 +55,7 @@ def source_text(interval: Interval | None) -> str:
         return "-"
     if interval.n_seeds == 1:
         return "images only"
-    return "seeds" if interval.seeds_share > 0.5 else "images"
+    return "seeds" if interval.seed_variance_share > 0.5 else "images"
 
 
 def rank_text(row: Row) -> str:
