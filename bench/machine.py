@@ -89,6 +89,11 @@ def installed_version(*names: str) -> str:
     return "missing"
 
 
+def extensions(group: str) -> dict[str, metadata.EntryPoint]:
+    """The entry points of installed packages in `group`, by name, in alphabetical order."""
+    return {entry.name: entry for entry in sorted(metadata.entry_points(group=group), key=lambda entry: entry.name)}
+
+
 def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> str:
     """What Linux tells of the processor; empty on other systems."""
     try:
