@@ -202,8 +202,8 @@ def _pictures(row: Row) -> dict[str, Picture]:
     if has_curves(record):
         trial = record.winning_trial.curve if record.winner is not None else Curve()
         found["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
-    if scores.mistakes:
-        shown = scores.mistakes[:SHOWN_MISTAKES]
+    if scores.misclassifications:
+        shown = scores.misclassifications[:SHOWN_MISTAKES]
         found["mistakes"] = image_figures.mistakes(row.run.wrong_images[: len(shown)], shown, names)
     if lines := confused_images(row.run):
         found["confused"] = image_figures.confused(lines)

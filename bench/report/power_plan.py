@@ -13,12 +13,12 @@ from bench.errors import SpecError
 from bench.evaluation.comparison import compare_all
 from bench.evaluation.power import (
     MAX_SEEDS,
-    POWER,
-    Chance,
+    TARGET_POWER,
+    VarianceComponents,
+    minimum_detectable_difference,
     power,
     power_with_unlimited_seeds,
-    seeds_needed,
-    smallest_difference,
+    required_seeds,
 )
 from bench.report.leaderboard import rank
 from bench.report.markdown import plain_table
@@ -35,7 +35,7 @@ class Plan:
     a: Run
     b: Run
     detect: float  # the difference, as a fraction
-    chance: Chance
+    chance: VarianceComponents
     seeds: int | None  # of each model; None where no number up to MAX_SEEDS is enough
     minutes: float | None  # to train both under so many seeds; None where they were trained on different machines
     smallest_now: float | None  # difference found with the seeds that there are; None where those differ
@@ -62,12 +62,14 @@ def plan(results: Path, dataset: str, detect: float, names: Sequence[str] = ()) 
     if not 0 < detect < 100:
         raise SpecError(f"--detect is a difference in points between 0 and 100, got {detect:g}")
     a, b = _runs(load(results), dataset, names)
-    if not (a.answers.comparable and b.answers.comparable):
+    if not (a.answers.has_variance_estimate and b.answers.has_variance_estimate):
         raise SpecError(f"{a.label} and {b.label} must have two seeds or more: nobody knows what chance does in one")
     comparison = compare_all([a.answers, b.answers])
     deviations = [0.0 if run.answers.deterministic else _deviation(run) for run in (a, b)]
-    chance = Chance(images_variance=float(comparison.variance.images[0, 1]), deviations=(deviations[0], deviations[1]))
-    needed = seeds_needed(detect / 100, chance)
+    chance = VarianceComponents(
+        image_variance=float(comparison.variance.images[0, 1]), seed_std=(deviations[0], deviations[1])
+    )
+    needed = required_seeds(detect / 100, chance)
     now = {len(run.record.refits) for run in (a, b) if not run.answers.deterministic}
     return Plan(
         a=a,
@@ -76,8 +78,8 @@ def plan(results: Path, dataset: str, detect: float, names: Sequence[str] = ()) 
         chance=chance,
         seeds=needed,
         minutes=None if needed is None else _minutes((a, b), needed),
-        smallest_now=smallest_difference(chance, now.pop()) if len(now) == 1 else None,
-        smallest_ever=smallest_difference(chance, None),
+        smallest_now=minimum_detectable_difference(chance, now.pop()) if len(now) == 1 else None,
+        smallest_ever=minimum_detectable_difference(chance, None),
     )
 
 
@@ -89,7 +91,7 @@ def _runs(loaded: Loaded, dataset: str, names: Sequence[str]) -> tuple[Run, Run]
             replace(loaded, runs=tuple(run for run in loaded.runs if run.record.dataset.name == dataset)), *names
         )
     tables = [table for table in rank(loaded).tables if table.dataset.name == dataset]
-    found = [row.run for table in tables[:1] for row in table.everything if row.run.answers.comparable]
+    found = [row.run for table in tables[:1] for row in table.everything if row.run.answers.has_variance_estimate]
     if len(found) < 2:
         raise SpecError(
             f"two runs on {dataset} with two seeds or more are needed, to know what chance does in them; "
@@ -122,10 +124,10 @@ def plan_text(found: Plan) -> str:
     parts = [title, _answer(found)]
     if found.smallest_now is not None:
         parts.append(
-            f"The smallest difference that is found in {POWER:.0%} of all cases: {_points(found.smallest_now)} points "
+            f"The smallest difference that is found in {TARGET_POWER:.0%} of all cases: {_points(found.smallest_now)} points "
             f"with the seeds there are, {_points(found.smallest_ever)} with endless ones."
         )
-    if any(found.chance.deviations):
+    if any(found.chance.seed_std):
         parts.append(
             plain_table(
                 pd.DataFrame(
@@ -139,7 +141,7 @@ def plan_text(found: Plan) -> str:
 
 def _answer(found: Plan) -> str:
     wanted, images = _wanted(found.detect), found.a.record.dataset.n_test
-    if power_with_unlimited_seeds(found.detect, found.chance) < POWER:
+    if power_with_unlimited_seeds(found.detect, found.chance) < TARGET_POWER:
         return (
             f"A difference of {wanted} cannot be shown on these {images:,} test images, however many seeds there are: "
             f"it would be found in {power_with_unlimited_seeds(found.detect, found.chance):.0%} of all cases. About "
@@ -149,9 +151,7 @@ def _answer(found: Plan) -> str:
         return f"A difference of {wanted} needs more than {MAX_SEEDS} seeds of each model."
     where = found.a.record.environment.cpu
     time = "" if found.minutes is None else f", which is about {_minutes_text(found.minutes)} of training on {where}"
-    return (
-        f"A difference of {wanted} is found in {POWER:.0%} of all cases with {found.seeds} seeds of each model{time}."
-    )
+    return f"A difference of {wanted} is found in {TARGET_POWER:.0%} of all cases with {found.seeds} seeds of each model{time}."
 
 
 def _wanted(detect: float) -> str:
@@ -184,7 +184,7 @@ def plan_data(found: Plan) -> dict[str, Any]:
         "n_test": found.a.record.dataset.n_test,
         "detect": found.detect,
         "chance": asdict(found.chance),
-        "wanted_power": POWER,
+        "wanted_power": TARGET_POWER,
         "seeds": found.seeds,
         "minutes": found.minutes,
         "smallest_now": found.smallest_now,

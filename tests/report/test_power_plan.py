@@ -8,16 +8,16 @@ import pytest
 
 from bench.errors import SpecError
 from bench.evaluation.power import (
-    Chance,
+    VarianceComponents,
+    minimum_detectable_difference,
     power,
     power_with_unlimited_seeds,
-    seeds_needed,
-    smallest_difference,
+    required_seeds,
 )
 from bench.report.plan import plan, plan_data, plan_text
 from builders import add_run, make_environment, make_refit
 
-CHANCE = Chance(images_variance=6e-6, deviations=(0.003, 0.003))  # SE of the images 0.245 points
+CHANCE = VarianceComponents(image_variance=6e-6, seed_std=(0.003, 0.003))  # SE of the images 0.245 points
 
 
 def test_power_of_no_difference_is_at_most_the_false_alarms() -> None:
@@ -36,17 +36,17 @@ def test_endless_seeds_leave_the_images() -> None:
     # 0.00686 are 2.8 standard errors: found in 80 % of all cases, z = 1.96 + 0.84.
     assert power_with_unlimited_seeds(2.8016 * 6e-6**0.5, CHANCE) == pytest.approx(0.8, abs=1e-3)
     assert power(0.007, CHANCE, 100) < power_with_unlimited_seeds(0.007, CHANCE)
-    assert smallest_difference(CHANCE, None) == pytest.approx(2.8016 * 6e-6**0.5, abs=2e-5)
+    assert minimum_detectable_difference(CHANCE, None) == pytest.approx(2.8016 * 6e-6**0.5, abs=2e-5)
 
 
 def test_seeds_needed_are_the_fewest_that_are_enough() -> None:
-    needed = seeds_needed(0.01, CHANCE)
+    needed = required_seeds(0.01, CHANCE)
     assert needed is not None
     assert power(0.01, CHANCE, needed) >= 0.8 > power(0.01, CHANCE, needed - 1)
 
 
 def test_what_the_images_cannot_show_needs_more_than_seeds() -> None:
-    assert seeds_needed(0.004, CHANCE) is None
+    assert required_seeds(0.004, CHANCE) is None
 
 
 def varied(seed: int, extra: int) -> list[list[int]]:

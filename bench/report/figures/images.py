@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bench.evaluation.metrics import Mistake
-from bench.evaluation.mistakes import SharedError
+from bench.evaluation.error_analysis import SharedError
+from bench.evaluation.metrics import Misclassification
 from bench.report.figures import Picture, picture
 
 Image = NDArray[np.uint8]  # (height, width, channels)
@@ -30,7 +30,7 @@ class Tile:
     below: str
 
 
-def mistakes(images: Image, found: Sequence[Mistake], names: Sequence[str]) -> Picture:
+def mistakes(images: Image, found: Sequence[Misclassification], names: Sequence[str]) -> Picture:
     """Grid of the images that a model gets most confidently wrong, each with true and predicted class.
 
     Args:
@@ -49,7 +49,7 @@ def mistakes(images: Image, found: Sequence[Mistake], names: Sequence[str]) -> P
     return picture("mistakes", [tiles], lambda: _draw(_grid(tiles)))
 
 
-def confused(found: Sequence[tuple[str, str, Sequence[tuple[Mistake, Image]]]]) -> Picture:
+def confused(found: Sequence[tuple[str, str, Sequence[tuple[Misclassification, Image]]]]) -> Picture:
     """A line of images for each direction of the most confused pairs.
 
     Args:
@@ -68,7 +68,7 @@ def missed(found: Sequence[SharedError], images: Sequence[Image], names: Sequenc
     tiles = [
         Tile(
             image=image,
-            above=f"label {names[one.true]}\n{_share(one.agreement)} say {names[one.answer]}",
+            above=f"label {names[one.true]}\n{_share(one.agreement)} say {names[one.most_common_prediction]}",
             below=f"test image {one.index}",
         )
         for one, image in zip(found, images, strict=True)
@@ -76,7 +76,7 @@ def missed(found: Sequence[SharedError], images: Sequence[Image], names: Sequenc
     return picture("missed", [tiles], lambda: _draw(_grid(tiles)))
 
 
-def _confidence(mistake: Mistake) -> str:
+def _confidence(mistake: Misclassification) -> str:
     # Rounded to a hundredth first: the last bit of a probability depends on the machine.
     return f"{100 * round(mistake.probability, 2):.0f} %"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.evaluation.calibration import Bin
+from bench.evaluation.calibration import ReliabilityBin
 from bench.report.figures import GREY, Picture, picture, plain_logarithmic
 from bench.report.leaderboard import Row
 from bench.report.selection import Course
@@ -76,7 +76,7 @@ def courses(found: Sequence[Course], styles: Styles, *, with_seconds: bool) -> P
 
 def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
     """Accuracy of answers by their confidence; a calibrated model lies on the diagonal."""
-    shown: list[tuple[str, Style, tuple[Bin, ...]]] = [
+    shown: list[tuple[str, Style, tuple[ReliabilityBin, ...]]] = [
         (row.label, _style(styles, row), row.run.scores.calibration.bins) for row in rows
     ]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.evaluation.mistakes import SharedError, mended, shared_errors
+from bench.evaluation.error_analysis import SharedError, error_changes, shared_errors
 from bench.report import image_figures
 from bench.report import table_figures as figures
 from bench.report.figures import Picture
@@ -128,7 +128,7 @@ def _images(table: Table) -> dict[int, NDArray[np.uint8]]:
     return {
         mistake.index: image
         for row in table.best
-        for mistake, image in zip(row.run.scores.mistakes, row.run.wrong_images, strict=False)
+        for mistake, image in zip(row.run.scores.misclassifications, row.run.wrong_images, strict=False)
     }
 
 
@@ -137,7 +137,7 @@ def _missed(table: Table) -> tuple[SharedError, ...]:
     models = _networks(table)
     if not models:
         return ()
-    found = shared_errors([run.scores.answers for run in models], models[0].labels)
+    found = shared_errors([run.scores.predicted for run in models], models[0].labels)
     confidence = _confidences(table)
     return tuple(sorted(found, key=lambda one: (-one.agreement, -confidence.get(one.index, 0.0), one.index)))
 
@@ -151,7 +151,7 @@ def _confidences(table: Table) -> dict[int, float]:
     """Of wrong answers, by test image, the mean over the networks whose record keeps it: the most confident ones do."""
     found: dict[int, list[float]] = {}
     for run in _networks(table):
-        for mistake in run.scores.mistakes:
+        for mistake in run.scores.misclassifications:
             found.setdefault(mistake.index, []).append(mistake.probability)
     # Rounded, so that the last bit, which depends on the machine, changes no order.
     return {index: round(sum(probabilities) / len(probabilities), 2) for index, probabilities in found.items()}
@@ -163,7 +163,7 @@ def _missed_table(table: Table, missed: Sequence[SharedError]) -> pd.DataFrame:
         {
             "test image": str(one.index),
             "label": names[one.true],
-            "usual answer": names[one.answer],
+            "usual answer": names[one.most_common_prediction],
             "trainings that agree, %": f"{100 * one.agreement:.0f}",
             "mean confidence, %": f"{100 * confidence[one.index]:.0f}" if one.index in confidence else "-",
         }
@@ -184,16 +184,16 @@ def _mended_table(table: Table, worse: Row | None, better: Row | None) -> pd.Dat
     if worse is None or better is None:
         return pd.DataFrame()
     names = table.dataset.class_names
-    found = mended(worse.run.scores.answers, better.run.scores.answers, worse.run.labels)
+    found = error_changes(worse.run.scores.predicted, better.run.scores.predicted, worse.run.labels)
     return pd.DataFrame(
         {
-            "mistake": f"{names[one.true]} taken for {names[one.taken_for]}",
-            "mended": str(one.mended),
-            "new": str(one.broken),
-            "fewer mistakes": f"{one.gain:+d}",
+            "mistake": f"{names[one.true]} taken for {names[one.predicted]}",
+            "mended": str(one.fixed),
+            "new": str(one.regressed),
+            "fewer mistakes": f"{one.net_fixed:+d}",
         }
         for one in found[:SHOWN_MENDED]
-        if one.gain > 0
+        if one.net_fixed > 0
     )
 
 
@@ -204,8 +204,8 @@ def calibration_table(rows: Sequence[Row]) -> pd.DataFrame:
             "model": row.label,
             "calibration error, points": percent(row.run.scores.calibration.expected_calibration_error),
             "Brier score": f"{row.run.scores.calibration.brier_score:.4f}",
-            "confidence when right, %": _confidence(row.run.scores.calibration.confidence_right),
-            "confidence when wrong, %": _confidence(row.run.scores.calibration.confidence_wrong),
+            "confidence when right, %": _confidence(row.run.scores.calibration.mean_confidence_correct),
+            "confidence when wrong, %": _confidence(row.run.scores.calibration.mean_confidence_incorrect),
         }
         for row in rows
     )

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.evaluation.comparison import Interval
-from bench.evaluation.importance import Importances, at_bound, full_length, importances
-from bench.evaluation.metrics import ClassReport, Mistake, confused_pairs
+from bench.evaluation.importance import ImportanceAnalysis, at_bound, full_length_trials, importances
+from bench.evaluation.metrics import ClassReport, Misclassification, confused_pairs
 from bench.records.record import Parameter, RunRecord, TrialRecord
 from bench.records.spec import Value
 from bench.report.image_figures import PAIR_IMAGES
@@ -72,7 +72,9 @@ def winner(table: Table, row: Row) -> Winner:
     asked = (
         importances(record.space, record.trials, record.spec.budget.epochs)
         if row.pictured
-        else Importances(trials=0, refused="of so many models only the best is asked", r2=None, found=())
+        else ImportanceAnalysis(
+            n_trials=0, unavailable_reason="of so many models only the best is asked", oob_r2=None, ranking=()
+        )
     )
     return Winner(
         row=row,
@@ -122,7 +124,7 @@ def seeds_text(interval: Interval | None, n_test: int) -> str:
         return f"One refit only, judged on {n_test:,} test images: with a single seed the chance in it is not known."
     return (
         f"Mean of {interval.n_seeds} refits on {n_test:,} test images, 95 % interval {percent(interval.low)} to "
-        f"{percent(interval.high)}. Of its variance {100 * interval.seeds_share:.0f} % comes from the "
+        f"{percent(interval.high)}. Of its variance {100 * interval.seed_variance_share:.0f} % comes from the "
         "seeds, the rest from the finite test set."
     )
 
@@ -187,20 +189,20 @@ def edges(record: RunRecord) -> list[str]:
     ]
 
 
-def importance_table(asked: Importances) -> pd.DataFrame:
+def importance_table(asked: ImportanceAnalysis) -> pd.DataFrame:
     """What shuffling each hyperparameter costs the forest that explains the scores."""
     return pd.DataFrame(
-        {"hyperparameter": one.name, "loss of R²": f"{one.mean:.2f} ± {one.spread:.2f}"} for one in asked.found
+        {"hyperparameter": one.name, "loss of R²": f"{one.mean:.2f} ± {one.std:.2f}"} for one in asked.ranking
     )
 
 
-def importance_text(asked: Importances) -> str:
+def importance_text(asked: ImportanceAnalysis) -> str:
     """What the table stands on, or why there is none."""
-    if asked.refused is not None or asked.r2 is None:
-        return f"Which hyperparameters matter cannot be said: {asked.refused}."
+    if asked.unavailable_reason is not None or asked.oob_r2 is None:
+        return f"Which hyperparameters matter cannot be said: {asked.unavailable_reason}."
     return (
-        f"Permutation importance by a random forest over {asked.trials} trials of full length, which explains their "
-        f"scores with an out-of-bag R² of {asked.r2:.2f}; ± is the standard deviation over shufflings."
+        f"Permutation importance by a random forest over {asked.n_trials} trials of full length, which explains their "
+        f"scores with an out-of-bag R² of {asked.oob_r2:.2f}; ± is the standard deviation over shufflings."
     )
 
 
@@ -209,7 +211,7 @@ Tried = tuple[str, list[Value], list[Value], list[float]]  # name, all values wh
 
 def tried_values(record: RunRecord) -> list[Tried]:
     """What the trials of full length tried of each hyperparameter that varies, and what it scored."""
-    trials = full_length(record.trials, record.spec.budget.epochs)
+    trials = full_length_trials(record.trials, record.spec.budget.epochs)
     found: list[Tried] = []
     for parameter in record.space:
         with_it = [(value, trial.score) for trial in trials if (value := _value(parameter, trial)) is not None]
@@ -228,7 +230,7 @@ def _value(parameter: Parameter, trial: TrialRecord) -> Value | None:
     return trial.values.get(parameter.name)  # noqa: PD011 - of a trial, not of pandas
 
 
-def confused_images(run: Run) -> list[tuple[str, str, list[tuple[Mistake, NDArray[np.uint8]]]]]:
+def confused_images(run: Run) -> list[tuple[str, str, list[tuple[Misclassification, NDArray[np.uint8]]]]]:
     """Both directions of the most confused pairs with the images that are most confidently wrong in that way."""
     names = run.record.dataset.class_names
     found = []
@@ -236,7 +238,7 @@ def confused_images(run: Run) -> list[tuple[str, str, list[tuple[Mistake, NDArra
         for true, said in ((pair.a, pair.b), (pair.b, pair.a)):
             line = [
                 (mistake, image)
-                for mistake, image in zip(run.scores.mistakes, run.wrong_images, strict=False)
+                for mistake, image in zip(run.scores.misclassifications, run.wrong_images, strict=False)
                 if (names[mistake.true], names[mistake.predicted]) == (true, said)
             ]
             if line:
@@ -267,7 +269,7 @@ def _mistakes_table(row: Row) -> pd.DataFrame:
             "probability, %": f"{100 * mistake.probability:.1f}",
             "refits that err": f"{mistake.wrong_seeds} of {refits}",
         }
-        for mistake in row.run.scores.mistakes[:SHOWN_MISTAKES]
+        for mistake in row.run.scores.misclassifications[:SHOWN_MISTAKES]
     )
 
 
