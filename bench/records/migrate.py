@@ -10,7 +10,7 @@ from bench.records.migrations import upgrade_run_id
 from bench.records.record import SCHEMA_VERSION
 from bench.records.store import RunFolder, all_folders
 
-_OLD_LOG = "test_readings.jsonl"
+OLD_LOG = "test_readings.jsonl"
 
 
 def migrate(results: Path) -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def migrate(results: Path) -> tuple[str, ...]:
         StoreError: a file cannot be written, or another process is working on a run.
     """
     migrated = [run_id for folder in list(all_folders(results)) if folder.finished and (run_id := _migrate_run(folder))]
-    for old_log in sorted((results / "records").glob(f"*/{_OLD_LOG}")):
+    for old_log in sorted((results / "records").glob(f"*/{OLD_LOG}")):
         _migrate_log(EvaluationLog(results, old_log.parent.name), old_log)
     return tuple(migrated)
 
