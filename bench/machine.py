@@ -239,6 +239,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def extensions(group: str) -> dict[str, metadata.EntryPoint]:
+    """The installed entry points of a group, by name."""
+    return {entry_point.name: entry_point for entry_point in metadata.entry_points(group=group)}
+
+
 def variables(**changes: str) -> dict[str, str]:
     """This process' environment variables with `changes`, for a child process."""
     return {**os.environ, **changes}
