@@ -27,7 +27,7 @@ def run_python(code: str, hidden: Sequence[str] = ()) -> str:
 
 def optional_modules() -> list[str]:
     """Installed modules that TensorFlow and Keras do not depend on; Keras imports some of them if it finds them."""
-    required = {"keras-family-bench", "psutil"}  # by the code that runs
+    required = {"keras-family-bench", "msgspec", "psutil"}  # by bench.versions.workloads
     _add_with_dependencies("tensorflow", required)
     _add_with_dependencies("keras", required)
     return [

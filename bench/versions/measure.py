@@ -1,4 +1,4 @@
-"""Measure versions: speed in all interpreters in rotation, then accuracy in each. Every measurement is saved at once."""
+"""Measure versions: speed in all interpreters in rotation, then accuracy in each; every result is saved at once."""
 
 import subprocess
 import tempfile
@@ -280,7 +280,7 @@ def _run(interpreter: Interpreter, plan: Plan, *arguments: object, timeout: floa
         )
     except subprocess.TimeoutExpired as error:
         raise SearchError(
-            f"{interpreter.name} did not finish within {timeout:g} s: check whether it hangs, then run the command again"
+            f"{interpreter.name} did not finish within {timeout:g} s: check whether it hangs, then repeat the command"
         ) from error
     if done.returncode != 0:
         output = "\n".join(done.stdout.strip().splitlines()[-SHOWN_LINES:])

@@ -169,7 +169,7 @@ def _check(record: VersionRecord) -> None:
 
 
 def read_all(results: Path) -> tuple[tuple[VersionRecord, ...], tuple[str, ...]]:
-    """The records of a results folder, oldest TensorFlow first, then oldest Keras; and the errors of unreadable ones."""
+    """The records of a results folder, by TensorFlow version, then Keras version; and the errors of unreadable ones."""
     records, problems = [], []
     for path in sorted((results / "versions").glob("*.json")):
         try:

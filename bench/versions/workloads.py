@@ -1,6 +1,6 @@
 """What the timed pieces work on: two published models, random images, and Keras' usual input pipeline.
 
-Imports TensorFlow, Keras and NumPy only, so that a process that measures its memory holds what a plain script holds.
+Imports little more than TensorFlow and Keras, so that a process that measures its memory holds what a script holds.
 """
 
 import time
