@@ -1,4 +1,4 @@
-"""What can go wrong for a reason the user can mend; everything else is a bug and keeps its traceback."""
+"""Errors that the user can fix; every other exception is a bug and keeps its traceback."""
 
 
 class BenchError(Exception):
@@ -6,24 +6,28 @@ class BenchError(Exception):
 
 
 class SpecError(BenchError):
-    """What was asked is impossible: an unknown name or a number out of range."""
+    """The requested run is impossible: an unknown name, or a number out of range."""
 
 
 class DataError(BenchError):
-    """A dataset cannot be found, or its bytes are not the published ones."""
+    """A dataset is missing, or its bytes do not match the published checksum."""
 
 
 class RecordError(BenchError):
-    """A record, a ledger or a prediction file is damaged, contradicts itself, or has an unknown schema."""
+    """A record, a ledger or a predictions file is damaged, inconsistent, or has an unknown schema."""
 
 
 class StoreError(BenchError):
-    """The results folder cannot be written, is full, or is in use by another run."""
+    """The results folder is not writable, is full, or is in use by another run."""
 
 
 class SearchError(BenchError):
-    """A search cannot start or cannot end: no space, no trial that succeeded, no worker left."""
+    """A search cannot start or finish: an empty space, no successful trial, or no workers left."""
 
 
 class MetricError(BenchError):
-    """Arrays given to a metric do not fit together."""
+    """The arrays given to a metric have mismatched shapes."""
+
+
+class CompatibilityError(BenchError):
+    """An installed library does not behave as the tested versions do."""

@@ -1,4 +1,4 @@
-"""The one place that reads the machine and the process environment: versions, processor, usable cores, git commit."""
+"""The one module that reads the machine and the process environment: versions, CPU, usable cores, git commit."""
 
 import math
 import os
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-# As Linux names them; those that choose which kernels TensorFlow and oneDNN run.
+from bench.errors import SpecError
+
+# Linux names of the instruction sets that decide which kernels TensorFlow and oneDNN run.
 RELEVANT_INSTRUCTION_SETS = (
     "sse4_1",
     "sse4_2",
@@ -41,7 +43,7 @@ GIT_TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The machine and the versions that a run was made with."""
+    """The machine and the library versions of a run."""
 
     python: str
     tensorflow: str
@@ -50,17 +52,17 @@ class Environment:
     numpy: str
     scikit_learn: str
     distributed: str
-    platform: str  # system, release and architecture
+    platform: str  # system, release, architecture
     cpu: str  # model name
-    cores: int  # usable by this process: affinity and cgroup quota
-    instruction_sets: tuple[str, ...]  # those that TensorFlow and oneDNN make use of
-    onednn: str  # value of TF_ENABLE_ONEDNN_OPTS, "default" where unset
-    git_commit: str | None  # of the checkout that ran, with "+" where it had uncommitted changes
-    threads: int = 1  # of each process that trains; before schema 3 it was always one
+    cores: int  # usable by this process: CPU affinity and cgroup quota
+    instruction_sets: tuple[str, ...]  # those of RELEVANT_INSTRUCTION_SETS that the CPU has
+    onednn: str  # value of TF_ENABLE_ONEDNN_OPTS; "default" if unset
+    git_commit: str | None  # of the checkout that ran, followed by "+" if it had uncommitted changes
+    threads: int = 1  # in each training process; always 1 before schema 3
 
 
 def environment() -> Environment:
-    """The machine and the versions of this process; imports none of the libraries that it names."""
+    """The machine and the library versions of this process; imports none of those libraries."""
     text = read_cpuinfo()
     return Environment(
         python=platform.python_version(),
@@ -80,7 +82,7 @@ def environment() -> Environment:
 
 
 def installed_version(*names: str) -> str:
-    """Version of the first of these distributions that is installed, "missing" where none is."""
+    """Version of the first of these distributions that is installed; "missing" if none is."""
     for name in names:
         try:
             return metadata.version(name)
@@ -89,8 +91,25 @@ def installed_version(*names: str) -> str:
     return "missing"
 
 
+def extensions(group: str) -> dict[str, metadata.EntryPoint]:
+    """Entry points by name that installed distributions declare in `group`, such as "keras_family_bench.tuners".
+
+    Raises:
+        SpecError: two of them have the same name.
+    """
+    points: dict[str, metadata.EntryPoint] = {}
+    for point in metadata.entry_points(group=group):
+        # A distribution that is installed in two places on the path is listed twice.
+        if points.setdefault(point.name, point).value != point.value:
+            raise SpecError(
+                f"{point.name!r} in {group} is defined twice, by {points[point.name].value} and {point.value}: "
+                "uninstall one of the two packages"
+            )
+    return points
+
+
 def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> str:
-    """What Linux tells of the processor; empty on other systems."""
+    """Linux' description of the CPU; empty on other systems."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -106,50 +125,50 @@ def _cpuinfo_field(text: str, *names: str) -> str:
 
 
 def cpu_model(cpuinfo: str) -> str:
-    """The processor's model name; empty where `cpuinfo` holds none, as on most ARM systems."""
+    """The CPU's model name; empty if `cpuinfo` has none, as on most ARM systems."""
     return _cpuinfo_field(cpuinfo, "model name")
 
 
 def instruction_sets(cpuinfo: str) -> tuple[str, ...]:
-    """Those of `RELEVANT_INSTRUCTION_SETS`, in that order, that the processor has; empty where `cpuinfo` is."""
+    """The `RELEVANT_INSTRUCTION_SETS` that the CPU has, in that order; empty if `cpuinfo` is."""
     flags = _cpuinfo_field(cpuinfo, "flags", "Features").split()
     return tuple(name for name in RELEVANT_INSTRUCTION_SETS if name in flags)
 
 
 def supports_bfloat16(cpuinfo: str | None = None) -> bool:
-    """Whether the processor multiplies bfloat16 itself; elsewhere TensorFlow emulates it, slower than float32."""
-    found = instruction_sets(read_cpuinfo() if cpuinfo is None else cpuinfo)
-    return "avx512_bf16" in found or "amx_bf16" in found
+    """Whether the CPU has bfloat16 arithmetic; without it TensorFlow emulates bfloat16, slower than float32."""
+    available = instruction_sets(read_cpuinfo() if cpuinfo is None else cpuinfo)
+    return "avx512_bf16" in available or "amx_bf16" in available
 
 
 def usable_cores() -> int:
-    """Cores that this process may keep busy, at least 1: the smaller of its affinity and its cgroup's CPU quota.
+    """Cores that this process may keep busy, at least 1: the smaller of its CPU affinity and its cgroup's CPU quota.
 
-    A fractional quota is rounded down: one worker too many would be throttled for part of every trial, and seconds
-    would no longer compare.
+    A fractional quota is rounded down: with one worker too many, each would be throttled for part of every trial, and
+    their times would not be comparable.
     """
     quota = cgroup_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
     return cores_within(affinity_cores(), quota)
 
 
 def cores_within(cores: int, quota: float) -> int:
-    """Whole cores within `quota` (in cores, `math.inf` where unlimited) and `cores`; at least 1."""
+    """Whole cores within both `cores` and `quota` (in cores, `math.inf` for unlimited); at least 1."""
     return max(1, cores if quota >= cores else math.floor(quota))
 
 
 def affinity_cores() -> int:
-    """Cores that the scheduler may place this process on; all of the machine's where the system cannot say."""
+    """Cores that the scheduler may place this process on; all cores if the system has no CPU affinity."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def cgroup_quota(membership: Path, root: Path) -> float:
-    """The tightest CPU quota, in cores, of the cgroup of this process and of those above it; `math.inf` for none.
+    """The lowest CPU quota, in cores, of this process' cgroup and its ancestors; `math.inf` if none is limited.
 
     Args:
-        membership: the file in which Linux lists the process' cgroups (/proc/self/cgroup).
-        root: where the cgroup file systems are mounted (/sys/fs/cgroup).
+        membership: Linux' list of the process' cgroups (/proc/self/cgroup).
+        root: mount point of the cgroup file systems (/sys/fs/cgroup).
     """
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
@@ -167,7 +186,7 @@ def cgroup_quota(membership: Path, root: Path) -> float:
 
 
 def _and_parents(mount: Path, path: str) -> list[Path]:
-    # Inside a container `path` may be the host's and not exist here; the container's own cgroup is then the mount.
+    # Inside a container `path` may be a path of the host, missing here; the mount is then its own cgroup.
     steps = [step for step in path.split("/") if step not in ("", "..")]
     return [mount.joinpath(*steps[:depth]) for depth in range(len(steps) + 1)]
 
@@ -189,18 +208,18 @@ def _read_line(path: Path) -> str:
         return ""
 
 
-def git_commit(package: Path, beside: Sequence[str] = ("search_spaces",)) -> str | None:
-    """The commit of the checkout that `package` belongs to, None where it is in none, or git cannot tell.
+def git_commit(package: Path, siblings: Sequence[str] = ("search_spaces",)) -> str | None:
+    """The commit of the checkout that contains `package`; None outside a checkout or without git.
 
-    With "+" behind it where the code of `package` or of the folders `beside` it differs from that commit, new files
-    included; what a run itself writes, its results, does not count.
+    Followed by "+" if the code of `package` or of its `siblings` differs from that commit, new files included; results
+    do not count.
     """
-    # An installed copy may lie inside a checkout (in .tox, notify) without being a part of it.
+    # An installed copy may lie inside a checkout (for example in .tox) without being tracked.
     tracked = _git(package, "ls-files", "--error-unmatch", "__init__.py")
     commit = _git(package, "rev-parse", "HEAD")
     if tracked is None or commit is None:
         return None
-    changes = _git(package.parent, "status", "--porcelain", "--", package.name, *beside)
+    changes = _git(package.parent, "status", "--porcelain", "--", package.name, *siblings)
     return commit if changes == "" else f"{commit}+"
 
 
@@ -208,7 +227,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     executable = shutil.which("git")
     if executable is None:
         return None
-    # GIT_DIR and its like, set inside a hook, would answer for another repository.
+    # Inside a git hook, GIT_DIR and similar variables point to another repository.
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = [executable, "--no-optional-locks", *arguments]
     try:
@@ -220,32 +239,27 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def extensions(group: str) -> dict[str, metadata.EntryPoint]:
-    """The installed entry points of a group, by name."""
-    return {entry_point.name: entry_point for entry_point in metadata.entry_points(group=group)}
-
-
 def variables(**changes: str) -> dict[str, str]:
-    """This process' environment variables with `changes`, for a process that it starts."""
+    """This process' environment variables with `changes`, for a child process."""
     return {**os.environ, **changes}
 
 
 def set_variable(name: str, value: str) -> None:
-    """Set an environment variable of this process and of those that it starts."""
+    """Set an environment variable of this process and its children."""
     os.environ[name] = value
 
 
 @contextmanager
 def silence_stderr() -> Iterator[None]:
-    """Keep what C++ code writes to standard error meanwhile from the terminal: TensorFlow's greetings at import."""
+    """Discard standard error, also that of C++ code, such as TensorFlow's messages at import."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    original = os.dup(2)
+    discard = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(discard, 2)
         yield
     finally:
         sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(original, 2)
+        os.close(original)
+        os.close(discard)

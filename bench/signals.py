@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what they end, and when."""
+"""Ctrl-C and SIGTERM: what they interrupt, and when."""
 
 import signal
 import threading
@@ -8,63 +8,64 @@ from multiprocessing import resource_tracker
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM; what is to be done is the same as at Ctrl-C."""
+    """SIGTERM, handled the same way as Ctrl-C."""
 
 
-def exit_code(stopped: KeyboardInterrupt) -> int:
-    """128 and the number of the signal, as shells have it: 130 or 143."""
-    return 128 + (signal.SIGTERM if isinstance(stopped, Terminated) else signal.SIGINT)
+def exit_code(interrupt: KeyboardInterrupt) -> int:
+    """128 plus the signal's number, as in a shell: 130 or 143."""
+    return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
 @contextmanager
 def handle_sigterm() -> Iterator[None]:
-    """SIGTERM raises Terminated."""
+    """Raise Terminated on SIGTERM."""
 
-    def stop(_signal: int, _frame: object) -> None:
+    def terminate(_signal: int, _frame: object) -> None:
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, stop)
+    previous = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM take effect afterwards only.
+    """Delay Ctrl-C and SIGTERM until the end of the block.
 
-    For imports: one that is broken off leaves half a module behind, over which another stumbles.
+    For imports: an interrupted import leaves a half-initialized module behind, which breaks the next one.
     """
-    if threading.current_thread() is not threading.main_thread():  # signals do not come here
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield
         return
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda which, _frame: came.append(which))
+    received: list[int] = []
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        signal.signal(number, lambda which, _frame: received.append(which))
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
+        if received:
+            signal.raise_signal(received[0])
 
 
 @contextmanager
 def shield_children_from_sigint() -> Iterator[None]:
-    """Threads and processes that are started meanwhile never get Ctrl-C, which a terminal sends to all of them.
+    """Keep Ctrl-C, which a terminal sends to the whole process group, from threads and processes started in the block.
 
-    Also not workers that such a thread starts later, in the place of one that died. This process gets it afterwards.
+    That includes workers that such a thread starts later to replace dead ones. This process receives a pending Ctrl-C
+    at the end of the block.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    # Started later, it would make the starting thread hear again.
+    # Starting the resource tracker later would unblock the signal in the thread that starts it.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)

@@ -1,4 +1,4 @@
-"""What all tests share: when files are read, how TensorFlow starts, and families that only tests have."""
+"""Shared by all tests: which files are collected, how TensorFlow starts, families that only tests have, shared runs."""
 
 import os
 import re
@@ -8,22 +8,30 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from pkgutil import extend_path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import search_spaces
-from command_line import run
-from whole_runs import TINY, Finished, finished, searches
+from bench.machine import installed_version
+
+if TYPE_CHECKING:
+    from whole_runs import Finished
 
 FAMILIES = Path(__file__).parent / "families"
 
-# A shell that starts the tests in the background makes them ignore Ctrl-C, and with them the commands that they
-# interrupt.
+# A shell that starts the tests in the background makes them ignore Ctrl-C, and so do the commands they interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_report_header() -> str:
+    """Show the versions under test."""
+    libraries = ("tensorflow", "keras", "keras-tuner", "numpy", "pandas", "distributed")
+    return ", ".join(f"{name} {installed_version(name)}" for name in libraries)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave files that are slow as a whole unread where slow tests are not wanted: they import TensorFlow."""
+    """Do not import files of slow tests when slow tests are deselected: they import TensorFlow."""
     if not config.option.markexpr.startswith("not slow") or collection_path.suffix != ".py":
         return None
     text = collection_path.read_text(encoding="utf-8")
@@ -32,16 +40,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture(autouse=True)
 def _same_tensorflow(request: pytest.FixtureRequest) -> None:
-    """Start TensorFlow in slow tests as a worker does, whichever of them comes first: with one thread, in float32."""
+    """Configure TensorFlow in slow tests as in a worker, whichever test is first: one thread, float32."""
     if request.node.get_closest_marker("slow") is not None:
-        from bench.training.fit import prepare_process
+        from bench.training.precision import prepare_process
 
         prepare_process("float32")
 
 
 @pytest.fixture
 def families(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Add the families of tests/families, here and in processes started meanwhile, as a folder on PYTHONPATH does."""
+    """Add the families of tests/families, here and in child processes, as a folder on PYTHONPATH does."""
     monkeypatch.syspath_prepend(FAMILIES)
     paths = [str(FAMILIES), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
@@ -49,21 +57,25 @@ def families(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """An undisturbed run of `tiny` by two workers."""
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> "Finished":
+    """An uninterrupted run of `tiny` with two workers."""
+    from command_line import run
+    from whole_runs import TINY, finished
+
     cwd = tmp_path_factory.mktemp("tiny")
     done = run(*TINY, "--workers", 2, cwd=cwd)
     return replace(finished(cwd / "results", "tiny"), stdout=done.stdout, stderr=done.stderr)
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tiny: Finished, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Finished]:
-    """Gives the run of `tiny` by a tuner and two workers that nothing happens to, made when it is first asked for."""
+def undisturbed(tiny: "Finished", tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str], Finished]":
+    """Returns the uninterrupted run of `tiny` by a tuner and two workers, made at the first call."""
+    from whole_runs import finished, searches
 
     @cache
-    def made(tuner: str) -> Finished:
+    def run_of(tuner: str) -> "Finished":
         if tuner == "random":
             return tiny
         return finished(searches([tuner], 2, tmp_path_factory.mktemp(tuner)), "tiny", tuner)
 
-    return made
+    return run_of

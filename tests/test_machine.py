@@ -1,4 +1,4 @@
-"""The machine is read from its own files, and what cannot be read is said, not guessed."""
+"""The machine's properties are read from system files; unavailable ones are reported as missing, not guessed."""
 
 import math
 import os
@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 import bench
+from bench.errors import SpecError
 from bench.machine import (
     affinity_cores,
     cgroup_quota,
     cores_within,
     cpu_model,
     environment,
+    extensions,
     git_commit,
     installed_version,
     instruction_sets,
@@ -39,19 +41,19 @@ OLD = "model name\t: Old CPU\nflags\t\t: fpu sse sse2 sse4_1 sse4_2 avx\n"
 ARM = "processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd sve bf16 i8mm\n"
 
 
-# The processor
+# CPU
 
 
-def test_model_name_is_that_of_the_first_processor() -> None:
+def test_model_name_comes_from_the_first_cpu() -> None:
     assert cpu_model(EPYC) == "AMD EPYC 9R14"
 
 
-def test_processor_without_a_name_has_none() -> None:
+def test_cpu_without_a_model_name_gives_an_empty_name() -> None:
     assert cpu_model(ARM) == ""
 
 
-def test_instruction_sets_that_matter_are_found_whole() -> None:
-    # avx must not be found in avx2 alone, nor avx512f's relatives be made up.
+def test_relevant_instruction_sets_match_whole_names() -> None:
+    # A substring match would find avx in avx2.
     assert instruction_sets(EPYC) == (
         "sse4_1",
         "sse4_2",
@@ -66,11 +68,11 @@ def test_instruction_sets_that_matter_are_found_whole() -> None:
     assert instruction_sets("flags\t: avx2") == ("avx2",)
 
 
-def test_instruction_sets_of_arm_are_found() -> None:
+def test_arm_instruction_sets_are_read() -> None:
     assert instruction_sets(ARM) == ("asimd", "bf16", "i8mm", "sve")
 
 
-def test_system_without_cpuinfo_tells_nothing(tmp_path: Path) -> None:
+def test_system_without_cpuinfo_has_no_cpu_details(tmp_path: Path) -> None:
     text = read_cpuinfo(tmp_path / "cpuinfo")
     assert (text, cpu_model(text), instruction_sets(text)) == ("", "", ())
 
@@ -100,48 +102,48 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_version_2_quota_is_that_of_the_processs_own_group(tmp_path: Path) -> None:
+def test_cgroup_v2_quota_of_the_process_group_applies(tmp_path: Path) -> None:
     membership = write(tmp_path / "self", "0::/user.slice/run.scope\n")
     write(tmp_path / "fs/user.slice/run.scope/cpu.max", "250000 100000\n")
     assert cgroup_quota(membership, tmp_path / "fs") == 2.5
 
 
-def test_tighter_quota_of_a_group_above_counts(tmp_path: Path) -> None:
+def test_lower_quota_of_a_parent_group_applies(tmp_path: Path) -> None:
     membership = write(tmp_path / "self", "0::/a/b\n")
     write(tmp_path / "fs/a/b/cpu.max", "max 100000\n")
     write(tmp_path / "fs/a/cpu.max", "150000 50000\n")
     assert cgroup_quota(membership, tmp_path / "fs") == 3.0
 
 
-def test_version_2_without_a_limit_is_unlimited(tmp_path: Path) -> None:
+def test_cgroup_v2_without_a_limit_is_unlimited(tmp_path: Path) -> None:
     membership = write(tmp_path / "self", "0::/a\n")
     write(tmp_path / "fs/a/cpu.max", "max 100000\n")
     assert cgroup_quota(membership, tmp_path / "fs") == math.inf
 
 
-def test_container_finds_its_quota_at_the_mount(tmp_path: Path) -> None:
-    # The path is the host's and does not exist inside the container.
+def test_container_reads_its_quota_at_the_mount(tmp_path: Path) -> None:
+    # The path belongs to the host and does not exist inside the container.
     membership = write(tmp_path / "self", "0::/../../docker/4f0c\n")
     write(tmp_path / "fs/cpu.max", "100000 100000\n")
     assert cgroup_quota(membership, tmp_path / "fs") == 1.0
 
 
 @pytest.mark.parametrize("mount", ["cpu", "cpu,cpuacct"])
-def test_version_1_quota_is_found_under_either_name(tmp_path: Path, mount: str) -> None:
+def test_cgroup_v1_quota_is_read_under_either_mount_name(tmp_path: Path, mount: str) -> None:
     membership = write(tmp_path / "self", "9:memory:/docker/4f0c\n4:cpu,cpuacct:/docker/4f0c\n")
     write(tmp_path / f"fs/{mount}/docker/4f0c/cpu.cfs_quota_us", "400000\n")
     write(tmp_path / f"fs/{mount}/docker/4f0c/cpu.cfs_period_us", "100000\n")
     assert cgroup_quota(membership, tmp_path / "fs") == 4.0
 
 
-def test_version_1_without_a_limit_is_unlimited(tmp_path: Path) -> None:
+def test_cgroup_v1_without_a_limit_is_unlimited(tmp_path: Path) -> None:
     membership = write(tmp_path / "self", "1:cpu:/\n0::/\n")
     write(tmp_path / "fs/cpu/cpu.cfs_quota_us", "-1\n")
     write(tmp_path / "fs/cpu/cpu.cfs_period_us", "100000\n")
     assert cgroup_quota(membership, tmp_path / "fs") == math.inf
 
 
-def test_other_controllers_named_like_cpu_are_not_asked(tmp_path: Path) -> None:
+def test_controllers_with_similar_names_are_ignored(tmp_path: Path) -> None:
     membership = write(tmp_path / "self", "2:cpuset:/a\n3:cpuacct:/a\n")
     write(tmp_path / "fs/cpu/a/cpu.cfs_quota_us", "100000\n")
     write(tmp_path / "fs/cpu/a/cpu.cfs_period_us", "100000\n")
@@ -162,18 +164,45 @@ def test_pinned_process_counts_the_cores_it_is_pinned_to() -> None:
     assert printed == "1\n"
 
 
-def test_usable_cores_are_some_of_the_machines() -> None:
+def test_usable_cores_do_not_exceed_those_of_the_machine() -> None:
     assert 1 <= usable_cores() <= affinity_cores() <= (os.cpu_count() or 1)
+
+
+# Extensions
+
+
+def install(folder: Path, name: str, entry_points: str) -> None:
+    """Make a distribution with entry points, as pip does."""
+    write(folder / f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    write(folder / f"{name}-1.0.dist-info/entry_points.txt", entry_points)
+
+
+def test_extensions_are_the_entry_points_of_installed_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "lion", "[tests.animals]\nlion = os.path:join\n[tests.plants]\noak = os.path:split\n")
+    install(tmp_path, "seal", "[tests.animals]\nseal = os.path:split\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    animals = extensions("tests.animals")
+    assert animals.keys() == {"lion", "seal"}
+    assert animals["lion"].load() is os.path.join
+    assert extensions("tests.stones") == {}
+
+
+def test_two_extensions_with_one_name_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "lion", "[tests.animals]\nlion = os.path:join\n")
+    install(tmp_path, "seal", "[tests.animals]\nlion = os.path:split\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SpecError, match=r"'lion' in tests\.animals is defined twice"):
+        extensions("tests.animals")
 
 
 # Versions and commit
 
 
-def test_version_of_what_is_not_installed_is_missing() -> None:
+def test_version_of_a_distribution_that_is_not_installed_is_missing() -> None:
     assert installed_version("no-such-distribution") == "missing"
 
 
-def test_first_installed_of_several_names_counts() -> None:
+def test_first_installed_distribution_of_several_names_counts() -> None:
     assert installed_version("no-such-distribution", "numpy") == np.__version__
 
 
@@ -202,12 +231,12 @@ def test_commit_of_a_clean_checkout(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["bench/__init__.py", "search_spaces/cnn.py", "search_spaces/mine.py"])
-def test_code_that_was_changed_or_added_gives_a_plus(checkout: Path, name: str) -> None:
+def test_changed_or_added_code_marks_the_commit_with_a_plus(checkout: Path, name: str) -> None:
     write(checkout / name, "x = 2\n")
     assert git_commit(checkout / "bench") == git(checkout, "rev-parse", "HEAD") + "+"
 
 
-def test_results_that_a_run_wrote_give_no_plus(checkout: Path) -> None:
+def test_changed_results_do_not_mark_the_commit(checkout: Path) -> None:
     write(checkout / "results/leaderboard.md", "a new row")
     assert git_commit(checkout / "bench") == git(checkout, "rev-parse", "HEAD")
 
@@ -221,7 +250,7 @@ def test_package_outside_a_checkout_has_no_commit(tmp_path: Path) -> None:
     assert git_commit(write(tmp_path / "bench/__init__.py", "").parent) is None
 
 
-def test_hook_of_another_repository_does_not_answer(
+def test_commit_is_that_of_the_checkout_inside_a_git_hook_of_another_repository(
     checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path_factory.mktemp("other")
@@ -236,26 +265,26 @@ def test_machine_without_git_has_no_commit(checkout: Path, monkeypatch: pytest.M
     assert git_commit(checkout / "bench") is None
 
 
-# All of it
+# Environment
 
 
-def test_environment_names_this_process() -> None:
-    found = environment()
-    assert found.python == platform.python_version()
-    assert found.numpy == np.__version__
-    assert found.cores == usable_cores()
-    assert found.cpu != ""
-    assert platform.system() in found.platform
+def test_environment_describes_this_process() -> None:
+    this = environment()
+    assert this.python == platform.python_version()
+    assert this.numpy == np.__version__
+    assert this.cores == usable_cores()
+    assert this.cpu != ""
+    assert platform.system() in this.platform
 
 
-def test_onednn_switch_is_kept_as_it_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onednn_setting_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     assert environment().onednn == "default"
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     assert environment().onednn == "0"
 
 
-def test_environment_imports_none_of_the_libraries_it_names() -> None:
+def test_environment_imports_none_of_the_libraries_it_lists() -> None:
     code = (
         "import sys; from bench.machine import environment; environment();"
         "print(sorted({'tensorflow', 'keras', 'keras_tuner', 'numpy', 'sklearn', 'distributed'} & set(sys.modules)))"

@@ -1,4 +1,4 @@
-"""Seeds are a function of what they are for, and of nothing else."""
+"""A seed is a function of its labels and of nothing else."""
 
 import subprocess
 import sys
@@ -9,14 +9,14 @@ from bench.seeds import derive_seed
 
 
 def test_known_value_never_changes() -> None:
-    # sha256(b'[1,"refit",0]')[:8] % (2**31 - 1) + 1. Another value here makes every published run unrepeatable.
+    # sha256(b'[1,"refit",0]')[:8] % (2**31 - 1) + 1. Another value would make every published run irreproducible.
     assert derive_seed(1, "refit", 0) == 1147119856
 
 
 def test_another_process_derives_the_same_seed() -> None:
     code = "from bench.seeds import derive_seed; print(derive_seed(7, 'trial', 'x'))"
     command = [sys.executable, "-c", code]
-    # Text is hashed with another salt in each process; a seed made with hash() would differ.
+    # hash() salts strings differently in each process, so a seed made with it would differ.
     printed = subprocess.run(
         command, cwd=Path(bench.__file__).parents[1], env={"PYTHONHASHSEED": "5"}, capture_output=True, check=True
     ).stdout
@@ -29,12 +29,12 @@ def test_seed_is_never_zero_and_fits_31_bits() -> None:
     assert max(seeds) < 2**31
 
 
-def test_neighbouring_bases_give_unrelated_seeds() -> None:
+def test_neighboring_bases_give_unrelated_seeds() -> None:
     assert len({derive_seed(base, "tuner") for base in range(2000)}) == 2000
     assert abs(derive_seed(1, "tuner") - derive_seed(2, "tuner")) > 1000
 
 
-def test_labels_do_not_run_into_each_other() -> None:
+def test_labels_are_not_concatenated() -> None:
     assert derive_seed(1, "ab", "c") != derive_seed(1, "a", "bc")
     assert derive_seed(1, "a", 1) != derive_seed(1, "a", "1")
     assert derive_seed(1, 2) != derive_seed(12)

@@ -1,17 +1,13 @@
-"""What a results folder holds: leaderboard, comparisons of runs and of versions, pages. Needs no TensorFlow."""
+"""What a results folder holds: leaderboard, comparisons of runs, pages. Needs no TensorFlow."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bench.errors import SearchError, SpecError
-from bench.signals import exit_code, handle_sigterm
-
-if TYPE_CHECKING:
-    from bench.versions.measure import Plan
+from bench.errors import SpecError
 
 results_app = typer.Typer()
 
@@ -115,91 +111,6 @@ def report(
         from bench.report.html import write_html
 
         typer.echo(write_html(results))
-    _tell_left_out(problems)
-
-
-@results_app.command(
-    epilog="\b\nExamples:\n"
-    "  bench versions\n"
-    "  bench versions --measure\n"
-    "  bench versions tf216 tf221 --measure --starts 20\n"
-    "  bench versions keras312 keras315 --measure --starts 0\n"
-    "  bench versions --json | jq '.[].models'"
-)
-def versions(  # noqa: PLR0917 - one for each option
-    context: typer.Context,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME", help="Environments of tox, such as tf216.", show_default="all that are made"),
-    ] = None,
-    measure: Annotated[bool, typer.Option("--measure", help="Measure what is missing first; takes hours.")] = False,
-    starts: Annotated[int, typer.Option(help="Processes of each in which speed is measured; 0: accuracy only.")] = 10,
-    seeds: Annotated[int, typer.Option(help="Trainings of each model, a multiple of 12; 0: speed only.")] = 12,
-    again: Annotated[bool, typer.Option("--again", help="Measure speed anew; trainings are kept.")] = False,
-    environments: Annotated[Path, typer.Option(metavar="DIR", help="Where tox keeps its environments.")] = Path(".tox"),
-    results: Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, numbers in full.")] = False,
-) -> None:
-    """Compare versions of TensorFlow and Keras: accuracy and speed, with a verdict.
-
-    Shows what results/versions/ holds. With --measure, every version's interpreter is started in turn, so that a busy
-    hour does not look like a slow version; what is measured is kept at once, and the same command goes on. Speed is
-    compared only where starts took turns: name all versions with --again that are to be compared.
-    """
-    from bench.versions.page import versions_data, versions_text
-    from bench.versions.record import read_all
-    from bench.versions.series import all_series
-
-    if measure:
-        from bench.versions.measure import Plan
-
-        plan = Plan(checkout=Path.cwd(), results=results.absolute(), starts=starts, seeds=seeds, again=again)
-        _measure(tuple(names or ()), environments, plan)
-    elif _given(context, "names", "starts", "seeds", "again", "environments"):
-        raise SpecError(
-            "names, --starts, --seeds, --again and --environments say what to measure, and --measure is not given"
-        )
-    records, problems = read_all(results)
-    if not records:
-        nothing = f"no version is measured in {results / 'versions'}: `python -m bench versions --measure` does"
-        raise SpecError("; ".join(problems) or nothing)
-    found = all_series(records)
-    typer.echo(json.dumps(versions_data(found), indent=1) if as_json else versions_text(found))
-    if not measure:  # which has told them with the pages
-        _tell_left_out(problems)
-
-
-def _given(context: typer.Context, *names: str) -> bool:
-    """Whether one of these parameters was named on the command line."""
-    sources = (context.get_parameter_source(name) for name in names)
-    return any(source is not None and source.name != "DEFAULT" for source in sources)
-
-
-def _measure(names: tuple[str, ...], environments: Path, plan: "Plan") -> None:
-    """Measure what is missing, saying what is done, and bring the pages up to date."""
-    from bench.versions.interpreters import find
-    from bench.versions.measure import measure
-
-    try:
-        with handle_sigterm():
-            for line in measure(find(environments, names, plan.checkout), plan):
-                typer.echo(line, err=True)
-    except SearchError:
-        _write_pages(plan.results)
-        raise
-    except KeyboardInterrupt as stopped:
-        _write_pages(plan.results)
-        later = ", without --again once earlier starts were dropped" if plan.again else ""
-        typer.echo(f"Interrupted; what is measured is kept, and the same command goes on{later}.", err=True)
-        raise typer.Exit(exit_code(stopped)) from None
-    _write_pages(plan.results)
-
-
-def _write_pages(results: Path) -> None:
-    """Bring the pages up to date, saying which records cannot be read."""
-    from bench.report import report
-
-    _, problems = report.write(results)
     _tell_left_out(problems)
 
 

@@ -1,0 +1,413 @@
+"""Every use of a private or unstable API of TensorFlow, Keras Tuner and Dask, each with a check that fails loudly.
+
+A check exercises the API and looks at the outcome, so that a new version of a library stops a run with a message
+instead of changing its numbers. The libraries are imported inside functions: they take seconds.
+"""
+
+import gc
+import logging
+import os
+import random
+import re
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from types import MappingProxyType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import Version
+
+from bench.errors import CompatibilityError
+from bench.machine import installed_version, set_variable, silence_stderr
+
+if TYPE_CHECKING:
+    import distributed
+
+TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tf-nightly")
+KERAS_TUNER = ("keras-tuner",)
+DASK = ("dask",)
+DISTRIBUTED = ("distributed",)
+
+BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"
+# Batch normalization consists of these; in bfloat16 they are slower, and validation accuracy drops by whole points.
+FLOAT32_OPERATIONS = (
+    "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_REMOVE",
+    "Add,AddN,AddV2,Mean,Mul,RealDiv,Rsqrt,SquaredDifference,Sub,Sum",
+)
+ROUNDED_AWAY = 2.0**-10  # 1 + ROUNDED_AWAY is exact in float32, and 1 in bfloat16, which has 8 significant bits
+
+REINSTALL = "Reinstall this package to get the versions it was tested with"
+USE_FLOAT32 = (
+    "Use --precision float32, unset TF_ENABLE_ONEDNN_OPTS if it is 0, or reinstall this package to get the versions "
+    "it was tested with"
+)
+
+OUT_OF_MEMORY_TOPIC = "worker-restart-memory"
+DEATH_MESSAGE = re.compile(r"Worker process (\d+) (.*)")
+DEATH_MESSAGE_SECONDS = 1.0
+KILLED, TERMINATED = "was killed by signal 9", "was killed by signal 15"
+
+
+@contextmanager
+def _expecting(library: tuple[str, ...], expected: str) -> Iterator[None]:
+    """Turn any failure inside into a CompatibilityError about `library`."""
+    try:
+        yield
+    except CompatibilityError:
+        raise
+    except Exception as error:
+        raise _incompatible(library, expected, f"{type(error).__name__}: {error}") from error
+
+
+def _incompatible(library: tuple[str, ...], expected: str, actual: str, advice: str = REINSTALL) -> CompatibilityError:
+    return CompatibilityError(
+        f"{library[0]} {installed_version(*library)} does not work as this package needs: expected {expected}, "
+        f"got {actual}. {advice}"
+    )
+
+
+# TensorFlow's graphs
+
+
+def release_graphs() -> None:
+    """Free the graphs of deleted models; without this a worker's memory grows with every trial.
+
+    An optimizer's gradients pass through a custom gradient. TensorFlow registers one for each graph and never
+    unregisters it, which keeps the whole graph alive: https://github.com/tensorflow/tensorflow/issues/97697
+
+    Raises:
+        CompatibilityError: TensorFlow's gradient registry has changed.
+    """
+    with _expecting(TENSORFLOW, "a dict of gradients at ops.gradient_registry._registry"):
+        from tensorflow.python.framework.ops import gradient_registry
+
+        gradients = gradient_registry._registry  # noqa: SLF001 - no public call unregisters a gradient
+        for name in [name for name in gradients if name.startswith("CustomGradient-")]:
+            del gradients[name]
+    gc.collect()  # Keras' graphs contain reference cycles
+
+
+def check_graph_release() -> None:
+    """Check that `release_graphs` frees a graph with a custom gradient.
+
+    Raises:
+        CompatibilityError: the graph stays in memory.
+    """
+    with _expecting(TENSORFLOW, "a small function to trace"):
+        graph = _traced_graph()
+    release_graphs()
+    if graph() is not None:
+        raise _incompatible(TENSORFLOW, "a graph to be freed once its custom gradients are unregistered", "a leak")
+
+
+def _traced_graph() -> "weakref.ref[Any]":
+    import tensorflow as tf
+
+    def double(x: Any) -> Any:
+        return 2 * x, lambda upstream: 2 * upstream
+
+    traced = tf.function(tf.custom_gradient(double)).get_concrete_function(tf.TensorSpec((), tf.float32))
+    return weakref.ref(traced.graph)
+
+
+def silence_graph_reports() -> AbstractContextManager[None]:
+    """Keep TensorFlow 2.18 to 2.20 from reporting on each graph they optimize, which no log level turns off."""
+    version = Version(installed_version(*TENSORFLOW))
+    return silence_stderr() if Version("2.18") <= version < Version("2.21") else nullcontext()
+
+
+# TensorFlow's precision
+
+
+def set_bfloat16(enabled: bool) -> None:
+    """Make graphs traced from now on compute in bfloat16 where that pays, or in float32; verified on a small graph.
+
+    The graph optimizer does it, not a dtype policy: weights and checkpoints stay float32, and it was measured faster.
+
+    Raises:
+        CompatibilityError: the option has no effect.
+    """
+    import tensorflow as tf
+
+    set_variable(*FLOAT32_OPERATIONS)
+    with _expecting(TENSORFLOW, f"a graph optimizer option {BFLOAT16_OPTION!r}"):
+        unchanged = tf.config.optimizer.get_experimental_options().get(BFLOAT16_OPTION) == enabled
+        tf.config.optimizer.set_experimental_options({BFLOAT16_OPTION: enabled})
+    if not unchanged:
+        check_bfloat16_active(enabled)
+
+
+def check_bfloat16_active(expected: bool = True) -> None:
+    """Check by the rounding of its results that a graph computes in bfloat16, or that it computes in float32.
+
+    Raises:
+        CompatibilityError: it computes in the other precision, or in bfloat16 where float32 must be kept.
+    """
+    with _expecting(TENSORFLOW, "a small graph to run"):
+        rounded = _rounded_operations()
+    wanted = {"matmul": expected, "convolution": expected, "addition": False}
+    if rounded != wanted:
+        raise _incompatible(TENSORFLOW, _precisions(wanted), _precisions(rounded), USE_FLOAT32)
+
+
+def _rounded_operations() -> Mapping[str, bool]:
+    """Whether each kind of operation rounds to bfloat16 in a graph that is optimized as a training step is."""
+    import tensorflow as tf
+
+    def operations(matrix: Any, images: Any, bias: Any) -> Any:
+        product = tf.matmul(matrix, tf.eye(8))
+        # Between two products: where it may be bfloat16 at all, the graph optimizer converts it too.
+        total = product + bias
+        return product, total, tf.matmul(total, tf.eye(8)), tf.nn.conv2d(images, tf.ones((1, 1, 1, 1)), 1, "SAME")
+
+    value = 1 + ROUNDED_AWAY
+    product, total, _, convolved = tf.function(operations)(
+        value * tf.eye(8), tf.fill((1, 4, 4, 1), value), tf.fill((8, 8), ROUNDED_AWAY)
+    )
+    return {
+        "matmul": float(product[0, 0]) == 1,
+        "convolution": float(convolved[0, 0, 0, 0]) == 1,
+        "addition": float(total[0, 0]) == 1,
+    }
+
+
+def _precisions(rounded: Mapping[str, bool]) -> str:
+    return ", ".join(f"{name} in {'bfloat16' if low else 'float32'}" for name, low in rounded.items())
+
+
+# Keras Tuner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """Trials of one length in a Hyperband bracket."""
+
+    size: int  # trials in the full rung
+    trials: tuple[str, ...]  # ids, as far as proposed
+    promoted: frozenset[str]  # ids of the trials in the rung below that these continue; empty in the lowest rung
+
+
+def hyperband_brackets(oracle: Any) -> tuple[tuple[Rung, ...], ...]:
+    """The unfinished brackets of a HyperbandOracle, each from its shortest trials to its longest.
+
+    Raises:
+        CompatibilityError: the oracle's attributes have changed.
+    """
+    with _expecting(KERAS_TUNER, "a HyperbandOracle with `_brackets` and `_get_size`"):
+        return tuple(
+            tuple(
+                Rung(
+                    size=int(oracle._get_size(bracket["bracket_num"], number)),  # noqa: SLF001 - not public
+                    trials=tuple(entry["id"] for entry in entries),
+                    promoted=frozenset(entry["past_id"] for entry in entries if entry["past_id"] is not None),
+                )
+                for number, entries in enumerate(bracket["rounds"])
+            )
+            for bracket in oracle._brackets  # noqa: SLF001 - not public
+        )
+
+
+def in_memory(oracle: Any) -> Any:
+    """The oracle class `oracle`, keeping its state in memory only: Keras Tuner rewrites its files at every call."""
+    return type(oracle.__name__, (oracle,), {"save": lambda _self: None, "_save_trial": lambda _self, _trial: None})
+
+
+def check_hyperband() -> None:
+    """Check on a bracket of known shape that an oracle works in memory and that `hyperband_brackets` describes it.
+
+    Raises:
+        CompatibilityError: it does not.
+    """
+    import keras_tuner
+
+    with _expecting(KERAS_TUNER, "a HyperbandOracle that runs without files"):
+        space = keras_tuner.HyperParameters()
+        space.Float("x", 0, 1)
+        oracle = in_memory(keras_tuner.oracles.HyperbandOracle)(
+            objective=keras_tuner.Objective("score", "max"), max_epochs=3, factor=3, hyperparameters=space, seed=1
+        )
+        oracle.verbose = 0
+        for number in range(4):
+            trial = oracle.create_trial(f"slot {number}")
+            if number < 3:
+                oracle.update_trial(trial.trial_id, {"score": float(number)})
+                trial.status = "COMPLETED"
+                oracle.end_trial(trial)
+        brackets = hyperband_brackets(oracle)
+    # Three trials of one epoch, the best two of which go on to three epochs: ceil(2 / 2 * 3), then ceil(2 / 2).
+    expected: tuple[object, ...] = ((3, ("0000", "0001", "0002"), frozenset()), (1, ("0003",), frozenset({"0002"})))
+    shape = tuple((rung.size, rung.trials, rung.promoted) for bracket in brackets for rung in bracket)
+    if shape != expected:
+        raise _incompatible(KERAS_TUNER, f"Hyperband rungs {expected}", f"{shape}")
+
+
+# Dask
+
+
+def isolate_dask_sampling() -> None:
+    """Let Dask draw its samples from a random stream of its own; call it in every worker.
+
+    Dask estimates the size of lists from samples that a thread draws from Python's global stream at any moment, also
+    between seeding and building a model, when Keras draws the seeds of the weights from the same stream.
+
+    Raises:
+        CompatibilityError: Dask does not sample from `dask.sizeof.random`.
+    """
+    with _expecting(DASK, "`random` in dask.sizeof to be the module that its samples are drawn from"):
+        from dask import sizeof
+
+        if isinstance(vars(sizeof)["random"], _CountedRandom):
+            return
+        stream = vars(sizeof)["random"] = _CountedRandom()
+        sizeof.sizeof(list(range(1000)))
+        if stream.samples == 0:
+            raise _incompatible(DASK, "dask.sizeof to sample a long list by `random.sample`", "no such call")
+
+
+class _CountedRandom(random.Random):
+    samples = 0
+
+    def sample(self, *arguments: Any, **options: Any) -> list[Any]:
+        self.samples += 1
+        return super().sample(*arguments, **options)
+
+
+def cluster_workers(client: "distributed.Client") -> Mapping[str, Any]:
+    """What the scheduler says of each worker, by address: "nthreads" and more.
+
+    Client.scheduler_info() cannot be used: a thread of the client empties its answer every two seconds.
+
+    Raises:
+        CompatibilityError: the scheduler's answer has another form.
+        OSError: the scheduler does not answer.
+    """
+    scheduler = client.scheduler
+    if scheduler is None:  # reconnecting
+        raise OSError("not connected to the scheduler")
+    answer = client.sync(scheduler.identity, n_workers=-1)
+    with _expecting(DISTRIBUTED, 'an answer of Scheduler.identity with "workers", each with "nthreads"'):
+        return {
+            address: MappingProxyType({**facts, "nthreads": int(facts["nthreads"])})
+            for address, facts in answer["workers"].items()
+        }
+
+
+class WorkerDeathLog(logging.Handler):
+    """Why workers died: taken from log messages of Dask's nannies and from the scheduler's out-of-memory events."""
+
+    def __init__(self) -> None:
+        """Listen to the log; `close` restores it."""
+        super().__init__(logging.INFO)
+        self._causes: dict[int, str] = {}  # by process id
+        self._out_of_memory: dict[str, int] = {}  # bytes by address
+        self._logger = logging.getLogger("distributed.nanny")
+        self._before = self._logger.level, self._logger.propagate
+        self._logger.setLevel(logging.INFO)
+        self._logger.propagate = False
+        self._logger.addHandler(self)
+
+    def subscribe(self, client: "distributed.Client") -> None:
+        """Also receive out-of-memory events of workers on other machines."""
+        client.subscribe_topic(OUT_OF_MEMORY_TOPIC, self._take_out_of_memory)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep how a process ended."""
+        match = DEATH_MESSAGE.search(record.getMessage())
+        if match:
+            self._causes[int(match[1])] = match[2]
+
+    def reason(self, address: str, process: int | None) -> str:
+        """Why the worker at `address` died, as far as is known; waits up to a second for the message."""
+        until = time.monotonic() + DEATH_MESSAGE_SECONDS
+        # A nanny terminates a worker that uses too much memory by signal 15; the event may arrive after that.
+        while (cause := self._cause(address, process)) in (None, TERMINATED) and time.monotonic() < until:
+            time.sleep(0.05)
+        return "its worker process " + (cause or "died")
+
+    def _cause(self, address: str, process: int | None) -> str | None:
+        if address in self._out_of_memory:
+            used = self._out_of_memory[address] / 2**30
+            return f"used {used:.1f} GiB, more than its memory limit, and was terminated"
+        cause = self._causes.get(process) if process is not None else None
+        return f"{cause}, possibly by the kernel for lack of memory" if cause == KILLED else cause
+
+    def close(self) -> None:
+        """Restore the logger."""
+        self._logger.removeHandler(self)
+        level, self._logger.propagate = self._before
+        self._logger.setLevel(level)
+        super().close()
+
+    def _take_out_of_memory(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        self._out_of_memory[event[1]["worker"]] = event[1]["rss"]
+
+
+def check_worker_deaths() -> None:
+    """Check that WorkerDeathLog understands the messages and events of a nanny.
+
+    Raises:
+        CompatibilityError: the message, its logger or the event has changed.
+    """
+    log = WorkerDeathLog()
+    try:
+        with _expecting(DISTRIBUTED, "a nanny that reports killed workers and workers out of memory"):
+            from distributed import nanny
+
+            nanny.logger.info(nanny.WorkerProcess._death_message(None, 17, -9))  # type: ignore[arg-type]  # noqa: SLF001
+            reason = log.reason("tcp://killed", 17)
+            topic, event = _out_of_memory_event("tcp://full")
+        if KILLED not in reason:
+            raise _incompatible(
+                DISTRIBUTED, f"'Worker process 17 {KILLED}' in the log distributed.nanny", "another text"
+            )
+        if topic != OUT_OF_MEMORY_TOPIC or event["worker"] != "tcp://full" or not event["rss"] > 0:
+            raise _incompatible(
+                DISTRIBUTED, f"an event {OUT_OF_MEMORY_TOPIC!r} with worker and rss", f"{topic!r}: {event}"
+            )
+    finally:
+        log.close()
+
+
+def _out_of_memory_event(address: str) -> tuple[str, Mapping[str, Any]]:
+    """The event that a nanny logs when the worker at `address` uses more than its limit, here two bytes."""
+    import dask
+    from distributed.core import Status
+    from distributed.worker_memory import NannyMemoryManager
+
+    events: list[tuple[str, Mapping[str, Any]]] = []
+    process = SimpleNamespace(pid=os.getpid(), terminate=lambda: None)
+    nanny: Any = SimpleNamespace(
+        nthreads=1,
+        periodic_callbacks={},
+        status=Status.running,
+        worker_address=address,
+        process=SimpleNamespace(process=process),
+        log_event=lambda topic, event: events.append((topic, event)),
+    )
+    with dask.config.set({"distributed.worker.memory.terminate": 0.5}):
+        NannyMemoryManager(nanny, memory_limit=2).memory_monitor(nanny)
+    return events[0]
+
+
+CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(
+    {
+        "tensorflow": (check_graph_release,),
+        "keras_tuner": (check_hyperband,),
+        "dask": (isolate_dask_sampling, check_worker_deaths),
+    }
+)
+
+
+def run_checks(*libraries: str) -> None:
+    """Check the private and unstable APIs of "tensorflow", "keras_tuner" or "dask" that this package relies on.
+
+    `set_bfloat16` checks itself, since the option can be set only later.
+
+    Raises:
+        CompatibilityError: an installed version does not behave as the tested ones do.
+    """
+    for library in libraries:
+        for check in CHECKS[library]:
+            check()

@@ -1,0 +1,268 @@
+"""Each private or unstable API works with the installed libraries, and a change in it stops a run with a message."""
+
+import logging
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dask.sizeof
+import distributed
+import pytest
+from distributed import nanny, worker_memory
+
+import bench
+from bench import compat
+from bench.errors import CompatibilityError
+from bench.machine import supports_bfloat16, variables
+
+FULL = "tcp://127.0.0.1:1"
+
+pytestmark = pytest.mark.smoke
+
+needs_bfloat16 = pytest.mark.skipif(not supports_bfloat16(), reason="this processor has no bfloat16 arithmetic")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_dask_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(vars(dask.sizeof), "random", random)
+
+
+# Dask
+
+
+def test_dask_checks_pass() -> None:
+    compat.run_checks("dask")
+
+
+def test_dask_leaves_the_global_random_stream_alone() -> None:
+    before = random.getstate()
+    dask.sizeof.sizeof(list(range(1000)))
+    assert random.getstate() != before  # the reason for isolate_dask_sampling
+    compat.isolate_dask_sampling()
+    before = random.getstate()
+    dask.sizeof.sizeof(list(range(1000)))
+    assert random.getstate() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "replacement", "actual"),
+    [
+        ("sizeof", len, "no such call"),  # samples in another way
+        ("random", None, "KeyError: 'random'"),  # has no such module
+    ],
+)
+def test_other_way_of_sampling_in_dask_is_an_error(
+    name: str, replacement: object, actual: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if replacement is None:
+        monkeypatch.delitem(vars(dask.sizeof), name)
+    else:
+        monkeypatch.setattr(dask.sizeof, name, replacement)
+    with pytest.raises(CompatibilityError, match=rf"dask {version('dask')} .* expected .* got {actual}"):
+        compat.isolate_dask_sampling()
+
+
+def test_death_log_names_the_signal_and_restores_the_logger() -> None:
+    logger = logging.getLogger("distributed.nanny")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    log = compat.WorkerDeathLog()
+    logger.info("Worker process 4711 was killed by signal 11")
+    assert log.reason(FULL, 4711) == "its worker process was killed by signal 11"
+    assert log.reason(FULL, 1) == "its worker process died"
+    log.close()
+    assert (logger.level, logger.propagate, list(logger.handlers)) == before
+
+
+def _death_in_other_words(*_: object) -> str:
+    return "The worker (process 17) got SIGKILL"
+
+
+def _other_event(_manager: object, nanny: Any) -> None:
+    nanny.log_event("worker-killed-memory", {"worker": nanny.worker_address, "rss": 3})
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "replacement", "actual"),
+    [
+        (nanny.WorkerProcess, "_death_message", _death_in_other_words, "another text"),
+        (nanny, "logger", logging.getLogger("distributed.nannies"), "another text"),
+        (worker_memory.NannyMemoryManager, "memory_monitor", _other_event, "'worker-killed-memory'"),
+        (worker_memory.NannyMemoryManager, "memory_monitor", lambda *_: None, "IndexError"),
+    ],
+    ids=["message", "logger", "topic", "no event"],
+)
+def test_other_reports_of_dead_workers_are_an_error(
+    library: object, name: str, replacement: object, actual: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, name, replacement)
+    with pytest.raises(CompatibilityError, match=rf"distributed {version('distributed')} .* got .*{actual}"):
+        compat.run_checks("dask")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[distributed.Client]:
+    """A scheduler and one worker, all in this process."""
+    with distributed.Client(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None, set_as_default=False
+    ) as client:
+        yield client
+
+
+@pytest.mark.slow
+def test_cluster_workers_have_their_number_of_threads(client: distributed.Client) -> None:
+    assert [facts["nthreads"] for facts in compat.cluster_workers(client).values()] == [1]
+
+
+@pytest.mark.slow
+def test_other_answer_of_the_scheduler_is_an_error(client: distributed.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster: Any = client.cluster
+    monkeypatch.setitem(cluster.scheduler.handlers, "identity", lambda **_: {"workers": {FULL: {"threads": 1}}})
+    with pytest.raises(CompatibilityError, match=r'expected .*"nthreads", got KeyError'):
+        compat.cluster_workers(client)
+
+
+# Keras Tuner
+
+
+@pytest.mark.slow
+def test_keras_tuner_checks_pass() -> None:
+    compat.run_checks("keras_tuner")
+
+
+def _break_hyperband(name: str) -> Callable[[pytest.MonkeyPatch], None]:
+    def replace(monkeypatch: pytest.MonkeyPatch) -> None:
+        from keras_tuner.oracles import HyperbandOracle
+
+        def start_bracket(oracle: Any) -> None:  # with other names in it
+            oracle._brackets.append({"number": 0, "rungs": [[]]})
+
+        def populate(oracle: Any, trial_id: str) -> dict[str, Any]:  # promotes the oldest trial, not the best
+            values: dict[str, Any] = original(oracle, trial_id)
+            if oracle._brackets[0]["rounds"][1]:
+                oracle._brackets[0]["rounds"][1][0]["past_id"] = "0000"
+            return values
+
+        original = HyperbandOracle.populate_space
+        changes = {
+            "attribute": lambda: monkeypatch.delattr(HyperbandOracle, "_get_size"),
+            "structure": lambda: monkeypatch.setattr(HyperbandOracle, "_start_new_bracket", start_bracket),
+            "sizes": lambda: monkeypatch.setattr(HyperbandOracle, "_get_size", lambda *_, **__: 3),
+            "promotion": lambda: monkeypatch.setattr(HyperbandOracle, "populate_space", populate),
+            "files": lambda: monkeypatch.setattr(HyperbandOracle, "update_trial", lambda o, *_, **__: o._project_dir),
+        }
+        changes[name]()
+
+    return replace
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["attribute", "structure", "sizes", "promotion", "files"])
+def test_other_hyperband_is_an_error(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _break_hyperband(change)(monkeypatch)
+    with pytest.raises(CompatibilityError, match=r"keras-tuner .* expected .*Hyperband"):
+        compat.run_checks("keras_tuner")
+
+
+# TensorFlow
+
+
+@pytest.mark.slow
+def test_tensorflow_checks_pass() -> None:
+    compat.run_checks("tensorflow")
+
+
+@pytest.mark.slow
+def test_gradient_registry_in_another_place_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tensorflow.python.framework import ops
+
+    entries: dict[str, Any] = {}
+    registry = SimpleNamespace(entries=entries, register=lambda gradient, name: entries.update({name: gradient}))
+    monkeypatch.setattr(ops, "gradient_registry", registry)
+    with pytest.raises(CompatibilityError, match=r"tensorflow .* expected a dict of gradients .* no attribute"):
+        compat.run_checks("tensorflow")
+
+
+@pytest.mark.slow
+def test_graph_that_stays_in_memory_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+    from tensorflow.python.framework import ops
+
+    kept = []
+
+    class Elsewhere(dict[str, Any]):
+        """Gradients are registered here, but another list holds their graphs too."""
+
+        def __setitem__(self, name: str, value: Any) -> None:
+            kept.append(tf.compat.v1.get_default_graph())
+            super().__setitem__(name, value)
+
+    monkeypatch.setattr(ops.gradient_registry, "_registry", Elsewhere())
+    with pytest.raises(CompatibilityError, match="expected a graph to be freed"):
+        compat.run_checks("tensorflow")
+
+
+@pytest.mark.slow
+@needs_bfloat16
+def test_bfloat16_is_seen_to_be_switched_on_and_off() -> None:
+    for enabled in (True, False, True, False):
+        compat.set_bfloat16(enabled)
+        compat.check_bfloat16_active(enabled)
+        with pytest.raises(CompatibilityError, match=r"expected matmul in .* got matmul in .*--precision float32"):
+            compat.check_bfloat16_active(not enabled)
+
+
+@pytest.mark.slow
+def test_option_without_effect_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    compat.set_bfloat16(False)
+    monkeypatch.setattr(tf.config.optimizer, "set_experimental_options", lambda options: None)
+    with pytest.raises(CompatibilityError, match=r"expected matmul in bfloat16, .* got matmul in float32, "):
+        compat.set_bfloat16(True)
+
+
+@pytest.mark.slow
+def test_missing_option_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    def refuse(options: object) -> None:
+        raise ValueError(f"unknown option in {options}")
+
+    monkeypatch.setattr(tf.config.optimizer, "set_experimental_options", refuse)
+    with pytest.raises(CompatibilityError, match="expected a graph optimizer option 'auto_mixed_precision_onednn"):
+        compat.set_bfloat16(True)
+
+
+@pytest.mark.slow
+@needs_bfloat16
+def test_additions_in_bfloat16_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    compat.set_bfloat16(False)
+    # As if TensorFlow no longer read the variable.
+    monkeypatch.setattr(compat, "FLOAT32_OPERATIONS", ("TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_REMOVE", ""))
+    with pytest.raises(CompatibilityError, match=r"addition in float32, got .* addition in bfloat16"):
+        compat.set_bfloat16(True)
+    monkeypatch.undo()
+    compat.set_bfloat16(False)
+
+
+@pytest.mark.slow
+def test_tensorflow_without_onednn_never_passes_for_bfloat16() -> None:
+    """A real process in which TensorFlow accepts the option and trains in float32 all the same."""
+    code = "from bench.compat import set_bfloat16; set_bfloat16(True)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(bench.__file__).parents[1],
+        env=variables(TF_ENABLE_ONEDNN_OPTS="0", PYTHONPATH=os.environ.get("PYTHONPATH", "")),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "expected matmul in bfloat16" in done.stderr
+    assert "unset TF_ENABLE_ONEDNN_OPTS" in done.stderr

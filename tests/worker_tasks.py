@@ -1,0 +1,62 @@
+"""Tasks that test_executor.py gives to workers, in a module of their own since workers import it by name."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Sequence
+
+from bench.errors import DataError
+from bench.workers.tasks import Report
+
+
+def prepare_slowly() -> None:
+    time.sleep(3)
+
+
+def prepare_in_vain() -> None:
+    raise ImportError("no such library")
+
+
+def die_while_preparing() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def double(number: int, report: Report) -> int:
+    return 2 * number
+
+
+def three_epochs(report: Report) -> None:
+    for epoch in range(1, 4):
+        report(epoch, 0.5, 0.25 * epoch)
+
+
+def fail(report: Report) -> None:
+    raise ValueError("no such\nvalue")
+
+
+def lack_data(report: Report) -> None:
+    raise DataError("no such dataset")
+
+
+def die(report: Report) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def process_id(report: Report) -> int:
+    return os.getpid()
+
+
+def sleep(report: Report) -> None:
+    time.sleep(600)
+
+
+def global_random_stream_is_unchanged(values: Sequence[Sequence[float]], report: Report) -> bool:
+    """Whether two seconds of Dask's work during this task leave Python's global random stream as it is."""
+    random.seed(1)
+    before = random.getstate()
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        report(1, 0.1, 0.5)
+        time.sleep(0.01)
+    return random.getstate() == before
