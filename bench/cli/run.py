@@ -146,9 +146,7 @@ def run(  # noqa: PLR0917 - one for each option
 def resume(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="RUN", help="Folder names, see `bench runs`.", show_default="every unfinished run"
-        ),
+        typer.Argument(metavar="RUN", help="Folder names, see `bench runs`.", show_default="every unfinished run"),
     ] = None,
     results: Results = Path("results"),
 ) -> None:

@@ -210,9 +210,7 @@ class ActiveRun(ABC):
             self._end(RunFinished(folder=self.folder, trained=True))
         else:
             folder, reproduction = settle(self.folder, self._published)
-            self._end(
-                RunFinished(folder=folder, trained=True, reproduction=reproduction, published=self._published)
-            )
+            self._end(RunFinished(folder=folder, trained=True, reproduction=reproduction, published=self._published))
 
     def _end(self, outcome: Outcome) -> None:
         self.outcome = outcome

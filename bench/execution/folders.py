@@ -1,11 +1,10 @@
 """In which folder a spec is executed: a new one, an unfinished one, or none because it is complete."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from bench.errors import RecordError
 from bench.records.ledger import SessionStarted

@@ -1,6 +1,6 @@
 """The expected time and disk space of a run, measured with a few steps of some of its candidates on this machine."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from bench.execution.options import Options
 from bench.execution.scheduling import RunningTask, work
 from bench.execution.stages import Call, Task, TaskEnd
 from bench.records.record import DatasetFacts
-from bench.records.spec import SearchSpec, TrialSpec, trial_seed
+from bench.records.spec import SearchSpec, TrialSpec, Value, trial_seed
 from bench.tuning import tuners
 from bench.tuning.trials import Plan
 from bench.workers import tasks as worker
@@ -77,7 +77,7 @@ def forecast(
     )
 
 
-def _trial(spec: SearchSpec, values: "TrialSpec.values") -> TrialSpec:
+def _trial(spec: SearchSpec, values: Mapping[str, Value]) -> TrialSpec:
     return TrialSpec(
         dataset=spec.dataset,
         model=spec.family,
@@ -138,5 +138,5 @@ class _Timing:
     def fail(self, reason: str) -> None:
         raise SearchError(reason)
 
-    def progress(self, running: Sequence[RunningTask]) -> None:
+    def progress(self, running: Sequence[RunningTask]) -> None:  # noqa: ARG002 - part of the protocol
         return None

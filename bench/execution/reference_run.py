@@ -11,14 +11,13 @@ from bench.records.store import RunFolder
 class ReferenceRun(ActiveRun):
     """A published tutorial or a scikit-learn classifier; nothing is searched."""
 
-    def __init__(
-        self, spec: ReferenceSpec, folder: RunFolder, session: Session, published: RunFolder | None
-    ) -> None:
+    def __init__(self, spec: ReferenceSpec, folder: RunFolder, session: Session, published: RunFolder | None) -> None:
         """Resume the run in `folder` or start it."""
         super().__init__(spec, folder, session, published)
         self.spec = spec
         self._start_session()
         dataset = session.options.dataset
+        self._training: ClassifierStage | RefitStage
         if spec.model in CLASSIFIERS:
             self.stage = self._training = ClassifierStage(spec, folder, self._open_test_set, dataset)
         else:

@@ -113,28 +113,18 @@ def describe(reproduction: Reproduction, published: RunFolder) -> str:
     predictions = published.read_predictions(record)
     predicted = predictions.log_probabilities.argmax(axis=-1)
     name, total, accuracy = published.path.name, predicted.size, (predicted == predictions.labels).mean()
-    conditions = _conditions_text(reproduction)
     if reproduction.identical:
-        sentences = [
+        result = (
             f"Reproduced {name} bit for bit: all {total:,} predictions equal the published ones "
             f"({100 * accuracy:.2f}% test accuracy)."
-        ]
-        if conditions:
-            sentences.append(f"Different conditions: {conditions}.")
-        return " ".join(sentences)
-    sentences = [
-        f"Did not reproduce {name} bit for bit: {reproduction.changed_predictions:,} of {total:,} predicted classes "
-        f"differ from the published ones."
-    ]
-    if conditions:
-        sentences.append(f"Different conditions: {conditions}.")
+        )
     else:
-        sentences.append("Versions, CPU model and precision are the same, so the results should have been identical.")
-    sentences.append(
-        f"Test accuracy is {100 * reproduction.test_accuracy:.2f}%, published {100 * accuracy:.2f}%"
-        f"{_position(reproduction)}."
-    )
-    return " ".join(sentences)
+        result = (
+            f"Did not reproduce {name} bit for bit: {reproduction.changed_predictions:,} of {total:,} predicted "
+            f"classes differ. Test accuracy is {100 * reproduction.test_accuracy:.2f}%, published "
+            f"{100 * accuracy:.2f}%{_position(reproduction)}."
+        )
+    return " ".join(filter(None, (result, _conditions_text(reproduction))))
 
 
 def _position(reproduction: Reproduction) -> str:
@@ -146,9 +136,14 @@ def _position(reproduction: Reproduction) -> str:
 
 
 def _conditions_text(reproduction: Reproduction) -> str:
-    return ", ".join(
-        f"{name.replace('_', ' ')} {here} (published: {there})" for name, (there, here) in reproduction.conditions.items()
+    if not reproduction.conditions:
+        expected = "Versions, CPU model and precision are the same, so the predictions should have been identical."
+        return "" if reproduction.identical else expected
+    conditions = (
+        f"{name.replace('_', ' ')} {here} (published: {published})"
+        for name, (published, here) in reproduction.conditions.items()
     )
+    return f"Different conditions: {', '.join(conditions)}."
 
 
 def _conditions(here: RunRecord, there: RunRecord) -> dict[str, tuple[str, str]]:
@@ -172,9 +167,7 @@ def _unsettled(folder: RunFolder) -> RunFolder | None:
     published = None if record.reproduces is None else RunFolder(folder.path.with_name(record.reproduces))
     if published is None or not published.finished:
         return None
-    settled = any(
-        entry.time == record.finished and not entry.identical for entry in published.reproductions()
-    )
+    settled = any(entry.time == record.finished and not entry.identical for entry in published.reproductions())
     return None if settled else published
 
 

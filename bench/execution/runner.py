@@ -20,7 +20,7 @@ from bench.execution.reproduction import settle_interrupted
 from bench.machine import Environment, environment, usable_cores
 from bench.records.files import check_writable
 from bench.records.record import DatasetFacts
-from bench.records.spec import ReferenceSpec, RunSpec, SearchSpec
+from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders, now
 from bench.workers import tasks as worker
 
@@ -72,14 +72,12 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
         session = Session(
             options=options, dataset=dataset, environment=trained_on, started=started, start=start, report=report
         )
-        runs = _start_runs(to_train, session, stack)
+        runs = _start_runs(to_train, session)
         work(runs, executor, report)
         return (*complete, *(run.outcome for run in runs if run.outcome is not None))
 
 
-def _lock(
-    assignments: Sequence[Assignment], stack: ExitStack
-) -> tuple[list[RunFinished], list[Assignment]]:
+def _lock(assignments: Sequence[Assignment], stack: ExitStack) -> tuple[list[RunFinished], list[Assignment]]:
     """Lock the folders of runs until `stack` is closed; separate complete runs from those to train."""
     complete, to_train = [], []
     for assignment in assignments:
@@ -177,7 +175,7 @@ def _read_data(options: Options, report: Report) -> DatasetFacts:
     return dataset
 
 
-def _start_runs(to_train: Sequence[Assignment], session: "Session", stack: ExitStack) -> list["ActiveRun"]:
+def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["ActiveRun"]:
     """Open every run that the dataset suits.
 
     Raises:
@@ -193,9 +191,7 @@ def _start_runs(to_train: Sequence[Assignment], session: "Session", stack: ExitS
         check_data(folder, session.dataset)
         published = _with_same_data(assignment.published, session)
         if isinstance(spec, SearchSpec):
-            run = SearchRun(spec, folder, session, published, space(spec, session.dataset))
-            stack.callback(run.close)
-            runs.append(run)
+            runs.append(SearchRun(spec, folder, session, published, space(spec, session.dataset)))
         elif (reason := unsuitable(spec.model, session.dataset)) is not None:
             left_out.append(reason)
             session.report(Message(text=f"Left out: {reason}"))

@@ -88,9 +88,7 @@ class SearchRun(ActiveRun):
             if self.stage.is_done(in_flight):
                 winner = self._search.winner()
                 self._search.drop_states()
-                self._refit_stage = RefitStage(
-                    self.spec, winner.values, self.folder, self.session.options.dataset
-                )
+                self._refit_stage = RefitStage(self.spec, winner.values, self.folder, self.session.options.dataset)
                 self.stage = self._refit_stage
         super().advance(in_flight)
 
@@ -104,10 +102,6 @@ class SearchRun(ActiveRun):
         trial = self._search.result(running.task.name)
         if trial is not None:
             self.pace.take_trial(trial, running.epoch_seconds)
-
-    def close(self) -> None:
-        """Release the tuner."""
-        self._search.close()
 
     def _seconds_left(self, running: int, epochs: int) -> float | None:
         if not isinstance(self.stage, SearchStage):

@@ -148,9 +148,7 @@ class RefitStage:
 
     name: StageName = "refit"
 
-    def __init__(
-        self, spec: RunSpec, values: Mapping[str, Value], folder: RunFolder, dataset: DatasetLocation
-    ) -> None:
+    def __init__(self, spec: RunSpec, values: Mapping[str, Value], folder: RunFolder, dataset: DatasetLocation) -> None:
         """Train the refits that are missing: those without a line in the ledger and a model in `folder`.
 
         Args:

@@ -68,7 +68,7 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
     refitted = _first_refit(record, options, report)
     refit = _compare(record, predictions, refitted)
     identical = np.array_equal(refitted.log_probabilities[0], predictions.log_probabilities[0])
-    return files, _code(folder, record, options, identical=identical), data, refit
+    return files, _code(folder, record, identical=identical), data, refit
 
 
 def _blocker(spec: RunSpec) -> str | None:
@@ -91,7 +91,7 @@ def _data(record: RunRecord, options: Options) -> Check:
     return Check(passed=False, text=f"data: differs from the recorded data: {changes}")
 
 
-def _code(folder: RunFolder, record: RunRecord, options: Options, *, identical: bool) -> Check:
+def _code(folder: RunFolder, record: RunRecord, *, identical: bool) -> Check:
     """Compare the code with the record; changed code counts as verified if its predictions are identical."""
     source, model = model_source(record.spec), record.spec.model
     if source in record.sources:

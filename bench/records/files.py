@@ -120,7 +120,9 @@ def lock_folder(folder: Path) -> filelock.FileLock:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
-            raise StoreError(f"another process is working on {folder}: wait for it, or stop it and repeat the command") from error
+            raise StoreError(
+                f"another process is working on {folder}: wait for it, or stop it and repeat the command"
+            ) from error
     return lock
 
 
