@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bench.compat import keep_in_memory
 from bench.records.spec import Value
 from bench.tuning.trials import NoProposal, Plan, Proposal
 
@@ -24,9 +25,7 @@ class Proposer:
         self._epochs = epochs
         self._proposed = 0
         oracle.verbose = 0
-        # The run's ledger holds everything; the oracle would rewrite its own files at every call.
-        oracle.save = lambda: None
-        oracle._save_trial = lambda _trial: None  # noqa: SLF001
+        keep_in_memory(oracle)  # the run's ledger holds everything
 
     def propose(self) -> Proposal | NoProposal:
         """The next trial, or why there is none."""

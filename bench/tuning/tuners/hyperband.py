@@ -5,6 +5,7 @@ from typing import Any
 
 import keras_tuner
 
+from bench.compat import hyperband_brackets
 from bench.errors import SearchError
 from bench.records.spec import SearchSpec
 from bench.tuning.proposer import Proposer, rehearse
@@ -48,11 +49,10 @@ class Hyperband(Tuner):
     def promotable(self, oracle: keras_tuner.Oracle) -> set[str]:
         """Of each rung: as many of the best as the next one has room for, and every trial without a score."""
         promotable: set[str] = set()
-        for bracket in oracle._brackets:  # noqa: SLF001
-            for number, (rung, next_rung) in enumerate(pairwise(bracket["rounds"]), 1):
-                room = oracle._get_size(bracket["bracket_num"], number) - len(next_rung)  # noqa: SLF001
-                promoted = {info["past_id"] for info in next_rung}
-                trials = [oracle.trials[info["id"]] for info in rung if info["id"] not in promoted]
+        for bracket in hyperband_brackets(oracle):
+            for rung, next_rung in pairwise(bracket):
+                room = next_rung.size - len(next_rung.trials)
+                trials = [oracle.trials[trial_id] for trial_id in rung.trials if trial_id not in next_rung.promoted]
                 # Stable and descending, as HyperbandOracle.populate_space chooses.
                 scored = sorted((t for t in trials if t.status == "COMPLETED"), key=lambda t: t.score, reverse=True)
                 pending = (t for t in trials if t.status not in ("COMPLETED", "FAILED", "INVALID"))
