@@ -1,63 +1,42 @@
-"""Every generated file of a results folder: made, written, and compared with what lies there."""
+"""All generated files of a results folder: built, written, and compared with those on disk."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from bench.errors import RecordError
+from bench.errors import RecordError, SpecError
 from bench.records.files import write_atomic
-from bench.records.record import Curve
-from bench.records.store import all_folders, count_test_readings
-from bench.report import figures, image_figures
-from bench.report.dataset_page import Section, section
-from bench.report.figures import Picture, stored_digest
-from bench.report.leaderboard import BEST_ROWS, Board, Row, Table, leaderboard
-from bench.report.markdown import MARK, render
-from bench.report.runs import seen_from
-from bench.report.styles import styles
-from bench.report.tutorials import machines, recipes_table, tutorial_rows, tutorials_table
-from bench.report.winner import (
-    SHOWN_MISTAKES,
-    confused_images,
-    has_curves,
-    others_table,
-    tried_values,
-    winner,
-)
-from bench.versions.page import page as versions_page
-from bench.versions.record import read_all as read_versions
-
-Files = Mapping[str, bytes | Picture]  # path seen from the results folder, with /, to content
+from bench.records.store import all_folders
+from bench.report.board import Board, Row
+from bench.report.evaluations import count_evaluations
+from bench.report.figures.picture import Picture, stored_digest
+from bench.report.markdown import MARK_PREFIX
+from bench.report.page import Files, Page, ReportsProblems
+from bench.report.pages import pages
+from bench.report.ranking import leaderboard
+from bench.report.runs import relative_to
 
 
-def build(results: Path, board: Board | None = None) -> Files:
-    """Every file that the records of `results` ask for, by its `board` where that is known; pictures not drawn yet."""
-    board = board or leaderboard(results)
-    looks = styles(board)
-    datasets = {
-        name: [section(table, looks) for table in group]
-        for name, group in groupby(board.tables, key=lambda table: table.dataset.name)
-    }
-    readings = {name: _readings(results, name) for name in datasets}
-    files: dict[str, bytes | Picture] = {
-        "leaderboard.md": render("leaderboard.md.j2", board=board, datasets=datasets, readings=readings)
-    }
-    for name, parts in datasets.items():
-        files[f"{name}/README.md"] = _dataset_page(name, parts, readings[name])
-        for part in parts:
-            files |= {f"{name}/figures/{file}": picture for file, picture in part.pictures.items()}
-    if trained := tutorial_rows(board):
-        functions = {"tutorials_table": tutorials_table, "recipes_table": recipes_table, "machines": machines}
-        files["tutorials.md"] = render("tutorials.md.j2", tutorials=trained, **functions)
-    versions, damaged = read_versions(results)
-    if versions:
-        files["versions.md"] = versions_page(versions, [seen_from(results, problem) for problem in damaged])
-    for page, placed in _by_page(board).items():
-        files[page] = _family_page(placed)
-        for _, row in placed:
-            if row.pictured:
-                files |= _pictures(row)
+def build(board: Board, makers: Sequence[Page] | None = None) -> Files:
+    """Every file of the pages; pictures are not drawn yet.
+
+    Args:
+        board: the leaderboard of a results folder.
+        makers: the pages; all by default.
+
+    Raises:
+        SpecError: two pages make the same file, or a path leaves the results folder.
+    """
+    files: dict[str, bytes | Picture] = {}
+    for page in pages() if makers is None else makers:
+        made = page.files(board)
+        for name in made:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or path.parts[:1] == ("records",):
+                raise SpecError(f"page {page.name!r} makes {name}: it must be a path in the results folder, not in records")
+            if name in files:
+                raise SpecError(f"page {page.name!r} makes {name}, which another page makes too")
+        files |= made
     return files
 
 
@@ -65,19 +44,19 @@ def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Bring every generated file of `results` up to date.
 
     Returns:
-        The files that were written or removed, and what is wrong with records that could not be read.
+        The files that were written or removed, and the problems of records that could not be read.
 
     Raises:
         StoreError: a file cannot be written.
     """
-    board = leaderboard(results)
-    files = build(results, board)
+    board, makers = leaderboard(results), pages()
+    files = build(board, makers)
     changed = [results / name for name, content in files.items() if not is_same(results / name, content)]
     for path in changed:
         content = files[path.relative_to(results).as_posix()]
         write_atomic(path, content if isinstance(content, bytes) else content.png())
-    problems = _problems(results, board)
-    # A page whose record cannot be read now is the last that is left of it.
+    problems = _problems(board, makers)
+    # The pages of a record that cannot be read now are its last remains.
     stale = [] if problems else _stale(results, files)
     for path in stale:
         path.unlink()
@@ -85,46 +64,36 @@ def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
 
 
 def check(results: Path) -> tuple[str, ...]:
-    """What differs between the files in `results` and those that its records ask for, one sentence each."""
-    board = leaderboard(results)
-    files = build(results, board)
+    """What is wrong with the records in `results` or differs from its generated files, one sentence each."""
+    board, makers = leaderboard(results), pages()
+    files = build(board, makers)
     differences = [
-        f"{name} {'is missing' if not (results / name).exists() else 'differs from what the records give'}"
+        f"{name} {'is missing' if not (results / name).exists() else 'is out of date'}"
         for name, content in files.items()
         if not is_same(results / name, content)
     ]
-    problems = _problems(results, board)
-    # Pages of records that cannot be read now are no strangers.
-    strangers = [] if problems else _stale(results, files)
-    stale = [f"{path.relative_to(results).as_posix()} is asked for by no record" for path in strangers]
-    return (*problems, *differences, *stale, *_damages(results, known=problems))
+    problems = _problems(board, makers)
+    stale = [] if problems else _stale(results, files)
+    unused = [f"{path.relative_to(results).as_posix()} belongs to no record" for path in stale]
+    return (*problems, *differences, *unused, *_damages(results, known=problems))
 
 
-def _problems(results: Path, board: Board) -> tuple[str, ...]:
-    """What is wrong with runs and versions whose pages are to be made."""
-    _, damaged = read_versions(results)
-    return (*board.problems, *(seen_from(results, problem) for problem in damaged))
+def check_run(board: Board, row: Row) -> tuple[int, tuple[str, ...]]:
+    """Compare the pages and pictures with results of one row with those on disk.
+
+    Returns:
+        How many were compared, and the names of those that differ.
+    """
+    files = _files_of(build(board), row)
+    differing = [name for name, content in files.items() if not is_same(board.results / name, content)]
+    return len(files), tuple(differing)
 
 
-def pages_of(files: Files, row: Row) -> Mapping[str, bytes | Picture]:
-    """Those of `files` that say something of a row."""
+def _files_of(files: Files, row: Row) -> Mapping[str, bytes | Picture]:
     folder = row.run.record.dataset.name
-    pages = {"leaderboard.md", "tutorials.md", f"{folder}/README.md", row.page}
-    pictures = (f"{folder}/figures/{row.label}-", f"{folder}/figures/table-")
-    return {name: files[name] for name in files if name in pages or name.startswith(pictures)}
-
-
-def _damages(results: Path, known: Collection[str]) -> Iterator[str]:
-    """What is wrong with files that the tables are not made from, beside the `known` problems."""
-    folders = [folder for folder in all_folders(results) if folder.finished]
-    datasets = sorted({folder.path.parent.name for folder in folders})
-    checks = [folder.check for folder in folders] + [partial(_count_readings, results, name) for name in datasets]
-    for check_kept in checks:
-        try:
-            check_kept()
-        except RecordError as error:
-            if (problem := seen_from(results, error)) not in known:
-                yield problem
+    shared = {"leaderboard.md", "tutorials.md", f"{folder}/README.md", row.page}
+    pictures = (f"{folder}/figures/{row.run.stem}-", f"{folder}/figures/table-")
+    return {name: files[name] for name in files if name in shared or name.startswith(pictures)}
 
 
 def is_same(path: Path, content: bytes | Picture) -> bool:
@@ -134,79 +103,27 @@ def is_same(path: Path, content: bytes | Picture) -> bool:
     return path.is_file() and path.read_bytes() == content
 
 
+def _problems(board: Board, makers: Sequence[Page]) -> tuple[str, ...]:
+    of_pages = (problem for page in makers if isinstance(page, ReportsProblems) for problem in page.problems(board))
+    return (*board.problems, *of_pages)
+
+
+def _damages(results: Path, known: Sequence[str]) -> Iterator[str]:
+    """Damage in files that no page is made from, without the `known` problems."""
+    folders = [folder for folder in all_folders(results) if folder.finished]
+    datasets = sorted({folder.path.parent.name for folder in folders})
+    checks = [folder.check for folder in folders] + [partial(count_evaluations, results, name) for name in datasets]
+    for check_file in checks:
+        try:
+            check_file()
+        except RecordError as error:
+            if (problem := relative_to(results, error)) not in known:
+                yield problem
+
+
 def _stale(results: Path, files: Files) -> list[Path]:
-    """Generated files that no record asks for; what carries no mark of ours is somebody else's."""
-    found = [*results.glob("*/*.md"), results / "tutorials.md", results / "versions.md"]
-    pages = (path for path in found if path.is_file() and path.read_bytes().startswith(MARK.encode()))
-    pictures = (path for path in results.glob("*/figures/*.png") if stored_digest(path) is not None)
-    made = (path for paths in (pages, pictures) for path in paths)
-    return sorted(path for path in made if path.relative_to(results).as_posix() not in files)
-
-
-def _dataset_page(name: str, parts: Sequence[Section], readings: str) -> bytes:
-    rows = [row for part in parts for row in part.table.rows]
-    return render(
-        "dataset.md.j2",
-        dataset=name,
-        title=parts[0].table.dataset.title,
-        parts=parts,
-        readings=readings,
-        coarse=any(row.run.record.spec.precision != "float32" for row in rows),
-    )
-
-
-def _readings(results: Path, dataset: str) -> str:
-    try:
-        count = _count_readings(results, dataset)
-    except RecordError as error:
-        return f"an unknown number of times ({seen_from(results, error)})"
-    return "once" if count == 1 else f"{count} times"
-
-
-def _count_readings(results: Path, dataset: str) -> int:
-    """How often the test part was read; every judged run has read it at least once."""
-    judged = sum(folder.finished and folder.path.parent.name == dataset for folder in all_folders(results))
-    if (found := count_test_readings(results, dataset)) < judged:
-        raise RecordError(
-            f"records/{dataset}/test_readings.jsonl: {found} readings for {judged} judged runs: restore the file"
-        )
-    return found
-
-
-def _by_page(board: Board) -> dict[str, list[tuple[Table, Row]]]:
-    pages: dict[str, list[tuple[Table, Row]]] = {}
-    placed = set()
-    for table in board.tables:
-        for row in table.everything:
-            if (table.dataset.name, row.label) not in placed:  # a reference stands under every table of its dataset
-                placed.add((table.dataset.name, row.label))
-                pages.setdefault(row.page, []).append((table, row))
-    return pages
-
-
-def _family_page(placed: list[tuple[Table, Row]]) -> bytes:
-    record = placed[0][1].run.record
-    return render(
-        "family.md.j2",
-        family=record.spec.family,
-        title=record.dataset.title,
-        winners=[winner(table, row) for table, row in placed if row.in_full],
-        others=others_table((table, row) for table, row in placed if not row.in_full),
-        best_rows=BEST_ROWS,
-    )
-
-
-def _pictures(row: Row) -> dict[str, Picture]:
-    record, scores, names = row.run.record, row.run.scores, row.run.record.dataset.class_names
-    found = {"confusion": figures.confusion_matrix(scores.confusion, names)}
-    if has_curves(record):
-        trial = record.winning_trial.curve if record.winner is not None else Curve()
-        found["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
-    if scores.misclassifications:
-        shown = scores.misclassifications[:SHOWN_MISTAKES]
-        found["mistakes"] = image_figures.mistakes(row.run.wrong_images[: len(shown)], shown, names)
-    if lines := confused_images(row.run):
-        found["confused"] = image_figures.confused(lines)
-    if record.winner is not None and (tried := tried_values(record)):
-        found["hyperparameters"] = figures.hyperparameters(tried, record.winning_trial.score)
-    return {f"{record.dataset.name}/figures/{row.label}-{kind}.png": picture for kind, picture in found.items()}
+    """Generated files that no page makes anymore; files without our mark belong to somebody else."""
+    candidates = (path for path in (*results.glob("*.md"), *results.glob("*/*.md")) if path.is_file())
+    marked = [path for path in candidates if path.read_bytes().startswith(MARK_PREFIX.encode())]
+    pictures = [path for path in results.glob("*/figures/*.png") if stored_digest(path) is not None]
+    return sorted(path for path in (*marked, *pictures) if path.relative_to(results).as_posix() not in files)

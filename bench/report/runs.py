@@ -42,7 +42,7 @@ class Run:
     interval: Interval | None  # of the test accuracy; None for a single seed
     test_labels: str  # digest of the true classes, equal for runs evaluated on the same test set
     labels: NDArray[np.int64]  # true classes of the test images, (n_test,)
-    wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.mistakes
+    wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.misclassifications
     reproductions: tuple[Reproduction, ...]  # of this published run, oldest first
     reproduces: "Run | None" = field(default=None, repr=False)  # the published run; None for any other run
 

@@ -1,4 +1,4 @@
-"""Pictures of a dataset: its first images, one image of each class, and one image with its pixel values."""
+"""Figures of a dataset: its first images, one image per class, and one image with its pixel values."""
 
 import io
 import math
@@ -17,21 +17,21 @@ from bench.records.files import write_atomic
 FIRST_IMAGES = 25
 COLUMNS = 5
 CELL_INCHES = 1.5
-NAME_CHARACTERS = 20  # in a line above an image
+NAME_CHARACTERS = 20  # per line above an image
 DPI = 120
 
 
 def write_samples(dataset: Dataset, folder: Path) -> tuple[Path, ...]:
-    """Write three PNG files into `folder`: the first 25 images, one of each class, one with a colour bar.
+    """Write three PNG files into `folder`: the first 25 images, one per class, one with a color bar.
 
     Raises:
-        StoreError: `folder` cannot be written.
+        StoreError: a file cannot be written.
     """
-    one_each = [int(np.argmax(dataset.labels == label)) for label in range(len(dataset.class_names))]
+    per_class = [int(np.argmax(dataset.labels == label)) for label in range(len(dataset.class_names))]
     first = range(min(FIRST_IMAGES, len(dataset)))
     pictures = {
         "first": _grid(dataset, first, f"{dataset.title}: the first {len(first)} images"),
-        "classes": _grid(dataset, one_each, f"{dataset.title}: one image of each class"),
+        "classes": _grid(dataset, per_class, f"{dataset.title}: one image per class"),
         "image": _single(dataset, 0),
     }
     return tuple(_save(figure, folder / f"{dataset.name}-{name}.png") for name, figure in pictures.items())
@@ -54,7 +54,7 @@ def _grid(dataset: Dataset, indices: Sequence[int], title: str) -> Figure:
 def _single(dataset: Dataset, index: int) -> Figure:
     figure = Figure(figsize=(5.5, 4.6), layout="constrained")
     axes = figure.subplots()
-    # A colour bar needs one value a pixel.
+    # A color bar needs one value per pixel.
     image = dataset.images[index].mean(axis=-1, keepdims=True)
     drawn = axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
     figure.colorbar(drawn, ax=axes, label="pixel value" if dataset.image_shape[-1] == 1 else "mean over the channels")
@@ -68,7 +68,7 @@ def _show(axes: Axes, image: NDArray[np.uint8]) -> None:
     if image.shape[-1] in (3, 4):
         axes.imshow(image)
     else:
-        # Fixed limits, so that the same grey means the same value in every picture.
+        # Fixed limits, so that a shade of gray means the same value in every figure.
         axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
 
 

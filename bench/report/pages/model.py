@@ -1,300 +1,228 @@
-"""One winner's page: how it was found, what it is, what it gets right and wrong, and the trials that it beat."""
+"""<dataset>/<model>.md: what each run of a model is, how it was chosen, and what it classifies correctly."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.evaluation.comparison import Interval
-from bench.evaluation.importance import ImportanceAnalysis, at_bound, full_length_trials, importances
-from bench.evaluation.metrics import ClassReport, Misclassification, confused_pairs
-from bench.records.record import Parameter, RunRecord, TrialRecord
-from bench.records.spec import Value
-from bench.report.image_figures import PAIR_IMAGES
-from bench.report.leaderboard import Row, Table
-from bench.report.runs import Run
-from bench.report.tables import (
-    accuracy_sentence,
-    accuracy_with_interval,
-    how_measured,
-    pairs_table,
-    percent,
+from bench.evaluation.importance import ImportanceAnalysis, importances
+from bench.records.record import Curve, RunRecord
+from bench.report.board import TOP_ROWS, Board, Row, Table
+from bench.report.figures import images
+from bench.report.figures import model as figures
+from bench.report.figures.picture import Picture
+from bench.report.markdown import render
+from bench.report.page import Files
+from bench.report.tables.costs import search_time_text
+from bench.report.tables.details import reproductions_of_run_table, run_details, two_columns
+from bench.report.tables.errors import (
+    SHOWN_MISCLASSIFICATIONS,
+    class_report_table,
+    misclassified_table,
+    model_confused_classes_table,
+)
+from bench.report.tables.scores import (
+    ACCURACY,
+    NOT_DIFFERENT,
+    different_conditions_text,
+    not_different_text,
     rank_text,
-    seconds,
-    tied_text,
-    two_columns,
+    reproduction_entry,
 )
-from bench.report.words import (
-    MAX_LISTED,
-    candidate_text,
-    chosen_text,
-    conditions_text,
-    range_text,
-    reason_text,
-    signature_text,
-    status_text,
-    value_text,
+from bench.report.tables.search import (
+    bound_sentences,
+    failed_trials_table,
+    hyperparameters_table,
+    importance_table,
+    importance_text,
+    trials_table,
+    tried_values,
 )
-
-SHOWN_MISTAKES = 25
-SHOWN_PAIRS = 3
+from bench.report.text.hyperparameters import candidate_text
+from bench.report.text.numbers import accuracy_cell, accuracy_text, percent, points, seconds
+from bench.report.text.signature import signature_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Winner:
-    """What the template shows of one run."""
+class ModelSection:
+    """What the template shows of one run; empty frames and lists are left out."""
 
     row: Row
     accuracy: str
-    seeds_text: str
-    found: pd.DataFrame
+    interval_sentence: str
+    details: pd.DataFrame
+    signature: str
+    reproductions: pd.DataFrame
+    reproduction_sentence: str
     hyperparameters: pd.DataFrame
-    edges: list[str]
+    bounds: list[str]
     importance: pd.DataFrame
     importance_text: str
-    has_tried: bool
     scores: pd.DataFrame
     by_class: pd.DataFrame
-    pairs: pd.DataFrame
-    mistakes: pd.DataFrame
+    confused: pd.DataFrame
+    misclassified: pd.DataFrame
     trials: pd.DataFrame
     failed: pd.DataFrame
     has_curves: bool
-    has_confused: bool
-    signature: str
+    has_confused_images: bool
+    has_hyperparameter_figure: bool
 
 
-def winner(table: Table, row: Row) -> Winner:
-    """The contents of one run's section."""
-    record = row.run.record
-    asked = (
-        importances(record.space, record.trials, record.spec.budget.epochs)
-        if row.pictured
-        else ImportanceAnalysis(
-            n_trials=0, unavailable_reason="of so many models only the best is asked", oob_r2=None, ranking=()
-        )
+class ModelPages:
+    """A page for each model of each dataset."""
+
+    name = "models"
+
+    def files(self, board: Board) -> Files:
+        """<dataset>/<model>.md and its pictures."""
+        files: dict[str, bytes | Picture] = {}
+        for page, placed in _by_page(board).items():
+            files[page] = _page(placed)
+            for _, row in placed:
+                if row.has_figures:
+                    files |= _pictures(row)
+        return files
+
+
+def _by_page(board: Board) -> dict[str, list[tuple[Table, Row]]]:
+    pages: dict[str, list[tuple[Table, Row]]] = {}
+    placed = set()
+    for table in board.tables:
+        for row in table.everything:
+            if (table.dataset.name, row.label) not in placed:  # reference models are in every table of their dataset
+                placed.add((table.dataset.name, row.label))
+                pages.setdefault(row.page, []).append((table, row))
+    return pages
+
+
+def _page(placed: Sequence[tuple[Table, Row]]) -> bytes:
+    record = placed[0][1].run.record
+    return render(
+        "model.md.j2",
+        model=record.spec.model,
+        title=record.dataset.title,
+        sections=[model_section(table, row) for table, row in placed if row.in_full],
+        others=_others_table((table, row) for table, row in placed if not row.in_full),
+        top_rows=TOP_ROWS,
     )
-    return Winner(
+
+
+def model_section(table: Table, row: Row) -> ModelSection:
+    """The section of one run."""
+    run, record = row.run, row.run.record
+    search = record.search
+    analysis = ImportanceAnalysis(
+        n_trials=0, unavailable_reason="computed for the best model of a large table only", oob_r2=None, ranking=()
+    )
+    if row.has_figures and search is not None:
+        analysis = importances(search.space, search.trials, record.spec.refit_epochs)
+    return ModelSection(
         row=row,
-        accuracy=accuracy_sentence(row.test_accuracy, row.run.interval),
-        seeds_text=seeds_text(row.run.interval, record.dataset.n_test),
-        found=two_columns({**table.conditions, **how_measured(row.run)}),
-        hyperparameters=hyperparameters_table(record),
-        edges=edges(record),
-        importance=importance_table(asked),
-        importance_text=importance_text(asked),
-        has_tried=bool(tried_values(record)),
-        scores=two_columns(_scores(table, row)),
-        by_class=_class_table(row.run.scores.by_class),
-        pairs=pairs_table(row.run),
-        mistakes=_mistakes_table(row),
-        trials=trials_table(record.trials, record.winner),
-        failed=failed_table(record.trials),
-        has_curves=has_curves(record),
-        has_confused=bool(confused_images(row.run)),
+        accuracy=accuracy_text(row.test_accuracy, run.interval),
+        interval_sentence=interval_sentence(run.interval, record.dataset.n_test),
+        details=two_columns({**table.conditions, **run_details(run)}),
         signature=signature_text(record),
+        reproductions=reproductions_of_run_table(run),
+        reproduction_sentence=_reproduction_sentence(row),
+        hyperparameters=hyperparameters_table(search),
+        bounds=bound_sentences(search),
+        importance=importance_table(analysis),
+        importance_text=importance_text(analysis),
+        scores=two_columns(_scores(table, row)),
+        by_class=class_report_table(run.scores.by_class),
+        confused=model_confused_classes_table(run),
+        misclassified=misclassified_table(row),
+        trials=trials_table(search),
+        failed=failed_trials_table(search.trials if search is not None else ()),
+        has_curves=_has_curves(record),
+        has_confused_images=bool(images.confused_images(run)),
+        has_hyperparameter_figure=bool(tried_values(row)),
     )
 
 
-def others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
-    """Rows that have no section of their own, in a line each."""
-    return pd.DataFrame(
-        {
-            "rank": rank_text(row),
-            "model": row.label,
-            "test accuracy, %": accuracy_with_interval(row.test_accuracy, row.run.interval),
-            "budget": table.conditions["budget"],
-            "hyperparameters": candidate_text(row.run.record.winning_trial),
-            "run": row.run.record.run_id,
-        }
-        for table, row in placed
-    )
-
-
-def seeds_text(interval: Interval | None, n_test: int) -> str:
-    """What the interval stands on, as a sentence."""
-    if interval is not None and interval.n_seeds == 1:
-        return (
-            f"Every seed gives the same model. On {n_test:,} test images its 95 % interval, which takes in the finite "
-            f"test set only, is {percent(interval.low)} to {percent(interval.high)}."
-        )
-    if interval is None:
-        return f"One refit only, judged on {n_test:,} test images: with a single seed the chance in it is not known."
+def _reproduction_sentence(row: Row) -> str:
+    """For the row of a reproduction: what it reproduces, under which conditions, and the difference."""
+    published = row.run.reproduces
+    if published is None:
+        return ""
     return (
-        f"Mean of {interval.n_seeds} refits on {n_test:,} test images, 95 % interval {percent(interval.low)} to "
-        f"{percent(interval.high)}. Of its variance {100 * interval.seed_variance_share:.0f} % comes from the "
-        "seeds, the rest from the finite test set."
+        f"A reproduction of {published.label} (run {published.record.run_id}) with different predictions: test accuracy "
+        f"{points(row.test_accuracy - published.scores.accuracy)} points. Different conditions: "
+        f"{different_conditions_text(reproduction_entry(row))}."
+    )
+
+
+def interval_sentence(interval: Interval | None, n_test: int) -> str:
+    """What the accuracy and its interval are based on."""
+    if interval is None:
+        return f"One refit on {n_test:,} test images: a single seed gives no variance estimate."
+    limits = f"95% confidence interval {percent(interval.low)}% to {percent(interval.high)}%"
+    if interval.n_seeds == 1:
+        return f"Training is deterministic. {limits} on {n_test:,} test images, for the finite test set only."
+    return (
+        f"Mean of {interval.n_seeds} refits on {n_test:,} test images, {limits}. "
+        f"{100 * interval.seed_variance_share:.0f}% of its squared half-width is due to the seeds, the rest to the finite "
+        "test set."
     )
 
 
 def _scores(table: Table, row: Row) -> dict[str, str]:
     record, scores = row.run.record, row.run.scores
     by_seed = ", ".join(percent(accuracy) for accuracy in scores.correct.mean(axis=1))
-    searched = (
+    tuned = (
         {}
-        if record.winner is None
+        if record.search is None
         else {
-            "tied with": tied_text(row, len(table.rows)),
-            "validation accuracy of the winner's trial": f"{percent(record.winning_trial.score)} %",
-            "search": f"{seconds(record.search_seconds)} s",
+            **({NOT_DIFFERENT: not_different_text(row, len(table.rows))} if row.run.reproduces is None else {}),
+            "validation accuracy of the winner's trial (%)": percent(record.search.winning_trial.score),
+            "search time (s)": search_time_text(row),
         }
     )
     return {
-        "test accuracy": accuracy_sentence(row.test_accuracy, row.run.interval),
-        "test accuracy of each refit": f"{by_seed} %",
-        **searched,
-        "train/test gap": f"{percent(row.train_test_gap)} points",
-        "macro F1": f"{scores.macro_f1:.4f}",
-        "log loss": f"{scores.log_loss:.4f}",
+        ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
+        "test accuracy of each refit (%)": by_seed,
+        **tuned,
+        **{metric.heading: metric.text(value) for metric, value in row.run.metrics.items()},
         "parameters": f"{row.parameters:,}",
-        "training one refit (median)": f"{seconds(row.refit_seconds)} s",
-        "predicting": f"{record.latency.microseconds_per_image:.3g} µs an image",
+        "training time of a refit, median (s)": seconds(row.training_seconds),
+        "prediction time (µs/image)": f"{record.latency.microseconds_per_image:.3g}",
     }
 
 
-def has_curves(record: RunRecord) -> bool:
-    """Whether there are epochs to draw: not of what scikit-learn fits."""
+def _has_curves(record: RunRecord) -> bool:
+    """Whether there are epochs to draw, which scikit-learn's classifiers do not have."""
     return any(refit.curve.training_loss for refit in record.refits)
 
 
-def hyperparameters_table(record: RunRecord) -> pd.DataFrame:
-    """What the winner chose for each hyperparameter, beside its range; empty where nothing was searched."""
-    if record.winner is None:
-        return pd.DataFrame()
-    trial = record.winning_trial
+def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
+    """Rows without a section of their own."""
     return pd.DataFrame(
         {
-            "hyperparameter": parameter.name,
-            "winner": chosen_text(parameter, trial),
-            "range": range_text(parameter),
-            "exists where": conditions_text(parameter),
+            "rank": rank_text(row),
+            "model": row.label,
+            ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
+            "budget": table.conditions["budget"],
+            "hyperparameters": candidate_text(search.winning_trial),
+            "run": row.run.record.run_id,
         }
-        for parameter in record.space
+        for table, row in placed
+        if (search := row.run.record.search) is not None
     )
 
 
-def edges(record: RunRecord) -> list[str]:
-    """A warning for each hyperparameter of which the winner has the smallest or the largest value of its range."""
-    if record.winner is None:
-        return []
-    found = [(parameter, at_bound(parameter, record.winning_trial)) for parameter in record.space]
-    values = record.winning_trial.values  # noqa: PD011 - of a trial, not of pandas
-    return [
-        f"{parameter.name} = {value_text(values[parameter.name])} is the {edge} there is: a wider range may hold a "
-        "better model."
-        for parameter, edge in found
-        if edge is not None
-    ]
-
-
-def importance_table(asked: ImportanceAnalysis) -> pd.DataFrame:
-    """What shuffling each hyperparameter costs the forest that explains the scores."""
-    return pd.DataFrame(
-        {"hyperparameter": one.name, "loss of R²": f"{one.mean:.2f} ± {one.std:.2f}"} for one in asked.ranking
-    )
-
-
-def importance_text(asked: ImportanceAnalysis) -> str:
-    """What the table stands on, or why there is none."""
-    if asked.unavailable_reason is not None or asked.oob_r2 is None:
-        return f"Which hyperparameters matter cannot be said: {asked.unavailable_reason}."
-    return (
-        f"Permutation importance by a random forest over {asked.n_trials} trials of full length, which explains their "
-        f"scores with an out-of-bag R² of {asked.oob_r2:.2f}; ± is the standard deviation over shufflings."
-    )
-
-
-Tried = tuple[str, list[Value], list[Value], list[float]]  # name, all values where finite, tried ones, their scores
-
-
-def tried_values(record: RunRecord) -> list[Tried]:
-    """What the trials of full length tried of each hyperparameter that varies, and what it scored."""
-    trials = full_length_trials(record.trials, record.spec.budget.epochs)
-    found: list[Tried] = []
-    for parameter in record.space:
-        with_it = [(value, trial.score) for trial in trials if (value := _value(parameter, trial)) is not None]
-        chosen = [value for value, _ in with_it]
-        if len(set(chosen)) > 1:
-            # Many numbers stand on an axis of numbers, as those of a range without steps do.
-            possible = parameter.values  # noqa: PD011 - of a hyperparameter, not of pandas
-            numbers = not any(isinstance(value, bool | str) for value in possible)
-            listed = parameter.finite and not (numbers and len(possible) > MAX_LISTED)
-            every = list(dict.fromkeys([*possible, *chosen])) if listed else []
-            found.append((parameter.name, every, chosen, [score for _, score in with_it]))
-    return found
-
-
-def _value(parameter: Parameter, trial: TrialRecord) -> Value | None:
-    return trial.values.get(parameter.name)  # noqa: PD011 - of a trial, not of pandas
-
-
-def confused_images(run: Run) -> list[tuple[str, str, list[tuple[Misclassification, NDArray[np.uint8]]]]]:
-    """Both directions of the most confused pairs with the images that are most confidently wrong in that way."""
-    names = run.record.dataset.class_names
-    found = []
-    for pair in confused_pairs(run.scores.confusion, names, SHOWN_PAIRS):
-        for true, said in ((pair.a, pair.b), (pair.b, pair.a)):
-            line = [
-                (mistake, image)
-                for mistake, image in zip(run.scores.misclassifications, run.wrong_images, strict=False)
-                if (names[mistake.true], names[mistake.predicted]) == (true, said)
-            ]
-            if line:
-                found.append((true, said, line[:PAIR_IMAGES]))
-    return found
-
-
-def _class_table(report: ClassReport) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "class": name,
-            "precision": f"{report.precision[number]:.3f}",
-            "recall": f"{report.recall[number]:.3f}",
-            "F1": f"{report.f1[number]:.3f}",
-            "support": f"{report.support[number]:,}",
-        }
-        for number, name in enumerate(report.names)
-    )
-
-
-def _mistakes_table(row: Row) -> pd.DataFrame:
-    names, refits = row.run.record.dataset.class_names, len(row.run.record.refits)
-    return pd.DataFrame(
-        {
-            "test image": str(mistake.index),
-            "true class": names[mistake.true],
-            "predicted": names[mistake.predicted],
-            "probability, %": f"{100 * mistake.probability:.1f}",
-            "refits that err": f"{mistake.wrong_seeds} of {refits}",
-        }
-        for mistake in row.run.scores.misclassifications[:SHOWN_MISTAKES]
-    )
-
-
-def trials_table(trials: Iterable[TrialRecord], winner: str | None) -> pd.DataFrame:
-    """Every trial, best score first, failed ones last."""
-
-    def order(trial: TrialRecord) -> tuple[bool, float, int]:
-        return trial.status != "ok", -trial.score if trial.status == "ok" else 0.0, trial.number
-
-    return pd.DataFrame(
-        {
-            "trial": trial.trial_id,
-            "status": status_text(trial, winner),
-            "validation, %": percent(trial.score) if trial.status == "ok" else "-",
-            "epochs": "-" if trial.status == "failed" else str(trial.epochs),
-            "seconds": seconds(trial.fit_seconds),
-            "parameters": "-" if trial.parameters is None else f"{trial.parameters:,}",
-            "hyperparameters": candidate_text(trial),
-        }
-        for trial in sorted(trials, key=order)
-    )
-
-
-def failed_table(trials: Iterable[TrialRecord]) -> pd.DataFrame:
-    """Each failed trial with its reason."""
-    return pd.DataFrame(
-        {"trial": trial.trial_id, "reason": reason_text(trial.error)} for trial in trials if trial.error is not None
-    )
+def _pictures(row: Row) -> dict[str, Picture]:
+    run, record, names = row.run, row.run.record, row.run.record.dataset.class_names
+    winner = record.search.winning_trial if record.search is not None else None
+    pictures = {"confusion": figures.confusion_matrix(run.scores.confusion, names)}
+    if _has_curves(record):
+        trial = Curve() if winner is None else winner.curve
+        pictures["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
+    if shown := run.scores.misclassifications[:SHOWN_MISCLASSIFICATIONS]:
+        pictures["misclassified"] = images.misclassified(run.wrong_images[: len(shown)], shown, names)
+    if lines := images.confused_images(run):
+        pictures["confused"] = images.confused(lines)
+    if winner is not None and (tried := tried_values(row)):
+        pictures["hyperparameters"] = figures.hyperparameters(tried, winner.score)
+    return {f"{record.dataset.name}/figures/{run.stem}-{kind}.png": picture for kind, picture in pictures.items()}

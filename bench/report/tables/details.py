@@ -96,7 +96,7 @@ def _details(rows: Sequence[Row]) -> Mapping[str, Sequence[str]]:
     return {name: [values.get(name, "-") for values in details] for name in names}
 
 
-def reproductions_of_table(run: Run) -> pd.DataFrame:
+def reproductions_of_run_table(run: Run) -> pd.DataFrame:
     """Every reproduction of a published run, oldest first."""
     return pd.DataFrame(
         {

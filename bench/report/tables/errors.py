@@ -11,7 +11,7 @@ from bench.report.runs import Run
 
 TOP_PAIRS = 5
 SHOWN_CHANGES = 8
-SHOWN_MISTAKES = 25
+SHOWN_MISCLASSIFICATIONS = 25
 
 
 def class_f1_table(table: Table) -> pd.DataFrame:
@@ -62,13 +62,13 @@ def misclassified_table(row: Row) -> pd.DataFrame:
     names, refits = row.run.record.dataset.class_names, len(row.run.record.refits)
     return pd.DataFrame(
         {
-            "test image": str(mistake.index),
-            "true class": names[mistake.true],
-            "predicted class": names[mistake.predicted],
-            "probability (%)": f"{100 * mistake.probability:.1f}",
-            "misclassified by": f"{mistake.wrong_seeds} of {refits} refits",
+            "test image": str(error.index),
+            "true class": names[error.true],
+            "predicted class": names[error.predicted],
+            "probability (%)": f"{100 * error.probability:.1f}",
+            "misclassified by": f"{error.wrong_seeds} of {refits} refits",
         }
-        for mistake in row.run.scores.mistakes[:SHOWN_MISTAKES]
+        for error in row.run.scores.misclassifications[:SHOWN_MISCLASSIFICATIONS]
     )
 
 
@@ -91,8 +91,8 @@ def _confidences(table: Table) -> dict[int, float]:
     """Mean confidence in misclassifications by test image, over the networks whose record keeps the image."""
     confidences: dict[int, list[float]] = {}
     for run in _networks(table):
-        for mistake in run.scores.mistakes:
-            confidences.setdefault(mistake.index, []).append(mistake.probability)
+        for error in run.scores.misclassifications:
+            confidences.setdefault(error.index, []).append(error.probability)
     # Rounded, so that the last bit, which depends on the machine, does not change the order.
     return {index: round(sum(values) / len(values), 2) for index, values in confidences.items()}
 
