@@ -1,19 +1,14 @@
 """bench versions: compare versions of TensorFlow and Keras, and measure them."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from bench.cli.results import AsJson, Results, warn_unreadable, write_pages
 from bench.errors import SearchError, SpecError
 from bench.signals import exit_code, handle_sigterm
-
-if TYPE_CHECKING:
-    from bench.versions.measure import Plan
-
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of records and pages.")]
 
 versions_app = typer.Typer(
     no_args_is_help=True,
@@ -25,7 +20,7 @@ versions_app = typer.Typer(
 @versions_app.command(epilog="\b\nExamples:\n  bench versions show\n  bench versions show --json | jq '.[].models'")
 def show(
     results: Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with unrounded numbers.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the measured versions: accuracy, speed, and what changed.
 
@@ -41,7 +36,7 @@ def show(
         raise SpecError("; ".join(problems) or nothing)
     series = all_series(records)
     typer.echo(json.dumps(versions_data(series), indent=1) if as_json else versions_text(series))
-    _print_problems(problems)
+    warn_unreadable(problems)
 
 
 @versions_app.command(
@@ -54,7 +49,7 @@ def show(
 def measure(  # noqa: PLR0917 - one per option
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="tox environments, such as tf216.", show_default="all that exist"),
+        typer.Argument(metavar="NAME", help="tox environments, such as tf216.", show_default="all that exist"),
     ] = None,
     starts: Annotated[int, typer.Option(help="Processes per version that measure speed; 0 for accuracy only.")] = 10,
     seeds: Annotated[int, typer.Option(help="Seeds per model, a multiple of 12; 0 for speed only.")] = 12,
@@ -84,25 +79,14 @@ def measure(  # noqa: PLR0917 - one per option
             interpreters = find(environments, tuple(names or ()), plan.checkout)
             measure_versions(interpreters, plan, lambda step: typer.echo(step, err=True))
     except SearchError:
-        _update_pages(plan)
+        write_pages(plan.results)
         raise
     except KeyboardInterrupt as interrupt:
-        _update_pages(plan)
+        write_pages(plan.results)
         remedy = "repeat the command to resume"
         if plan.again:
             remedy += ", without --again if earlier starts were dropped"
         typer.echo(f"Interrupted; all measurements so far are saved: {remedy}.", err=True)
         raise typer.Exit(exit_code(interrupt)) from None
-    _update_pages(plan)
-
-
-def _update_pages(plan: "Plan") -> None:
-    from bench.report import build
-
-    _, problems = build.write(plan.results)
-    _print_problems(problems)
-
-
-def _print_problems(problems: Sequence[str]) -> None:
-    for problem in problems:
-        typer.echo(f"Not shown, since it cannot be read: {problem}", err=True)
+    write_pages(plan.results)
+    typer.echo(f"Everything is measured; see {results / 'versions.md'} or `bench versions show`.")

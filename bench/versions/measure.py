@@ -56,6 +56,7 @@ class Plan:
     starts: int  # processes per version; 0 for accuracy only
     seeds: int  # per model and version, a multiple of SEEDS_PER_RUN; 0 for speed only
     again: bool = False  # replace existing starts
+    pieces: tuple[str, ...] = ()  # names of the pieces to time; empty for all
     models: tuple[str, ...] = MODELS  # names of tutorials whose accuracy is measured
     dataset: str = DATASET
 
@@ -176,7 +177,7 @@ def _with_start(record: VersionRecord, interpreter: Interpreter, plan: Plan) -> 
     started, commit = datetime.now(UTC).isoformat(timespec="seconds"), git_commit(plan.checkout / "bench")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "measurement.json"
-        _run(interpreter, plan, "-m", "bench.versions.timing", file, timeout=TIMEOUT_SECONDS)
+        _run(interpreter, plan, "-m", "bench.versions.timing", file, *plan.pieces, timeout=TIMEOUT_SECONDS)
         measurement = msgspec.json.decode(file.read_bytes(), type=Measurement)
     start = ProcessStart(
         started=started,

@@ -1,4 +1,6 @@
-"""Time every piece in this process: `python -m bench.versions.timing FILE` writes the measurement to FILE as JSON.
+"""Time the pieces in this process: `python -m bench.versions.timing FILE` writes the measurement to FILE as JSON.
+
+With the names of pieces behind FILE, only these are timed, and memory and delays are not measured.
 
 Next to each piece a matrix product is timed, and the seconds of the piece are divided by its seconds, since a machine
 is not equally fast at all times.
@@ -7,6 +9,7 @@ is not equally fast at all times.
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +64,11 @@ def median_seconds(task: Task) -> tuple[float, Any]:
     return float(np.median(seconds)), result
 
 
-def measure_process() -> Measurement:
-    """Time all pieces and collect the facts, in this process and its children."""
+def measure_process(names: Collection[str] = ()) -> Measurement:
+    """Time the pieces `names`, or all pieces and the facts if it is empty, in this process and its children."""
     use_one_thread()
     timings, configs = dict[str, Timing](), dict[str, Any]()
-    for piece in pieces():
+    for piece in (piece for piece in pieces() if not names or piece.name in names):
         timings[piece.name], config = _measure_piece(piece)
         if config is not None:
             configs[piece.name] = config
@@ -73,7 +76,7 @@ def measure_process() -> Measurement:
         threads=tf.config.threading.get_intra_op_parallelism_threads(),
         reference=REFERENCE,
         pieces=timings,
-        facts={**memory_facts(), **epoch_start_facts()},
+        facts={} if names else {**memory_facts(), **epoch_start_facts()},
         configs=configs,
     )
 
@@ -112,4 +115,5 @@ def epoch_start_facts() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_bytes(msgspec.json.encode(measure_process()))
+    file, *selected = sys.argv[1:]
+    Path(file).write_bytes(msgspec.json.encode(measure_process(selected)))
