@@ -12,6 +12,7 @@ from bench.cli.results import results_app
 from bench.cli.run import run_app
 from bench.cli.runs import runs_app
 from bench.cli.verify import verify_app
+from bench.cli.versions import versions_app
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ for commands in (run_app, verify_app, list_app, results_app):
     app.add_typer(commands)
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
+app.add_typer(versions_app, name="versions")
 
 
 def _print_version(requested: bool) -> None:

@@ -4,13 +4,13 @@ import json
 
 import typer
 
-from bench.cli.options import Json
+from bench.cli.options import AsJson
 
 list_app = typer.Typer()
 
 
 @list_app.command("list", epilog="\b\nExamples:\n  bench list\n  bench list --json")
-def list_names(as_json: Json = False) -> None:
+def list_names(as_json: AsJson = False) -> None:
     """List families, datasets, tuners and reference models, including those from other packages."""
     import search_spaces
     from bench.baselines.catalog import NAMES

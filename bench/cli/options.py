@@ -10,7 +10,7 @@ import typer
 
 from bench.errors import SpecError
 
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of records and pages.")]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of records and reports.")]
 DatasetOption = Annotated[
     str,
     typer.Option(
@@ -20,7 +20,7 @@ DatasetOption = Annotated[
 DataDir = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder with the dataset's files.")]
 Seed = Annotated[int, typer.Option(help="Base of all random seeds.")]
 Workers = Annotated[int | None, typer.Option(show_default="one per usable core", help="Worker processes.")]
-Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")]
 
 
 def parse_duration(option: str, text: str) -> int:

@@ -68,16 +68,15 @@ def verify(
 def _check_pages(folder: "RunFolder", results: Path) -> "Check":
     """Recompute every published number of a run from its predictions."""
     from bench.execution.verify import Check
-    from bench.report import build
     from bench.report.board import find_row
+    from bench.report.build import check_run
     from bench.report.ranking import leaderboard
 
     board = leaderboard(results)
     _, row = find_row(board, folder.path.parent.name, folder.path.name)
-    pages = build.pages_of(build.build(results, board), row)
-    stale = [name for name, content in pages.items() if not build.is_same(results / name, content)]
-    if stale:
-        return Check(passed=False, text=f"numbers: recomputing them from the predictions changes {', '.join(stale)}")
-    return Check(
-        passed=True, text=f"numbers: {len(pages)} pages and figures equal those recomputed from the predictions"
-    )
+    count, differing = check_run(board, row)
+    if differing:
+        return Check(
+            passed=False, text=f"numbers: recomputing them from the predictions changes {', '.join(differing)}"
+        )
+    return Check(passed=True, text=f"numbers: {count} pages and figures equal those recomputed from the predictions")
