@@ -76,7 +76,5 @@ def _check_pages(folder: "RunFolder", results: Path) -> "Check":
     _, row = find_row(board, folder.path.parent.name, folder.path.name)
     count, differing = check_run(board, row)
     if differing:
-        return Check(
-            passed=False, text=f"numbers: recomputing them from the predictions changes {', '.join(differing)}"
-        )
-    return Check(passed=True, text=f"numbers: {count} pages and figures equal those recomputed from the predictions")
+        return Check(passed=False, text=f"numbers: those recomputed from predictions differ in {', '.join(differing)}")
+    return Check(passed=True, text=f"numbers: {count} pages and figures are as recomputed from predictions")
