@@ -1,113 +1,108 @@
-"""What a results folder holds: leaderboard, comparisons of runs and of versions, pages. Needs no TensorFlow."""
+"""Commands on a results folder: leaderboard, compare, plan, report. They need no TensorFlow."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bench.errors import SearchError, SpecError
-from bench.signals import exit_code, handle_sigterm
-
-if TYPE_CHECKING:
-    from bench.versions.measure import Plan
+from bench.errors import SpecError
 
 results_app = typer.Typer()
 
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records and reports are kept.")]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of records and reports.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")]
 
 
 @results_app.command(epilog="\b\nExamples:\n  bench leaderboard\n  bench leaderboard --json | jq '.[].test_accuracy'")
-def leaderboard(
-    results: Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON, numbers in full.")] = False,
-) -> None:
-    """Print the leaderboard of a results folder.
+def leaderboard(results: Results = Path("results"), as_json: AsJson = False) -> None:
+    """Print the leaderboard.
 
-    Needs no TensorFlow and no dataset.
+    Needs neither TensorFlow nor the dataset.
     """
     from bench.records.files import require_results_dir
-    from bench.report.leaderboard import as_data, leaderboard
+    from bench.report.ranking import leaderboard
+    from bench.report.rows_json import rows_json
     from bench.report.terminal import leaderboard_text
 
     require_results_dir(results)
     board = leaderboard(results)
-    typer.echo(json.dumps(as_data(board), indent=1) if as_json else leaderboard_text(board))
+    typer.echo(json.dumps(rows_json(board), indent=1) if as_json else leaderboard_text(board))
     if as_json:
-        for problem in board.problems:
-            typer.echo(f"Could not be read: {problem}", err=True)
+        warn_unreadable(board.problems)
 
 
 @results_app.command(
     epilog="\b\nExamples:\n  bench compare cnn dense\n  bench compare cnn tutorial-cnn --json | jq .verdict"
 )
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A row of the leaderboard, or the folder of a run.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one, judged on the same test images.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="Row of the leaderboard, or run id.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one, evaluated on the same test images.")],
     results: Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, numbers in full.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Compare two runs: verdict, classes, images that flip, costs.
+    """Compare two runs: significance test, metrics, F1 by class, images classified differently, costs.
 
-    Needs no TensorFlow and no dataset.
+    Needs neither TensorFlow nor the dataset.
     """
     from bench.records.files import require_results_dir
-    from bench.report.pair import pair, pair_data, pair_text
+    from bench.report.comparison import compare_runs, comparison_json, comparison_text
 
     require_results_dir(results)
-    found = pair(results, a, b)
-    typer.echo(json.dumps(pair_data(found), indent=1) if as_json else pair_text(found))
+    comparison = compare_runs(results, a, b)
+    typer.echo(json.dumps(comparison_json(comparison), indent=1) if as_json else comparison_text(comparison))
 
 
 @results_app.command(epilog="\b\nExamples:\n  bench plan --detect 0.3\n  bench plan cnn tutorial-cnn --detect 1 --json")
 def plan(
-    detect: Annotated[float, typer.Option(metavar="POINTS", help="Difference of test accuracy to be seen, in points.")],
+    detect: Annotated[
+        float, typer.Option(metavar="POINTS", help="Difference of test accuracy to detect, in percentage points.")
+    ],
     names: Annotated[
         list[str] | None,
         typer.Argument(metavar="[A B]", help="Two rows of the leaderboard.", show_default="the two best"),
     ] = None,
     dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset, see `bench list`.")] = "fashion_mnist",
     results: Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, numbers in full.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Notify how many seeds and minutes a difference needs, or that this test set cannot show it.
+    """Plan a comparison: the seeds and minutes needed to detect a difference, or whether the test set is too small.
 
-    Needs no TensorFlow and no dataset.
+    Needs neither TensorFlow nor the dataset.
     """
-    from bench.data.catalog import module
     from bench.records.files import require_results_dir
-    from bench.report.plan import plan, plan_data, plan_text
+    from bench.report.power_plan import plan_json, plan_text, power_plan
 
-    module(dataset)  # there is one of that name
     require_results_dir(results)
-    found = plan(results, dataset, detect, names or ())
-    typer.echo(json.dumps(plan_data(found), indent=1) if as_json else plan_text(found))
+    planned = power_plan(results, dataset, detect, names or ())
+    typer.echo(json.dumps(plan_json(planned), indent=1) if as_json else plan_text(planned))
 
 
 @results_app.command(epilog="\b\nExamples:\n  bench report\n  bench report --check\n  bench report --html")
 def report(
     results: Results = Path("results"),
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where a file differs.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit with code 1 if a page is out of date.")
+    ] = False,
     html: Annotated[
         bool, typer.Option("--html", help="Write report.html, too: all pages and pictures in one file.")
     ] = False,
 ) -> None:
-    """Rebuild every page and picture from the records alone."""
+    """Rebuild every page and picture from the records."""
     from bench.records.files import require_results_dir
-    from bench.report import report as reporting
+    from bench.report import build
 
     if check and html:
         raise SpecError("--check changes nothing and --html writes a file: choose one")
     require_results_dir(results)
     if check:
-        differences = reporting.check(results)
+        differences = build.check(results)
         for difference in differences:
             typer.echo(difference)
-        count = len(differences)
-        typer.echo(f"{count} file(s) differ or are damaged" if count else "Every file is what the records give.")
+        typer.echo(f"{len(differences)} problem(s)" if differences else "All pages are up to date.")
         raise typer.Exit(1 if differences else 0)
-    changed, problems = reporting.write(results)
+    changed, problems = build.write(results)
     for path in changed:
         typer.echo(path if path.exists() else f"removed {path}")
     typer.echo(f"{len(changed)} file(s) written or removed", err=True)
@@ -115,94 +110,18 @@ def report(
         from bench.report.html import write_html
 
         typer.echo(write_html(results))
-    _tell_left_out(problems)
+    warn_unreadable(problems)
 
 
-@results_app.command(
-    epilog="\b\nExamples:\n"
-    "  bench versions\n"
-    "  bench versions --measure\n"
-    "  bench versions tf216 tf221 --measure --starts 20\n"
-    "  bench versions keras312 keras315 --measure --starts 0\n"
-    "  bench versions --json | jq '.[].models'"
-)
-def versions(  # noqa: PLR0917 - one for each option
-    context: typer.Context,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME", help="Environments of tox, such as tf216.", show_default="all that are made"),
-    ] = None,
-    measure: Annotated[bool, typer.Option("--measure", help="Measure what is missing first; takes hours.")] = False,
-    starts: Annotated[int, typer.Option(help="Processes of each in which speed is measured; 0: accuracy only.")] = 10,
-    seeds: Annotated[int, typer.Option(help="Trainings of each model, a multiple of 12; 0: speed only.")] = 12,
-    again: Annotated[bool, typer.Option("--again", help="Measure speed anew; trainings are kept.")] = False,
-    environments: Annotated[Path, typer.Option(metavar="DIR", help="Where tox keeps its environments.")] = Path(".tox"),
-    results: Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, numbers in full.")] = False,
-) -> None:
-    """Compare versions of TensorFlow and Keras: accuracy and speed, with a verdict.
+def write_pages(results: Path) -> None:
+    """Bring all pages up to date and report records that cannot be read."""
+    from bench.report import build
 
-    Shows what results/versions/ holds. With --measure, every version's interpreter is started in turn, so that a busy
-    hour does not look like a slow version; what is measured is kept at once, and the same command goes on. Speed is
-    compared only where starts took turns: name all versions with --again that are to be compared.
-    """
-    from bench.versions.page import versions_data, versions_text
-    from bench.versions.record import read_all
-    from bench.versions.series import all_series
-
-    if measure:
-        from bench.versions.measure import Plan
-
-        plan = Plan(checkout=Path.cwd(), results=results.absolute(), starts=starts, seeds=seeds, again=again)
-        _measure(tuple(names or ()), environments, plan)
-    elif _given(context, "names", "starts", "seeds", "again", "environments"):
-        raise SpecError(
-            "names, --starts, --seeds, --again and --environments say what to measure, and --measure is not given"
-        )
-    records, problems = read_all(results)
-    if not records:
-        nothing = f"no version is measured in {results / 'versions'}: `python -m bench versions --measure` does"
-        raise SpecError("; ".join(problems) or nothing)
-    found = all_series(records)
-    typer.echo(json.dumps(versions_data(found), indent=1) if as_json else versions_text(found))
-    if not measure:  # which has told them with the pages
-        _tell_left_out(problems)
+    _, problems = build.write(results)
+    warn_unreadable(problems)
 
 
-def _given(context: typer.Context, *names: str) -> bool:
-    """Whether one of these parameters was named on the command line."""
-    sources = (context.get_parameter_source(name) for name in names)
-    return any(source is not None and source.name != "DEFAULT" for source in sources)
-
-
-def _measure(names: tuple[str, ...], environments: Path, plan: "Plan") -> None:
-    """Measure what is missing, saying what is done, and bring the pages up to date."""
-    from bench.versions.interpreters import find
-    from bench.versions.measure import measure
-
-    try:
-        with handle_sigterm():
-            for line in measure(find(environments, names, plan.checkout), plan):
-                typer.echo(line, err=True)
-    except SearchError:
-        _write_pages(plan.results)
-        raise
-    except KeyboardInterrupt as stopped:
-        _write_pages(plan.results)
-        later = ", without --again once earlier starts were dropped" if plan.again else ""
-        typer.echo(f"Interrupted; what is measured is kept, and the same command goes on{later}.", err=True)
-        raise typer.Exit(exit_code(stopped)) from None
-    _write_pages(plan.results)
-
-
-def _write_pages(results: Path) -> None:
-    """Bring the pages up to date, saying which records cannot be read."""
-    from bench.report import report
-
-    _, problems = report.write(results)
-    _tell_left_out(problems)
-
-
-def _tell_left_out(problems: Sequence[str]) -> None:
+def warn_unreadable(problems: Sequence[str]) -> None:
+    """Name the records that could not be read and are missing from pages and output."""
     for problem in problems:
-        typer.echo(f"Could not be read, and left out: {problem}", err=True)
+        typer.echo(f"Skipped, could not be read: {problem}", err=True)

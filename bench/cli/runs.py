@@ -1,4 +1,4 @@
-"""python -m bench runs: what is in a results folder."""
+"""python -m bench runs: list, delete and migrate the runs of a results folder."""
 
 import json
 import shlex
@@ -8,50 +8,64 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
-from bench.cli.results import Results
+from bench.cli.results import Results, write_pages
 from bench.errors import SpecError, StoreError
 
 runs_app = typer.Typer(
     invoke_without_command=True,
-    help="Show what is in a results folder, or delete from it.\n\n"
-    "Each run is finished, or unfinished with the command to go on; beside it is the disk that it uses.",
-    epilog="\b\nExamples:\n  bench runs\n  bench runs --json\n  bench runs delete cnn-hyperband-0123456789",
+    help="List the runs of a results folder, delete one, or migrate old records.\n\n"
+    "Unfinished runs are listed with the command that resumes them.",
+    epilog="\b\nExamples:\n"
+    "  bench runs\n"
+    "  bench runs --json\n"
+    "  bench runs delete cnn-hyperband-0123456789\n"
+    "  bench runs migrate",
 )
+
+SameResults = Annotated[
+    Path | None, typer.Option("--results", metavar="DIR", help="As for `bench runs`.", show_default="results")
+]
 
 
 @runs_app.callback()
 def runs(
     context: typer.Context,
     results: Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show each run; the help text stands above, where Typer looks for it."""
+    """List the runs; the help text is above, where Typer looks for it."""
     context.obj = results
     if context.invoked_subcommand is not None:
         return
-    from bench.execution.options import Options
-    from bench.execution.resume import command, resume_blocker
-    from bench.machine import usable_cores
     from bench.records.files import require_results_dir
-    from bench.report.states import run_states, runs_table
+    from bench.report.run_status import run_statuses, runs_table
 
     require_results_dir(results)
-    states = run_states(results)
+    statuses = run_statuses(results)
     if as_json:
-        typer.echo(json.dumps([asdict(state) for state in states], indent=1))
+        typer.echo(json.dumps([msgspec.to_builtins(asdict(status)) for status in statuses], indent=1))
         return
-    typer.echo(runs_table(results))
-    for state in states:
-        if state.spec is None or state.finished:
+    typer.echo(runs_table(statuses))
+    for status in statuses:
+        if status.spec is None or status.finished:
             continue
-        if (reason := resume_blocker(state.spec)) is not None:
-            remove = ["python", "-m", "bench", "runs", "delete", state.run_id, "--results", str(results)]
-            typer.echo(f"\n{state.run_id} cannot go on: {reason}. To remove it:\n  {shlex.join(remove)}")
+        from bench.execution.resume import resume_blocker
+
+        if (reason := resume_blocker(status.spec)) is None:
+            typer.echo(f"\nTo resume {status.run_id}:\n  {_command(results, 'resume', status.run_id)}")
         else:
-            options = Options(results=results, workers=usable_cores())
-            typer.echo(f"\nTo go on with {state.run_id}:\n  {command([state.spec], options)}")
+            typer.echo(
+                f"\n{status.run_id} cannot be resumed: {reason}. To delete it:\n"
+                f"  {_command(results, 'runs', 'delete', status.run_id)}"
+            )
+
+
+def _command(results: Path, *words: str) -> str:
+    options = [] if results == Path("results") else ["--results", str(results)]
+    return shlex.join(["python", "-m", "bench", *words, *options])
 
 
 @runs_app.command(
@@ -61,34 +75,50 @@ def runs(
 )
 def delete(
     context: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Name of the run's folder, as `bench runs` shows it.")],
-    results: Annotated[
-        Path | None, typer.Option("--results", metavar="DIR", help="As of `bench runs`.", show_default="results")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Run id, as listed by `bench runs`.")],
+    results: SameResults = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete a run and rebuild the report.
 
-    Its record, predictions and models are gone for good.
+    Record, predictions and models are lost.
     """
     from bench.records.store import all_folders
-    from bench.report import report
 
     results = results or context.obj
-    found = [folder for folder in all_folders(results) if folder.path.name == run_id]
-    if not found:
+    matches = [folder for folder in all_folders(results) if folder.path.name == run_id]
+    if not matches:
         known = ", ".join(folder.path.name for folder in all_folders(results)) or "none"
         raise SpecError(f"no run {run_id!r} in {results}; runs: {known}")
+    folder = matches[0]
     if not yes:
         if not sys.stdin.isatty():
             raise SpecError(f"deleting {run_id} cannot be undone: confirm with --yes")
-        typer.confirm(f"Delete {found[0].path} ({found[0].disk_bytes() / 1e6:.1f} MB)?", abort=True)
-    lock = found[0].lock()
+        typer.confirm(f"Delete {folder.path} ({folder.disk_bytes() / 1e6:.1f} MB)?", abort=True)
+    lock = folder.lock()
     try:
-        shutil.rmtree(found[0].path)
+        shutil.rmtree(folder.path)
     except OSError as error:
         raise StoreError(f"cannot delete {error.filename}: {error.strerror}") from error
     finally:
         lock.release()
-    report.write(results)
+    write_pages(results)
     typer.echo(f"deleted {run_id}")
+
+
+@runs_app.command("migrate", epilog="\b\nExamples:\n  bench runs migrate\n  bench runs migrate --results my_results")
+def migrate_records(context: typer.Context, results: SameResults = None) -> None:
+    """Rewrite records of older schemas in the current one and rebuild the report.
+
+    Digests, commits and all numbers stay the same.
+    """
+    from bench.records.files import require_results_dir
+    from bench.records.migrate import migrate
+
+    results = results or context.obj
+    require_results_dir(results)
+    migrated = migrate(results)
+    for run_id in migrated:
+        typer.echo(f"migrated {run_id}")
+    typer.echo(f"{len(migrated)} run(s) migrated" if migrated else "All records have the current schema.", err=True)
+    write_pages(results)

@@ -1,1 +1,1 @@
-"""Judge a winner: predict the sealed test part, compute metrics, compare models."""
+"""Statistics on arrays of predictions: metrics, intervals and tests, calibration, power, hyperparameter importance."""

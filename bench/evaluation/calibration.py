@@ -1,7 +1,8 @@
-"""How sure a model is, and whether it may be: a calibrated model is right in 80 % of the cases in which it says 80 %.
+"""Calibration: whether a model's confidence matches its accuracy.
 
-Arrays of probabilities have shape (k, n, classes), k seeds and n images. The confidence of an answer is the probability
-of the class that is answered. All numbers are of single refits: seeds are pooled, never averaged into one answer.
+The confidence of a prediction is the probability of the predicted class; among predictions made with a confidence of
+80%, a calibrated model classifies 80% correctly. Probabilities have shape (k, n, classes) for k seeds and n images.
+Predictions of all seeds are pooled, never averaged into an ensemble.
 
 Source: Guo et al. 2017, On Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599.
 """
@@ -18,62 +19,62 @@ BINS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bin:
-    """Correctness of similar confidence."""
+class ReliabilityBin:
+    """One bin of a reliability diagram: the predictions whose confidence lies in (low, high]."""
 
-    low: float  # confidences from here, exclusive, to `high`; in [0, 1]
+    low: float  # in [0, 1], as are all fields
     high: float
-    share: float  # of all answers, in [0, 1]
-    confidence: float  # mean, in [0, 1]
-    accuracy: float  # share of right answers, in [0, 1]
+    fraction: float  # of all predictions
+    confidence: float  # mean
+    accuracy: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What a model's probabilities are worth."""
+    """Calibration metrics of one model."""
 
-    expected_calibration_error: float  # mean over answers of |confidence - accuracy| of their bin, in [0, 1]
-    brier_score: float  # mean over answers of the squared distance from the one-hot truth, in [0, 2]
-    confidence_right: float | None  # mean confidence of right answers; None where there are none
-    confidence_wrong: float | None
-    bins: tuple[Bin, ...]  # those that hold answers, by confidence
+    expected_calibration_error: float  # mean over predictions of |confidence - accuracy| of their bin, in [0, 1]
+    brier_score: float  # mean over predictions of the squared distance from the one-hot label, in [0, 2]
+    mean_confidence_correct: float | None  # over correct predictions; None if there are none
+    mean_confidence_incorrect: float | None
+    bins: tuple[ReliabilityBin, ...]  # non-empty ones, by confidence
 
 
 def calibration(probability: FloatArray, labels: IntArray, bins: int = BINS) -> Calibration:
-    """Judge the probabilities of one model.
+    """Calibration metrics of one model.
 
     Args:
-        probability: shape (k, n, classes), each row sums to 1.
+        probability: shape (k, n, classes); each row sums to 1.
         labels: true class numbers, shape (n,).
-        bins: how many bins of equal width the confidences are sorted into.
+        bins: number of confidence bins of equal width.
     """
     confidence = probability.max(axis=-1).ravel()
-    right = (probability.argmax(axis=-1) == labels).ravel()
-    found = _bins(confidence, right, bins)
+    correct = (probability.argmax(axis=-1) == labels).ravel()
+    reliability = _reliability_bins(confidence, correct, bins)
     of_true = probability[:, np.arange(len(labels)), labels]
-    # Sum over classes of (p - y)^2, where y is 1 for the true class and else 0.
+    # Sum over classes of (p - y)^2, where y is 1 for the true class and 0 for the others.
     brier = (probability**2).sum(axis=-1) - 2 * of_true + 1
     return Calibration(
-        expected_calibration_error=sum(one.share * abs(one.confidence - one.accuracy) for one in found),
+        expected_calibration_error=sum(each.fraction * abs(each.confidence - each.accuracy) for each in reliability),
         brier_score=float(brier.mean()),
-        confidence_right=float(confidence[right].mean()) if right.any() else None,
-        confidence_wrong=float(confidence[~right].mean()) if not right.all() else None,
-        bins=found,
+        mean_confidence_correct=float(confidence[correct].mean()) if correct.any() else None,
+        mean_confidence_incorrect=float(confidence[~correct].mean()) if not correct.all() else None,
+        bins=reliability,
     )
 
 
-def _bins(confidence: FloatArray, right: NDArray[np.bool_], bins: int) -> tuple[Bin, ...]:
+def _reliability_bins(confidence: FloatArray, correct: NDArray[np.bool_], bins: int) -> tuple[ReliabilityBin, ...]:
     number = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     counts = np.bincount(number, minlength=bins)
-    confidences = np.bincount(number, weights=confidence, minlength=bins)
-    rights = np.bincount(number, weights=right, minlength=bins)
+    confidence_sums = np.bincount(number, weights=confidence, minlength=bins)
+    correct_counts = np.bincount(number, weights=correct, minlength=bins)
     return tuple(
-        Bin(
-            low=one / bins,
-            high=(one + 1) / bins,
-            share=float(counts[one] / len(confidence)),
-            confidence=float(confidences[one] / counts[one]),
-            accuracy=float(rights[one] / counts[one]),
+        ReliabilityBin(
+            low=index / bins,
+            high=(index + 1) / bins,
+            fraction=float(counts[index] / len(confidence)),
+            confidence=float(confidence_sums[index] / counts[index]),
+            accuracy=float(correct_counts[index] / counts[index]),
         )
-        for one in np.flatnonzero(counts).tolist()
+        for index in np.flatnonzero(counts).tolist()
     )

@@ -1,16 +1,16 @@
-"""Is a score, or the difference of two, more than chance? Intervals and tests on arrays of right and wrong answers.
+"""Confidence intervals and significance tests for accuracies and their differences.
 
-Both the finite test set and the seeds make a score uncertain, and each enters with its own quantile:
+An accuracy is uncertain because of both the finite test set and the seeds, and each source has its own quantile:
 
     half-width^2 = z^2 C + t^2 S    with    S = sum of s^2 / k,    C = var_i(c_i) / n - min(R, S)
 
 where c_i is the mean over seeds at image i (for two models the difference of these means), s^2 a model's variance of
-accuracy over its k seeds, and R = sum of mean_i(variance over seeds) / (k n), which both parts would count; z is a
-quantile of the normal distribution and t one of Student's with Welch's degrees of freedom for S. A p-value is the level
-at which an interval would just reach no difference.
+accuracy across its k seeds, and R = sum of mean_i(variance across seeds) / (k n), which both terms would count; z is a
+quantile of the normal distribution, t one of Student's with Welch's degrees of freedom for S. A p-value is 1 minus the
+confidence level at which the interval just reaches 0.
 
-One quantile for the sum, with Satterthwaite's degrees of freedom, raises 8 false alarms in 100 where one of two models
-with three seeds varies ten times as much as the other; this raises 5 (tests/test_promises.py holds it to that).
+A single quantile for the sum, with Satterthwaite's degrees of freedom, has an 8% type I error where one of two models
+with three seeds varies ten times as much as the other; this has 5% (tests/evaluation/test_error_rates.py checks it).
 
 Source: Banerjee 1960, Approximate confidence interval for linear functions of means of k populations, Sankhya 22.
 """
@@ -33,38 +33,38 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 LEVEL = 0.95
-FEW = 100  # wrong answers, or right ones, below which limits at equal distances hold the truth too seldom
+MIN_SYMMETRIC_COUNT = 100  # errors and correct predictions; with fewer, symmetric limits have too low a coverage
 P_VALUE_PRECISION = 1e-6  # relative, of the quantile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Correctness:
-    """Which test images the trainings of a model classify correctly."""
+    """Which test images a model classifies correctly, seed by seed."""
 
-    correct: BoolArray | FloatArray  # (k, n): for each of k trainings and n images; or means of several, in [0, 1]
-    deterministic: bool = False  # whether every training would give the same answers, so that one says all
+    correct: BoolArray | FloatArray  # (k, n) for k seeds and n images; or means over several refits, in [0, 1]
+    deterministic: bool = False  # training does not depend on a seed
 
     def __post_init__(self) -> None:
         if self.correct.ndim != 2 or self.correct.shape[0] < 1 or self.correct.shape[1] < 2:
             raise MetricError(f"correct must have shape (seeds, at least 2 images), got {self.correct.shape}")
         if not ((self.correct >= 0) & (self.correct <= 1)).all():
-            raise MetricError("correct must hold 0 and 1, or means of them")
+            raise MetricError("correct must contain 0 and 1, or means of them")
 
     @property
-    def comparable(self) -> bool:
-        """Whether the chance in them is known."""
+    def has_variance_estimate(self) -> bool:
+        """Whether the variance across seeds is known; one seed of a model that depends on it gives no estimate."""
         return self.deterministic or len(self.correct) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A mean accuracy and how far it can be trusted."""
+    """A mean accuracy with its confidence interval."""
 
     mean: float  # fraction in [0, 1], as are low and high
     low: float
     high: float
     standard_error: float
-    seeds_share: float  # of the squared half-width, what comes from the seeds, in [0, 1]; the rest is the images'
+    seed_variance_share: float  # of the squared half-width, in [0, 1]; the remainder is due to the finite test set
     level: float
     n_seeds: int
     n_images: int
@@ -77,78 +77,79 @@ class Difference:
     mean: float  # in [-1, 1], as are low and high
     low: float
     high: float
-    p_value: float  # of no difference, two-sided, not corrected for other comparisons
+    p_value: float  # two-sided, unadjusted; null hypothesis: no difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Variance:
-    """Where the uncertainty of means or differences comes from: arrays, an element for each; NaN where not known."""
+    """Estimated variance of means or differences, by source: arrays of one shape, NaN where there is no estimate."""
 
     images: FloatArray  # C of the module's docstring
     seeds: FloatArray  # S
     degrees_of_freedom: FloatArray  # of S
 
-    def at(self, *place: int) -> "Variance":
-        """That of the mean or difference at this place of the arrays."""
-        images, seeds, freedom = (part[place] for part in (self.images, self.seeds, self.degrees_of_freedom))
+    def at(self, *index: int) -> "Variance":
+        """The variance of a single mean or difference."""
+        images, seeds, freedom = (part[index] for part in (self.images, self.seeds, self.degrees_of_freedom))
         return Variance(images=images, seeds=seeds, degrees_of_freedom=freedom)
 
     @property
     def standard_error(self) -> FloatArray:
-        """Of the mean or difference."""
+        """Standard error of each mean or difference."""
         error: FloatArray = np.sqrt(self.images + self.seeds)
         return error
 
     def half_width(self, level: float) -> FloatArray:
-        """Of the interval that holds the truth in `level` of all cases."""
+        """Half-width of each confidence interval."""
         upper = (1 + level) / 2
         student = special.stdtrit(self.degrees_of_freedom, upper)
         half: FloatArray = np.sqrt(special.ndtri(upper) ** 2 * self.images + student**2 * self.seeds)
         return half
 
     def p_value(self, difference: FloatArray) -> FloatArray:
-        """The level at which the interval around each difference would just reach 0."""
+        """Two-sided p-value of each difference."""
         total = self.images + self.seeds
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio, share = difference**2 / total, self.seeds / total
-        found: FloatArray = np.where(np.isnan(total), np.nan, np.where(difference == 0, 1.0, 0.0))  # nothing varies
-        simple = (share == 0) & (difference != 0)
-        found[simple] = 2 * special.ndtr(-np.sqrt(ratio[simple]))
+        # Initialized for the case without variance.
+        p_value: FloatArray = np.where(np.isnan(total), np.nan, np.where(difference == 0, 1.0, 0.0))
+        images_only = (share == 0) & (difference != 0)
+        p_value[images_only] = 2 * special.ndtr(-np.sqrt(ratio[images_only]))
         both = (share > 0) & (difference != 0)
-        found[both] = _both_parts(ratio[both], share[both], self.degrees_of_freedom[both])
-        return found
+        p_value[both] = _p_value_of_both_sources(ratio[both], share[both], self.degrees_of_freedom[both])
+        return p_value
 
 
-def _both_parts(ratio: FloatArray, share: FloatArray, freedom: FloatArray) -> FloatArray:
-    """p-values where the seeds' share is not 0; `ratio` is the squared difference in squared standard errors."""
+def _p_value_of_both_sources(ratio: FloatArray, share: FloatArray, freedom: FloatArray) -> FloatArray:
+    """p-values where seeds contribute `share` > 0 of the variance; `ratio` is the squared difference over variance."""
 
     def excess(t: FloatArray, ratio: FloatArray, share: FloatArray, freedom: FloatArray) -> FloatArray:
-        # A probability that cannot be told from 0 would make z infinite.
+        # A probability that underflows to 0 would make z infinite.
         z = special.ndtri(np.maximum(special.stdtr(freedom, -t), np.finfo(float).tiny))
-        found: FloatArray = (1 - share) * z**2 + share * t**2 - ratio
-        return found
+        difference: FloatArray = (1 - share) * z**2 + share * t**2 - ratio
+        return difference
 
     low, high = np.sqrt(ratio) * (1 - 1e-9), np.sqrt(ratio / share) * (1 + 1e-9)  # z^2 is between 0 and t^2
     root = elementwise.find_root(
         excess, (low, high), args=(ratio, share, freedom), tolerances={"xrtol": P_VALUE_PRECISION}
     )
-    found: FloatArray = 2 * special.stdtr(freedom, -root.x)
-    return found
+    p_value: FloatArray = 2 * special.stdtr(freedom, -root.x)
+    return p_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison:
-    """Every two of m models: arrays of shape (m, m), row against column, models in the order that they were given in.
+    """All pairs of m models: arrays of shape (m, m), row against column, in the given order.
 
-    All but the differences are NaN on the diagonal, and where the chance in one of the two is not known.
+    Variances and p-values are NaN on the diagonal and where one of the two models has no variance estimate.
     """
 
     difference: FloatArray  # mean accuracy of the row's model minus that of the column's, in [-1, 1]
-    variance: Variance  # of it
-    p_value: FloatArray  # of no difference, two-sided
+    variance: Variance  # of `difference`
+    p_value: FloatArray  # two-sided, unadjusted
 
     def pair(self, a: int, b: int) -> Difference | None:
-        """Model `a` minus model `b`; None where it is not known what chance does."""
+        """Model `a` minus model `b`; None if one of them has no variance estimate."""
         if math.isnan(self.p_value[a, b]):
             return None
         mean, half = float(self.difference[a, b]), float(self.variance.at(a, b).half_width(LEVEL))
@@ -157,100 +158,100 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Parts:
-    """What the variance of means or differences is made of, an element for each; NaN where it is not known."""
+class _Components:
+    """The terms of the variance of means or differences: arrays of one shape, NaN where there is no estimate."""
 
     images: FloatArray  # var_i(c_i) / n
     seeds: FloatArray  # sum of s^2 / k
-    squares: FloatArray  # sum of (s^2 / k)^2 / (k - 1)
-    twice: FloatArray  # R
+    welch: FloatArray  # sum of (s^2 / k)^2 / (k - 1)
+    shared: FloatArray  # R, which `images` and `seeds` both contain
 
     @property
     def variance(self) -> Variance:
         with np.errstate(divide="ignore", invalid="ignore"):
-            freedom = np.where(self.seeds == 0, 1.0, self.seeds**2 / self.squares)
-        images = np.maximum(0.0, self.images - np.minimum(self.twice, self.seeds))
+            freedom = np.where(self.seeds == 0, 1.0, self.seeds**2 / self.welch)
+        images = np.maximum(0.0, self.images - np.minimum(self.shared, self.seeds))
         return Variance(images=images, seeds=self.seeds, degrees_of_freedom=freedom)
 
 
-def _parts(models: Sequence[Correctness]) -> _Parts:
-    """Of each model by itself."""
-    images, seeds, squares, twice = np.array([_parts_of_one(one) for one in models]).T
-    return _Parts(images=images, seeds=seeds, squares=squares, twice=twice)
+def _components(models: Sequence[Correctness]) -> _Components:
+    """Of the mean accuracy of each model."""
+    images, seeds, welch, shared = np.array([_terms_of_model(model) for model in models]).T
+    return _Components(images=images, seeds=seeds, welch=welch, shared=shared)
 
 
-def _parts_of_one(model: Correctness) -> tuple[float, float, float, float]:
-    """Of one model: images, seeds, squares, twice."""
-    images, seeds, squares, twice = _parts_of_values(model.correct)
-    return (images, 0.0, 0.0, 0.0) if model.deterministic else (images, seeds, squares, twice)
+def _terms_of_model(model: Correctness) -> tuple[float, float, float, float]:
+    """The fields of _Components for the mean accuracy of one model."""
+    images, seeds, welch, shared = _terms(model.correct)
+    return (images, 0.0, 0.0, 0.0) if model.deterministic else (images, seeds, welch, shared)
 
 
-def _parts_of_values(values: BoolArray | FloatArray) -> tuple[float, float, float, float]:
-    """Of the mean of any values, shape (k, n): images, seeds, squares, twice."""
+def _terms(values: BoolArray | FloatArray) -> tuple[float, float, float, float]:
+    """The fields of _Components for the mean of any values, shape (k, n)."""
     k, n = values.shape
     mean = values.mean(axis=0)
     images = float(mean.var(ddof=1)) / n
     if k == 1:
         return images, math.nan, math.nan, math.nan
     seeds = float(values.mean(axis=1).var(ddof=1)) / k
-    # The mean over images of the variance over seeds, by means of squares, which is many times faster.
-    squares = np.square(values, dtype=np.float64).mean() - np.square(mean).mean()
-    return images, seeds, seeds**2 / (k - 1), max(0.0, float(squares)) / ((k - 1) * n)
+    # The mean over images of the variance across seeds; by means of squares, many times faster than `var`.
+    within = np.square(values, dtype=np.float64).mean() - np.square(mean).mean()
+    return images, seeds, seeds**2 / (k - 1), max(0.0, float(within)) / ((k - 1) * n)
 
 
 def paired_difference(newer: Correctness, older: Correctness) -> tuple[Difference, Variance]:
-    """Two models under the same seeds, row by row: each training is compared with the other one of its seed.
+    """Compare two models refit with the same seeds, pairing refits by seed; k - 1 degrees of freedom.
 
-    Much narrower than without pairs where a seed decides about both; k - 1 degrees of freedom.
+    The interval is much narrower than an unpaired one if a seed affects both models alike.
 
     Raises:
-        MetricError: their shapes differ, or there is a single seed.
+        MetricError: the shapes differ, or there is a single seed.
     """
     shapes = newer.correct.shape, older.correct.shape
     if shapes[0] != shapes[1] or shapes[0][0] < 2:
-        raise MetricError(f"pairs take two or more seeds, the same of both, and the same images, got shapes {shapes}")
-    apart = newer.correct.astype(np.float64) - older.correct
-    n = apart.shape[1]
-    images, seeds, squares, twice = _parts_of_values(apart)
-    variance = _Parts(
+        raise MetricError(f"paired models must share their images and at least two seeds, got shapes {shapes}")
+    difference = newer.correct.astype(np.float64) - older.correct
+    n = difference.shape[1]
+    images, seeds, welch, shared = _terms(difference)
+    variance = _Components(
         images=np.array([images if images > 0 else 1 / n**2]),  # as in `differences`
         seeds=np.array([seeds]),
-        squares=np.array([squares]),
-        twice=np.array([twice]),
+        welch=np.array([welch]),
+        shared=np.array([shared]),
     ).variance
-    mean, half = float(apart.mean()), variance.half_width(LEVEL).item()
+    mean, half = float(difference.mean()), variance.half_width(LEVEL).item()
     p_value = variance.p_value(np.array([mean])).item()
     return Difference(mean=mean, low=max(-1.0, mean - half), high=min(1.0, mean + half), p_value=p_value), variance
 
 
 def interval(model: Correctness, level: float = LEVEL) -> Interval | None:
-    """The mean accuracy of a model with its interval, None where it is not known what chance does: for a single seed.
+    """The mean accuracy of a model with its confidence interval; None for a model without a variance estimate.
 
-    Near 0 and 1, where fewer than FEW answers are wrong or right, the limits are Wilson's, for as many images as would
-    give the same half-width; where every answer of every seed is right, or wrong, the variance says nothing, and they
-    are those of Clopper and Pearson for n images.
+    Near 0 and 1, with fewer than MIN_SYMMETRIC_COUNT correct predictions or errors, the limits are Wilson's for the
+    number of images that gives the same half-width. If all predictions are correct, or all are errors, the estimated
+    variance is 0, and the limits are those of Clopper and Pearson for n images.
 
     Source: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953.
     """
-    if not model.comparable:
+    if not model.has_variance_estimate:
         return None
     k, n = model.correct.shape
-    variance = _parts([model]).variance
+    variance = _components([model]).variance
     mean, half = float(model.correct.mean()), variance.half_width(level).item()
     low, high = max(0.0, mean - half), min(1.0, mean + half)
     if mean in (0.0, 1.0):
         exact = stats.binomtest(round(mean * n), n).proportion_ci(level, method="exact")
         low, high = float(exact.low), float(exact.high)
-    elif n * min(mean, 1 - mean) < FEW:
-        images = special.ndtri((1 + level) / 2) ** 2 * mean * (1 - mean) / half**2
-        low, high = map(float, proportion_confint(mean * images, images, 1 - level, method="wilson"))
+    elif n * min(mean, 1 - mean) < MIN_SYMMETRIC_COUNT:
+        effective = special.ndtri((1 + level) / 2) ** 2 * mean * (1 - mean) / half**2
+        low, high = map(float, proportion_confint(mean * effective, effective, 1 - level, method="wilson"))
     seeds_part = special.stdtrit(variance.degrees_of_freedom, (1 + level) / 2) ** 2 * variance.seeds
     return Interval(
         mean=mean,
         low=low,
         high=high,
         standard_error=variance.standard_error.item(),
-        seeds_share=seeds_part.item() / half**2 if half > 0 else 0.0,
+        seed_variance_share=seeds_part.item() / half**2 if half > 0 else 0.0,
         level=level,
         n_seeds=k,
         n_images=n,
@@ -258,21 +259,21 @@ def interval(model: Correctness, level: float = LEVEL) -> Interval | None:
 
 
 def compare_all(models: Sequence[Correctness]) -> Comparison:
-    """Compare every two of `models`, which answered the same images.
+    """Compare all pairs of `models`, evaluated on the same images.
 
     Raises:
         MetricError: the numbers of images differ.
     """
-    sizes = sorted({one.correct.shape[1] for one in models})
+    sizes = sorted({model.correct.shape[1] for model in models})
     if len(sizes) > 1:
-        raise MetricError(f"models must share their images, got {' and '.join(map(str, sizes))}")
+        raise MetricError(f"models must be evaluated on the same images, got {' and '.join(map(str, sizes))} images")
     a, b = np.triu_indices(len(models), 1)
     difference, variance = differences(models, a, b)
 
     def matrix(above: FloatArray, sign: int = 1, diagonal: float = math.nan) -> FloatArray:
-        found = np.full((len(models), len(models)), diagonal)
-        found[a, b], found[b, a] = above, sign * above
-        return found
+        full = np.full((len(models), len(models)), diagonal)
+        full[a, b], full[b, a] = above, sign * above
+        return full
 
     return Comparison(
         difference=matrix(difference, sign=-1, diagonal=0.0),
@@ -286,59 +287,55 @@ def compare_all(models: Sequence[Correctness]) -> Comparison:
 
 
 def differences(models: Sequence[Correctness], a: IntArray, b: IntArray) -> tuple[FloatArray, Variance]:
-    """Chosen pairs of `models`: model a[i] minus model b[i], and its variance; one matrix product serves all pairs."""
-    one, n = _parts(models), models[0].correct.shape[1]
+    """Accuracy of models[a[i]] minus that of models[b[i]], with its variance; one matrix product serves all pairs."""
+    single, n = _components(models), models[0].correct.shape[1]
     counts = np.array([len(model.correct) for model in models], dtype=np.float64)
-    right = np.array([model.correct.sum(axis=0) for model in models], dtype=np.float64)
-    # The products are of whole numbers, and so exact: models with the same answers differ by exactly nothing.
-    products = right @ right.T / np.outer(counts, counts)
-    squares, mean = products.diagonal(), right.sum(axis=1) / (counts * n)
+    correct = np.array([model.correct.sum(axis=0) for model in models], dtype=np.float64)
+    # Products of whole numbers are exact, so models with the same predictions differ by exactly 0.
+    products = correct @ correct.T / np.outer(counts, counts)
+    squares, mean = products.diagonal(), correct.sum(axis=1) / (counts * n)
     difference = mean[a] - mean[b]
-    spread = (squares[a] + squares[b] - 2 * products[a, b] - n * difference**2) / (n - 1)
-    parts = _Parts(
-        # Models that answer all of these images alike may differ at the next one: as if they did at one of them.
-        images=np.where(spread > 0, spread, 1 / n) / n,
-        seeds=one.seeds[a] + one.seeds[b],
-        squares=one.squares[a] + one.squares[b],
-        twice=one.twice[a] + one.twice[b],
+    image_variance = (squares[a] + squares[b] - 2 * products[a, b] - n * difference**2) / (n - 1)
+    components = _Components(
+        # Models that agree on all n images may still disagree on others: assume a disagreement on one image.
+        images=np.where(image_variance > 0, image_variance, 1 / n) / n,
+        seeds=single.seeds[a] + single.seeds[b],
+        welch=single.welch[a] + single.welch[b],
+        shared=single.shared[a] + single.shared[b],
     )
-    return difference, parts.variance
+    return difference, components.variance
 
 
 def holm(p_values: FloatArray) -> FloatArray:
-    """p-values corrected for being tested together, by Holm's method; NaN are left out and stay.
-
-    Args:
-        p_values: any shape.
-    """
+    """p-values of any shape, adjusted for multiple comparisons by Holm's method; NaN are ignored and kept."""
     tested = np.isfinite(p_values)
-    corrected = np.full(p_values.shape, np.nan)
+    adjusted = np.full(p_values.shape, np.nan)
     if tested.any():
-        corrected[tested] = multipletests(p_values[tested], method="holm")[1]
-    return corrected
+        adjusted[tested] = multipletests(p_values[tested], method="holm")[1]
+    return adjusted
 
 
-def mcnemar(one: BoolArray, other: BoolArray) -> float:
-    """The exact p-value of no difference between two single fitted models; it knows nothing of other seeds.
+def mcnemar(a: BoolArray, b: BoolArray) -> float:
+    """McNemar's exact p-value for two fitted models; it ignores the variance across seeds.
 
     Args:
-        one: whether the first is right at each image, shape (n,).
-        other: the same of the second.
+        a: whether the first model classifies each image correctly, shape (n,).
+        b: the same for the second model.
 
     Source: McNemar 1947, https://doi.org/10.1007/BF02295996.
     """
-    only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
-    if only_one + only_other == 0:
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    if only_a + only_b == 0:
         return 1.0
-    return float(stats.binomtest(only_one, only_one + only_other).pvalue)
+    return float(stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
 def prediction_interval(accuracies: FloatArray, level: float = LEVEL) -> tuple[float, float] | None:
-    """Where the accuracy of one more seed would lie, on the same images; None for a single seed.
+    """The prediction interval for the accuracy of one more seed on the same images; None for a single seed.
 
     Args:
-        accuracies: of k trainings that differ in their seed only, shape (k,).
-        level: how often it would lie there.
+        accuracies: of k refits that differ only in their seed, shape (k,).
+        level: probability that the new accuracy lies in the interval.
     """
     k = len(accuracies)
     if k < 2:

@@ -1,6 +1,6 @@
-"""Which hyperparameters matter: how much worse a forest explains the scores of trials where one of them is shuffled.
+"""Hyperparameter importance: permutation importance for a random forest that predicts the score of a trial.
 
-Source: Breiman 2001, Random forests, https://doi.org/10.1023/A:1010933404324, by scikit-learn.
+Source: Breiman 2001, Random forests, https://doi.org/10.1023/A:1010933404324; computed by scikit-learn.
 """
 
 from collections.abc import Sequence
@@ -10,80 +10,80 @@ import numpy as np
 
 from bench.records.record import Parameter, TrialRecord
 
-MIN_TRIALS = 10  # with which scores that depend on nothing are seldom explained; a test counts how often
-LOWEST_R2 = 0.3  # out of bag; below it the forest explains too little to be asked
+MIN_TRIALS = 10  # with fewer, scores unrelated to the hyperparameters often pass MIN_R2 (tests measure the rate)
+MIN_R2 = 0.3  # out-of-bag; below it, importances of the forest mean little
 TREES = 100
 REPEATS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importance:
-    """How much one hyperparameter explains."""
+    """Permutation importance of one hyperparameter: the decrease of R² when its values are shuffled."""
 
     name: str
-    mean: float  # loss of R^2 where it is shuffled
-    spread: float  # standard deviation over shufflings
+    mean: float
+    std: float  # over shuffles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Importances:
-    """What matters, or why that cannot be said."""
+class ImportanceAnalysis:
+    """Importances of all hyperparameters that vary, or the reason why they are unavailable."""
 
-    trials: int  # of full length
-    refused: str | None  # why, in words; None where there is an answer
-    r2: float | None  # out of bag
-    found: tuple[Importance, ...]  # most important first
-
-
-def full_length(trials: Sequence[TrialRecord], epochs: int) -> list[TrialRecord]:
-    """Trials that could have won: others are not comparable with them."""
-    return [trial for trial in trials if trial.status == "ok" and trial.epochs == epochs and trial.repeats is None]
+    n_trials: int  # full-length trials
+    unavailable_reason: str | None  # None if the importances are available
+    oob_r2: float | None  # out-of-bag R² of the forest
+    ranking: tuple[Importance, ...]  # most important first
 
 
-def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epochs: int) -> Importances:
-    """Ask a random forest which hyperparameters explain the scores of the trials of full length.
+def full_length_trials(trials: Sequence[TrialRecord], epochs: int) -> list[TrialRecord]:
+    """Distinct successful trials of `epochs` epochs: the only ones whose scores are comparable."""
+    return [trial for trial in trials if trial.status == "ok" and trial.epochs == epochs and trial.duplicate_of is None]
+
+
+def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epochs: int) -> ImportanceAnalysis:
+    """Rank the hyperparameters of a search by permutation importance over its full-length trials.
 
     Args:
         space: all hyperparameters.
-        trials: of one search.
-        epochs: of a trial of full length.
+        trials: all trials of one search.
+        epochs: length of a full-length trial.
     """
-    kept = full_length(trials, epochs)
-    varied = [one for one in space if len({trial.values.get(one.name) for trial in kept}) > 1]
-    scores = np.array([trial.score for trial in kept])
+    eligible = full_length_trials(trials, epochs)
+    varied = [parameter for parameter in space if len({trial.values.get(parameter.name) for trial in eligible}) > 1]
+    scores = np.array([trial.score for trial in eligible])
     reason = None
-    if len(kept) < MIN_TRIALS:
-        reason = f"{len(kept)} trials of full length, at least {MIN_TRIALS} are needed"
+    if len(eligible) < MIN_TRIALS:
+        reason = f"{len(eligible)} full-length trials, at least {MIN_TRIALS} required"
     elif not varied:
         reason = "all trials have the same hyperparameters"
     elif scores.std() == 0:
         reason = "all trials have the same score"
     if reason is not None:
-        return Importances(trials=len(kept), refused=reason, r2=None, found=())
-    # It takes a second to import, and most searches have too few trials.
+        return ImportanceAnalysis(n_trials=len(eligible), unavailable_reason=reason, oob_r2=None, ranking=())
+    # Imported here since it takes a second and most searches have too few trials.
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
 
-    values = np.array([[_number(one, trial) for one in varied] for trial in kept])
+    values = np.array([[_encoded(parameter, trial) for parameter in varied] for trial in eligible])
     forest = RandomForestRegressor(TREES, oob_score=True, random_state=0).fit(values, scores)
     r2 = float(forest.oob_score_)
-    if r2 < LOWEST_R2:
+    if r2 < MIN_R2:
         reason = (
-            f"a forest explains too little of the scores: out-of-bag R² {r2:.2f} over {len(kept)} trials, at least "
-            f"{LOWEST_R2} is needed"
+            f"the random forest explains too little of the variance in scores (out-of-bag R² {r2:.2f} over "
+            f"{len(eligible)} trials, at least {MIN_R2} required)"
         )
-        return Importances(trials=len(kept), refused=reason, r2=r2, found=())
+        return ImportanceAnalysis(n_trials=len(eligible), unavailable_reason=reason, oob_r2=r2, ranking=())
     shuffled = permutation_importance(forest, values, scores, n_repeats=REPEATS, random_state=0)
-    found = [
-        Importance(name=one.name, mean=float(mean), spread=float(spread))
-        for one, mean, spread in zip(varied, shuffled.importances_mean, shuffled.importances_std, strict=True)
+    ranking = [
+        Importance(name=parameter.name, mean=float(mean), std=float(std))
+        for parameter, mean, std in zip(varied, shuffled.importances_mean, shuffled.importances_std, strict=True)
     ]
-    ordered = tuple(sorted(found, key=lambda one: -one.mean))
-    return Importances(trials=len(kept), refused=None, r2=r2, found=ordered)
+    ordered = tuple(sorted(ranking, key=lambda importance: -importance.mean))
+    return ImportanceAnalysis(n_trials=len(eligible), unavailable_reason=None, oob_r2=r2, ranking=ordered)
 
 
-def _number(parameter: Parameter, trial: TrialRecord) -> float:
-    """A value as a forest takes it: a number as it is, other values by their place, -1 where it is not used."""
+def _encoded(parameter: Parameter, trial: TrialRecord) -> float:
+    """The value as a feature: numbers as they are, other choices by their index, -1 for an inactive hyperparameter."""
     value = trial.values.get(parameter.name)
     if value is None:
         return -1.0
@@ -91,15 +91,18 @@ def _number(parameter: Parameter, trial: TrialRecord) -> float:
 
 
 def at_bound(parameter: Parameter, trial: TrialRecord) -> str | None:
-    """Where a trial has the "smallest" or "largest" value of an ordered hyperparameter with three values or more."""
+    """Whether a trial's value is the "smallest" or "largest" of an ordered hyperparameter with at least three values.
+
+    None for values between the bounds, and for hyperparameters that are inactive or not ordered.
+    """
     value, values = trial.values.get(parameter.name), parameter.values
-    numbers = [one for one in values if not isinstance(one, bool | str)]
+    numbers = [choice for choice in values if not isinstance(choice, bool | str)]
     if len(numbers) < len(values) or (parameter.finite and len(values) < 3) or not isinstance(value, int | float):
         return None
     low, high = min(numbers), max(numbers)
-    # Of a range that is searched by its logarithm a hundredth of the way is near both ends, too.
-    near = 0.0 if parameter.finite else 0.01
-    place = (np.log(value) - np.log(low)) / (np.log(high) - np.log(low)) if low > 0 else (value - low) / (high - low)
-    if place <= near:
+    # A continuous value rarely equals a bound: within 1% of the range counts, on a log scale if all are positive.
+    tolerance = 0.0 if parameter.finite else 0.01
+    position = (np.log(value) - np.log(low)) / (np.log(high) - np.log(low)) if low > 0 else (value - low) / (high - low)
+    if position <= tolerance:
         return "smallest"
-    return "largest" if place >= 1 - near else None
+    return "largest" if position >= 1 - tolerance else None

@@ -1,10 +1,10 @@
-"""What predictions are worth: every published metric, from a prediction file's arrays and nothing else.
+"""Metrics of one model, computed from its stored predictions and nothing else.
 
-Arrays of predictions start with the axis of seeds, k: one refit of the winner each. A mean over seeds is the mean of
-the k scores, never the score of the k models voting together.
+The first axis of every array of predictions is the seed, k: one refit each. A mean over seeds is the mean of the k
+scores, never the score of an ensemble of the k models.
 
-All are scikit-learn's by definition, and held against them by tests. They are computed here, for all seeds at once,
-since scikit-learn's checks of its arguments take many times as long: too long for a report over a thousand runs.
+Definitions are those of scikit-learn, and tests compare the two. The metrics are computed here, for all seeds at once,
+because scikit-learn's argument checks would dominate the time of a report over a thousand runs.
 """
 
 from collections.abc import Sequence
@@ -26,22 +26,22 @@ MACRO, WEIGHTED = "macro average", "weighted average"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassReport:
-    """Of each class, then of the macro and the weighted average: arrays of length classes + 2, means over seeds."""
+    """Scores per class, followed by the macro and weighted averages: arrays of length classes + 2, means over seeds."""
 
     names: tuple[str, ...]
-    precision: FloatArray  # in [0, 1], as are recall and f1; undefined ratios count as 0
+    precision: FloatArray  # in [0, 1], as are recall and f1; undefined ratios are 0
     recall: FloatArray
     f1: FloatArray
-    support: IntArray  # test images; of the averages, all
+    support: IntArray  # test images; all of them for the averages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfusedPair:
-    """Two classes that are mistaken for each other."""
+    """Two classes that a model confuses."""
 
     a: str
     b: str
-    a_as_b: int  # images of class a that were called b; never less than b_as_a
+    a_as_b: int  # images of class a predicted as b; at least b_as_a
     b_as_a: int
     share: float  # of all errors, in [0, 1]
 
@@ -52,27 +52,27 @@ class ConfusedPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
-    """One test image that all seeds together get wrong."""
+class Misclassification:
+    """A test image that the mean prediction over seeds misclassifies."""
 
-    index: int  # in the test part
-    true: int
+    index: int  # in the test set
+    true: int  # class number of the label
     predicted: int  # class with the largest mean probability over seeds
     probability: float  # that mean, in [0, 1]
-    wrong_seeds: int  # how many refits get it wrong, each by itself
+    wrong_seeds: int  # number of refits that misclassify it individually
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """All that the reports say of one model's predictions."""
+    """All metrics of one model."""
 
     correct: BoolArray  # (k, n)
     macro_f1: float  # mean over seeds, in [0, 1]
     log_loss: float  # mean over seeds, in nats
     by_class: ClassReport
-    confusion: IntArray  # counts summed over seeds, row = true class; divided by k it is the mean matrix of one refit
-    mistakes: tuple[Mistake, ...]  # in the order of the stored images
-    answers: IntArray  # class numbers that each refit answers, (k, n)
+    confusion: IntArray  # counts summed over seeds, row = true class; divided by k, the mean matrix of one refit
+    misclassifications: tuple[Misclassification, ...]  # in the order of the stored images
+    predicted: IntArray  # class numbers predicted by each refit, (k, n)
     calibration: Calibration
 
     @property
@@ -82,14 +82,14 @@ class Scores:
 
 
 def score(predictions: Predictions, names: Sequence[str]) -> Scores:
-    """Every metric of one model.
+    """Compute all metrics of one model.
 
     Args:
-        predictions: what its refits said of the test part.
+        predictions: of its refits on the test set.
         names: class names, length `classes`.
 
     Raises:
-        MetricError: the arrays do not fit together, or hold something other than log-probabilities.
+        MetricError: the shapes are inconsistent, or the values are not log-probabilities.
     """
     labels = predictions.labels
     probability = probabilities(predictions.log_probabilities)
@@ -103,8 +103,8 @@ def score(predictions: Predictions, names: Sequence[str]) -> Scores:
         log_loss=float(log_loss(probability, labels).mean()),
         by_class=by_class,
         confusion=confusions.sum(axis=0),
-        mistakes=mistakes(probability, labels, predictions.wrong_indices),
-        answers=predicted,
+        misclassifications=misclassifications(probability, labels, predictions.wrong_indices),
+        predicted=predicted,
         calibration=calibration(probability, labels),
     )
 
@@ -116,39 +116,39 @@ def _check(probability: FloatArray, labels: IntArray, names: Sequence[str]) -> N
             f"got {probability.shape}"
         )
     if labels.min() < 0 or labels.max() >= len(names):
-        raise MetricError(f"labels must lie in 0 to {len(names) - 1}, got {labels.min()} to {labels.max()}")
+        raise MetricError(f"labels must be in 0 to {len(names) - 1}, got {labels.min()} to {labels.max()}")
 
 
 def probabilities(log_probabilities: NDArray[np.float16]) -> FloatArray:
-    """Probabilities in float64, same shape, made to sum to one again, which rounding to float16 had undone.
+    """Probabilities in float64, same shape, renormalized to undo the rounding to float16.
 
     Raises:
-        MetricError: a value is not a number.
+        MetricError: a value is not finite.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # what is no probability ends as NaN
-        found: FloatArray = np.exp(log_probabilities.astype(np.float64))
-        found /= found.sum(axis=-1, keepdims=True)
-    if not np.isfinite(found).all():
-        raise MetricError("log-probabilities hold values that are not numbers: the model's output was not finite")
-    return found
+    with np.errstate(over="ignore", invalid="ignore"):  # invalid values become NaN and are reported below
+        probability: FloatArray = np.exp(log_probabilities.astype(np.float64))
+        probability /= probability.sum(axis=-1, keepdims=True)
+    if not np.isfinite(probability).all():
+        raise MetricError("log-probabilities contain non-finite values: the output of the model was not finite")
+    return probability
 
 
 def log_loss(probability: FloatArray, labels: IntArray) -> FloatArray:
-    """Mean negative logarithm of the true class's probability for each seed, shape (k,), in nats."""
-    # No probability counts as less than this, as in scikit-learn, so that one image cannot cost infinitely much.
-    least = np.finfo(np.float64).eps
-    of_true = probability[:, np.arange(len(labels)), labels].clip(least, 1 - least)
-    found: FloatArray = -np.log(of_true).mean(axis=1)
-    return found
+    """Mean negative log-probability of the true class for each seed, shape (k,), in nats."""
+    # Clipped as in scikit-learn, so that a single image cannot make the loss infinite.
+    eps = np.finfo(np.float64).eps
+    of_true = probability[:, np.arange(len(labels)), labels].clip(eps, 1 - eps)
+    loss: FloatArray = -np.log(of_true).mean(axis=1)
+    return loss
 
 
 def confusion(predicted: IntArray, labels: IntArray, classes: int) -> IntArray:
-    """Counts for each seed, shape (k, classes, classes), row = true class, column = predicted class.
+    """Confusion matrices for each seed, shape (k, classes, classes), row = true class, column = predicted class.
 
     Args:
         predicted: class numbers, shape (k, n).
         labels: true class numbers, shape (n,).
-        classes: how many there are.
+        classes: number of classes.
     """
     k = len(predicted)
     cells = (np.arange(k)[:, None] * classes + labels) * classes + predicted
@@ -162,9 +162,9 @@ def class_report(confusions: IntArray, names: Sequence[str]) -> ClassReport:
         confusions: counts, shape (k, classes, classes), row = true class, column = predicted class.
         names: class names, length `classes`.
     """
-    right, true, called = confusions.diagonal(axis1=1, axis2=2), confusions.sum(axis=2), confusions.sum(axis=1)
-    part, whole = np.stack([right, right, 2 * right]), np.stack([called, true, true + called])
-    by_class = np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
+    correct, true, predicted = confusions.diagonal(axis1=1, axis2=2), confusions.sum(axis=2), confusions.sum(axis=1)
+    numerator, denominator = np.stack([correct, correct, 2 * correct]), np.stack([predicted, true, true + predicted])
+    by_class = np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
     support = true[0]
     averages = [np.average(by_class, axis=-1, weights=weights) for weights in (None, support)]
     precision, recall, f1 = np.concatenate([by_class, np.stack(averages, axis=-1)], axis=-1).mean(axis=1)
@@ -178,43 +178,43 @@ def class_report(confusions: IntArray, names: Sequence[str]) -> ClassReport:
 
 
 def confused_pairs(confusion: IntArray, names: Sequence[str], top: int) -> tuple[ConfusedPair, ...]:
-    """The unordered class pairs that are mistaken for each other most often.
+    """The unordered pairs of classes that are confused most often.
 
     Args:
         confusion: counts, shape (classes, classes), row = true class, column = predicted class.
         names: class names, length `classes`.
-        top: how many pairs at most.
+        top: maximum number of pairs.
 
     Returns:
-        Those with the most errors first; pairs without an error are left out.
+        Pairs with at least one error, most errors first.
 
     Raises:
-        MetricError: `confusion` is not square, or its side is not `len(names)`.
+        MetricError: the shape of `confusion` is not (classes, classes).
     """
     if confusion.shape != (len(names), len(names)):
         raise MetricError(f"confusion must have shape ({len(names)}, {len(names)}), got {confusion.shape}")
-    wrong = (confusion - np.diag(np.diag(confusion))).tolist()
-    all_errors = max(sum(map(sum, wrong)), 1)
-    found = [
-        ConfusedPair(a=names[a], b=names[b], a_as_b=count, b_as_a=wrong[b][a], share=(count + wrong[b][a]) / all_errors)
-        for a, row in enumerate(wrong)
+    errors = (confusion - np.diag(np.diag(confusion))).tolist()
+    total = max(sum(map(sum, errors)), 1)
+    pairs = [
+        ConfusedPair(a=names[a], b=names[b], a_as_b=count, b_as_a=errors[b][a], share=(count + errors[b][a]) / total)
+        for a, row in enumerate(errors)
         for b, count in enumerate(row)
-        if count > 0 and (count, b) > (wrong[b][a], a)
+        if count > 0 and (count, b) > (errors[b][a], a)
     ]
-    return tuple(sorted(found, key=lambda pair: -pair.errors)[:top])
+    return tuple(sorted(pairs, key=lambda pair: -pair.errors)[:top])
 
 
-def mistakes(probability: FloatArray, labels: IntArray, indices: IntArray) -> tuple[Mistake, ...]:
-    """What was said of the test images `indices`, by the mean of the seeds' probabilities."""
-    shown = probability[:, indices]
-    predicted = shown.argmax(axis=-1)
+def misclassifications(probability: FloatArray, labels: IntArray, indices: IntArray) -> tuple[Misclassification, ...]:
+    """Describe the predictions for the test images `indices` by their mean probability over seeds."""
+    selected = probability[:, indices]
+    predicted = selected.argmax(axis=-1)
     return tuple(
-        Mistake(
+        Misclassification(
             index=int(index),
             true=int(labels[index]),
             predicted=int(mean.argmax()),
             probability=float(mean.max()),
-            wrong_seeds=int((said != labels[index]).sum()),
+            wrong_seeds=int((by_seed != labels[index]).sum()),
         )
-        for index, mean, said in zip(indices, shown.mean(axis=0), predicted.T, strict=True)
+        for index, mean, by_seed in zip(indices, selected.mean(axis=0), predicted.T, strict=True)
     )

@@ -11,7 +11,7 @@ from bench.records.migrations import upgrade_run_id
 from bench.records.record import SCHEMA_VERSION
 from bench.records.store import RunFolder, all_folders
 
-_OLD_LOG = "test_readings.jsonl"
+OLD_LOG = "test_readings.jsonl"
 
 
 def migrate(results: Path) -> tuple[str, ...]:
@@ -27,7 +27,7 @@ def migrate(results: Path) -> tuple[str, ...]:
         StoreError: a file cannot be written, or another process works on a run.
     """
     migrated = [folder.path.name for folder in all_folders(results) if folder.finished and _migrate_run(folder)]
-    for old_log in sorted((results / "records").glob(f"*/{_OLD_LOG}")):
+    for old_log in sorted((results / "records").glob(f"*/{OLD_LOG}")):
         _migrate_log(EvaluationLog(results, old_log.parent.name), old_log)
     return tuple(migrated)
 

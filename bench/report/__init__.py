@@ -1,1 +1,1 @@
-"""Tell people: tables, pages and pictures made from records, without TensorFlow and without the dataset."""
+"""Reports: records in, pages, tables and figures out."""

@@ -1,7 +1,8 @@
-"""The report as one self-contained HTML file: the Markdown pages one after the other, pictures inside."""
+"""The report as one self-contained HTML file: all Markdown pages in sequence, with their pictures embedded."""
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -10,14 +11,16 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from bench.records.files import write_atomic
+from bench.report.build import build
+from bench.report.figures.picture import Picture
 from bench.report.markdown import MARK, environment
-from bench.report.report import Files, build
+from bench.report.ranking import leaderboard
 
 FILE = "report.html"
 
 
 def write_html(results: Path) -> Path:
-    """Write FILE beside the pages; returns its path.
+    """Write FILE next to the pages and return its path.
 
     Raises:
         StoreError: it cannot be written.
@@ -28,46 +31,51 @@ def write_html(results: Path) -> Path:
 
 
 def html(results: Path) -> bytes:
-    """All pages of a results folder as one HTML document that needs nothing else."""
-    files = build(results)
-    pages = {name: content.decode() for name, content in files.items() if isinstance(content, bytes)}
-    pictures = {name: _data_uri(results / name, name, files) for name in files if name not in pages}
-    shown = [
-        {"id": _anchor(name), "title": _title(text), "body": _page(name, text, pages, pictures)}
+    """All pages of a results folder as one HTML document without external resources."""
+    files = build(leaderboard(results))
+    pages = {
+        name: content.decode()
+        for name, content in files.items()
+        if isinstance(content, bytes) and name.endswith(".md")
+    }
+    pictures = {
+        name: _data_uri(results / name, content) for name, content in files.items() if isinstance(content, Picture)
+    }
+    sections = [
+        {"id": _anchor(name), "title": _title(text), "body": _body(name, text, pages, pictures)}
         for name, text in pages.items()
     ]
-    return environment(escape=True).get_template("report.html.j2").render(pages=shown).encode()
+    return environment(escape=True).get_template("report.html.j2").render(pages=sections).encode()
 
 
-def _data_uri(path: Path, name: str, files: Files) -> str:
-    picture = files[name]
-    if isinstance(picture, bytes):
-        raise TypeError(f"{name} is no picture")
+def _data_uri(path: Path, picture: Picture) -> str:
     content = path.read_bytes() if picture.is_at(path) else picture.png()
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
 def _title(text: str) -> str:
-    found = re.search(r"^# (.+)$", text, re.MULTILINE)
-    return re.sub(r"\\(.)", r"\1", found[1]) if found else ""
+    heading = re.search(r"^# (.+)$", text, re.MULTILINE)
+    return re.sub(r"\\(.)", r"\1", heading[1]) if heading else ""
 
 
 def _anchor(page: str, heading: str = "") -> str:
-    """The id of a page, or of a heading in it, unique in the document."""
+    """The id of a page, or of a heading on it."""
     words = re.sub(r"[^a-z0-9]+", "-", f"{page.removesuffix('.md')} {heading}".lower()).strip("-")
     return f"page-{words}"
 
 
-def _page(name: str, text: str, pages: Mapping[str, str], pictures: Mapping[str, str]) -> str:
-    """The HTML of one page, its links and pictures pointing into the document."""
+def _body(name: str, text: str, pages: Mapping[str, str], pictures: Mapping[str, str]) -> str:
+    """The HTML of one page, with links and pictures that stay inside the document."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    # A wide table scrolls by itself, and the page does not.
+    # A wide table scrolls by itself, the page does not.
     parser.add_render_rule("table_open", lambda *_: '<div class="table"><table>\n')
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
-    tokens = parser.parse(text.removeprefix(MARK))
+    tokens, repeated = parser.parse(text.removeprefix(MARK)), Counter[str]()
     for number, token in enumerate(tokens):
         if token.type == "heading_open":
-            token.attrSet("id", _anchor(name, tokens[number + 1].content))
+            anchor = _anchor(name, tokens[number + 1].content)
+            repeated[anchor] += 1
+            token.attrSet("id", anchor if repeated[anchor] == 1 else f"{anchor}-{repeated[anchor]}")
         for child in token.children or ():
             _point_inside(child, name, pages, pictures)
     return str(parser.renderer.render(tokens, parser.options, {}))

@@ -3,130 +3,174 @@
 import difflib
 import hashlib
 import re
+import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, RecordError, SpecError
 from bench.evaluation.comparison import Correctness, Interval, interval
-from bench.evaluation.metrics import Scores, score
+from bench.evaluation.metric import Evaluated, Metric, metrics
+from bench.evaluation.metrics import Scores, probabilities, score
+from bench.records.migrations import upgrade_run_id
 from bench.records.record import RunRecord
-from bench.records.spec import RunSpec
+from bench.records.reproductions import Reproduction
+from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
 
 SHORT_DIGEST = 6
 
 _Item = TypeVar("_Item")
-_Found = TypeVar("_Found")
+_Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Run:
-    """A finished run that is a row: its record, and what its predictions are worth."""
+    """A finished run that becomes a row: its record and what is computed from its predictions."""
 
-    label: str  # unique within the dataset; also the stem of its pictures' names
+    label: str  # unique within the dataset
+    stem: str  # the label as the beginning of a file name
     record: RunRecord
     scores: Scores
+    metrics: Mapping[Metric, float]
     interval: Interval | None  # of the test accuracy; None for a single seed
-    test_labels: str  # digest of the true classes, equal where two runs were judged on the same images
+    test_labels: str  # digest of the true classes, equal for runs evaluated on the same test set
     labels: NDArray[np.int64]  # true classes of the test images, (n_test,)
-    wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.mistakes
+    wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.misclassifications
+    reproductions: tuple[Reproduction, ...]  # of this published run, oldest first
+    reproduces: "Run | None" = field(default=None, repr=False)  # the published run; None for any other run
 
     @property
-    def answers(self) -> Correctness:
+    def correctness(self) -> Correctness:
         """Which test images its refits classify correctly."""
-        return _answers(self.record, self.scores)
+        return _correctness(self.record, self.scores)
 
 
-def _answers(record: RunRecord, scores: Scores) -> Correctness:
+def _correctness(record: RunRecord, scores: Scores) -> Correctness:
     deterministic = record.reference is not None and record.reference.deterministic
     return Correctness(correct=scores.correct, deterministic=deterministic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What a results folder holds."""
+    """The runs of a results folder."""
 
     runs: tuple[Run, ...]
-    problems: tuple[str, ...]  # one for each run that could not be read: file, and what is wrong
+    reproductions: tuple[Run, ...]  # runs whose predictions differ from those of the published run they reproduce
+    problems: tuple[str, ...]  # one for each run that could not be read: file and reason
 
 
 def load(results: Path) -> Loaded:
-    """Every finished run that can be read; of a run that was repeated, the newest only."""
+    """Every finished run that can be read; of repeated runs the newest only.
+
+    Raises:
+        MetricError: a metric of an installed package is not valid.
+    """
     problems: list[str] = []
     folders = [folder for folder in all_folders(results) if folder.finished]
     records = _read_each(folders, lambda folder: (folder, read_record(folder)), problems)
-    runs = _read_each(_newest_repeats(records), lambda pair: _read_run(*pair), problems)
+    published, reproducing = _split(records)
+    declared = metrics()
+    runs = _read_each(_newest_repeats(published), lambda pair: _read_run(*pair, declared), problems)
     labels = row_labels([run.record.spec for run in runs])
-    # Paths as seen from the results folder, so that a page never names the machine that it was made on.
+    labeled = [replace(run, label=labels[run.record.spec], stem=labels[run.record.spec]) for run in runs]
+    reproductions = _read_each(reproducing, lambda pair: _read_run(*pair, declared), problems)
+    # Paths relative to the results folder, so that a page never names the machine it was made on.
     return Loaded(
-        runs=tuple(replace(run, label=labels[run.record.spec]) for run in runs),
-        problems=tuple(seen_from(results, problem) for problem in problems),
+        runs=tuple(labeled),
+        reproductions=tuple(_labeled_reproductions(labeled, reproductions)),
+        problems=tuple(relative_to(results, problem) for problem in problems),
     )
 
 
 def find_run(loaded: Loaded, name: str) -> Run:
-    """The run that is called `name`, in the leaderboard or by its folder.
+    """The run with the row label or the run id `name`.
 
     Raises:
         SpecError: there is none, or there are several.
     """
-    found = [run for run in loaded.runs if name in (run.label, run.record.run_id)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(f"{run.record.run_id} on {run.record.dataset.name}" for run in found)
-        raise SpecError(f"several runs are called {name!r}: name one by its folder: {names}")
-    labels = [run.label for run in loaded.runs]
+    every = (*loaded.runs, *loaded.reproductions)
+    matches = [run for run in every if name in (run.label, run.stem, run.record.run_id)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = ", ".join(f"{run.record.run_id} on {run.record.dataset.name}" for run in matches)
+        raise SpecError(f"several runs are called {name!r}: use a run id: {names}")
+    labels = [run.label for run in every]
     nearest = difflib.get_close_matches(name, labels, n=1, cutoff=0.5)
     hint = f". Did you mean {nearest[0]}?" if nearest else ""
     unread = "".join(f"\nCould not be read: {problem}" for problem in loaded.problems)
     raise SpecError(f"no finished run {name!r}; rows: {', '.join(labels) or 'none'}{hint}{unread}")
 
 
-def seen_from(results: Path, problem: object) -> str:
-    """`problem` with paths as they are called inside the results folder."""
+def relative_to(results: Path, problem: object) -> str:
+    """`problem` with its paths relative to the results folder."""
     return str(problem).replace(f"{results}/", "")
 
 
-def _read_each(items: Iterable[_Item], read: Callable[[_Item], _Found], problems: list[str]) -> list[_Found]:
-    """What `read` makes of each item; what is wrong with the others goes to `problems`."""
-    found = []
+def _read_each(items: Iterable[_Item], read: Callable[[_Item], _Value], problems: list[str]) -> list[_Value]:
+    """What `read` returns for each item; errors go to `problems`."""
+    values = []
     for item in items:
         try:
-            found.append(read(item))
+            values.append(read(item))
         except BenchError as error:
             problems.append(str(error))
-    return found
+    return values
 
 
 def read_record(folder: RunFolder) -> RunRecord:
     """The record of a finished run.
 
     Raises:
-        RecordError: it is missing, damaged, of an unknown schema, or belongs to another folder.
+        RecordError: it is missing, damaged, of an unknown schema, or belongs in another folder.
     """
     record = folder.read_record()
-    if (record.spec.dataset, record.run_id) != (folder.path.parent.name, folder.path.name):
+    here = (folder.path.parent.name, upgrade_run_id(folder.path.name))
+    if (record.spec.dataset, record.run_id) != here:
         raise RecordError(
             f"{folder.record_file}: is the record of {record.spec.dataset}/{record.run_id}: move it to that folder"
         )
     return record
 
 
-def _newest_repeats(records: Iterable[tuple[RunFolder, RunRecord]]) -> list[tuple[RunFolder, RunRecord]]:
-    newest: dict[tuple[str, str], tuple[RunFolder, RunRecord]] = {}
+_FolderAndRecord = tuple[RunFolder, RunRecord]
+
+
+def _split(records: Sequence[_FolderAndRecord]) -> tuple[list[_FolderAndRecord], list[_FolderAndRecord]]:
+    """Ordinary runs, and reproductions of one of them. A reproduction without its published run is an ordinary run."""
+    published = {_without_repeat(record) for _, record in records if record.reproduces is None}
+    ordinary, reproducing = [], []
+    for folder, record in records:
+        (reproducing if _reproduced(record) in published else ordinary).append((folder, record))
+    return ordinary, reproducing
+
+
+def _without_repeat(record: RunRecord) -> tuple[str, str]:
+    """Dataset and run id, without the number of the repeat."""
+    return record.spec.dataset, re.sub(r"-repeat\d+$", "", record.run_id)
+
+
+def _reproduced(record: RunRecord) -> tuple[str, str] | None:
+    if record.reproduces is None:
+        return None
+    return record.spec.dataset, re.sub(r"-repeat\d+$", "", upgrade_run_id(record.reproduces))
+
+
+def _newest_repeats(records: Iterable[_FolderAndRecord]) -> list[_FolderAndRecord]:
+    newest: dict[tuple[str, str], _FolderAndRecord] = {}
     for folder, record in sorted(records, key=lambda pair: (pair[1].finished, pair[1].run_id)):
-        newest[record.spec.dataset, re.sub(r"-repeat\d+$", "", record.run_id)] = (folder, record)
+        newest[_without_repeat(record)] = (folder, record)
     return sorted(newest.values(), key=lambda pair: str(pair[0].path))
 
 
-def _read_run(folder: RunFolder, record: RunRecord) -> Run:
+def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) -> Run:
     predictions = folder.read_predictions(record)
     expected = (record.spec.refit_seeds, record.dataset.n_test, len(record.dataset.class_names))
     if predictions.log_probabilities.shape != expected:
@@ -135,38 +179,72 @@ def _read_run(folder: RunFolder, record: RunRecord) -> Run:
             f"the record expects {expected}: restore both from one run"
         )
     if len(predictions.labels) < 2:
-        raise RecordError(f"{folder.predictions_file}: one test image only, and chance is not known of less than two")
+        raise RecordError(f"{folder.predictions_file}: one test image, at least two are needed to estimate a variance")
     scores = score(predictions, record.dataset.class_names)
+    evaluated = Evaluated(
+        probabilities=probabilities(predictions.log_probabilities),
+        labels=predictions.labels,
+        class_names=record.dataset.class_names,
+        train_accuracy=statistics.fmean(refit.train_accuracy for refit in record.refits),
+        scores=scores,
+    )
     return Run(
-        label=record.spec.family,
+        label=record.spec.model,
+        stem=record.spec.model,
         record=record,
         scores=scores,
-        interval=interval(_answers(record, scores)),
+        metrics={metric: metric.value(evaluated) for metric in declared},
+        interval=interval(_correctness(record, scores)),
         test_labels=hashlib.sha256(predictions.labels.tobytes()).hexdigest()[:12],
         labels=predictions.labels,
         wrong_images=predictions.wrong_images,
+        reproductions=folder.reproductions(),
     )
 
 
 def row_labels(specs: Iterable[RunSpec]) -> dict[RunSpec, str]:
-    """A name for each run, unique within its dataset: the family, with what tells it apart only where that is needed.
+    """A name for each run, unique within its dataset: the model, with a suffix only where that is ambiguous.
 
-    That is the search seed where nothing else differs, else the tuner, else a short digest of the spec.
+    The suffix is the seed where nothing else differs, else the tuner, else a short digest of the spec.
     """
     specs = list(specs)
-    families = Counter((spec.dataset, spec.family) for spec in specs)
-    tuners = Counter((spec.dataset, spec.family, spec.tuner) for spec in specs)
-    kinds: dict[tuple[str, str], set[RunSpec]] = {}
+    models = Counter((spec.dataset, spec.model) for spec in specs)
+    tuners = Counter((spec.dataset, spec.model, _tuner(spec)) for spec in specs)
+    without_seed: dict[tuple[str, str], set[RunSpec]] = {}
     for spec in specs:
-        kinds.setdefault((spec.dataset, spec.family), set()).add(replace(spec, seed=0))
+        without_seed.setdefault((spec.dataset, spec.model), set()).add(msgspec.structs.replace(spec, seed=0))
 
     def label(spec: RunSpec) -> str:
-        if families[spec.dataset, spec.family] == 1:
-            return spec.family
-        if len(kinds[spec.dataset, spec.family]) == 1:
-            return f"{spec.family}-seed{spec.seed}"
-        if tuners[spec.dataset, spec.family, spec.tuner] == 1:
-            return f"{spec.family}-{spec.tuner}"
-        return f"{spec.family}-{spec.tuner}-{spec.digest[:SHORT_DIGEST]}"
+        if models[spec.dataset, spec.model] == 1:
+            return spec.model
+        if len(without_seed[spec.dataset, spec.model]) == 1:
+            return f"{spec.model}-seed{spec.seed}"
+        parts = [spec.model, *_tuner(spec)]
+        if not _tuner(spec) or tuners[spec.dataset, spec.model, _tuner(spec)] > 1:
+            parts.append(spec.digest[:SHORT_DIGEST])
+        return "-".join(parts)
 
     return {spec: label(spec) for spec in specs}
+
+
+def _tuner(spec: RunSpec) -> tuple[str, ...]:
+    return (spec.tuner,) if isinstance(spec, SearchSpec) else ()
+
+
+def _labeled_reproductions(published: Sequence[Run], reproductions: Sequence[Run]) -> Iterable[Run]:
+    """Reproductions, oldest first, each with a label after that of the published run."""
+    originals = {_without_repeat(run.record): run for run in published}
+    counts = Counter[str]()
+    for run in sorted(reproductions, key=lambda run: (run.record.finished, run.record.run_id)):
+        original = originals.get(_reproduced(run.record) or ("", ""))
+        if original is None:  # its predictions could not be read, which is among the problems
+            continue
+        counts[original.stem] += 1
+        number = counts[original.stem]
+        suffix = "reproduction" if number == 1 else f"reproduction {number}"
+        yield replace(
+            run,
+            label=f"{original.label} ({suffix})",
+            stem=f"{original.stem}-{suffix.replace(' ', '-')}",
+            reproduces=original,
+        )

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
-from bench.report.leaderboard import Board, Row, Table, find_row, leaderboard
+from bench.report.board import Board, Row, Table, find_row
 from bench.report.markdown import plain_table
-from bench.report.tables import costs_table, references_table, scores_table
+from bench.report.ranking import leaderboard
+from bench.report.tables.costs import costs_table
+from bench.report.tables.scores import references_table, reproductions_table, scores_table
+from bench.report.text.numbers import counted
 
 
 def leaderboard_text(board: Board) -> str:
-    """Scores and costs of every table, and what could not be read."""
+    """Scores and costs of every table, and the runs that could not be read."""
     parts = [_table_text(table, table.everything) for table in board.tables]
     if not board.tables:
         parts.append("No finished run yet.")
@@ -18,7 +21,7 @@ def leaderboard_text(board: Board) -> str:
 
 
 def row_text(results: Path, dataset: str, run_id: str) -> str:
-    """The row of one run, as it stands in the leaderboard of `results`, and where its report is.
+    """The row of one run in the leaderboard of `results`, and the path of its page.
 
     Raises:
         RecordError: no such run is finished and readable.
@@ -29,10 +32,21 @@ def row_text(results: Path, dataset: str, run_id: str) -> str:
 
 def _table_text(table: Table, rows: tuple[Row, ...]) -> str:
     shown = {row.label for row in rows}
-    frames = [scores_table(table), references_table(table), costs_table(table)]
-    cut = [frame[frame["model"].isin(shown)] for frame in frames if not frame.empty]
-    title = f"{table.dataset.title}, budget of {table.conditions['budget']}, {len(table.rows)} row(s)"
-    return "\n\n".join([title, *_notes(table), *(plain_table(frame) for frame in cut if not frame.empty)])
+    frames = {
+        "": scores_table(table),
+        "Reference models": references_table(table),
+        "Reproductions": reproductions_table(table),
+        "Costs": costs_table(table),
+    }
+    parts = [
+        f"{table.dataset.title}, budget {table.conditions['budget']}, {counted(len(table.rows), 'tuned model')}",
+        *_notes(table),
+    ]
+    for title, frame in frames.items():
+        selected = frame[frame["model"].isin(shown)] if not frame.empty else frame
+        if not selected.empty:
+            parts.append(f"{title}\n\n{plain_table(selected)}".strip())
+    return "\n\n".join(parts)
 
 
 def _notes(table: Table) -> list[str]:
@@ -41,7 +55,7 @@ def _notes(table: Table) -> list[str]:
         for name, there in table.differs.items()
     ]
     if len(table.machines) > 1:
-        notes.append("Made on different machines: seconds cannot be compared.")
+        notes.append("From different machines: times are not comparable.")
     if any(row.rank is None for row in table.rows):
-        notes.append("?: a model trained under one seed has no rank, since how much chance is in it is not known.")
+        notes.append("?: no rank, since a single seed gives no variance estimate.")
     return ["\n".join(notes)] if notes else []

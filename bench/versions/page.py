@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.evaluation.change import MAX_SEEDS, Change
 from bench.evaluation.comparison import Correctness, interval
+from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
 from bench.report.markdown import plain_table, render
 from bench.report.tables import accuracy_with_interval, points
 from bench.versions.differences import LIBRARIES, differences
@@ -72,7 +72,7 @@ def _model_data(found: Series, record: VersionRecord, trained: Trained) -> dict[
     return {
         "test_accuracy": float(answers.correct.mean()),
         "interval": None if limits is None else asdict(limits),
-        "verdict": None if change is None else change.word,
+        "verdict": None if change is None else change.verdict,
         "not_compared_because": found.unlike.get(at),
         "change": None if change is None else asdict(change),
     }
@@ -113,12 +113,12 @@ def _accuracy(trained: Trained) -> str:
     return accuracy_with_interval(float(answers.correct.mean()), interval(answers))
 
 
-def change_text(change: Change) -> str:
+def change_text(change: AccuracyChange) -> str:
     """A verdict with its numbers."""
     by = f"{points(change.difference.mean)} ({points(change.low)} to {points(change.high)})"
-    if change.word == "cannot tell":
-        return f"cannot tell, needs {_more(change.more_seeds)} seeds: {by}"
-    return f"{change.word}, at every image" if change.identical else f"{change.word}: {by}"
+    if change.verdict == "inconclusive":
+        return f"cannot tell, needs {_more(change.additional_seeds)} seeds: {by}"
+    return f"{change.verdict}, at every image" if change.identical else f"{change.verdict}: {by}"
 
 
 def _more(seeds: int | None) -> str:

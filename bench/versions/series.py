@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from bench.evaluation.change import Change, changes
 from bench.evaluation.comparison import Correctness
+from bench.evaluation.equivalence import AccuracyChange, accuracy_changes
 from bench.evaluation.speed import MIN_STARTS, FloatArray, log_ratio, noise_floor
 from bench.versions.record import MACHINE, NAME, Start, Trained, VersionRecord
 
@@ -20,7 +20,7 @@ class Series:
 
     title: str
     records: tuple[VersionRecord, ...]
-    changes: Mapping[tuple[str, str], Change]  # by name of the newer version, and model
+    changes: Mapping[tuple[str, str], AccuracyChange]  # by name of the newer version, and model
     unlike: Mapping[tuple[str, str], str]  # the same, where there can be no verdict: why
     floors: Mapping[str, float]  # of each piece: absolute log ratio below which two versions are not told apart
     ratios: Mapping[tuple[str, str], float]  # by name of the newer version, and piece: log ratio to the one before
@@ -66,7 +66,7 @@ def _series(title: str, records: Sequence[VersionRecord]) -> Series:
     return Series(
         title=title,
         records=tuple(records),
-        changes=dict(zip(matched, changes(list(matched.values())), strict=True)),
+        changes=dict(zip(matched, accuracy_changes(list(matched.values())), strict=True)),
         unlike={at: why for at, why in asked.items() if isinstance(why, str)},
         floors={piece: noise_floor([found for (_, one), found in repeats.items() if one == piece]) for piece in pieces},
         ratios={

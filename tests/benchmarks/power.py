@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bench.evaluation.comparison import LEVEL, Correctness, differences
-from bench.evaluation.power import Chance, power
+from bench.evaluation.power import VarianceComponents, power
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
 from bench.report.figures import Picture
@@ -157,14 +157,14 @@ def measure(pairs: int, power_pairs: int) -> Iterator[Alarms]:
         sys.stderr.write(f"{number}/{len(cells)}: {found.claims} of {found.pairs}\n")
 
 
-def chance(images: int, deviations: tuple[float, float]) -> Chance:
+def chance(images: int, deviations: tuple[float, float]) -> VarianceComponents:
     """What makes drawn models uncertain, from what they are drawn by."""
     shares, one, other = np.array(KINDS).T
     # A seed's accuracy also varies since it is drawn, image by image.
     drawing = [float((shares * right * (1 - right)).sum()) / images for right in (one, other)]
-    return Chance(
-        images_variance=float((shares * (one - other) ** 2).sum()) / images,
-        deviations=((deviations[0] ** 2 + drawing[0]) ** 0.5, (deviations[1] ** 2 + drawing[1]) ** 0.5),
+    return VarianceComponents(
+        image_variance=float((shares * (one - other) ** 2).sum()) / images,
+        seed_std=((deviations[0] ** 2 + drawing[0]) ** 0.5, (deviations[1] ** 2 + drawing[1]) ** 0.5),
     )
 
 

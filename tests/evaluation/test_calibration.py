@@ -15,7 +15,7 @@ def test_expected_calibration_error_is_the_mean_distance_over_answers() -> None:
     found = calibration(PROBABILITY, LABELS)
     # Bins: (0.5, 0.6] two, both right, 0.4 away; (0.6, 0.7] one wrong, 0.7 away; (0.8, 0.9] one right, 0.1 away.
     assert found.expected_calibration_error == pytest.approx((2 * 0.4 + 0.7 + 0.1) / 4)
-    assert [(one.share, one.accuracy) for one in found.bins] == [(0.5, 1.0), (0.25, 0.0), (0.25, 1.0)]
+    assert [(one.fraction, one.accuracy) for one in found.bins] == [(0.5, 1.0), (0.25, 0.0), (0.25, 1.0)]
     assert [one.confidence for one in found.bins] == pytest.approx([0.6, 0.7, 0.9])
 
 
@@ -33,11 +33,11 @@ def test_brier_score_is_that_of_scikit_learn() -> None:
 
 def test_confidence_is_told_apart_where_right_and_where_wrong() -> None:
     found = calibration(PROBABILITY, LABELS)
-    assert found.confidence_right == pytest.approx((0.9 + 0.6 + 0.6) / 3)
-    assert found.confidence_wrong == pytest.approx(0.7)
+    assert found.mean_confidence_correct == pytest.approx((0.9 + 0.6 + 0.6) / 3)
+    assert found.mean_confidence_incorrect == pytest.approx(0.7)
 
 
 def test_faultless_model_has_no_confidence_where_wrong() -> None:
     found = calibration(np.array([[[1.0, 0.0], [0.0, 1.0]]]), LABELS)
-    assert (found.confidence_right, found.confidence_wrong) == (1.0, None)
+    assert (found.mean_confidence_correct, found.mean_confidence_incorrect) == (1.0, None)
     assert (found.expected_calibration_error, found.brier_score) == (0.0, 0.0)

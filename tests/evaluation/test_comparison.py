@@ -28,7 +28,7 @@ def test_interval_counts_images_once_where_seeds_add_nothing() -> None:
     assert found.standard_error == pytest.approx(0.0572917**0.5, rel=1e-5)
     # The seeds' 0.015625 are what the images' part would count twice, and so a share of it: 161.4476 x 0.015625 beside
     # 3.84146 x 0.0416667.
-    assert found.seeds_share == pytest.approx(2.522619 / (2.522619 + 0.160061), rel=1e-5)
+    assert found.seed_variance_share == pytest.approx(2.522619 / (2.522619 + 0.160061), rel=1e-5)
     assert (found.n_seeds, found.n_images) == (2, 4)
 
 
@@ -38,7 +38,7 @@ def test_interval_adds_the_seeds_and_does_not_count_them_twice() -> None:
     # c = 1, 0.5, 0.5, 1: variance 0.25 / 3, so 0.0208333 for 4 images. Accuracies 1 and 0.5: 0.125 / 2 = 0.0625.
     # R = mean(0, 0.5, 0.5, 0) / 8 = 0.03125, more than the images' part, which cannot be less than nothing.
     assert found.standard_error == pytest.approx(0.0625**0.5, rel=1e-5)
-    assert found.seeds_share == pytest.approx(1.0)
+    assert found.seed_variance_share == pytest.approx(1.0)
     # 0.75 -+ 12.706 x 0.25 leaves [0, 1]. As Wilson's: 3.1766^2 / 0.1875 = 53.816 = z^2 / n, the centre (0.75 + 26.908)
     # / 54.816 = 0.50456, and to both sides sqrt(3.1766^2 + 26.908^2) / 54.816 = 0.49429.
     assert (found.low, found.high) == pytest.approx((0.01027, 0.99885), abs=1e-4)
@@ -55,7 +55,7 @@ def test_interval_has_a_quantile_for_each_part() -> None:
     # z^2 C + t^2 S = 3.84146 x 0.0000831982 + 161.4476 x 0.0001 = 0.0164644, and its root 0.128314.
     assert (found.low, found.high) == pytest.approx((0.87 - 0.128314, 0.87 + 0.128314), abs=1e-5)
     # Nearly all of it comes from the seeds, though they have but half of the variance.
-    assert found.seeds_share == pytest.approx(0.01614476 / 0.0164644, abs=1e-4)
+    assert found.seed_variance_share == pytest.approx(0.01614476 / 0.0164644, abs=1e-4)
 
 
 def test_interval_never_goes_below_what_the_images_alone_allow() -> None:
@@ -219,7 +219,7 @@ def test_deterministic_model_has_an_interval_of_the_images_alone() -> None:
     assert found is not None
     # 1,800 of 2,000: SE = sqrt(0.09 / 1999) = 0.0067099, z = 1.95996.
     assert (found.low, found.high) == pytest.approx((0.9 - 0.0131512, 0.9 + 0.0131512), abs=1e-5)
-    assert (found.seeds_share, found.n_seeds) == (0.0, 1)
+    assert (found.seed_variance_share, found.n_seeds) == (0.0, 1)
 
 
 def test_deterministic_model_adds_no_seeds_to_a_difference() -> None:

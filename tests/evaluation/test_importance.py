@@ -31,26 +31,26 @@ def test_what_the_score_depends_on_is_found() -> None:
     found = importances(
         (KIND, RATE, WIDTH), trials(60, lambda values: 0.5 + 0.1 * WIDTH.values.index(values["width"])), 3
     )
-    assert found.refused is None
-    assert found.r2 is not None
-    assert found.r2 > 0.8
-    first, *others = found.found
-    assert (first.name, first.spread > 0) == ("width", True)
+    assert found.unavailable_reason is None
+    assert found.oob_r2 is not None
+    assert found.oob_r2 > 0.8
+    first, *others = found.ranking
+    assert (first.name, first.std > 0) == ("width", True)
     assert all(one.mean < first.mean / 10 for one in others)
 
 
 def test_scores_by_chance_are_not_explained() -> None:
     random = np.random.default_rng(1)
     found = importances((KIND, RATE, WIDTH), trials(60, lambda _: 0.5 + 0.3 * random.random()), 3)
-    assert found.refused is not None
-    assert "out-of-bag R²" in found.refused
-    assert found.found == ()
+    assert found.unavailable_reason is not None
+    assert "out-of-bag R²" in found.unavailable_reason
+    assert found.ranking == ()
 
 
 def test_few_trials_are_not_asked() -> None:
     kept = [*trials(9, lambda _: 0.5), make_failed_trial(9, "no"), make_trial(10, 0.9, epochs=2)]
     found = importances((WIDTH,), kept, 3)
-    assert found.refused == "9 trials of full length, at least 10 are needed"
+    assert found.unavailable_reason == "9 full-length trials, at least 10 required"
 
 
 @pytest.mark.slow
@@ -61,12 +61,12 @@ def test_ten_scores_that_depend_on_nothing_are_seldom_explained() -> None:
         importances((KIND, RATE, WIDTH), trials(10, lambda _: 0.5 + 0.3 * random.random(), seed), 3)
         for seed in range(100)
     ]
-    explained = sum(one.refused is None for one in asked)
+    explained = sum(one.unavailable_reason is None for one in asked)
     assert stats.binomtest(explained, len(asked)).proportion_ci(0.99, method="exact").low <= 0.05
 
 
 def test_equal_scores_say_nothing() -> None:
-    assert importances((WIDTH,), trials(30, lambda _: 0.5), 3).refused == "all trials have the same score"
+    assert importances((WIDTH,), trials(30, lambda _: 0.5), 3).unavailable_reason == "all trials have the same score"
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_what_is_not_used_is_at_no_edge() -> None:
 
 def test_equal_hyperparameters_say_nothing() -> None:
     kept = [make_trial(number, 0.5 + number / 100, values={"width": 8}) for number in range(20)]
-    assert importances((WIDTH,), kept, 3).refused == "all trials have the same hyperparameters"
+    assert importances((WIDTH,), kept, 3).unavailable_reason == "all trials have the same hyperparameters"

@@ -13,7 +13,7 @@ from bench.evaluation.metrics import (
     confused_pairs,
     confusion,
     log_loss,
-    mistakes,
+    misclassifications,
     probabilities,
     score,
 )
@@ -33,7 +33,7 @@ def test_probabilities_sum_to_one_after_float16() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_probabilities_refuse_what_is_not_a_number(value: float) -> None:
-    with pytest.raises(MetricError, match="not numbers"):
+    with pytest.raises(MetricError, match="non-finite"):
         probabilities(np.array([[[value, 0.0]]], dtype=np.float16))
 
 
@@ -124,7 +124,7 @@ def test_confused_pairs_refuse_a_matrix_of_another_size() -> None:
 
 def test_a_mistake_is_described_by_the_mean_over_seeds() -> None:
     probability = np.array([[[0.9, 0.1], [0.5, 0.5]], [[0.6, 0.4], [0.5, 0.5]]])
-    (found,) = mistakes(probability, np.array([1, 0]), np.array([0]))
+    (found,) = misclassifications(probability, np.array([1, 0]), np.array([0]))
     assert (found.index, found.true, found.predicted, found.wrong_seeds) == (0, 1, 0, 2)
     assert found.probability == pytest.approx(0.75)
 
@@ -134,7 +134,7 @@ def test_score_gathers_all_of_them() -> None:
     found = score(make_predictions([[0, 1], [1]]), NAMES)
     assert found.accuracy == pytest.approx(0.9925)
     assert found.confusion.sum() == 400
-    assert [mistake.index for mistake in found.mistakes] == [1]
+    assert [each.index for each in found.misclassifications] == [1]
     # Right with probability 0.7, wrong with 0.1 for the true class: (397 ln 0.7 + 3 ln 0.1) / -400.
     assert found.log_loss == pytest.approx(0.371264, abs=1e-3)
 

@@ -1,0 +1,157 @@
+"""The leaderboard as data: rows, the tables they stand in, and the results of the tests between them."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.errors import RecordError
+from bench.evaluation.comparison import LEVEL, Difference, Interval
+from bench.records.record import DatasetFacts
+from bench.report.runs import Run
+
+TOP_ROWS = 10  # of a table are shown in full: more columns or sections would be unreadable
+
+Verdict = Literal["better", "worse", "not significantly different", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairTest:
+    """The test of whether two models, or two families, differ in test accuracy."""
+
+    a: str  # labels
+    b: str
+    difference: Difference | None  # a minus b; None if one has a single seed
+    p_adjusted: float  # by Holm's method over the family of tests; NaN without a difference
+
+    @property
+    def verdict(self) -> Verdict:
+        """a compared with b."""
+        if self.difference is None:
+            return "unknown"
+        if self.p_adjusted >= 1 - LEVEL:
+            return "not significantly different"
+        return "better" if self.difference.mean > 0 else "worse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One run in a table."""
+
+    run: Run
+    rank: tuple[int, int] | None  # best and worst possible rank; None for a single seed, and for unranked rows
+    not_different_from: tuple[str, ...] | None  # labels; None for a single seed, and for unranked rows
+    versus_best: PairTest | None  # of a reference model, compared with the best tuned model; None if there is none
+    in_full: bool  # whether its page has a section for it
+    has_figures: bool  # whether that section has figures
+
+    @property
+    def label(self) -> str:
+        """The run's name within its dataset."""
+        return self.run.label
+
+    @property
+    def test_accuracy(self) -> float:
+        """Mean over seeds, in [0, 1]."""
+        return self.run.scores.accuracy
+
+    @property
+    def train_accuracy(self) -> float:
+        """Mean accuracy of the refits on the images they were fitted on, in [0, 1]."""
+        return statistics.fmean(refit.train_accuracy for refit in self.run.record.refits)
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the model."""
+        return self.run.record.refits[0].parameters
+
+    @property
+    def training_seconds(self) -> float:
+        """Median wall clock of training one refit."""
+        return statistics.median(refit.fit_seconds for refit in self.run.record.refits)
+
+    @property
+    def costs(self) -> Mapping[str, float]:
+        """Weights, seconds to train one refit, microseconds to predict one image."""
+        return {
+            "parameters": self.parameters,
+            "training time": self.training_seconds,
+            "prediction time": self.run.record.latency.microseconds_per_image,
+        }
+
+    @property
+    def page(self) -> str:
+        """Path of the model's page, relative to the results folder."""
+        return f"{self.run.record.dataset.name}/{self.run.record.spec.model}.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyResult:
+    """Several searches of a family that differ in their seed only, taken together."""
+
+    name: str
+    searches: tuple[str, ...]  # labels of their rows
+    interval: Interval | None  # of the mean accuracy of their winners, variance across searches included
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Tuned models that may be ranked together, best first, and the models they are compared with."""
+
+    number: int  # from 1, within the dataset
+    dataset: DatasetFacts
+    conditions: Mapping[str, str]  # shared by all rows: name to value
+    differs: Mapping[str, str]  # conditions that differ from those of the first table: name to value there
+    rows: tuple[Row, ...]  # tuned models
+    references: tuple[Row, ...]  # reference models, best first; in every table of the same data
+    reproductions: tuple[Row, ...]  # of rows above, with other predictions; not ranked and in no family of tests
+    pair_tests: tuple[PairTest, ...]  # of the TOP_ROWS best tuned models, the better one first
+    families: tuple[FamilyResult, ...]  # best first
+    family_tests: tuple[PairTest, ...]  # of every two of them, the better one first
+
+    @property
+    def compared(self) -> tuple[Row, ...]:
+        """Tuned models, then reference models."""
+        return self.rows + self.references
+
+    @property
+    def everything(self) -> tuple[Row, ...]:
+        """All rows."""
+        return self.compared + self.reproductions
+
+    @property
+    def top(self) -> tuple[Row, ...]:
+        """The first TOP_ROWS of the compared rows."""
+        return self.compared[:TOP_ROWS]
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """CPUs of the compared rows; times are comparable only if there is one."""
+        return tuple(sorted({row.run.record.environment.cpu for row in self.compared}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """All that pages are made from."""
+
+    results: Path
+    tables: tuple[Table, ...]  # those of a dataset are adjacent
+    problems: tuple[str, ...]  # runs that could not be read
+
+
+def find_row(board: Board, dataset: str, run_id: str) -> tuple[Table, Row]:
+    """The row of one run, and its table.
+
+    Raises:
+        RecordError: no such run is finished and readable, or a newer repeat has taken its place.
+    """
+    for table in board.tables:
+        for row in table.everything:
+            if (table.dataset.name, row.run.record.run_id) == (dataset, run_id):
+                return table, row
+    known = [f"{table.dataset.name}/{row.run.record.run_id}" for table in board.tables for row in table.everything]
+    raise RecordError(
+        f"no row for the run {dataset}/{run_id}; rows: {', '.join(known) or 'none'}; "
+        f"problems: {'; '.join(board.problems) or 'none'}"
+    )

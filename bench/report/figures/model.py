@@ -1,0 +1,150 @@
+"""Figures of a model's page: learning curves, confusion matrix, hyperparameters."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from bench.evaluation.metrics import IntArray
+from bench.records.record import Curve
+from bench.report.figures.picture import Picture, picture
+
+# Okabe and Ito's colors, distinguishable by color-blind readers: https://jfly.uni-koeln.de/color/
+BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#999999"
+TRAINING = {"color": BLUE, "linestyle": "-", "marker": "o"}
+VALIDATION = {"color": ORANGE, "linestyle": "--", "marker": "s"}
+MAX_NUMBERED_CLASSES = 20  # cells of a larger confusion matrix are too small for numbers
+MAX_NAMED_CLASSES = 40  # of more, only every second, third ... is named
+MIN_SHOWN_PERCENT = 0.1  # smaller shares get no number
+PANELS = 3  # per row
+NARROW_RANGE = 50  # a logarithmic axis with a smaller ratio of its ends gets ticks at 1, 2 and 5
+
+
+def curves(trial: Curve, refits: Sequence[Curve]) -> Picture:
+    """Loss and accuracy by epoch: training and validation of the winner's trial, training of the refits."""
+    return picture("curves", [trial, list(refits)], lambda: _draw_curves(trial, refits))
+
+
+def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, measure, unit, scale in ((left, "loss", "nats", 1), (right, "accuracy", "%", 100)):
+        for number, refit in enumerate(refits):
+            label = f"{len(refits)} refits, training" if number == 0 else None
+            _line(axes, scale, getattr(refit, f"training_{measure}"), color=GRAY, linestyle=":", label=label)
+        for part, style in (("training", TRAINING), ("validation", VALIDATION)) if trial.training_loss else ():
+            _line(axes, scale, getattr(trial, f"{part}_{measure}"), **style, markersize=3, label=f"trial, {part}")
+        epochs = max(len(trial.training_loss), *(len(refit.training_loss) for refit in refits))
+        axes.set(xlabel="epoch", ylabel=f"{measure} ({unit})", xlim=(0.5, epochs + 0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+def _line(axes: Axes, scale: float, values: Sequence[float], **style: Any) -> None:
+    axes.plot(range(1, len(values) + 1), [scale * value for value in values], **style)
+
+
+def confusion_matrix(confusion: IntArray, names: Sequence[str]) -> Picture:
+    """Heat map of the fraction of each true class (row) that is predicted as each class (column)."""
+    return picture("confusion", [confusion, list(names)], lambda: _draw_confusion(confusion, names))
+
+
+def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:
+    share = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    side = max(4.0, min(10.0, 1.8 + 0.52 * len(names)))
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    # Colors follow the square root of the share: errors of a few percent would otherwise be invisible.
+    image = axes.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=10)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, ticks=np.sqrt([0, 1, 5, 20, 50, 100]))
+    bar.ax.set_yticklabels(["0", "1", "5", "20", "50", "100"])
+    bar.set_label("share of the true class (%)")
+    step = -(-len(names) // MAX_NAMED_CLASSES)
+    ticks = range(0, len(names), step)
+    axes.set_xticks(ticks, names[::step], rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(ticks, names[::step])
+    axes.set(xlabel="predicted class", ylabel="true class")
+    if len(names) <= MAX_NUMBERED_CLASSES:
+        _number_cells(axes, share)
+    return figure
+
+
+def _number_cells(axes: Axes, share: NDArray[np.float64]) -> None:
+    for row, column in np.argwhere(share >= MIN_SHOWN_PERCENT):
+        value = share[row, column]
+        axes.text(
+            column,
+            row,
+            f"{value:.1f}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if value > 40 else "black",
+            in_layout=False,  # text inside the axes needs no room, and measuring it takes time
+        )
+
+
+def hyperparameters(
+    tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]], winner: float
+) -> Picture:
+    """Validation accuracy of full-length trials by each hyperparameter.
+
+    Args:
+        tried: name, all values if finite, the value in each trial in which it is active, its score in [0, 1].
+        winner: score of the winner, drawn as a line.
+    """
+    return picture("hyperparameters", [list(tried), winner], lambda: _draw_hyperparameters(tried, winner))
+
+
+def _draw_hyperparameters(
+    tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]], winner: float
+) -> Figure:
+    rows = -(-len(tried) // PANELS)
+    figure = Figure(figsize=(2.7 * PANELS, 2.3 * rows), layout="constrained")
+    panels = list(figure.subplots(rows, PANELS, squeeze=False, sharey=True).flat)
+    for axes, (name, values, chosen, scores) in zip(panels, tried, strict=False):
+        places = [values.index(value) for value in chosen] if values else chosen
+        axes.plot(places, [100 * score for score in scores], "o", color=BLUE, alpha=0.6, markersize=4)
+        axes.axhline(100 * winner, color=ORANGE, linewidth=0.8, linestyle="--")
+        if values:
+            axes.set_xticks(
+                range(len(values)), [_short(value) for value in values], rotation=45, ha="right", fontsize=7
+            )
+            axes.set_xlim(-0.5, len(values) - 0.5)
+        elif 0 < NARROW_RANGE * min(numbers := [float(str(value)) for value in chosen]) <= max(numbers):
+            axes.set_xscale("log")
+            few_logarithmic_ticks(axes.xaxis)
+        axes.set_title(name, fontsize=9)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels[len(tried) :]:
+        axes.set_visible(False)
+    figure.supylabel("validation accuracy (%)", fontsize=9)
+    return figure
+
+
+def few_logarithmic_ticks(axis: Axis) -> None:
+    """Few ticks such as 20k: matplotlib's defaults overlap on a narrow axis."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < NARROW_RANGE * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _with_suffix(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _with_suffix(value: float) -> str:
+    for size, suffix in ((1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:g}{suffix}"
+    return f"{value:g}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

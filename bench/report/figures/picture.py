@@ -1,0 +1,81 @@
+"""PNG files that carry a digest of what they were drawn from, so that they are drawn again only when that changes."""
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+DRAWING_VERSION = 5  # raised when the drawing code changes, so that `bench report --check` finds outdated pictures
+DIGEST_KEY = "bench-input-sha256"
+PIXELS_KEY = "pixels"  # digest of the drawn pixels, so that an edited picture is noticed
+DPI = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture that is drawn only when its file is missing or was drawn from other inputs."""
+
+    digest: str  # of the drawing version and the inputs
+    draw: Callable[[], Figure]
+
+    def png(self) -> bytes:
+        """The picture, drawn now."""
+        # Not savefig, which draws twice and keeps an unused alpha channel.
+        figure = self.draw()
+        figure.set_dpi(DPI)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
+        buffer, text = io.BytesIO(), PngInfo()
+        text.add_text(DIGEST_KEY, self.digest)
+        text.add_text(PIXELS_KEY, _pixel_digest(pixels))
+        pixels.save(buffer, format="png", compress_level=6, pnginfo=text)
+        return buffer.getvalue()
+
+    def is_at(self, path: Path) -> bool:
+        """Whether `path` holds this picture, unchanged since it was drawn."""
+        try:
+            with Image.open(path) as image:
+                pixels = image.convert("RGB")
+                return image.info.get(DIGEST_KEY) == self.digest and image.info.get(PIXELS_KEY) == _pixel_digest(pixels)
+        except (OSError, SyntaxError, ValueError):  # Pillow raises each of them for damaged files
+            return False
+
+
+def stored_digest(path: Path) -> str | None:
+    """The digest in a picture file; None if there is no picture, or it was not drawn by this package."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get(DIGEST_KEY)
+    except (OSError, UnidentifiedImageError):
+        return None
+
+
+def _pixel_digest(image: Image.Image) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure]) -> Picture:
+    """A picture that `draw` makes from `inputs`.
+
+    Args:
+        kind: distinguishes drawings of the same inputs.
+        inputs: everything the drawing depends on: numbers, text, arrays, dataclasses.
+        draw: makes the figure.
+    """
+    content = msgspec.json.encode([kind, DRAWING_VERSION, *inputs], enc_hook=_plain)
+    return Picture(digest=hashlib.sha256(content).hexdigest(), draw=draw)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), value.shape, value.tobytes()]
+    raise NotImplementedError(f"a picture cannot depend on a {type(value).__name__}")

@@ -1,0 +1,138 @@
+"""Figures of a dataset's page, which show the models of a table side by side."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.evaluation.calibration import ReliabilityBin
+from bench.report.board import Row
+from bench.report.figures.model import GRAY, few_logarithmic_ticks
+from bench.report.figures.picture import Picture, picture
+from bench.report.figures.styles import Style
+from bench.report.tables.costs import UNITS
+from bench.report.tables.search import SearchProgress
+
+Styles = Mapping[str, Style]
+
+
+def _style(styles: Styles, row: Row) -> Style:
+    return styles[row.run.record.spec.model]
+
+
+def accuracies(rows: Sequence[Row], styles: Styles) -> Picture:
+    """Test accuracy of each model with its interval, the best on top."""
+    points = [
+        (
+            row.label,
+            _style(styles, row),
+            row.test_accuracy,
+            None if row.run.interval is None else (row.run.interval.low, row.run.interval.high),
+        )
+        for row in rows
+    ]
+
+    def draw() -> Figure:
+        figure = Figure(figsize=(7, 0.8 + 0.32 * len(points)), layout="constrained")
+        axes = figure.subplots()
+        for place, (_, style, accuracy, limits) in enumerate(points):
+            if limits is not None:
+                axes.plot([100 * limits[0], 100 * limits[1]], [place, place], color=style.color, linewidth=2)
+            axes.plot(100 * accuracy, place, style.marker, color=style.color, markersize=7)
+        axes.set_yticks(range(len(points)), [label for label, *_ in points])
+        axes.invert_yaxis()
+        axes.set(xlabel="test accuracy (%), line: 95% CI")
+        axes.grid(axis="x", alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        return figure
+
+    return picture("accuracies", [points], draw)
+
+
+def search_progress(searches: Sequence[SearchProgress], styles: Styles, *, with_times: bool) -> Picture:
+    """Best validation accuracy so far by epochs trained and, with `with_times`, by seconds."""
+    lines = [(search, styles[search.family]) for search in searches]
+
+    def draw() -> Figure:
+        figure = Figure(figsize=(8, 3.4) if with_times else (5, 3.4), layout="constrained")
+        panels = figure.subplots(1, 2 if with_times else 1, squeeze=False)[0]
+        for axes, unit in zip(panels, ("epochs", "seconds"), strict=False):
+            for search, style in lines:
+                places = getattr(search, unit)
+                axes.step(places, [100 * best for best in search.best], where="post", color=style.color)
+                axes.plot(
+                    places[0], 100 * search.best[0], style.marker, color=style.color, label=search.label, markersize=6
+                )
+            axes.set(
+                xlabel="epochs trained by the search" if unit == "epochs" else "seconds since the start of the search",
+                ylabel="best validation accuracy (%)",
+                xlim=(0, None),
+            )
+            _plain(axes)
+        panels[0].legend(frameon=False)
+        return figure
+
+    return picture("search progress", [lines, with_times], draw)
+
+
+def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
+    """Accuracy by confidence; a calibrated model lies on the diagonal."""
+    lines: list[tuple[str, Style, tuple[ReliabilityBin, ...]]] = [
+        (row.label, _style(styles, row), row.run.scores.calibration.bins) for row in rows
+    ]
+
+    def draw() -> Figure:
+        figure = Figure(figsize=(5, 4.4), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 100], [0, 100], color=GRAY, linestyle=":", label="perfect calibration")
+        for label, style, bins in lines:
+            axes.plot(
+                [100 * each.confidence for each in bins],
+                [100 * each.accuracy for each in bins],
+                "-",
+                marker=style.marker,
+                color=style.color,
+                label=label,
+                markersize=5,
+                linewidth=1,
+            )
+        axes.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 101), ylim=(0, 101))
+        _plain(axes)
+        axes.legend(frameon=False, fontsize=8)
+        return figure
+
+    return picture("reliability", [lines], draw)
+
+
+def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str]]) -> Picture:
+    """Test accuracy by each cost, with a line along the Pareto front.
+
+    Args:
+        rows: the models.
+        styles: by model.
+        fronts: cost to labels of the models on its Pareto front, cheapest first.
+    """
+    points = [(row.label, _style(styles, row), row.test_accuracy, row.costs) for row in rows]
+
+    def draw() -> Figure:
+        figure = Figure(figsize=(3.1 * len(fronts) + 0.4, 3.6), layout="constrained")
+        panels = figure.subplots(1, len(fronts), squeeze=False, sharey=True)[0]
+        for axes, (cost, front) in zip(panels, fronts.items(), strict=True):
+            place = {label: (costs[cost], 100 * accuracy) for label, _, accuracy, costs in points}
+            axes.plot(*zip(*(place[label] for label in front), strict=True), color=GRAY, linewidth=1)
+            for label, style, *_ in points:
+                axes.plot(*place[label], style.marker, color=style.color, markersize=7, label=label)
+            axes.set(xlabel=f"{cost} ({UNITS[cost]})" if UNITS[cost] else cost, xscale="log")
+            few_logarithmic_ticks(axes.xaxis)
+            _plain(axes)
+        panels[0].set_ylabel("test accuracy (%)")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+        return figure
+
+    return picture("costs", [points, {cost: list(front) for cost, front in fronts.items()}], draw)
+
+
+def _plain(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)

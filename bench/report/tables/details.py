@@ -1,0 +1,113 @@
+"""How the runs were made: conditions, machine, versions, reproductions."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from bench.machine import Environment
+from bench.records.record import SearchOutcome
+from bench.records.spec import SearchSpec
+from bench.report.board import Row, Table
+from bench.report.runs import Run
+from bench.report.tables.scores import different_conditions_text, prediction_interval_text
+from bench.report.text.numbers import counted, percent
+
+
+def run_details(run: Run) -> dict[str, str]:
+    """Everything that decides or describes how a run was made: name to value."""
+    record, spec, machine = run.record, run.record.spec, run.record.environment
+    search_precision = f"search {spec.precision}, " if isinstance(spec, SearchSpec) else ""
+    return {
+        "run": record.run_id,
+        "started (UTC)": record.started,
+        **_origin_details(run),
+        "refit seeds": ", ".join(str(refit.seed) for refit in record.refits),
+        "precision": f"{search_precision}refits {record.precision_refit}",
+        "prediction time": f"batches of {record.latency.batch_size}, {_threads(run)}median of "
+        f"{record.latency.repeats} x {record.latency.images:,} images",
+        "source digest": spec.source,
+        **({"verified with source": ", ".join(record.verified_sources)} if record.verified_sources else {}),
+        "machine": f"{machine.cpu}, {counted(machine.cores, 'usable core')}",
+        "workers": f"{record.workers}, {counted(machine.threads, 'thread')} each",
+        "instruction sets": ", ".join(machine.instruction_sets) or "none recorded",
+        "oneDNN": machine.onednn,
+        "operating system": machine.platform,
+        "versions": f"{versions_text(machine)}, Keras Tuner {machine.keras_tuner}, NumPy {machine.numpy}, "
+        f"scikit-learn {machine.scikit_learn}, distributed {machine.distributed}",
+        "git commit": machine.git_commit or "unknown",
+        "resumed": counted(record.resumed, "time") + _overruled_text(record.search),
+    }
+
+
+def versions_text(machine: Environment) -> str:
+    """The versions that decide numbers first."""
+    return f"Python {machine.python}, TensorFlow {machine.tensorflow}, Keras {machine.keras}"
+
+
+def _overruled_text(search: SearchOutcome | None) -> str:
+    return "" if search is None else f", {counted(search.overruled_proposals, 'proposal')} overruled by the ledger"
+
+
+def _threads(run: Run) -> str:
+    # scikit-learn's classifiers do not report their threads.
+    threads = run.record.latency.threads
+    return f"{counted(threads, 'thread')}, " if threads else ""
+
+
+def _origin_details(run: Run) -> dict[str, str]:
+    record, spec = run.record, run.record.spec
+    if record.reference is not None:
+        return {"recipe": record.reference.recipe}
+    if record.search is None or not isinstance(spec, SearchSpec):
+        return {}
+    trials = record.search.trials
+    cut = sum(trial.status == "cut" for trial in trials)
+    failed = sum(trial.status == "failed" for trial in trials)
+    return {
+        "tuner": spec.tuner,
+        "trials": f"{len(trials)}, {failed} failed" + (f", {cut} cut short" if cut else ""),
+        "epochs trained": f"{record.search.trained_epochs} of {spec.budget.total_epochs}",
+        "search seed": str(spec.seed),
+    }
+
+
+def two_columns(values: Mapping[str, str]) -> pd.DataFrame:
+    """Names and values."""
+    return pd.DataFrame({"name": values.keys(), "value": values.values()})
+
+
+def shared_details(table: Table) -> pd.DataFrame:
+    """Details that are the same for every row."""
+    details = _details(table.compared)
+    return two_columns({name: values[0] for name, values in details.items() if len(set(values)) == 1})
+
+
+def different_details(table: Table) -> pd.DataFrame:
+    """Details that differ between rows: one column for each of the best models. Empty for a single row."""
+    different = {name: values for name, values in _details(table.compared).items() if len(set(values)) > 1}
+    columns = {row.label: [values[number] for values in different.values()] for number, row in enumerate(table.top)}
+    return pd.DataFrame({"name": different.keys(), **columns})
+
+
+def _details(rows: Sequence[Row]) -> Mapping[str, Sequence[str]]:
+    """Name to its value in each row; "-" where a row has none."""
+    details = [run_details(row.run) for row in rows]
+    names = dict.fromkeys(name for values in details for name in values)
+    return {name: [values.get(name, "-") for values in details] for name in names}
+
+
+def reproductions_of_run_table(run: Run) -> pd.DataFrame:
+    """Every reproduction of a published run, oldest first."""
+    return pd.DataFrame(
+        {
+            "date (UTC)": entry.time,
+            "machine": f"{entry.environment.cpu}, {counted(entry.environment.cores, 'usable core')}",
+            "versions": versions_text(entry.environment),
+            "different conditions": different_conditions_text(entry),
+            "predictions": "identical" if entry.identical else f"{entry.changed_predictions:,} classes differ",
+            "test accuracy (%)": percent(entry.test_accuracy),
+            "95% prediction interval (%)": "-" if entry.identical else prediction_interval_text(entry),
+            "run": entry.run_id or "-",
+        }
+        for entry in run.reproductions
+    )

@@ -1,0 +1,140 @@
+"""Which classes and images the models misclassify."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from bench.evaluation.error_analysis import SharedError, error_changes, shared_errors
+from bench.evaluation.metrics import ClassReport, confused_pairs
+from bench.report.board import Row, Table
+from bench.report.runs import Run
+
+TOP_PAIRS = 5
+SHOWN_CHANGES = 8
+SHOWN_MISCLASSIFICATIONS = 25
+
+
+def class_f1_table(table: Table) -> pd.DataFrame:
+    """F1 of each class for the best models, the class with the lowest mean first."""
+    names = table.dataset.class_names
+    f1 = pd.DataFrame({row.label: row.run.scores.by_class.f1[: len(names)] for row in table.top}, index=list(names))
+    shown = f1.loc[f1.mean(axis=1).sort_values(kind="stable").index].map("{:.3f}".format)
+    return shown.rename_axis("class").reset_index()
+
+
+def class_report_table(report: ClassReport) -> pd.DataFrame:
+    """Precision, recall, F1 and support of each class."""
+    return pd.DataFrame(
+        {
+            "class": name,
+            "precision": f"{report.precision[number]:.3f}",
+            "recall": f"{report.recall[number]:.3f}",
+            "F1": f"{report.f1[number]:.3f}",
+            "support": f"{report.support[number]:,}",
+        }
+        for number, name in enumerate(report.names)
+    )
+
+
+def confused_classes_table(table: Table) -> pd.DataFrame:
+    """The most confused classes of the best models."""
+    return pd.DataFrame({"model": row.label} | pair for row in table.top for pair in _pairs(row.run))
+
+
+def model_confused_classes_table(run: Run) -> pd.DataFrame:
+    """The most confused classes of one model."""
+    return pd.DataFrame(_pairs(run))
+
+
+def _pairs(run: Run) -> Iterator[dict[str, str]]:
+    refits = len(run.record.refits)
+    for pair in confused_pairs(run.scores.confusion, run.record.dataset.class_names, TOP_PAIRS):
+        yield {
+            "confused classes": f"{pair.a} and {pair.b}",
+            "A predicted as B": f"{pair.a_as_b / refits:.1f}",
+            "B predicted as A": f"{pair.b_as_a / refits:.1f}",
+            "share of errors (%)": f"{100 * pair.share:.1f}",
+        }
+
+
+def misclassified_table(row: Row) -> pd.DataFrame:
+    """The test images that a model misclassifies with the highest confidence."""
+    names, refits = row.run.record.dataset.class_names, len(row.run.record.refits)
+    return pd.DataFrame(
+        {
+            "test image": str(error.index),
+            "true class": names[error.true],
+            "predicted class": names[error.predicted],
+            "probability (%)": f"{100 * error.probability:.1f}",
+            "misclassified by": f"{error.wrong_seeds} of {refits} refits",
+        }
+        for error in row.run.scores.misclassifications[:SHOWN_MISCLASSIFICATIONS]
+    )
+
+
+def shared_misclassifications(table: Table) -> tuple[SharedError, ...]:
+    """Test images that every refit of every network misclassifies; the most agreed and most confident first."""
+    networks = _networks(table)
+    if not networks:
+        return ()
+    errors = shared_errors([run.scores.predicted for run in networks], networks[0].labels)
+    confidence = _confidences(table)
+    return tuple(sorted(errors, key=lambda error: (-error.agreement, -confidence.get(error.index, 0.0), error.index)))
+
+
+def _networks(table: Table) -> list[Run]:
+    runs = [row.run for row in table.top]
+    return [run for run in runs if run.record.reference is None or run.record.reference.is_network]
+
+
+def _confidences(table: Table) -> dict[int, float]:
+    """Mean confidence in misclassifications by test image, over the networks whose record keeps the image."""
+    confidences: dict[int, list[float]] = {}
+    for run in _networks(table):
+        for error in run.scores.misclassifications:
+            confidences.setdefault(error.index, []).append(error.probability)
+    # Rounded, so that the last bit, which depends on the machine, does not change the order.
+    return {index: round(sum(values) / len(values), 2) for index, values in confidences.items()}
+
+
+def shared_misclassifications_table(table: Table, errors: Sequence[SharedError]) -> pd.DataFrame:
+    """Label and predictions of images that every network misclassifies."""
+    names, confidence = table.dataset.class_names, _confidences(table)
+    return pd.DataFrame(
+        {
+            "test image": str(error.index),
+            "label": names[error.true],
+            "most frequent prediction": names[error.most_common_prediction],
+            "refits that agree (%)": f"{100 * error.agreement:.0f}",
+            "mean confidence (%)": f"{100 * confidence[error.index]:.0f}" if error.index in confidence else "-",
+        }
+        for error in errors
+    )
+
+
+def error_comparison(table: Table) -> tuple[Row, Row] | None:
+    """The two rows whose errors are compared: the second-best and the best tuned model.
+
+    With a single tuned model, the best reference model and the tuned model. None if there are no two.
+    """
+    if len(table.rows) > 1:
+        return table.rows[1], table.rows[0]
+    if table.rows and table.references:
+        return table.references[0], table.rows[0]
+    return None
+
+
+def error_changes_table(baseline: Row, improved: Row) -> pd.DataFrame:
+    """The errors of one model that another fixes, by classes, most first."""
+    names = baseline.run.record.dataset.class_names
+    changes = error_changes(baseline.run.scores.predicted, improved.run.scores.predicted, baseline.run.labels)
+    return pd.DataFrame(
+        {
+            "error": f"{names[change.true]} predicted as {names[change.predicted]}",
+            "fixed": str(change.fixed),
+            "regressed": str(change.regressed),
+            "net": f"{change.net_fixed:+d}",
+        }
+        for change in changes[:SHOWN_CHANGES]
+        if change.net_fixed > 0
+    )

@@ -1,0 +1,211 @@
+"""Test scores of the models of a table, side by side."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, Metric
+from bench.records.reproductions import Reproduction
+from bench.report.board import TOP_ROWS, Row, Table
+from bench.report.text.numbers import accuracy_cell, joined, percent, points, uncertainty_source
+
+MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
+FIRST_NAMED = 5
+ACCURACY = "test accuracy (%)"
+UNCERTAINTY = "main source of uncertainty"
+NOT_DIFFERENT = "not significantly different from"
+
+
+def scores_table(table: Table) -> pd.DataFrame:
+    """The tuned models, best first."""
+    return pd.DataFrame(
+        {
+            "rank": rank_text(row),
+            "model": row.label,
+            ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
+            UNCERTAINTY: uncertainty_source(row.run.interval),
+            "seeds": seeds_text(row),
+            NOT_DIFFERENT: not_different_text(row, len(table.rows)),
+            **_leaderboard_metrics(row),
+            "validation accuracy (%)": percent(row.run.record.search.winning_trial.score),
+        }
+        for row in table.rows
+        if row.run.record.search is not None
+    )
+
+
+def references_table(table: Table) -> pd.DataFrame:
+    """The reference models, best first, compared with the best tuned model."""
+    return pd.DataFrame(
+        {
+            "model": row.label,
+            "type": type_text(row),
+            ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
+            UNCERTAINTY: uncertainty_source(row.run.interval),
+            "seeds": seeds_text(row),
+            "difference from the best tuned model (pp)": versus_best_text(row),
+            **_leaderboard_metrics(row),
+        }
+        for row in table.references
+    )
+
+
+def _leaderboard_metrics(row: Row) -> dict[str, str]:
+    values = row.run.metrics.items()
+    return {metric.heading: metric.text(value) for metric, value in values if not metric.details_only}
+
+
+def reproductions_table(table: Table) -> pd.DataFrame:
+    """Reproductions with other predictions, compared with the published row."""
+    return pd.DataFrame(
+        {
+            "model": row.label,
+            ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
+            "seeds": seeds_text(row),
+            "difference from the published row (pp)": points(
+                row.test_accuracy - row.run.reproduces.scores.accuracy
+            ),
+            "95% prediction interval (%)": prediction_interval_text(entry := reproduction_entry(row)),
+            "different conditions": different_conditions_text(entry),
+            **_leaderboard_metrics(row),
+        }
+        for row in table.reproductions
+        if row.run.reproduces is not None
+    )
+
+
+def reproduction_entry(row: Row) -> Reproduction | None:
+    """The entry next to the published record that belongs to the row of a reproduction; None if it is missing."""
+    published = row.run.reproduces
+    entries = () if published is None else published.reproductions
+    return next((entry for entry in entries if entry.run_id == row.run.record.run_id), None)
+
+
+def prediction_interval_text(entry: Reproduction | None) -> str:
+    """Where 95% of repetitions with other seeds are expected, and whether this one is inside."""
+    if entry is None or entry.prediction_interval is None:
+        return "-"
+    low, high = entry.prediction_interval
+    return f"{percent(low)} to {percent(high)}, {'inside' if entry.inside else 'outside'}"
+
+
+def different_conditions_text(entry: Reproduction | None) -> str:
+    """The conditions of a reproduction that differ from those of the published run."""
+    if entry is None:
+        return "unknown"
+    return "; ".join(f"{name}: {here} instead of {there}" for name, (there, here) in entry.conditions.items()) or "none"
+
+
+def families_table(table: Table) -> pd.DataFrame:
+    """Families with several searches: the mean over them."""
+    return pd.DataFrame(
+        {
+            "family": family.name,
+            ACCURACY: accuracy_cell(family.interval.mean, family.interval),
+            "searches": str(len(family.searches)),
+        }
+        for family in table.families
+        if family.interval is not None
+    )
+
+
+def rank_text(row: Row) -> str:
+    """The range of ranks."""
+    if row.rank is None:
+        return "-" if row.run.record.reference is not None or row.run.reproduces is not None else "?"
+    best, worst = row.rank
+    return str(best) if best == worst else f"{best} to {worst}"
+
+
+def type_text(row: Row) -> str:
+    """The type of a reference model."""
+    reference = row.run.record.reference
+    return "published tutorial" if reference is not None and reference.is_network else "classifier"
+
+
+def versus_best_text(row: Row) -> str:
+    """A reference model's difference from the best tuned model with its interval and verdict."""
+    if row.versus_best is None:
+        return "-"
+    difference = row.versus_best.difference
+    if difference is None:
+        return "unknown (1 seed)"
+    verdict = str(row.versus_best.verdict)
+    if verdict == "not significantly different":
+        excludes_zero = difference.low * difference.high > 0
+        verdict = "not significant after Holm's correction" if excludes_zero else "not significant"
+    return f"{points(difference.mean)} ({points(difference.low)} to {points(difference.high)}), {verdict}"
+
+
+def not_different_text(row: Row, rows: int) -> str:
+    """The labels of the tuned models that are not significantly different."""
+    if rows == 1:
+        return "-"
+    if row.not_different_from is None:
+        return "unknown (1 seed)"
+    if len(row.not_different_from) > MAX_NAMED:
+        named = ", ".join(row.not_different_from[:FIRST_NAMED])
+        return f"{named} and {len(row.not_different_from) - FIRST_NAMED} more"
+    return ", ".join(row.not_different_from) or "none"
+
+
+def seeds_text(row: Row) -> str:
+    """The number of seeds."""
+    reference, refits = row.run.record.reference, len(row.run.record.refits)
+    return "1 (deterministic)" if reference is not None and reference.deterministic else str(refits)
+
+
+def calibration_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """Calibration of each model."""
+    return pd.DataFrame(
+        {
+            "model": row.label,
+            **{
+                metric.heading: metric.text(row.run.metrics[metric]) for metric in (CALIBRATION_ERROR, BRIER_SCORE)
+            },
+            "mean confidence, correct (%)": _confidence(row.run.scores.calibration.mean_confidence_correct),
+            "mean confidence, misclassified (%)": _confidence(row.run.scores.calibration.mean_confidence_incorrect),
+        }
+        for row in rows
+    )
+
+
+def _confidence(mean: float | None) -> str:
+    return "-" if mean is None else f"{100 * mean:.1f}"
+
+
+def metrics_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """Every metric, with the rank it gives in parentheses."""
+    return pd.DataFrame(
+        {"model": row.label, "test accuracy": f"{row.test_accuracy:.4f} ({_accuracy_rank(rows, row)})"}
+        | {
+            metric.heading: metric.text(value) + ("" if metric.direction is None else f" ({_rank(rows, row, metric)})")
+            for metric, value in row.run.metrics.items()
+        }
+        for row in rows
+    )
+
+
+def metrics_text(rows: Sequence[Row]) -> str:
+    """Which metrics order the models differently from test accuracy, as a sentence; empty for a single model."""
+    if len(rows) < 2:
+        return ""
+    ranking = [metric for metric in rows[0].run.metrics if metric.direction is not None]
+    others = [
+        metric.name
+        for metric in ranking
+        if any(_rank(rows, row, metric) != _accuracy_rank(rows, row) for row in rows)
+    ]
+    if not others:
+        return "All metrics give the same order."
+    return f"The order by {joined(others)} differs from the order by test accuracy."
+
+
+def _accuracy_rank(rows: Sequence[Row], row: Row) -> int:
+    return 1 + sum(other.test_accuracy > row.test_accuracy for other in rows)
+
+
+def _rank(rows: Sequence[Row], row: Row, metric: Metric) -> int:
+    """From 1; equal values share the better rank."""
+    sign = 1 if metric.direction == "higher" else -1
+    return 1 + sum(sign * other.run.metrics[metric] > sign * row.run.metrics[metric] for other in rows)

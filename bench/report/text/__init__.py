@@ -1,0 +1,1 @@
+"""Numbers, hyperparameters and test results as text."""

@@ -1,0 +1,68 @@
+"""Numbers as text: percentages, intervals, seconds."""
+
+from collections.abc import Sequence
+
+from bench.evaluation.comparison import Interval
+
+
+def percent(fraction: float) -> str:
+    """A fraction in [0, 1] as a percentage, without the sign."""
+    return f"{100 * fraction:.2f}"
+
+
+def points(fraction: float) -> str:
+    """A difference of fractions in percentage points, with its sign."""
+    return f"{100 * fraction:+.2f}"
+
+
+def seconds(value: float) -> str:
+    """Seconds with the digits that are meaningful."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, which takes an s in the plural."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def joined(words: Sequence[str]) -> str:
+    """A list in a sentence: a, b and c."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1] if words else "")))
+
+
+def accuracy_cell(accuracy: float, interval: Interval | None) -> str:
+    """Percent with its interval for a table: ± half the width, or both limits if they are not symmetric."""
+    if interval is None:
+        return f"{percent(accuracy)} (no interval)"
+    if (half := half_width(interval)) is not None:
+        return f"{percent(accuracy)} ± {half}"
+    return f"{percent(accuracy)} ({percent(interval.low)} to {percent(interval.high)})"
+
+
+def accuracy_text(accuracy: float, interval: Interval | None) -> str:
+    """Percent with its interval for a sentence or heading: 92.24% (95% CI ±0.48)."""
+    return f"{percent(accuracy)}% ({interval_text(interval)})"
+
+
+def interval_text(interval: Interval | None) -> str:
+    """The interval alone: ± half the width in points, or both limits if they are not symmetric."""
+    if interval is None:
+        return "no interval"
+    if (half := half_width(interval)) is not None:
+        return f"95% CI ±{half}"
+    return f"95% CI {percent(interval.low)} to {percent(interval.high)}"
+
+
+def half_width(interval: Interval) -> str | None:
+    """In points; None if it is not the same in both directions."""
+    below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
+    return above if below == above else None
+
+
+def uncertainty_source(interval: Interval | None) -> str:
+    """What contributes most to the interval's width, so that more of it would narrow the interval most."""
+    if interval is None:
+        return "-"
+    if interval.n_seeds == 1:
+        return "test images only"
+    return "seeds" if interval.seed_variance_share > 0.5 else "test images"
