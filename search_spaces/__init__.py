@@ -1,65 +1,117 @@
-"""Families of Keras models: each file here without a leading underscore is one, and its name is what --family takes.
+"""Families of Keras models, one file each; the file's name, without `.py`, is what --family takes.
 
-A folder `search_spaces/` elsewhere on the Python path adds its files, so a family of your own needs no change here.
+To add one, put a file into a folder `search_spaces/` (without an `__init__.py`) of the folder that you work in, or of
+any other folder on the Python path:
+
+    from search_spaces import Family
+
+    class Mine(Family):
+        def architecture(self, hp, images): ...
+
+An installed package can offer its class as an entry point of the group `keras_family_bench.families`. Files whose names
+start with an underscore are not families; those of this package are its base class and its training recipe.
 """
 
-import ast
-import hashlib
 import importlib
+import sys
+from contextlib import suppress
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from pkgutil import extend_path
 from typing import TYPE_CHECKING
 
+from search_spaces._digest import code_digest, module_files, package_folders
+
 if TYPE_CHECKING:
     from search_spaces._family import Family
 
+__all__ = ["Family", "add_current_folder", "code_digest", "load", "names", "source_digest"]
 __path__ = extend_path(__path__, __name__)
+
+GROUP = "keras_family_bench.families"  # of entry points, each a subclass of Family
+
+
+def __getattr__(name: str) -> "type[Family]":
+    # Late, since it imports Keras, and names and digests must be fast.
+    if name == "Family":
+        from search_spaces._family import Family
+
+        return Family
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def add_current_folder() -> None:
+    """Let families be found in `./search_spaces/`, here and in processes that this one spawns.
+
+    Python puts the current folder on the path for `python -m bench`, but not for the script `bench`.
+    """
+    with suppress(FileNotFoundError):  # the current folder has been deleted
+        folder = Path.cwd()
+        if (folder / __name__).is_dir() and str(folder) not in sys.path:
+            sys.path.append(str(folder))  # last, so that its files shadow no installed package
+    __path__[:] = extend_path(__path__, __name__)
 
 
 def names() -> tuple[str, ...]:
-    """Every family's name, in alphabetical order; reads file names and imports nothing."""
-    files = (file for folder in __path__ for file in Path(folder).glob("[!_]*.py"))
-    return tuple(sorted({file.stem for file in files if file.stem.isidentifier()}))
+    """Every family's name, in alphabetical order; reads file names and entry points and imports none of them."""
+    files = (file.stem for folder in __path__ for file in Path(folder).glob("[!_]*.py"))
+    return tuple(sorted({name for name in (*files, *_entry_points()) if name.isidentifier()}))
 
 
 def load(name: str) -> "type[Family]":
-    """The family class in the file `name`: the one subclass of Family that the file itself defines.
+    """The class of the family `name`: the only subclass of Family that its file defines, or its entry point.
 
     Raises:
-        ValueError: the file does not define exactly one.
+        ValueError: there is no such family, two files define it, or its file or entry point is not as described.
     """
     from search_spaces._family import Family
 
-    module = importlib.import_module(f"{__name__}.{name}")
-    found = [
+    module_name = _module(name)
+    if not module_name.startswith(f"{__name__}."):
+        family = _entry_points()[name].load()
+        if not (isinstance(family, type) and issubclass(family, Family)):
+            raise ValueError(f"entry point {_entry_points()[name].value} must be a subclass of Family, got {family!r}")
+        return family
+    module = importlib.import_module(module_name)
+    defined = [
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Family) and value.__module__ == module.__name__
     ]
-    if len(found) != 1:
-        raise ValueError(f"{module.__file__} must define one subclass of Family, found {len(found)}")
-    return found[0]
+    if len(defined) != 1:
+        raise ValueError(f"{module.__file__} must define one subclass of Family, found {len(defined)}")
+    return defined[0]
 
 
 def source_digest(name: str) -> str:
-    """Twelve hexadecimal digits that change with the code of a family, its base class or its recipe."""
-    return code_digest(*map(_file, (name, "_family", "_recipe")))
+    """Twelve hexadecimal digits that change with the code of a family.
 
+    That is the code of its file, of the modules that this imports from its own folder or from this package, directly or
+    through others, and of the shared base class and recipe.
 
-def code_digest(*files: Path | str) -> str:
-    """Twelve hexadecimal digits that change with the code in `files`.
-
-    Comments, docstrings and layout do not count, so that explaining a family better does not make it another one.
+    Raises:
+        ValueError: there is no such family, or two files define it.
+        SyntaxError: a file is not Python.
     """
-    digest = hashlib.sha256()
-    for file in map(Path, files):
-        tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-                del node.body[0]
-        digest.update(ast.unparse(ast.fix_missing_locations(tree)).encode())
-    return digest.hexdigest()[:12]
+    module = _module(name)
+    folders = package_folders(module) | {__name__: list(__path__)}
+    files = module_files((module, f"{__name__}._family"), folders)
+    return code_digest(*(files[module] for module in sorted(files)))
 
 
-def _file(stem: str) -> Path:
-    return next(path for folder in __path__ if (path := Path(folder) / f"{stem}.py").exists())
+def _module(name: str) -> str:
+    """The name of the module that defines the family `name`."""
+    files = [file for folder in __path__ if (file := Path(folder) / f"{name}.py").is_file()]
+    entry_point = _entry_points().get(name)
+    # A checkout next to an installed copy has the same files twice.
+    different = {file.read_bytes(): str(file) for file in reversed(files)}
+    definitions = [*different.values(), *([entry_point.value] if entry_point else [])]
+    if len(definitions) > 1:
+        raise ValueError(f"family {name!r} is defined more than once, rename one: {', '.join(sorted(definitions))}")
+    if not definitions:
+        raise ValueError(f"there is no family {name!r}: valid names are {', '.join(names())}")
+    return entry_point.module if entry_point else f"{__name__}.{name}"
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}

@@ -1,4 +1,4 @@
-"""What all families share: raw pixels in, logits out, one recipe."""
+"""The base class of all families: raw pixels in, logits out, one training recipe."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from search_spaces._recipe import compile_model
 
 
 class Family(keras_tuner.HyperModel):  # type: ignore[misc]
-    """A search space over architectures; a subclass writes `architecture` only.
+    """A search space over architectures; a subclass only defines `architecture`.
 
     It is an ordinary Keras Tuner hypermodel: `keras_tuner.RandomSearch(CNN((28, 28, 1), 10), "val_accuracy")` works.
 
     Args:
         input_shape: (height, width, channels) of one image.
         classes: number of classes, at least 2.
-        training_steps: optimizer steps over which the learning rate falls to zero; None keeps it constant.
+        training_steps: optimizer steps over which the learning rate decays to zero; None keeps it constant.
     """
 
     def __init__(self, input_shape: tuple[int, int, int], classes: int, training_steps: int | None = None) -> None:
@@ -31,8 +31,8 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
         """Map images (batch, *input_shape), already scaled to [0, 1], to features (batch, n).
 
-        Declares every hyperparameter in every call, those of absent layers under `hp.conditional_scope`, so that one
-        call tells the whole space.
+        Every call declares every hyperparameter, those of absent layers under `hp.conditional_scope`, so that one call
+        declares the whole space.
         """
 
     def build(self, hp: HyperParameters) -> keras.Model:
@@ -45,7 +45,7 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
         return model
 
     def build_from(self, values: Mapping[str, int | float | str | bool]) -> keras.Model:
-        """The compiled model of one candidate: `values` of its active hyperparameters, defaults for others."""
+        """The compiled model of one candidate: `values` of its active hyperparameters, defaults of all others."""
         hp = HyperParameters()
         hp.values = dict(values)
         return self.build(hp)

@@ -1,6 +1,6 @@
-"""How every family is trained, so that comparing families compares architectures.
+"""The training recipe of every family, so that comparing families compares architectures.
 
-Adam, the learning rate searched and falling to zero along a cosine, cross-entropy from logits, batches of 128.
+Adam, a searched learning rate with cosine decay to zero, cross-entropy from logits, batches of 128.
 """
 
 import keras
@@ -14,9 +14,9 @@ def compile_model(model: keras.Model, hp: HyperParameters, training_steps: int |
     """Compile `model` for integer labels (batch,).
 
     Args:
-        model: its output are logits (batch, classes).
+        model: its outputs are logits (batch, classes).
         hp: declares the learning rate.
-        training_steps: optimizer steps over which the learning rate falls to zero; None keeps it constant.
+        training_steps: optimizer steps over which the learning rate decays to zero; None keeps it constant.
     """
     low, high = LEARNING_RATES
     # A factor of two between neighbours keeps the space finite, so that grid search can count it.

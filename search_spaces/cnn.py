@@ -6,28 +6,28 @@ import keras
 from keras import layers
 from keras_tuner import HyperParameters
 
-from search_spaces._family import Family
+from search_spaces import Family
 
 MAX_BLOCKS = 3
 MAX_CONVOLUTIONS = 2
 KERNELS = (3, 5)
 FILTERS = (8, 12, 16, 24, 32)
 GROWTH = (2.0, 1.5, 1.0)
-# Multiply-adds of all convolutions for each pixel of an image, so that no candidate eats the budget and the most
-# expensive one can still be refitted within it. On 28x28 they make 2.5 million; two blocks of 32 and 64 filters, 3x3
-# without padding, need 2.4.
+# Multiply-adds of all convolutions per pixel of an image: a cap on the cost of a candidate, so that none uses up the
+# budget and the most expensive one can still be refitted within it. On 28x28 it is 2.5 million; two blocks of 32 and 64
+# filters, 3x3 without padding, need 2.4 million.
 MAX_MULTIPLY_ADDS_PER_PIXEL = 3_200
 
 
 class CNN(Family):
-    """Convolutional network of one to three blocks, each convolutions, max pooling and perhaps batch normalisation.
+    """Convolutional network of one to three blocks: convolutions, max pooling and optional batch normalization.
 
-    Searched are filters, pooling depth, convolutions per block, kernel size, padding, batch normalisation, dropout, and
-    the units of the dense layer.
+    The search space: filters, number of blocks (`pooling_depth`), convolutions per block, kernel size, padding, batch
+    normalization, dropout, and units of the dense layer.
 
-    `filters` are those of the first block. From block to block they grow by the largest factor of GROWTH that keeps
-    the model within its cap of multiply-adds. Where even equal blocks would exceed it, more convolutions or a larger
-    kernel are no choice; where convolutions without padding could eat up the image, padding is none.
+    `filters` is the number of filters in the first block. It grows from block to block by the largest factor in GROWTH
+    that keeps the model under the cap on multiply-adds. Where even blocks of equal width would exceed the cap,
+    `convolutions` or `kernel_size` is inactive; where convolutions without padding could leave no pixel, `padding` is.
     """
 
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
@@ -35,7 +35,9 @@ class CNN(Family):
         depths = [depth for depth in range(1, MAX_BLOCKS + 1) if min(self.input_shape[:2]) >= 2**depth]
         affordable = self._affordable(1, KERNELS[0])
         if not affordable:
-            raise ValueError(f"no number of filters stays within the cap on images of {self.input_shape}")
+            raise ValueError(
+                f"every number of filters exceeds the cap on multiply-adds for images of shape {self.input_shape}"
+            )
         filters = hp.Choice("filters", affordable, default=min(16, affordable[-1]))
         depth = hp.Int("pooling_depth", 1, depths[-1], default=min(2, depths[-1]))
         convolutions, kernel, padding = 1, KERNELS[0], "same"
@@ -48,7 +50,7 @@ class CNN(Family):
         if roomy := [depth for depth in depths if self._has_room(depth)]:
             with hp.conditional_scope("pooling_depth", roomy):
                 padding = hp.Choice("padding", ["same", "valid"]) or "same"
-        normalised = hp.Boolean("batch_normalization")
+        normalized = hp.Boolean("batch_normalization")
         units = hp.Choice("dense_units", [64, 128, 256], default=128)
         dropout = hp.Choice("dropout", [0.0, 0.1, 0.3, 0.5])
 
@@ -57,14 +59,14 @@ class CNN(Family):
             for _ in range(convolutions):
                 features = layers.Conv2D(width, kernel, padding=padding, activation="relu")(features)
             features = layers.MaxPooling2D()(features)
-            if normalised:
-                # Behind the pooling, on a quarter of the pixels: before it, it costs more than the convolutions.
+            if normalized:
+                # After pooling, on a quarter of the pixels: before it, normalization costs more than the convolutions.
                 features = layers.BatchNormalization()(features)
         features = layers.Dense(units, activation="relu")(layers.Flatten()(features))
         return layers.Dropout(dropout)(features) if dropout else features
 
     def _affordable(self, convolutions: int, kernel: int) -> list[int]:
-        """First-block filters with which equal blocks stay within the cap at every depth."""
+        """Filters with which blocks of equal width stay under the cap at every depth."""
         deepest = [(filters, [filters] * MAX_BLOCKS) for filters in FILTERS]
         return [filters for filters, widths in deepest if self._within_cap(widths, convolutions, kernel, "same")]
 
@@ -74,7 +76,7 @@ class CNN(Family):
         return cost <= MAX_MULTIPLY_ADDS_PER_PIXEL * height * width
 
     def _has_room(self, depth: int) -> bool:
-        """Whether `depth` blocks without padding leave at least one pixel, whatever else is chosen."""
+        """Whether `depth` blocks without padding leave at least one pixel for all other hyperparameters."""
         side = min(self.input_shape[:2])
         for _ in range(depth):
             side = (side - MAX_CONVOLUTIONS * (KERNELS[-1] - 1)) // 2

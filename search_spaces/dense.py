@@ -4,18 +4,18 @@ import keras
 from keras import layers
 from keras_tuner import HyperParameters
 
-from search_spaces._family import Family
+from search_spaces import Family
 
 MAX_LAYERS = 3
 
 
 class Dense(Family):
-    """Multilayer perceptron: number of layers; units, activation and dropout of each; batch normalisation or not."""
+    """Multilayer perceptron: number of layers; units, activation and dropout of each; optional batch normalization."""
 
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
         """Map images (batch, *input_shape), already scaled to [0, 1], to features (batch, units of the last layer)."""
         depth = hp.Int("dense_layers", 1, MAX_LAYERS, default=2)
-        normalised = hp.Boolean("batch_normalization")
+        normalized = hp.Boolean("batch_normalization")
         features = layers.Flatten()(images)
         for number in range(1, MAX_LAYERS + 1):
             # Conditional, so that a record never lists the width of a layer that does not exist.
@@ -24,8 +24,8 @@ class Dense(Family):
                 activation = hp.Choice(f"activation_{number}", ["relu", "gelu", "tanh"])
                 dropout = hp.Choice(f"dropout_{number}", [0.0, 0.1, 0.2, 0.3, 0.4])
             if number <= depth:
-                features = layers.Dense(units, use_bias=not normalised)(features)
-                if normalised:
+                features = layers.Dense(units, use_bias=not normalized)(features)
+                if normalized:
                     features = layers.BatchNormalization()(features)
                 features = layers.Activation(activation)(features)
                 if dropout:

@@ -35,7 +35,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def _same_tensorflow(request: pytest.FixtureRequest) -> None:
     """Configure TensorFlow in slow tests as in a worker, whichever test is first: one thread, float32."""
     if request.node.get_closest_marker("slow") is not None:
-        from bench.training.fit import prepare_process
+        from bench.training.precision import prepare_process
 
         prepare_process("float32")
 

@@ -1,1 +1,1 @@
-"""Reference models: published tutorials with their own recipes, and scikit-learn classifiers."""
+"""Reference models, which are not searched: published tutorials by their own recipes, and scikit-learn classifiers."""

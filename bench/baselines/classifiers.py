@@ -1,6 +1,6 @@
-"""The floor under every table: what scikit-learn's classifiers make of the same images, so that a network's gain shows.
+"""scikit-learn classifiers on the pixels: the accuracy that a network has to beat.
 
-They are fitted on the whole development part, pixels divided by 255, one number for each pixel and channel.
+They are fitted on all development images, pixels divided by 255, one feature for each pixel and channel.
 """
 
 import time
@@ -18,12 +18,12 @@ from bench.baselines.catalog import FOREST_TREES, LOGISTIC_C
 from bench.data.dataset import Dataset
 from bench.records.record import Curve, RefitRecord
 
-LEAST = np.finfo(np.float32).tiny  # no probability counts as less, so that its logarithm is finite
+MIN_PROBABILITY = np.finfo(np.float32).tiny  # smaller ones are raised to it, so that their logarithm is finite
 
 # Images (n, height, width, channels) uint8 to natural logarithms of probabilities (n, classes).
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 
-MODELS: dict[str, Callable[[int], ClassifierMixin]] = {  # by name in bench.baselines.catalog, made from a seed
+MODELS: dict[str, Callable[[int], ClassifierMixin]] = {  # by name, from a seed
     "baseline-majority": lambda _: DummyClassifier(strategy="prior"),
     "baseline-logistic-regression": lambda _: LogisticRegression(C=LOGISTIC_C, max_iter=1000, tol=0.001),
     "baseline-random-forest": lambda seed: RandomForestClassifier(FOREST_TREES, random_state=seed % 2**32),
@@ -31,19 +31,19 @@ MODELS: dict[str, Callable[[int], ClassifierMixin]] = {  # by name in bench.base
 
 
 def fit(name: str, seed: int, number: int, data: Dataset) -> tuple[Predictor, RefitRecord]:
-    """Fit the classifier `name` on all of `data` under `seed`.
+    """Fit the classifier `name` on all of `data` with `seed`.
 
     Args:
         name: one of MODELS.
-        seed: of what is random in it.
+        seed: of its random generator.
         number: of the seed, from 0, for the record.
-        data: the development part.
+        data: the development images.
     """
     pixels = _pixels(data.images)
     model: Any = MODELS[name](seed)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     model.fit(pixels, data.labels)
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     record = RefitRecord(
         number=number,
         seed=seed,
@@ -56,7 +56,7 @@ def fit(name: str, seed: int, number: int, data: Dataset) -> tuple[Predictor, Re
         fit_seconds=seconds,
         task_seconds=seconds,
     )
-    return lambda images: np.log(np.maximum(model.predict_proba(_pixels(images)), LEAST)), record
+    return lambda images: np.log(np.maximum(model.predict_proba(_pixels(images)), MIN_PROBABILITY)), record
 
 
 def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -64,7 +64,7 @@ def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _parameters(model: Any) -> int:
-    """Numbers that fitting has found: coefficients, nodes of trees, or shares of classes."""
+    """Number of fitted values: coefficients, tree nodes, or class shares."""
     if hasattr(model, "coef_"):
         return int(model.coef_.size + model.intercept_.size)
     if hasattr(model, "estimators_"):

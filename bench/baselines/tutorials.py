@@ -1,11 +1,14 @@
-"""Models of published tutorials, each with its own recipe: fixed, never searched, shown beside what a search finds.
+"""Models of published tutorials, each trained by its own recipe.
 
-Keras is imported when a model is built, so that naming the references is fast.
+Keras is imported when a model is built, so that listing names is fast.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
+
+from bench.records.record import PublishedAccuracy
 
 if TYPE_CHECKING:
     import keras
@@ -14,29 +17,18 @@ ADAM_LEARNING_RATE = 0.001  # Keras' default, which all of these tutorials use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """The test accuracy that a tutorial names."""
-
-    text: str  # in its words
-    low: float  # what they may mean, in [0, 1]
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
-    """A model and the recipe that it was published with; the weights after the last epoch are kept."""
+class Tutorial:
+    """A model and the recipe that it was published with; it is evaluated with the weights after the last epoch."""
 
     name: str
-    layers: (
-        "Callable[[], Sequence[keras.Layer]]"  # between the scaled image and the output layer, made anew at each call
-    )
+    layers: "Callable[[], Sequence[keras.Layer]]"  # new layers between the scaled image and the output layer
     output: Literal["softmax", "logits"]
     labels: Literal["integer", "one-hot"]
     batch_size: int
     epochs: int
-    validation_share: float  # of the development images, the last ones, which it is not fitted on; in [0, 1)
-    published: Published | None
-    smallest_side: int = 1  # pixels that height and width need, for the layers to leave any
+    validation_share: float  # of the development images, the last ones, which are not trained on; in [0, 1)
+    published: PublishedAccuracy | None
+    min_side: int = 1  # pixels, the smallest height and width that the layers can process
 
     def build(self, input_shape: tuple[int, int, int], classes: int) -> "keras.Model":
         """A compiled model from uint8 images (batch, *input_shape) to probabilities or logits (batch, classes)."""
@@ -94,9 +86,9 @@ def _cnn() -> "Sequence[keras.Layer]":
     ]
 
 
-# What a rounded figure may mean is what would be rounded to it.
-REFERENCES = (
-    Reference(
+# The range of a rounded figure is what would be rounded to it.
+_TUTORIALS = (
+    Tutorial(
         name="tutorial-linear",
         layers=_linear,
         output="logits",
@@ -104,9 +96,9 @@ REFERENCES = (
         batch_size=32,
         epochs=10,
         validation_share=0.0,
-        published=Published(text="around 80 %", low=0.75, high=0.85),
+        published=PublishedAccuracy(text="around 80%", low=0.75, high=0.85),
     ),
-    Reference(
+    Tutorial(
         name="tutorial-dense-128",
         layers=_dense_128,
         output="softmax",
@@ -114,9 +106,9 @@ REFERENCES = (
         batch_size=32,
         epochs=10,
         validation_share=0.0,
-        published=Published(text="88.41 % (training 91.20 %)", low=0.88405, high=0.88415),
+        published=PublishedAccuracy(text="88.41% (training 91.20%)", low=0.88405, high=0.88415),
     ),
-    Reference(
+    Tutorial(
         name="tutorial-dense-128-logits",
         layers=_dense_128,
         output="logits",
@@ -124,9 +116,9 @@ REFERENCES = (
         batch_size=32,
         epochs=10,
         validation_share=0.0,
-        published=Published(text="over 85 %", low=0.85, high=1.0),
+        published=PublishedAccuracy(text="over 85%", low=0.85, high=1.0),
     ),
-    Reference(
+    Tutorial(
         name="tutorial-dense-256-dropout",
         layers=_dense_256_dropout,
         output="softmax",
@@ -136,7 +128,7 @@ REFERENCES = (
         validation_share=0.2,
         published=None,
     ),
-    Reference(
+    Tutorial(
         name="tutorial-cnn",
         layers=_cnn,
         output="softmax",
@@ -144,19 +136,18 @@ REFERENCES = (
         batch_size=64,
         epochs=10,
         validation_share=0.2,
-        published=Published(text="0.30 loss, 90 %", low=0.895, high=0.905),
-        smallest_side=10,
+        published=PublishedAccuracy(text="0.30 loss, 90%", low=0.895, high=0.905),
+        min_side=10,
     ),
 )
 
+TUTORIALS: Mapping[str, Tutorial] = MappingProxyType({tutorial.name: tutorial for tutorial in _TUTORIALS})
 
-def find(name: str) -> Reference:
-    """The reference of that name.
+
+def find(name: str) -> Tutorial:
+    """The tutorial `name`.
 
     Raises:
-        ValueError: there is none.
+        KeyError: there is none.
     """
-    for reference in REFERENCES:
-        if reference.name == name:
-            return reference
-    raise ValueError(f"no reference {name!r}; there are {', '.join(each.name for each in REFERENCES)}")
+    return TUTORIALS[name]

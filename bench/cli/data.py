@@ -12,40 +12,56 @@ data_app = typer.Typer(
     epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data describe digits",
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Dataset, see `bench list`.")]
+DatasetName = Annotated[
+    str,
+    typer.Argument(metavar="DATASET", help="A name, see `bench list`, or the path of a file that defines a dataset."),
+]
 DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")]
 
 
 @data_app.command(
     epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data fetch fashion_mnist --data-dir ~/fashion"
 )
-def fetch(name: Name, data_dir: DataDir = None) -> None:
-    """Find or download a dataset and check its bytes."""
-    from bench.data.development import development
+def fetch(dataset: DatasetName, data_dir: DataDir = None) -> None:
+    """Find or download a dataset and verify its checksums."""
+    from bench.data import catalog
+    from bench.data.development import load_development
 
-    data = development(name, data_dir, lambda line: typer.echo(line, err=True))
-    typer.echo(f"{data.title}: {len(data):,} images for development, from {data.source}, checksum {data.checksum}")
+    images = load_development(catalog.locate(dataset, data_dir), _notify)
+    typer.echo(f"{images.title}: {len(images):,} development images from {images.source}, checksum {images.checksum}")
 
 
-@data_app.command(epilog="\b\nExamples:\n  bench data describe fashion_mnist\n  bench data describe digits --json")
+@data_app.command(
+    epilog="\b\nExamples:\n"
+    "  bench data describe fashion_mnist\n"
+    "  bench data describe digits --json\n"
+    "  bench data describe my_images.py"
+)
 def describe(
-    name: Name,
+    dataset: DatasetName,
     data_dir: DataDir = None,
-    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Pictures go to DIR/NAME/samples.")] = (
-        Path("results")
-    ),
+    results: Annotated[
+        Path, typer.Option("--results", metavar="DIR", help="Figures are written to DIR/NAME/samples.")
+    ] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print and draw what to know of a dataset before training.
+    """Print facts about a dataset and draw sample images, before training.
 
-    The pictures are its first images, and one of each class. Of the development part only; the test part stays sealed.
+    The figures show its first images, one image of each class, and one image with its pixel values. All of it is about
+    the development images; the test set stays closed.
     """
-    from bench.data.description import describe as facts_of
-    from bench.data.development import development
+    from bench.data import catalog
+    from bench.data.description import describe as describe_images
+    from bench.data.development import load_development
     from bench.report.samples import write_samples
 
-    data = development(name, data_dir, lambda line: typer.echo(line, err=True))
-    description = facts_of(data)
+    location = catalog.locate(dataset, data_dir)
+    images = load_development(location, _notify)
+    description = describe_images(location, images)
     typer.echo(json.dumps(description.mapping(), indent=1) if as_json else description.text())
-    for path in write_samples(data, results / name / "samples"):
-        typer.echo(f"picture: {path}", err=True)
+    for path in write_samples(images, results / location.name / "samples"):
+        _notify(f"figure: {path}")
+
+
+def _notify(line: str) -> None:
+    typer.echo(line, err=True)

@@ -1,1 +1,11 @@
-"""Get a dataset: where its bytes come from, checksums, splits; the development part and the sealed test part apart."""
+"""Datasets: definitions, loaders and checksums, the train / validation split, and the held-out test set.
+
+What a file that defines a dataset needs can be imported from here; bench/data/sets/__init__.py explains the contract.
+"""
+
+from bench.data.access import DataAccess, TestSetAccess
+from bench.data.dataset import LabeledImages
+from bench.data.definition import DatasetDefinition
+from bench.records.spec import Budget
+
+__all__ = ["Budget", "DataAccess", "DatasetDefinition", "LabeledImages", "TestSetAccess"]

@@ -1,86 +1,122 @@
-"""Which datasets there are: one for each file of bench/data/sets, under the file's name."""
+"""Which datasets there are, and how one is found: by built-in name, by entry point, or by the path of a file."""
 
 import difflib
-import importlib
+import importlib.util
+import re
+import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from types import ModuleType
 
-from bench.data.dataset import Dataset, Notify, Part
-from bench.errors import DataError, SpecError
-from bench.records.spec import Budget
+from bench.data.definition import DatasetDefinition
+from bench.errors import BenchError, DataError, SpecError
+from bench.machine import extensions
 
-FOLDER = Path(__file__).parent / "sets"
-
-
-class DatasetModule(Protocol):
-    """What a file of bench/data/sets defines; the docstring of that package explains each."""
-
-    TITLE: str
-    CLASS_NAMES: tuple[str, ...]
-    LICENCE: str
-    IMAGE_SHAPE: tuple[int, int, int]
-    N_TEST: int
-    DEFAULT_BUDGET: Budget
-
-    def development(self, data_dir: Path | None, notify: Notify, /) -> Part:
-        """Everything but the test part."""
-
-    def test(self, data_dir: Path | None, notify: Notify, /) -> Part:
-        """The sealed test part."""
+SETS = Path(__file__).parent / "sets"
+GROUP = "keras_family_bench.datasets"  # of entry points, each a DatasetDefinition
 
 
-CONTRACT = (*DatasetModule.__annotations__, "development", "test")
+@dataclass(frozen=True, slots=True)
+class DatasetLocation:
+    """Where a dataset is defined and where its files may be; travels to workers with every task."""
+
+    name: str  # letters, digits and _
+    path: Path | None = None  # absolute path of the file that defines it; None for a built-in or an entry point
+    data_dir: Path | None = None  # folder with its files, where the user named one
 
 
 def names() -> tuple[str, ...]:
-    """The names that --dataset takes, sorted; read from file names, importing nothing."""
-    return tuple(sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("_")))
+    """The datasets that are found by name, sorted; imports none of them."""
+    return tuple(sorted({*_built_in(), *extensions(GROUP)}))
 
 
-def module(name: str) -> DatasetModule:
-    """The file of dataset `name`.
-
-    Raises:
-        SpecError: there is no such dataset.
-        DataError: the file lacks something that the contract asks for.
-    """
-    if name not in names():
-        nearest = difflib.get_close_matches(name.lower().replace("-", "_"), names(), n=1, cutoff=0.5)
-        hint = f" Did you mean {nearest[0]}?" if nearest else ""
-        raise SpecError(f"unknown dataset {name!r}: valid names are {', '.join(names())}.{hint}")
-    found = importlib.import_module(f"bench.data.sets.{name}")
-    lacking = [item for item in CONTRACT if not hasattr(found, item)]
-    if lacking:
-        raise DataError(f"{found.__file__} lacks {', '.join(lacking)}: bench/data/sets/__init__.py says what each is")
-    return cast(DatasetModule, found)
-
-
-def default_budget(name: str) -> Budget:
-    """The search budget that suits dataset `name` where the user asks for none.
+def locate(dataset: str, data_dir: Path | None = None) -> DatasetLocation:
+    """The dataset that the user means: a name, or the path of a Python file (with `.py` or a folder in it).
 
     Raises:
-        SpecError: there is no such dataset.
+        SpecError: there is no such dataset, or its name is taken or cannot be used.
     """
-    return module(name).DEFAULT_BUDGET
+    path = Path(dataset)
+    if path.suffix == ".py" or path.name != dataset:
+        return _locate_file(path, data_dir)
+    if dataset not in names():
+        raise SpecError(f"unknown dataset {dataset!r}: valid names are {', '.join(names())}.{_hint(dataset)}")
+    if dataset in _built_in() and dataset in extensions(GROUP):
+        value = extensions(GROUP)[dataset].value
+        raise SpecError(f"dataset {dataset!r} is built in, but also the entry point {value}: rename the entry point")
+    return DatasetLocation(dataset, data_dir=data_dir)
 
 
-def assemble(name: str, part: Part) -> Dataset:
-    """The dataset `name` made of one of its parts.
+def definition(location: DatasetLocation) -> DatasetDefinition:
+    """The definition of the dataset at `location`; reads none of its images.
 
     Raises:
-        DataError: the arrays do not fit together or are not of the shape that the dataset's file states.
+        SpecError: there is no such dataset here.
+        DataError: it cannot be imported, or does not define one DatasetDefinition.
     """
-    found = module(name)
-    images, labels, source = part
-    dataset = Dataset(
-        name=name,
-        title=found.TITLE,
-        images=images,
-        labels=labels.astype("int64"),
-        class_names=found.CLASS_NAMES,
-        source=source,
-        licence=found.LICENCE,
-    )
-    if dataset.image_shape != found.IMAGE_SHAPE:
-        raise DataError(f"{name}: images from {source} are {dataset.image_shape}, IMAGE_SHAPE is {found.IMAGE_SHAPE}")
-    return dataset
+    if location.path is not None:
+        return _only_definition(_import_file(location.path))
+    if location.name in _built_in():
+        return _only_definition(importlib.import_module(f"bench.data.sets.{location.name}"))
+    if location.name not in extensions(GROUP):
+        raise SpecError(f"there is no dataset {location.name!r} here: valid names are {', '.join(names())}")
+    entry_point = extensions(GROUP)[location.name]
+    try:
+        found = entry_point.load()
+    except Exception as error:
+        raise DataError(f"dataset {location.name!r}: {entry_point.value} {_import_failure(error)}") from error
+    if not isinstance(found, DatasetDefinition):
+        raise DataError(
+            f"dataset {location.name!r}: the entry point {entry_point.value} must be a DatasetDefinition, "
+            f"got {type(found).__name__}"
+        )
+    return found
+
+
+def _built_in() -> frozenset[str]:
+    return frozenset(file.stem for file in SETS.glob("[!_]*.py"))
+
+
+def _hint(dataset: str) -> str:
+    if Path(f"{dataset}.py").is_file():
+        return f" To use the file in this folder: {dataset}.py"
+    nearest = difflib.get_close_matches(dataset.lower().replace("-", "_"), names(), n=1, cutoff=0.5)
+    return f" Did you mean {nearest[0]}?" if nearest else ""
+
+
+def _locate_file(path: Path, data_dir: Path | None) -> DatasetLocation:
+    if path.suffix != ".py" or not path.is_file():
+        raise SpecError(f"{path} is not a Python file: --dataset takes a name or the path of a file that defines one")
+    if not re.fullmatch(r"\w+", path.stem, re.ASCII):
+        raise SpecError(f"{path}: the file's name is the dataset's and must consist of letters, digits and _")
+    if path.stem in names():
+        raise SpecError(f"{path}: there is already a dataset {path.stem!r}, rename the file: {', '.join(names())}")
+    return DatasetLocation(path.stem, path=path.resolve(), data_dir=data_dir)
+
+
+def _import_file(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"bench_dataset_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise DataError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise DataError(f"{path} {_import_failure(error)}") from error
+    return module
+
+
+def _import_failure(error: Exception) -> str:
+    kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
+    return f"cannot be imported: {kind}{error}"
+
+
+def _only_definition(module: ModuleType) -> DatasetDefinition:
+    definitions = {id(value): value for value in vars(module).values() if isinstance(value, DatasetDefinition)}
+    if len(definitions) != 1:
+        raise DataError(
+            f"{module.__file__} must define one DatasetDefinition, such as DATASET = DatasetDefinition(...), "
+            f"found {len(definitions)}: see {SETS / 'digits.py'} for an example"
+        )
+    return next(iter(definitions.values()))

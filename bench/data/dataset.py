@@ -1,4 +1,4 @@
-"""One part of a dataset in memory: images, labels, their names, and what is known of their origin."""
+"""Images and labels in memory, with their class names and their origin."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,32 +9,32 @@ from numpy.typing import NDArray
 
 from bench.errors import DataError
 
-# Images uint8 (n, height, width, channels), labels (n,) of any integer type, and where the bytes came from.
-Part = tuple[NDArray[np.uint8], NDArray[np.integer], str]
+# Images uint8 (n, height, width, channels), labels (n,) of any integer type, and the origin of the bytes in words.
+LabeledImages = tuple[NDArray[np.uint8], NDArray[np.integer], str]
 # Takes one line for the user, such as "downloading ...".
 Notify = Callable[[str], None]
 
 
 def quiet(_: str) -> None:
-    """Notify nothing."""
+    """Drop the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """The development part or the test part of a dataset; its arrays are read-only."""
+    """The development images or the test set of a dataset; its arrays are read-only."""
 
     name: str  # as --dataset takes it
-    title: str  # as readers know it
+    title: str  # for readers
     images: NDArray[np.uint8]  # (n, height, width, channels)
-    labels: NDArray[np.int64]  # (n,), each in [0, number of classes)
+    labels: NDArray[np.int64]  # (n,), each in [0, number of classes); any integer type when built
     class_names: tuple[str, ...]  # by label
-    source: str  # where its bytes came from
-    licence: str
+    source: str  # origin of the bytes
+    license: str
     checksum: str = field(init=False)  # SHA-256 over the images' bytes, then the labels' as little-endian int64
 
     def __post_init__(self) -> None:
         self._check()
-        labels = np.array(self.labels, dtype=np.int64)
+        labels = np.array(self.labels, dtype=np.int64)  # a copy: the caller keeps a writable array
         images = np.ascontiguousarray(self.images).view()
         for array in (images, labels):
             array.setflags(write=False)
@@ -50,16 +50,19 @@ class Dataset:
             )
         if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
             raise DataError(
-                f"{self.name}: {len(images)} images need as many integer labels, got {labels.dtype} {labels.shape}"
+                f"{self.name}: labels must be integers, one for each of {len(images)} images, "
+                f"got {labels.dtype} {labels.shape}"
             )
         if classes < 2 or len(set(self.class_names)) != classes:
-            raise DataError(f"{self.name}: class names must be two or more different ones, got {self.class_names}")
-        absent = sorted(set(range(classes)) - set(labels.tolist()))
-        strange = sorted(set(labels.tolist()) - set(range(classes)))
-        if absent or strange:
+            raise DataError(
+                f"{self.name}: there must be two or more class names, all different, got {self.class_names}"
+            )
+        missing = sorted(set(range(classes)) - set(labels.tolist()))
+        invalid = sorted(set(labels.tolist()) - set(range(classes)))
+        if missing or invalid:
             raise DataError(
                 f"{self.name}: labels must be 0 to {classes - 1}, each at least once; "
-                f"absent: {absent[:5]}, not allowed: {strange[:5]}"
+                f"missing: {missing[:5]}, invalid: {invalid[:5]}"
             )
 
     def __len__(self) -> int:
@@ -73,6 +76,6 @@ class Dataset:
 
 
 def _checksum(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
-    found = hashlib.sha256(images.data)
-    found.update(labels.astype("<i8").data)
-    return found.hexdigest()
+    digest = hashlib.sha256(images.data)
+    digest.update(labels.astype("<i8").data)
+    return digest.hexdigest()

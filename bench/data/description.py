@@ -1,4 +1,4 @@
-"""What a reader wants to see of a dataset before training: of the development part only."""
+"""A dataset at a glance, before training: its development images only."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from bench.data import catalog, splits
+from bench.data.catalog import DatasetLocation
 from bench.data.dataset import Dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCount:
-    """How many images of one class there are."""
+    """Number of development images of one class."""
 
     label: int
     name: str
@@ -23,7 +24,7 @@ class ClassCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """Facts of the development part, and the stated size of the test part."""
+    """Facts about the development images, and the stated size of the test set."""
 
     name: str
     title: str
@@ -39,18 +40,18 @@ class Description:
     classes: tuple[ClassCount, ...]  # by label
     source: str
     checksum: str
-    licence: str
+    license: str
 
     def text(self) -> str:
-        """Two plain tables: the facts, and the images of each class."""
+        """Two plain tables: the facts, and the number of images in each class."""
         facts = (
-            ("images", f"{self.images:,} to develop with, of {' x '.join(map(str, self.image_shape))} {self.dtype}"),
-            ("split", f"{self.n_train:,} train, {self.n_validation:,} validation, stratified"),
-            ("test part", f"{self.n_test:,}, sealed: only the judge of a finished search reads them"),
+            ("development", f"{self.images:,} images, {' x '.join(map(str, self.image_shape))} {self.dtype}"),
+            ("split", f"{self.n_train:,} train, {self.n_validation:,} validation, stratified by class"),
+            ("test", f"{self.n_test:,} images, held out: opened only to evaluate refitted models"),
             ("pixels", f"{self.smallest_pixel} to {self.largest_pixel}, mean {self.mean_pixel:.4f}"),
             ("source", self.source),
             ("SHA-256", self.checksum),
-            ("licence", self.licence),
+            ("license", self.license),
         )
         counts = tabulate(
             [(row.label, row.name, row.images, row.train, row.validation) for row in self.classes],
@@ -62,15 +63,15 @@ class Description:
         return f"{self.title}\n\n{tabulate(facts, tablefmt='plain', disable_numparse=True)}\n\n{counts}"
 
     def mapping(self) -> dict[str, object]:
-        """The fields as plain values, fit for `json.dumps`."""
+        """The fields as plain values for `json.dumps`."""
         return asdict(self)
 
 
-def describe(dataset: Dataset) -> Description:
-    """Look at the development part `dataset`.
+def describe(location: DatasetLocation, dataset: Dataset) -> Description:
+    """Describe the development images `dataset`, which were loaded from `location`.
 
     Raises:
-        DataError: it has too few images of a class to be split.
+        DataError: a class has too few images to be split.
     """
     train, validation = splits.split(dataset)
     return Description(
@@ -84,11 +85,11 @@ def describe(dataset: Dataset) -> Description:
         mean_pixel=float(dataset.images.mean(dtype=np.float64)),
         n_train=len(train),
         n_validation=len(validation),
-        n_test=catalog.module(dataset.name).N_TEST,
+        n_test=catalog.definition(location).n_test,
         classes=_count(dataset, train, validation),
         source=dataset.source,
         checksum=dataset.checksum,
-        licence=dataset.licence,
+        license=dataset.license,
     )
 
 

@@ -1,30 +1,31 @@
-"""The development part of a dataset: all that a search may see."""
-
-from pathlib import Path
+"""The development images of a dataset: everything that a search and its refits may see."""
 
 from bench.data import catalog, splits
+from bench.data.access import DataAccess
+from bench.data.catalog import DatasetLocation
 from bench.data.dataset import Dataset, Notify, quiet
 from bench.data.loaders import folders
 from bench.records.record import DatasetFacts
 
 
-def development(name: str, data_dir: Path | None = None, notify: Notify = quiet) -> Dataset:
-    """Everything of dataset `name` but its test part.
+def load_development(location: DatasetLocation, notify: Notify = quiet) -> Dataset:
+    """All images of a dataset but its test set.
 
     Args:
-        name: one of `catalog.names()`.
-        data_dir: folder to look in first; BENCH_DATA_DIR where None.
-        notify: is told of downloads, one line each.
+        location: of the dataset; BENCH_DATA_DIR is used where its data_dir is None.
+        notify: called with one line of text for each download.
 
     Raises:
         SpecError: there is no such dataset.
-        DataError: it cannot be found, or its bytes are not the published ones.
+        DataError: its files cannot be found, or their bytes are not the published ones.
     """
-    return catalog.assemble(name, catalog.module(name).development(data_dir or folders.user_folder(), notify))
+    definition = catalog.definition(location)
+    access = DataAccess(data_dir=location.data_dir or folders.user_folder(), notify=notify)
+    return definition.assemble(location.name, definition.development(access))
 
 
-def facts(dataset: Dataset) -> DatasetFacts:
-    """What a record keeps of the development part; the size of the test part is stated, not read."""
+def facts(location: DatasetLocation, dataset: Dataset) -> DatasetFacts:
+    """What a record keeps of the development images `dataset`; the size of the test set is stated, not counted."""
     n_validation = splits.validation_size(len(dataset))
     return DatasetFacts(
         name=dataset.name,
@@ -34,5 +35,5 @@ def facts(dataset: Dataset) -> DatasetFacts:
         class_names=dataset.class_names,
         n_train=len(dataset) - n_validation,
         n_validation=n_validation,
-        n_test=catalog.module(dataset.name).N_TEST,
+        n_test=catalog.definition(location).n_test,
     )

@@ -1,4 +1,4 @@
-"""The one split of the development part into train and validation, the same for every family and every run."""
+"""The fixed split of the development images into train and validation, the same for every family and every run."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,18 +7,18 @@ from bench.data.dataset import Dataset
 from bench.errors import DataError
 from bench.seeds import derive_seed
 
-VALIDATION_SHARE = 6  # one image in so many, e.g. 10,000 of 60,000
+VALIDATION_DIVISOR = 6  # a sixth of the development images: 10,000 of 60,000
 
 
 def validation_size(n: int) -> int:
-    """How many of `n` development images are held back for validation: a sixth, rounded down."""
-    return n // VALIDATION_SHARE
+    """Number of validation images among `n` development images: a sixth, rounded down."""
+    return n // VALIDATION_DIVISOR
 
 
 def split(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the train part and of the validation part, stratified by class, each sorted.
+    """Indices of the train and of the validation images, stratified by class, each sorted.
 
-    The seed is fixed. Another seed, share or algorithm is another protocol: raise `PROTOCOL_VERSION` too.
+    The seed is fixed. A change of seed, size or algorithm is a change of protocol: raise `PROTOCOL_VERSION` with it.
 
     Raises:
         DataError: a class has fewer than two images, or there are fewer validation images than classes.
@@ -34,5 +34,5 @@ def split(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
             random_state=derive_seed(0, "validation split"),
         )
     except ValueError as error:
-        raise DataError(f"{dataset.name}: {len(dataset)} images cannot be split by class: {error}") from error
+        raise DataError(f"{dataset.name}: its {len(dataset)} images cannot be split by class: {error}") from error
     return np.sort(train), np.sort(validation)

@@ -1,1 +1,1 @@
-"""Where Keras runs: fit and predict."""
+"""Where Keras runs: training candidates, refitting winners, and predicting the test set."""

@@ -1,72 +1,80 @@
-"""Predict the sealed test part with the refitted models: the only reader of `sealed_test`."""
+"""Evaluate refitted models: predict the held-out test set, and time the prediction."""
 
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from bench.baselines.classifiers import Predictor
-from bench.data.held_out import sealed_test
+from bench.data.held_out import HeldOutTestSet
+from bench.records.predictions import Predictions
 from bench.records.record import Latency
 
+if TYPE_CHECKING:
+    from bench.baselines.classifiers import Predictor
+
 BATCH_SIZE = 500
-WRONG_IMAGES = 1_000  # as many as a fair model of 10,000 images gets wrong: reports compare what models get wrong
+WRONG_IMAGES = 1_000  # as many as a fair model misclassifies of 10,000: reports compare the errors of models
 LATENCY_BATCH_SIZE = 256
 LATENCY_BATCHES = 10
 LATENCY_REPEATS = 7
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What the models say of the test part."""
+def evaluate(
+    models: "Sequence[bytes | Predictor]", test_set: HeldOutTestSet, seeds: Sequence[int]
+) -> tuple[Predictions, Latency]:
+    """Open the test set and let every model predict it; the latency is that of the first model.
 
-    log_probabilities: NDArray[np.float16]  # (models, n_test, classes)
-    labels: NDArray[np.int64]  # (n_test,)
-    wrong_indices: NDArray[np.int64]  # (m,), most confident mistake of the mean probabilities first
-    wrong_images: NDArray[np.uint8]  # (m, height, width, channels)
-    latency: Latency  # of the first model
+    Args:
+        models: each the content of a .keras file, or a function from images to log-probabilities.
+        test_set: not opened before.
+        seeds: of the models, in their order.
 
-
-def judge(models: Sequence[bytes], dataset: str, data_dir: Path | None) -> Judgement:
-    """Read the test part once and let each of `models`, the content of .keras files, predict it."""
-    return judge_predictors([_predictor(_load(content)) for content in models], dataset, data_dir)
-
-
-def judge_predictors(predictors: Sequence[Predictor], dataset: str, data_dir: Path | None) -> Judgement:
-    """Read the test part once and let each of `predictors` predict it."""
-    test = sealed_test(dataset, data_dir)
-    # What is kept decides which images are wrong, so that anyone finds the same ones.
+    Raises:
+        RuntimeError: the test set has been opened before.
+        DataError: its files cannot be found or verified.
+        RecordError: a model predicts NaN.
+    """
+    predictors = [_predictor(_load(model)) if isinstance(model, bytes) else model for model in models]
+    test = test_set.open()
+    # Rounded before it decides which images are wrong, so that anyone gets the same ones from the stored predictions.
     log_probabilities = np.stack([predict(test.images) for predict in predictors]).astype(np.float16)
     wrong = most_confidently_wrong(log_probabilities, test.labels, WRONG_IMAGES)
-    return Judgement(
+    predictions = Predictions(
         log_probabilities=log_probabilities,
         labels=test.labels,
+        seeds=np.array(seeds, dtype=np.int64),
         wrong_indices=wrong,
         wrong_images=test.images[wrong],
-        latency=_latency(predictors[0], test.images),
     )
+    return predictions, _latency(predictors[0], test.images)
 
 
 def most_confidently_wrong(
     log_probabilities: NDArray[np.floating], labels: NDArray[np.int64], top: int
 ) -> NDArray[np.int64]:
-    """Indices of at most `top` images whose class by mean probability is wrong, highest probability first."""
+    """Indices of the images whose class by mean probability is wrong, highest probability first, at most `top`.
+
+    Args:
+        log_probabilities: natural logarithms, shape (models, images, classes).
+        labels: shape (images,).
+        top: how many at most.
+    """
     probabilities = np.exp(log_probabilities.astype(np.float64)).mean(axis=0)
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     confidence = probabilities[wrong, predicted[wrong]]
-    found: NDArray[np.int64] = wrong[np.argsort(-confidence, kind="stable")][:top]
-    return found
+    most_confident: NDArray[np.int64] = wrong[np.argsort(-confidence, kind="stable")][:top]
+    return most_confident
 
 
 def _load(content: bytes) -> keras.Model:
-    """A model to logits: where it ends in a softmax, that is taken off, since its logarithm may be infinite."""
+    """The model up to its logits: a final softmax is removed, since the logarithm of its output may be infinite."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(content)
@@ -76,7 +84,7 @@ def _load(content: bytes) -> keras.Model:
     return model
 
 
-def _predictor(model: keras.Model) -> Predictor:
+def _predictor(model: keras.Model) -> "Predictor":
     predict = tf.function(model)
 
     def log_probabilities(images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -86,22 +94,22 @@ def _predictor(model: keras.Model) -> Predictor:
         ]
         logits = np.concatenate(batches).astype(np.float64)
         logits -= logits.max(axis=1, keepdims=True)
-        normalised: NDArray[np.float64] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return normalised
+        log_softmax: NDArray[np.float64] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return log_softmax
 
     return log_probabilities
 
 
-def _latency(predict: Predictor, images: NDArray[np.uint8]) -> Latency:
+def _latency(predict: "Predictor", images: NDArray[np.uint8]) -> Latency:
     size = min(LATENCY_BATCH_SIZE, len(images))
     batch = images[:size]
     predict(batch)
     seconds = []
     for _ in range(LATENCY_REPEATS):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(LATENCY_BATCHES):
             predict(batch)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start)
     return Latency(
         microseconds_per_image=float(np.median(seconds)) * 1e6 / (size * LATENCY_BATCHES),
         batch_size=size,

@@ -1,4 +1,4 @@
-"""What two versions set otherwise: the libraries that came along, and the configuration of the models."""
+"""Differences between two versions that may explain a change: other libraries, and Keras' defaults for the models."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -7,60 +7,60 @@ from typing import Any
 from bench.versions.record import VersionRecord
 
 LIBRARIES = ("tensorflow", "keras", "numpy")
-MAX_DIFFERENCES = 12  # of two configurations that are listed
-LONGEST_VALUE = 60  # characters
-NOT_THERE = "not there"
+MAX_DIFFERENCES = 12  # listed per pair of configurations
+MAX_VALUE_LENGTH = 60  # characters
+ABSENT = "absent"
 
 
 def differences(records: Sequence[VersionRecord]) -> dict[str, list[str]]:
-    """For each version, which libraries came along, and what is set otherwise than in the one before."""
-    told = {}
+    """For each version but the first, the changed libraries and settings; keys such as "tf216 to tf217"."""
+    by_pair = {}
     for old, new in pairwise(records):
         lines = [
             f"{name} {getattr(old.environment, name)} to {getattr(new.environment, name)}"
             for name in LIBRARIES
             if getattr(old.environment, name) != getattr(new.environment, name)
         ]
-        known = old.configs.keys() & new.configs.keys()  # none where speed was not measured
-        lines += config_differences(*({name: one.configs[name] for name in sorted(known)} for one in (old, new)))
-        told[f"{old.name} to {new.name}"] = lines
-    return told
+        common = old.configs.keys() & new.configs.keys()  # empty if the speed of one was not measured
+        lines += config_differences(*({name: each.configs[name] for name in sorted(common)} for each in (old, new)))
+        by_pair[f"{old.name} to {new.name}"] = lines
+    return by_pair
 
 
 def config_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What two configurations set otherwise, the first few; what many layers have in common stands there once."""
+    """The first MAX_DIFFERENCES differing settings; a change that many layers share is listed once."""
     places: dict[str, list[str]] = {}
-    for path, before, after in _differences(old, new):
-        place, what = _place(path)
-        places.setdefault(f"{what}: {_shown(before)} to {_shown(after)}", []).append(place)
-    found = [f"{change} ({at[0] if len(at) == 1 else f'{len(at)} places'})" for change, at in places.items()]
-    more = len(found) - MAX_DIFFERENCES
-    return [*found[:MAX_DIFFERENCES], *([f"and {more} more"] if more > 0 else [])]
+    for path, before, after in _differing_values(old, new):
+        place, setting = _split_path(path)
+        places.setdefault(f"{setting}: {_shortened(before)} to {_shortened(after)}", []).append(place)
+    lines = [f"{change} ({at[0] if len(at) == 1 else f'{len(at)} places'})" for change, at in places.items()]
+    omitted = len(lines) - MAX_DIFFERENCES
+    return [*lines[:MAX_DIFFERENCES], *([f"and {omitted} more"] if omitted > 0 else [])]
 
 
-def _differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Path, value before and value after of each innermost value that differs."""
+def _differing_values(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Path, old value and new value of each innermost setting that differs."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(name, NOT_THERE), new.get(name, NOT_THERE), (*path, name))
+            yield from _differing_values(old.get(name, ABSENT), new.get(name, ABSENT), (*path, name))
     elif old != new:
         yield path, old, new
 
 
-def _place(path: tuple[str, ...]) -> tuple[str, str]:
-    """Which layer, or what else of a model; and what of it is set."""
+def _split_path(path: tuple[str, ...]) -> tuple[str, str]:
+    """The layer or other part of a model, and the setting within it."""
     at = 3 if path[1:2] == ("layers",) else 2
-    return " ".join(path[:at]), ".".join(path[at:]) or "whole"
+    return " ".join(path[:at]), ".".join(path[at:]) or "value"
 
 
-def _shown(value: Any) -> str:
-    text = NOT_THERE if value is NOT_THERE else _code(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+def _shortened(value: Any) -> str:
+    text = ABSENT if value is ABSENT else _as_code(value)
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}..."
 
 
-def _code(value: Any) -> str:
-    """A value as it is written in code; Keras keeps an object as a map that names its class."""
+def _as_code(value: Any) -> str:
+    """A value as Python code; Keras serializes an object to a map with the name of its class."""
     if not isinstance(value, Mapping) or "class_name" not in value:
         return repr(value)
-    arguments = ", ".join(f"{name}={_code(each)}" for name, each in (value.get("config") or {}).items())
+    arguments = ", ".join(f"{name}={_as_code(each)}" for name, each in (value.get("config") or {}).items())
     return f"{value['class_name']}({arguments})"

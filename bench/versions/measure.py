@@ -1,12 +1,11 @@
-"""Measure versions: every interpreter in rotation for speed, each by itself for accuracy. What is done is kept."""
+"""Measure versions: speed in all interpreters in rotation, then accuracy in each; every result is saved at once."""
 
 import subprocess
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,13 +15,13 @@ from bench.evaluation.speed import MIN_STARTS
 from bench.machine import Environment, git_commit, variables
 from bench.records.files import lock_folder
 from bench.records.store import RunFolder, all_folders, run_folder
-from bench.versions.interpreters import Interpreter
+from bench.versions.environments import Interpreter
 from bench.versions.record import (
     MACHINE,
-    SEEDS_A_RUN,
-    Piece,
-    Start,
-    Trained,
+    SEEDS_PER_RUN,
+    Measurement,
+    ModelResults,
+    ProcessStart,
     VersionRecord,
     pack,
     path_of,
@@ -31,121 +30,141 @@ from bench.versions.record import (
 )
 from search_spaces import code_digest
 
-PIECES = Path("tests") / "benchmarks" / "test_pieces.py"
-CODE = ("search_spaces", str(PIECES.parent))
-WORKLOADS = PIECES.with_name("workloads.py")
-MODEL_CODE = Path("search_spaces") / "_references.py"
+PACKAGE = Path("bench") / "versions"
+TIMED_CODE = (
+    PACKAGE / "pieces.py",
+    PACKAGE / "workloads.py",
+    PACKAGE / "timing.py",
+    PACKAGE / "child_process.py",
+    Path("bench") / "baselines" / "tutorials.py",
+)
 MODELS = ("tutorial-dense-128", "tutorial-cnn")
 DATASET = "fashion_mnist_12k"
-START_SECONDS = 600  # that one process may take to measure every piece
-COMPARABLE = (*MACHINE, "tensorflow", "keras", "numpy")  # what of an environment must not change between two calls
-LAST_LINES = 5  # of what a process said that failed
+TIMEOUT_SECONDS = 600  # for one process to time every piece
+COMPARABLE = (*MACHINE, "tensorflow", "keras", "numpy")  # fields that must not change while a record is extended
+SHOWN_LINES = 5  # of the output of a process that failed
+
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be there in the end."""
+    """The measurements that the records should hold in the end."""
 
-    checkout: Path  # of this project, whose code is measured with every version
+    checkout: Path  # of this project; its code runs with every version
     results: Path
-    starts: int  # processes of each version; 0: accuracy only
-    seeds: int  # of each model and version, a multiple of SEEDS_A_RUN; 0: speed only
-    again: bool = False  # drop the starts that are there first
-    models: tuple[str, ...] = MODELS  # whose accuracy is measured; names of tutorials
+    starts: int  # processes per version; 0 for accuracy only
+    seeds: int  # per model and version, a multiple of SEEDS_PER_RUN; 0 for speed only
+    again: bool = False  # replace existing starts
+    pieces: tuple[str, ...] = ()  # names of the pieces to time; empty for all
+    models: tuple[str, ...] = MODELS  # names of tutorials whose accuracy is measured
     dataset: str = DATASET
 
     def __post_init__(self) -> None:
-        if not (self.checkout / PIECES).exists():
-            raise SpecError(f"what is measured is {PIECES}, which is not in {self.checkout}: call this in a checkout")
+        if missing := [str(file) for file in TIMED_CODE if not (self.checkout / file).exists()]:
+            raise SpecError(f"no {', '.join(missing)} in {self.checkout}: run this in a checkout of the project")
         if self.starts != 0 and self.starts < MIN_STARTS:
-            raise SpecError(
-                f"--starts must be at least {MIN_STARTS}, to know the noise of a version, or 0, got {self.starts}"
-            )
-        if self.seeds < 0 or self.seeds % SEEDS_A_RUN:
-            raise SpecError(f"--seeds must be a multiple of {SEEDS_A_RUN}, got {self.seeds}")
+            raise SpecError(f"--starts must be 0 or at least {MIN_STARTS} to estimate the noise, got {self.starts}")
+        if self.seeds < 0 or self.seeds % SEEDS_PER_RUN:
+            raise SpecError(f"--seeds must be a multiple of {SEEDS_PER_RUN}, got {self.seeds}")
         if not self.starts and not self.seeds:
-            raise SpecError("--starts and --seeds are both 0, so that nothing is to be measured: leave one out")
+            raise SpecError("--starts and --seeds are both 0, which leaves nothing to measure")
         if self.again and not self.starts:
-            raise SpecError("--again measures speed anew, and --starts 0 leaves it out: choose one")
+            raise SpecError("--again measures speed again, but --starts 0 skips speed: remove one of them")
 
 
-def measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
-    """Measure what is missing in the records of `plan.results`, saying what is done.
+def measure(interpreters: Sequence[Interpreter], plan: Plan, report: Report) -> None:
+    """Measure what the records of `plan.results` lack, announcing each step to `report`.
 
     Raises:
-        SpecError: a record is of another machine, version or code.
-        RecordError: one cannot be read.
+        SpecError: a record was made on another machine or with other versions or code.
+        RecordError: a record cannot be read.
         SearchError: a process failed.
-        StoreError: another process measures, too.
+        StoreError: another process is measuring.
     """
     lock = lock_folder(plan.results / "versions")
     try:
-        yield from _measure(interpreters, plan)
+        for interpreter in interpreters:
+            _check_runs(interpreter, plan)
+        records = {interpreter.name: _existing_or_new(interpreter, plan) for interpreter in interpreters}
+        _measure_speed(interpreters, plan, records, report)
+        _measure_accuracy(interpreters, plan, records, report)
     finally:
         lock.release()
 
 
-def _measure(interpreters: Sequence[Interpreter], plan: Plan) -> Generator[str]:
-    for one in interpreters:
-        _check_runs(one, plan)
-    records = {one.name: _begin(one, plan) for one in interpreters}
-    begin_anew = plan.again
-    for turn in range(1, plan.starts + 1):
-        for one in interpreters:
-            if len(records[one.name].starts) < turn:
-                yield f"speed, start {turn} of {plan.starts}: {one.name}"
-                records[one.name] = _with_start(records[one.name], one, plan)
-                # Earlier starts go once one has succeeded, and those of all at once, so that they go on in turn.
-                for name in records if begin_anew else (one.name,):
-                    write(plan.results, records[name])
-                if begin_anew:
-                    begin_anew = False
-                    yield "earlier starts are dropped; if this is stopped, the same command without --again goes on"
-    for one in interpreters:
-        for number in range(plan.seeds // SEEDS_A_RUN):
-            if _seeds(records[one.name]) < (number + 1) * SEEDS_A_RUN:
-                yield f"accuracy, seeds {number * SEEDS_A_RUN + 1} and on: {one.name}"
-                _train(one, plan, number)
-                records[one.name] = replace(records[one.name], trained=_trained(records[one.name], one, plan))
-                write(plan.results, records[one.name])
+def _measure_speed(
+    interpreters: Sequence[Interpreter], plan: Plan, records: dict[str, VersionRecord], report: Report
+) -> None:
+    """Add the missing process starts, one version after the other in each round."""
+    replacing = plan.again
+    for number in range(1, plan.starts + 1):
+        for interpreter in interpreters:
+            record = records[interpreter.name]
+            if len(record.starts) >= number:
+                continue
+            report(f"speed, start {number} of {plan.starts}: {interpreter.name}")
+            records[interpreter.name] = _with_start(record, interpreter, plan)
+            # Earlier starts are dropped only after a success, and for all versions at once, to keep the rotation.
+            for name in records if replacing else (interpreter.name,):
+                write(plan.results, records[name])
+            if replacing:
+                replacing = False
+                report("earlier starts were dropped; to resume after an interruption, omit --again")
 
 
-def _begin(one: Interpreter, plan: Plan) -> VersionRecord:
-    """The record of an earlier call, or a new one."""
-    path, code = path_of(plan.results, one.name), digest(plan.checkout)
+def _measure_accuracy(
+    interpreters: Sequence[Interpreter], plan: Plan, records: dict[str, VersionRecord], report: Report
+) -> None:
+    """Train the missing seeds, one run of SEEDS_PER_RUN after the other."""
+    for interpreter in interpreters:
+        for number in range(plan.seeds // SEEDS_PER_RUN):
+            record = records[interpreter.name]
+            if _trained_seeds(record) >= (number + 1) * SEEDS_PER_RUN:
+                continue
+            first = number * SEEDS_PER_RUN + 1
+            report(f"accuracy, seeds {first} to {first + SEEDS_PER_RUN - 1}: {interpreter.name}")
+            _train(interpreter, plan, number)
+            records[interpreter.name] = replace(record, trained=_model_results(record, interpreter, plan))
+            write(plan.results, records[interpreter.name])
+
+
+def _existing_or_new(interpreter: Interpreter, plan: Plan) -> VersionRecord:
+    """The record of an earlier call, or an empty one."""
+    path, code = path_of(plan.results, interpreter.name), timed_code_digest(plan.checkout)
     if not path.exists():
-        return VersionRecord(name=one.name, code=code, environment=one.environment, configs={})
+        return VersionRecord(name=interpreter.name, code=code, environment=interpreter.environment, configs={})
     record = read(path)
-    if others := _others(record.environment, one.environment):
-        raise SpecError(f"{path} was measured with {'; '.join(others)}: move it away to begin anew")
+    if differing := _differing_fields(record.environment, interpreter.environment):
+        raise SpecError(f"{path} was measured with {'; '.join(differing)}: move it away to start over")
     if plan.again or not record.starts:
-        # Trainings do not depend on what is timed.
-        return replace(record, code=code, environment=one.environment, starts=(), configs={})
+        # Trained models are kept: they do not depend on the timed code.
+        return replace(record, code=code, environment=interpreter.environment, starts=(), configs={})
     if plan.starts and record.code != code:
         raise SpecError(
-            f"the speed in {path} was measured by other code, {record.code}, now {code}: "
-            "--again measures it anew and keeps the trainings"
+            f"the speed in {path} was measured with other code (digest {record.code}, now {code}): "
+            "use --again to measure it again; trained models are kept"
         )
     return record
 
 
-def _check_runs(one: Interpreter, plan: Plan) -> None:
-    """Finished trainings are not repeated, so they must be of this very environment."""
-    for folder in _finished(plan, one.name):
-        if others := _others(folder.read_record().environment, one.environment):
+def _check_runs(interpreter: Interpreter, plan: Plan) -> None:
+    """Finished training runs are reused, so they must be from the same environment."""
+    for folder in _finished_runs(plan, interpreter.name):
+        if differing := _differing_fields(folder.read_record().environment, interpreter.environment):
             raise SpecError(
-                f"{folder.path} was trained with {'; '.join(others)}: "
-                f"move {runs_folder(plan, one.name)} away to begin anew"
+                f"{folder.path} was trained with {'; '.join(differing)}: "
+                f"move {runs_folder(plan, interpreter.name)} away to start over"
             )
 
 
-def digest(checkout: Path) -> str:
-    """Changes with the code of what is timed."""
-    return code_digest(checkout / PIECES, checkout / WORKLOADS, checkout / MODEL_CODE)
+def timed_code_digest(checkout: Path) -> str:
+    """Twelve hexadecimal digits that change with the code that is timed."""
+    return code_digest(*(checkout / file for file in TIMED_CODE))
 
 
-def _others(then: Environment, now: Environment) -> list[str]:
-    """What decides about accuracy or speed, and differs."""
+def _differing_fields(then: Environment, now: Environment) -> list[str]:
+    """The fields that affect accuracy or speed and differ."""
     return [
         f"{name} {getattr(then, name)}, now {getattr(now, name)}"
         for name in COMPARABLE
@@ -153,70 +172,51 @@ def _others(then: Environment, now: Environment) -> list[str]:
     ]
 
 
-def _with_start(record: VersionRecord, one: Interpreter, plan: Plan) -> VersionRecord:
-    """The record with the pieces of one process more."""
-    began, commit = datetime.now(UTC).isoformat(timespec="seconds"), git_commit(plan.checkout / "bench", CODE)
+def _with_start(record: VersionRecord, interpreter: Interpreter, plan: Plan) -> VersionRecord:
+    """The record with the measurements of one more process."""
+    started, commit = datetime.now(UTC).isoformat(timespec="seconds"), git_commit(plan.checkout / "bench")
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "pieces.json"
-        options = ["-m", "slow", "-q", "-p", "no:cacheprovider", "--benchmark-only", f"--benchmark-json={file}"]
-        _run(one, plan, "-m", "pytest", PIECES, *options, seconds=START_SECONDS)
-        measured = msgspec.json.decode(file.read_bytes())
-    start, configs = _read_start(measured, began, commit)
-    return replace(record, configs=configs, starts=(*record.starts, start))
-
-
-def _read_start(measured: Mapping[str, Any], began: str, commit: str | None) -> tuple[Start, dict[str, Any]]:
-    """What a file of pytest-benchmark holds, and the configurations of the models."""
-    pieces, facts, configs = dict[str, Piece](), dict[str, float](), dict[str, Any]()
-    for one in measured["benchmarks"]:
-        name, extra = one["name"].removeprefix("test_"), one["extra_info"]
-        if "facts" in extra:  # it measures something else than its time
-            facts |= extra["facts"]
-            continue
-        if "config" in extra:
-            configs[name] = extra["config"]
-        pieces[name] = Piece(
-            seconds=one["stats"]["median"],
-            rounds=one["stats"]["rounds"],
-            reference_seconds=extra["reference_seconds"],
-        )
-    same = measured["benchmarks"][0]["extra_info"]  # for all, in one process
-    start = Start(
-        started=began,
+        file = Path(folder) / "measurement.json"
+        _run(interpreter, plan, "-m", "bench.versions.timing", file, *plan.pieces, timeout=TIMEOUT_SECONDS)
+        measurement = msgspec.json.decode(file.read_bytes(), type=Measurement)
+    start = ProcessStart(
+        started=started,
         git_commit=commit,
-        threads=same["threads"],
-        reference=same["reference"],
-        pieces=pieces,
-        facts=facts,
+        threads=measurement.threads,
+        reference=measurement.reference,
+        pieces=measurement.pieces,
+        facts=measurement.facts,
     )
-    return start, configs
+    return replace(record, configs=measurement.configs, starts=(*record.starts, start))
 
 
-def _train(one: Interpreter, plan: Plan, number: int) -> None:
-    """The models under the seeds of one run, judged on the test part."""
-    options = ["--seed", number, "--seeds", SEEDS_A_RUN, "--results", runs_folder(plan, one.name)]
-    _run(one, plan, "-m", "bench", "reproduce", *plan.models, "--dataset", plan.dataset, *options)
+def _train(interpreter: Interpreter, plan: Plan, number: int) -> None:
+    """Train the models with the seeds of one run, and evaluate them on the test set."""
+    options = ["--seed", number, "--refit-seeds", SEEDS_PER_RUN, "--results", runs_folder(plan, interpreter.name)]
+    _run(interpreter, plan, "-m", "bench", "reproduce", *plan.models, "--dataset", plan.dataset, *options)
 
 
 def runs_folder(plan: Plan, name: str) -> Path:
-    """Where the runs of a version are kept."""
+    """The results folder of a version's training runs."""
     return plan.results / "versions" / "runs" / name
 
 
-def _finished(plan: Plan, name: str) -> list[RunFolder]:
+def _finished_runs(plan: Plan, name: str) -> list[RunFolder]:
     return [folder for folder in all_folders(runs_folder(plan, name)) if folder.finished]
 
 
-def _trained(record: VersionRecord, one: Interpreter, plan: Plan) -> tuple[Trained, ...]:
-    """The answers in all finished runs of a version, after those whose runs are no longer there."""
-    records = sorted((folder.read_record() for folder in _finished(plan, one.name)), key=lambda run: run.spec.seed)
-    found = []
+def _model_results(record: VersionRecord, interpreter: Interpreter, plan: Plan) -> tuple[ModelResults, ...]:
+    """The results of all finished runs of a version, merged with recorded ones whose runs no longer exist."""
+    folder = runs_folder(plan, interpreter.name)
+    finished = (run.read_record() for run in _finished_runs(plan, interpreter.name))
+    records = sorted(finished, key=lambda run: run.spec.seed)
+    merged = []
     for model in plan.models:
-        runs = [run for run in records if run.spec.family == model]
+        runs = [run for run in records if run.spec.model == model]
         if not runs:
-            raise SearchError(f"{one.name}: `bench reproduce` left no run of {model} in {runs_folder(plan, one.name)}")
-        predictions = [run_folder(runs_folder(plan, one.name), run.spec).read_predictions(run) for run in runs]
-        new = Trained(
+            raise SearchError(f"{interpreter.name}: `bench reproduce` left no run of {model} in {folder}")
+        predictions = [run_folder(folder, run.spec).read_predictions(run) for run in runs]
+        new = ModelResults(
             model=model,
             source=runs[0].spec.source,
             run_ids=tuple(run.run_id for run in runs),
@@ -229,54 +229,60 @@ def _trained(record: VersionRecord, one: Interpreter, plan: Plan) -> tuple[Train
                 np.concatenate([each.log_probabilities.argmax(axis=-1) == each.labels for each in predictions])
             ),
         )
-        found.append(_joined(record.find(model), new))
-    return tuple(found)
+        merged.append(_merged(record.results_of(model), new))
+    return tuple(merged)
 
 
-def _joined(kept: Trained | None, new: Trained) -> Trained:
-    """What was trained, and before it what is kept of runs that are not there, as in a fresh clone.
+def _merged(recorded: ModelResults | None, new: ModelResults) -> ModelResults:
+    """`new`, preceded by the recorded seeds that it lacks: in a fresh clone their runs do not exist.
 
     Raises:
-        SpecError: they are answers to something else.
+        SpecError: the two are not comparable.
     """
-    if kept is None:
+    if recorded is None:
         return new
-    if kept.asked != new.asked:
+    if recorded.conditions != new.conditions:
         raise SpecError(
-            f"{kept.model} was trained by other code or on other images, {kept.asked}, now {new.asked}: "
-            "move the record away to begin anew"
+            f"{recorded.model} was trained with other code or on other images ({recorded.conditions}, now "
+            f"{new.conditions}): move the record away to start over"
         )
-    only = [place for place, seed in enumerate(kept.seeds) if seed not in new.seeds]
+    only_recorded = [index for index, seed in enumerate(recorded.seeds) if seed not in new.seeds]
     return replace(
         new,
-        run_ids=tuple(dict.fromkeys((*kept.run_ids, *new.run_ids))),
-        git_commits=tuple(dict.fromkeys((*kept.git_commits, *new.git_commits))),
-        seeds=(*(kept.seeds[place] for place in only), *new.seeds),
-        correct=pack(np.concatenate([kept.bits[only], new.bits])),
+        run_ids=tuple(dict.fromkeys((*recorded.run_ids, *new.run_ids))),
+        git_commits=tuple(dict.fromkeys((*recorded.git_commits, *new.git_commits))),
+        seeds=(*(recorded.seeds[index] for index in only_recorded), *new.seeds),
+        correct=pack(np.concatenate([recorded.bits[only_recorded], new.bits])),
     )
 
 
-def _seeds(record: VersionRecord) -> int:
-    return min((len(one.seeds) for one in record.trained), default=0)
+def _trained_seeds(record: VersionRecord) -> int:
+    return min((len(results.seeds) for results in record.trained), default=0)
 
 
-def _run(one: Interpreter, plan: Plan, *arguments: object, seconds: float | None = None) -> None:
-    """Run the interpreter of a version on this checkout's code."""
+def _run(interpreter: Interpreter, plan: Plan, *arguments: object, timeout: float | None = None) -> None:
+    """Run the interpreter of a version on the code of this checkout.
+
+    Raises:
+        SearchError: the process failed or timed out.
+    """
     try:
         done = subprocess.run(
-            [str(one.python), *map(str, arguments)],
+            [str(interpreter.python), *map(str, arguments)],
             cwd=plan.checkout,
-            # With compiled code to be kept, so that one version is not slower only for never having been started.
+            # Bytecode is cached, so that a version is not slower merely because it never ran before.
             env=variables(PYTHONPATH=str(plan.checkout), PYTHONDONTWRITEBYTECODE=""),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=seconds,
+            timeout=timeout,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise SearchError(f"{one.name} took longer than {seconds:g} s: look whether it hangs, then go on") from error
+        raise SearchError(
+            f"{interpreter.name} did not finish within {timeout:g} s: check whether it hangs, then repeat the command"
+        ) from error
     if done.returncode != 0:
-        said = "\n".join(done.stdout.strip().splitlines()[-LAST_LINES:])
-        raise SearchError(f"{one.name} failed with exit code {done.returncode}:\n{said}")
+        output = "\n".join(done.stdout.strip().splitlines()[-SHOWN_LINES:])
+        raise SearchError(f"{interpreter.name} failed with exit code {done.returncode}:\n{output}")

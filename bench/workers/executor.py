@@ -1,39 +1,40 @@
-"""Runs tasks on the workers of a pool, one at a time each, and reports epochs and results as they come."""
+"""Runs tasks on the workers of a pool and reports epochs and results as events."""
 
 import queue
-import random
 import time
 import traceback
 import uuid
 import warnings
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import distributed
-from dask import sizeof
 
+from bench.compat import isolate_dask_sampling
 from bench.errors import BenchError, SearchError
-from bench.workers.pools import Pool
+from bench.workers.pool import Pool
 
 NO_WORKER_SECONDS = 60
-NONE_READY_SECONDS = 600
-READY_SECONDS = 0.1  # between two looks whether a worker that prepares itself is ready
-LOOK_SECONDS = 0.5
+NOT_READY_SECONDS = 600
+PREPARING_POLL_SECONDS = 0.1
+MONITOR_SECONDS = 0.5
+MAX_MESSAGE_LENGTH = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """A task has finished an epoch."""
+class EpochCompleted:
+    """A task has completed an epoch."""
 
     key: str
-    epochs: int  # done, counted from the candidate's first
+    epochs: int  # completed so far, counted from the candidate's first epoch
     seconds: float  # of this epoch
-    validation_accuracy: float | None
+    validation_accuracy: float | None  # fraction in [0, 1]; None where nothing is held back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class TaskCompleted:
     """A task has returned `value`."""
 
     key: str
@@ -41,58 +42,67 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """A task has raised, or its worker has died."""
+class TaskFailed:
+    """A task has raised an exception, or its worker has died."""
 
     key: str
     reason: str
-    worker_died: bool  # or was ended; perhaps not the task's own fault
-    fatal: bool = False  # not the candidate's fault, and no other task would fare better
+    worker_died: bool  # by itself or stopped at a timeout, so the task may not be at fault
+    fatal: bool = False  # the worker's setup is at fault, so every other task would fail too
 
 
-Event = Epoch | Done | Failed
+Event = EpochCompleted | TaskCompleted | TaskFailed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
-    """A task that a worker has."""
+    """A task that a worker is running."""
 
     key: str
-    number: int  # tells it from an earlier attempt at the same task
+    number: int  # distinguishes attempts at the same task
     address: str
     future: "distributed.Future[Any]"
-    until: float | None  # monotonic time at which its worker is ended
+    deadline: float | None  # time.monotonic() at which its worker is stopped
 
 
-class Engine:
-    """Gives each worker one task at a time, so that a death blames one task."""
+class Executor:
+    """Runs one task per worker at a time, so that a crash can be blamed on one task."""
 
     def __init__(self, pool: Pool) -> None:
         """Use the workers of `pool`."""
         self._pool = pool
         self._events: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
+        self._undelivered: deque[TaskFailed] = deque()
         self._attempts: dict[str, _Attempt] = {}  # by key
-        self._counted: list[str] = []  # addresses of workers that had nothing to do, when last asked
-        self._started = 0
-        self._seen = self._looked = time.monotonic()
-        self._topic = f"bench-epochs-{uuid.uuid4()}"  # the scheduler may serve others, too
-        pool.client.subscribe_topic(self._topic, self._take_epoch)
+        self._submitted = 0
+        self._last_worker = self._last_check = time.monotonic()
+        self._topic = f"bench-epochs-{uuid.uuid4()}"  # other programs may use the same scheduler
+        pool.client.subscribe_topic(self._topic, self._on_epoch)
+
+    def idle(self) -> int:
+        """How many workers are ready and have no task."""
+        return len(self._idle_addresses())
 
     def submit(self, key: str, function: Callable[..., Any], *arguments: Any, timeout: float | None = None) -> None:
         """Give a task to an idle worker.
 
-        Where the last one of those that `idle` counted has died since, the task ends as if it had died with it.
+        If every idle worker has died in the meantime, the task fails as if it had been running on one of them.
 
         Args:
-            key: its name.
-            function: gets `arguments` and a callable to report epochs.
+            key: identifies the task in events.
+            function: called in the worker with `arguments` and a callable that reports epochs.
             arguments: sent to the worker.
-            timeout: seconds after which its worker is ended.
+            timeout: seconds after which the worker is stopped; None for no limit.
         """
-        self._started += 1
-        number, address = self._started, (self._idle() or self._counted)[0]
+        addresses = self._idle_addresses()
+        if not addresses:
+            reason = "its worker process died before the task started"
+            self._undelivered.append(TaskFailed(key=key, reason=reason, worker_died=True))
+            return
+        self._submitted += 1
+        number, address = self._submitted, addresses[0]
         with warnings.catch_warnings():
-            # Models and states are megabytes, and each goes to one worker once.
+            # Models and optimizer states are megabytes, and each is sent once.
             warnings.filterwarnings("ignore", message="Sending large graph")
             future = self._pool.client.submit(
                 _run,
@@ -110,106 +120,108 @@ class Engine:
             number=number,
             address=address,
             future=future,
-            until=None if timeout is None else time.monotonic() + timeout,
+            deadline=None if timeout is None else time.monotonic() + timeout,
         )
-        future.add_done_callback(lambda ended: self._take_end(key, number, ended))
+        future.add_done_callback(lambda ended: self._on_end(key, number, ended))
 
-    def idle(self) -> int:
-        """How many workers have nothing to do."""
-        self._counted = self._idle()
-        return len(self._counted)
-
-    def next_event(self, timeout: float) -> Event | None:
-        """The next thing that happened, None where nothing did within `timeout` seconds.
+    def next_event(self, seconds: float) -> Event | None:
+        """The next event, or None if there is none within `seconds`.
 
         Raises:
             SearchError: there has been no worker for too long.
         """
+        if self._undelivered:
+            return self._undelivered.popleft()
         if self._pool.preparing():
-            timeout = min(timeout, READY_SECONDS)
-        if (now := time.monotonic()) - self._looked >= LOOK_SECONDS:
-            self._looked = now
-            if (failed := self._look_after_workers()) is not None:
+            seconds = min(seconds, PREPARING_POLL_SECONDS)
+        if (now := time.monotonic()) - self._last_check >= MONITOR_SECONDS:
+            self._last_check = now
+            if (failed := self._check_workers()) is not None:
                 return failed
         try:
-            number, event = self._events.get(timeout=timeout)
+            number, event = self._events.get(timeout=seconds)
         except queue.Empty:
             return None
         attempt = self._attempts.get(event.key)
-        if attempt is None or attempt.number != number:  # of an attempt that was given up
+        if attempt is None or attempt.number != number:  # of an attempt that was abandoned
             return None
-        if isinstance(event, Failed) and event.worker_died:
-            return self._give_up(attempt, self._pool.why_died(attempt.address))
-        if isinstance(event, Done | Failed):
+        if isinstance(event, TaskFailed) and event.worker_died:
+            return self._abandon(attempt, self._pool.cause_of_death(attempt.address))
+        if not isinstance(event, EpochCompleted):
             del self._attempts[event.key]
         return event
 
-    def news(self) -> list[str]:
-        """What the user should know of workers, said once."""
-        return self._pool.news()
+    def messages(self) -> list[str]:
+        """Messages about workers for the user since the last call."""
+        return self._pool.messages()
 
-    def _look_after_workers(self) -> Failed | None:
-        """End what takes too long; miss the workers that are gone, whose tasks would be waited for for ever."""
+    def _check_workers(self) -> TaskFailed | None:
+        """Stop a worker whose task exceeds its timeout, and notice workers that are gone."""
         addresses, now = self._pool.addresses(), time.monotonic()
         if addresses:
-            self._seen = now
-        elif now - self._seen > (NONE_READY_SECONDS if self._pool.preparing() else NO_WORKER_SECONDS):
-            raise SearchError("all worker processes died and none came back. The same command goes on")
+            self._last_worker = now
+        elif now - self._last_worker > (NOT_READY_SECONDS if self._pool.preparing() else NO_WORKER_SECONDS):
+            raise SearchError(
+                "all worker processes died and none was replaced. Finished trials are kept: continue with "
+                "`python -m bench resume`"
+            )
         for attempt in list(self._attempts.values()):
-            if attempt.until is not None and now > attempt.until:
-                self._pool.end(attempt.address)
-                return self._give_up(attempt, "it took longer than --trial-timeout allows, and its worker was ended")
+            if attempt.deadline is not None and now > attempt.deadline:
+                self._pool.terminate(attempt.address)
+                return self._abandon(attempt, "it took longer than --trial-timeout, so its worker process was stopped")
             if attempt.address not in addresses and not attempt.future.done():
-                return self._give_up(attempt, self._pool.why_died(attempt.address))
+                return self._abandon(attempt, self._pool.cause_of_death(attempt.address))
         return None
 
-    def _give_up(self, attempt: _Attempt, reason: str) -> Failed:
+    def _abandon(self, attempt: _Attempt, reason: str) -> TaskFailed:
         del self._attempts[attempt.key]
         attempt.future.cancel()
-        return Failed(key=attempt.key, reason=reason, worker_died=True)
+        return TaskFailed(key=attempt.key, reason=reason, worker_died=True)
 
-    def _idle(self) -> list[str]:
+    def _idle_addresses(self) -> list[str]:
         busy = {attempt.address for attempt in self._attempts.values()}
         return [address for address in self._pool.addresses() if address not in busy]
 
-    def _take_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
-        # The scheduler adds the worker's address to what the worker sent.
-        sent = event[1]
-        self._events.put((sent["attempt"], Epoch(**{name: sent[name] for name in Epoch.__slots__})))
+    def _on_epoch(self, event: tuple[float, dict[str, Any]]) -> None:
+        # The scheduler adds the worker's address to the fields that the worker sent.
+        fields = event[1]
+        self._events.put(
+            (fields["attempt"], EpochCompleted(**{name: fields[name] for name in EpochCompleted.__slots__}))
+        )
 
-    def _take_end(self, key: str, number: int, ended: "distributed.Future[Any]") -> None:
+    def _on_end(self, key: str, number: int, ended: "distributed.Future[Any]") -> None:
         if ended.cancelled():
             return
-        error = ended.exception()
-        if error is not None:
-            self._events.put((number, Failed(key=key, reason=str(error), worker_died=True)))
-            return
-        outcome, value = ended.result()
-        event = (
-            Done(key=key, value=value)
-            if outcome == "returned"
-            else Failed(key=key, reason=value, worker_died=False, fatal=outcome == "fatal")
-        )
+        event: Event
+        if (error := ended.exception()) is not None:
+            event = TaskFailed(key=key, reason=str(error), worker_died=True)
+        else:
+            outcome, value = ended.result()
+            event = (
+                TaskCompleted(key=key, value=value)
+                if outcome == "returned"
+                else TaskFailed(key=key, reason=value, worker_died=False, fatal=outcome == "fatal")
+            )
         self._events.put((number, event))
 
 
 def _run(
     topic: str, key: str, number: int, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> tuple[str, Any]:
-    """In the worker: an exception of a candidate is a result, so that only a death is an error to Dask."""
+    """Run a task in the worker; its exception is returned, so that Dask sees an error only when a worker dies."""
 
     def report(epochs: int, seconds: float, validation_accuracy: float | None) -> None:
-        event = {
+        fields = {
             "key": key,
             "attempt": number,
             "epochs": epochs,
             "seconds": seconds,
             "validation_accuracy": validation_accuracy,
         }
-        distributed.get_worker().log_event(topic, event)
+        distributed.get_worker().log_event(topic, fields)
 
     try:
-        _leave_random_stream_alone()
+        isolate_dask_sampling()
         return "returned", function(*arguments, report)
     except BenchError as error:
         return "fatal", f"{distributed.get_worker().address}: {error}"
@@ -217,20 +229,11 @@ def _run(
         return "raised", describe(error)
 
 
-def _leave_random_stream_alone() -> None:
-    """Let Dask draw its samples from a stream of its own.
-
-    Its thread measures lists by samples that it draws from Python's global stream, at any moment: also between seeding
-    and building a model, when Keras draws the seeds of the weights from there.
-    """
-    vars(sizeof)["random"] = random.Random()  # noqa: S311 - no secrets here
-
-
-def describe(error: Exception, longest: int = 600) -> str:
+def describe(error: Exception) -> str:
     """An exception in one line: its type, its message, and where it was raised."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     message = " ".join(str(error).split())
-    if len(message) > longest:
-        message = message[:longest] + " ..."
+    if len(message) > MAX_MESSAGE_LENGTH:
+        message = message[:MAX_MESSAGE_LENGTH] + " ..."
     file = frame.filename.replace("\\", "/").rsplit("/", 1)[-1]
     return f"{type(error).__name__}: {message} (in {frame.name}, {file}:{frame.lineno})"

@@ -1,104 +1,140 @@
-"""What runs in a worker process; imports TensorFlow only when called, so that starting a worker is fast."""
+"""The functions that run in worker processes; they import TensorFlow when called, so that workers start fast."""
 
 import gc
 import logging
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from typing import TYPE_CHECKING
 
 import search_spaces
+from bench.baselines import catalog as baselines
+from bench.compat import run_checks
 from bench.machine import Environment, environment, silence_stderr
-from bench.records.record import RefitRecord
+from bench.records.record import Latency, RefitRecord
 from bench.records.spec import TrialSpec
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:
-    from bench.training.fit import State, StepTimes, Trained
-    from bench.training.predict import Judgement
+    from bench.data.catalog import DatasetLocation
+    from bench.data.held_out import HeldOutTestSet
+    from bench.records.predictions import Predictions
+    from bench.training.fit import Refitted, State, StepTimes, TrainedTrial
 
-Report = Callable[[int, float, float | None], None]  # epochs done, seconds of the last, validation accuracy
+# Takes the epochs completed, the seconds of the last one, and its validation accuracy.
+Report = Callable[[int, float, float | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
-    """What a worker of a cluster says of itself."""
+    """A cluster worker's environment, code and data."""
 
     environment: Environment
-    sources: Mapping[str, str]  # family to digest of its code; families that are not there are left out
+    sources: Mapping[str, str]  # model to the digest of its code; models that the worker lacks are left out
     checksum: str  # of the dataset
 
 
-def worker_info(families: Sequence[str], dataset: str, data_dir: Path | None) -> WorkerInfo:
-    """What this worker is; gets the dataset where it is not here yet.
-
-    Raises:
-        DataError: the dataset cannot be had here.
-    """
-    warm_up()
-    from bench.training import fit as training
-
-    known = [family for family in families if family in search_spaces.names()]
-    return WorkerInfo(
-        environment=environment(),
-        sources={family: search_spaces.source_digest(family) for family in known},
-        checksum=training.development_part(dataset, data_dir).checksum,
-    )
-
-
-def warm_up() -> None:
-    """Import what training needs, and let TensorFlow look for devices, without its greetings on the terminal."""
-    if "bench.training.fit" in sys.modules:
-        return
+@cache
+def import_libraries() -> None:
+    """Import TensorFlow, Keras and the training code without TensorFlow's start-up messages."""
     with silence_stderr(), defer_signals():
-        from bench.training.fit import devices
+        import tensorflow as tf
 
-        devices()
-    # It warns where a function is traced again, as every new candidate must be.
+        from bench.training import fit, predict  # noqa: F401 - imported for later calls
+
+        # The search for devices prints messages too.
+        tf.config.list_physical_devices()
+    # TensorFlow warns when a function is retraced, as it must be for every new candidate.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # What was imported stays; looking through it after each candidate would take half a second.
+    # Modules stay for good; scanning them after each candidate would take half a second.
     gc.freeze()
 
 
+@cache
+def prepare_worker() -> None:
+    """Import the libraries that training needs, limit TensorFlow to one thread, and check what training relies on.
+
+    Raises:
+        SearchError: TensorFlow was already started with more than one thread.
+        CompatibilityError: a library does not behave as training needs it.
+    """
+    import_libraries()
+    from bench.training.precision import prepare_process
+
+    with silence_stderr():
+        prepare_process("float32")
+        run_checks("tensorflow")
+
+
+def worker_info(models: Sequence[str], location: "DatasetLocation") -> WorkerInfo:
+    """Describe this worker; downloads the dataset if it is not here yet.
+
+    Args:
+        models: families and reference models.
+        location: of the dataset.
+
+    Raises:
+        DataError: the dataset is not available here.
+    """
+    prepare_worker()
+    from bench.training.batches import cached_development
+
+    sources = {model: baselines.source(model) for model in models if model in baselines.NAMES}
+    sources |= {model: search_spaces.source_digest(model) for model in models if model in search_spaces.names()}
+    return WorkerInfo(environment=environment(), sources=sources, checksum=cached_development(location).checksum)
+
+
 def train(
-    spec: TrialSpec, state: "State | None", data_dir: Path | None, seconds: float | None, report: Report
-) -> "Trained":
-    """Train one candidate."""
-    warm_up()
-    from bench.training import fit as training
+    spec: TrialSpec, state: "State | None", location: "DatasetLocation", seconds: float | None, report: Report
+) -> "TrainedTrial":
+    """Train a candidate of a search."""
+    prepare_worker()
+    from bench.training import fit
 
-    return training.train(spec, state, data_dir, seconds, report)
-
-
-def time_steps(spec: TrialSpec, data_dir: Path | None, _report: Report) -> "StepTimes":
-    """Time a few steps of one candidate."""
-    warm_up()
-    from bench.training import fit as training
-
-    return training.time_steps(spec, data_dir)
+    return fit.train(spec, state, location, seconds, report)
 
 
-def judge(models: Sequence[bytes], dataset: str, data_dir: Path | None, _report: Report) -> "Judgement":
-    """Predict the sealed test part, in float32 and with one thread whatever this worker did before."""
-    warm_up()
-    from bench.training import predict as judging
-    from bench.training.fit import prepare_process
+def refit(spec: TrialSpec, location: "DatasetLocation", report: Report) -> "Refitted":
+    """Train a model for evaluation: a winner on all development images, or a tutorial by its recipe."""
+    prepare_worker()
+    from bench.training import fit
+
+    return fit.refit(spec, location, report)
+
+
+def time_steps(spec: TrialSpec, location: "DatasetLocation", _report: Report) -> "StepTimes":
+    """Time a few steps of a candidate."""
+    prepare_worker()
+    from bench.training import fit
+
+    return fit.time_steps(spec, location)
+
+
+def evaluate(
+    models: Sequence[bytes], test_set: "HeldOutTestSet", seeds: Sequence[int], _report: Report
+) -> "tuple[Predictions, Latency]":
+    """Predict the test set with each of `models` (.keras files), in float32 and with one thread."""
+    prepare_worker()
+    from bench.training import predict
+    from bench.training.precision import prepare_process
 
     prepare_process("float32")
-    return judging.judge(models, dataset, data_dir)
+    return predict.evaluate(models, test_set, seeds)
 
 
 def fit_classifier(
-    name: str, seeds: Sequence[int], dataset: str, data_dir: Path | None, _report: Report
-) -> "tuple[tuple[RefitRecord, ...], Judgement]":
-    """Fit a model of the floor on the development part under each seed, and let it predict the sealed test part."""
-    warm_up()
-    from bench.baselines.classifiers import fit
-    from bench.training import predict as judging
-    from bench.training.fit import development_part
+    name: str, seeds: Sequence[int], test_set: "HeldOutTestSet", location: "DatasetLocation", _report: Report
+) -> "tuple[tuple[RefitRecord, ...], Predictions, Latency]":
+    """Fit a scikit-learn classifier on the development images with each seed, and predict the test set.
 
-    data = development_part(dataset, data_dir)
-    fitted = [fit(name, seed, number, data) for number, seed in enumerate(seeds)]
-    judgement = judging.judge_predictors([predict for predict, _ in fitted], dataset, data_dir)
-    return tuple(refit for _, refit in fitted), judgement
+    One task does both, since such models may be too large to keep.
+    """
+    prepare_worker()
+    from bench.baselines.classifiers import fit
+    from bench.training import predict
+    from bench.training.batches import cached_development
+
+    dataset = cached_development(location)
+    fitted = [fit(name, seed, number, dataset) for number, seed in enumerate(seeds)]
+    predictions, latency = predict.evaluate_predictors([predictor for predictor, _ in fitted], test_set, seeds)
+    return tuple(record for _, record in fitted), predictions, latency

@@ -1,1 +1,1 @@
-"""Where the bytes of a dataset come from: folders on this machine, then the network; always checked."""
+"""Where the files of a dataset come from: folders of this machine, then the network; checksums always verified."""

@@ -1,4 +1,4 @@
-"""Where the bytes of Fashion-MNIST come from: folders of this machine, then the network; always checked."""
+"""Where the files of Fashion-MNIST come from: folders of this machine, then the network; checksums always verified."""
 
 import os
 import tempfile
@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from bench.data.dataset import Notify, Part
+from bench.data.access import DataAccess, TestSetAccess, requires_access
+from bench.data.dataset import LabeledImages, Notify
 from bench.data.loaders import fetch, folders, idx
 from bench.errors import DataError, StoreError
 from bench.records.files import write_atomic
@@ -24,12 +25,12 @@ FILES: Mapping[str, str] = MappingProxyType(
         "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     }
 )
-REPLACE = "Delete it and run `python -m bench data fetch fashion_mnist`."
+REMEDY = "Delete it and run `python -m bench data fetch fashion_mnist`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where to look, in the order of the fields; what the network gives is kept in `cache`."""
+    """Where to look, in the order of the fields; downloads are kept in `cache`."""
 
     data_dir: Path | None
     cache: Path
@@ -42,18 +43,18 @@ class Sources:
 
     @property
     def places(self) -> tuple[tuple[str, Path], ...]:
-        """Name and path of each folder to look in."""
-        named = (("data folder", self.data_dir),) if self.data_dir else ()
+        """Title and path of each folder to look in."""
+        data_dir = (("data folder", self.data_dir),) if self.data_dir else ()
         return (
-            *named,
-            ("the suite's cache", self.cache),
+            *data_dir,
+            ("download cache", self.cache),
             ("system package", self.system),
             ("Keras' cache", self.keras),
         )
 
 
 def default(data_dir: Path | None) -> Sources:
-    """Where Fashion-MNIST is looked for on this machine, `data_dir` first."""
+    """The sources of Fashion-MNIST for this machine, `data_dir` first."""
     return Sources(
         data_dir=data_dir,
         cache=folders.cache_folder() / "fashion-mnist",
@@ -65,15 +66,28 @@ def default(data_dir: Path | None) -> Sources:
     )
 
 
-def read(prefix: str, sources: Sources, notify: Notify) -> Part:
-    """The part whose files start with `prefix` ("train" or "t10k"), from the first source that has all four files.
+def load_development(access: DataAccess, sources: Sources | None = None) -> LabeledImages:
+    """The 60,000 images published for training, in the published order.
 
-    All four are checked, whichever part is asked for: hours of search must not end at a damaged test file. Of the other
-    part nothing but the checksum is looked at.
+    Args:
+        access: names the user's folder.
+        sources: where to look; None: where `default` says.
 
     Raises:
-        DataError: no source has the files, or the first that has them holds other bytes than the published ones.
+        DataError: no source has all four files, or the first that has them holds other bytes than the published ones.
     """
+    return _read("train", sources or default(access.data_dir), access.notify)
+
+
+@requires_access
+def load_test(access: TestSetAccess, sources: Sources | None = None) -> LabeledImages:
+    """The 10,000 images published for testing, in the published order; otherwise as `load_development`."""
+    return _read("t10k", sources or default(access.data_dir), access.notify)
+
+
+def _read(prefix: str, sources: Sources, notify: Notify) -> LabeledImages:
+    # All four files are verified, whichever are needed: hours of search must not end at a damaged test file. Of the
+    # others, nothing but the checksum is computed.
     folder, source = _locate(sources, notify)
     content = {name: _read_file(folder, name, expected) for name, expected in sources.files.items()}
     images = idx.parse(content[f"{prefix}-images-idx3-ubyte"], f"{prefix}-images in {folder}")
@@ -85,47 +99,47 @@ def _locate(sources: Sources, notify: Notify) -> tuple[Path, str]:
     # Path.is_dir raises where a parent folder may not be entered.
     if sources.data_dir and not os.path.isdir(sources.data_dir):  # noqa: PTH112
         raise DataError(f"{sources.data_dir} is not a folder: --data-dir or BENCH_DATA_DIR must name one")
-    tried = []
+    failures = []
     for title, folder in sources.places:
-        lacking = [name for name in sources.files if idx.find(folder, name) is None]
-        if not lacking:
+        missing = [name for name in sources.files if idx.find(folder, name) is None]
+        if not missing:
             return folder, f"{title}, {folder}"
-        tried.append(f"{title}, {folder}: {_what_is_there(folder, lacking, sources)}")
+        failures.append(f"{title}, {folder}: {_folder_content(folder, missing, sources)}")
         if folder == sources.data_dir:
-            notify(f"{tried[-1]}; looking elsewhere")
-    ways: tuple[tuple[str, Callable[[Sources, Notify], None]], ...] = (
+            notify(f"{failures[-1]}; trying other sources")
+    downloads: tuple[tuple[str, Callable[[Sources, Notify], None]], ...] = (
         (f"download from {urlsplit(sources.url).hostname}", _fetch_from_web),
         (f"Debian package {sources.package}", _fetch_from_debian),
     )
-    for title, fetch_into_cache in ways:
+    for title, fetch_into_cache in downloads:
         try:
             fetch_into_cache(sources, notify)
         except fetch.Unreachable as error:
-            tried.append(f"{title}: {error}")
-            notify(tried[-1])
+            failures.append(f"{title}: {error}")
+            notify(failures[-1])
         else:
-            return sources.cache, f"the suite's cache, {sources.cache}"
-    raise DataError(_nothing_found(tried, sources))
+            return sources.cache, f"download cache, {sources.cache}"
+    raise DataError(_not_found(failures, sources))
 
 
-def _what_is_there(folder: Path, lacking: list[str], sources: Sources) -> str:
-    if len(lacking) < len(sources.files):
-        return f"lacks {', '.join(lacking)}"
+def _folder_content(folder: Path, missing: list[str], sources: Sources) -> str:
+    if len(missing) < len(sources.files):
+        return f"{', '.join(missing)} missing"
     if idx.is_file(folder / "fashion-mnist_train.csv"):
-        return "holds the CSV form, which cannot be checked against the published files and is not read"
+        return "holds the CSV form, which cannot be verified against the published files and is not read"
     return "none of the four files"
 
 
-def _nothing_found(tried: list[str], sources: Sources) -> str:
+def _not_found(failures: list[str], sources: Sources) -> str:
     names = ", ".join(f"{name}.gz" for name in sources.files)
     return "\n".join(
         (
-            "Fashion-MNIST was not found. Tried in this order:",
-            *(f"  - {line}" for line in tried),
-            "Any one of these helps:",
+            "Fashion-MNIST was not found. Tried, in this order:",
+            *(f"  - {failure}" for failure in failures),
+            "Do one of these:",
             f"  - Debian, Ubuntu: apt-get install {sources.package}",
             f"  - put {names} into a folder, and name it with --data-dir or BENCH_DATA_DIR",
-            "  - --dataset digits, which needs no network",
+            "  - use --dataset digits, which needs no network",
         )
     )
 
@@ -135,9 +149,9 @@ def _read_file(folder: Path, name: str, expected: str) -> bytes:
     try:
         return idx.checked(path.read_bytes(), expected, str(path))
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}. Make it readable, or: {REPLACE}") from error
+        raise DataError(f"{path} cannot be read: {error.strerror}. Make it readable, or: {REMEDY}") from error
     except DataError as error:
-        raise DataError(f"{error}. {REPLACE}") from error
+        raise DataError(f"{error}. {REMEDY}") from error
 
 
 def _fetch_from_web(sources: Sources, notify: Notify) -> None:
@@ -155,19 +169,20 @@ def _fetch_from_debian(sources: Sources, notify: Notify) -> None:
         for name, expected in sources.files.items():
             path = idx.find(folder, name)
             if path is None:
-                raise fetch.Unreachable(f"the package lacks {name}")
+                raise fetch.Unreachable(f"{name} is missing from the package")
             _keep(sources.cache / path.name, path.read_bytes(), expected)
 
 
 def _keep(path: Path, content: bytes, expected: str) -> None:
     try:
-        idx.checked(content, expected, f"what came as {path.name}")
+        idx.checked(content, expected, f"the downloaded {path.name}")
         write_atomic(path, content)
     except DataError as error:
-        # A proxy's error page is no file of the user's: the next source may still answer.
+        # A proxy's error page is not a damaged file of the user's: the next source may still answer.
         raise fetch.Unreachable(str(error)) from error
     except StoreError as error:
         raise DataError(
             f"downloads are kept in {path.parent}, which cannot be written ({error.__cause__ or error}). "
-            "Free space, name another cache folder with XDG_CACHE_HOME, or a folder that has the files with --data-dir"
+            "Free space, choose another cache folder with XDG_CACHE_HOME, or name a folder that has the files with "
+            "--data-dir"
         ) from error

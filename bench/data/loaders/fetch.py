@@ -1,37 +1,41 @@
-"""Bytes from elsewhere: over HTTP, or out of a Debian package without root."""
+"""Download files: over HTTP, or out of a Debian package without root."""
 
-import http.client
+import io
 import shutil
 import subprocess
 import tempfile
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.data.dataset import Notify
 
-CONNECT_SECONDS = 10  # also the longest silence during a download
+TIMEOUT_SECONDS = 10  # to connect, and for the longest silence during a download
 APT_SECONDS = 120  # for each of its steps
 
 
 class Unreachable(Exception):
-    """This source gives nothing; the caller tries the next, and reports this one."""
+    """This source cannot be reached or does not have the files; the caller tries the next and reports this one."""
 
 
 def from_web(url: str) -> bytes:
-    """What `url` answers.
+    """The content of `url`.
 
     Raises:
-        Unreachable: no answer, an error, or a connection that broke off.
+        Unreachable: no answer, an error, or a broken connection.
     """
-    # An opener of its own: urlopen keeps the first one that it makes, with the proxies of that moment.
-    opener = urllib.request.build_opener()
+    import pooch
+
+    # pooch's downloader without its cache, which verifies the compressed bytes: mirrors recompress.
+    content = io.BytesIO()
     try:
-        with opener.open(url, timeout=CONNECT_SECONDS) as answer:
-            content: bytes = answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(str(error) or type(error).__name__) from error
-    return content
+        pooch.HTTPDownloader(chunk_size=2**16, timeout=TIMEOUT_SECONDS)(url, content, None)
+    except OSError as error:
+        # The innermost error says in a few words what the outer ones repeat at length.
+        cause: BaseException = error
+        while inner := cause.__cause__ or cause.__context__:
+            cause = inner
+        raise Unreachable(str(cause) or type(cause).__name__) from error
+    return content.getvalue()
 
 
 def from_debian(package: str, unpacked: Path, notify: Notify, options: Sequence[str] = ()) -> None:
@@ -42,16 +46,16 @@ def from_debian(package: str, unpacked: Path, notify: Notify, options: Sequence[
 
     Args:
         package: its name.
-        unpacked: an empty folder; the package's files are put below it as they would be below /.
-        notify: is told of each step, one line each.
+        unpacked: an empty folder, which takes the place of / for the package's files.
+        notify: called with one line of text for each step.
         options: further options of apt-get, each as `Name=value`.
 
     Raises:
-        Unreachable: no apt-get here, or it could not fetch the package.
+        Unreachable: apt-get is not installed, or it could not fetch the package.
     """
-    lacking = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
-    if lacking:
-        raise Unreachable(f"no {lacking[0]} on this machine")
+    missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
+    if missing:
+        raise Unreachable(f"{missing[0]} is not installed")
     try:
         with tempfile.TemporaryDirectory(prefix="bench-apt-") as folder:
             archive = _download(package, Path(folder), notify, options)
@@ -61,8 +65,8 @@ def from_debian(package: str, unpacked: Path, notify: Notify, options: Sequence[
 
 
 def _download(package: str, folder: Path, notify: Notify, options: Sequence[str]) -> Path:
-    for needed in ("lists/partial", "cache/archives/partial"):
-        (folder / needed).mkdir(parents=True)
+    for subfolder in ("lists/partial", "cache/archives/partial"):
+        (folder / subfolder).mkdir(parents=True)
     settings = (
         f"Dir::State::Lists={folder / 'lists'}",
         f"Dir::Cache={folder / 'cache'}",
@@ -70,27 +74,27 @@ def _download(package: str, folder: Path, notify: Notify, options: Sequence[str]
         "APT::Sandbox::User=root",
         "Acquire::Languages=none",
         "Acquire::Retries=0",
-        f"Acquire::http::Timeout={CONNECT_SECONDS}",
-        f"Acquire::https::Timeout={CONNECT_SECONDS}",
+        f"Acquire::http::Timeout={TIMEOUT_SECONDS}",
+        f"Acquire::https::Timeout={TIMEOUT_SECONDS}",
         *options,
     )
     apt_get = ["apt-get", "-qq", *(part for setting in settings for part in ("-o", setting))]
     notify("reading the package lists with apt-get")
     try:
-        complaint = _run("apt-get update", [*apt_get, "update"], folder)
+        message = _run("apt-get update", [*apt_get, "update"], folder)
     except Unreachable as error:
-        # One source that is down, such as a third party's, must not hide a package that another source offers.
-        complaint = str(error)
+        # A repository that is down, such as a third party's, must not hide a package that another one has.
+        message = str(error)
     notify(f"downloading the package {package} with apt-get")
     try:
         _run("apt-get download", [*apt_get, "download", package], folder)
         return next(folder.glob("*.deb"))
     except (Unreachable, StopIteration) as error:
-        raise Unreachable(f"{error or 'no .deb file'}{complaint and f' (apt-get update: {complaint})'}") from error
+        raise Unreachable(f"{error or 'no .deb file'}{message and f' (apt-get update: {message})'}") from error
 
 
 def _run(step: str, command: Sequence[str], folder: Path) -> str:
-    """Run a command in `folder`; the last line that it wrote to standard error, empty where it wrote none."""
+    """Run a command in `folder`; returns the last line of its standard error, which may be empty."""
     try:
         done = subprocess.run(
             command,
@@ -104,8 +108,8 @@ def _run(step: str, command: Sequence[str], folder: Path) -> str:
             timeout=APT_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
-        raise Unreachable(f"{step} was not done after {APT_SECONDS} s") from error
-    complaint = done.stderr.strip().rpartition("\n")[2]
+        raise Unreachable(f"{step} took longer than {APT_SECONDS} s") from error
+    message = done.stderr.strip().rpartition("\n")[2]
     if done.returncode != 0:
-        raise Unreachable(f"{step} failed: {complaint or f'exit code {done.returncode}'}")
-    return complaint
+        raise Unreachable(f"{step} failed: {message or f'exit code {done.returncode}'}")
+    return message

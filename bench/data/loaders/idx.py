@@ -1,4 +1,4 @@
-"""Files of the IDX format, in which MNIST and its relatives are published: find, check, parse."""
+"""The IDX format, in which MNIST and its relatives are published: find files, verify them, parse them."""
 
 import gzip
 import hashlib
@@ -23,21 +23,21 @@ def find(folder: Path, name: str) -> Path | None:
 
 
 def is_file(path: Path) -> bool:
-    """Whether `path` is a file that can be seen from here."""
+    """Whether `path` is a file that this process can see."""
     # Path.is_file raises where a parent folder may not be entered, such as another user's home.
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def checked(content: bytes, expected: str, where: str) -> bytes:
-    """The bytes of a file, decompressed, known to be the published ones.
+    """The bytes of a file, decompressed and verified.
 
     Args:
-        content: of the file. Only decompressed bytes are compared, since mirrors compress anew.
-        expected: SHA-256 of the decompressed bytes, hexadecimal.
-        where: what an error calls the file.
+        content: of the file, compressed or not.
+        expected: SHA-256 of the decompressed bytes, hexadecimal; mirrors recompress, so only these are the same anywhere.
+        where: name of the file in an error.
 
     Raises:
-        DataError: they are other bytes, or the file is truncated.
+        DataError: the checksum differs, or the file is damaged.
     """
     try:
         plain = gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
@@ -46,10 +46,10 @@ def checked(content: bytes, expected: str, where: str) -> bytes:
             f"{where} is damaged: its {len(content):,} bytes cannot be decompressed ({error}). Expected SHA-256 "
             f"{expected} after decompression, found {_sha256(content)} for the compressed file"
         ) from error
-    found = _sha256(plain)
-    if found != expected:
+    actual = _sha256(plain)
+    if actual != expected:
         raise DataError(
-            f"{where} does not hold the published bytes. Expected SHA-256 {expected}, found {found} "
+            f"{where} differs from the published file. Expected SHA-256 {expected}, found {actual} "
             f"({len(plain):,} bytes{' after decompression' if plain is not content else ''})"
         )
     return plain
@@ -60,13 +60,13 @@ def _sha256(content: bytes) -> str:
 
 
 def parse(content: bytes, where: str) -> NDArray[np.uint8]:
-    """The array in `content`, read-only, its shape as the header says.
+    """The array in `content`, read-only, of the shape in the header.
 
     The header is two zero bytes, the type (8: unsigned byte), the number of dimensions, and each size as a big-endian
     32-bit number.
 
     Raises:
-        DataError: the header is of another format or type, or announces another number of values than there are.
+        DataError: the header is of another format or type, or the number of values is not that of the header.
     """
     if content[:3] != bytes((0, 0, UNSIGNED_BYTE)) or len(content) < 4 or len(content) < 4 + 4 * content[3]:
         raise DataError(
@@ -76,5 +76,5 @@ def parse(content: bytes, where: str) -> NDArray[np.uint8]:
     shape = tuple(int(size) for size in np.frombuffer(content[4:start], dtype=">u4"))
     values = np.frombuffer(content, dtype=np.uint8, offset=start)
     if values.size != np.prod(shape, dtype=np.int64):
-        raise DataError(f"{where}: the header announces an array {shape}, {values.size:,} values follow")
+        raise DataError(f"{where}: the header says an array of shape {shape}, but {values.size:,} values follow")
     return values.reshape(shape)

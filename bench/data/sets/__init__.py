@@ -1,23 +1,33 @@
-"""One file for each dataset; its name is what --dataset takes. A file name with a leading underscore is not a dataset.
+"""The built-in datasets, one file each; the file's name is what --dataset takes.
 
-To benchmark your own images, add a file `my_images.py` here (letters, digits and _), with these names in it:
+To benchmark your own images, write one such file anywhere and name it: `--dataset path/to/my_images.py`. Its name,
+without `.py`, is the name of the dataset (letters, digits and _). It builds one object:
 
-    TITLE: str                            as readers know it, e.g. "My images"
-    CLASS_NAMES: tuple[str, ...]          two or more, by label: label 0 is CLASS_NAMES[0]
-    LICENCE: str                          of the images, e.g. "CC BY 4.0"
-    IMAGE_SHAPE: tuple[int, int, int]     height, width, channels; all images have this shape
-    N_TEST: int                           number of images in the test part
-    DEFAULT_BUDGET: bench.records.spec.Budget     search budget where the user gives none
+    from bench.data import Budget, DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
 
-    def development(data_dir: Path | None, notify: Notify) -> Part
-    def test(data_dir: Path | None, notify: Notify) -> Part
+    def development(access: DataAccess) -> LabeledImages: ...
+    def test(access: TestSetAccess) -> LabeledImages: ...
 
-Both functions are called with two positional arguments: the user's folder (--data-dir or BENCH_DATA_DIR, else None),
-and a function that takes one line of text for the user, for what lasts longer than a second. Both return (images,
-labels, source): images uint8 (n, *IMAGE_SHAPE) with pixels 0 to 255, labels integers (n,), and a few words on where
-the bytes came from. They must return the same arrays in the same order on every machine, so that a run can be
-repeated: use fixed seeds, sort the names of files, and check the bytes. No image may be in both parts. Raise
-`bench.errors.DataError` with what was looked for, where, and what to do. Nothing is read when the file is imported.
-`digits.py` is the shortest example, and `bench.data.loaders.idx` reads the IDX format. The tests in
-tests/test_data_contract.py take up a new file by themselves.
+    DATASET = DatasetDefinition(
+        title="My images",
+        class_names=("cat", "dog"),
+        license="CC BY 4.0",
+        image_shape=(32, 32, 3),
+        n_test=1_000,
+        default_budget=Budget(trials=12, epochs=6),
+        development=development,
+        test=test,
+    )
+
+`bench.data.definition` explains the fields. An installed package can offer the object under a name instead, as an
+entry point of the group `keras_family_bench.datasets`.
+
+`access` has `data_dir` (the folder of --data-dir or BENCH_DATA_DIR, else None) and `notify` (takes one line of text for
+the user, for what lasts longer than a second). Both functions return (images, labels, source): images uint8
+(n, *image_shape) with pixels from 0 to 255, integer labels (n,), and a few words on the origin of the bytes. They must
+return the same arrays in the same order on every machine, so that a run can be repeated: use fixed seeds, sort file
+names, verify checksums. No image may be in both sets. Raise `bench.errors.DataError` with what was expected, where, and
+what to do. Importing the file reads no images, and cannot import other files of its folder.
+
+`digits.py` is the shortest example; `bench.data.loaders.idx` reads the IDX format.
 """

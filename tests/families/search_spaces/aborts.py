@@ -5,7 +5,7 @@ import os
 import keras
 from keras_tuner import HyperParameters
 
-from search_spaces._family import Family
+from search_spaces import Family
 
 
 class Aborts(Family):

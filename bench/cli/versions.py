@@ -1,0 +1,92 @@
+"""bench versions: compare versions of TensorFlow and Keras, and measure them."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.results import AsJson, Results, warn_unreadable, write_pages
+from bench.errors import SearchError, SpecError
+from bench.signals import exit_code, handle_sigterm
+
+versions_app = typer.Typer(
+    no_args_is_help=True,
+    help="Compare versions of TensorFlow and Keras.\n\nShows whether a newer version changed accuracy or speed.",
+    epilog="\b\nExamples:\n  bench versions show\n  bench versions measure tf216 tf221",
+)
+
+
+@versions_app.command(epilog="\b\nExamples:\n  bench versions show\n  bench versions show --json | jq '.[].models'")
+def show(
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Show the measured versions: accuracy, speed, and what changed.
+
+    Needs no TensorFlow and no dataset.
+    """
+    from bench.versions.page import versions_data, versions_text
+    from bench.versions.record import read_all
+    from bench.versions.series import all_series
+
+    records, problems = read_all(results)
+    if not records:
+        nothing = f"no versions measured in {results / 'versions'}: run `python -m bench versions measure`"
+        raise SpecError("; ".join(problems) or nothing)
+    series = all_series(records)
+    typer.echo(json.dumps(versions_data(series), indent=1) if as_json else versions_text(series))
+    warn_unreadable(problems)
+
+
+@versions_app.command(
+    epilog="\b\nExamples:\n"
+    "  bench versions measure\n"
+    "  bench versions measure tf216 tf221 --starts 20\n"
+    "  bench versions measure keras312 keras315 --starts 0\n"
+    "  bench versions measure --again --seeds 0"
+)
+def measure(  # noqa: PLR0917 - one per option
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="tox environments, such as tf216.", show_default="all that exist"),
+    ] = None,
+    starts: Annotated[int, typer.Option(help="Processes per version that measure speed; 0 for accuracy only.")] = 10,
+    seeds: Annotated[int, typer.Option(help="Seeds per model, a multiple of 12; 0 for speed only.")] = 12,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Measure speed again, replacing earlier process starts; keep trained models."),
+    ] = False,
+    environments: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tox environments.")] = Path(".tox"),
+    results: Results = Path("results"),
+) -> None:
+    """Measure what is missing, which takes hours, and update the page.
+
+    Create the environments with `tox -m versions --notest` and run this in the checkout. Every measurement is saved at
+    once; repeat the command to resume.
+
+    The interpreters of all versions are started in rotation, so that a busy machine does not make one version look
+    slow. Only versions measured in rotation are compared by speed: to add a version, name it and those to compare it
+    with, and use --again.
+    """
+    from bench.versions.environments import find
+    from bench.versions.measure import Plan
+    from bench.versions.measure import measure as measure_versions
+
+    plan = Plan(checkout=Path.cwd(), results=results.absolute(), starts=starts, seeds=seeds, again=again)
+    try:
+        with handle_sigterm():
+            interpreters = find(environments, tuple(names or ()), plan.checkout)
+            measure_versions(interpreters, plan, lambda step: typer.echo(step, err=True))
+    except SearchError:
+        write_pages(plan.results)
+        raise
+    except KeyboardInterrupt as interrupt:
+        write_pages(plan.results)
+        remedy = "repeat the command to resume"
+        if plan.again:
+            remedy += ", without --again if earlier starts were dropped"
+        typer.echo(f"Interrupted; all measurements so far are saved: {remedy}.", err=True)
+        raise typer.Exit(exit_code(interrupt)) from None
+    write_pages(plan.results)
+    typer.echo(f"Everything is measured; see {results / 'versions.md'} or `bench versions show`.")

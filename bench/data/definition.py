@@ -1,0 +1,94 @@
+"""What defines a dataset: one object, in one file anywhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.data.access import DataAccess, TestSetAccess, requires_access
+from bench.data.dataset import Dataset, LabeledImages
+from bench.errors import DataError
+from bench.records.spec import Budget
+
+DevelopmentLoader = Callable[[DataAccess], LabeledImages]
+TestLoader = Callable[[TestSetAccess], LabeledImages]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetDefinition:
+    """A dataset: what is known before its files are read, and the two functions that read them.
+
+    Raises:
+        DataError: a field is not of the form stated here.
+    """
+
+    title: str  # for readers, e.g. "My images"
+    class_names: tuple[str, ...]  # two or more, in the order of the labels 0, 1, ...
+    license: str  # of the images, e.g. "CC BY 4.0"
+    image_shape: tuple[int, int, int]  # height, width, channels; the same for all images
+    n_test: int  # images in the test set
+    default_budget: Budget  # of a search, where the user names none
+    development: DevelopmentLoader  # all images but the test set
+    test: TestLoader  # the held-out test set; refuses every argument but a TestSetAccess
+
+    def __post_init__(self) -> None:
+        for name in ("title", "license"):
+            self._check(name, _is_text(getattr(self, name)), "text")
+        self._check("class_names", _are_class_names(self.class_names), "a tuple of two or more different strings")
+        self._check(
+            "image_shape", _is_image_shape(self.image_shape), "a tuple (height, width, channels), each 1 or more"
+        )
+        enough = _is_count(self.n_test) and self.n_test >= len(self.class_names)
+        self._check("n_test", enough, f"a whole number, at least one image for each of {len(self.class_names)} classes")
+        self._check("default_budget", isinstance(self.default_budget, Budget), "a bench.data.Budget")
+        for name in ("development", "test"):
+            self._check(name, callable(getattr(self, name)), "a function")
+        object.__setattr__(self, "test", requires_access(self.test))
+
+    def _check(self, name: str, valid: bool, expected: str) -> None:
+        if not valid:
+            raise DataError(f"DatasetDefinition: {name} must be {expected}, got {getattr(self, name)!r}")
+
+    def assemble(self, name: str, arrays: LabeledImages) -> Dataset:
+        """The dataset `name` with what one of the loaders returned.
+
+        Raises:
+            DataError: the loader returned something else than it should, or the arrays do not fit together.
+        """
+        kinds = (np.ndarray, np.ndarray, str)
+        if not isinstance(arrays, tuple) or len(arrays) != 3 or not all(map(isinstance, arrays, kinds)):
+            returned = [type(part).__name__ for part in arrays] if isinstance(arrays, tuple) else type(arrays).__name__
+            raise DataError(
+                f"{name}: a loader must return (images, labels, source), two arrays and text, got {returned}"
+            )
+        images, labels, source = arrays
+        dataset = Dataset(
+            name=name,
+            title=self.title,
+            images=images,
+            labels=labels,  # type: ignore[arg-type] - Dataset checks and converts them
+            class_names=self.class_names,
+            source=source,
+            license=self.license,
+        )
+        if dataset.image_shape != self.image_shape:
+            raise DataError(
+                f"{name}: image_shape is {self.image_shape}, but the images from {source} are {dataset.image_shape}"
+            )
+        return dataset
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _are_class_names(value: object) -> bool:
+    return isinstance(value, tuple) and all(map(_is_text, value)) and len(set(value)) == len(value) >= 2
+
+
+def _is_image_shape(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 3 and all(map(_is_count, value))

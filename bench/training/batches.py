@@ -1,0 +1,163 @@
+"""The images that `fit` gets: training and validation images, their order in each epoch, and tf.data pipelines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from bench.baselines.catalog import TUTORIALS
+from bench.data.dataset import Dataset
+from bench.data.development import load_development
+from bench.data.splits import split
+from bench.records.spec import TrialSpec
+from bench.seeds import derive_seed
+from search_spaces._recipe import BATCH_SIZE
+
+if TYPE_CHECKING:
+    from bench.data.catalog import DatasetLocation
+
+EVALUATION_BATCH_SIZE = 500
+MAX_STEPS_PER_EXECUTION = 16
+STEPS_PER_DROPPED_STEP = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batching:
+    """How images are grouped into batches and labels are encoded."""
+
+    batch_size: int = BATCH_SIZE
+    may_drop_steps: bool = True  # half a percent of an epoch's steps, so that Keras can run more of them at once
+    one_hot_classes: int = 0  # length of one-hot labels; 0 for integer labels
+
+    def steps(self, n: int) -> tuple[int, int]:
+        """Optimizer steps in an epoch over `n` images, and how many of them Keras runs at once.
+
+        Running several at once is faster, but their number must divide the number of steps.
+        """
+        full_batches = n // self.size(n)
+        droppable = full_batches // STEPS_PER_DROPPED_STEP if self.may_drop_steps else 0
+        at_once = max(k for k in range(1, MAX_STEPS_PER_EXECUTION + 1) if full_batches % k <= droppable)
+        return full_batches - full_batches % at_once, at_once
+
+    def size(self, n: int) -> int:
+        """The size of each batch of `n` images."""
+        return min(self.batch_size, n)
+
+    def labels(self, labels: NDArray[np.int64]) -> NDArray[Any]:
+        """`labels` (n,), or their one-hot encoding (n, classes)."""
+        return np.eye(self.one_hot_classes, dtype=np.float32)[labels] if self.one_hot_classes else labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainingData:
+    """The development images as one candidate uses them."""
+
+    dataset: Dataset
+    fitted: NDArray[np.int64]  # indices of the images to fit
+    held_back: NDArray[np.int64] | None  # indices of the images to score after each epoch; None for no scoring
+    batching: Batching = Batching()
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in an epoch."""
+        return self.batching.steps(len(self.fitted))[0]
+
+    @property
+    def steps_per_execution(self) -> int:
+        """How many steps Keras runs at once."""
+        return self.batching.steps(len(self.fitted))[1]
+
+    def training_batches(self, seed: int, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
+        """Batches of the epochs [first_epoch, last_epoch), each epoch in its own order."""
+        orders = epoch_orders(seed, len(self.fitted), first_epoch, last_epoch, self.batching)
+        return ordered_batches(self.dataset, self.fitted, orders, self.batching)
+
+    def validation_batches(self) -> tf.data.Dataset | None:
+        """The held-back images, for scoring; None if there are none."""
+        return None if self.held_back is None else self._scoring_batches(self.held_back)
+
+    def fitted_batches(self) -> tf.data.Dataset:
+        """The fitted images, for scoring."""
+        return self._scoring_batches(self.fitted)
+
+    def _scoring_batches(self, indices: NDArray[np.int64]) -> tf.data.Dataset:
+        labels = self.batching.labels(self.dataset.labels[indices])
+        pairs = tf.data.Dataset.from_tensor_slices((self.dataset.images[indices], labels))
+        size = _scoring_batch_size(len(indices), self.steps_per_execution)
+        return _with_options(pairs.batch(size).prefetch(2))
+
+
+@lru_cache(maxsize=2)
+def cached_development(location: "DatasetLocation") -> Dataset:
+    """The development images, loaded once per worker."""
+    return load_development(location)
+
+
+def training_data(spec: TrialSpec, location: "DatasetLocation") -> TrainingData:
+    """The images that the candidate of `spec` is fitted and scored on."""
+    dataset = cached_development(location)
+    if spec.part == "train":
+        train, validation = split(dataset)
+        return TrainingData(dataset=dataset, fitted=train, held_back=validation)
+    everything = np.arange(len(dataset))
+    if spec.part == "development":
+        return TrainingData(dataset=dataset, fitted=everything, held_back=None)
+    tutorial = TUTORIALS[spec.model]
+    batching = Batching(
+        batch_size=tutorial.batch_size,
+        may_drop_steps=False,
+        one_hot_classes=len(dataset.class_names) if tutorial.labels == "one-hot" else 0,
+    )
+    if tutorial.validation_share == 0:
+        return TrainingData(dataset=dataset, fitted=everything, held_back=None, batching=batching)
+    start = int(len(everything) * (1 - tutorial.validation_share))  # as in Keras' validation_split
+    return TrainingData(dataset=dataset, fitted=everything[:start], held_back=everything[start:], batching=batching)
+
+
+def epoch_orders(
+    seed: int, n: int, first_epoch: int, last_epoch: int, batching: Batching = Batching()
+) -> NDArray[np.int32]:
+    """Batches of the epochs [first_epoch, last_epoch) over `n` images, shape (epochs * steps, batch size).
+
+    The order of an epoch depends on `seed` and on its absolute number only. Images that do not fill a batch are left
+    out of that epoch, so that every batch has the same shape.
+    """
+    size = batching.size(n)
+    steps, _ = batching.steps(n)
+    orders = [
+        np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(n)[: steps * size]
+        for epoch in range(first_epoch, last_epoch)
+    ]
+    return np.concatenate(orders).reshape(-1, size).astype(np.int32)
+
+
+def ordered_batches(
+    dataset: Dataset, indices: NDArray[np.int64], orders: NDArray[np.int32], batching: Batching = Batching()
+) -> tf.data.Dataset:
+    """The batches `orders` of the images at `indices`, for all epochs in one pass, so that one iterator serves all."""
+    images = tf.constant(dataset.images[indices])
+    labels = tf.constant(batching.labels(dataset.labels[indices]))
+    rows = tf.data.Dataset.from_tensor_slices(orders)
+    return _with_options(rows.map(lambda row: (tf.gather(images, row), tf.gather(labels, row))).prefetch(2))
+
+
+def _scoring_batch_size(n: int, at_once: int) -> int:
+    """The largest batch size with which the number of batches of `n` images is a multiple of `at_once`.
+
+    Keras 3.6 and earlier score no images of an execution that runs out of batches.
+    """
+    sizes: Sequence[int] = range(min(EVALUATION_BATCH_SIZE, n), 0, -1)
+    return next((size for size in sizes if -(-n // size) % at_once == 0), sizes[0])
+
+
+def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    # The autotune thread's timed wait stalls `fit` at the start of an epoch, with the processor idle.
+    options.autotune.enabled = False
+    options.deterministic = True
+    options.threading.private_threadpool_size = 1
+    return batches.with_options(options)

@@ -1,0 +1,37 @@
+"""What TensorFlow keeps per process and thread: its threads and the precision of arithmetic."""
+
+from functools import cache
+
+import keras
+import tensorflow as tf
+
+from bench import compat
+from bench.errors import SearchError
+from bench.records.spec import Precision
+
+
+def prepare_process(precision: Precision) -> None:
+    """Set one thread and `precision`; called at the start of every task.
+
+    Raises:
+        SearchError: TensorFlow was already started with more than one thread.
+        CompatibilityError: TensorFlow computes in another precision.
+    """
+    for kind in ("inter", "intra"):
+        if getattr(tf.config.threading, f"get_{kind}_op_parallelism_threads")() != 1:
+            try:
+                getattr(tf.config.threading, f"set_{kind}_op_parallelism_threads")(1)
+            except RuntimeError as error:
+                raise SearchError(
+                    f"TensorFlow was started in this process with a number of {kind}-op threads other than 1: "
+                    "restart the worker"
+                ) from error
+    keras.config.set_dtype_policy("float32")
+    compat.set_bfloat16(precision == "bfloat16")
+    _verify(precision)
+
+
+@cache
+def _verify(precision: Precision) -> None:
+    """Check once per process that `precision` is in effect; a failed check is repeated, so that no task gets past it."""
+    compat.check_bfloat16_active(precision == "bfloat16")

@@ -1,0 +1,154 @@
+"""Worker processes on this machine."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import dask
+import distributed
+from distributed.deploy.local import LocalCluster
+from distributed.scheduler import KilledWorker
+
+from bench.compat import WorkerDeathLog
+from bench.errors import SearchError
+from bench.signals import shield_children_from_sigint
+from bench.workers.pool import CLOSE_SECONDS, START_SECONDS
+
+MAX_DEATHS_AT_START = 3
+DASK_SETTINGS = {
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    # Fraction of a worker's share of the memory; below 1, so that Dask stops the worker before the system does.
+    "distributed.worker.memory.terminate": 0.85,
+    # The profiler samples the task's stack a hundred times a second, and Keras' stacks take megabytes a trial.
+    "distributed.worker.profile.enabled": False,
+    # A task whose worker dies is retried by the runner, which can blame the trial.
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.nanny.pre-spawn-environ": {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    },
+}
+
+
+class LocalPool:
+    """Worker processes of a local Dask cluster, started and stopped here; one that dies is replaced."""
+
+    def __init__(self, workers: int, prepare: Callable[[], object] | None = None) -> None:
+        """Start the worker processes.
+
+        Args:
+            workers: number of processes.
+            prepare: called once in each worker before it is given tasks; it runs in the background.
+
+        Raises:
+            SearchError: the processes did not start.
+        """
+        self._prepare = prepare
+        self._preparations: dict[str, distributed.Future[Any]] = {}  # by address
+        self._prepared: set[str] = set()
+        self._deaths_at_start = 0
+        self._settings = dask.config.set(DASK_SETTINGS)
+        # Dask logs each lost connection, also those of workers that are stopped on purpose.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        self._deaths = WorkerDeathLog()
+        self._process_ids: dict[str, int] = {}  # by address
+        self._terminated: set[str] = set()  # the scheduler takes a moment to notice
+        try:
+            with shield_children_from_sigint():
+                self._cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    # Any free port: Dask's default is a fixed one, and warns if another run uses it.
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                    silence_logs="CRITICAL",
+                )
+                self.client = distributed.Client(self._cluster, set_as_default=False)
+                self.client.wait_for_workers(workers, timeout=START_SECONDS)
+        except (OSError, TimeoutError, RuntimeError) as error:
+            raise SearchError(f"{workers} worker processes did not start within {START_SECONDS} s: {error}") from error
+        self._deaths.subscribe(self.client)
+        self.addresses()
+
+    def addresses(self) -> list[str]:
+        """Addresses of the workers that are alive and prepared.
+
+        Raises:
+            SearchError: workers cannot be prepared.
+        """
+        alive = self._alive()
+        if self._prepare is None:
+            return alive
+        for address in alive:
+            if address not in self._preparations:
+                self._preparations[address] = self.client.submit(
+                    self._prepare, key=f"prepare-{address}", workers=[address], pure=False
+                )
+        for address, preparation in self._preparations.items():
+            if address not in self._prepared and preparation.done():
+                self._prepared.add(address)
+                if (error := preparation.exception()) is not None:
+                    self._check_preparation(address, error)
+        return [address for address in alive if address in self._prepared]
+
+    def preparing(self) -> bool:
+        """Whether a worker is alive but not yet prepared."""
+        return self._prepare is not None and not self._prepared >= set(self._alive())
+
+    def cause_of_death(self, address: str) -> str:
+        """Why the worker with this address died; waits a moment for the report of its parent process."""
+        return self._deaths.reason(address, self._process_ids.get(address))
+
+    def terminate(self, address: str) -> None:
+        """Kill a worker process; Dask starts another in its place."""
+        if address in self.addresses():
+            self._terminated.add(address)
+            os.kill(self._process_ids[address], signal.SIGKILL)
+
+    def messages(self) -> list[str]:
+        """No messages: every local worker is used."""
+        return []
+
+    def close(self) -> None:
+        """Kill every worker: a regular stop would wait for the running task, whose result is not needed."""
+        for close in (
+            lambda: self.client.close(timeout=CLOSE_SECONDS),
+            self._kill,
+            lambda: self._cluster.close(timeout=CLOSE_SECONDS),
+        ):
+            with suppress(TimeoutError, OSError):
+                close()
+        self._deaths.close()
+        self._settings.__exit__(None, None, None)
+
+    def _alive(self) -> list[str]:
+        scheduler: Any = self._cluster.scheduler
+        addresses = sorted(scheduler.workers)
+        if not self._process_ids.keys() >= set(addresses):
+            self._process_ids |= {nanny.worker_address: nanny.pid for nanny in self._cluster.workers.values()}
+        return [address for address in addresses if address not in self._terminated]
+
+    def _check_preparation(self, address: str, error: BaseException) -> None:
+        """Tolerate a few deaths, which may be chance; an exception would occur in every worker."""
+        reason = str(error)
+        if isinstance(error, KilledWorker):
+            reason = self.cause_of_death(address)
+            self._deaths_at_start += 1
+            if self._deaths_at_start < MAX_DEATHS_AT_START:
+                return
+        raise SearchError(f"worker processes start, but cannot be prepared for training: {reason}")
+
+    def _kill(self) -> None:
+        for nanny in self._cluster.workers.values():
+            nanny.close_gracefully()  # keeps it from starting another worker
+            if nanny.pid is not None:
+                os.kill(nanny.pid, signal.SIGKILL)

@@ -1,0 +1,85 @@
+"""`bench versions` as real processes."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.versions.measure import timed_code_digest
+from bench.versions.record import path_of, read, write
+from builders import make_environment
+from command_line import run
+from version_records import make_record, make_starts, table_row
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def failing_environment(folder: Path) -> tuple[str, ...]:
+    """Options to measure with an interpreter that reports what is installed, and fails at everything else."""
+    python = folder / "environments" / "tf216" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    (folder / "environment.json").write_bytes(msgspec.json.encode(make_environment(tensorflow="2.16")))
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec cat {folder}/environment.json\necho broken; exit 3\n')
+    python.chmod(0o755)
+    return "--environments", f"{folder}/environments", "--results", f"{folder}/results"
+
+
+def test_show_prints_a_table(tmp_path: Path) -> None:
+    write(tmp_path / "results", make_record("tf216", "2.16.2"))
+    assert "2.16.2" in run("versions", "show", cwd=tmp_path).stdout
+
+
+def test_show_prints_json(tmp_path: Path) -> None:
+    write(tmp_path / "results", make_record("tf216", "2.16.2"))
+    write(tmp_path / "results", make_record("tf217", "2.17.1", accuracy=0.85, seconds=0.2))
+    old, new = json.loads(run("versions", "show", "--json", cwd=tmp_path).stdout)
+    assert (old["version"], old["models"]["tutorial-cnn"]["verdict"]) == ("tf216", None)
+    assert new["tensorflow"] == "2.17.1"
+    assert new["models"]["tutorial-cnn"]["test_accuracy"] == pytest.approx(0.851)
+    assert new["models"]["tutorial-cnn"]["verdict"] == "worse"
+    assert new["models"]["tutorial-cnn"]["change"]["difference"]["mean"] == pytest.approx(-0.05)
+    assert new["speed"]["step[cnn]"]["ratio_to_previous"] == pytest.approx(2)
+    assert new["speed"]["step[cnn]"]["noise"] < 1.05
+    assert new["speed_not_compared"] is new["models"]["tutorial-cnn"]["not_compared"] is None
+
+
+def test_show_without_records_names_the_command_to_measure(tmp_path: Path) -> None:
+    assert "python -m bench versions measure" in run("versions", "show", cwd=tmp_path, code=2).stderr
+
+
+def test_show_omits_a_damaged_record_and_names_it(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path / "results", make_record(name, version))
+    path_of(tmp_path / "results", "tf216").write_bytes(b"{")
+    done = run("versions", "show", cwd=tmp_path)
+    assert "2.17.1" in done.stdout
+    assert "could not be read: results/versions/tf216.json" in done.stderr
+
+
+def test_show_fails_if_all_records_are_damaged(tmp_path: Path) -> None:
+    path_of(tmp_path / "results", "tf216").parent.mkdir(parents=True)
+    path_of(tmp_path / "results", "tf216").write_bytes(b"{")
+    assert "results/versions/tf216.json" in run("versions", "show", cwd=tmp_path, code=2).stderr
+
+
+def test_measure_requires_a_checkout(tmp_path: Path) -> None:
+    assert "run this in a checkout" in run("versions", "measure", cwd=tmp_path, code=2).stderr
+
+
+def test_failing_version_keeps_its_starts_and_the_page_is_updated(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    write(results, make_record("tf216", "2.16"))
+    options = failing_environment(tmp_path)
+    done = run("versions", "measure", *options, "--again", "--seeds", "0", cwd=CHECKOUT, code=2)
+    assert "tf216 failed with exit code 3:\nbroken" in done.stderr
+    assert read(path_of(results, "tf216")).starts == make_starts(0.1)
+    assert "2.16" in table_row((results / "versions.md").read_text(), "tf216")
+
+
+def test_damaged_record_is_named_once_if_nothing_is_missing(tmp_path: Path) -> None:
+    write(tmp_path / "results", make_record("tf216", "2.16", code=timed_code_digest(CHECKOUT)))
+    path_of(tmp_path / "results", "tf217").write_bytes(b"{")
+    done = run("versions", "measure", *failing_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
+    assert "Everything is measured" in done.stdout
+    assert done.stderr.count("could not be read: ") == 1

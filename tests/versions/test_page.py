@@ -1,0 +1,205 @@
+"""versions.md: verdicts, ratios, and the reasons why versions are not compared."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.report import build
+from bench.versions.record import pack, path_of, read_all, write
+from bench.versions.series import all_series
+from builders import make_environment
+from version_records import IMAGES, make_record, make_results, make_starts, page_text, table_row
+
+
+def test_versions_with_equal_measurements_are_equivalent_and_none_is_slower(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, make_record(name, version))
+    newer = table_row(page_text(tmp_path), "tf217")
+    assert "| equivalent, identical " in newer
+    assert "step" not in newer
+
+
+def test_less_accurate_and_slower_version_is_reported(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    write(tmp_path, make_record("tf217", "2.17.1", accuracy=0.85, seconds=0.2))
+    newer = table_row(page_text(tmp_path), "tf217")
+    assert "worse: -5.00" in newer
+    assert "step\\[cnn\\] x2.00" in newer
+
+
+def test_ratio_within_the_noise_is_in_parentheses(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    write(tmp_path, make_record("tf217", "2.17.1", seconds=0.1005))
+    text = page_text(tmp_path)
+    assert "x1.0" not in table_row(text, "tf217")
+    assert "(1.005)" in table_row(text, "step\\[cnn\\]")
+
+
+def test_version_with_too_few_starts_is_not_compared_by_speed(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2", starts=make_starts(0.1)[:3]))
+    write(tmp_path, make_record("tf217", "2.17.1", starts=make_starts(0.2)))
+    text = page_text(tmp_path)
+    assert "x2.00" not in text
+    assert "| step\\[cnn\\] | 101.00 | - |" in " ".join(table_row(text, "step\\[cnn\\]").split())
+
+
+def test_speed_table_is_omitted_if_nothing_is_compared(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2", starts=()))
+    write(tmp_path, make_record("tf217", "2.17.1"))
+    text = page_text(tmp_path)
+    assert "### Speed" not in text
+    assert "not compared: tf216 has fewer than 4 process starts" in table_row(text, "tf217")
+
+
+def test_speed_and_memory_are_omitted_if_nothing_was_timed(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, make_record(name, version, starts=()))
+    text = page_text(tmp_path)
+    assert "### Speed" not in text
+    assert "## Memory" not in text
+    assert "| equivalent, identical " in table_row(text, "tf217")
+
+
+def test_speed_of_different_code_is_not_compared(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    write(tmp_path, make_record("tf217", "2.17.1", accuracy=0.85, seconds=0.2, code="1" * 12))
+    newer = table_row(page_text(tmp_path), "tf217")
+    assert "worse" in newer
+    assert "not compared: measured with different code" in newer
+    assert "x2.00" not in newer
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"source": "1" * 12}, "trained with a different recipe or on different images"),
+        ({"checksum": "1" * 64}, "trained with a different recipe or on different images"),
+        ({"seeds": tuple(range(11, 23))}, "fewer than two common seeds"),
+        ({"model": "tutorial-dense-128"}, "not trained with tf216"),
+    ],
+)
+def test_reason_why_accuracy_is_not_compared_is_shown(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    write(tmp_path, make_record("tf217", "2.17.1", trained=(replace(make_results(0.8), **changes),)))
+    assert f"not compared: {reason}" in table_row(page_text(tmp_path), "tf217")
+
+
+@pytest.mark.parametrize("machine", [{"cpu": "Another"}, {"cores": 64}, {"instruction_sets": ("avx",)}])
+def test_versions_on_different_machines_are_compared_by_accuracy_only(tmp_path: Path, machine: dict[str, Any]) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    environment = make_environment(tensorflow="2.17.1", **machine)
+    write(tmp_path, make_record("tf217", "2.17.1", seconds=9.0, environment=environment))
+    newer = table_row(page_text(tmp_path), "tf217")
+    assert "equivalent" in newer
+    assert f"measured on different machines ({', '.join(machine)})" in newer
+
+
+def test_versions_with_different_reference_workloads_are_not_compared_by_speed(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    newer = tuple(replace(start, reference="SciPy 1.18.0") for start in make_starts(0.2))
+    write(tmp_path, make_record("tf217", "2.17.1", starts=newer))
+    reason = "not compared: measured against different reference workloads (SciPy 1.17.1, SciPy 1.18.0)"
+    assert reason in table_row(page_text(tmp_path), "tf217")
+
+
+def test_versions_not_measured_in_rotation_are_not_compared_by_speed(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    write(tmp_path, make_record("tf217", "2.17.1", starts=make_starts(0.2, month=2)))
+    assert "not compared: not measured in rotation" in table_row(page_text(tmp_path), "tf217")
+
+
+def test_additional_starts_of_one_version_do_not_affect_the_ratio(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2", starts=(*make_starts(0.1), *make_starts(0.9, month=2))))
+    write(tmp_path, make_record("tf217", "2.17.1", starts=make_starts(0.2)))
+    assert "2.000" in table_row(page_text(tmp_path), "step\\[cnn\\]")
+
+
+def test_changed_dependencies_and_settings_are_listed(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    configs = {"cnn": {"layers": {"dense": {"units": 128, "quantization": None}}}}
+    write(tmp_path, make_record("tf217", "2.17.1", configs=configs))
+    assert "tf216 to tf217: tensorflow 2.16.2 to 2.17.1; quantization: absent to None (cnn layers dense)" in (
+        page_text(tmp_path)
+    )
+
+
+def test_unknown_configurations_are_not_reported_as_differences(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2", configs={}, starts=()))
+    write(tmp_path, make_record("tf217", "2.17.1"))
+    assert "- tf216 to tf217: tensorflow 2.16.2 to 2.17.1\n" in page_text(tmp_path)
+
+
+def test_memory_has_a_column_per_model(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    memory = page_text(tmp_path).split("## Memory")[1]
+    assert "cnn: resident" in memory
+    assert "500 (500 to 500)" in table_row(memory, "tf216")
+
+
+def test_keras_versions_have_their_own_table(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    for name, keras in (("tf221", "3.13.2"), ("keras312", "3.12.4")):
+        write(tmp_path, make_record(name, "2.21.0", environment=make_environment(tensorflow="2.21.0", keras=keras)))
+    tensorflow_part, keras_part = page_text(tmp_path).split("## Keras, with TensorFlow 2.21.0 and Python 3.")
+    assert "keras312" not in tensorflow_part
+    assert keras_part.index("| keras312") < keras_part.index("| tf221")
+
+
+def test_versions_of_another_python_are_a_separate_series(tmp_path: Path) -> None:
+    other = make_environment(tensorflow="2.21.0", keras="3.13.2", python="3.12.1")
+    write(tmp_path, make_record("py312-tf221", "2.21.0", environment=other))
+    keras312 = make_environment(tensorflow="2.21.0", keras="3.12.4")
+    write(tmp_path, make_record("keras312", "2.21.0", environment=keras312))
+    names = {series.title: [record.name for record in series.records] for series in all_series(read_all(tmp_path)[0])}
+    assert names == {
+        "TensorFlow, with Python 3.12": ["py312-tf221"],
+        f"Keras, with TensorFlow 2.21.0 and Python {make_environment().python.rpartition('.')[0]}": ["keras312"],
+    }
+
+
+@pytest.mark.parametrize("missing", [{"trained": ()}, {"starts": ()}, {"trained": (), "starts": ()}])
+@pytest.mark.parametrize("name", ["tf216", "tf217"])
+def test_partly_measured_version_has_a_row(tmp_path: Path, name: str, missing: dict[str, Any]) -> None:
+    for each, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, make_record(each, version, **missing if each == name else {}))
+    text = page_text(tmp_path)
+    assert "nan" not in text
+    assert "2.16.2" in table_row(text, "tf216")
+    assert "2.17.1" in table_row(text, "tf217")
+
+
+def test_further_seeds_of_an_inconclusive_comparison_are_whole_runs(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        correct = pack(random.random((12, IMAGES)) < 0.9)
+        write(tmp_path, make_record(name, version, trained=(replace(make_results(0.9), correct=correct),)))
+    match = re.search(r"inconclusive, needs about (\d+) more seeds", table_row(page_text(tmp_path), "tf217"))
+    assert match is not None
+    assert int(match[1]) % 12 == 0
+
+
+def test_damaged_record_is_named_on_the_page_of_the_others(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, make_record(name, version))
+    path_of(tmp_path, "tf216").write_bytes(b"{")
+    _, problems = build.write(tmp_path)
+    text = (tmp_path / "versions.md").read_text()
+    assert "cannot be read: versions/tf216.json: " in text
+    assert "2.17.1" in table_row(text, "tf217")
+    assert (len(problems), build.check(tmp_path)) == (1, problems)
+
+
+def test_page_is_kept_if_every_record_is_damaged(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    build.write(tmp_path)
+    kept = (tmp_path / "versions.md").read_bytes()
+    (tmp_path / "leaderboard.md").unlink()
+    path_of(tmp_path, "tf216").write_bytes(b"{")
+    written, problems = build.write(tmp_path)
+    assert (written, len(problems)) == ((tmp_path / "leaderboard.md",), 1)
+    assert (tmp_path / "versions.md").read_bytes() == kept
+    assert build.check(tmp_path) == problems
