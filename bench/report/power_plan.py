@@ -162,7 +162,8 @@ def _answer(plan: PowerPlan) -> str:
         return f"Detecting a difference of {difference} takes more than {MAX_SEEDS} seeds per model."
     cpu = plan.a.record.environment.cpu
     time = "" if plan.minutes is None else f", about {_minutes_text(plan.minutes)} of training on {cpu}"
-    return f"Detecting a difference of {difference} with {TARGET_POWER:.0%} power takes {plan.seeds} seeds per model{time}."
+    needed = f"takes {plan.seeds} seeds per model{time}"
+    return f"Detecting a difference of {difference} with {TARGET_POWER:.0%} power {needed}."
 
 
 def _two_digits(count: int) -> int:

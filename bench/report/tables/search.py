@@ -113,7 +113,8 @@ def crossover_sentences(rows: Sequence[Row]) -> list[str]:
         earlier = b if later is a else a
         sentences.append(
             f"From {crossing.trials:.0f} random trials on (95% CI {crossing.low:.0f} to {crossing.high:.0f}) the "
-            f"expected best validation accuracy of {later.label} is higher than that of {earlier.label}, with fewer it is lower."
+            f"expected best validation accuracy of {later.label} is higher than that of {earlier.label}, with fewer it "
+            "is lower."
         )
     return sentences
 
