@@ -209,9 +209,10 @@ def hyperband_brackets(oracle: Any) -> tuple[tuple[Rung, ...], ...]:
         )
 
 
-def in_memory(oracle: Any) -> Any:
-    """The oracle class `oracle`, keeping its state in memory only: Keras Tuner rewrites its files at every call."""
-    return type(oracle.__name__, (oracle,), {"save": lambda _self: None, "_save_trial": lambda _self, _trial: None})
+def keep_in_memory(oracle: Any) -> None:
+    """Let an oracle keep its state in memory only: Keras Tuner rewrites an oracle's files at every call."""
+    oracle.save = lambda: None
+    oracle._save_trial = lambda _trial: None  # noqa: SLF001 - not public
 
 
 def check_hyperband() -> None:
@@ -225,9 +226,10 @@ def check_hyperband() -> None:
     with _expecting(KERAS_TUNER, "a HyperbandOracle that runs without files"):
         space = keras_tuner.HyperParameters()
         space.Float("x", 0, 1)
-        oracle = in_memory(keras_tuner.oracles.HyperbandOracle)(
+        oracle = keras_tuner.oracles.HyperbandOracle(
             objective=keras_tuner.Objective("score", "max"), max_epochs=3, factor=3, hyperparameters=space, seed=1
         )
+        keep_in_memory(oracle)
         oracle.verbose = 0
         for number in range(4):
             trial = oracle.create_trial(f"slot {number}")

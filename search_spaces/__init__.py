@@ -102,12 +102,12 @@ def source_digest(name: str) -> str:
 def _module(name: str) -> str:
     """The name of the module that defines the family `name`."""
     files = [file for folder in __path__ if (file := Path(folder) / f"{name}.py").is_file()]
+    # Another copy of this package, such as a checkout, comes second without conflict, as for every Python package.
+    files = [file for file in files if file == files[0] or not (file.parent / "__init__.py").is_file()]
     entry_point = _entry_points().get(name)
-    # A checkout next to an installed copy has the same files twice.
-    different = {file.read_bytes(): str(file) for file in reversed(files)}
-    definitions = [*different.values(), *([entry_point.value] if entry_point else [])]
+    definitions = [*map(str, files), *([entry_point.value] if entry_point else [])]
     if len(definitions) > 1:
-        raise ValueError(f"family {name!r} is defined more than once, rename one: {', '.join(sorted(definitions))}")
+        raise ValueError(f"family {name!r} is defined more than once, rename one: {', '.join(definitions)}")
     if not definitions:
         raise ValueError(f"there is no family {name!r}: valid names are {', '.join(names())}")
     return entry_point.module if entry_point else f"{__name__}.{name}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import search_spaces
+from bench.machine import installed_version
 
 if TYPE_CHECKING:
     from whole_runs import Finished
@@ -21,6 +22,12 @@ FAMILIES = Path(__file__).parent / "families"
 
 # A shell that starts the tests in the background makes them ignore Ctrl-C, and so do the commands they interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_report_header() -> str:
+    """Show the versions under test."""
+    libraries = ("tensorflow", "keras", "keras-tuner", "numpy", "pandas", "distributed")
+    return ", ".join(f"{name} {installed_version(name)}" for name in libraries)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -12,7 +12,7 @@ def flat() -> HyperParameters:
 
 
 def layered() -> HyperParameters:
-    """Layers of a network: (3 + 3 x 3) widths x 3 rates = 36 candidates."""
+    """One or two layers of a network: (3 + 3 x 3) widths x 3 rates = 36 candidates."""
     hp = HyperParameters()
     hp.Int("layers", 1, 2)
     hp.Choice("units_1", [32, 64, 128])
@@ -34,7 +34,7 @@ def nested() -> HyperParameters:
 
 
 def uneven() -> HyperParameters:
-    """Nine kinds with one candidate each, drawn nine times in ten, and one kind with 100."""
+    """Nine kinds with one candidate each, which take nine draws in ten, and one kind with 100 candidates."""
     hp = HyperParameters()
     hp.Choice("kind", list(range(10)))
     with hp.conditional_scope("kind", [9]):
@@ -51,7 +51,7 @@ def continuous() -> HyperParameters:
 
 
 def single() -> HyperParameters:
-    """Nothing to choose: one candidate."""
+    """A fixed value: one candidate."""
     hp = HyperParameters()
     hp.Fixed("kind", "only")
     return hp

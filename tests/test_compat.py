@@ -23,6 +23,8 @@ from bench.machine import supports_bfloat16, variables
 
 FULL = "tcp://127.0.0.1:1"
 
+pytestmark = pytest.mark.smoke
+
 needs_bfloat16 = pytest.mark.skipif(not supports_bfloat16(), reason="this processor has no bfloat16 arithmetic")
 
 

@@ -142,12 +142,3 @@ _TUTORIALS = (
 )
 
 TUTORIALS: Mapping[str, Tutorial] = MappingProxyType({tutorial.name: tutorial for tutorial in _TUTORIALS})
-
-
-def find(name: str) -> Tutorial:
-    """The tutorial `name`.
-
-    Raises:
-        KeyError: there is none.
-    """
-    return TUTORIALS[name]

@@ -53,7 +53,7 @@ def describe(
     from bench.data import catalog
     from bench.data.description import describe as describe_images
     from bench.data.development import load_development
-    from bench.report.samples import write_samples
+    from bench.report.figures.samples import write_samples
 
     location = catalog.locate(dataset, data_dir)
     images = load_development(location, _notify)

@@ -7,12 +7,10 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.options import AsJson, Results
 from bench.errors import SpecError
 
 results_app = typer.Typer()
-
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of records and reports.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")]
 
 
 @results_app.command(epilog="\b\nExamples:\n  bench leaderboard\n  bench leaderboard --json | jq '.[].test_accuracy'")

@@ -11,7 +11,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from bench.cli.results import Results, write_pages
+from bench.cli.options import Results
+from bench.cli.results import write_pages
 from bench.errors import SpecError, StoreError
 
 runs_app = typer.Typer(

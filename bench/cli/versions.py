@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.results import AsJson, Results, warn_unreadable, write_pages
+from bench.cli.options import AsJson, Results
+from bench.cli.results import warn_unreadable, write_pages
 from bench.errors import SearchError, SpecError
 from bench.signals import exit_code, handle_sigterm
 

@@ -65,7 +65,7 @@ def requires_access(
 ) -> Callable[Concatenate[TestSetAccess, _Arguments], _Result]:
     """`load`, refusing every object that only looks like a TestSetAccess."""
 
-    def guarded(access: TestSetAccess, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+    def guarded(access: TestSetAccess, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         if not isinstance(access, TestSetAccess):
             raise TypeError(
                 f"loading a test set needs a TestSetAccess, got {type(access).__name__}: "

@@ -66,7 +66,7 @@ class DatasetDefinition:
             name=name,
             title=self.title,
             images=images,
-            labels=labels,  # type: ignore[arg-type] - Dataset checks and converts them
+            labels=labels,  # type: ignore[arg-type]  # Dataset converts any integers
             class_names=self.class_names,
             source=source,
             license=self.license,

@@ -330,16 +330,19 @@ def mcnemar(a: BoolArray, b: BoolArray) -> float:
     return float(stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
-def prediction_interval(accuracies: FloatArray, level: float = LEVEL) -> tuple[float, float] | None:
-    """The prediction interval for the accuracy of one more seed on the same images; None for a single seed.
+def prediction_interval(
+    accuracies: FloatArray, *, new_seeds: int = 1, level: float = LEVEL
+) -> tuple[float, float] | None:
+    """The prediction interval for the mean accuracy of new seeds on the same images; None for a single known seed.
 
     Args:
         accuracies: of k refits that differ only in their seed, shape (k,).
-        level: probability that the new accuracy lies in the interval.
+        new_seeds: how many seeds the new mean is over.
+        level: probability that the new mean lies in the interval.
     """
     k = len(accuracies)
     if k < 2:
         return None
-    half = float(stats.t.ppf((1 + level) / 2, k - 1) * accuracies.std(ddof=1) * math.sqrt(1 + 1 / k))
+    half = float(stats.t.ppf((1 + level) / 2, k - 1) * accuracies.std(ddof=1) * math.sqrt(1 / new_seeds + 1 / k))
     mean = float(accuracies.mean())
     return max(0.0, mean - half), min(1.0, mean + half)

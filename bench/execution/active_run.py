@@ -1,137 +1,235 @@
-"""A run that this process works on, from its folder to its record: what searched families and references share."""
+"""A run that this process works on, from its folder to its record: what searches and reference models share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from time import perf_counter
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bench.errors import SearchError
+from bench.data.held_out import HeldOutTestSet
+from bench.execution.eta import EVALUATION_SECONDS, Pace
+from bench.execution.events import Outcome, Progress, Report, RunFailed, RunFinished
 from bench.execution.options import Options
-from bench.execution.stages import EvaluationStage, Stage
+from bench.execution.reproduction import settle
+from bench.execution.stages import EvaluationStage, RefitStage, Stage, StageName, Task, TaskEnd
 from bench.machine import Environment
-from bench.records.predictions import Predictions
-from bench.records.record import (
-    SCHEMA_VERSION,
-    DatasetFacts,
-    Parameter,
-    Reference,
-    RefitRecord,
-    RunRecord,
-    TrialRecord,
-    Usage,
-)
+from bench.records.evaluation_log import EvaluationLog
+from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted
+from bench.records.record import SCHEMA_VERSION, DatasetFacts, ReferenceModel, RefitRecord, RunRecord, SearchOutcome
 from bench.records.spec import RunSpec
-from bench.records.store import LedgerEvent, RunFolder, now
+from bench.records.store import RunFolder, now
+from bench.tuning.trials import Plan, Totals
+from bench.workers.executor import EpochCompleted
+
+if TYPE_CHECKING:
+    from bench.execution.scheduling import RunningTask
+
+# Searches first: the refits of one run then fill the gaps that the search of another leaves.
+_PRIORITY: Mapping[StageName, int] = {"search": 0, "refit": 1, "evaluation": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a search found; of a reference, which is given, nothing."""
+class Session:
+    """What the runs of one call share."""
 
-    space: tuple[Parameter, ...] = ()
-    trials: tuple[TrialRecord, ...] = ()
-    winner: str | None = None
-    differing_proposals: int = 0
-    reference: Reference | None = None
+    options: Options
+    dataset: DatasetFacts
+    environment: Environment  # of the processes that train
+    started: str  # ISO 8601, UTC
+    start: float  # time.perf_counter() at that moment
+    report: Report
 
 
 class ActiveRun(ABC):
-    """A run in a folder that this process has locked, and the stage that it is in."""
+    """A run in a folder that this process has locked; a job of the polling loop."""
 
     stage: Stage
+    plan = Plan(candidates=0, tasks=0, epochs=0)
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, dataset: DatasetFacts, environment: Environment) -> None:
-        """Read what earlier sessions left in the folder."""
-        self.spec = spec
+    def __init__(self, spec: RunSpec, folder: RunFolder, session: Session, published: RunFolder | None) -> None:
+        """Resume the run in `folder`, or start it; `published` is the run that it reproduces."""
         self.folder = folder
-        self._dataset = dataset
-        self._environment = environment
-        self._events = folder.events()
+        self.outcome: Outcome | None = None
+        self.pace = Pace(spec, session.options.workers)
+        self.session = session
+        self._spec = spec
+        self._published = published
+        self._earlier = folder.events()
 
-    def begin(self, options: Options, began: str) -> None:
-        """Keep the spec, and that a session began at `began` (ISO 8601)."""
-        self._options = options
-        self.folder.write_spec(self.spec)
+    @property
+    @abstractmethod
+    def introduction(self) -> str:
+        """What the run trains, in one line."""
+
+    @property
+    @abstractmethod
+    def refits(self) -> tuple[RefitRecord, ...]:
+        """The refits that are trained, by number."""
+
+    @abstractmethod
+    def origin(self) -> SearchOutcome | ReferenceModel:
+        """How the evaluated model was chosen."""
+
+    # The job of the polling loop
+
+    @property
+    def key(self) -> str:
+        """The run id."""
+        return self.folder.path.name
+
+    @property
+    def title(self) -> str:
+        """The name of the model."""
+        return self._spec.model
+
+    @property
+    def priority(self) -> int:
+        """By stage."""
+        return _PRIORITY[self.stage.name]
+
+    @property
+    def done(self) -> bool:
+        """Whether it has its record, or failed."""
+        return self.outcome is not None
+
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        """The next task of the current stage."""
+        return self.stage.next_task(in_flight)
+
+    def advance(self, in_flight: Collection[str]) -> None:
+        """Enter the next stage if the current one is done; the last step is the record.
+
+        Raises:
+            SearchError: no trial of the search succeeded.
+        """
+        if isinstance(self.stage, RefitStage) and self.stage.is_done(in_flight):
+            self.stage = EvaluationStage(self._spec, self.folder, self._open_test_set)
+        if isinstance(self.stage, EvaluationStage) and self.stage.is_done(in_flight):
+            self._finish(self.stage)
+
+    def take_epoch(self, running: "RunningTask", epoch: EpochCompleted) -> None:
+        """Measure an epoch."""
+        first = not running.epoch_seconds
+        if self.stage.name == "search":
+            self.pace.take_trial_epoch(epoch.seconds, first=first)
+        else:
+            self.pace.take_refit_epoch(epoch.seconds, first=first)
+
+    def take(self, running: "RunningTask", end: TaskEnd) -> None:
+        """Keep the outcome of a task.
+
+        Raises:
+            SearchError: a refit or the evaluation failed.
+        """
+        running.task.take(end, perf_counter() - self.session.start)
+
+    def fail(self, reason: str) -> None:
+        """End the run without a record."""
+        self._end(RunFailed(folder=self.folder, reason=reason))
+
+    def progress(self, running: Sequence["RunningTask"]) -> Progress:
+        """Stage, trials, epochs and remaining time."""
+        trained = sum(max(0, task.epochs - task.task.initial_epoch) for task in running)
+        if self.stage.name == "search":
+            epochs, total = self.totals.epochs + trained, self.plan.epochs
+        else:
+            epochs = len(self.refits) * self._spec.refit_epochs + trained
+            total = self._spec.refit_seeds * self._spec.refit_epochs
+        seed = f" seed {self._spec.seed}" if self._spec.seed else ""
+        return Progress(
+            run=f"{self._spec.dataset} {self._spec.model}{seed}",
+            stage=self.stage.name,
+            trials=self.totals.trials,
+            trials_total=self.plan.tasks,
+            failed=self.totals.failed,
+            epochs=epochs,
+            epochs_total=total,
+            best_validation_accuracy=self.totals.best,
+            seconds_left=self._seconds_left(len(running), total - epochs),
+        )
+
+    @property
+    def totals(self) -> Totals:
+        """The progress of the search; zeros for a reference model."""
+        return Totals()
+
+    def _seconds_left(self, running: int, epochs: int) -> float | None:
+        if self.stage.name == "evaluation":
+            return EVALUATION_SECONDS
+        return self.pace.refit_seconds_left(self._spec.refit_seeds - len(self.refits), running, epochs)
+
+    # Session, record and outcome
+
+    def _open_test_set(self) -> HeldOutTestSet:
+        """Access to the test set for one attempt at the evaluation; it is logged first."""
+        options = self.session.options
+        return HeldOutTestSet(options.dataset, self.key, EvaluationLog(options.results, options.dataset.name))
+
+    def _start_session(self) -> None:
+        session = self.session
+        self.folder.write_spec(self._spec)
         self.folder.append(
-            LedgerEvent(event="session", time=began, environment=self._environment, dataset=self._dataset)
+            SessionStarted(
+                time=session.started,
+                environment=session.environment,
+                dataset=session.dataset,
+                options=session.options.for_ledger(),
+                reproduces=None if self._published is None else self._published.path.name,
+            )
         )
 
-    def stop_in_time(self) -> None:  # noqa: B027 - only a search can be stopped
-        """Start nothing more where the time is over."""
-
-    @abstractmethod
-    def advance(self) -> None:
-        """Go to the next stage where this one is done."""
-
-    @abstractmethod
-    def found(self) -> Found:
-        """What the search found."""
-
-    @property
-    @abstractmethod
-    def refitted(self) -> tuple[RefitRecord, ...]:
-        """The models that are judged, by number; those that are trained by now."""
-
-    @property
-    def judged(self) -> bool:
-        """Whether only the record is missing."""
-        return isinstance(self.stage, EvaluationStage) and self.stage.done
-
-    @property
-    def seconds_before(self) -> float:
-        """What earlier sessions took, pauses between them left out."""
-        return session_seconds(self._events)
-
-    def write_record(self, usage: Usage) -> None:
-        """The last act: predictions, then the record."""
-        if not isinstance(self.stage, EvaluationStage) or self.stage.judgement is None:
-            raise SearchError(f"{self.folder.path.name} is not judged yet")
-        judgement, refits, found = self.stage.judgement, self.refitted, self.found()
-        predictions = Predictions(
-            log_probabilities=judgement.log_probabilities,
-            labels=judgement.labels,
-            seeds=np.array([refit.seed for refit in refits], dtype=np.int64),
-            wrong_indices=judgement.wrong_indices,
-            wrong_images=judgement.wrong_images,
-        )
+    def _finish(self, evaluation: EvaluationStage) -> None:
+        """Write predictions and record, and compare them with those of the published run, if there is one."""
+        predictions, latency = evaluation.result
         events = self.folder.events()
-        sessions = [event for event in events if event.event == "session"]
+        sessions = [event for event in events if isinstance(event, SessionStarted)]
+        finished = now()
         record = RunRecord(
             schema=SCHEMA_VERSION,
-            run_id=self.folder.path.name,
-            spec=self.spec,
-            dataset=self._dataset,
-            environment=self._environment,
-            space=found.space,
-            trials=found.trials,
-            winner=found.winner,
-            refits=refits,
+            run_id=self.key,
+            spec=self._spec,
+            dataset=self.session.dataset,
+            environment=self.session.environment,
+            origin=self.origin(),
+            refits=self.refits,
             predictions_sha256=predictions.digest(),
-            latency=judgement.latency,
+            latency=latency,
             precision_refit="float32",
-            workers=self._options.workers,
+            workers=self.session.options.workers,
             started=sessions[0].time,
-            finished=(finished := now()),
-            search_seconds=session_seconds([event for event in events if event.event != "refit"]),
+            finished=finished,
             total_seconds=session_seconds(events, finished),
             resumed=len(sessions) - 1,
-            differing_proposals=found.differing_proposals,
-            usage=usage,
-            reference=found.reference,
+            reproduces=None if self._published is None else self._published.path.name,
         )
         self.folder.write_predictions(predictions)
         self.folder.write_record(record)
+        if self._published is None:
+            self._end(RunFinished(folder=self.folder, trained=True))
+        else:
+            folder, reproduction = settle(self.folder, self._published)
+            self._end(RunFinished(folder=folder, trained=True, reproduction=reproduction, published=self._published))
 
-    def close(self) -> None:  # noqa: B027 - only a search has something to let go of
-        """Let go of what is held beside the folder."""
+    def _end(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.session.report(outcome)
 
 
 def session_seconds(events: Sequence[LedgerEvent], until: str | None = None) -> float:
-    """Seconds from the start of each session to its last event, `until` in the last one; pauses are left out."""
-    times = [(event.event == "session", datetime.fromisoformat(event.time)) for event in events]
+    """Seconds from the start of each session to its last event, pauses between sessions left out.
+
+    Args:
+        events: of the ledger, in order.
+        until: end of the last session (ISO 8601); its last event if None.
+    """
+    times = [(isinstance(event, SessionStarted), datetime.fromisoformat(event.time)) for event in events]
     if until is not None:
         times.append((False, datetime.fromisoformat(until)))
     return sum((later - earlier).total_seconds() for (_, earlier), (starts, later) in pairwise(times) if not starts)
+
+
+def search_seconds(events: Sequence[LedgerEvent]) -> float:
+    """Seconds from the start of each session to its last event of the search."""
+    return session_seconds([event for event in events if not isinstance(event, RefitEnded)])

@@ -1,48 +1,50 @@
-"""Whether a run may go on here: with other data or other versions it would end as neither run."""
+"""Whether a run can start or resume here: with other data or versions its parts would not fit together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from packaging.version import Version
 
 from bench.errors import SearchError
 from bench.machine import Environment
+from bench.records.ledger import SessionStarted
 from bench.records.record import DatasetFacts
-from bench.records.spec import RunSpec
 from bench.records.store import RunFolder
 from bench.workers.tasks import WorkerInfo
 
-OLDEST = {"tensorflow": "2.16", "keras": "3.1", "keras_tuner": "1.4.8"}  # with which everything was tried
-SAME_VERSIONS = ("tensorflow", "keras", "keras_tuner", "numpy")
-SAME_ENVIRONMENT = (*SAME_VERSIONS, "cpu")
+MINIMUM_VERSIONS = {"tensorflow": "2.16", "keras": "3.1", "keras_tuner": "1.4.8"}  # the oldest that are tested
+VERSIONS = ("tensorflow", "keras", "keras_tuner", "numpy")
+DECISIVE = (*VERSIONS, "cpu")  # fields of an environment that decide a run's results
 
 
 def check_versions(environment: Environment) -> None:
-    """Look whether this environment can do what it is asked for, before anything starts.
+    """Check that all libraries are installed and recent enough, before anything starts.
 
     Raises:
-        SearchError: a library is missing, or older than the oldest that everything was tried with.
+        SearchError: a library is missing, or older than the oldest tested version.
     """
-    for name, oldest in OLDEST.items():
-        found, package = getattr(environment, name), name.replace("_", "-")
-        if found == "missing" or Version(found) < Version(oldest):
+    for name, minimum in MINIMUM_VERSIONS.items():
+        installed, package = getattr(environment, name), name.replace("_", "-")
+        if installed == "missing" or Version(installed) < Version(minimum):
             raise SearchError(
-                f"{package} {oldest} or newer is needed, here it is {found}: `pip install --upgrade {package}`"
+                f"{package} {minimum} or newer is required, installed is {installed}: `pip install --upgrade {package}`"
             )
 
 
 def check_environment(folder: RunFolder, environment: Environment) -> None:
-    """Compare what decides the numbers of a run with every earlier session of it.
+    """Compare the environment with every earlier session of a run.
 
     Raises:
-        SearchError: it was begun with another version or on another processor.
+        SearchError: it was started with another version or on another CPU model.
     """
     for event in folder.events():
-        for name in SAME_ENVIRONMENT if event.environment is not None else ():
-            then, today = getattr(event.environment, name), getattr(environment, name)
-            if then != today:
+        if not isinstance(event, SessionStarted):
+            continue
+        for name in DECISIVE:
+            earlier, here = getattr(event.environment, name), getattr(environment, name)
+            if earlier != here:
                 raise SearchError(
-                    f"{folder.path} was begun with {name} {then}, now it is {today}: "
-                    "go on there, or start anew with --again"
+                    f"{folder.path} was started with {name} {earlier}, here it is {here}: "
+                    "resume it there, or start another run with --again"
                 )
 
 
@@ -50,40 +52,37 @@ def check_data(folder: RunFolder, dataset: DatasetFacts) -> None:
     """Compare the dataset with every earlier session of a run.
 
     Raises:
-        SearchError: it was begun on other data.
+        SearchError: it was started with other data.
     """
     for event in folder.events():
-        if event.dataset is not None and event.dataset != dataset:
+        if isinstance(event, SessionStarted) and event.dataset != dataset:
             raise SearchError(
-                f"{folder.path} was begun on {dataset.name} with checksum {event.dataset.checksum[:16]}, "
-                f"now it is {dataset.checksum[:16]}: restore the data, or start anew with --again"
+                f"{folder.path} was started on {event.dataset.name} with checksum {event.dataset.checksum[:16]}, "
+                f"now the checksum is {dataset.checksum[:16]}: restore the data, or start another run with --again"
             )
 
 
-class Admission:
-    """Which workers of a cluster may take part: all like this process, and like each other."""
+def refusal(
+    worker: WorkerInfo, admitted: Sequence[WorkerInfo], *, here: Environment, sources: Mapping[str, str], checksum: str
+) -> str | None:
+    """Why a worker of a cluster cannot be used, None if it can: all must be like this process and like each other.
 
-    def __init__(self, here: Environment, specs: Sequence[RunSpec], dataset: DatasetFacts) -> None:
-        """Admit workers to runs of `specs`, which this process reads the results of."""
-        self._here = here
-        self._sources = {spec.family: spec.source for spec in specs}
-        self._checksum = dataset.checksum
-        self.environment: Environment | None = None  # of the first that was admitted; trials are trained there
-
-    def refuse(self, found: WorkerInfo) -> str | None:
-        """Why a worker that says `found` of itself may not take part; None where it may."""
-        for name in SAME_VERSIONS:
-            there, here = getattr(found.environment, name), getattr(self._here, name)
-            if there != here:
-                return f"it has {name} {there}, here it is {here}"
-        first = self.environment or found.environment
-        if found.environment.cpu != first.cpu:
-            # The same seed gives other weights on another processor.
-            return f"its processor is {found.environment.cpu}, that of the first worker is {first.cpu}"
-        for family, source in self._sources.items():
-            if found.sources.get(family) != source:
-                return f"its code of family {family!r} is {found.sources.get(family, 'missing')}, here it is {source}"
-        if found.checksum != self._checksum:
-            return f"its dataset has checksum {found.checksum[:16]}, here it is {self._checksum[:16]}"
-        self.environment = first
-        return None
+    Args:
+        worker: to be checked.
+        admitted: workers that are used already.
+        here: environment of this process, which reads the results.
+        sources: digest of the code of each model, by name.
+        checksum: of the dataset.
+    """
+    for name in VERSIONS:
+        if (there := getattr(worker.environment, name)) != getattr(here, name):
+            return f"it has {name} {there}, this process has {getattr(here, name)}"
+    if admitted and worker.environment.cpu != admitted[0].environment.cpu:
+        # The same seed gives other weights on another CPU model.
+        return f"its CPU is {worker.environment.cpu}, that of the first worker is {admitted[0].environment.cpu}"
+    for model, source in sources.items():
+        if worker.sources.get(model) != source:
+            return f"its code of {model!r} is {worker.sources.get(model, 'missing')}, in this process it is {source}"
+    if worker.checksum != checksum:
+        return f"its dataset has checksum {worker.checksum[:16]}, in this process it is {checksum[:16]}"
+    return None

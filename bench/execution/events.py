@@ -1,7 +1,9 @@
-"""What a run tells while it goes on; progress.py shows it."""
+"""Events that execution reports while it runs; the command line shows them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.records.reproductions import Reproduction
 from bench.records.store import RunFolder
 
 
@@ -14,33 +16,37 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far one family has come."""
+    """The progress of one run."""
 
-    run: str  # dataset and family
-    stage: str  # "searching", "refitting", "judging"
+    run: str  # dataset and model
+    stage: str  # "search", "refit", "evaluation"
     trials: int  # ended
-    trials_total: int  # 0 where nothing is searched
+    trials_total: int  # 0 for a reference model
     failed: int  # of the trials that ended
-    epochs: int  # trained in this stage, running ones included
+    epochs: int  # trained in this stage, including running tasks
     epochs_total: int
     best_validation_accuracy: float | None  # so far, fraction in [0, 1]
-    seconds_left: float | None  # of this family, None while nothing is measured yet
+    seconds_left: float | None  # of this run; None before anything is measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class RunFinished:
     """A run has its record."""
 
-    folder: RunFolder
-    trained: bool  # False where it was finished before
+    folder: RunFolder  # that holds its results: the published one if it was reproduced bit for bit
+    trained: bool  # False if it was complete already
+    reproduction: Reproduction | None = None  # if the run reproduced a published one
+    published: RunFolder | None = None  # the run that it reproduced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed:
-    """A run cannot end; the others of the same call go on."""
+    """A run cannot be completed; other runs of the same call continue."""
 
     folder: RunFolder
     reason: str
 
 
-Event = Message | Progress | Finished | RunFailed
+Outcome = RunFinished | RunFailed
+Event = Message | Progress | Outcome
+Report = Callable[[Event], None]

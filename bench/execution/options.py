@@ -1,27 +1,58 @@
-"""How runs are carried out; nothing here changes a number."""
+"""How runs are executed; nothing here changes a result."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.data.catalog import DatasetLocation
 from bench.errors import SpecError
+from bench.records.ledger import SessionOptions
+
+MAX_WORKERS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Where results go, and who trains."""
+    """Where results go, where the data is, and who trains."""
 
     results: Path
-    workers: int  # processes of this machine, where `scheduler` is None
-    scheduler: str | None = None  # address of a Dask cluster that the user runs
-    data_dir: Path | None = None
-    trial_timeout: float | None = None  # seconds; a trial that takes longer is tried once more, then recorded as failed
-    again: bool = False
+    dataset: DatasetLocation
+    workers: int  # processes on this machine; ignored when `scheduler` is set
+    scheduler: str | None = None  # address of the user's Dask cluster
+    trial_timeout: float | None = None  # seconds; a trial that takes longer is retried once, then recorded as failed
+    again: bool = False  # rerun a run that is complete
 
     def __post_init__(self) -> None:
-        if not 1 <= self.workers <= 1024:
-            raise SpecError(f"workers must be a whole number from 1 to 1024, got {self.workers}")
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise SpecError(f"workers must be a whole number from 1 to {MAX_WORKERS}, got {self.workers}")
         if self.scheduler is not None and re.fullmatch(r"[a-z]+://\S+:\d+", self.scheduler) is None:
             raise SpecError(f"--scheduler must be an address such as tcp://127.0.0.1:8786, got {self.scheduler!r}")
         if self.trial_timeout is not None and not self.trial_timeout > 0:
-            raise SpecError(f"--trial-timeout must be longer than nothing, got {self.trial_timeout:g} s")
+            raise SpecError(f"--trial-timeout must be positive, got {self.trial_timeout:g} s")
+
+    def for_ledger(self) -> SessionOptions:
+        """The part that `bench resume` needs."""
+        path, data_dir = self.dataset.path, self.dataset.data_dir
+        return SessionOptions(
+            workers=self.workers,
+            scheduler=self.scheduler,
+            data_dir=None if data_dir is None else str(data_dir),
+            trial_timeout=self.trial_timeout,
+            dataset_path=None if path is None else str(path),
+        )
+
+    @classmethod
+    def from_ledger(cls, results: Path, dataset: str, session: SessionOptions) -> "Options":
+        """The options of an earlier session of a run on `dataset`."""
+        location = DatasetLocation(
+            name=dataset,
+            path=None if session.dataset_path is None else Path(session.dataset_path),
+            data_dir=None if session.data_dir is None else Path(session.data_dir),
+        )
+        return cls(
+            results=results,
+            dataset=location,
+            workers=session.workers,
+            scheduler=session.scheduler,
+            trial_timeout=session.trial_timeout,
+        )

@@ -1,34 +1,39 @@
-"""A reference's run: trained by its own recipe under several seeds, then judged."""
+"""The run of a reference model: trained by its own recipe with several seeds, then evaluated."""
 
 from bench.baselines.catalog import CLASSIFIERS, describe
-from bench.execution.active_run import ActiveRun, Found
-from bench.execution.options import Options
-from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
-from bench.records.record import RefitRecord
+from bench.execution.active_run import ActiveRun, Session
+from bench.execution.stages import ClassifierStage, RefitStage
+from bench.records.record import ReferenceModel, RefitRecord
+from bench.records.spec import ReferenceSpec
+from bench.records.store import RunFolder
 
 
 class ReferenceRun(ActiveRun):
-    """A model that is given."""
+    """A published tutorial or a scikit-learn classifier; nothing is searched."""
 
-    def start(self, options: Options, began: str) -> None:
-        """Begin the session at `began` (ISO 8601)."""
-        self.begin(options, began)
-        if self.spec.family in CLASSIFIERS:
-            self.stage = ClassifierStage(self.spec, self.folder, options)
+    def __init__(self, spec: ReferenceSpec, folder: RunFolder, session: Session, published: RunFolder | None) -> None:
+        """Resume the run in `folder` or start it."""
+        super().__init__(spec, folder, session, published)
+        self.spec = spec
+        self._start_session()
+        dataset = session.options.dataset
+        self._training: ClassifierStage | RefitStage
+        if spec.model in CLASSIFIERS:
+            self.stage = self._training = ClassifierStage(spec, folder, self._open_test_set, dataset)
         else:
-            self.stage = RefitStage(self.spec, {}, self.folder, options)
-        self._first = self.stage
-
-    def advance(self) -> None:
-        """Go to the next stage where this one is done."""
-        if isinstance(self.stage, RefitStage) and self.stage.done:
-            self.stage = EvaluationStage(self.spec, self.folder, self._options)
-
-    def found(self) -> Found:
-        """Only what it is."""
-        return Found(reference=describe(self.spec.family))
+            self.stage = self._training = RefitStage(spec, {}, folder, dataset)
 
     @property
-    def refitted(self) -> tuple[RefitRecord, ...]:
-        """What was trained by now, by number."""
-        return self._first.refits
+    def introduction(self) -> str:
+        """The number of models."""
+        seeds = self.spec.refit_seeds
+        return f"{self.spec.model}: {seeds} model{'s' if seeds > 1 else ''} trained by the published recipe"
+
+    @property
+    def refits(self) -> tuple[RefitRecord, ...]:
+        """The models that are trained, by number."""
+        return self._training.refits
+
+    def origin(self) -> ReferenceModel:
+        """The recipe."""
+        return describe(self.spec.model)

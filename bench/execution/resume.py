@@ -1,106 +1,116 @@
-"""The command line that carries out a run, and what may keep it from doing so."""
+"""Resuming interrupted runs: which there are, with which options, and what keeps one from being resumed."""
 
-import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import search_spaces
-from bench.baselines import catalog as references
-from bench.data.catalog import default_budget, names
-from bench.errors import SpecError
+from bench.baselines import catalog as baselines
+from bench.data import catalog
+from bench.data.catalog import DatasetLocation
+from bench.errors import BenchError, SpecError
 from bench.execution.options import Options
 from bench.machine import usable_cores
-from bench.records.spec import DEFAULT_LOOKAHEAD, DEFAULT_REFIT_SEEDS, DEFAULT_TUNER, PROTOCOL_VERSION, RunSpec
+from bench.records.ledger import SessionOptions, SessionStarted
+from bench.records.spec import PROTOCOL_VERSION, ReferenceSpec, RunSpec
+from bench.records.store import RunFolder, all_folders
 
 
-def command(specs: Sequence[RunSpec], options: Options) -> str:
-    """What to type to carry out `specs`, which differ in family and search seed only, or to go on with them."""
-    spec = min(specs, key=lambda one: one.seed)
-    if spec.fixed:
-        return _reproduce(specs, options)
-    usual = default_budget(spec.dataset)
-    words = ["python", "-m", "bench", "run"]
-    for family in dict.fromkeys(each.family for each in specs):
-        words += ["--family", family]
-    words_of = {
-        "--dataset": (spec.dataset, "fashion_mnist"),
-        "--tuner": (spec.tuner, DEFAULT_TUNER),
-        "--trials": (spec.budget.trials, usual.trials),
-        "--epochs": (spec.budget.epochs, usual.epochs),
-        "--seed": (spec.seed, 0),
-        "--seeds": (spec.refit_seeds, DEFAULT_REFIT_SEEDS),
-        "--searches": (len({each.seed for each in specs}), 1),
-        "--precision": (spec.precision, None),
-        "--lookahead": (spec.lookahead, DEFAULT_LOOKAHEAD),
-        "--budget": (None if spec.time_limit is None else f"{spec.time_limit}s", None),
-        "--trial-timeout": (None if options.trial_timeout is None else f"{options.trial_timeout:g}s", None),
-        "--workers": (None if options.scheduler else options.workers, usable_cores()),
-        "--scheduler": (options.scheduler, None),
-        "--data-dir": (options.data_dir, None),
-        "--results": (options.results, Path("results")),
-    }
-    return _joined(words, words_of)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """A run that cannot be resumed."""
+
+    folder: RunFolder
+    reason: str
 
 
-def _reproduce(specs: Sequence[RunSpec], options: Options) -> str:
-    """The same for references."""
-    words_of = {
-        "--dataset": (specs[0].dataset, "fashion_mnist"),
-        "--seed": (specs[0].seed, 0),
-        # Deterministic ones have a single seed, whatever was asked.
-        "--seeds": (max(spec.refit_seeds for spec in specs), DEFAULT_REFIT_SEEDS),
-        "--workers": (options.workers, usable_cores()),
-        "--data-dir": (options.data_dir, None),
-        "--results": (options.results, Path("results")),
-    }
-    if all(references.describe(spec.family).deterministic for spec in specs):
-        del words_of["--seeds"]
-    return _joined(["python", "-m", "bench", "reproduce", *(spec.family for spec in specs)], words_of)
+def unfinished(results: Path) -> tuple[RunFolder, ...]:
+    """The unfinished runs of a results folder."""
+    return tuple(folder for folder in all_folders(results) if not folder.finished)
 
 
-def _joined(words: list[str], options: Mapping[str, tuple[Any, Any]]) -> str:
-    """`words`, and of `options`, name to value and default, those that are no defaults."""
-    for option, (value, default) in options.items():
-        if value is not None and value != default:
-            words = [*words, option, str(value)]
-    return shlex.join(words)
+def resumable(results: Path, run_ids: Sequence[str]) -> tuple[dict[Options, list[RunFolder]], tuple[Blocked, ...]]:
+    """The runs to resume, grouped by the options of their last session, and those that cannot be resumed.
 
-
-def parse_duration(option: str, text: str) -> int:
-    """Seconds of a time such as 90s, 10m or 1h30m, which was given for `option`.
+    Args:
+        results: the results folder.
+        run_ids: names of run folders; all unfinished runs if empty.
 
     Raises:
-        SpecError: it is no such time.
+        SpecError: there is no unfinished run of a name.
     """
-    found = re.fullmatch(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", text.strip())
-    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
-    if (whole := 3600 * hours + 60 * minutes + seconds) == 0:
-        raise SpecError(f"{option} must be a time such as 90s, 10m or 1h30m, got {text!r}")
-    return whole
+    folders = {folder.path.name: folder for folder in unfinished(results)}
+    finished = {folder.path.name for folder in all_folders(results)} - folders.keys()
+    for run_id in run_ids:
+        if run_id not in folders:
+            state = "is complete" if run_id in finished else "does not exist"
+            raise SpecError(f"run {run_id!r} {state}; unfinished runs: {', '.join(folders) or 'none'}")
+    groups: dict[Options, list[RunFolder]] = {}
+    blocked = []
+    for folder in [folders[run_id] for run_id in run_ids] or folders.values():
+        try:
+            options = last_options(folder)
+            reason = resume_blocker(folder.read_spec(), options.dataset)
+        except BenchError as error:
+            reason = str(error)
+        if reason is None:
+            groups.setdefault(options, []).append(folder)
+        else:
+            blocked.append(Blocked(folder=folder, reason=reason))
+    return groups, tuple(blocked)
 
 
-def resume_blocker(spec: RunSpec) -> str | None:
-    """Why no command carries out `spec` any more, None where one does."""
+def last_options(folder: RunFolder) -> Options:
+    """The options of a run's last session; defaults if it had none.
+
+    Raises:
+        RecordError: its spec or its ledger is damaged.
+    """
+    sessions = [event.options for event in folder.events() if isinstance(event, SessionStarted)]
+    options = next((options for options in reversed(sessions) if options is not None), None)
+    session = SessionOptions(workers=usable_cores()) if options is None else options
+    return Options.from_ledger(folder.path.parents[2], folder.read_spec().dataset, session)
+
+
+def resume_blocker(spec: RunSpec, dataset: DatasetLocation | None = None) -> str | None:
+    """Why a run of `spec` cannot be resumed here, None if it can.
+
+    Args:
+        spec: of the run.
+        dataset: where its dataset is; found by name if None.
+    """
     if spec.protocol != PROTOCOL_VERSION:
-        return f"it was begun under protocol {spec.protocol}, now it is {PROTOCOL_VERSION}"
-    if spec.dataset not in names():
-        return f"there is no dataset {spec.dataset!r} here"
-    if spec.family not in (references.NAMES if spec.fixed else search_spaces.names()):
-        return f"there is no family {spec.family!r} here"
-    if spec.source != (references.source if spec.fixed else family_source)(spec.family):
-        return f"the code of family {spec.family!r} has changed since"
-    return None
+        return f"it was started under protocol {spec.protocol}, the current one is {PROTOCOL_VERSION}"
+    try:
+        catalog.definition(dataset or DatasetLocation(name=spec.dataset, path=None, data_dir=None))
+        source = model_source(spec)
+    except BenchError as error:
+        return str(error)
+    return None if source == spec.source else f"the code of {spec.model!r} has changed since"
+
+
+def model_source(spec: RunSpec) -> str:
+    """The current digest of the code of a spec's model.
+
+    Raises:
+        SpecError: there is no such family or reference model here, or its file is not valid Python.
+    """
+    if isinstance(spec, ReferenceSpec):
+        if spec.model not in baselines.NAMES:
+            raise SpecError(f"there is no reference model {spec.model!r}")
+        return baselines.source(spec.model)
+    return family_source(spec.family)
 
 
 def family_source(family: str) -> str:
-    """The digest of the code of `family`.
+    """The digest of the code of a family.
 
     Raises:
-        SpecError: its file is no Python.
+        SpecError: there is no such family, or its file is not valid Python.
     """
+    if family not in search_spaces.names():
+        raise SpecError(f"there is no family {family!r}")
     try:
         return search_spaces.source_digest(family)
     except (SyntaxError, ValueError) as error:
-        raise SpecError(f"the file of family {family!r} is no Python: {error}") from error
+        raise SpecError(f"the file of family {family!r} is not valid Python: {error}") from error

@@ -1,116 +1,172 @@
-"""Who trains what next: tasks of several runs on the same workers, until every run has its record."""
+"""The polling loop: tasks of several jobs on the same workers, until every job is done."""
 
-import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, TypeGuard
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from bench.errors import SearchError
-from bench.execution.events import Event, Finished, Message, RunFailed
-from bench.execution.meter import Meter
-from bench.workers.executor import Done, Engine, Epoch, Failed
-
-if TYPE_CHECKING:
-    from bench.execution.active_run import ActiveRun
-    from bench.execution.eta import ProgressTracker
-    from bench.execution.stages import Stage, Task
+from bench.execution.events import Event, Message, Report
+from bench.execution.stages import Task
+from bench.workers.executor import EpochCompleted, Executor, TaskCompleted, TaskFailed
+from bench.workers.executor import Event as ExecutorEvent
 
 POLL_SECONDS = 0.5
-# Search first: the refits of one family fill the gaps that the search of the next leaves.
-PRIORITY = ("search", "refit", "judge")
 MAX_ATTEMPTS = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningTask:
-    """A task that a worker has."""
-
-    run: "ActiveRun"
-    stage: "Stage"
-    task: "Task"
-    attempts: int = 1
+class Job(Protocol):
+    """A sequence of tasks that depend on each other, such as a run."""
 
     @property
     def key(self) -> str:
-        return f"{self.run.folder.path.name}/{self.task.name}"
+        """Unique among the jobs of a call."""
 
-    def is_to_be_retried_after(self, end: Done | Failed) -> TypeGuard[Failed]:
-        """Whether it was not the task's own fault, for all that is known."""
-        return isinstance(end, Failed) and end.worker_died and self.attempts < MAX_ATTEMPTS
+    @property
+    def title(self) -> str:
+        """Its name in messages."""
+
+    @property
+    def priority(self) -> int:
+        """Jobs with a lower number get idle workers first."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has succeeded or failed."""
+
+    def advance(self, in_flight: Collection[str]) -> None:
+        """Do all that needs no worker.
+
+        Args:
+            in_flight: names of its tasks that run or wait for a retry.
+
+        Raises:
+            SearchError: the job cannot be completed.
+        """
+
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        """The task to start next, None if there is none at the moment; changes nothing."""
+
+    def take_epoch(self, running: "RunningTask", epoch: EpochCompleted) -> None:
+        """Measure an epoch of a running task."""
+
+    def take(self, running: "RunningTask", end: TaskCompleted | TaskFailed) -> None:
+        """Keep the outcome of a task.
+
+        Raises:
+            SearchError: the job cannot be completed.
+        """
+
+    def fail(self, reason: str) -> None:
+        """End without success."""
+
+    def progress(self, running: Sequence["RunningTask"]) -> Event | None:
+        """Its progress, given its tasks in flight."""
 
 
-def work(runs: Sequence["ActiveRun"], engine: Engine, tally: "ProgressTracker", start: float) -> Iterator[Event]:
-    """Carry out `runs` on the workers of `engine`, in a session that began at `start` (time.perf_counter).
+@dataclass(slots=True, kw_only=True)
+class RunningTask:
+    """A task in flight: on a worker, or waiting for a retry."""
+
+    job: Job
+    task: Task
+    attempts: int = 0
+    waiting: bool = True  # for a worker
+    epochs: int = 0  # reached in this attempt, counted from the candidate's first epoch
+    epoch_seconds: list[float] = field(default_factory=list)  # of this attempt
+
+    @property
+    def key(self) -> str:
+        """Identifies the task in events of the executor."""
+        return f"{self.job.key}/{self.task.name}"
+
+
+def work(jobs: Sequence[Job], executor: Executor, report: Report) -> None:
+    """Execute `jobs`; one that cannot be completed is ended by its `fail`, and the others continue.
 
     Raises:
-        SearchError: workers cannot do what they are asked, or there are none any more.
+        SearchError: the workers cannot run the tasks, or no worker is left.
     """
-    meter = Meter(start)
-    under_way: dict[str, RunningTask] = {}
-    retries: deque[RunningTask] = deque()
-    left = list(runs)
-    for begun in runs:
-        yield from _advance_run(begun, left, tally, meter)
-    while left:
-        while engine.idle() and (item := retries.popleft() if retries else _next(left)) is not None:
-            under_way[item.key] = item
-            engine.submit(item.key, item.task.function, *item.task.arguments, timeout=item.task.timeout)
-        for begun in left:
-            begun.stop_in_time()
-        for begun in [each for each in left if each.stage.done]:  # stopped, with nothing under way
-            yield from _advance_run(begun, left, tally, meter)
-        idle = engine.idle()
-        event = engine.next_event(POLL_SECONDS)
-        meter.tick(idle, left)
-        yield from (Message(text=line) for line in engine.news())
-        if event is None:
-            continue
-        if isinstance(event, Failed) and event.fatal:
-            raise SearchError(f"{under_way[event.key].task.name} cannot be carried out on {event.reason}")
-        if isinstance(event, Epoch):
-            item = under_way[event.key]
-            tally.take_epoch(item.run, item.task, event)
-            yield tally.progress(item.run)
-        elif (item := under_way.pop(event.key)).is_to_be_retried_after(event):
-            retries.append(replace(item, attempts=item.attempts + 1))
-            yield Message(text=f"{item.task.name} of {item.run.spec.family}: {event.reason}; trying it once more")
-        else:
-            yield from _advance_run(item.run, left, tally, meter, partial(_take, item, event, start, tally))
+    in_flight: dict[str, RunningTask] = {}  # by key; nothing else knows which tasks run
+    for job in jobs:
+        _advance(job, in_flight)
+        _report_progress(job, in_flight, report)
+    while remaining := [job for job in jobs if not job.done]:
+        _start_tasks(remaining, in_flight, executor)
+        event = executor.next_event(POLL_SECONDS)
+        for line in executor.messages():
+            report(Message(text=line))
+        running = None if event is None else _handle(event, in_flight, report)
+        for job in remaining:
+            _advance(job, in_flight)
+        if running is not None:
+            _report_progress(running.job, in_flight, report)
 
 
-def _take(item: RunningTask, end: Done | Failed, start: float, tally: "ProgressTracker") -> None:
-    item.stage.take(item.task.name, end, time.perf_counter() - start)
-    tally.take_end(item.run, item.task)
+def _tasks_of(job: Job, in_flight: dict[str, RunningTask]) -> list[RunningTask]:
+    return [running for running in in_flight.values() if running.job is job]
 
 
-def _advance_run(
-    run: "ActiveRun",
-    left: list["ActiveRun"],
-    tally: "ProgressTracker",
-    meter: Meter,
-    take: Callable[[], None] = lambda: None,
-) -> Iterator[Event]:
-    """Let `run` take a result, and go to the next stage; it leaves `left` with its record, or where it cannot end."""
-    try:
-        take()
-        run.advance()
-    except SearchError as error:
-        if run in left:
-            left.remove(run)
-            yield RunFailed(folder=run.folder, reason=str(error))
+def _names_of(job: Job, in_flight: dict[str, RunningTask]) -> set[str]:
+    return {running.task.name for running in _tasks_of(job, in_flight)}
+
+
+def _advance(job: Job, in_flight: dict[str, RunningTask]) -> None:
+    if job.done:
         return
-    yield tally.progress(run)
-    if run.judged:
-        run.write_record(meter.usage(run))
-        left.remove(run)
-        yield Finished(folder=run.folder, trained=True)
+    try:
+        job.advance(_names_of(job, in_flight))
+    except SearchError as error:
+        job.fail(str(error))
 
 
-def _next(runs: Sequence["ActiveRun"]) -> RunningTask | None:
-    for stage in PRIORITY:
-        for begun in runs:
-            if begun.stage.name == stage and (task := begun.stage.next_task()) is not None:
-                return RunningTask(run=begun, stage=begun.stage, task=task)
+def _report_progress(job: Job, in_flight: dict[str, RunningTask], report: Report) -> None:
+    if not job.done and (progress := job.progress(_tasks_of(job, in_flight))) is not None:
+        report(progress)
+
+
+def _start_tasks(jobs: Sequence[Job], in_flight: dict[str, RunningTask], executor: Executor) -> None:
+    """Give every idle worker a task: first those to be retried, then new ones by priority of their job."""
+    while executor.idle():
+        running = next((each for each in in_flight.values() if each.waiting), None) or _next(jobs, in_flight)
+        if running is None:
+            return
+        in_flight[running.key] = running
+        running.waiting, running.attempts = False, running.attempts + 1
+        call = running.task.start()
+        executor.submit(running.key, call.function, *call.arguments, timeout=call.timeout)
+
+
+def _next(jobs: Sequence[Job], in_flight: dict[str, RunningTask]) -> RunningTask | None:
+    for job in sorted(jobs, key=lambda job: job.priority):
+        task = job.next_task(_names_of(job, in_flight))
+        if task is not None:
+            return RunningTask(job=job, task=task)
     return None
+
+
+def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Report) -> RunningTask:
+    """Take an event of the executor; returns the task that it is about."""
+    running = in_flight[event.key]
+    if isinstance(event, EpochCompleted):
+        running.job.take_epoch(running, event)
+        running.epochs = event.epochs
+        running.epoch_seconds.append(event.seconds)
+        return running
+    if isinstance(event, TaskFailed) and event.fatal:
+        raise SearchError(f"{running.task.name} of {running.job.title} cannot run on {event.reason}")
+    if isinstance(event, TaskFailed) and event.worker_died and running.attempts < MAX_ATTEMPTS:
+        running.waiting, running.epochs, running.epoch_seconds = True, 0, []
+        report(Message(text=f"{running.task.name} of {running.job.title}: {event.reason}; retrying"))
+        return running
+    del in_flight[event.key]
+    _take(running, event)
+    return running
+
+
+def _take(running: RunningTask, end: TaskCompleted | TaskFailed) -> None:
+    try:
+        running.job.take(running, end)
+    except SearchError as error:
+        # A job that has failed already still keeps the models that are trained afterwards.
+        if not running.job.done:
+            running.job.fail(str(error))

@@ -1,72 +1,116 @@
-"""One family's run: search, refits, judging."""
+"""The run of a family: a search, refits of its winner, evaluation."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from bench.execution.active_run import ActiveRun, Found
-from bench.execution.options import Options
-from bench.execution.stages import Clock, EvaluationStage, RefitStage, SearchStage
-from bench.records.record import RefitRecord
-from bench.records.spec import candidate_values
-from bench.tuning.oracles import Plan, make, parameters, plan
+from bench.execution.active_run import ActiveRun, Session, search_seconds, session_seconds
+from bench.execution.eta import Clock
+from bench.execution.stages import RefitStage, SearchStage, TaskEnd
+from bench.records.record import RefitRecord, SearchOutcome
+from bench.records.spec import SearchSpec
+from bench.records.store import RunFolder
+from bench.tuning import tuners
 from bench.tuning.search import Search
+from bench.tuning.space import parameters
+from bench.tuning.trials import Totals
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+    from bench.execution.scheduling import RunningTask
 
 
-class FamilyRun(ActiveRun):
-    """A search for a family's best model, which is then trained anew under several seeds."""
+class SearchRun(ActiveRun):
+    """A search for the best model of a family, whose winner is refitted with several seeds."""
 
-    def start(self, hyperparameters: Any, options: Options, began: str, clock: Clock) -> Plan:
-        """Begin the session at `began` (ISO 8601): keep spec and session, play the search back from the ledger.
-
-        Returns:
-            What the search will train.
+    def __init__(
+        self,
+        spec: SearchSpec,
+        folder: RunFolder,
+        session: Session,
+        published: RunFolder | None,
+        hyperparameters: "keras_tuner.HyperParameters",
+    ) -> None:
+        """Resume the run in `folder` or start it.
 
         Raises:
             SearchError: the space does not fit the tuner and the budget.
         """
-        planned = plan(self.spec, hyperparameters)
+        super().__init__(spec, folder, session, published)
+        self.spec = spec
+        tuner = tuners.choose(spec, hyperparameters)
+        self.plan = tuner.plan(spec, hyperparameters)
         self._space = parameters(hyperparameters)
-        self.begin(options, began)
-        self.clock = clock
-        self.search = Search(self.spec, make(self.spec, hyperparameters), self.folder, self._events)
-        self.stage = SearchStage(self.search, self.folder, options, clock)
-        self.refits: RefitStage | None = None
-        return planned
+        self._start_session()
+        self._search = Search(spec, tuner, hyperparameters, folder, self._earlier)
+        self._clock = Clock(pace=self.pace, until=self._end_of_time())
+        self._refit_stage: RefitStage | None = None
+        self.stage = SearchStage(self._search, folder, session.options, self._clock)
 
-    def stop_in_time(self) -> None:
-        """Start no trial any more where the time is over, also while there is no worker that would ask for one."""
-        left = self.clock.seconds_left()
-        if left is not None and left <= 0 and isinstance(self.stage, SearchStage):
-            self.search.stop()
+    @property
+    def introduction(self) -> str:
+        """Candidates, trials, epochs and refits."""
+        plan, spec = self.plan, self.spec
+        return (
+            f"{spec.family}: {spec.tuner} search of {plan.candidates} candidates in {plan.tasks} trials, "
+            f"{plan.epochs} epochs in {spec.precision}; then {spec.refit_seeds} refits of the winner, "
+            f"{spec.refit_epochs} epochs each in float32"
+        )
 
-    def advance(self) -> None:
-        """Go to the next stage where this one is done.
+    @property
+    def refits(self) -> tuple[RefitRecord, ...]:
+        """The refits of the winner that are trained, by number."""
+        return () if self._refit_stage is None else self._refit_stage.refits
+
+    @property
+    def totals(self) -> Totals:
+        """The progress of the search."""
+        return self._search.totals
+
+    def origin(self) -> SearchOutcome:
+        """The trials and the winner."""
+        return SearchOutcome(
+            space=self._space,
+            trials=self._search.results,
+            winner=self._search.winner().trial_id,
+            search_seconds=search_seconds(self.folder.events()),
+            overruled_proposals=self._search.overruled_proposals,
+        )
+
+    def advance(self, in_flight: Collection[str]) -> None:
+        """Stop the search if time is up, and enter the next stage if the current one is done.
 
         Raises:
             SearchError: no trial of the search succeeded.
         """
-        if isinstance(self.stage, SearchStage) and self.stage.done:
-            self.search.drop_states()
-            values = candidate_values(self.search.winner().values)
-            self.refits = RefitStage(self.spec, values, self.folder, self._options)
-            self.stage = self.refits
-        if isinstance(self.stage, RefitStage) and self.stage.done:
-            self.stage = EvaluationStage(self.spec, self.folder, self._options)
+        if isinstance(self.stage, SearchStage):
+            self.stage.stop_in_time(in_flight)
+            if self.stage.is_done(in_flight):
+                winner = self._search.winner()
+                self._search.drop_states()
+                self._refit_stage = RefitStage(self.spec, winner.values, self.folder, self.session.options.dataset)
+                self.stage = self._refit_stage
+        super().advance(in_flight)
 
-    def found(self) -> Found:
-        """What the search found."""
-        return Found(
-            space=self._space,
-            trials=self.search.results,
-            winner=self.search.winner().trial_id,
-            differing_proposals=self.search.differing_proposals,
-        )
+    def take(self, running: "RunningTask", end: TaskEnd) -> None:
+        """Keep the outcome of a task, and the pace of a trial.
 
-    @property
-    def refitted(self) -> tuple[RefitRecord, ...]:
-        """The refits of the winner, by number; those that are trained by now."""
-        return () if self.refits is None else self.refits.refits
+        Raises:
+            SearchError: a refit or the evaluation failed.
+        """
+        super().take(running, end)
+        trial = self._search.result(running.task.name)
+        if trial is not None:
+            self.pace.take_trial(trial, running.epoch_seconds)
 
-    def close(self) -> None:
-        """Let go of the oracle."""
-        if hasattr(self, "search"):
-            self.search.close()
+    def _seconds_left(self, running: int, epochs: int) -> float | None:
+        if not isinstance(self.stage, SearchStage):
+            return super()._seconds_left(running, epochs)
+        trials = self.plan.tasks - self.totals.trials - running
+        return self.pace.search_seconds_left(trials, epochs, self._clock.seconds_left())
+
+    def _end_of_time(self) -> float | None:
+        """The time.perf_counter() at which the time limit is reached, earlier sessions counted in."""
+        if self.spec.time_limit is None:
+            return None
+        return self.session.start + self.spec.time_limit - session_seconds(self._earlier)

@@ -1,7 +1,8 @@
-"""The three stages of a family's run: each offers tasks for workers and keeps what comes back."""
+"""The stages of a run: search, refit, evaluation. Each offers tasks for workers and keeps their outcomes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -9,286 +10,292 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from bench.data.catalog import DatasetLocation
+from bench.data.held_out import HeldOutTestSet
 from bench.errors import RecordError, SearchError
+from bench.execution.eta import Clock
 from bench.execution.options import Options
 from bench.records.files import write_atomic
-from bench.records.record import Curve, RefitRecord, TrialRecord
-from bench.records.spec import RunSpec, TrialSpec, Value
-from bench.records.store import LedgerEvent, RunFolder, note_test_reading, now
-from bench.seeds import derive_seed
-from bench.tuning.search import Search, Work
+from bench.records.ledger import RefitEnded
+from bench.records.predictions import Predictions
+from bench.records.record import Curve, Latency, RefitRecord, TrialRecord
+from bench.records.spec import ReferenceSpec, RunSpec, TrialSpec, Value, refit_seed
+from bench.records.store import RunFolder, now
+from bench.tuning.search import Search
+from bench.tuning.trials import PendingTrial
 from bench.workers import tasks as worker
-from bench.workers.executor import Done, Failed
+from bench.workers.executor import TaskCompleted, TaskFailed
 
 if TYPE_CHECKING:
-    from bench.training.fit import State, Trained
-    from bench.training.predict import Judgement
+    from bench.training.fit import Refitted, TrainedTrial
+    from bench.training.state import State
+
+StageName = Literal["search", "refit", "evaluation"]
+TaskEnd = TaskCompleted | TaskFailed
+RETRY_HINT = "Continue with `python -m bench resume`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A function for a worker; it also gets a callable that reports epochs."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    timeout: float | None = None  # seconds after which its worker is stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """Something for a worker to do: `function` of `arguments` and of a callable that reports epochs."""
+    """Something for a worker to do, once or, if the worker dies, twice."""
 
-    name: str  # unique within its run, for messages
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    timeout: float | None = None  # seconds after which its worker is to be ended
-
-
-StageName = Literal["search", "refit", "judge"]
+    name: str  # unique within its run
+    start: Callable[[], Call]  # called for each attempt; writes what has to be on disk before it
+    take: Callable[[TaskEnd, float], None]  # keeps the outcome, given the seconds since the session started
+    initial_epoch: int = 0
 
 
 class Stage(Protocol):
-    """What the pipeline needs of a stage."""
-
-    name: StageName
+    """A part of a run that is over before the next one starts."""
 
     @property
-    def done(self) -> bool:
-        """Whether it needs nothing more."""
+    def name(self) -> StageName:
+        """For messages and priorities."""
 
-    def next_task(self) -> Task | None:
-        """A task to start now, None where there is none at the moment."""
+    def is_done(self, in_flight: Collection[str]) -> bool:
+        """Whether nothing is left to do, given the names of tasks in flight."""
 
-    def take(self, name: str, outcome: Done | Failed, elapsed: float, /) -> None:
-        """Keep the outcome of a task; `elapsed` are seconds since the session began."""
-
-
-class Clock(Protocol):
-    """The time that a search has."""
-
-    def seconds_left(self) -> float | None:
-        """Until trials are cut short; None where there is no limit."""
-
-    def epochs_left(self) -> float:
-        """What one trial that starts now can train in that time, in epochs, as far as is known."""
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        """The task to start next, None if there is none at the moment; changes nothing."""
 
 
 class SearchStage:
-    """Trains what the search asks for."""
+    """Trains the trials of a search."""
 
     name: StageName = "search"
 
     def __init__(self, search: Search, folder: RunFolder, options: Options, clock: Clock) -> None:
-        """Offer the trials of `search`; states wait for promotion in `folder`.
-
-        Args:
-            search: asks and is told.
-            folder: of the run.
-            options: where data are, and how long a trial may take.
-            clock: what time there is.
-        """
+        """Train the trials of `search` in the time that `clock` gives."""
         self._search = search
         self._folder = folder
         self._options = options
         self._clock = clock
-        self._works: dict[str, Work] = {}
 
-    @property
-    def done(self) -> bool:
+    def is_done(self, in_flight: Collection[str]) -> bool:
         """Whether every trial has ended."""
-        return self._search.done
+        return self._search.is_done(in_flight)
 
-    def next_task(self) -> Task | None:
-        """The next trial, with its parent's state where that is still there; without it the trial starts anew."""
-        work = self._search.next_work(self._clock.epochs_left())
-        if work is None:
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        """The next trial."""
+        trial = self._search.next_trial(in_flight, self._clock.epochs_left())
+        if trial is None:
             return None
-        self._works[work.task] = work
-        state = _read_state(self._folder.state_file(work.parent)) if work.parent is not None else None
         return Task(
-            name=work.task,
+            name=trial.name,
+            start=partial(self._start, trial),
+            take=partial(self._take, trial),
+            initial_epoch=trial.spec.initial_epoch,
+        )
+
+    def stop_in_time(self, in_flight: Collection[str]) -> None:
+        """Start no more trials if time is up, even while no worker is idle."""
+        left = self._clock.seconds_left()
+        if left is not None and (left <= 0 or self._search.is_out_of_time(in_flight, self._clock.epochs_left())):
+            self._search.stop()
+
+    def _start(self, trial: PendingTrial) -> Call:
+        # Without its parent's state the trial starts from its first epoch, which gives the same weights.
+        state = None if trial.parent is None else _read_state(self._folder.state_file(trial.parent))
+        return Call(
             function=worker.train,
-            arguments=(work.spec, state, self._options.data_dir, self._clock.seconds_left()),
+            arguments=(trial.spec, state, self._options.dataset, self._clock.seconds_left()),
             timeout=self._options.trial_timeout,
         )
 
-    def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
-        """Write the trial's record, and its state first, since a record promises it."""
-        work = self._works.pop(name)
-        if isinstance(outcome, Failed):
-            self._search.finish(self._record(work, outcome.reason, None, elapsed))
+    def _take(self, trial: PendingTrial, end: TaskEnd, elapsed: float) -> None:
+        if isinstance(end, TaskFailed):
+            self._search.finish(self._failed(trial, end.reason, elapsed))
             return
-        trained: Trained = outcome.value
+        trained: TrainedTrial = end.value
+        record = self._search.record(
+            trial,
+            curve=trained.curve,
+            parameters=trained.parameters,
+            fit_seconds=trained.fit_seconds,
+            task_seconds=trained.task_seconds,
+            ended_seconds=elapsed,
+            cut=trained.cut,
+        )
         if trained.cut:
             self._search.stop()
-        record = self._record(work, None, trained, elapsed)
-        if trained.state is not None:
+        if trained.state is not None:  # written before the record, which promises it
             _write_state(self._folder.state_file(record.trial_id), trained.state)
         self._search.finish(record)
 
-    def _record(self, work: Work, error: str | None, trained: "Trained | None", elapsed: float) -> TrialRecord:
+    def _failed(self, trial: PendingTrial, reason: str, elapsed: float) -> TrialRecord:
         return self._search.record(
-            work,
-            error=error,
-            cut=trained is not None and trained.cut,
-            curve=trained.curve if trained is not None else Curve(),
-            parameters=trained.parameters if trained is not None else None,
-            seconds=(trained.fit_seconds, trained.task_seconds, elapsed)
-            if trained is not None
-            else (0.0, 0.0, elapsed),
+            trial,
+            curve=Curve(),
+            parameters=None,
+            fit_seconds=0.0,
+            task_seconds=0.0,
+            ended_seconds=elapsed,
+            error=reason,
         )
 
 
 class RefitStage:
-    """Trains one model anew, once for each seed."""
+    """Trains one model for each refit seed."""
 
     name: StageName = "refit"
 
-    def __init__(self, spec: RunSpec, values: Mapping[str, Value], folder: RunFolder, options: Options) -> None:
-        """Train what is not done: what the ledger in `folder` has, with its model beside it.
+    def __init__(self, spec: RunSpec, values: Mapping[str, Value], folder: RunFolder, dataset: DatasetLocation) -> None:
+        """Train the refits that are missing: those without a line in the ledger and a model in `folder`.
 
         Args:
             spec: of the run.
-            values: hyperparameters of the winner; none of a reference.
+            values: hyperparameters of the winner; none for a reference model.
             folder: of the run.
-            options: where data are.
+            dataset: to train on.
         """
         self._spec = spec
         self._values = values
         self._folder = folder
-        self._options = options
-        kept = (event.refit for event in folder.events() if event.refit is not None)
-        self._refits = {refit.number: refit for refit in kept if folder.model_file(refit.number).exists()}
-        self._waiting = [number for number in range(spec.refit_seeds) if number not in self._refits]
+        self._dataset = dataset
+        ended = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
+        self._refits = {refit.number: refit for refit in ended if folder.model_file(refit.number).exists()}
 
-    @property
-    def done(self) -> bool:
-        """Whether there is a refit for each seed."""
-        return len(self._refits) == self._spec.seeds
+    def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
+        """Whether there is a model for each seed."""
+        return len(self._refits) == self._spec.refit_seeds
 
     @property
     def refits(self) -> tuple[RefitRecord, ...]:
-        """What was refitted, by number."""
+        """The refits that are trained, by number."""
         return tuple(self._refits[number] for number in sorted(self._refits))
 
-    def next_task(self) -> Task | None:
-        """The refit of the next seed."""
-        if not self._waiting:
-            return None
-        number = self._waiting.pop(0)
-        arguments = (refit_spec(self._spec, self._values, number), None, self._options.data_dir, None)
-        return Task(name=f"refit {number}", function=worker.train, arguments=arguments)
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        """The refit with the next seed."""
+        for number in range(self._spec.refit_seeds):
+            name = f"refit {number}"
+            if number not in self._refits and name not in in_flight:
+                return Task(name=name, start=partial(self._start, number), take=partial(self._take, number))
+        return None
 
-    def take(self, name: str, outcome: Done | Failed, _elapsed: float) -> None:
-        """Keep the model, then its record.
+    def _start(self, number: int) -> Call:
+        return Call(function=worker.refit, arguments=(refit_spec(self._spec, self._values, number), self._dataset))
 
-        Raises:
-            SearchError: the refit failed.
-        """
-        number = int(name.removeprefix("refit "))
-        if isinstance(outcome, Failed):
-            raise SearchError(f"{name} of {self._spec.family!r} failed: {outcome.reason}. The same command goes on")
-        trained: Trained = outcome.value
-        refitted = trained.refit
-        if refitted is None:
-            raise SearchError(f"{name} of {self._spec.family!r} came back as a trial")
+    def _take(self, number: int, end: TaskEnd, _elapsed: float) -> None:
+        if isinstance(end, TaskFailed):
+            raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}. {RETRY_HINT}")
+        refitted: Refitted = end.value
         write_atomic(self._folder.model_file(number), refitted.model)
         refit = RefitRecord(
             number=number,
             seed=refit_seed(self._spec, number),
-            epochs=self._spec.budget.epochs,
-            curve=trained.curve,
+            epochs=self._spec.refit_epochs,
+            curve=refitted.curve,
             train_accuracy=refitted.train_accuracy,
-            parameters=trained.parameters,
+            parameters=refitted.parameters,
             summary=refitted.summary,
             weights_sha256=refitted.weights_sha256,
-            fit_seconds=trained.fit_seconds,
-            task_seconds=trained.task_seconds,
+            fit_seconds=refitted.fit_seconds,
+            task_seconds=refitted.task_seconds,
         )
-        self._folder.append(LedgerEvent(event="refit", time=now(), refit=refit))
+        self._folder.append(RefitEnded(time=now(), refit=refit))
         self._refits[number] = refit
 
 
 class EvaluationStage:
-    """Lets the refitted models predict the sealed test part, once."""
+    """Predicts the held-out test set with all refits."""
 
-    name: StageName = "judge"
+    name: StageName = "evaluation"
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, options: Options) -> None:
-        """Judge the models in `folder`; the reading is counted in the results folder."""
+    def __init__(self, spec: RunSpec, folder: RunFolder, test_set: Callable[[], HeldOutTestSet]) -> None:
+        """Evaluate the models in `folder`; each attempt calls `test_set`, which logs the evaluation."""
         self._spec = spec
         self._folder = folder
-        self._options = options
-        self._started = False
-        self.judgement: Judgement | None = None
+        self._test_set = test_set
+        self._result: tuple[Predictions, Latency] | None = None
+
+    def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
+        """Whether there are predictions."""
+        return self._result is not None
 
     @property
-    def done(self) -> bool:
-        """Whether there is a judgement."""
-        return self.judgement is not None
-
-    def next_task(self) -> Task | None:
-        """Predict with all models; counted before it starts, so that no reading goes uncounted."""
-        if self._started:
-            return None
-        self._started = True
-        models = [self._folder.model_file(number).read_bytes() for number in range(self._spec.seeds)]
-        note_test_reading(self._options.results, self._spec.dataset, self._folder.path.name, now())
-        return Task(
-            name="judging", function=worker.judge, arguments=(models, self._spec.dataset, self._options.data_dir)
-        )
-
-    def take(self, _name: str, outcome: Done | Failed, _elapsed: float) -> None:
-        """Keep the judgement until the record is written.
+    def result(self) -> tuple[Predictions, Latency]:
+        """Predictions of all refits, and the prediction time of the first.
 
         Raises:
-            SearchError: the models could not predict.
+            SearchError: there are none yet.
         """
-        if isinstance(outcome, Failed):
-            raise SearchError(f"judging {self._spec.family!r} failed: {outcome.reason}. The same command goes on")
-        self.judgement = outcome.value
+        if self._result is None:
+            raise SearchError(f"{self._folder.path.name} is not evaluated yet")
+        return self._result
+
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        """The evaluation of all refits together."""
+        if self._result is not None or in_flight:
+            return None
+        return Task(name="evaluation", start=self._start, take=self._take)
+
+    def _seeds(self) -> list[int]:
+        return [refit_seed(self._spec, number) for number in range(self._spec.refit_seeds)]
+
+    def _start(self) -> Call:
+        models = [self._folder.model_file(number).read_bytes() for number in range(self._spec.refit_seeds)]
+        return Call(function=worker.evaluate, arguments=(models, self._test_set(), self._seeds()))
+
+    def _take(self, end: TaskEnd, _elapsed: float) -> None:
+        if isinstance(end, TaskFailed):
+            raise SearchError(f"evaluation of {self._spec.model!r} failed: {end.reason}. {RETRY_HINT}")
+        self._result = self._keep(end.value)
+
+    def _keep(self, value: Any) -> tuple[Predictions, Latency]:
+        result: tuple[Predictions, Latency] = value
+        return result
 
 
 class ClassifierStage(EvaluationStage):
-    """Fits a model of the floor under each seed and judges it, in one task: such models may be too large to keep."""
+    """Fits a scikit-learn classifier with each seed and evaluates it in one task, since its models may be large."""
 
     refits: tuple[RefitRecord, ...] = ()
 
-    def next_task(self) -> Task | None:
-        """Fit and predict; counted before it starts."""
-        if self._started:
-            return None
-        self._started = True
-        note_test_reading(self._options.results, self._spec.dataset, self._folder.path.name, now())
-        seeds = [refit_seed(self._spec, number) for number in range(self._spec.seeds)]
-        arguments = (self._spec.family, seeds, self._spec.dataset, self._options.data_dir)
-        return Task(name="fitting and judging", function=worker.fit_classifier, arguments=arguments)
+    def __init__(
+        self, spec: RunSpec, folder: RunFolder, test_set: Callable[[], HeldOutTestSet], dataset: DatasetLocation
+    ) -> None:
+        """Fit on the development images of `dataset`."""
+        super().__init__(spec, folder, test_set)
+        self._dataset = dataset
 
-    def take(self, name: str, outcome: Done | Failed, elapsed: float) -> None:
-        """Keep refits and judgement until the record is written.
+    def _start(self) -> Call:
+        arguments = (self._spec.model, self._seeds(), self._test_set(), self._dataset)
+        return Call(function=worker.fit_classifier, arguments=arguments)
 
-        Raises:
-            SearchError: it could not be fitted.
-        """
-        super().take(name, outcome, elapsed)
-        if isinstance(outcome, Done):
-            self.refits, self.judgement = outcome.value
-
-
-def refit_seed(spec: RunSpec, number: int) -> int:
-    """The seed of the refit with that number."""
-    return derive_seed(spec.seed, "refit", number)
+    def _keep(self, value: Any) -> tuple[Predictions, Latency]:
+        self.refits, *result = value
+        # The models folder marks a run as trained on this machine.
+        write_atomic(self._folder.models_dir / "README", b"scikit-learn models are not kept\n")
+        predictions, latency = result
+        return predictions, latency
 
 
 def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> TrialSpec:
-    """How a refit is trained: the winner on train and validation together, a reference as its recipe says; in float32.
+    """The training of a refit in float32: a winner on all development images, a reference model by its recipe.
 
     Args:
         spec: of the run.
-        values: hyperparameters of the winner; none of a reference.
+        values: hyperparameters of the winner; none for a reference model.
         number: of the refit, from 0.
     """
-    epochs = spec.budget.epochs
     return TrialSpec(
         dataset=spec.dataset,
-        family=spec.family,
+        model=spec.model,
         values=values,
-        part="reference" if spec.fixed else "development",
+        part="reference" if isinstance(spec, ReferenceSpec) else "development",
         seed=refit_seed(spec, number),
         initial_epoch=0,
-        epochs=epochs,
-        horizon=epochs,
+        epochs=spec.refit_epochs,
+        horizon=spec.refit_epochs,
         precision="float32",
         keep_state=False,
     )
@@ -307,4 +314,4 @@ def _read_state(path: Path) -> "State | None":
         with np.load(path, allow_pickle=False) as arrays:
             return [arrays[name] for name in arrays.files]
     except (OSError, ValueError, BadZipFile) as error:
-        raise RecordError(f"{path}: cannot be read: {error}. Delete it; the trial is then trained anew") from error
+        raise RecordError(f"{path}: cannot be read: {error}. Delete it: the trial then starts from epoch 0") from error

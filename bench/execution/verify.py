@@ -1,162 +1,207 @@
-"""Is a finished run what it claims to be? Its files, the numbers made from them, its data, and one refit made anew."""
+"""Checks of a finished run: its files, its code, its data, and one refit that is trained again."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import msgspec
 import numpy as np
 
-from bench.baselines import catalog as references
-from bench.data.development import development, facts
-from bench.errors import RecordError, SearchError
+from bench.baselines.catalog import CLASSIFIERS
+from bench.data.development import facts, load_development
+from bench.data.held_out import HeldOutTestSet
+from bench.errors import BenchError, SearchError
 from bench.evaluation.comparison import prediction_interval
-from bench.execution.compatibility import SAME_ENVIRONMENT
-from bench.execution.events import Message
+from bench.execution.compatibility import DECISIVE
+from bench.execution.events import Message, Progress, Report
 from bench.execution.options import Options
-from bench.execution.resume import resume_blocker
-from bench.execution.stages import refit_seed, refit_spec
-from bench.machine import Environment, environment
+from bench.execution.resume import model_source
+from bench.execution.runner import space
+from bench.execution.scheduling import RunningTask, work
+from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage, Stage, Task, TaskEnd
+from bench.machine import environment
+from bench.records.evaluation_log import EvaluationLog
+from bench.records.predictions import Predictions
 from bench.records.record import RunRecord
-from bench.records.spec import RunSpec, candidate_values
-from bench.records.store import RunFolder, note_test_reading, now
-from bench.report import report
-from bench.report.leaderboard import find_row, rank
-from bench.report.runs import Run, find_run, load
+from bench.records.spec import PROTOCOL_VERSION, RunSpec, SearchSpec
+from bench.records.store import RunFolder
+from bench.tuning.space import parameters
 from bench.workers import tasks as worker
-from bench.workers.executor import Done, Engine, Epoch, Failed
-from bench.workers.pools import LocalPool
-
-if TYPE_CHECKING:
-    from bench.training.predict import Judgement
-
-POLL_SECONDS = 0.5
+from bench.workers.executor import EpochCompleted, Executor
+from bench.workers.local import LocalPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What one check found."""
+class Check:
+    """The result of one check."""
 
-    agrees: bool
+    passed: bool
     text: str
 
 
-def verify(name: str, options: Options) -> Generator[Message, None, tuple[Finding, ...]]:
-    """Check the run `name` and train its first refit anew; the test part is read once more, which is counted.
+def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, ...]:
+    """Check a finished run and train its first refit again; the test set is evaluated once more, which is logged.
+
+    If the code has changed but the predictions are equal, the digest of the new code is added to the record.
 
     Raises:
-        BenchError: there is no such run, or the refit cannot be carried out.
+        BenchError: the record cannot be read, or the refit cannot be trained.
     """
-    run = find_run(load(options.results), name)
-    folder = RunFolder(options.results / "records" / run.record.dataset.name / run.record.run_id)
-    yield Message(text=f"Checking {folder.path}")
-    found = [_files(folder), _pages(run, options), _code(run.record.spec)]
-    if found[-1].agrees:
-        yield Message(text="Reading the data")
-        found.append(_data(run.record, options))
-    if found[-1].agrees:
-        found.append((yield from _refit(run, folder, options)))
-    else:
-        found.append(Finding(agrees=False, text="refit: not tried, since code or data are others"))
-    if found[1].agrees:  # pages say how often the test part was read
-        report.write(options.results)
-    return tuple(found)
-
-
-def _files(folder: RunFolder) -> Finding:
+    report(Message(text=f"Checking {folder.path}"))
+    record = folder.read_record()
+    predictions = folder.read_predictions(record)
     try:
         folder.check()
-    except RecordError as error:
-        return Finding(agrees=False, text=f"files: {error}")
-    return Finding(agrees=True, text="files: spec, ledger, record and predictions belong together")
+        files = Check(passed=True, text="files: spec, ledger, record and predictions are consistent")
+    except BenchError as error:
+        files = Check(passed=False, text=f"files: {error}")
+    blocker = _blocker(record.spec)
+    if blocker is not None:
+        return files, Check(passed=False, text=f"code: {blocker}"), Check(passed=False, text="refit: not trained")
+    report(Message(text="Reading the data"))
+    data = _data(record, options)
+    if not data.passed:
+        return files, data, Check(passed=False, text="refit: not trained, since the data differs")
+    refitted = _first_refit(record, options, report)
+    refit = _compare(record, predictions, refitted)
+    identical = np.array_equal(refitted.log_probabilities[0], predictions.log_probabilities[0])
+    return files, _code(folder, record, identical=identical), data, refit
 
 
-def _pages(run: Run, options: Options) -> Finding:
-    """Recompute every number that is published of a run from its predictions."""
-    board = rank(load(options.results))
-    _, row = find_row(board, run.record.dataset.name, run.record.run_id)
-    pages = report.pages_of(report.build(options.results, board), row)
-    others = [name for name, content in pages.items() if not report.is_same(options.results / name, content)]
-    if others:
-        return Finding(agrees=False, text=f"numbers: not what the predictions give in {', '.join(others)}")
-    return Finding(
-        agrees=True, text=f"numbers: {len(pages)} pages and pictures are what the predictions give, byte for byte"
-    )
+def _blocker(spec: RunSpec) -> str | None:
+    """Why the model cannot be trained here; None if it can."""
+    if spec.protocol != PROTOCOL_VERSION:
+        return f"the run is of protocol {spec.protocol}, the current one is {PROTOCOL_VERSION}"
+    try:
+        model_source(spec)
+    except BenchError as error:
+        return str(error)
+    return None
 
 
-def _code(spec: RunSpec) -> Finding:
-    reason = resume_blocker(spec)
-    if reason is not None:
-        return Finding(agrees=False, text=f"code: {reason}")
-    return Finding(agrees=True, text=f"code: {spec.family!r} is what the run was made with, {spec.source}")
+def _data(record: RunRecord, options: Options) -> Check:
+    here = facts(options.dataset, load_development(options.dataset))
+    if here == record.dataset:
+        return Check(passed=True, text=f"data: checksum {here.checksum[:12]} as recorded")
+    names = [name for name in here.__slots__ if getattr(here, name) != getattr(record.dataset, name)]
+    changes = "; ".join(f"{name} {getattr(here, name)}, recorded {getattr(record.dataset, name)}" for name in names)
+    return Check(passed=False, text=f"data: differs from the recorded data: {changes}")
 
 
-def _data(record: RunRecord, options: Options) -> Finding:
-    here = facts(development(record.dataset.name, options.data_dir))
-    if here != record.dataset:
-        differing = [name for name in here.__slots__ if getattr(here, name) != getattr(record.dataset, name)]
-        values = "; ".join(f"{name} {getattr(here, name)}, was {getattr(record.dataset, name)}" for name in differing)
-        return Finding(agrees=False, text=f"data: others than the run was made with: {values}")
-    return Finding(agrees=True, text=f"data: checksum {here.checksum[:12]}, as it was")
+def _code(folder: RunFolder, record: RunRecord, *, identical: bool) -> Check:
+    """Compare the code with the record; changed code counts as verified if its predictions are identical."""
+    source, model = model_source(record.spec), record.spec.model
+    if source in record.sources:
+        return Check(passed=True, text=f"code: {model!r} is as recorded, {source}")
+    changed = f"code: {model!r} has changed since, from {record.spec.source} to {source}"
+    if not identical:
+        return Check(passed=False, text=changed)
+    if isinstance(record.spec, SearchSpec) and record.search is not None:
+        declared = parameters(space(record.spec, record.dataset))
+        if declared != record.search.space:
+            return Check(passed=False, text=f"{changed}, and declares another search space")
+    folder.write_record(replace(record, verified_sources=(*record.verified_sources, source)))
+    return Check(passed=True, text=f"{changed}; its predictions are identical, so the record now lists both")
 
 
-def _refit(run: Run, folder: RunFolder, options: Options) -> Generator[Message, None, Finding]:
-    """Train the first refit anew, let it predict, and compare."""
+def _first_refit(record: RunRecord, options: Options, report: Report) -> Predictions:
+    """Train the first refit again, and predict the test set with it."""
+    worker.prepare_worker()
+    spec = msgspec.structs.replace(record.spec, refit_seeds=1)
+    values = {} if record.search is None else record.search.winning_trial.values
+    log = EvaluationLog(options.results, record.dataset.name)
+    test_set = partial(HeldOutTestSet, options.dataset, record.run_id, log)
+    report(Message(text=f"Training {spec.model} with its first seed, {spec.refit_epochs} epochs"))
+    with TemporaryDirectory(prefix="bench-verify-") as name, closing(LocalPool(1)) as pool:
+        folder = RunFolder(Path(name))
+        stage = (
+            ClassifierStage(spec, folder, test_set, options.dataset)
+            if spec.model in CLASSIFIERS
+            else RefitStage(spec, values, folder, options.dataset)
+        )
+        refit = _Refit(spec, stage, EvaluationStage(spec, folder, test_set))
+        work([refit], Executor(pool), report)
+        predictions, _ = refit.evaluation.result
+        return predictions
+
+
+class _Refit:
+    """A single refit and its evaluation, as a job of the polling loop."""
+
+    key = "verify"
+    priority = 0
+
+    def __init__(self, spec: RunSpec, stage: Stage, evaluation: EvaluationStage) -> None:
+        self.title = spec.model
+        self._spec = spec
+        self._stage = stage
+        self.evaluation = stage if isinstance(stage, EvaluationStage) else evaluation
+
+    @property
+    def done(self) -> bool:
+        return self._stage is self.evaluation and self._stage.is_done(())
+
+    def advance(self, in_flight: Collection[str]) -> None:
+        if self._stage.is_done(in_flight):
+            self._stage = self.evaluation
+
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        return self._stage.next_task(in_flight)
+
+    def take_epoch(self, running: RunningTask, epoch: EpochCompleted) -> None:
+        pass
+
+    def take(self, running: RunningTask, end: TaskEnd) -> None:
+        running.task.take(end, 0.0)
+
+    def fail(self, reason: str) -> None:
+        raise SearchError(reason)
+
+    def progress(self, running: Sequence[RunningTask]) -> Progress:
+        return Progress(
+            run=f"{self._spec.dataset} {self._spec.model}",
+            stage=self._stage.name,
+            trials=0,
+            trials_total=0,
+            failed=0,
+            epochs=sum(task.epochs for task in running),
+            epochs_total=self._spec.refit_epochs,
+            best_validation_accuracy=None,
+            seconds_left=None,
+        )
+
+
+def _compare(record: RunRecord, recorded: Predictions, here: Predictions) -> Check:
+    """Identical on the same CPU model with the same versions; elsewhere inside the prediction interval of one seed."""
+    if not np.array_equal(here.labels, recorded.labels):
+        return Check(passed=False, text="refit: the test labels differ from those that the run was evaluated on")
+    predicted = here.log_probabilities[0].argmax(axis=1)
+    accuracies = (recorded.log_probabilities.argmax(axis=-1) == recorded.labels).mean(axis=1)
+    accuracy = float((predicted == recorded.labels).mean())
+    text = f"refit: {100 * accuracy:.2f}% test accuracy"
+    if np.array_equal(here.log_probabilities[0], recorded.log_probabilities[0]):
+        return Check(passed=True, text=f"{text}, all predictions identical bit for bit")
+    changed = int((predicted != recorded.log_probabilities[0].argmax(axis=1)).sum())
+    text += f", recorded {100 * accuracies[0]:.2f}%; {changed:,} of {len(predicted):,} predicted classes differ"
+    conditions = _other_conditions(record)
+    if not conditions:
+        return Check(passed=False, text=f"{text}, although CPU model and versions are the same")
+    text += f", with {', '.join(conditions)}"
+    interval = prediction_interval(accuracies)
+    if interval is None:
+        return Check(passed=False, text=f"{text}; a single seed gives no prediction interval")
+    inside = interval[0] <= accuracy <= interval[1]
+    limits = f"the 95% prediction interval for one seed, {100 * interval[0]:.2f}% to {100 * interval[1]:.2f}%"
+    return Check(passed=inside, text=f"{text}: {'inside' if inside else 'outside'} {limits}")
+
+
+def _other_conditions(record: RunRecord) -> list[str]:
     here = environment()
-    record, seed = run.record, refit_seed(run.record.spec, 0)
-    yield Message(text=f"Training {record.spec.family} anew under its first seed, {record.spec.budget.epochs} epochs")
-    pool = LocalPool(1)
-    with closing(pool):
-        engine = Engine(pool)
-        if record.spec.family in references.CLASSIFIERS:
-            note_test_reading(options.results, record.dataset.name, record.run_id, now())
-            arguments = (record.spec.family, [seed], record.dataset.name, options.data_dir)
-            _, judgement = yield from _carry_out(engine, worker.fit_classifier, *arguments)
-        else:
-            values = {} if record.winner is None else candidate_values(record.winning_trial.values)
-            spec = refit_spec(record.spec, values, 0)
-            trained = yield from _carry_out(engine, worker.train, spec, None, options.data_dir, None)
-            note_test_reading(options.results, record.dataset.name, record.run_id, now())
-            models = [trained.refit.model]
-            judgement = yield from _carry_out(engine, worker.judge, models, record.dataset.name, options.data_dir)
-    return _compare(run, folder, judgement, list(_other_environment(record.environment, here)))
-
-
-def _carry_out(engine: Engine, function: Callable[..., Any], *arguments: Any) -> Generator[Message, None, Any]:
-    engine.submit(function.__name__, function, *arguments)
-    while not isinstance(event := engine.next_event(POLL_SECONDS), Done | Failed):
-        if isinstance(event, Epoch):
-            yield Message(text=f"epoch {event.epochs} took {event.seconds:.1f} s")
-    if isinstance(event, Failed):
-        raise SearchError(f"the refit could not be made anew: {event.reason}")
-    return event.value
-
-
-def _other_environment(then: Environment, here: Environment) -> Iterator[str]:
-    for name in (*SAME_ENVIRONMENT, "scikit_learn", "threads"):
-        if getattr(then, name) != getattr(here, name):
-            yield f"{name} {getattr(here, name)} instead of {getattr(then, name)}"
-
-
-def _compare(run: Run, folder: RunFolder, judgement: "Judgement", other_environment: list[str]) -> Finding:
-    """Bit for bit on the same processor with the same versions, elsewhere by what one more seed would give."""
-    kept = folder.read_predictions(run.record)
-    if not np.array_equal(judgement.labels, kept.labels):
-        return Finding(agrees=False, text="refit: the test part has other labels than the run was judged on")
-    anew, before = judgement.log_probabilities[0], kept.log_probabilities[0]
-    accuracies = run.scores.correct.mean(axis=1)
-    accuracy = float((anew.argmax(axis=1) == kept.labels).mean())
-    text = f"refit: accuracy {100 * accuracy:.2f} %"
-    if np.array_equal(anew, before):
-        return Finding(agrees=True, text=f"{text}, every prediction equal bit for bit")
-    flipped = int((anew.argmax(axis=1) != before.argmax(axis=1)).sum())
-    text += f", was {100 * accuracies[0]:.2f} %; {flipped:,} of {len(anew):,} answers are others"
-    if not other_environment:
-        return Finding(agrees=False, text=f"{text}, though processor and versions are the same")
-    text += f", with {', '.join(other_environment)}"
-    limits = prediction_interval(accuracies)
-    if limits is None:
-        return Finding(agrees=False, text=f"{text}; of a single seed nobody knows how much is usual")
-    where = f"{100 * limits[0]:.2f} to {100 * limits[1]:.2f} %, where 95 % of further seeds would be"
-    inside = limits[0] <= accuracy <= limits[1]
-    return Finding(agrees=inside, text=f"{text}: {'inside' if inside else 'outside'} {where}")
+    return [
+        f"{name} {getattr(here, name)} instead of {getattr(record.environment, name)}"
+        for name in (*DECISIVE, "scikit_learn", "threads")
+        if getattr(here, name) != getattr(record.environment, name)
+    ]

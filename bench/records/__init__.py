@@ -1,1 +1,1 @@
-"""What is on disk: specifications, records, predictions, ledgers."""
+"""Files on disk: specifications, records, predictions, ledgers, and logs."""

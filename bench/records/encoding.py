@@ -1,4 +1,4 @@
-"""JSON as records keep it: strict types, no NaN, and errors that name the file."""
+"""The JSON of records: strict types, no NaN, and errors that name the file."""
 
 import json
 from pathlib import Path
@@ -15,17 +15,17 @@ def decode(kind: type[_T], content: bytes, where: str) -> _T:
     """`content` as an object of type `kind`.
 
     Raises:
-        RecordError: it is not JSON, or not of that type; the message starts with `where`.
+        RecordError: the content is not JSON or not of that type; the message starts with `where`.
     """
-    found: _T = convert(kind, parse(content, where), where)
-    return found
+    value: _T = convert(kind, parse(content, where), where)
+    return value
 
 
 def parse(content: bytes, where: str) -> Any:
     """`content` as plain values.
 
     Raises:
-        RecordError: it is not JSON.
+        RecordError: the content is not JSON.
     """
     try:
         return msgspec.json.decode(content)
@@ -37,7 +37,7 @@ def convert(kind: Any, fields: Any, where: str) -> Any:
     """Plain values as an object of type `kind`.
 
     Raises:
-        RecordError: they are not of that type.
+        RecordError: the values are not of that type.
     """
     try:
         return msgspec.convert(fields, type=kind)
@@ -57,7 +57,7 @@ def encode(value: object, where: Path, *, indent: int | None = None) -> bytes:
         # Not msgspec's own encoder: it writes NaN as null, which cannot be read back.
         text = json.dumps(fields, allow_nan=False, ensure_ascii=False, indent=indent, separators=separators)
     except ValueError as error:
-        raise RecordError(f"{where}: a number in it is not finite: {fields}") from error
+        raise RecordError(f"{where}: contains a number that is not finite: {fields}") from error
     return text.encode() + b"\n"
 
 
@@ -65,7 +65,7 @@ def read_bytes(path: Path) -> bytes:
     """The content of a file.
 
     Raises:
-        RecordError: it is missing or cannot be read.
+        RecordError: the file is missing or cannot be read.
     """
     try:
         return path.read_bytes()

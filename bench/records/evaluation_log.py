@@ -1,4 +1,4 @@
-"""The log of test-set evaluations: one line for each time that the test images of a dataset were opened."""
+"""The log of test-set evaluations: one line for each time the test set of a dataset is opened."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from bench.records.store import now
 class TestSetEvaluation:
     """One line of the log."""
 
-    __test__ = False  # not a test case, whatever pytest makes of its name
+    __test__ = False  # pytest would collect it by its name
 
     time: str  # ISO 8601, UTC
     run: str  # run id
@@ -20,18 +20,18 @@ class TestSetEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationLog:
-    """The evaluations on one dataset for one results folder."""
+    """All test-set evaluations of one dataset in one results folder."""
 
     results: Path
     dataset: str
 
     @property
     def path(self) -> Path:
-        """The file, one JSON line an evaluation."""
+        """The file, one JSON line per evaluation."""
         return self.results / "records" / self.dataset / "test_evaluations.jsonl"
 
     def append(self, run_id: str) -> None:
-        """Add an evaluation by a run; it is on disk when this returns.
+        """Log an evaluation by a run; it is on disk when this returns.
 
         Raises:
             StoreError: the line could not be written.

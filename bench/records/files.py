@@ -1,4 +1,4 @@
-"""Writing files so that a kill at any moment leaves them whole: replaced at once, or appended line by line."""
+"""File writes that survive a kill at any moment: files are replaced atomically or appended line by line."""
 
 import errno
 import io
@@ -18,17 +18,17 @@ MIN_FREE_BYTES = 50 * 2**20
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """What goes wrong inside with writing `path` is a StoreError that says what to do."""
+    """Turn an OSError while `path` is written into a StoreError that says what to do."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "Free space, or choose another folder" if full else "Choose a folder that can be written"
+        remedy = "Free space, or choose another folder" if full else "Choose a writable folder"
         raise StoreError(f"cannot write {path}: {error.strerror or error}. {remedy} with --results") from error
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Put `content` at `path` whole or not at all, on disk when this returns.
+    """Write `content` to `path` completely or not at all; it is on disk when this returns.
 
     Raises:
         StoreError: the file cannot be written; a file that was there before is untouched.
@@ -60,32 +60,32 @@ def _fsync_folder(folder: Path) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Add `line`, which ends with a line break, to the file at `path`; it is on disk when this returns.
+    """Append `line`, which ends with a line break, to the file at `path`; it is on disk when this returns.
 
     Raises:
-        StoreError: it cannot be written; the file is as it was, but for a torn last line, which is cut off.
+        StoreError: the line cannot be written; the file is unchanged except that a torn last line is removed.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Unbuffered: a buffer that could not be written would be written again when the file is closed.
+        # Unbuffered: a failed buffered write would be repeated when the file is closed.
         with path.open("ab+", buffering=0) as file:
-            whole = _whole_bytes(file)
-            # What a kill left of a line, long ago or just now, must not glue itself to the next one.
-            file.truncate(whole)
+            complete = _complete_bytes(file)
+            # A line that a kill cut off must not run into the next one.
+            file.truncate(complete)
             try:
-                left = memoryview(line)
-                while left:
-                    left = left[file.write(left) :]
+                remaining = memoryview(line)
+                while remaining:
+                    remaining = remaining[file.write(remaining) :]
                 os.fsync(file.fileno())
             except OSError:
-                file.truncate(whole)
+                file.truncate(complete)
                 raise
-        if whole == 0:
+        if complete == 0:
             _fsync_folder(path.parent)
 
 
-def _whole_bytes(file: io.FileIO) -> int:
-    """Bytes up to the end of the last whole line."""
+def _complete_bytes(file: io.FileIO) -> int:
+    """Bytes up to the end of the last complete line."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - 1))
     if file.read(1) in (b"", b"\n"):
@@ -95,24 +95,24 @@ def _whole_bytes(file: io.FileIO) -> int:
 
 
 def require_results_dir(results: Path) -> None:
-    """Find out that there is no such folder before saying that nothing is in it.
+    """Check that `results` is a folder.
 
     Raises:
-        StoreError: `results` is no folder.
+        StoreError: it is not.
     """
     if not results.is_dir():
         raise StoreError(
-            f"there is no results folder {results}: name one with --results, or make it with `python -m bench run`"
+            f"no results folder {results}: choose one with --results, or create it with `python -m bench run`"
         )
 
 
 def lock_folder(folder: Path) -> filelock.FileLock:
-    """Make `folder` where it is not there, and lock it until the lock is released, or this process dies.
+    """Create `folder` if needed and lock it until the lock is released or this process dies.
 
-    It holds as long as somebody keeps the object that is returned.
+    The lock is held as long as the returned object is referenced.
 
     Raises:
-        StoreError: another process works on it.
+        StoreError: another process is working on it.
     """
     lock = filelock.FileLock(folder / ".lock")
     with writing(folder):
@@ -120,19 +120,21 @@ def lock_folder(folder: Path) -> filelock.FileLock:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
-            raise StoreError(f"another process is working on {folder}: wait for it, or end it and run again") from error
+            raise StoreError(
+                f"another process is working on {folder}: wait for it, or stop it and repeat the command"
+            ) from error
     return lock
 
 
 def check_writable(results: Path) -> None:
-    """Find out before hours are spent whether `results` can be written and has room.
+    """Check before any training that `results` can be written and has free space.
 
     Raises:
-        StoreError: it cannot be made, cannot be written, or has less than 50 MiB free.
+        StoreError: it cannot be created or written, or has less than 50 MiB free.
     """
     with writing(results):
         results.mkdir(parents=True, exist_ok=True)
-        # Its name is its own: another process may be looking, too.
+        # A unique name: another process may check at the same time.
         with tempfile.TemporaryFile(prefix=".write-probe", dir=results) as probe:
             probe.write(b"ok")
             probe.flush()
@@ -140,6 +142,6 @@ def check_writable(results: Path) -> None:
         free = shutil.disk_usage(results).free
     if free < MIN_FREE_BYTES:
         raise StoreError(
-            f"{results} has {free / 2**20:.1f} MiB free, at least {MIN_FREE_BYTES // 2**20} MiB are needed: "
+            f"{results} has {free / 2**20:.1f} MiB free, at least {MIN_FREE_BYTES // 2**20} MiB are required: "
             "free space or choose another folder with --results"
         )

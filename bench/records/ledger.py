@@ -12,13 +12,13 @@ from bench.records.spec import Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
-    """How a session carries the run out, so that `bench resume` can do the same; none of it changes a number."""
+    """How a session executes the run, so that `bench resume` can do the same; nothing here changes a number."""
 
-    workers: int  # processes on this machine, where `scheduler` is None
+    workers: int  # processes on this machine; ignored when `scheduler` is set
     scheduler: str | None = None  # address of the user's Dask cluster
     data_dir: str | None = None  # folder with the dataset's files
     trial_timeout: float | None = None  # seconds
-    dataset_path: str | None = None  # file that defines the dataset, where it is not found by name
+    dataset_path: str | None = None  # file or folder of a dataset that is not found by name
 
 
 class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="session_started"):
@@ -28,6 +28,7 @@ class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event
     environment: Environment
     dataset: DatasetFacts
     options: SessionOptions | None = None  # None in ledgers before schema 4
+    reproduces: str | None = None  # run id of the published record that this run is a reproduction of
 
 
 class TrialProposed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="trial_proposed"):

@@ -1,6 +1,5 @@
-"""Write records of older schemas in the current one: `bench runs migrate`."""
+"""Rewrite records of older schemas in the current one: `bench runs migrate`."""
 
-import shutil
 from pathlib import Path
 
 from bench.errors import StoreError
@@ -15,49 +14,57 @@ OLD_LOG = "test_readings.jsonl"
 
 
 def migrate(results: Path) -> tuple[str, ...]:
-    """Bring every finished run of a results folder to the current schema; digests and commits stay as they are.
+    """Bring every finished run of a results folder to the current schema; digests and commits are kept.
 
-    It may be stopped at any moment and repeated: each file is readable before and after.
+    It can be killed at any moment and repeated: every file is readable before and after.
 
     Returns:
         The run ids that were migrated.
 
     Raises:
         RecordError: a run is damaged.
-        StoreError: a file cannot be written, or another process works on a run.
+        StoreError: a file cannot be written, or another process is working on a run.
     """
-    migrated = [folder.path.name for folder in all_folders(results) if folder.finished and _migrate_run(folder)]
+    migrated = [run_id for folder in list(all_folders(results)) if folder.finished and (run_id := _migrate_run(folder))]
     for old_log in sorted((results / "records").glob(f"*/{OLD_LOG}")):
         _migrate_log(EvaluationLog(results, old_log.parent.name), old_log)
     return tuple(migrated)
 
 
-def _migrate_run(folder: RunFolder) -> bool:
-    fields = parse(read_bytes(folder.record_file), str(folder.record_file))
-    if fields.get("schema") == SCHEMA_VERSION:
-        return False
+def _migrate_run(folder: RunFolder) -> str | None:
+    if parse(read_bytes(folder.record_file), str(folder.record_file)).get("schema") == SCHEMA_VERSION:
+        return None
     lock = folder.lock()
     try:
         folder.check()
-        record, events = folder.read_record(), folder.events()
+        # Renamed first: the record, which is rewritten last, decides whether there is anything left to do.
+        folder = _renamed(folder, folder.read_record().run_id)
         write_atomic(folder.spec_file, encode(folder.read_spec(), folder.spec_file, indent=1))
         if folder.ledger.exists():
-            write_atomic(folder.ledger, b"".join(encode(event, folder.ledger) for event in events))
-        folder.write_record(record)
-        target = folder.path.with_name(record.run_id)
-        if target.exists() and target != folder.path:
-            raise StoreError(f"{folder.path} cannot become {target.name}: there is a folder of that name, move it away")
-        with writing(target):
-            shutil.move(folder.path, target)
+            write_atomic(folder.ledger, b"".join(encode(event, folder.ledger) for event in folder.events()))
+        folder.write_record(folder.read_record())
     finally:
         lock.release()
-    return True
+    return folder.path.name
+
+
+def _renamed(folder: RunFolder, run_id: str) -> RunFolder:
+    target = folder.path.with_name(run_id)
+    if target == folder.path:
+        return folder
+    if target.exists():
+        raise StoreError(f"{folder.path} cannot be renamed to {run_id}: that folder exists, move it away")
+    with writing(target):
+        folder.path.rename(target)
+    return RunFolder(target)
 
 
 def _migrate_log(log: EvaluationLog, old: Path) -> None:
     lines = read_bytes(old).split(b"\n")[:-1]
-    found = [parse(line, f"{old}:{number}") for number, line in enumerate(lines, 1)]
-    upgraded = [TestSetEvaluation(time=line["time"], run=upgrade_run_id(line["run"])) for line in found]
-    write_atomic(log.path, b"".join(encode(line, log.path) for line in (*upgraded, *log.read())))
+    entries = [parse(line, f"{old}:{number}") for number, line in enumerate(lines, 1)]
+    upgraded = [TestSetEvaluation(time=entry["time"], run=upgrade_run_id(entry["run"])) for entry in entries]
+    present = log.read()
+    if present[: len(upgraded)] != upgraded:  # they are equal after a kill before the old file was removed
+        write_atomic(log.path, b"".join(encode(line, log.path) for line in (*upgraded, *present)))
     with writing(old):
         old.unlink()

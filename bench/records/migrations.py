@@ -1,6 +1,6 @@
-"""Older schemas, read as the current one: pure functions on the JSON of specs, ledger lines and records.
+"""Upgrades from older schemas: pure functions on the JSON of specs, ledger lines and records.
 
-`bench runs migrate` writes what they return; everything else reads older files through them.
+Older files are read through them, and `bench runs migrate` writes their results.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _RENAMED_MODELS = {
 
 
 def upgrade_spec(fields: Mapping[str, Any]) -> Fields:
-    """The spec of any schema as one of schema 4."""
+    """Upgrade the spec of any schema to schema 4."""
     if "kind" in fields:
         return dict(fields)
     shared = {
@@ -45,7 +45,7 @@ def upgrade_spec(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_trial(fields: Mapping[str, Any]) -> Fields:
-    """The trial of any schema as one of schema 4."""
+    """Upgrade the trial of any schema to schema 4."""
     upgraded = dict(fields)
     upgraded["values"] = _hyperparameters(fields["values"])
     if "repeats" in upgraded:
@@ -54,7 +54,7 @@ def upgrade_trial(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_event(fields: Mapping[str, Any]) -> Fields:
-    """The ledger line of any schema as one of schema 4."""
+    """Upgrade the ledger line of any schema to schema 4."""
     match fields["event"]:
         case "session":
             return {**fields, "event": "session_started"}
@@ -79,7 +79,7 @@ def upgrade_event(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_record(fields: Mapping[str, Any]) -> Fields:
-    """The record of any schema as one of schema 4; its digests and its commit stay as they are."""
+    """Upgrade the record of any schema to schema 4; its digests and its commit are kept."""
     if fields["schema"] >= 4:
         return dict(fields)
     upgraded = {**fields, "schema": 4, "spec": upgrade_spec(fields["spec"])}
@@ -107,7 +107,7 @@ def upgrade_record(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_run_id(run_id: str) -> str:
-    """The folder name of a reference model without "fixed" and under today's name of the model; its digest stays."""
+    """The folder name of a reference model without "fixed" and with its current name; the digest is kept."""
     model, separator, digest = run_id.partition("-fixed-")
     return f"{_RENAMED_MODELS.get(model, model)}-{digest}" if separator else run_id
 

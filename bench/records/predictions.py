@@ -1,4 +1,4 @@
-"""What the refits of a run said of the sealed test part."""
+"""The predictions of a run on the held-out test set."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from bench.errors import RecordError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """What the refits said of the sealed test part; every published metric is computed from this and nothing else.
+    """Predictions of the refits on the test set; every published metric is computed from these arrays alone.
 
     float16 log-probabilities keep the log loss of confident mistakes, which float16 probabilities would ruin.
     """
@@ -19,28 +19,28 @@ class Predictions:
     log_probabilities: NDArray[np.float16]  # (seeds, n_test, classes), natural logarithm
     labels: NDArray[np.int64]  # (n_test,)
     seeds: NDArray[np.int64]  # (seeds,)
-    wrong_indices: NDArray[np.int64]  # (m,) test images that all seeds together get most confidently wrong
+    wrong_indices: NDArray[np.int64]  # (m,) test images with the most confident errors of the mean probabilities
     wrong_images: NDArray[np.uint8]  # (m, height, width, channels)
 
     def __post_init__(self) -> None:
         if self.log_probabilities.ndim != 3:
             raise RecordError(f"log_probabilities must be (seeds, n_test, classes), got {self.log_probabilities.shape}")
         seeds, n_test, _ = self.log_probabilities.shape
-        found = self.seeds.shape, self.labels.shape, self.wrong_images.shape[:1]
-        if found != ((seeds,), (n_test,), self.wrong_indices.shape):
+        shapes = self.seeds.shape, self.labels.shape, self.wrong_images.shape[:1]
+        if shapes != ((seeds,), (n_test,), self.wrong_indices.shape):
             raise RecordError(
                 f"log_probabilities are {self.log_probabilities.shape}, but seeds are {self.seeds.shape}, labels "
                 f"{self.labels.shape}, wrong_indices {self.wrong_indices.shape}, wrong_images {self.wrong_images.shape}"
             )
-        # The largest of several NaN counts as class 0: it would be scored as if it were an answer.
+        # argmax of NaN is class 0, which would be scored like a prediction.
         if np.isnan(self.log_probabilities).any():
-            raise RecordError("log_probabilities hold NaN: a refit diverged and says nothing of the test part")
+            raise RecordError("log_probabilities contain NaN: a refit diverged and has no predictions")
 
     def digest(self) -> str:
-        """SHA-256 over the arrays, their shapes and types."""
-        found = hashlib.sha256()
+        """SHA-256 of the arrays, their shapes and types."""
+        digest = hashlib.sha256()
         for name in self.__slots__:
             array = np.ascontiguousarray(getattr(self, name))
-            found.update(f"{name} {array.dtype} {array.shape}".encode())
-            found.update(array.tobytes())
-        return found.hexdigest()
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What happened: records that every table is made from. The schema version and its history are here."""
+"""Records: the results that every table is made from, with the schema version and its history."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from bench.machine import Environment
 from bench.records.spec import Precision, RunSpec, SearchSpec, Value
 
 # 1: first.
-# 2: trials may be cut short by a time limit, which the spec names.
+# 2: trials may be cut short by a time limit, which is part of the spec.
 # 3: reference models, which have no trials and no winner; the environment names its threads.
 # 4: a search and a reference model are two types, in the spec and in the record; hyperparameters without `tuner/*`
 #    keys; records name the published record that they reproduce and the later code that they were verified with;
@@ -59,8 +59,8 @@ class Curve:
     """A learning curve, one value an epoch, from the first epoch of the candidate on."""
 
     training_loss: tuple[float, ...] = ()
-    training_accuracy: tuple[float, ...] = ()  # fraction in [0, 1], as seen during the epoch
-    validation_loss: tuple[float, ...] = ()  # empty where nothing was held back
+    training_accuracy: tuple[float, ...] = ()  # fraction in [0, 1], running mean over the epoch
+    validation_loss: tuple[float, ...] = ()  # empty without a validation split
     validation_accuracy: tuple[float, ...] = ()  # fraction in [0, 1]
 
     def __post_init__(self) -> None:
@@ -85,13 +85,13 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
-    """One candidate, as it was trained: every table is a function of these fields and of nothing else."""
+    """One trained candidate: every table is a function of these fields and nothing else."""
 
     number: int  # order of proposal, from 0
     trial_id: str
     values: Mapping[str, Value]  # active hyperparameters only
     status: Literal["ok", "failed", "cut"]  # "cut": stopped by the time limit, without a score
-    error: str | None  # what went wrong; None unless status is "failed"
+    error: str | None  # error message; None unless status is "failed"
     seed: int
     parent: str | None  # trial id that this one continues
     duplicate_of: str | None  # trial id whose result this repeated proposal got
@@ -189,7 +189,7 @@ class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
 
     @property
     def trained_epochs(self) -> int:
-        """Whole epochs that the search trained, all trials together; those of failed trials are not known."""
+        """Whole epochs that the search trained, all trials together; failed trials excluded."""
         kept = (trial for trial in self.trials if trial.duplicate_of is None and trial.status != "failed")
         return sum(trial.epochs - trial.initial_epoch for trial in kept)
 

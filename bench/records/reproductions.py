@@ -1,4 +1,4 @@
-"""Reproductions of a published record: when, where, under which conditions, and whether the predictions are equal."""
+"""Reproductions of a published record: when, where, under which conditions, and whether predictions are equal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Reproduction:
 
 
 def append_reproduction(path: Path, reproduction: Reproduction) -> None:
-    """Add a reproduction to the file next to the published record; it is on disk when this returns."""
+    """Append a reproduction to the file next to the published record; it is on disk when this returns."""
     append_line(path, encode(reproduction, path))
 
 
@@ -45,6 +45,6 @@ def read_reproductions(path: Path) -> tuple[Reproduction, ...]:
     Raises:
         RecordError: the file cannot be read, or a line of it is damaged.
     """
-    # A torn last line is one whose run will be resumed and add it again.
+    # A torn last line was never complete: the run that wrote it appends it again when resumed.
     lines = read_bytes(path).split(b"\n")[:-1] if path.exists() else []
     return tuple(decode(Reproduction, line, f"{path}:{number}") for number, line in enumerate(lines, 1))

@@ -1,4 +1,4 @@
-"""What is asked: a search, a reference model, and one candidate for a worker. Validated when built."""
+"""Specifications of a search, of a reference model and of one trial, validated when built."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ def _require_name(field: str, value: str, allowed: str, meaning: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How much a search may train: `trials` candidates of `epochs` each, or the same epochs spent otherwise."""
+    """How much a search may train: `trials` candidates of `epochs` each, or the same total of epochs."""
 
     trials: int
     epochs: int
@@ -67,7 +67,7 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     @property
     def digest(self) -> str:
         """Ten hexadecimal digits that change with any field."""
-        # Options that are not set do not count, so that a new option does not rename the runs that came before it.
+        # Unset options are left out, so that a new option does not change the digests of older runs.
         fields = {name: value for name, value in msgspec.to_builtins(self).items() if value is not None}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:10]
 
@@ -79,7 +79,7 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search"):
-    """A search of a family: everything that decides its numbers, and nothing that does not (workers, folders)."""
+    """A search of a family: everything that determines its results, and nothing else (no workers, no folders)."""
 
     family: str
     tuner: str
@@ -143,12 +143,12 @@ RunSpec = SearchSpec | ReferenceSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """One candidate as a worker gets it: train from `initial_epoch` to `epochs`, schedule ending at `horizon`."""
+    """One candidate for a worker: train from `initial_epoch` to `epochs` on a schedule that ends at `horizon`."""
 
     dataset: str
     model: str  # a family, or a reference model where `part` is "reference"
     values: Mapping[str, Value]  # active hyperparameters only
-    # What it is fitted on: "train" holds the validation split back for scoring; "reference" is what its recipe says.
+    # Images it is fitted on: "train" holds out the validation split for scoring, "reference" follows its recipe.
     part: Literal["train", "development", "reference"]
     seed: int
     initial_epoch: int

@@ -1,4 +1,4 @@
-"""Where runs are kept: an append-only ledger while a run is active, then its predictions and its record."""
+"""Run folders: an append-only ledger while a run is active, then its predictions and its record."""
 
 import io
 import stat
@@ -22,14 +22,14 @@ from bench.records.spec import RunSpec
 
 
 class RunFolder:
-    """The folder of one run: spec.json, trials.jsonl, then record.json and predictions.npz; models next to them."""
+    """The folder of one run: spec.json, trials.jsonl, then predictions.npz and record.json, and the models."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
     def spec_file(self) -> Path:
-        """What is asked."""
+        """The specification."""
         return self.path / "spec.json"
 
     @property
@@ -49,7 +49,7 @@ class RunFolder:
 
     @property
     def reproductions_file(self) -> Path:
-        """Exists once a published run was reproduced."""
+        """Exists once the published run has been reproduced."""
         return self.path / "reproductions.jsonl"
 
     @property
@@ -64,7 +64,7 @@ class RunFolder:
 
     @property
     def published(self) -> bool:
-        """Whether the run is finished and was trained on another machine, so that there is something to reproduce."""
+        """Whether the run is finished but its models are not on this machine, so that it can be reproduced."""
         return self.finished and not self.models_dir.is_dir()
 
     def model_file(self, number: int) -> Path:
@@ -76,22 +76,20 @@ class RunFolder:
         return self.path / "states" / f"{trial_id}.npz"
 
     def lock(self) -> filelock.FileLock:
-        """A lock that this process holds while it works on the run; the system releases it when the process dies.
-
-        It is held as long as the returned object is referenced.
+        """Lock the run for this process as long as the returned object is referenced.
 
         Raises:
-            StoreError: another process works on the run.
+            StoreError: another process is working on the run.
         """
         return lock_folder(self.path)
 
     def write_spec(self, spec: RunSpec) -> None:
-        """Write what is asked, once."""
+        """Write the specification unless it is there already."""
         if not self.spec_file.exists():
             write_atomic(self.spec_file, encode(spec, self.spec_file, indent=1))
 
     def read_spec(self) -> RunSpec:
-        """What is asked.
+        """The specification.
 
         Raises:
             RecordError: the file is missing or damaged.
@@ -117,7 +115,7 @@ class RunFolder:
         """
         if not self.ledger.exists():
             return []
-        # Cutting the torn line off here would corrupt a run that another process is writing right now.
+        # Removing the torn line here would corrupt a run that another process is writing at this moment.
         lines = read_bytes(self.ledger).split(b"\n")[:-1]
         return [self._event(line, f"{self.ledger}:{number}") for number, line in enumerate(lines, 1)]
 
@@ -165,7 +163,7 @@ class RunFolder:
         Raises:
             RecordError: the file is missing or damaged, or belongs to another record.
         """
-        # Read here: NumPy leaves a damaged file open.
+        # Read here because NumPy leaves a damaged file open.
         try:
             content = io.BytesIO(read_bytes(self.predictions_file))
         except RecordError as error:
@@ -173,7 +171,7 @@ class RunFolder:
         try:
             with np.load(content, allow_pickle=False) as arrays:
                 predictions = Predictions(**{name: arrays[name] for name in Predictions.__slots__})
-        except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
+        except Exception as error:  # NumPy and zipfile raise many types for a damaged file
             raise RecordError(f"{self.predictions_file}: cannot be read: {error}") from error
         if predictions.digest() != record.predictions_sha256:
             raise RecordError(
@@ -195,7 +193,7 @@ class RunFolder:
         return read_reproductions(self.reproductions_file)
 
     def check(self) -> None:
-        """Read all that a finished run has written, also what no table is made from.
+        """Read every file of a finished run, including those that no table is made from.
 
         Raises:
             RecordError: a file is missing or damaged, or two of them belong to different runs.
@@ -204,7 +202,7 @@ class RunFolder:
         self.read_predictions(record)
         self.reproductions()
         if self.ledger.exists() and not read_bytes(self.ledger).endswith(b"\n"):
-            raise RecordError(f"{self.ledger}: the last line is cut off, but the run is finished: restore the file")
+            raise RecordError(f"{self.ledger}: the last line is cut off although the run is finished: restore the file")
         if self.read_spec() != record.spec:
             raise RecordError(f"{self.spec_file}: differs from the spec in {self.record_file.name}: restore the file")
         ended = {event.trial.trial_id: event.trial for event in self.events() if isinstance(event, TrialEnded)}
@@ -213,7 +211,7 @@ class RunFolder:
                 raise RecordError(f"{self.ledger}: trial {trial.trial_id} differs from {self.record_file.name}")
 
     def disk_bytes(self) -> int:
-        """Bytes that the folder's files use."""
+        """Total size of the folder's files in bytes."""
         return sum(_file_bytes(file) for file in self.path.rglob("*"))
 
 
@@ -228,26 +226,26 @@ def _upgraded(kind: Any, upgrade: Callable[[Any], Any], fields: Any, where: str)
 
 def _file_bytes(path: Path) -> int:
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:  # an active run removes states and temporary files
         return 0
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def now() -> str:
-    """The time as records keep it: ISO 8601, UTC, to the millisecond."""
+    """The current time in the format of records: ISO 8601, UTC, milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def run_folder(results: Path, spec: RunSpec, repeat: int = 1) -> RunFolder:
-    """The folder of `spec` under `results`; `repeat` counts from 1, and `--again` takes the next one."""
+    """The folder of `spec` under `results`; `repeat` counts from 1, and every rerun takes the next number."""
     suffix = "" if repeat == 1 else f"-repeat{repeat}"
     return RunFolder(results / "records" / spec.dataset / f"{spec.name}{suffix}")
 
 
 def all_folders(results: Path) -> Iterator[RunFolder]:
     """Every run under `results`, finished or not, in the order of their paths."""
-    # A folder that has lost one of the two files is still listed, so that the loss is noticed.
+    # A folder that lost one of the two files is still listed, so that the loss is noticed.
     files = [file for name in ("spec.json", "record.json") for file in (results / "records").glob(f"*/*/{name}")]
     for path in sorted({file.parent for file in files}):
         yield RunFolder(path)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from bench.baselines.catalog import TUTORIALS
+from bench.baselines.tutorials import TUTORIALS
 from bench.data.dataset import Dataset
 from bench.data.development import load_development
 from bench.data.splits import split

@@ -16,7 +16,7 @@ import numpy as np
 
 import search_spaces
 from bench import compat
-from bench.baselines.catalog import TUTORIALS
+from bench.baselines.tutorials import TUTORIALS
 from bench.records.record import Curve
 from bench.records.spec import TrialSpec
 from bench.training.batches import MAX_STEPS_PER_EXECUTION, TrainingData, training_data

@@ -33,5 +33,5 @@ def prepare_process(precision: Precision) -> None:
 
 @cache
 def _verify(precision: Precision) -> None:
-    """Check once per process that `precision` is in effect; a failed check is repeated, so that no task gets past it."""
+    """Check once per process that `precision` is in effect; a failed check is repeated by the next task."""
     compat.check_bfloat16_active(precision == "bfloat16")

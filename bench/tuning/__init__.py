@@ -1,1 +1,1 @@
-"""The search: who proposes the next candidate, and what happens with its result."""
+"""The search: which candidate is trained next, and what follows from its result."""

@@ -1,313 +1,335 @@
-"""One family's search: ask ahead, tell in order, keep everything in the ledger, and find everything there again."""
+"""The search of one run: proposals ahead of results, results in order of proposal, every step in the ledger."""
 
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bench.errors import SearchError
+from bench.records.ledger import LedgerEvent, TrialEnded, TrialProposed
 from bench.records.record import Curve, TrialRecord
-from bench.records.spec import RunSpec, TrialSpec, Value, candidate_values, trial_seed
-from bench.records.store import LedgerEvent, RunFolder, now
-from bench.tuning.oracles import Answer, Oracle, Proposal
+from bench.records.spec import SearchSpec, TrialSpec, trial_seed
+from bench.records.store import RunFolder, now
+from bench.tuning.proposer import Proposer
+from bench.tuning.trials import TRIAL_PREFIX, NoProposal, PendingTrial, Proposal, Totals, trial_name
 
+if TYPE_CHECKING:
+    import keras_tuner
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """A trial that waits for a worker."""
+    from bench.tuning.tuner import Tuner
 
-    TASK: ClassVar[str] = "trial "
-
-    number: int
-    spec: TrialSpec
-    parent: str | None  # trial id whose kept state it can go on from
-
-    @property
-    def task(self) -> str:
-        """What a task that trains it is called."""
-        return f"{self.TASK}{self.number}"
-
-
-@dataclass(slots=True, kw_only=True)
-class Totals:
-    """What has come of a search so far."""
-
-    trials: int = 0  # ended, repeated and failed ones included
-    failed: int = 0
-    epochs: int = 0  # that they had
-    best: float | None = None  # score
+# Enough for the largest cluster. Each proposal costs milliseconds, which all trials would otherwise wait for at once.
+MAX_AHEAD = 256
 
 
 class Search:
-    """The state of one search.
+    """The state of one search: queries, which change nothing, and commands.
 
-    Trial i + lookahead is asked only after trial i was told, and results are told in the order of asking. So the order
-    of calls to the oracle, and with it every proposal, does not depend on how many workers there are or how fast.
+    Trials that run at the moment are not part of it: the caller passes their names.
+
+    Results are reported to the tuner in order of proposal, and a tuner whose proposals depend on them proposes trial
+    i + lookahead only after trial i was reported. So every proposal is independent of the number and speed of workers.
     """
 
-    def __init__(self, spec: RunSpec, oracle: Oracle, folder: RunFolder, events: Sequence[LedgerEvent]) -> None:
-        """Start, or go on where `events` of the ledger end.
+    def __init__(
+        self,
+        spec: SearchSpec,
+        tuner: "Tuner",
+        hyperparameters: "keras_tuner.HyperParameters",
+        folder: RunFolder,
+        events: Sequence[LedgerEvent],
+    ) -> None:
+        """Start the search, or resume it where `events` of the ledger end; new proposals are added to the ledger.
 
         Raises:
-            SearchError: the ledger is of another version of this suite.
+            SearchError: the space does not fit the tuner and the budget, or the ledger does not fit this search.
         """
         self.spec = spec
-        self.differing_proposals = 0
-        self._oracle = oracle
-        self._folder = folder
-        self._kept_asked = [
-            (event.trial_id, event.values)
-            for event in events
-            if event.trial_id is not None and event.values is not None
-        ]
-        self._kept_results = {event.trial.trial_id: event.trial for event in events if event.trial is not None}
-        self._proposals: list[Proposal] = []
-        self._results: dict[int, TrialRecord] = {}
-        self._goes_on_from: dict[int, str] = {}  # trials without a result to the trial whose state they need
         self.totals = Totals()
+        self.overruled_proposals = 0
+        self._folder = folder
+        self._ledger_proposals = [event for event in events if isinstance(event, TrialProposed)]
+        self._ledger_results = {event.trial.trial_id: event.trial for event in events if isinstance(event, TrialEnded)}
+        self._proposals: list[Proposal] = []
         self._numbers: dict[str, int] = {}  # by trial id
-        self._first_of_kind: dict[tuple[str, int], int] = {}
-        self._repeats: dict[int, list[int]] = {}  # by the number of the trial whose result answers them
-        self._waiting: list[int] = []
-        self._under_way: set[int] = set()
+        self._results: dict[int, TrialRecord] = {}
+        self._pending: list[int] = []  # to be trained, those that run at the moment included
+        self._originals: dict[tuple[str, int], int] = {}  # first trial with these values and epochs
+        self._duplicates: dict[int, list[int]] = {}  # trials that wait for the result of an original
+        self._parents: dict[int, str] = {}  # of trials without a result: whose state they need
         self._states = {path.stem for path in folder.state_file("any").parent.glob("*.npz")}
-        self._told = 0
-        self._asked_in_vain = False  # since the last trial was told
-        self._ended = False
+        self._reported = 0
+        self._tuner_waits = False  # until the next result is reported
+        self._ended = False  # the tuner has no more proposals
         self._stopped = False
-        try:
-            # A search that the ledger has whole is done before anybody asks for work.
-            self._advance()
-        except SearchError:
-            oracle.close()
-            raise
+        self._tuner = tuner
+        self._proposer = Proposer(tuner.oracle(spec, hyperparameters), spec.budget.epochs)
+        self._lookahead = spec.lookahead if tuner.needs_results else max(spec.lookahead, MAX_AHEAD)
+        self._advance()
 
-    @property
-    def done(self) -> bool:
-        """Whether every proposal has been told and the oracle has no more, or the search was stopped."""
+    # Queries
+
+    def next_trial(self, in_flight: Collection[str] = (), max_epochs: float = math.inf) -> PendingTrial | None:
+        """The longest trial to start next, of at most `max_epochs` epochs; None if there is none at the moment.
+
+        Args:
+            in_flight: names of trials that run at the moment.
+            max_epochs: how many epochs there is time for.
+        """
+        startable = [number for number in self._waiting(in_flight) if self._epochs_to_train(number) <= max_epochs]
+        if not startable:
+            return None
+        # A long trial that starts last keeps all other workers waiting at the end.
+        return self._pending_trial(max(startable, key=lambda number: (self._epochs_to_train(number), -number)))
+
+    def is_out_of_time(self, in_flight: Collection[str], max_epochs: float) -> bool:
+        """Whether trials wait, but each needs more than `max_epochs` epochs, so that the search should be stopped."""
+        waiting = self._waiting(in_flight)
+        return bool(waiting) and all(self._epochs_to_train(number) > max_epochs for number in waiting)
+
+    def is_done(self, in_flight: Collection[str] = ()) -> bool:
+        """Whether all trials have ended and there will be no more."""
         if self._stopped:
-            return not self._under_way
-        return self._ended and self._told == len(self._proposals)
+            return not in_flight
+        return self._ended and self._reported == len(self._proposals)
 
     @property
     def results(self) -> tuple[TrialRecord, ...]:
-        """Trials that have ended, in the order of asking."""
+        """Trials that have ended, in order of proposal."""
         return tuple(self._results[number] for number in sorted(self._results))
 
-    def result(self, task: str) -> TrialRecord | None:
-        """The record of the trial that `Work.task` names, None where there is none."""
-        number = task.removeprefix(Work.TASK)
-        return self._results.get(int(number)) if task.startswith(Work.TASK) else None
+    def result(self, name: str) -> TrialRecord | None:
+        """The record of the trial with that task name; None if it has none."""
+        is_trial = name.startswith(TRIAL_PREFIX)
+        return self._results.get(int(name.removeprefix(TRIAL_PREFIX))) if is_trial else None
 
-    def next_work(self, epochs_left: float = math.inf) -> Work | None:
-        """The longest trial that waits; None where all that were asked are under way or done.
+    def winner(self) -> TrialRecord:
+        """The full-length trial with the best score; ties go to fewer parameters, then to the earlier trial.
 
-        Where no trial that waits can be trained in `epochs_left`, the search is stopped.
+        Raises:
+            SearchError: no full-length trial succeeded.
         """
-        self._advance()
-        possible = [number for number in self._waiting if self._epochs_to_train(number) <= epochs_left]
-        if not possible:
-            if self._waiting:
-                self.stop()
-            return None
-        # A long one that starts last keeps the others waiting at the end.
-        number = max(possible, key=lambda waiting: (self._epochs_to_train(waiting), -waiting))
-        self._waiting.remove(number)
-        self._under_way.add(number)
-        return self._work(number)
-
-    def finish(self, record: TrialRecord) -> None:
-        """Keep the record of a trial that was trained here."""
-        self._folder.append(LedgerEvent(event="told", time=now(), trial=record))
-        self._under_way.discard(record.number)
-        if record.status == "ok" and record.epochs < self.spec.budget.epochs:
-            self._states.add(record.trial_id)
-        self._take(record)
-        self._advance()
-
-    def stop(self) -> None:
-        """Start nothing more: time is up. What is under way may end."""
-        self._stopped = True
-        self._waiting.clear()
+        full = [trial for trial in self.results if trial.status == "ok" and trial.epochs == self.spec.budget.epochs]
+        if not full:
+            trials = f"none of {len(self._results)} trials" if self._results else "no trial"
+            raise SearchError(
+                f"{trials} of {self.spec.family!r} completed at full length. Reasons: {self._failure_reasons()}"
+            )
+        return min(full, key=lambda trial: (-trial.score, trial.parameters or 0, trial.number))
 
     def record(
         self,
-        work: Work,
+        trial: PendingTrial,
         *,
-        error: str | None,
-        cut: bool = False,
         curve: Curve,
         parameters: int | None,
-        seconds: tuple[float, float, float],
+        fit_seconds: float,
+        task_seconds: float,
+        ended_seconds: float,
+        error: str | None = None,
+        cut: bool = False,
     ) -> TrialRecord:
-        """The record of `work`; `curve` is of what was trained, `seconds` are fit, task, since the session began."""
-        proposal = self._proposals[work.number]
-        earlier = self._by_id(proposal.parent).curve if proposal.parent is not None and error is None else Curve()
-        fit_seconds, task_seconds, ended_seconds = seconds
-        whole = earlier + curve
+        """The record of a trial that ended.
+
+        Args:
+            trial: what was trained.
+            curve: of the epochs trained now; those of its parents are put in front.
+            parameters: weights of the model; None if it could not be built.
+            fit_seconds: wall clock inside fit.
+            task_seconds: wall clock of the whole task.
+            ended_seconds: since the start of the session.
+            error: why it failed; None if it did not.
+            cut: whether the time limit ended it.
+        """
+        proposal = self._proposals[trial.number]
+        if proposal.parent is not None and error is None:
+            curve = self._results[self._numbers[proposal.parent]].curve + curve
         return TrialRecord(
-            number=work.number,
+            number=trial.number,
             trial_id=proposal.trial_id,
             values=proposal.values,
             status="failed" if error is not None else "cut" if cut else "ok",
             error=error,
-            seed=work.spec.seed,
+            seed=trial.spec.seed,
             parent=proposal.parent,
-            repeats=None,
+            duplicate_of=None,
             initial_epoch=proposal.initial_epoch,
-            epochs=len(whole.validation_accuracy) if cut else proposal.epochs,
+            epochs=len(curve.validation_accuracy) if cut else proposal.epochs,
             parameters=parameters,
-            curve=whole,
+            curve=curve,
             fit_seconds=fit_seconds,
             task_seconds=task_seconds,
             ended_seconds=ended_seconds,
         )
 
-    def winner(self) -> TrialRecord:
-        """The trial of full length with the best score; ties go to fewer parameters, then to the earlier one.
+    # Commands
 
-        Raises:
-            SearchError: no trial of full length succeeded.
-        """
-        full = [trial for trial in self.results if trial.status == "ok" and trial.epochs == self.spec.budget.epochs]
-        if not full:
-            reasons = sorted({trial.error for trial in self.results if trial.error is not None})
-            which = f"none of the {len(self._results)} trials" if self._results else "no trial"
-            raise SearchError(
-                f"{which} of {self.spec.family!r} ended with a score at full length. "
-                f"Reasons: {'; '.join(reasons) or self._why_none()}"
-            )
-        return min(full, key=lambda trial: (-trial.score, trial.parameters or 0, trial.number))
+    def finish(self, record: TrialRecord) -> None:
+        """Add the result of a trial to the ledger, report it to the tuner, and propose what follows."""
+        self._folder.append(TrialEnded(time=now(), trial=record))
+        if record.status == "ok" and record.epochs < self.spec.budget.epochs:
+            self._states.add(record.trial_id)
+        self._pending.remove(record.number)
+        self._add_result(record)
+        self._advance()
 
-    def _why_none(self) -> str:
-        if self._stopped:
-            return f"the {self.spec.time_limit} s of --budget were too short; give more, or fewer --epochs"
-        return "the oracle proposed none"
+    def stop(self) -> None:
+        """Start no more trials, since time is up; those in flight may end."""
+        self._stopped = True
 
     def drop_states(self) -> None:
-        """Remove what was kept for promotions that will not come any more."""
+        """Remove all saved states, once there are no more promotions."""
         shutil.rmtree(self._folder.state_file("any").parent, ignore_errors=True)
 
-    def close(self) -> None:
-        """Let go of the oracle."""
-        self._oracle.close()
+    # Proposals
 
     def _advance(self) -> None:
-        """Ask and tell as far as what is known allows."""
+        """Propose and report as far as the results allow."""
         while not self._stopped:
-            while self._may_ask():
-                answer = self._oracle.ask()
-                if isinstance(answer, Proposal):
-                    self._accept(answer)
+            while self._may_propose():
+                proposal = self._proposer.propose()
+                if isinstance(proposal, Proposal):
+                    self._add_proposal(proposal)
                     continue
-                self._asked_in_vain = True
-                # An oracle that waits while nothing is under way would wait for ever.
-                self._ended = answer is Answer.END or self._told == len(self._proposals)
-            if self._told not in self._results or self._results[self._told].status == "cut":
+                self._tuner_waits = True
+                # A tuner that waits while every result is reported would wait forever.
+                self._ended = proposal is NoProposal.END or self._reported == len(self._proposals)
+            if self._reported not in self._results or self._results[self._reported].status == "cut":
                 break
-            trial = self._results[self._told]
-            self._oracle.tell(trial.trial_id, trial.score if trial.status == "ok" else None, trial.error)
-            self._told += 1
-            self._asked_in_vain = False
+            trial = self._results[self._reported]
+            self._proposer.report(trial.trial_id, trial.score if trial.status == "ok" else None, trial.error)
+            self._reported += 1
+            self._tuner_waits = False
         self._drop_useless_states()
 
-    def _drop_useless_states(self) -> None:
-        """Keep what may be promoted, and what a promoted trial that has no result yet goes on from."""
-        if not self._states:
-            return
-        for trial_id in self._states - set(self._goes_on_from.values()) - self._oracle.promotable():
-            self._folder.state_file(trial_id).unlink(missing_ok=True)
-            self._states.discard(trial_id)
+    def _may_propose(self) -> bool:
+        # Hyperband draws random numbers before it answers that it waits. Since it is called once after each report, and
+        # not whenever a worker is idle, its proposals do not depend on the workers.
+        ahead = len(self._proposals) - self._reported
+        return not self._ended and not self._tuner_waits and ahead < self._lookahead
 
-    def _may_ask(self) -> bool:
-        # Hyperband draws random numbers before it answers that it waits. Asked so once for each trial that is told, and
-        # not whenever a worker is idle, it proposes the same whatever the workers do.
-        return not self._ended and not self._asked_in_vain and len(self._proposals) - self._told < self.spec.lookahead
-
-    def _accept(self, proposal: Proposal) -> None:
+    def _add_proposal(self, proposal: Proposal) -> None:
         number = len(self._proposals)
-        if number < len(self._kept_asked):
-            proposal = self._as_kept(proposal, *self._kept_asked[number])
+        if number < len(self._ledger_proposals):
+            proposal = self._as_in_ledger(proposal, self._ledger_proposals[number])
         else:
             self._folder.append(
-                LedgerEvent(event="asked", time=now(), trial_id=proposal.trial_id, values=proposal.values)
+                TrialProposed(
+                    time=now(),
+                    trial_id=proposal.trial_id,
+                    values=proposal.values,
+                    initial_epoch=proposal.initial_epoch,
+                    epochs=proposal.epochs,
+                    parent=proposal.parent,
+                )
             )
         self._proposals.append(proposal)
         self._numbers[proposal.trial_id] = number
         if proposal.parent is not None:
-            self._goes_on_from[number] = proposal.parent
-        kind = (json.dumps(candidate_values(proposal.values), sort_keys=True), proposal.epochs)
-        first = self._first_of_kind.setdefault(kind, number)
-        if proposal.trial_id in self._kept_results:
-            self._take(self._kept_results[proposal.trial_id])
-        elif first == number:
-            self._waiting.append(number)
-        elif first in self._results:
-            self._take(self._repeated(number, self._results[first]))
+            self._parents[number] = proposal.parent
+        original = self._originals.setdefault(_identity(proposal), number)
+        if proposal.trial_id in self._ledger_results:
+            self._add_result(self._ledger_results[proposal.trial_id])
+        elif original == number:
+            self._pending.append(number)
+        elif original in self._results:
+            self._add_result(self._duplicate(number, self._results[original]))
         else:
-            self._repeats.setdefault(first, []).append(number)
+            self._duplicates.setdefault(original, []).append(number)
 
-    def _take(self, record: TrialRecord) -> None:
-        """A result is known, and with it those of all repeated proposals."""
-        self._keep(record)
-        for number in self._repeats.pop(record.number, []):
-            self._keep(self._repeated(number, record))
+    def _as_in_ledger(self, proposal: Proposal, event: TrialProposed) -> Proposal:
+        """The proposal that the ledger holds, which overrules what the tuner proposes now."""
+        if event.trial_id != proposal.trial_id:
+            raise SearchError(
+                f"{self._folder.ledger}: trial {event.trial_id!r} where the tuner now proposes {proposal.trial_id!r}: "
+                "a line is missing, or another version of this package wrote the ledger; rerun with --again"
+            )
+        in_ledger = Proposal(
+            trial_id=event.trial_id,
+            values=event.values,
+            initial_epoch=event.initial_epoch,
+            # Before schema 4 a ledger names the epochs of tuners that promote only; others train to full length.
+            epochs=event.epochs or self.spec.budget.epochs,
+            parent=event.parent,
+        )
+        if in_ledger != proposal:
+            self.overruled_proposals += 1
+            self._proposer.overrule(event.trial_id, event.values)
+        return in_ledger
 
-    def _keep(self, record: TrialRecord) -> None:
+    # Results
+
+    def _add_result(self, record: TrialRecord) -> None:
+        """Keep a result and give it to all duplicates of its trial."""
         self._results[record.number] = record
-        self._goes_on_from.pop(record.number, None)
-        self.totals.trials += 1
-        self.totals.failed += record.status == "failed"
-        self.totals.epochs += max(0, record.epochs - record.initial_epoch)
-        if record.status == "ok" and (self.totals.best is None or record.score > self.totals.best):
-            self.totals.best = record.score
+        self._parents.pop(record.number, None)
+        score = record.score if record.status == "ok" else None
+        self.totals = Totals(
+            trials=self.totals.trials + 1,
+            failed=self.totals.failed + (record.status == "failed"),
+            epochs=self.totals.epochs + max(0, record.epochs - record.initial_epoch),
+            best=max((value for value in (self.totals.best, score) if value is not None), default=None),
+        )
+        for number in self._duplicates.pop(record.number, []):
+            self._add_result(self._duplicate(number, record))
 
-    def _repeated(self, number: int, original: TrialRecord) -> TrialRecord:
+    def _duplicate(self, number: int, original: TrialRecord) -> TrialRecord:
         proposal = self._proposals[number]
         return replace(
             original,
             number=number,
             trial_id=proposal.trial_id,
             values=proposal.values,
-            repeats=original.trial_id,
+            duplicate_of=original.trial_id,
             fit_seconds=0.0,
             task_seconds=0.0,
         )
 
-    def _as_kept(self, proposal: Proposal, trial_id: str, values: Mapping[str, Value]) -> Proposal:
-        """What the ledger says was asked: it wins over what the oracle proposes now."""
-        if trial_id != proposal.trial_id:
-            raise SearchError(
-                f"{self._folder.ledger}: trial {trial_id!r} where the oracle now asks {proposal.trial_id!r}: "
-                "a line is missing, or the ledger is of another version of this suite; run with --again"
-            )
-        if dict(values) == dict(proposal.values):
-            return proposal
-        self.differing_proposals += 1
-        return self._oracle.overrule(trial_id, values)
+    def _drop_useless_states(self) -> None:
+        """Keep states that may be promoted, and those that a promoted trial without a result continues from."""
+        if not self._states:
+            return
+        promotable = self._tuner.promotable(self._proposer.oracle)
+        for trial_id in self._states - set(self._parents.values()) - promotable:
+            self._folder.state_file(trial_id).unlink(missing_ok=True)
+            self._states.discard(trial_id)
 
-    def _work(self, number: int) -> Work:
+    def _failure_reasons(self) -> str:
+        errors = sorted({trial.error for trial in self.results if trial.error is not None})
+        if errors:
+            return "; ".join(errors)
+        if self._stopped:
+            return f"the {self.spec.time_limit} s of --time-limit were too short; allow more, or fewer --epochs"
+        return "the tuner proposed no trial"
+
+    # Pending trials
+
+    def _waiting(self, in_flight: Collection[str]) -> list[int]:
+        return [] if self._stopped else [n for n in self._pending if trial_name(n) not in in_flight]
+
+    def _epochs_to_train(self, number: int) -> int:
         proposal = self._proposals[number]
-        values = candidate_values(proposal.values)
+        return proposal.epochs - proposal.initial_epoch
+
+    def _pending_trial(self, number: int) -> PendingTrial:
+        proposal = self._proposals[number]
         spec = TrialSpec(
             dataset=self.spec.dataset,
-            family=self.spec.family,
-            values=values,
+            model=self.spec.family,
+            values=proposal.values,
             part="train",
-            seed=trial_seed(self.spec.seed, values),
+            seed=trial_seed(self.spec.seed, proposal.values),
             initial_epoch=proposal.initial_epoch,
             epochs=proposal.epochs,
             horizon=self.spec.budget.epochs,
             precision=self.spec.precision,
             keep_state=proposal.epochs < self.spec.budget.epochs,
         )
-        return Work(number=number, spec=spec, parent=proposal.parent)
+        return PendingTrial(number=number, spec=spec, parent=proposal.parent)
 
-    def _epochs_to_train(self, number: int) -> int:
-        proposal = self._proposals[number]
-        return proposal.epochs - proposal.initial_epoch
 
-    def _by_id(self, trial_id: str) -> TrialRecord:
-        return self._results[self._numbers[trial_id]]
+def _identity(proposal: Proposal) -> tuple[str, int]:
+    """What makes two proposals duplicates: the same candidate, trained for as long."""
+    return json.dumps(dict(proposal.values), sort_keys=True), proposal.epochs

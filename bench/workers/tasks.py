@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
     from bench.data.held_out import HeldOutTestSet
     from bench.records.predictions import Predictions
-    from bench.training.fit import Refitted, State, StepTimes, TrainedTrial
+    from bench.training.fit import Refitted, StepTimes, TrainedTrial
+    from bench.training.state import State
 
 # Takes the epochs completed, the seconds of the last one, and its validation accuracy.
 Report = Callable[[int, float, float | None], None]
@@ -136,5 +137,5 @@ def fit_classifier(
 
     dataset = cached_development(location)
     fitted = [fit(name, seed, number, dataset) for number, seed in enumerate(seeds)]
-    predictions, latency = predict.evaluate_predictors([predictor for predictor, _ in fitted], test_set, seeds)
+    predictions, latency = predict.evaluate([predictor for predictor, _ in fitted], test_set, seeds)
     return tuple(record for _, record in fitted), predictions, latency

@@ -1,4 +1,4 @@
-"""Every file of bench/data/sets keeps the contract; a new file is tested without a new test."""
+"""The contract that every built-in dataset keeps; a new file in bench/data/sets is tested without a new test."""
 
 from pathlib import Path
 
@@ -6,25 +6,22 @@ import numpy as np
 import pytest
 
 from bench.data import catalog
+from bench.data.catalog import DatasetLocation
 from bench.data.dataset import Dataset
-from bench.data.development import development, facts
-from bench.data.held_out import sealed_test
+from bench.data.development import facts, load_development
 from bench.data.splits import split
 from bench.errors import DataError
-from bench.records.spec import Budget
-
-NAMES = catalog.names()
+from held_out import open_test_set
 
 
-@pytest.fixture(params=NAMES)
-def name(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
+@pytest.fixture(params=catalog.names())
+def location(request: pytest.FixtureRequest) -> DatasetLocation:
+    return catalog.locate(request.param)
 
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No server answers and no program is found: what is not on this machine already stays away."""
+    """No server answers and no program is found: only files on this machine are used."""
     for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     for variable in ("no_proxy", "NO_PROXY"):
@@ -33,26 +30,15 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def dataset(name: str, offline: None) -> Dataset:
+def dataset(location: DatasetLocation, offline: None) -> Dataset:
     try:
-        return development(name)
+        return load_development(location)
     except DataError:
-        pytest.skip(f"{name} is not on this machine: `python -m bench data fetch {name}` gets it")
+        pytest.skip(f"{location.name} is not on this machine: `python -m bench data fetch {location.name}` gets it")
 
 
-def test_constants_are_of_the_stated_types(name: str) -> None:
-    found = catalog.module(name)
-    assert name.replace("_", "").isalnum()
-    assert found.TITLE
-    assert found.LICENCE
-    assert all(isinstance(label, str) for label in found.CLASS_NAMES)
-    assert len(found.IMAGE_SHAPE) == 3
-    assert len(found.CLASS_NAMES) <= found.N_TEST
-    assert isinstance(catalog.default_budget(name), Budget)
-
-
-def test_two_loads_are_equal(dataset: Dataset) -> None:
-    assert development(dataset.name).checksum == dataset.checksum
+def test_two_loads_are_equal(location: DatasetLocation, dataset: Dataset) -> None:
+    assert load_development(location).checksum == dataset.checksum
 
 
 def test_arrays_cannot_be_changed(dataset: Dataset) -> None:
@@ -62,18 +48,18 @@ def test_arrays_cannot_be_changed(dataset: Dataset) -> None:
         dataset.labels[0] = 1
 
 
-def test_facts_state_the_size_of_the_test_part(dataset: Dataset) -> None:
-    assert facts(dataset).n_test == len(sealed_test(dataset.name))
+def test_test_set_has_the_stated_size_and_no_development_image(
+    location: DatasetLocation, dataset: Dataset, tmp_path: Path
+) -> None:
+    test = open_test_set(location.name, tmp_path)
+    assert facts(location, dataset).n_test == len(test)
+    development_images = {image.tobytes() for image in dataset.images}
+    assert not any(image.tobytes() in development_images for image in test.images)
 
 
-def test_no_test_image_is_a_development_image(dataset: Dataset) -> None:
-    seen = {image.tobytes() for image in dataset.images}
-    assert not any(image.tobytes() in seen for image in sealed_test(dataset.name).images)
-
-
-def test_split_covers_each_image_once_and_each_class_alike(dataset: Dataset) -> None:
+def test_split_has_each_image_once_and_is_stratified(dataset: Dataset) -> None:
     train, validation = split(dataset)
     assert np.array_equal(np.sort(np.concatenate([train, validation])), np.arange(len(dataset)))
-    shares = [np.bincount(dataset.labels[part], minlength=len(dataset.class_names)) for part in (train, validation)]
-    # Stratified: of each class a sixth, give or take the rounding of one image.
-    assert np.all(np.abs(shares[0] - 5 * shares[1]) <= 6)
+    counts = [np.bincount(dataset.labels[part], minlength=len(dataset.class_names)) for part in (train, validation)]
+    # A sixth of each class, up to rounding by one image.
+    assert np.all(np.abs(counts[0] - 5 * counts[1]) <= 6)

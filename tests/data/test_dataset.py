@@ -1,4 +1,4 @@
-"""A dataset whose arrays do not fit together is refused where it is built."""
+"""A dataset is validated when it is built: arrays that do not fit together are refused."""
 
 import hashlib
 from typing import Any
@@ -21,18 +21,18 @@ def make(**changes: Any) -> Dataset:
         "labels": LABELS,
         "class_names": ("a", "b"),
         "source": "a test",
-        "licence": "none",
+        "license": "none",
     }
     return Dataset(**fields | changes)
 
 
-def test_checksum_is_of_image_bytes_then_label_bytes() -> None:
-    # Pixels 0 to 15, then the labels 0, 1, 1, 0 with eight bytes each, lowest first.
+def test_checksum_covers_image_bytes_then_label_bytes() -> None:
+    # Pixels 0 to 15, then the labels 0, 1, 1, 0 as eight bytes each, little-endian.
     content = bytes(range(16)) + b"".join(bytes([label, 0, 0, 0, 0, 0, 0, 0]) for label in (0, 1, 1, 0))
     assert make().checksum == hashlib.sha256(content).hexdigest()
 
 
-def test_labels_become_int64_and_the_callers_array_stays_writable() -> None:
+def test_labels_become_int64_and_the_given_array_stays_writable() -> None:
     labels = LABELS.astype(np.uint8)
     assert make(labels=labels).labels.dtype == np.int64
     assert labels.flags.writeable
@@ -43,14 +43,14 @@ def test_labels_become_int64_and_the_callers_array_stays_writable() -> None:
     [
         ({"images": IMAGES / 255}, "must be uint8"),
         ({"images": IMAGES[..., 0]}, "must be uint8"),
-        ({"labels": LABELS[:3]}, "4 images need as many"),
-        ({"labels": LABELS / 1}, "integer labels"),
-        ({"labels": np.array([0, 1, 2, 0])}, r"not allowed: \[2\]"),
-        ({"labels": np.array([0, 0, 0, 0])}, r"absent: \[1\]"),
+        ({"labels": LABELS[:3]}, "one for each of 4 images"),
+        ({"labels": LABELS / 1}, "labels must be integers"),
+        ({"labels": np.array([0, 1, 2, 0])}, r"invalid: \[2\]"),
+        ({"labels": np.array([0, 0, 0, 0])}, r"missing: \[1\]"),
         ({"class_names": ("a", "a")}, "different"),
         ({"class_names": ("a",)}, "two or more"),
     ],
 )
-def test_refused(changes: dict[str, Any], message: str) -> None:
+def test_arrays_that_do_not_fit_together_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         make(**changes)

@@ -1,28 +1,42 @@
-"""What is told of a dataset before training."""
+"""The description of a dataset."""
 
 import json
 
-from bench.data.description import describe
-from bench.data.development import development
+import pytest
+
+from bench.data import catalog
+from bench.data.dataset import Dataset
+from bench.data.description import Description, describe
+from bench.data.development import load_development
+
+DIGITS = catalog.locate("digits")
 
 
-def test_numbers_of_digits() -> None:
-    found = describe(development("digits"))
-    assert (found.images, found.n_train, found.n_validation, found.n_test) == (1437, 1198, 239, 360)
-    assert (found.smallest_pixel, found.largest_pixel, found.dtype) == (0, 255, "uint8")
-    assert sum(row.images for row in found.classes) == 1437
-    assert all(row.images == row.train + row.validation for row in found.classes)
+@pytest.fixture
+def dataset() -> Dataset:
+    return load_development(DIGITS)
 
 
-def test_text_shows_every_fact() -> None:
-    dataset = development("digits")
-    text = describe(dataset).text()
-    for expected in ("8 x 8 x 1 uint8", "1,198 train, 239 validation", "360, sealed", "0 to 255", dataset.checksum):
+@pytest.fixture
+def description(dataset: Dataset) -> Description:
+    return describe(DIGITS, dataset)
+
+
+def test_numbers_of_digits(description: Description) -> None:
+    sizes = (description.images, description.n_train, description.n_validation, description.n_test)
+    assert sizes == (1437, 1198, 239, 360)
+    assert (description.smallest_pixel, description.largest_pixel, description.dtype) == (0, 255, "uint8")
+    assert sum(row.images for row in description.classes) == 1437
+    assert all(row.images == row.train + row.validation for row in description.classes)
+
+
+def test_text_shows_every_fact(description: Description, dataset: Dataset) -> None:
+    text = description.text()
+    for expected in ("8 x 8 x 1 uint8", "1,198 train, 239 validation", "360 images, held out", "0 to 255"):
         assert expected in text
-    assert dataset.source in text
-    assert dataset.licence in text
+    for expected in (dataset.checksum, dataset.source, dataset.license):
+        assert expected in text
 
 
-def test_mapping_is_fit_for_json() -> None:
-    mapping = describe(development("digits")).mapping()
-    assert json.loads(json.dumps(mapping))["classes"][3]["name"] == "3"
+def test_mapping_can_be_written_as_json(description: Description) -> None:
+    assert json.loads(json.dumps(description.mapping()))["classes"][3]["name"] == "3"

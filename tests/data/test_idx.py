@@ -1,4 +1,4 @@
-"""Files of the IDX format, whole and damaged."""
+"""Files in the IDX format, valid and damaged."""
 
 import gzip
 import hashlib
@@ -50,18 +50,18 @@ def test_checked_refuses_a_damaged_gzip(content: bytes) -> None:
         idx.checked(content, SUM, "train.gz")
 
 
-def test_checked_refuses_other_bytes() -> None:
+def test_checked_refuses_a_wrong_checksum() -> None:
     other = CONTENT[:-1]
     with pytest.raises(DataError, match=f"{SUM}, found {hashlib.sha256(other).hexdigest()} .21 bytes"):
         idx.checked(other, SUM, "train")
 
 
 @pytest.mark.parametrize("file", ["a-idx3-ubyte", "a.idx3-ubyte", "a-idx3-ubyte.gz", "a.idx3-ubyte.gz"])
-def test_find_knows_the_spellings_in_use(tmp_path: Path, file: str) -> None:
+def test_find_knows_all_common_spellings(tmp_path: Path, file: str) -> None:
     (tmp_path / file).write_bytes(CONTENT)
     assert idx.find(tmp_path, "a-idx3-ubyte") == tmp_path / file
 
 
-def test_find_takes_no_folder_for_a_file(tmp_path: Path) -> None:
+def test_find_ignores_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a-idx3-ubyte").mkdir()
     assert idx.find(tmp_path, "a-idx3-ubyte") is None

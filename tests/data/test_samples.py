@@ -1,4 +1,4 @@
-"""Pictures of a dataset."""
+"""Sample images of a dataset as figures."""
 
 from pathlib import Path
 
@@ -6,14 +6,15 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from bench.data import catalog
 from bench.data.dataset import Dataset
-from bench.data.development import development
+from bench.data.development import load_development
 from bench.errors import StoreError
 from bench.report.samples import write_samples
 
 
 def tiny() -> Dataset:
-    """Three colour images with awkward class names."""
+    """Three color images with awkward class names."""
     return Dataset(
         name="tiny",
         title="Tiny",
@@ -21,24 +22,24 @@ def tiny() -> Dataset:
         labels=np.array([0, 1, 0]),
         class_names=("costs $5 or $6", "a name that is longer than the image is wide, by far"),
         source="a test",
-        licence="none",
+        license="none",
     )
 
 
-def test_three_pictures_are_written(tmp_path: Path) -> None:
-    paths = write_samples(development("digits"), tmp_path / "new")
+def test_three_figures_are_written(tmp_path: Path) -> None:
+    paths = write_samples(load_development(catalog.locate("digits")), tmp_path / "new")
     assert [path.name for path in paths] == ["digits-first.png", "digits-classes.png", "digits-image.png"]
     for path in paths:
         height, width, _ = matplotlib.image.imread(path).shape
         assert min(height, width) > 300
 
 
-def test_few_colour_images_with_awkward_names(tmp_path: Path) -> None:
+def test_few_color_images_with_awkward_names(tmp_path: Path) -> None:
     assert len(write_samples(tiny(), tmp_path)) == 3
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
-    blocked.write_text("in the way")
+    blocked.write_text("a file where the folder should be")
     with pytest.raises(StoreError, match="cannot write"):
         write_samples(tiny(), blocked)

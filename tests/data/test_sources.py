@@ -1,4 +1,4 @@
-"""Where Fashion-MNIST comes from: small files of the same format, folders in tmp_path, a server on this machine."""
+"""Sources of Fashion-MNIST: small files of the same format, folders in tmp_path, a server on this machine."""
 
 import gzip
 import hashlib
@@ -13,19 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.dataset import quiet
-from bench.data.development import development
-from bench.data.held_out import sealed_test
-from bench.data.loaders import fashion_mnist as fashion_mnist_sources
+from bench.data import DataAccess, LabeledImages, catalog, development
+from bench.data.dataset import Notify, quiet
 from bench.data.loaders import folders, idx
-from bench.data.loaders.fashion_mnist import Sources, read
+from bench.data.loaders.fashion_mnist import Sources, default, load_development, load_test
 from bench.errors import DataError
+from held_out import access, open_test_set
 
 PACKAGE_FOLDER = "usr/share/datasets/fashion-mnist"
 
 
 def images(*pixels: int) -> bytes:
-    """IDX bytes of as many images of 1 x 1 pixel."""
+    """IDX bytes of images of 1 x 1 pixel."""
     return bytes([0, 0, 8, 3, 0, 0, 0, len(pixels), 0, 0, 0, 1, 0, 0, 0, 1, *pixels])
 
 
@@ -50,7 +49,7 @@ def fill(folder: Path) -> Path:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Sources:
-    """Nothing anywhere: empty folders, a port that nobody listens at, a package that no list has."""
+    """No source has anything: empty folders, a port without a server, a package that no list has."""
     return Sources(
         data_dir=None,
         cache=tmp_path / "cache",
@@ -65,12 +64,12 @@ def sources(tmp_path: Path) -> Sources:
 
 class SilentHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Tests print nothing."""
+        """Print nothing."""
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which a server on this machine offers it."""
+    """A folder, and the URL at which a server on this machine serves it."""
     folder = tmp_path / "served"
     folder.mkdir()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(SilentHandler, directory=str(folder))) as server:
@@ -81,26 +80,30 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         thread.join()
 
 
+def read(sources: Sources, notify: Notify = quiet) -> LabeledImages:
+    return load_development(DataAccess(notify=notify), sources)
+
+
 @pytest.mark.parametrize("place", ["cache", "system", "keras"])
-def test_each_folder_is_looked_in(sources: Sources, tmp_path: Path, place: str) -> None:
+def test_every_folder_is_a_source(sources: Sources, tmp_path: Path, place: str) -> None:
     folder = fill(tmp_path / place)
-    found, labels, source = read("train", sources, quiet)
-    assert found.tolist() == [[[[7]]], [[[8]]]]
-    assert labels.tolist() == [0, 1]
+    pixels, values, source = read(sources)
+    assert pixels.tolist() == [[[[7]]], [[[8]]]]
+    assert values.tolist() == [0, 1]
     assert str(folder) in source
 
 
-def test_test_part(sources: Sources) -> None:
+def test_test_set(sources: Sources, tmp_path: Path) -> None:
     fill(sources.cache)
-    found, labels, _ = read("t10k", sources, quiet)
-    assert (found.tolist(), labels.tolist()) == ([[[[9]]]], [1])
+    pixels, values, _ = load_test(access(tmp_path), sources)
+    assert (pixels.tolist(), values.tolist()) == ([[[[9]]]], [1])
 
 
-def test_folders_are_looked_in_in_order(sources: Sources, tmp_path: Path) -> None:
+def test_sources_have_a_fixed_order(sources: Sources, tmp_path: Path) -> None:
     places = [fill(tmp_path / name) for name in ("mine", "cache", "system", "keras")]
     sources = replace(sources, data_dir=places[0])
     for place in places:
-        assert str(place) in read("train", sources, quiet)[2]
+        assert str(place) in read(sources)[2]
         for file in place.iterdir():
             file.unlink()
 
@@ -108,43 +111,43 @@ def test_folders_are_looked_in_in_order(sources: Sources, tmp_path: Path) -> Non
 def test_data_folder_that_does_not_exist_is_refused(sources: Sources, tmp_path: Path) -> None:
     fill(sources.cache)
     with pytest.raises(DataError, match="typo is not a folder: --data-dir or BENCH_DATA_DIR"):
-        read("train", replace(sources, data_dir=tmp_path / "typo"), quiet)
+        read(replace(sources, data_dir=tmp_path / "typo"))
 
 
-def test_data_folder_that_lacks_a_file_is_named_and_left(sources: Sources, tmp_path: Path) -> None:
+def test_data_folder_without_all_files_is_named_and_skipped(sources: Sources, tmp_path: Path) -> None:
     fill(sources.cache)
     mine = fill(tmp_path / "mine")
     (mine / "t10k-images-idx3-ubyte.gz").unlink()
-    said: list[str] = []
-    read("train", replace(sources, data_dir=mine), said.append)
-    assert said == [f"data folder, {mine}: lacks t10k-images-idx3-ubyte; looking elsewhere"]
+    messages: list[str] = []
+    read(replace(sources, data_dir=mine), messages.append)
+    assert messages == [f"data folder, {mine}: t10k-images-idx3-ubyte missing; trying other sources"]
 
 
 @pytest.mark.parametrize("name", CONTENT)
-def test_damaged_file_of_either_part_is_refused_and_never_passed_by(sources: Sources, name: str) -> None:
+def test_damaged_file_is_refused_and_never_skipped(sources: Sources, name: str) -> None:
     fill(sources.keras)
     damaged = fill(sources.cache) / f"{name}.gz"
     damaged.write_bytes(damaged.read_bytes()[:-9])
     with pytest.raises(DataError) as caught:
-        read("train", sources, quiet)
+        read(sources)
     for expected in (str(damaged), sources.files[name], "Delete it and run `python -m bench data fetch fashion_mnist`"):
         assert expected in str(caught.value)
 
 
-def test_other_bytes_are_refused(sources: Sources) -> None:
+def test_wrong_checksum_is_refused(sources: Sources) -> None:
     fill(sources.cache)
     other = images(7, 9)
     (sources.cache / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(other))
     with pytest.raises(DataError, match=f"found {hashlib.sha256(other).hexdigest()}"):
-        read("train", sources, quiet)
+        read(sources)
 
 
-def test_nothing_reachable_lists_what_was_tried_and_the_remedies(sources: Sources, tmp_path: Path) -> None:
+def test_error_lists_all_sources_and_remedies(sources: Sources, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "fashion-mnist_train.csv").write_text("label,pixel1\n")
     with pytest.raises(DataError) as caught:
-        read("train", replace(sources, data_dir=mine), quiet)
+        read(replace(sources, data_dir=mine))
     message = str(caught.value)
     for folder in (mine, sources.cache, sources.system, sources.keras):
         assert f"{folder}: " in message
@@ -155,30 +158,30 @@ def test_nothing_reachable_lists_what_was_tried_and_the_remedies(sources: Source
         assert remedy in message
 
 
-def test_download_is_kept_for_the_next_run(sources: Sources, served: tuple[Path, str]) -> None:
+def test_download_is_cached(sources: Sources, served: tuple[Path, str], tmp_path: Path) -> None:
     folder, url = served
     fill(folder)
-    said: list[str] = []
-    assert read("train", replace(sources, url=url), said.append)[0].size == 2
-    assert said[0] == "downloading t10k-labels-idx1-ubyte.gz from 127.0.0.1"
+    messages: list[str] = []
+    assert read(replace(sources, url=url), messages.append)[0].size == 2
+    assert messages[0] == "downloading t10k-labels-idx1-ubyte.gz from 127.0.0.1"
     assert sorted(file.name for file in sources.cache.iterdir()) == sorted(f"{name}.gz" for name in CONTENT)
-    assert read("t10k", sources, quiet)[0].size == 1
+    assert load_test(access(tmp_path), sources)[0].size == 1
 
 
-def test_download_fetches_only_what_the_cache_lacks(sources: Sources, served: tuple[Path, str]) -> None:
+def test_only_files_missing_from_the_cache_are_downloaded(sources: Sources, served: tuple[Path, str]) -> None:
     folder, url = served
     fill(folder)
     (fill(sources.cache) / "train-images-idx3-ubyte.gz").unlink()
-    said: list[str] = []
-    read("train", replace(sources, url=url), said.append)
-    assert said == ["downloading train-images-idx3-ubyte.gz from 127.0.0.1"]
+    messages: list[str] = []
+    read(replace(sources, url=url), messages.append)
+    assert messages == ["downloading train-images-idx3-ubyte.gz from 127.0.0.1"]
 
 
-def test_a_proxys_page_is_not_kept(sources: Sources, served: tuple[Path, str]) -> None:
+def test_error_page_of_a_proxy_is_not_cached(sources: Sources, served: tuple[Path, str]) -> None:
     folder, url = served
     (folder / "t10k-labels-idx1-ubyte.gz").write_text("<html>Please log in</html>")
-    with pytest.raises(DataError, match=r"what came as t10k-labels-idx1-ubyte\.gz does not hold the published bytes"):
-        read("train", replace(sources, url=url), quiet)
+    with pytest.raises(DataError, match=r"the downloaded t10k-labels-idx1-ubyte\.gz differs from the published file"):
+        read(replace(sources, url=url))
     assert not sources.cache.exists()
 
 
@@ -187,22 +190,22 @@ def test_cache_that_cannot_be_written_is_named(sources: Sources, served: tuple[P
     fill(folder)
     sources.cache.write_text("a file where the folder should be")
     with pytest.raises(DataError, match=r"cache, which cannot be written .* XDG_CACHE_HOME"):
-        read("train", replace(sources, url=url), quiet)
+        read(replace(sources, url=url))
 
 
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get on this machine")
 def test_package_is_unpacked_into_the_cache(sources: Sources, tmp_path: Path) -> None:
     options = package_repository(tmp_path)
-    said: list[str] = []
-    found, _, source = read("train", replace(sources, apt_options=options), said.append)
-    assert found.size == 2
+    messages: list[str] = []
+    pixels, _, source = read(replace(sources, apt_options=options), messages.append)
+    assert pixels.size == 2
     assert str(sources.cache) in source
-    assert "downloading the package dataset-tiny with apt-get" in said
+    assert "downloading the package dataset-tiny with apt-get" in messages
     assert all(idx.find(sources.cache, name) for name in CONTENT)
 
 
 def package_repository(folder: Path) -> tuple[str, ...]:
-    """A Debian repository of one package in a folder; the options that make apt-get read it and no other."""
+    """Make a Debian repository of one package in a folder; returns options that make apt-get read it and no other."""
     fill(folder / "tree" / PACKAGE_FOLDER)
     control = "Package: dataset-tiny\nVersion: 1\nArchitecture: all\nMaintainer: a test <test@example.org>\n"
     (folder / "tree" / "DEBIAN").mkdir(mode=0o755)
@@ -220,14 +223,26 @@ def package_repository(folder: Path) -> tuple[str, ...]:
     return f"Dir::Etc::SourceList={listing}", f"Dir::Etc::SourceParts={folder / 'none'}"
 
 
-def test_published_bytes() -> None:
-    here = fashion_mnist_sources.default(folders.user_folder())
+def test_unreachable_server_is_reported_in_a_few_words(sources: Sources) -> None:
+    messages: list[str] = []
+    with pytest.raises(DataError):
+        read(sources, messages.append)
+    assert "download from 127.0.0.1: [Errno 111] Connection refused" in messages
+
+
+def test_server_without_the_file_is_reported(sources: Sources, served: tuple[Path, str]) -> None:
+    with pytest.raises(DataError, match=r"download from 127\.0\.0\.1: 404 Client Error"):
+        read(replace(sources, url=served[1]))
+
+
+def test_published_bytes(tmp_path: Path) -> None:
+    here = default(folders.user_folder())
     complete = [folder for _, folder in here.places if all(idx.find(folder, name) for name in here.files)]
     if not complete:
         pytest.skip("no folder of this machine has Fashion-MNIST: `python -m bench data fetch fashion_mnist` gets it")
-    # Sums over the arrays as this suite reads them: other ones make older scores incomparable.
-    published = development("fashion_mnist", complete[0])
-    assert published.checksum == "1f243a60b4b748a44c48b9a6f6907be2a08bee3e4e226f0e86fbde8e147b745a"
-    test_part = sealed_test("fashion_mnist", complete[0])
-    assert test_part.checksum == "9a494dc49efeb996f4076c469b31cd058152067b1594ba6ab85dd739fce3775e"
-    assert published.images.mean() == 72.94035223214286
+    # Checksums over the arrays as this suite reads them: a change makes older scores incomparable.
+    images = development.load_development(catalog.locate("fashion_mnist", complete[0]))
+    assert images.checksum == "1f243a60b4b748a44c48b9a6f6907be2a08bee3e4e226f0e86fbde8e147b745a"
+    test = open_test_set("fashion_mnist", tmp_path, complete[0])
+    assert test.checksum == "9a494dc49efeb996f4076c469b31cd058152067b1594ba6ab85dd739fce3775e"
+    assert images.images.mean() == 72.94035223214286

@@ -1,20 +1,19 @@
-"""What is asked is validated when it is built, and its digest changes with every field."""
+"""Specs are validated when they are built, and their digests change with every field."""
 
 import pickle
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bench.errors import SpecError
-from bench.records.spec import Budget, RunSpec, TrialSpec, Value, candidate_values, trial_seed
-from builders import make_spec
+from bench.records.spec import Budget, ReferenceSpec, SearchSpec, TrialSpec, refit_seed, trial_seed
+from builders import make_reference_spec, make_spec
 
 
 def make_trial_spec(**changes: Any) -> TrialSpec:
     fields: dict[str, Any] = {
         "dataset": "digits",
-        "family": "dense",
+        "model": "dense",
         "values": {"units": 32},
         "part": "train",
         "seed": 5,
@@ -33,24 +32,19 @@ def test_budget_counts_epochs_of_all_trials_together() -> None:
 
 @pytest.mark.parametrize("field", ["trials", "epochs"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "3"])
-def test_budget_refuses_what_is_no_count(field: str, value: Any) -> None:
+def test_budget_refuses_values_that_are_not_counts(field: str, value: Any) -> None:
     with pytest.raises(SpecError, match=rf"{field} must be a whole number from 1 to [0-9]+, got {value!r}"):
         Budget(**{"trials": 1, "epochs": 1} | {field: value})
 
 
-@pytest.mark.parametrize(("field", "value"), [("seed", -1), ("seed", 2**31), ("seeds", 0), ("lookahead", 0)])
-def test_run_refuses_a_number_out_of_range_and_says_the_range(field: str, value: int) -> None:
+@pytest.mark.parametrize(("field", "value"), [("seed", -1), ("seed", 2**31), ("refit_seeds", 0), ("lookahead", 0)])
+def test_search_refuses_a_number_out_of_range_and_names_the_range(field: str, value: int) -> None:
     with pytest.raises(SpecError, match=rf"{field} must be a whole number from \d+ to \d+, got {value}"):
         make_spec(**{field: value})
 
 
-def test_run_accepts_the_smallest_seed() -> None:
+def test_search_accepts_seed_0() -> None:
     assert make_spec(seed=0).seed == 0
-
-
-def test_unknown_tuner_is_refused_with_the_valid_names() -> None:
-    with pytest.raises(SpecError, match="hyperband, random, bayesian, grid, got 'evolution'"):
-        make_spec(tuner="evolution")
 
 
 def test_unknown_precision_is_refused_with_the_valid_names() -> None:
@@ -60,43 +54,63 @@ def test_unknown_precision_is_refused_with_the_valid_names() -> None:
 
 @pytest.mark.parametrize("field", ["dataset", "family"])
 @pytest.mark.parametrize("name", ["", "../up", "a b", "a-b", "x\n"])
-def test_names_that_are_no_folder_names_are_refused(field: str, name: str) -> None:
-    with pytest.raises(SpecError, match=f"{field} must be letters, digits and _"):
+def test_names_that_cannot_be_folder_names_are_refused(field: str, name: str) -> None:
+    with pytest.raises(SpecError, match=f"{field} must consist of letters, digits and _"):
         make_spec(**{field: name})
 
 
 CHANGES: dict[str, Any] = {
     "dataset": "other",
     "family": "cnn",
-    "family_source": "1" * 12,
+    "source": "1" * 12,
     "tuner": "grid",
     "budget": Budget(trials=4, epochs=4),
     "seed": 2,
-    "seeds": 4,
+    "refit_seeds": 4,
     "precision": "bfloat16",
     "lookahead": 5,
     "protocol": 2,
-    "seconds": 600,
+    "time_limit": 600,
+}
+REFERENCE_CHANGES: dict[str, Any] = {
+    "dataset": "other",
+    "model": "tutorial-cnn",
+    "source": "1" * 12,
+    "epochs": 4,
+    "seed": 2,
+    "refit_seeds": 4,
+    "protocol": 2,
 }
 
 
-def test_every_field_of_a_run_has_a_change_below() -> None:
-    assert set(CHANGES) == set(RunSpec.__slots__)
+def test_every_field_has_a_change_above() -> None:
+    assert set(CHANGES) == set(SearchSpec.__struct_fields__)
+    assert set(REFERENCE_CHANGES) == set(ReferenceSpec.__struct_fields__)
 
 
 @pytest.mark.parametrize("field", CHANGES)
-def test_digest_changes_with_every_field(field: str) -> None:
-    spec = make_spec()
-    assert replace(spec, **{field: CHANGES[field]}).digest != spec.digest
+def test_digest_of_a_search_changes_with_every_field(field: str) -> None:
+    assert make_spec(**{field: CHANGES[field]}).digest != make_spec().digest
 
 
-def test_name_of_a_run_without_a_time_limit_is_what_it_was_before_there_were_limits() -> None:
-    assert make_spec().digest == "1da8017f0e"
+@pytest.mark.parametrize("field", REFERENCE_CHANGES)
+def test_digest_of_a_reference_model_changes_with_every_field(field: str) -> None:
+    assert make_reference_spec(**{field: REFERENCE_CHANGES[field]}).digest != make_reference_spec().digest
+
+
+def test_option_that_is_not_set_does_not_change_the_digest() -> None:
+    assert make_spec(time_limit=None).digest == make_spec().digest
+
+
+def test_digests_do_not_change_between_versions() -> None:
+    # A new value here renames every run that users have.
+    assert (make_spec().digest, make_reference_spec().digest) == ("ad9bd6c8ce", "8c19e2175c")
 
 
 def test_equal_specs_have_equal_names() -> None:
     assert make_spec().name == make_spec().name
     assert make_spec().name == f"dense-random-{make_spec().digest}"
+    assert make_reference_spec().name == f"tutorial-linear-{make_reference_spec().digest}"
 
 
 def test_differences_name_the_fields_with_both_values() -> None:
@@ -119,17 +133,13 @@ def test_trial_spec_reaches_a_worker_unchanged() -> None:
     assert pickle.loads(pickle.dumps(spec)) == spec
 
 
-def test_candidate_values_leave_out_what_hyperband_keeps_there() -> None:
-    values: dict[str, Value] = {"units": 32, "tuner/epochs": 2, "tuner/bracket": 1, "tuner_like": 3}
-    assert candidate_values(values) == {"units": 32, "tuner_like": 3}
-
-
-def test_promoted_trial_keeps_its_seed() -> None:
-    first: dict[str, Value] = {"units": 32, "rate": 0.1, "tuner/epochs": 2}
-    promoted: dict[str, Value] = {"rate": 0.1, "units": 32, "tuner/epochs": 6, "tuner/trial_id": "0001"}
-    assert trial_seed(1, first) == trial_seed(1, promoted)
-
-
-def test_other_values_or_another_run_give_another_trial_seed() -> None:
+def test_trial_seed_is_a_function_of_values_and_run_seed() -> None:
+    assert trial_seed(1, {"units": 32, "rate": 0.1}) == trial_seed(1, {"rate": 0.1, "units": 32})
     assert trial_seed(1, {"units": 32}) != trial_seed(1, {"units": 64})
     assert trial_seed(1, {"units": 32}) != trial_seed(2, {"units": 32})
+
+
+def test_each_refit_has_its_own_seed_whatever_their_number() -> None:
+    seeds = [refit_seed(make_spec(refit_seeds=3), number) for number in range(3)]
+    assert len(set(seeds)) == 3
+    assert refit_seed(make_spec(refit_seeds=1), 0) == seeds[0]

@@ -25,10 +25,11 @@ def from_web(url: str) -> bytes:
     """
     import pooch
 
-    # pooch's downloader without its cache, which verifies the compressed bytes: mirrors recompress.
+    # Without pooch's cache, which would verify the compressed bytes: mirrors recompress. Without streaming, since pooch
+    # leaves the connection of a streamed error open.
     content = io.BytesIO()
     try:
-        pooch.HTTPDownloader(chunk_size=2**16, timeout=TIMEOUT_SECONDS)(url, content, None)
+        pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS, stream=False)(url, content, None)
     except OSError as error:
         # The innermost error says in a few words what the outer ones repeat at length.
         cause: BaseException = error

@@ -33,7 +33,7 @@ def checked(content: bytes, expected: str, where: str) -> bytes:
 
     Args:
         content: of the file, compressed or not.
-        expected: SHA-256 of the decompressed bytes, hexadecimal; mirrors recompress, so only these are the same anywhere.
+        expected: SHA-256 of the decompressed bytes, hexadecimal: mirrors recompress.
         where: name of the file in an error.
 
     Raises:

@@ -1,14 +1,16 @@
-"""What test_engine.py gives workers to do; a module of its own, since workers import it by name."""
+"""Tasks that test_executor.py gives to workers, in a module of their own since workers import it by name."""
 
 import os
 import random
 import signal
 import time
+from collections.abc import Sequence
 
+from bench.errors import DataError
 from bench.workers.tasks import Report
 
 
-def prepare() -> None:
+def prepare_slowly() -> None:
     time.sleep(3)
 
 
@@ -16,7 +18,7 @@ def prepare_in_vain() -> None:
     raise ImportError("no such library")
 
 
-def die_before_any_task() -> None:
+def die_while_preparing() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -30,14 +32,18 @@ def three_epochs(report: Report) -> None:
 
 
 def fail(report: Report) -> None:
-    raise ValueError("no such\nluck")
+    raise ValueError("no such\nvalue")
+
+
+def lack_data(report: Report) -> None:
+    raise DataError("no such dataset")
 
 
 def die(report: Report) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def pid(report: Report) -> int:
+def process_id(report: Report) -> int:
     return os.getpid()
 
 
@@ -45,8 +51,8 @@ def sleep(report: Report) -> None:
     time.sleep(600)
 
 
-def is_random_stream_our_own(values: list[list[float]], report: Report) -> bool:
-    """Whether two seconds of Dask's work beside this task leave Python's random stream alone."""
+def global_random_stream_is_unchanged(values: Sequence[Sequence[float]], report: Report) -> bool:
+    """Whether two seconds of Dask's work during this task leave Python's global random stream as it is."""
     random.seed(1)
     before = random.getstate()
     until = time.monotonic() + 2

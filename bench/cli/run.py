@@ -1,0 +1,329 @@
+"""bench run, resume and reproduce: train what is missing, then print rows and rebuild the pages."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import search_spaces
+from bench.cli.options import DataDir, DatasetOption, Results, Seed, Workers, check_name, parse_duration
+from bench.errors import SearchError, SpecError
+from bench.records.spec import DEFAULT_LOOKAHEAD, DEFAULT_REFIT_SEEDS, DEFAULT_TUNER, Budget, RunSpec, SearchSpec
+from bench.signals import defer_signals, exit_code, handle_sigterm
+
+if TYPE_CHECKING:
+    from bench.execution.events import Outcome, Report, RunFinished
+    from bench.execution.options import Options
+
+MAX_SEARCHES = 100
+
+run_app = typer.Typer()
+
+
+class PrecisionChoice(StrEnum):
+    """The values of --precision."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+@run_app.command(
+    epilog="\b\nExamples:\n"
+    "  bench run --family cnn\n"
+    "  bench run --family dense --family cnn --refit-seeds 8\n"
+    "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5"
+)
+def run(  # noqa: PLR0917 - one for each option
+    family: Annotated[list[str], typer.Option(metavar="NAME", help="Family to search; can be repeated.")],
+    dataset: DatasetOption = "fashion_mnist",
+    tuner: Annotated[str, typer.Option(metavar="NAME", help="Search strategy, see `bench list`.")] = DEFAULT_TUNER,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            show_default="depends on the dataset",
+            help="Budget of the search: it trains as many epochs as this many full-length trials.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(show_default="depends on the dataset", help="Epochs of a full-length trial.")
+    ] = None,
+    seed: Seed = 0,
+    refit_seeds: Annotated[
+        int, typer.Option(help="Models that are trained with the winning hyperparameters, each with its own seed.")
+    ] = DEFAULT_REFIT_SEEDS,
+    searches: Annotated[
+        int, typer.Option(help="Searches of each family, each with its own seed; families are compared over 3 or more.")
+    ] = 1,
+    workers: Workers = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Your own Dask cluster to train on, e.g. tcp://127.0.0.1:8786."),
+    ] = None,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Limit for each family, e.g. 90s, 10m or 1h30m, including start-up, refits and evaluation.",
+        ),
+    ] = None,
+    trial_timeout: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="A trial that takes longer is retried once, then recorded as failed."),
+    ] = None,
+    precision: Annotated[
+        PrecisionChoice, typer.Option(help="Of the search; auto is bfloat16 if the CPU supports it.")
+    ] = PrecisionChoice.auto,
+    lookahead: Annotated[
+        int, typer.Option(help="Trials proposed before the oldest of them has its result; affects the proposals.")
+    ] = DEFAULT_LOOKAHEAD,
+    data_dir: DataDir = None,
+    results: Results = Path("results"),
+    again: Annotated[bool, typer.Option("--again", help="Rerun a run that is complete.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print trials, epochs, time and disk space; train nothing.")
+    ] = False,
+) -> None:
+    """Search families, refit the winners, evaluate them on the test set, and report.
+
+    Repeating the command resumes an interrupted run. If the results contain a published run of the same
+    specification, it is reproduced: trained on this machine and compared with the published predictions.
+    """
+    from bench.data import catalog
+    from bench.execution.options import Options
+    from bench.execution.resume import family_source
+    from bench.machine import supports_bfloat16, usable_cores
+    from bench.tuning import tuners
+
+    for name in family:
+        check_name("family", name, search_spaces.names())
+    if not 1 <= searches <= MAX_SEARCHES:
+        raise SpecError(f"--searches must be a whole number from 1 to {MAX_SEARCHES}, got {searches}")
+    check_name("tuner", tuner, tuners.names())
+    location = catalog.locate(dataset, data_dir)
+    default = catalog.definition(location).default_budget
+    best_precision = PrecisionChoice.bfloat16 if supports_bfloat16() else PrecisionChoice.float32
+    specs = [
+        SearchSpec(
+            dataset=location.name,
+            family=name,
+            source=family_source(name),
+            tuner=tuner,
+            budget=Budget(
+                trials=default.trials if trials is None else trials, epochs=default.epochs if epochs is None else epochs
+            ),
+            seed=seed + number,
+            refit_seeds=refit_seeds,
+            precision="bfloat16"
+            if (best_precision if precision is PrecisionChoice.auto else precision) is PrecisionChoice.bfloat16
+            else "float32",
+            lookahead=lookahead,
+            time_limit=None if time_limit is None else parse_duration("--time-limit", time_limit),
+        )
+        for name in dict.fromkeys(family)
+        for number in range(searches)
+    ]
+    options = Options(
+        results=results,
+        dataset=location,
+        workers=usable_cores() if workers is None else workers,
+        scheduler=scheduler,
+        trial_timeout=None if trial_timeout is None else parse_duration("--trial-timeout", trial_timeout),
+        again=again,
+    )
+    if dry_run:
+        _dry_run(specs, options)
+    else:
+        _run(specs, options, f"{', '.join(dict.fromkeys(family))} on {location.name}, {tuner} search")
+
+
+@run_app.command(
+    epilog="\b\nExamples:\n  bench resume\n  bench resume cnn-hyperband-0123456789\n  bench resume --results results"
+)
+def resume(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Folder names, see `bench runs`.", show_default="every unfinished run"),
+    ] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Resume interrupted runs with the options of their last session."""
+    from bench.execution.resume import resumable
+    from bench.records.files import require_results_dir
+
+    require_results_dir(results)
+    groups, blocked = resumable(results, runs or ())
+    if not groups and not blocked:
+        typer.echo("No unfinished run.")
+        return
+    reasons = [f"{entry.folder.path.name} cannot be resumed: {entry.reason}" for entry in blocked]
+    for options, folders in groups.items():
+        names = ", ".join(folder.path.name for folder in folders)
+
+        def execute(report: "Report") -> "tuple[Outcome, ...]":
+            from bench.execution import runner
+
+            return runner.resume(folders, options, report)  # noqa: B023 - called before the next iteration
+
+        reasons += _execute(execute, f"Resuming {names}, results in {results}", results)
+    _raise_if_any(reasons)
+
+
+@run_app.command(
+    epilog="\b\nExamples:\n"
+    "  bench reproduce\n"
+    "  bench reproduce tutorial-cnn --refit-seeds 10\n"
+    "  bench reproduce baselines --dataset digits"
+)
+def reproduce(  # noqa: PLR0917 - one for each option
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="See `bench list`, or a group: tutorials, baselines, all.", show_default="all"
+        ),
+    ] = None,
+    dataset: DatasetOption = "fashion_mnist",
+    seed: Seed = 0,
+    refit_seeds: Annotated[
+        int, typer.Option(help="Models that are trained, each with its own seed; one if the seed has no effect.")
+    ] = DEFAULT_REFIT_SEEDS,
+    workers: Workers = None,
+    data_dir: DataDir = None,
+    results: Results = Path("results"),
+    again: Annotated[bool, typer.Option("--again", help="Rerun runs that are complete.")] = False,
+) -> None:
+    """Train the models of published tutorials by their own recipes, and scikit-learn classifiers as baselines.
+
+    They are rows of the leaderboard, and the tutorials also have a page with the published accuracies.
+    """
+    from bench.baselines.catalog import reference_spec, select
+    from bench.data import catalog
+    from bench.execution.options import Options
+    from bench.machine import usable_cores
+
+    location = catalog.locate(dataset, data_dir)
+    models = select(names or ["all"])
+    options = Options(
+        results=results,
+        dataset=location,
+        workers=usable_cores() if workers is None else workers,
+        again=again,
+    )
+    specs = [reference_spec(name, location.name, seed, refit_seeds) for name in models]
+    _run(specs, options, f"{', '.join(models)} on {location.name}")
+
+
+def _run(specs: Sequence[RunSpec], options: "Options", title: str) -> None:
+    def execute(report: "Report") -> "tuple[Outcome, ...]":
+        from bench.execution import runner
+
+        return runner.run(specs, options, report)
+
+    _raise_if_any(_execute(execute, f"{title}, results in {options.results}", options.results))
+
+
+def _execute(execute: "Callable[[Report], tuple[Outcome, ...]]", title: str, results: Path) -> list[str]:
+    """Show the progress of runs, then print their rows; the reasons of those that failed."""
+    from bench.cli.progress import display
+    from bench.execution.events import Message, RunFinished
+
+    earlier = _unfinished(results)
+    try:
+        with handle_sigterm(), display() as report:
+            report(Message(text=title))
+            with defer_signals():
+                from bench.execution import runner  # noqa: F401 - imported for `execute`
+            outcomes = execute(report)
+    except KeyboardInterrupt as interrupt:
+        _print_how_to_resume(results, earlier)
+        raise typer.Exit(exit_code(interrupt)) from None
+    _print_rows(results, [outcome for outcome in outcomes if isinstance(outcome, RunFinished)])
+    return [outcome.reason for outcome in outcomes if not isinstance(outcome, RunFinished)]
+
+
+def _unfinished(results: Path) -> dict[str, float]:
+    """Run id to the time of the last change of its ledger."""
+    from bench.execution.resume import unfinished
+
+    folders = {folder.path.name: folder.ledger for folder in unfinished(results)}
+    return {name: ledger.stat().st_mtime for name, ledger in folders.items() if ledger.exists()}
+
+
+def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
+    interrupted = [name for name, changed in _unfinished(results).items() if earlier.get(name) != changed]
+    if not interrupted:
+        typer.echo("Interrupted before training started; repeat the command.", err=True)
+        return
+    words = ["python", "-m", "bench", "resume", *interrupted]
+    if results != Path("results"):
+        words += ["--results", str(results)]
+    typer.echo(f"Interrupted; finished trials and refits are kept. To resume:\n  {shlex.join(words)}", err=True)
+
+
+def _print_rows(results: Path, finished: "Sequence[RunFinished]") -> None:
+    from bench.execution.reproduction import describe
+    from bench.report import build
+    from bench.report.terminal import row_text
+
+    if not finished:
+        return
+    build.write(results)
+    for outcome in finished:
+        if not outcome.trained:
+            typer.echo(_complete(outcome), err=True)
+        typer.echo(row_text(results, outcome.folder.path.parent.name, outcome.folder.path.name))
+        if outcome.reproduction is not None and outcome.published is not None:
+            typer.echo(describe(outcome.reproduction, outcome.published))
+    typer.echo(f"Leaderboard: {results / 'leaderboard.md'}")
+
+
+def _complete(outcome: "RunFinished") -> str:
+    reproduces = outcome.folder.read_record().reproduces
+    note = "" if reproduces is None else f" (reproduced {reproduces} with other predictions)"
+    return f"Already complete{note}; nothing trained. Use --again to rerun."
+
+
+def _raise_if_any(reasons: Sequence[str]) -> None:
+    if reasons:
+        raise SearchError("\n".join(reasons))
+
+
+def _dry_run(specs: Sequence[SearchSpec], options: "Options") -> None:
+    from bench.data.development import facts, load_development
+    from bench.execution.events import Event, Message
+    from bench.execution.folders import assign
+    from bench.records.files import check_writable
+    from bench.workers.tasks import prepare_worker
+
+    check_writable(options.results)
+    with handle_sigterm():
+        prepare_worker()
+        from bench.execution.forecast import forecast
+        from bench.execution.runner import space
+
+        def report(event: Event) -> None:
+            if isinstance(event, Message):
+                typer.echo(event.text, err=True)
+
+        data = load_development(options.dataset, lambda text: typer.echo(text, err=True))
+        dataset = facts(options.dataset, data)
+        for spec in specs:
+            folder = assign(options.results, spec, again=options.again).folder
+            if folder.finished:
+                folder.read_predictions(folder.read_record())  # a damaged run must not be called complete
+                typer.echo(f"{spec.family} on {spec.dataset}: complete in {folder.path}, nothing to train")
+                continue
+            typer.echo(f"Timing a few steps of candidates of {spec.family}", err=True)
+            expected = forecast(spec, space(spec, dataset), dataset, options, report)
+            plan = expected.plan
+            typer.echo(
+                f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {options.workers} workers, "
+                f"in {folder.path}\n"
+                f"  search: {plan.candidates} candidates in {plan.tasks} trials, {plan.epochs} epochs\n"
+                f"  refits: {spec.refit_seeds} seed(s), {spec.refit_epochs} epochs each\n"
+                f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.1f} MB on disk, "
+                f"estimated from a few steps of {expected.candidates} candidates on this machine"
+            )

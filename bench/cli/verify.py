@@ -1,0 +1,80 @@
+"""bench verify: check a finished run, and train one of its refits again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.options import DataDir, Results
+from bench.signals import exit_code, handle_sigterm
+
+if TYPE_CHECKING:
+    from bench.execution.verify import Check
+    from bench.records.store import RunFolder
+
+verify_app = typer.Typer()
+
+
+@verify_app.command(
+    epilog="\b\nExamples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results results"
+)
+def verify(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A row of the leaderboard, or the folder name of a run.")],
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="File that defines the run's dataset, if it is not found by name."),
+    ] = None,
+    data_dir: DataDir = None,
+    results: Results = Path("results"),
+) -> None:
+    """Recompute the published numbers of a run, check code and data, and train one refit again.
+
+    On the same CPU model with the same versions its predictions must be identical bit for bit; elsewhere its accuracy
+    must lie inside the 95% prediction interval for one seed. The test set is evaluated once more, which is logged.
+    If the code has changed but the predictions are identical, the record lists the new code, too.
+    """
+    from bench.cli.progress import display
+    from bench.data import catalog
+    from bench.execution.options import Options
+    from bench.records.files import require_results_dir
+    from bench.records.store import RunFolder
+    from bench.report import build
+    from bench.report.runs import find_run, load
+
+    require_results_dir(results)
+    record = find_run(load(results), name).record
+    folder = RunFolder(results / "records" / record.dataset.name / record.run_id)
+    options = Options(results=results, dataset=catalog.locate(dataset or record.dataset.name, data_dir), workers=1)
+    pages = _check_pages(folder, results)
+    try:
+        with handle_sigterm(), display() as report:
+            from bench.workers.tasks import prepare_worker
+
+            prepare_worker()
+            from bench.execution.verify import verify
+
+            checks = (pages, *verify(folder, options, report))
+    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(exit_code(interrupt)) from None
+    if pages.passed:  # the number of test-set evaluations has changed
+        build.write(results)
+    for check in checks:
+        typer.echo(f"{'passed' if check.passed else 'FAILED'}  {check.text}")
+    verified = all(check.passed for check in checks)
+    typer.echo(f"{name}: {'VERIFIED' if verified else 'not verified'}")
+    raise typer.Exit(0 if verified else 1)
+
+
+def _check_pages(folder: "RunFolder", results: Path) -> "Check":
+    """Recompute every published number of a run from its predictions."""
+    from bench.execution.verify import Check
+    from bench.report.board import find_row
+    from bench.report.build import check_run
+    from bench.report.ranking import leaderboard
+
+    board = leaderboard(results)
+    _, row = find_row(board, folder.path.parent.name, folder.path.name)
+    count, differing = check_run(board, row)
+    if differing:
+        return Check(passed=False, text=f"numbers: those recomputed from predictions differ in {', '.join(differing)}")
+    return Check(passed=True, text=f"numbers: {count} pages and figures are as recomputed from predictions")

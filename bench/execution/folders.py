@@ -1,0 +1,127 @@
+"""In which folder a spec is executed: a new one, an unfinished one, or none because it is complete."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import RecordError
+from bench.records.ledger import SessionStarted
+from bench.records.record import RunRecord
+from bench.records.spec import RunSpec, SearchSpec
+from bench.records.store import RunFolder, all_folders, run_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A spec and the folder of its run."""
+
+    spec: RunSpec
+    folder: RunFolder
+    published: RunFolder | None = None  # the run that it reproduces
+    note: str | None = None  # for the user
+
+
+def assign(results: Path, spec: RunSpec, *, again: bool) -> Assignment:
+    """Choose the folder of `spec`; `again` takes a new one in any case.
+
+    Raises:
+        RecordError: a run with this spec is damaged.
+    """
+    number = _latest_number(results, spec)
+    latest, new = run_folder(results, spec, number), run_folder(results, spec, number + 1)
+    if again:
+        return Assignment(spec=spec, folder=new)
+    if number and not latest.published:
+        return Assignment(spec=spec, folder=latest) if latest.finished else resume_in(latest)
+    matches = _finished_matches(results, spec)
+    for folder, record in matches:
+        if not folder.published and spec.source in record.sources and _has_results_of(spec, folder, record):
+            return Assignment(spec=spec, folder=folder)
+    published = _published(spec, matches)
+    note = None
+    if published is None and (other := next((folder for folder, _ in matches if folder.published), None)):
+        note = f"The code of {spec.model!r} differs from that of the published {other.path.name}: this is a new run"
+    return Assignment(spec=spec, folder=new, published=published, note=note)
+
+
+def resume_in(folder: RunFolder) -> Assignment:
+    """The assignment of an unfinished run.
+
+    Raises:
+        RecordError: its spec or its ledger is damaged.
+    """
+    spec = folder.read_spec()
+    sessions = [event for event in folder.events() if isinstance(event, SessionStarted)]
+    if not sessions:  # killed before it said what it reproduces
+        published = _published(spec, _finished_matches(folder.path.parents[2], spec))
+    else:
+        reproduces = sessions[0].reproduces
+        published = None if reproduces is None else RunFolder(folder.path.with_name(reproduces))
+    if published is not None and not published.finished:
+        published = None  # deleted since
+    return Assignment(spec=spec, folder=folder, published=published)
+
+
+@contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Lock a run for this process; a folder without a spec is removed afterwards, since the run did not start.
+
+    Raises:
+        StoreError: another process is working on the run.
+    """
+    lock = folder.lock()
+    try:
+        yield
+    finally:
+        if not folder.spec_file.exists():
+            shutil.rmtree(folder.path, ignore_errors=True)
+            with suppress(OSError):  # other runs are in them
+                folder.path.parent.rmdir()
+                folder.path.parent.parent.rmdir()
+        lock.release()
+
+
+def _latest_number(results: Path, spec: RunSpec) -> int:
+    """The highest repeat number of a run named after `spec`, 0 if there is none."""
+    number = 0
+    while (folder := run_folder(results, spec, number + 1)).spec_file.exists() or folder.finished:
+        number += 1
+    return number
+
+
+def _published(spec: RunSpec, matches: Sequence[tuple[RunFolder, RunRecord]]) -> RunFolder | None:
+    """The published run that `spec` reproduces: originals only, and one with the same precision if possible."""
+    candidates = [
+        (_differs(record.spec, spec, "source"), folder)
+        for folder, record in matches
+        if folder.published and record.reproduces is None and spec.source in record.sources
+    ]
+    return min(candidates, key=lambda candidate: candidate[0])[1] if candidates else None
+
+
+def _finished_matches(results: Path, spec: RunSpec) -> list[tuple[RunFolder, RunRecord]]:
+    """Finished runs that differ from `spec` in code and search precision at most; those of older schemas, too."""
+    matches = []
+    for folder in all_folders(results):
+        if folder.path.parent.name != spec.dataset or not folder.finished:
+            continue
+        try:
+            other = folder.read_spec()
+        except RecordError:  # reported by all commands that list runs
+            continue
+        if not _differs(other, spec, "source", "precision"):
+            matches.append((folder, folder.read_record()))
+    return matches
+
+
+def _differs(one: RunSpec, other: RunSpec, *ignored: str) -> bool:
+    return bool(one.differences(other).keys() - set(ignored))
+
+
+def _has_results_of(spec: RunSpec, folder: RunFolder, record: RunRecord) -> bool:
+    """Whether a run has the results of `spec`: it has its precision, or was reproduced with it bit for bit."""
+    if not isinstance(spec, SearchSpec) or not _differs(record.spec, spec, "source"):
+        return True
+    return any(entry.identical and entry.search_precision == spec.precision for entry in folder.reproductions())

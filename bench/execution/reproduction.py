@@ -1,0 +1,185 @@
+"""Reproductions of published runs: a published run is trained here once more, and its predictions are compared.
+
+The reproduction trains in its own folder. When its record is written, `settle` logs it next to the published record.
+If the predictions are identical, its folder is merged into the published run, which then has its models on this
+machine. A kill at any moment leaves a state from which `settle` continues.
+"""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock
+
+from bench.errors import RecordError, StoreError
+from bench.evaluation.comparison import prediction_interval
+from bench.execution.compatibility import DECISIVE
+from bench.execution.events import Message, Report
+from bench.records.files import writing
+from bench.records.record import RunRecord
+from bench.records.reproductions import Reproduction
+from bench.records.spec import Precision, RunSpec, SearchSpec
+from bench.records.store import RunFolder, all_folders
+
+_CONDITIONS = (*DECISIVE, "scikit_learn", "onednn", "threads")
+
+
+def settle(own: RunFolder, published: RunFolder) -> tuple[RunFolder, Reproduction]:
+    """Log a finished reproduction once, and merge it into the published run if its predictions are identical.
+
+    Returns:
+        The folder that now holds the results, and the reproduction.
+
+    Raises:
+        RecordError: one of the two runs is damaged.
+        StoreError: a file cannot be written, or another process is working on the published run.
+    """
+    lock = published.lock()
+    try:
+        record = own.read_record()
+        logged = (entry for entry in published.reproductions() if entry.time == record.finished)
+        reproduction = next(logged, None)
+        if reproduction is None:
+            reproduction = compare(own, published)
+            published.append_reproduction(reproduction)
+        if not reproduction.identical:
+            return own, reproduction
+        with writing(published.path):
+            own.path.rename(_leftover(published))
+        _merge(published)
+        return published, reproduction
+    finally:
+        lock.release()
+
+
+def settle_interrupted(results: Path, report: Report) -> None:
+    """Settle reproductions that a kill interrupted after their record was written.
+
+    Raises:
+        StoreError: a file cannot be written.
+    """
+    for folder in list(all_folders(results)):
+        with suppress(RecordError):  # all commands that read a damaged run report it
+            if (published := _unsettled(folder)) is not None and (lock := _try_lock(folder)) is not None:
+                _, reproduction = settle(folder, published)
+                lock.release()
+                report(Message(text=describe(reproduction, published)))
+            if _leftover(folder).exists() and (lock := _try_lock(folder)) is not None:
+                _merge(folder)
+                lock.release()
+
+
+def _try_lock(folder: RunFolder) -> FileLock | None:
+    """A lock on a run; None if another process is working on it."""
+    try:
+        return folder.lock()
+    except StoreError:
+        return None
+
+
+def compare(own: RunFolder, published: RunFolder) -> Reproduction:
+    """Compare the predictions of a finished run with those of the published run that it reproduces.
+
+    Raises:
+        RecordError: one of them is damaged.
+    """
+    here, there = own.read_record(), published.read_record()
+    predicted = own.read_predictions(here).log_probabilities.argmax(axis=-1)
+    expected_predictions = published.read_predictions(there)
+    expected, labels = expected_predictions.log_probabilities.argmax(axis=-1), expected_predictions.labels
+    accuracies = (expected == labels).mean(axis=1)
+    identical = here.predictions_sha256 == there.predictions_sha256
+    return Reproduction(
+        time=here.finished,
+        run_id=None if identical else here.run_id,
+        environment=here.environment,
+        search_precision=_precision(here.spec),
+        conditions=_conditions(here, there),
+        identical=identical,
+        changed_predictions=int((predicted != expected).sum()),
+        test_accuracy=float((predicted == labels).mean(axis=1).mean()),
+        prediction_interval=prediction_interval(accuracies, new_seeds=len(predicted)),
+        total_seconds=here.total_seconds,
+    )
+
+
+def describe(reproduction: Reproduction, published: RunFolder) -> str:
+    """The result in plain sentences.
+
+    Raises:
+        RecordError: the published run is damaged.
+    """
+    record = published.read_record()
+    predictions = published.read_predictions(record)
+    predicted = predictions.log_probabilities.argmax(axis=-1)
+    name, total, accuracy = published.path.name, predicted.size, (predicted == predictions.labels).mean()
+    if reproduction.identical:
+        result = (
+            f"Reproduced {name} bit for bit: all {total:,} predictions equal the published ones "
+            f"({100 * accuracy:.2f}% test accuracy)."
+        )
+    else:
+        result = (
+            f"Did not reproduce {name} bit for bit: {reproduction.changed_predictions:,} of {total:,} predicted "
+            f"classes differ. Test accuracy is {100 * reproduction.test_accuracy:.2f}%, published "
+            f"{100 * accuracy:.2f}%{_position(reproduction)}."
+        )
+    return " ".join(filter(None, (result, _conditions_text(reproduction))))
+
+
+def _position(reproduction: Reproduction) -> str:
+    if reproduction.prediction_interval is None:
+        return "; a single seed gives no prediction interval"
+    low, high = reproduction.prediction_interval
+    side = "inside" if reproduction.inside else "outside"
+    return f", {side} the 95% prediction interval ({100 * low:.2f}% to {100 * high:.2f}%)"
+
+
+def _conditions_text(reproduction: Reproduction) -> str:
+    if not reproduction.conditions:
+        expected = "Versions, CPU model and precision are the same, so the predictions should have been identical."
+        return "" if reproduction.identical else expected
+    conditions = (
+        f"{name.replace('_', ' ')} {here} (published: {published})"
+        for name, (published, here) in reproduction.conditions.items()
+    )
+    return f"Different conditions: {', '.join(conditions)}."
+
+
+def _conditions(here: RunRecord, there: RunRecord) -> dict[str, tuple[str, str]]:
+    """Name to (published, here) of everything that differs and may change the predictions."""
+    values = {
+        name: (str(getattr(there.environment, name)), str(getattr(here.environment, name))) for name in _CONDITIONS
+    }
+    values["search_precision"] = str(_precision(there.spec)), str(_precision(here.spec))
+    return {name: pair for name, pair in values.items() if pair[0] != pair[1]}
+
+
+def _precision(spec: RunSpec) -> Precision | None:
+    return spec.precision if isinstance(spec, SearchSpec) else None
+
+
+def _unsettled(folder: RunFolder) -> RunFolder | None:
+    """The published run of a finished reproduction that is not settled; None if there is nothing to do."""
+    if not folder.finished:
+        return None
+    record = folder.read_record()
+    published = None if record.reproduces is None else RunFolder(folder.path.with_name(record.reproduces))
+    if published is None or not published.finished:
+        return None
+    settled = any(entry.time == record.finished and not entry.identical for entry in published.reproductions())
+    return None if settled else published
+
+
+def _leftover(published: RunFolder) -> Path:
+    """Where an identical reproduction is moved in one step; nothing lists runs there."""
+    return published.path / "reproduction"
+
+
+def _merge(published: RunFolder) -> None:
+    """Move the models of an identical reproduction into the published run, and remove the rest of it."""
+    leftover = RunFolder(_leftover(published))
+    with writing(published.path):
+        if leftover.models_dir.exists() and not published.models_dir.exists():
+            leftover.models_dir.rename(published.models_dir)
+        shutil.rmtree(leftover.path)

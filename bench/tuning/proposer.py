@@ -1,0 +1,77 @@
+"""A Keras Tuner oracle as the source of proposals: without its files, and with clean hyperparameters."""
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from bench.compat import keep_in_memory
+from bench.records.spec import Value
+from bench.tuning.trials import NoProposal, Plan, Proposal
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+OBJECTIVE = "val_accuracy"
+# Keras Tuner keeps its notes on a trial among the trial's hyperparameters.
+_BOOKKEEPING = "tuner/"
+
+
+class Proposer:
+    """One search's oracle. The same calls in the same order give the same proposals."""
+
+    def __init__(self, oracle: "keras_tuner.Oracle", epochs: int) -> None:
+        """Take over `oracle`, which maximizes `val_accuracy`; `epochs` is the length of a full trial."""
+        self.oracle = oracle
+        self._epochs = epochs
+        self._proposed = 0
+        oracle.verbose = 0
+        keep_in_memory(oracle)  # the run's ledger holds everything
+
+    def propose(self) -> Proposal | NoProposal:
+        """The next trial, or why there is none."""
+        with warnings.catch_warnings():
+            # scikit-learn's Gaussian process warns about every bound that it reaches.
+            warnings.filterwarnings("ignore", module="sklearn")
+            trial = self.oracle.create_trial(f"slot{self._proposed}")
+        if trial.status == "IDLE":
+            return NoProposal.WAIT
+        if trial.status == "STOPPED":
+            return NoProposal.END
+        self._proposed += 1
+        values = trial.hyperparameters.values
+        return Proposal(
+            trial_id=trial.trial_id,
+            values={name: value for name, value in values.items() if not name.startswith(_BOOKKEEPING)},
+            initial_epoch=int(values.get("tuner/initial_epoch", 0)),
+            epochs=int(values.get("tuner/epochs", self._epochs)),
+            parent=values.get("tuner/trial_id"),
+        )
+
+    def overrule(self, trial_id: str, values: Mapping[str, Value]) -> None:
+        """Replace the hyperparameters that were proposed for a trial by those that it is trained with."""
+        hyperparameters = self.oracle.get_trial(trial_id).hyperparameters
+        bookkeeping = {name: value for name, value in hyperparameters.values.items() if name.startswith(_BOOKKEEPING)}
+        hyperparameters.values = {**values, **bookkeeping}
+
+    def report(self, trial_id: str, score: float | None, error: str | None = None) -> None:
+        """Report a trial's score, validation accuracy in [0, 1]; None if it failed with `error`."""
+        trial = self.oracle.get_trial(trial_id)
+        if score is None:
+            trial.status, trial.message = "FAILED", error
+        else:
+            self.oracle.update_trial(trial_id, {OBJECTIVE: score})
+            trial.status = "COMPLETED"
+        self.oracle.end_trial(trial)
+
+
+def rehearse(proposer: Proposer) -> Plan:
+    """The trials that a search will train, counted by reporting equal scores."""
+    proposals = []
+    while isinstance(proposal := proposer.propose(), Proposal):
+        proposer.report(proposal.trial_id, 0.5)
+        proposals.append(proposal)
+    return Plan(
+        candidates=sum(proposal.parent is None for proposal in proposals),
+        tasks=len(proposals),
+        epochs=sum(proposal.epochs - proposal.initial_epoch for proposal in proposals),
+    )

@@ -1,0 +1,71 @@
+"""The search space that Keras Tuner HyperParameters declare: its parameters, its size, its candidates."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from bench.records.record import Condition, Parameter
+from bench.records.spec import Value
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+
+def parameters(hyperparameters: "keras_tuner.HyperParameters") -> tuple[Parameter, ...]:
+    """The declared parameters in order of declaration, parents before those that depend on them."""
+    return tuple(
+        Parameter(
+            name=hp.name,
+            kind=type(hp).__name__,
+            values=tuple(hp.values) if _is_finite(hp) else (hp.min_value, hp.max_value),
+            finite=_is_finite(hp),
+            conditions=tuple(Condition(name=parent.name, values=tuple(parent.values)) for parent in hp.conditions),
+        )
+        for hp in hyperparameters.space
+    )
+
+
+def _is_finite(hp: Any) -> bool:
+    sampling = getattr(hp, "sampling", None)
+    if type(hp).__name__ == "Int" and sampling == "linear":
+        return True
+    return sampling is None or hp.step is not None
+
+
+def count_candidates(space: Sequence[Parameter]) -> int | None:
+    """The number of candidates in the space; None if a parameter is continuous."""
+    if not all(parameter.finite for parameter in space):
+        return None
+    parents = {condition.name for parameter in space for condition in parameter.conditions}
+
+    @cache
+    def count(index: int, chosen: tuple[tuple[str, Value], ...]) -> int:
+        if index == len(space):
+            return 1
+        parameter = space[index]
+        if not _is_active(parameter, dict(chosen)):
+            return count(index + 1, chosen)
+        if parameter.name not in parents:
+            return len(parameter.values) * count(index + 1, chosen)
+        return sum(count(index + 1, (*chosen, (parameter.name, value))) for value in parameter.values)
+
+    return count(0, ())
+
+
+def enumerate_candidates(space: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
+    """Every candidate of a finite space, active parameters only; the last declared parameter changes fastest."""
+
+    def extend(index: int, chosen: dict[str, Value]) -> Iterator[dict[str, Value]]:
+        if index == len(space):
+            yield dict(chosen)
+        elif not _is_active(space[index], chosen):
+            yield from extend(index + 1, chosen)
+        else:
+            for value in space[index].values:
+                yield from extend(index + 1, {**chosen, space[index].name: value})
+
+    return extend(0, {})
+
+
+def _is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
+    return all(parent.name in values and values[parent.name] in parent.values for parent in parameter.conditions)

@@ -1,0 +1,78 @@
+"""Tuners: each file here is one, and its name is the value of --tuner; an entry point adds one from outside.
+
+`bench.tuning.tuner.Tuner` is the contract. Importing this package imports no Keras; loading a tuner does.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bench.errors import SpecError
+from bench.machine import extensions
+from bench.records.spec import SearchSpec, Value
+from bench.tuning.proposer import Proposer
+from bench.tuning.space import count_candidates, parameters
+from bench.tuning.trials import Proposal
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+    from bench.tuning.tuner import Tuner
+
+GROUP = "keras_family_bench.tuners"
+
+
+def names() -> tuple[str, ...]:
+    """The names of all tuners, sorted; imports none of them."""
+    return tuple(sorted({*_built_in(), *extensions(GROUP)}))
+
+
+def load(name: str) -> "Tuner":
+    """The tuner with that name.
+
+    Raises:
+        SpecError: there is none, or what its file defines is not a tuner.
+    """
+    from bench.tuning.tuner import Tuner
+
+    if name in _built_in():
+        return importlib.import_module(f"{__name__}.{name}").TUNER  # type: ignore[no-any-return]
+    entry_point = extensions(GROUP).get(name)
+    if entry_point is None:
+        raise SpecError(f"unknown tuner {name!r}: valid names are {', '.join(names())}")
+    tuner = entry_point.load()
+    if not isinstance(tuner, Tuner):
+        raise SpecError(f"tuner {name!r}: {entry_point.value} is {tuner!r}, expected an instance of a Tuner subclass")
+    return tuner
+
+
+def choose(spec: SearchSpec, hyperparameters: "keras_tuner.HyperParameters") -> "Tuner":
+    """The tuner of a search: that of `spec`, or grid search if the budget covers the whole space.
+
+    Raises:
+        SpecError: there is no such tuner.
+    """
+    size = count_candidates(parameters(hyperparameters))
+    # Random search gives up early in a small space, after 20 repeated draws, and no tuner can do better than all.
+    return load("grid" if size is not None and size <= spec.budget.trials else spec.tuner)
+
+
+def random_candidates(
+    spec: SearchSpec, hyperparameters: "keras_tuner.HyperParameters", candidates: int
+) -> tuple[Mapping[str, Value], ...]:
+    """Hyperparameters of up to `candidates` random candidates of the space, fewer if it is smaller."""
+    budget = replace(spec.budget, trials=candidates)
+    spec = msgspec.structs.replace(spec, tuner="random", budget=budget)
+    proposer = Proposer(choose(spec, hyperparameters).oracle(spec, hyperparameters), spec.budget.epochs)
+    values = []
+    while isinstance(proposal := proposer.propose(), Proposal):
+        values.append(proposal.values)
+    return tuple(values)
+
+
+def _built_in() -> set[str]:
+    return {file.stem for file in Path(__file__).parent.glob("[!_]*.py")}

@@ -1,0 +1,31 @@
+"""Bayesian optimization: a Gaussian process over the results so far chooses the next candidate."""
+
+import keras_tuner
+
+from bench.records.spec import SearchSpec
+from bench.tuning.trials import Plan
+from bench.tuning.tuner import Tuner, settings
+
+
+class BayesianOptimization(Tuner):
+    """Bayesian optimization by an upper confidence bound; its first proposals are random.
+
+    Source: https://keras.io/api/keras_tuner/tuners/bayesian/
+    """
+
+    def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
+        """Keras Tuner's oracle; a third of the trials, and at least those proposed ahead, are drawn at random."""
+        trials = spec.budget.trials
+        return keras_tuner.oracles.BayesianOptimizationOracle(
+            max_trials=trials,
+            num_initial_points=max(spec.lookahead, trials // 3),
+            **settings(spec, hyperparameters),
+        )
+
+    def plan(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> Plan:  # noqa: ARG002
+        """Every trial of the budget at full length; a rehearsal would take up to a second a trial."""
+        budget = spec.budget
+        return Plan(candidates=budget.trials, tasks=budget.trials, epochs=budget.total_epochs)
+
+
+TUNER = BayesianOptimization()

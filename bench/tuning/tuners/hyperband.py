@@ -1,0 +1,79 @@
+"""Hyperband: many short trials, of which the best are continued for longer."""
+
+from itertools import pairwise
+from typing import Any
+
+import keras_tuner
+
+from bench.compat import hyperband_brackets
+from bench.errors import SearchError
+from bench.records.spec import SearchSpec
+from bench.tuning.proposer import Proposer, rehearse
+from bench.tuning.space import count_candidates, parameters
+from bench.tuning.trials import Plan
+from bench.tuning.tuner import Tuner, settings
+
+FACTOR = 3
+
+
+class Hyperband(Tuner):
+    """As many whole iterations of Hyperband as the budget has epochs for.
+
+    Source: Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization, JMLR 18, 2018.
+    """
+
+    def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
+        """Keras Tuner's Hyperband.
+
+        Raises:
+            SearchError: the budget is below one iteration, or the space has less than twice as many candidates as
+                would be drawn.
+        """
+        budget, once = spec.budget, _one_iteration(spec)
+        iterations = budget.total_epochs // once.epochs
+        if iterations < 1:
+            raise SearchError(
+                f"one iteration of hyperband at {budget.epochs} epochs trains {once.epochs} epochs, but the budget is "
+                f"{budget.trials} trials x {budget.epochs} = {budget.total_epochs}: "
+                f"raise --trials to {-(-once.epochs // budget.epochs)} or choose --tuner random"
+            )
+        draws = once.candidates * iterations
+        size = count_candidates(parameters(hyperparameters))
+        if size is not None and size < 2 * draws:
+            raise SearchError(
+                f"hyperband would draw {draws} candidates from a space of only {size}: "
+                f"raise --trials to {size} to train them all, or choose --tuner random"
+            )
+        return _oracle(spec, hyperparameters, iterations)
+
+    def promotable(self, oracle: keras_tuner.Oracle) -> set[str]:
+        """Of each rung: as many of the best as the next one has room for, and every trial without a score."""
+        promotable: set[str] = set()
+        for bracket in hyperband_brackets(oracle):
+            for rung, next_rung in pairwise(bracket):
+                room = next_rung.size - len(next_rung.trials)
+                trials = [oracle.trials[trial_id] for trial_id in rung.trials if trial_id not in next_rung.promoted]
+                # Stable and descending, as HyperbandOracle.populate_space chooses.
+                scored = sorted((t for t in trials if t.status == "COMPLETED"), key=lambda t: t.score, reverse=True)
+                pending = (t for t in trials if t.status not in ("COMPLETED", "FAILED", "INVALID"))
+                promotable |= {t.trial_id for t in (*scored[:room], *(pending if room else ()))}
+        return promotable
+
+
+def _one_iteration(spec: SearchSpec) -> Plan:
+    # Over an infinite space: in a small one Hyperband runs out of new candidates, and the rehearsal would end early.
+    infinite = keras_tuner.HyperParameters()
+    infinite.Float("any", 0, 1)
+    return rehearse(Proposer(_oracle(spec, infinite, 1), spec.budget.epochs))
+
+
+def _oracle(spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters, iterations: int) -> Any:
+    return keras_tuner.oracles.HyperbandOracle(
+        max_epochs=spec.budget.epochs,
+        factor=FACTOR,
+        hyperband_iterations=iterations,
+        **settings(spec, hyperparameters),
+    )
+
+
+TUNER = Hyperband()

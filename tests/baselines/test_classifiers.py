@@ -1,0 +1,45 @@
+"""scikit-learn classifiers on digits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.baselines import classifiers
+from bench.baselines.catalog import CLASSIFIERS
+from bench.data import catalog
+from bench.data.dataset import Dataset
+from bench.data.development import load_development
+from held_out import open_test_set
+
+
+@pytest.fixture(scope="module")
+def development() -> Dataset:
+    return load_development(catalog.locate("digits"))
+
+
+def test_every_name_has_a_model() -> None:
+    assert set(classifiers.MODELS) == set(CLASSIFIERS)
+
+
+def test_majority_class_predicts_class_shares(development: Dataset) -> None:
+    predict, record = classifiers.fit("baseline-majority", seed=1, number=0, data=development)
+    shares = np.bincount(development.labels) / len(development)
+    assert np.allclose(np.exp(predict(development.images[:2])), shares)
+    assert record.train_accuracy == shares.max()
+    assert (record.epochs, record.parameters, record.seed, record.number) == (0, 10, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["baseline-logistic-regression", "baseline-random-forest"])
+def test_predictions_are_accurate_finite_and_repeatable(name: str, development: Dataset, tmp_path: Path) -> None:
+    test = open_test_set("digits", tmp_path)
+    log_probabilities = [classifiers.fit(name, 1, 0, development)[0](test.images) for _ in range(2)]
+    assert np.array_equal(*log_probabilities)
+    assert np.isfinite(log_probabilities[0]).all()
+    assert (log_probabilities[0].argmax(axis=1) == test.labels).mean() > 0.9
+
+
+def test_only_the_forest_depends_on_its_seed(development: Dataset) -> None:
+    for name, classifier in CLASSIFIERS.items():
+        first, second = (classifiers.fit(name, seed, 0, development)[0](development.images[:50]) for seed in (1, 2))
+        assert np.array_equal(first, second) == classifier.deterministic, name

@@ -1,0 +1,70 @@
+"""How the commands start: fast, without TensorFlow, and in tox from the installed package."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from command_line import SOURCE
+
+HEAVY = {"tensorflow", "keras", "keras_tuner"}
+
+needs_tox = pytest.mark.skipif("TOX_ENV_NAME" not in os.environ, reason="outside tox the checkout is tested")
+
+
+def run_bench(*arguments: str, options: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, *options, "-m", "bench", *arguments]
+    return subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("command", ["--help", "list", "leaderboard", "report", "runs", "versions show"])
+def test_light_command_starts_without_tensorflow(command: str, tmp_path: Path) -> None:
+    results = [] if command in ("--help", "list") else ["--results", str(tmp_path)]
+    done = run_bench(*command.split(), *results, options=("-X", "importtime"))
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 2), done.stderr  # 2: these results have no record
+    assert "bench.cli.app" in imported
+    assert {name for name in imported if name.split(".")[0] in HEAVY} == set()
+
+
+@pytest.mark.quiet
+def test_help_answers_in_half_a_second() -> None:
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        assert run_bench("--help").returncode == 0
+        seconds.append(time.perf_counter() - start)
+    # The minimum: other processes on the machine only add to it.
+    assert min(seconds) < 0.5, ", ".join(f"{value:.2f} s" for value in seconds)
+
+
+@needs_tox
+@pytest.mark.parametrize("package", ["bench", "search_spaces"])
+def test_installed_package_is_tested_and_not_the_checkout(package: str) -> None:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert Path(str(spec.origin)).is_relative_to(sys.prefix)
+
+
+@needs_tox
+def test_console_script_equals_the_module() -> None:
+    (script,) = Path(sys.executable).parent.glob("bench*")
+    done = subprocess.run([script, "list"], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == run_bench("list").stdout
+
+
+@pytest.mark.slow
+def test_fast_tests_import_no_tensorflow() -> None:
+    code = (
+        "import pytest, sys\n"
+        "pytest.main(['--collect-only', '-q', '-m', 'not slow and not quiet'])\n"
+        "print({'keras', 'tensorflow'} & set(sys.modules), file=sys.stderr)"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.stderr == "set()\n"

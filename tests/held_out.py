@@ -1,0 +1,25 @@
+"""Test sets opened for what tests need of them."""
+
+from pathlib import Path
+
+from bench.data import TestSetAccess, catalog
+from bench.data.access import LoggedEvaluation
+from bench.data.dataset import Dataset
+from bench.data.held_out import HeldOutTestSet
+from bench.records.evaluation_log import EvaluationLog
+
+
+def held_out(dataset: str, results: Path, data_dir: Path | None = None) -> HeldOutTestSet:
+    """The test set of a dataset, logged under `results`."""
+    location = catalog.locate(dataset, data_dir)
+    return HeldOutTestSet(location, "a-test", EvaluationLog(results, location.name))
+
+
+def open_test_set(dataset: str, results: Path, data_dir: Path | None = None) -> Dataset:
+    """The test images and labels of a dataset."""
+    return held_out(dataset, results, data_dir).open()
+
+
+def access(results: Path) -> TestSetAccess:
+    """Access for one call of a loader of test images."""
+    return TestSetAccess(evaluation=LoggedEvaluation(EvaluationLog(results, "digits"), "a-test"))

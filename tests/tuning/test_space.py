@@ -1,0 +1,65 @@
+"""Parameters, size and candidates of a search space declared with Keras Tuner."""
+
+import json
+from collections.abc import Callable, Mapping
+
+import keras_tuner
+import pytest
+from keras_tuner import HyperParameters
+
+import spaces
+from bench.records.spec import Value
+from bench.tuning.space import count_candidates, enumerate_candidates, parameters
+
+pytestmark = pytest.mark.slow
+
+Space = Callable[[], HyperParameters]
+
+
+def key(values: Mapping[str, Value]) -> str:
+    return json.dumps(dict(values), sort_keys=True)
+
+
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [
+        # By hand, as the docstring of each space works it out.
+        (spaces.flat, 12),
+        (spaces.layered, 36),
+        (spaces.nested, 5),
+        (spaces.uneven, 109),
+        (spaces.single, 1),
+    ],
+)
+def test_all_candidates_are_counted_and_enumerated(space: Space, size: int) -> None:
+    declared = parameters(space())
+    assert count_candidates(declared) == size
+    assert len({key(values) for values in enumerate_candidates(declared)}) == size
+
+
+@pytest.mark.parametrize("space", [spaces.flat, spaces.layered, spaces.nested])
+def test_enumerated_candidates_are_those_that_keras_tuner_draws(space: Space) -> None:
+    drawn = set()
+    # One draw per oracle, since Keras Tuner gives up after 20 repeated draws. The rarest candidate has probability
+    # 1/2 x 1/9 x 1/3 = 1/54; all 500 draws miss it with probability (53/54)**500 = 9e-5, and the seeds are fixed.
+    for seed in range(1, 501):
+        oracle = keras_tuner.oracles.RandomSearchOracle(
+            objective=keras_tuner.Objective("val_accuracy", "max"), hyperparameters=space(), seed=seed * 1000
+        )
+        drawn.add(key(oracle.populate_space("0")["values"]))
+    assert drawn == {key(values) for values in enumerate_candidates(parameters(space()))}
+
+
+def test_continuous_space_has_no_count() -> None:
+    assert count_candidates(parameters(spaces.continuous())) is None
+
+
+def test_parameters_have_values_bounds_and_conditions() -> None:
+    nested = {parameter.name: parameter for parameter in parameters(spaces.nested())}
+    assert nested["kind"].values == ("small", "large")
+    assert [(parent.name, parent.values) for parent in nested["rate"].conditions] == [
+        ("kind", ("large",)),
+        ("dropout", (True,)),
+    ]
+    rate = parameters(spaces.continuous())[1]
+    assert (rate.kind, rate.values, rate.finite) == ("Float", (0.001, 0.1), False)

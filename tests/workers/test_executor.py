@@ -1,0 +1,166 @@
+"""The executor and local workers: results, failures, deaths of workers, and a fast shutdown."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+import worker_tasks as tasks
+from bench.errors import SearchError
+from bench.workers.executor import EpochCompleted, Executor, TaskCompleted, TaskFailed
+from bench.workers.local import LocalPool
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    with closing(LocalPool(2)) as pool:
+        yield Executor(pool)
+
+
+def next_end(executor: Executor, seconds: float = 30) -> TaskCompleted | TaskFailed:
+    """The next event that ends a task."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        event = executor.next_event(0.1)
+        if isinstance(event, TaskCompleted | TaskFailed):
+            return event
+    raise TimeoutError
+
+
+def wait_until_idle(executor: Executor, workers: int = 1, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while executor.idle() < workers:
+        assert executor.next_event(0.1) is None
+        assert time.monotonic() < until
+
+
+def worker_process(executor: Executor) -> int:
+    executor.submit("process id", tasks.process_id)
+    completed = next_end(executor)
+    assert isinstance(completed, TaskCompleted)
+    return int(completed.value)
+
+
+def test_result_is_reported_under_the_key_of_its_task(executor: Executor) -> None:
+    executor.submit("a task", tasks.double, 21)
+    assert next_end(executor) == TaskCompleted(key="a task", value=42)
+
+
+def test_epochs_are_reported_in_order_before_the_result(executor: Executor) -> None:
+    executor.submit("trial", tasks.three_epochs)
+    events: list[object] = []
+    while not events or not isinstance(events[-1], TaskCompleted):
+        if (event := executor.next_event(30)) is not None:
+            events.append(event)
+    assert events == [
+        *(EpochCompleted(key="trial", epochs=n, seconds=0.5, validation_accuracy=0.25 * n) for n in (1, 2, 3)),
+        TaskCompleted(key="trial", value=None),
+    ]
+
+
+def test_exception_of_a_task_is_reported_in_one_line_with_its_place(executor: Executor) -> None:
+    executor.submit("trial", tasks.fail)
+    failed = next_end(executor)
+    assert isinstance(failed, TaskFailed)
+    assert (failed.worker_died, failed.fatal) == (False, False)
+    assert failed.reason.startswith("ValueError: no such value (in fail, worker_tasks.py:")
+
+
+def test_error_of_the_workers_setup_is_fatal_and_names_the_worker(executor: Executor) -> None:
+    executor.submit("trial", tasks.lack_data)
+    failed = next_end(executor)
+    assert isinstance(failed, TaskFailed)
+    assert (failed.worker_died, failed.fatal) == (False, True)
+    assert failed.reason.startswith("tcp://127.0.0.1:")
+    assert failed.reason.endswith(": no such dataset")
+
+
+def test_each_worker_has_one_task_at_a_time(executor: Executor) -> None:
+    assert executor.idle() == 2
+    executor.submit("first", tasks.double, 1)
+    assert executor.idle() == 1
+    executor.submit("second", tasks.double, 2)
+    assert executor.idle() == 0
+    assert {next_end(executor).key, next_end(executor).key} == {"first", "second"}
+    assert executor.idle() == 2
+
+
+def test_dask_leaves_the_global_random_stream_of_a_task_alone(executor: Executor) -> None:
+    # Dask estimates the size of the argument from a sample; Keras draws the seeds of weights from the global stream.
+    values = [[0.5] * 100 for _ in range(100)]
+    for _ in range(3):
+        executor.submit("trial", tasks.global_random_stream_is_unchanged, values)
+        assert next_end(executor) == TaskCompleted(key="trial", value=True)
+
+
+def test_dead_worker_is_reported_and_replaced(executor: Executor) -> None:
+    executor.submit("trial", tasks.die)
+    assert next_end(executor) == TaskFailed(
+        key="trial",
+        reason="its worker process was killed by signal 9, possibly by the kernel for lack of memory",
+        worker_died=True,
+    )
+    wait_until_idle(executor, workers=2)
+    for number in (1, 2):
+        executor.submit(f"after {number}", tasks.double, number)
+    assert {next_end(executor).key, next_end(executor).key} == {"after 1", "after 2"}
+
+
+def test_task_fails_if_the_last_idle_worker_died_before_it_was_submitted() -> None:
+    with closing(LocalPool(1)) as pool:
+        executor = Executor(pool)
+        process = worker_process(executor)
+        assert executor.idle() == 1
+        os.kill(process, signal.SIGKILL)
+        while pool.addresses():  # until the death is noticed; the replacement takes longer
+            time.sleep(0.005)
+        executor.submit("trial", tasks.double, 1)
+        failed = next_end(executor)
+        assert isinstance(failed, TaskFailed)
+        assert (failed.key, failed.worker_died) == ("trial", True)
+        wait_until_idle(executor)
+
+
+def test_timeout_of_a_task_starts_once_its_worker_is_prepared() -> None:
+    with closing(LocalPool(1, tasks.prepare_slowly)) as pool:
+        executor = Executor(pool)
+        assert executor.idle() == 0
+        wait_until_idle(executor)
+        executor.submit("in time", tasks.double, 1, timeout=2)
+        assert next_end(executor) == TaskCompleted(key="in time", value=2)
+        executor.submit("too long", tasks.sleep, timeout=1)
+        failed = next_end(executor)
+        assert isinstance(failed, TaskFailed)
+        assert failed.worker_died
+        assert "--trial-timeout" in failed.reason
+        # The replacement is prepared too, which takes longer than the timeout.
+        assert executor.idle() == 0
+        wait_until_idle(executor)
+        executor.submit("in time", tasks.double, 2, timeout=2)
+        assert next_end(executor) == TaskCompleted(key="in time", value=4)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason"),
+    [(tasks.prepare_in_vain, "no such library"), (tasks.die_while_preparing, "its worker process")],
+)
+def test_workers_that_cannot_be_prepared_are_an_error_with_the_reason(prepare: Callable[[], None], reason: str) -> None:
+    with closing(LocalPool(2, prepare)) as pool, pytest.raises(SearchError, match=reason):
+        wait_until_idle(Executor(pool))
+
+
+def test_closing_the_pool_kills_running_tasks_at_once() -> None:
+    pool = LocalPool(1)
+    executor = Executor(pool)
+    process = worker_process(executor)
+    executor.submit("trial", tasks.sleep)
+    started = time.monotonic()
+    pool.close()
+    assert time.monotonic() - started < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
