@@ -27,7 +27,7 @@ class PairTest:
 
     @property
     def verdict(self) -> Verdict:
-        """a compared with b."""
+        """A compared with b."""
         if self.difference is None:
             return "unknown"
         if self.p_adjusted >= 1 - LEVEL:

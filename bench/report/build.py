@@ -33,7 +33,9 @@ def build(board: Board, makers: Sequence[Page] | None = None) -> Files:
         for name in made:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or path.parts[:1] == ("records",):
-                raise SpecError(f"page {page.name!r} makes {name}: it must be a path in the results folder, not in records")
+                raise SpecError(
+                    f"page {page.name!r} makes {name}: it must be a path in the results folder, not in records"
+                )
             if name in files:
                 raise SpecError(f"page {page.name!r} makes {name}, which another page makes too")
         files |= made

@@ -77,7 +77,9 @@ def comparable_runs(loaded: Loaded, a: str, b: str) -> tuple[Run, Run]:
         raise SpecError(f"{a} and {b} are the same run: name two")
     data_a, data_b = data_of(run_a), data_of(run_b)
     data_a["dataset"], data_b["dataset"] = run_a.record.dataset.name, run_b.record.dataset.name
-    if differing := [f"{name} {data_a[name]!r} and {data_b[name]!r}" for name in data_a if data_a[name] != data_b[name]]:
+    if differing := [
+        f"{name} {data_a[name]!r} and {data_b[name]!r}" for name in data_a if data_a[name] != data_b[name]
+    ]:
         raise SpecError(f"{a} and {b} cannot be compared: they differ in {'; '.join(differing)}")
     return run_a, run_b
 
@@ -114,15 +116,15 @@ def comparison_text(comparison: RunComparison) -> str:
     ]
     if comparison.mcnemar is not None:
         parts.append(
-            f"McNemar's exact test of these two refits: p = {comparison.mcnemar:.3g}. It does not cover other seeds, with "
-            "which the result may differ."
+            f"McNemar's exact test of these two refits: p = {comparison.mcnemar:.3g}. It does not cover other seeds, "
+            "with which the result may differ."
         )
     parts.append(plain_table(_scores(a, b)))
     parts.append("F1 by class, largest change first\n\n" + plain_table(_classes(a, b)))
     for better, worse, images in ((a, b, comparison.only_a_correct), (b, a, comparison.only_b_correct)):
         title = (
-            f"{len(images):,} test images that most refits of {better.label} classify correctly and most of {worse.label} "
-            "misclassify"
+            f"{len(images):,} test images that most refits of {better.label} classify correctly and most of "
+            f"{worse.label} misclassify"
         )
         parts.append(f"{title}, the clearest\n\n{plain_table(_images_table(a, b, images))}" if images else title)
     return "\n\n".join(parts)

@@ -34,9 +34,7 @@ def html(results: Path) -> bytes:
     """All pages of a results folder as one HTML document without external resources."""
     files = build(leaderboard(results))
     pages = {
-        name: content.decode()
-        for name, content in files.items()
-        if isinstance(content, bytes) and name.endswith(".md")
+        name: content.decode() for name, content in files.items() if isinstance(content, bytes) and name.endswith(".md")
     }
     pictures = {
         name: _data_uri(results / name, content) for name, content in files.items() if isinstance(content, Picture)

@@ -125,11 +125,14 @@ def plan_text(plan: PowerPlan) -> str:
     """The plan for the terminal."""
     a, b = plan.a, plan.b
     seeds = " and ".join(f"{counted(len(run.record.refits), 'seed')} of {run.label}" for run in (a, b))
-    parts = [f"{a.label} and {b.label} on {a.record.dataset.n_test:,} test images; variances from {seeds}.", _answer(plan)]
+    parts = [
+        f"{a.label} and {b.label} on {a.record.dataset.n_test:,} test images; variances from {seeds}.",
+        _answer(plan),
+    ]
     if plan.detectable_now is not None:
         parts.append(
-            f"Minimum detectable difference at {TARGET_POWER:.0%} power: {_points(plan.detectable_now)} points with the "
-            f"present seeds, {_points(plan.detectable_ever)} points with unlimited seeds."
+            f"Minimum detectable difference at {TARGET_POWER:.0%} power: {_points(plan.detectable_now)} points with "
+            f"the present seeds, {_points(plan.detectable_ever)} points with unlimited seeds."
         )
     if any(plan.variance.seed_std):
         parts.append(
@@ -151,15 +154,16 @@ def _answer(plan: PowerPlan) -> str:
     unlimited = power_with_unlimited_seeds(plan.detect, plan.variance)
     if unlimited < TARGET_POWER:
         return (
-            f"A difference of {difference} cannot be detected reliably on {plan.a.record.dataset.n_test:,} test images: "
-            f"even unlimited seeds give {unlimited:.0%} power. About {_two_digits(plan.images_needed):,} test images are "
-            "needed."
+            f"A difference of {difference} cannot be detected reliably on {plan.a.record.dataset.n_test:,} test "
+            f"images: even unlimited seeds give {unlimited:.0%} power. About {_two_digits(plan.images_needed):,} "
+            "test images are needed."
         )
     if plan.seeds is None:
         return f"Detecting a difference of {difference} takes more than {MAX_SEEDS} seeds per model."
     cpu = plan.a.record.environment.cpu
     time = "" if plan.minutes is None else f", about {_minutes_text(plan.minutes)} of training on {cpu}"
-    return f"Detecting a difference of {difference} with {TARGET_POWER:.0%} power takes {plan.seeds} seeds per model{time}."
+    needed = f"takes {plan.seeds} seeds per model{time}"
+    return f"Detecting a difference of {difference} with {TARGET_POWER:.0%} power {needed}."
 
 
 def _two_digits(count: int) -> int:

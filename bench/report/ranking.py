@@ -187,6 +187,4 @@ def _references(tuned: Sequence[Run], untuned: Sequence[Run], comparison: Compar
 
 
 def _unranked(run: Run, versus_best: PairTest | None = None) -> Row:
-    return Row(
-        run=run, rank=None, not_different_from=None, versus_best=versus_best, in_full=True, has_figures=True
-    )
+    return Row(run=run, rank=None, not_different_from=None, versus_best=versus_best, in_full=True, has_figures=True)

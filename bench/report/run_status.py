@@ -132,6 +132,4 @@ def state_text(status: RunStatus) -> str:
     refits = f"{status.refits} of {status.spec.refit_seeds} refits"
     if not isinstance(status.spec, SearchSpec):
         return f"unfinished: {refits}"
-    return (
-        f"unfinished: {status.trials} trials, {status.epochs} of {status.spec.budget.total_epochs} epochs, {refits}"
-    )
+    return f"unfinished: {status.trials} trials, {status.epochs} of {status.spec.budget.total_epochs} epochs, {refits}"

@@ -146,7 +146,8 @@ _FolderAndRecord = tuple[RunFolder, RunRecord]
 def _split(records: Sequence[_FolderAndRecord]) -> tuple[list[_FolderAndRecord], list[_FolderAndRecord]]:
     """Ordinary runs, and reproductions of one of them. A reproduction without its published run is an ordinary run."""
     published = {_without_repeat(record) for _, record in records if record.reproduces is None}
-    ordinary, reproducing = [], []
+    ordinary: list[_FolderAndRecord] = []
+    reproducing: list[_FolderAndRecord] = []
     for folder, record in records:
         (reproducing if _reproduced(record) in published else ordinary).append((folder, record))
     return ordinary, reproducing

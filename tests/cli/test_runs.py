@@ -1,26 +1,34 @@
-"""Which runs become rows, under which label, and what is said of those that cannot be read."""
+"""Which runs become rows, with which label, and how unreadable and unfinished runs are listed."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench.records.store import RunFolder
+from bench.records.evaluation_log import EvaluationLog
+from bench.records.record import SCHEMA_VERSION
+from bench.records.store import RunFolder, all_folders
+from bench.report import build
+from bench.report.ranking import leaderboard
+from bench.report.rows_json import rows_json
+from bench.report.run_status import run_statuses, runs_table
 from bench.report.runs import load, row_labels
-from bench.report.states import run_states, runs_table
 from builders import add_run, make_predictions, make_run, make_spec, write_run, write_unfinished_run
+from command_line import run
 
 
 def folder_of(results: Path, run_id: str) -> RunFolder:
     return RunFolder(results / "records" / "synthetic" / run_id)
 
 
-def test_a_family_alone_is_called_by_its_name() -> None:
+def test_the_only_run_of_a_family_is_labeled_with_its_name() -> None:
     dense, cnn = make_spec(), make_spec(family="cnn")
     assert list(row_labels([dense, cnn]).values()) == ["dense", "cnn"]
 
 
-def test_equal_families_are_told_apart_by_tuner_and_then_by_digest() -> None:
+def test_runs_of_a_family_are_labeled_with_tuner_and_then_digest() -> None:
     first, second, other = make_spec(seed=1), make_spec(seed=2), make_spec(tuner="grid")
     assert row_labels([first, second, other]) == {
         first: f"dense-random-{first.digest[:6]}",
@@ -29,41 +37,41 @@ def test_equal_families_are_told_apart_by_tuner_and_then_by_digest() -> None:
     }
 
 
-def test_the_same_family_on_two_datasets_needs_no_more_than_its_name() -> None:
+def test_a_family_on_two_datasets_keeps_its_name() -> None:
     assert set(row_labels([make_spec(), make_spec(dataset="digits")]).values()) == {"dense"}
 
 
-def test_of_a_repeated_run_the_newest_finished_one_is_a_row(tmp_path: Path) -> None:
+def test_the_newest_repeat_of_a_run_becomes_the_row(tmp_path: Path) -> None:
     add_run(tmp_path)
     add_run(tmp_path, repeat=2, finished="2026-01-03T00:00:00+00:00")
     add_run(tmp_path, repeat=3, finished="2026-01-02T00:00:00+00:00")
-    (run,) = load(tmp_path).runs
-    assert run.record.run_id.endswith("-repeat2")
+    (row,) = load(tmp_path).runs
+    assert row.record.run_id.endswith("-repeat2")
 
 
-def test_an_unfinished_run_is_no_row(tmp_path: Path) -> None:
+def test_an_unfinished_run_has_no_row(tmp_path: Path) -> None:
     record = make_run(make_predictions())
     write_unfinished_run(tmp_path, record.spec, record)
     assert load(tmp_path).runs == ()
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "reason"),
     [
         (b'{"schema": 1, "run_id"', "truncated"),
         (b"{}", "schema None"),
         (b'{"schema": 99}', "schema 99"),
     ],
 )
-def test_a_damaged_record_is_named_and_the_others_are_still_read(tmp_path: Path, damage: bytes, said: str) -> None:
+def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path: Path, damage: bytes, reason: str) -> None:
     add_run(tmp_path, spec={"family": "cnn"})
     damaged = folder_of(tmp_path, add_run(tmp_path).run_id)
     damaged.record_file.write_bytes(damage)
     loaded = load(tmp_path)
-    assert [run.label for run in loaded.runs] == ["cnn"]
+    assert [row.label for row in loaded.runs] == ["cnn"]
     (problem,) = loaded.problems
     assert problem.startswith(f"records/synthetic/{damaged.path.name}/record.json")
-    assert said in problem
+    assert reason in problem
 
 
 def test_predictions_of_another_run_are_not_scored(tmp_path: Path) -> None:
@@ -84,50 +92,130 @@ def test_a_record_in_another_runs_folder_is_not_scored(tmp_path: Path) -> None:
     assert "move it" in load(tmp_path).problems[0]
 
 
-def test_states_tell_how_far_an_unfinished_run_has_come(tmp_path: Path) -> None:
+def test_the_status_of_an_unfinished_run_counts_trials_epochs_and_refits(tmp_path: Path) -> None:
     record = make_run(make_predictions())
     write_unfinished_run(tmp_path, record.spec, record, refits=1)
-    (state,) = run_states(tmp_path)
+    (status,) = run_statuses(tmp_path)
     # Two trials of three epochs each, and one that failed before its first.
-    assert (state.finished, state.trials, state.epochs, state.refits) == (False, 3, 6, 1)
-    assert state.spec == record.spec
-    assert (state.started, state.last) == (record.started, record.finished)
-    assert state.disk_bytes > 0
-    assert "unfinished: 3 trials, 6 epochs of a budget of 12, 1 of 3 refits" in runs_table(tmp_path)
+    assert (status.finished, status.trials, status.epochs, status.refits) == (False, 3, 6, 1)
+    assert status.spec == record.spec
+    assert (status.started, status.last_event) == (record.started, record.finished)
+    assert status.disk_bytes > 0
+    assert "unfinished: 3 trials, 6 of 12 epochs, 1 of 3 refits" in runs_table((status,))
 
 
-def test_states_leave_a_torn_ledger_as_it_is(tmp_path: Path) -> None:
+def test_reading_the_status_leaves_a_torn_ledger_unchanged(tmp_path: Path) -> None:
     record = make_run(make_predictions())
     folder = write_unfinished_run(tmp_path, record.spec, record)
     with folder.ledger.open("ab") as file:
         file.write(b'{"event": "to')
     before = folder.ledger.read_bytes()
-    assert run_states(tmp_path)[0].trials == 3
+    assert run_statuses(tmp_path)[0].trials == 3
     assert folder.ledger.read_bytes() == before
 
 
-def test_states_of_a_finished_run_come_from_its_record(tmp_path: Path) -> None:
+def test_the_status_of_a_finished_run_comes_from_its_record(tmp_path: Path) -> None:
     record = add_run(tmp_path)
-    (state,) = run_states(tmp_path)
-    assert (state.finished, state.run_id, state.last) == (True, record.run_id, record.finished)
+    (status,) = run_statuses(tmp_path)
+    assert (status.finished, status.run_id, status.last_event) == (True, record.run_id, record.finished)
 
 
-def test_states_name_what_cannot_be_read(tmp_path: Path) -> None:
+def test_an_unreadable_run_is_listed_with_the_reason(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, add_run(tmp_path).run_id)
     content = json.loads(folder.record_file.read_bytes())
-    folder.record_file.write_text(json.dumps(content | {"winner": "9999"}))
-    (state,) = run_states(tmp_path)
-    assert state.spec is None
-    assert "9999" in str(state.problem)
-    assert "cannot be read" in runs_table(tmp_path)
+    folder.record_file.write_text(json.dumps(content | {"origin": content["origin"] | {"winner": "9999"}}))
+    (status,) = run_statuses(tmp_path)
+    assert status.spec is None
+    assert "9999" in str(status.problem)
+    assert "unreadable" in runs_table((status,))
 
 
-def test_states_do_not_call_a_run_finished_that_lost_its_predictions(tmp_path: Path) -> None:
+def test_a_run_with_damaged_predictions_is_not_finished(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, add_run(tmp_path).run_id)
     folder.predictions_file.write_bytes(folder.predictions_file.read_bytes()[:100])
-    assert "cannot be read" in runs_table(tmp_path)
+    assert "unreadable" in runs_table(run_statuses(tmp_path))
 
 
-def test_no_runs_at_all(tmp_path: Path) -> None:
-    assert (load(tmp_path).runs, load(tmp_path).problems, run_states(tmp_path)) == ((), (), ())
-    assert runs_table(tmp_path) == "No runs yet."
+def test_an_empty_results_folder(tmp_path: Path) -> None:
+    assert (load(tmp_path).runs, load(tmp_path).problems, run_statuses(tmp_path)) == ((), (), ())
+    assert runs_table(()) == "No runs yet."
+
+
+def old_results(schema: int, tmp_path: Path) -> Path:
+    """A results folder with records of an older schema."""
+    source = Path(__file__).parents[1] / "golden" / "schemas" / str(schema)
+    return Path(shutil.copytree(source, tmp_path / "results"))
+
+
+def raw_records(results: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_bytes()) for path in sorted(results.glob("records/*/*/record.json"))]
+
+
+@pytest.mark.parametrize("schema", [1, 2, 3])
+def test_migration_changes_no_number_digest_or_commit(tmp_path: Path, schema: int) -> None:
+    results = old_results(schema, tmp_path)
+    rows, raw = rows_json(leaderboard(results)), raw_records(results)
+    done = run("runs", "migrate", cwd=tmp_path)
+    assert done.stdout.count("migrated ") == len(raw)
+    assert rows_json(leaderboard(results)) == rows
+    migrated = {record["predictions_sha256"]: record for record in raw_records(results)}
+    for before in raw:
+        after = migrated[before["predictions_sha256"]]
+        assert after["schema"] == SCHEMA_VERSION
+        assert after["spec"]["source"] == before["spec"]["family_source"]
+        assert after["environment"]["git_commit"] == before["environment"]["git_commit"]
+        assert after["refits"] == before["refits"]
+    for folder in all_folders(results):
+        folder.check()
+
+
+def test_migration_renames_reference_models_and_upgrades_the_evaluation_log(tmp_path: Path) -> None:
+    results = old_results(3, tmp_path)
+    old_log = results / "records" / "synthetic" / "test_readings.jsonl"
+    (reference,) = (path.name for path in old_log.parent.glob("floor-*"))
+    lines = [{"time": "2026-01-01T00:00:00.000+00:00", "run": name} for name in (reference, "dense-random-1da8017f0e")]
+    old_log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = run("runs", "migrate", cwd=tmp_path)
+    renamed = reference.replace("floor-", "baseline-").replace("-fixed-", "-")
+    assert f"migrated {reference}" in done.stdout
+    assert RunFolder(old_log.parent / renamed).finished
+    assert [line.run for line in EvaluationLog(results, "synthetic").read()] == [renamed, "dense-random-1da8017f0e"]
+    assert not old_log.exists()
+    assert build.check(results) == ()
+    assert "evaluated 2 times" in (results / "leaderboard.md").read_text()
+
+
+def test_migrated_records_are_not_migrated_again(tmp_path: Path) -> None:
+    results = old_results(3, tmp_path)
+    run("runs", "migrate", "--results", results, cwd=tmp_path)
+    done = run("runs", "migrate", "--results", results, cwd=tmp_path)
+    assert done.stdout == ""
+    assert "All records have the current schema." in done.stderr
+
+
+def test_a_log_of_an_older_schema_is_named_with_the_command_that_upgrades_it(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    (tmp_path / "records" / "synthetic" / "test_readings.jsonl").write_text("")
+    assert any("`python -m bench runs migrate` upgrades it" in problem for problem in build.check(tmp_path))
+
+
+def test_deleting_a_run_removes_its_pages(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    record = add_run(results)
+    run("report", cwd=tmp_path)
+    refused = run("runs", "delete", record.run_id, cwd=tmp_path, code=2)
+    assert "confirm with --yes" in refused.stderr
+    assert "deleted" in run("runs", "delete", record.run_id, "--yes", cwd=tmp_path).stdout
+    assert not list(results.glob("synthetic/*.md"))
+    unknown = run("runs", "delete", record.run_id, "--yes", cwd=tmp_path, code=2)
+    assert f"no run '{record.run_id}'" in unknown.stderr
+
+
+def test_the_list_of_runs_marks_reproductions(tmp_path: Path) -> None:
+    published = add_run(tmp_path / "results")
+    add_run(tmp_path / "results", repeat=2, reproduces=published.run_id)
+    listed = run("runs", cwd=tmp_path).stdout
+    assert f"finished, reproduction of {published.run_id}" in listed
+    statuses = json.loads(run("runs", "--json", cwd=tmp_path).stdout)
+    assert [status["reproduces"] for status in statuses] == [None, published.run_id]
+    assert statuses[0]["spec"]["family"] == "dense"

@@ -1,4 +1,4 @@
-"""The report as one file: nothing is loaded, every link leads somewhere, and nothing of a page is lost."""
+"""The report as one HTML file: no external resources, no broken links, all text of the pages."""
 
 import re
 from html.parser import HTMLParser
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.report.build import write
 from bench.report.html import html, write_html
-from bench.report.report import write
 from builders import add_run
 
 
@@ -45,12 +45,12 @@ def document(results: Path) -> Parsed:
     return Parsed(html(results).decode())
 
 
-def test_nothing_is_loaded_from_elsewhere(document: Parsed) -> None:
+def test_there_are_no_external_resources(document: Parsed) -> None:
     assert document.sources
     assert all(source.startswith("data:image/png;base64,") for source in document.sources)
 
 
-def test_every_link_leads_to_one_place(document: Parsed) -> None:
+def test_every_link_has_one_target(document: Parsed) -> None:
     inside = [target[1:] for target in document.targets if target.startswith("#")]
     assert inside
     assert set(inside) <= set(document.ids)
@@ -58,17 +58,17 @@ def test_every_link_leads_to_one_place(document: Parsed) -> None:
     assert all(re.match("#|https://", target) for target in document.targets)
 
 
-def test_every_word_of_the_pages_is_there(document: Parsed, results: Path) -> None:
+def test_it_contains_every_word_of_the_pages(document: Parsed, results: Path) -> None:
     words = set(re.findall(r"\w+", document.text))
     for page in results.rglob("*.md"):
         text = re.sub(r"!\[[^]]*\]\([^)]*\)|\]\([^)]*\)|<!--.*?-->", " ", page.read_text())
-        assert set(re.findall(r"\w+", text)) - words <= {"text"}, page  # the language of a block of code
+        assert set(re.findall(r"\w+", text)) - words <= {"text"}, page  # the language of a code block
 
 
-def test_names_with_odd_characters_are_text(document: Parsed) -> None:
+def test_special_characters_in_names_are_text(document: Parsed) -> None:
     assert "Star|fish" in document.text
 
 
-def test_it_is_written_beside_the_pages(results: Path) -> None:
+def test_it_is_written_next_to_the_pages(results: Path) -> None:
     assert write_html(results) == results / "report.html"
     assert (results / "report.html").read_bytes() == html(results)

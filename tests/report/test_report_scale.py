@@ -1,6 +1,6 @@
-"""A report over a thousand runs is made in seconds, and its time grows with their number, not with its square.
+"""The report over a thousand runs takes seconds, and its time grows linearly with the number of runs.
 
-Seconds are the processor's, not those on the clock, most of which other work on the machine may have had.
+Times are CPU time, which other work on the machine does not change.
 """
 
 import os
@@ -10,43 +10,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.records.spec import TUNERS, RunSpec
+from bench.records.spec import SearchSpec
 from bench.records.store import run_folder
-from builders import make_dataset, make_predictions, make_run, make_spec, make_trial
+from builders import make_dataset, make_predictions, make_run, make_search, make_spec, make_trial
 from command_line import command, variables
 from machine import slowness
 
 pytestmark = pytest.mark.slow
 
 RUNS = 1_000
-MINUTES = 15  # for a test, which takes one; where other work keeps the processor busy, many more
+MINUTES = 15  # limit for a test, which takes one minute on an idle machine
 IMAGES = 1_000
 DATASET = make_dataset(class_names=tuple(f"class {number}" for number in range(10)), n_test=IMAGES)
 TRIALS = tuple(make_trial(number, 0.8 + number / 100) for number in range(12))
 
 
-def asked(number: int) -> RunSpec:
-    """One of ten families, by one of four tuners, with a search seed of its own."""
+TUNERS = ("hyperband", "random", "bayesian", "grid")
+
+
+def spec_of(number: int) -> SearchSpec:
+    """One of ten families and one of four tuners, with its own search seed."""
     return make_spec(family=f"family{number % 10}", tuner=TUNERS[number // 10 % 4], seed=number)
 
 
 def add(results: Path, number: int) -> None:
-    """Write a finished run; the first ones err least. Ledgers, which no page is made from, would double the time."""
+    """Write a finished run; the first ones have the fewest errors. No ledgers: they would double the time."""
     random = np.random.default_rng(number)
     common = random.choice(IMAGES, 40 + number // 10 if number >= 3 else 10, replace=False)
     predictions = make_predictions([[*common, *random.choice(IMAGES, 20)] for _ in range(3)], dataset=DATASET)
-    folder = run_folder(results, asked(number))
+    folder = run_folder(results, spec_of(number))
     folder.write_predictions(predictions)
-    folder.write_record(make_run(predictions, spec=asked(number), dataset=DATASET, trials=TRIALS))
+    folder.write_record(make_run(predictions, spec=spec_of(number), dataset=DATASET, origin=make_search(trials=TRIALS)))
 
 
 def report_seconds(results: Path) -> float:
-    """What `python -m bench report` takes where every page is missing."""
+    """CPU time of `python -m bench report` when every page is missing."""
     for page in (*results.glob("*.md"), *results.glob("synthetic/*.md")):
         page.unlink()
     process = subprocess.Popen(command("report"), cwd=results.parent, env=variables(), stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)  # or it would be waited for once more
+    process.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait again
     assert process.returncode == 0
     return used.ru_utime + used.ru_stime
 
@@ -62,7 +65,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
 
 @pytest.mark.quiet
 @pytest.mark.timeout(60 * MINUTES)
-def test_a_report_over_a_thousand_runs_takes_less_than_ten_seconds(reported: tuple[Path, float]) -> None:
+def test_the_report_over_a_thousand_runs_takes_less_than_ten_seconds(reported: tuple[Path, float]) -> None:
     results, seconds = reported
     ranked = (results / "leaderboard.md").read_text().split("#### ")[1]
     assert sum(line.startswith("|") for line in ranked.splitlines()) == 2 + RUNS
@@ -72,20 +75,20 @@ def test_a_report_over_a_thousand_runs_takes_less_than_ten_seconds(reported: tup
 
 @pytest.mark.quiet
 @pytest.mark.timeout(60 * MINUTES)
-def test_twice_as_many_runs_take_no_more_than_twice_the_time(reported: tuple[Path, float], tmp_path: Path) -> None:
+def test_the_time_grows_linearly_with_the_runs(reported: tuple[Path, float], tmp_path: Path) -> None:
     results, _ = reported
 
     def seconds(count: int) -> float:
-        """Of a report over the first `count` runs whose pictures, those of the best, are there."""
+        """CPU time of a report over the first `count` runs with the figures already drawn."""
         some = tmp_path / str(count) / "results"
         (some / "records" / "synthetic").mkdir(parents=True)
         (some / "synthetic").mkdir()
-        links = [Path("records") / "synthetic" / asked(number).name for number in range(count)]
+        links = [Path("records") / "synthetic" / spec_of(number).name for number in range(count)]
         for link in (*links, Path("synthetic") / "figures"):
             (some / link).symlink_to(results / link)
         return min(report_seconds(some) for _ in range(2))
 
     few, half, full = seconds(50), seconds(RUNS // 2), seconds(RUNS)
-    # Of what grows with the runs, the second half takes 1.1 times what 450 of the first half take, and would take
-    # three times as long where each run is compared with each other one by one.
+    # The second half of the runs takes 1.1 times as long as 450 of the first half; comparing every two runs one by one
+    # would take three times as long.
     assert full - half < 2 * (half - few), f"{few:.1f}, {half:.1f}, {full:.1f} s"

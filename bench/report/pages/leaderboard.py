@@ -21,4 +21,8 @@ class LeaderboardPage:
             for name, tables in groupby(board.tables, key=lambda table: table.dataset.name)
         }
         evaluations = {name: count_text(board.results, name) for name in datasets}
-        return {"leaderboard.md": render("leaderboard.md.j2", board=board, datasets=datasets, evaluations_by_dataset=evaluations)}
+        return {
+            "leaderboard.md": render(
+                "leaderboard.md.j2", board=board, datasets=datasets, evaluations_by_dataset=evaluations
+            )
+        }

@@ -14,6 +14,7 @@ from bench.report.figures import model as figures
 from bench.report.figures.picture import Picture
 from bench.report.markdown import render
 from bench.report.page import Files
+from bench.report.ranking import conditions
 from bench.report.tables.costs import search_time_text
 from bench.report.tables.details import reproductions_of_run_table, run_details, two_columns
 from bench.report.tables.errors import (
@@ -122,7 +123,7 @@ def model_section(table: Table, row: Row) -> ModelSection:
         row=row,
         accuracy=accuracy_text(row.test_accuracy, run.interval),
         interval_sentence=interval_sentence(run.interval, record.dataset.n_test),
-        details=two_columns({**table.conditions, **run_details(run)}),
+        details=two_columns({**conditions(run), **run_details(run)}),
         signature=signature_text(record),
         reproductions=reproductions_of_run_table(run),
         reproduction_sentence=_reproduction_sentence(row),
@@ -148,8 +149,8 @@ def _reproduction_sentence(row: Row) -> str:
     if published is None:
         return ""
     return (
-        f"A reproduction of {published.label} (run {published.record.run_id}) with different predictions: test accuracy "
-        f"{points(row.test_accuracy - published.scores.accuracy)} points. Different conditions: "
+        f"A reproduction of {published.label} (run {published.record.run_id}) with different predictions: test "
+        f"accuracy {points(row.test_accuracy - published.scores.accuracy)} points. Different conditions: "
         f"{different_conditions_text(reproduction_entry(row))}."
     )
 
@@ -163,8 +164,8 @@ def interval_sentence(interval: Interval | None, n_test: int) -> str:
         return f"Training is deterministic. {limits} on {n_test:,} test images, for the finite test set only."
     return (
         f"Mean of {interval.n_seeds} refits on {n_test:,} test images, {limits}. "
-        f"{100 * interval.seed_variance_share:.0f}% of its squared half-width is due to the seeds, the rest to the finite "
-        "test set."
+        f"{100 * interval.seed_variance_share:.0f}% of its squared half-width is due to the seeds, the rest to the "
+        "finite test set."
     )
 
 

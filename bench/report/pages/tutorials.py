@@ -23,8 +23,14 @@ class TutorialsPage:
         tutorials = tutorial_rows(board)
         if not tutorials:
             return {}
-        functions = {"tutorials_table": tutorials_table, "recipes_table": recipes_table, "machines": machines}
-        return {"tutorials.md": render("tutorials.md.j2", tutorials=tutorials, **functions)}
+        page = render(
+            "tutorials.md.j2",
+            tutorials=tutorials,
+            tutorials_table=tutorials_table,
+            recipes_table=recipes_table,
+            machines=machines,
+        )
+        return {"tutorials.md": page}
 
 
 def tutorial_rows(board: Board) -> dict[str, list[Row]]:

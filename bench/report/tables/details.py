@@ -104,7 +104,7 @@ def reproductions_of_run_table(run: Run) -> pd.DataFrame:
             "machine": f"{entry.environment.cpu}, {counted(entry.environment.cores, 'usable core')}",
             "versions": versions_text(entry.environment),
             "different conditions": different_conditions_text(entry),
-            "predictions": "identical" if entry.identical else f"{entry.changed_predictions:,} classes differ",
+            "predictions": "identical" if entry.identical else counted(entry.changed_predictions, "changed prediction"),
             "test accuracy (%)": percent(entry.test_accuracy),
             "95% prediction interval (%)": "-" if entry.identical else prediction_interval_text(entry),
             "run": entry.run_id or "-",

@@ -62,9 +62,7 @@ def reproductions_table(table: Table) -> pd.DataFrame:
             "model": row.label,
             ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
             "seeds": seeds_text(row),
-            "difference from the published row (pp)": points(
-                row.test_accuracy - row.run.reproduces.scores.accuracy
-            ),
+            "difference from the published row (pp)": points(row.test_accuracy - row.run.reproduces.scores.accuracy),
             "95% prediction interval (%)": prediction_interval_text(entry := reproduction_entry(row)),
             "different conditions": different_conditions_text(entry),
             **_leaderboard_metrics(row),
@@ -160,9 +158,7 @@ def calibration_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            **{
-                metric.heading: metric.text(row.run.metrics[metric]) for metric in (CALIBRATION_ERROR, BRIER_SCORE)
-            },
+            **{metric.heading: metric.text(row.run.metrics[metric]) for metric in (CALIBRATION_ERROR, BRIER_SCORE)},
             "mean confidence, correct (%)": _confidence(row.run.scores.calibration.mean_confidence_correct),
             "mean confidence, misclassified (%)": _confidence(row.run.scores.calibration.mean_confidence_incorrect),
         }
@@ -192,9 +188,7 @@ def metrics_text(rows: Sequence[Row]) -> str:
         return ""
     ranking = [metric for metric in rows[0].run.metrics if metric.direction is not None]
     others = [
-        metric.name
-        for metric in ranking
-        if any(_rank(rows, row, metric) != _accuracy_rank(rows, row) for row in rows)
+        metric.name for metric in ranking if any(_rank(rows, row, metric) != _accuracy_rank(rows, row) for row in rows)
     ]
     if not others:
         return "All metrics give the same order."

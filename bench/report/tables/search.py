@@ -112,8 +112,9 @@ def crossover_sentences(rows: Sequence[Row]) -> list[str]:
         later = max((a, b), key=lambda row: float(expected_best_score(_scores(row))[common - 1]))
         earlier = b if later is a else a
         sentences.append(
-            f"From {crossing.trials:.0f} random trials on (95% CI {crossing.low:.0f} to {crossing.high:.0f}) the expected "
-            f"best validation accuracy of {later.label} is higher than that of {earlier.label}, with fewer it is lower."
+            f"From {crossing.trials:.0f} random trials on (95% CI {crossing.low:.0f} to {crossing.high:.0f}) the "
+            f"expected best validation accuracy of {later.label} is higher than that of {earlier.label}, with fewer it "
+            "is lower."
         )
     return sentences
 
@@ -139,8 +140,8 @@ def bound_sentences(search: SearchOutcome | None) -> list[str]:
         return []
     trial, names = search.winning_trial, {"smallest": "lower", "largest": "upper"}
     return [
-        f"{parameter.name} = {chosen_text(parameter, trial)} is at its {names[bound]} bound: a wider range may contain a "
-        "better model."
+        f"{parameter.name} = {chosen_text(parameter, trial)} is at its {names[bound]} bound: a wider range may "
+        "contain a better model."
         for parameter in search.space
         if (bound := at_bound(parameter, trial)) is not None
     ]
@@ -159,8 +160,8 @@ def importance_text(analysis: ImportanceAnalysis) -> str:
     if analysis.unavailable_reason is not None or analysis.oob_r2 is None:
         return f"No hyperparameter importances: {analysis.unavailable_reason}."
     return (
-        f"Permutation importance from a random forest over {analysis.n_trials} full-length trials with an out-of-bag R² of "
-        f"{analysis.oob_r2:.2f}; ± is the standard deviation over shuffles."
+        f"Permutation importance from a random forest over {analysis.n_trials} full-length trials with an out-of-bag "
+        f"R² of {analysis.oob_r2:.2f}; ± is the standard deviation over shuffles."
     )
 
 

@@ -34,6 +34,4 @@ _TERMS = {
 def glossary(metrics: Iterable[Metric]) -> list[str]:
     """The entries in alphabetical order, as Markdown."""
     terms = _TERMS | {metric.name: metric.glossary for metric in metrics}
-    return [
-        f"- **{inline(term)}**: {inline(terms[term])}." for term in sorted(terms, key=lambda term: term.lower())
-    ]
+    return [f"- **{inline(term)}**: {inline(terms[term])}." for term in sorted(terms, key=lambda term: term.lower())]

@@ -33,9 +33,7 @@ def _interval_text(test: PairTest, difference: Difference) -> str:
     """The interval of the number in the sentence: with a sign where the number has one."""
     if test.verdict == "not significantly different":
         return f"95% CI {points(difference.low)} to {points(difference.high)}"
-    low, high = (
-        (difference.low, difference.high) if test.verdict == "better" else (-difference.high, -difference.low)
-    )
+    low, high = (difference.low, difference.high) if test.verdict == "better" else (-difference.high, -difference.low)
     return f"95% CI {percent(low)} to {percent(high)}"
 
 

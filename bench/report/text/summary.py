@@ -2,7 +2,7 @@
 
 from bench.report.board import FamilyResult, PairTest, Row, Table
 from bench.report.ranking import MIN_SEARCHES
-from bench.report.text.numbers import accuracy_text, interval_text, percent
+from bench.report.text.numbers import interval_text, percent
 
 
 def summary(table: Table) -> tuple[str, str, str]:
@@ -20,8 +20,8 @@ def _best_family(table: Table, family: FamilyResult) -> str:
     if family.interval is None:
         return f"The best family is {family.name}, without an interval over its {searches} searches."
     return (
-        f"The best family is {family.name}: its searches reach {percent(family.interval.mean)}% test accuracy on average "
-        f"({interval_text(family.interval)}; {searches} searches, {table.dataset.n_test:,} test images)."
+        f"The best family is {family.name}: its searches reach {percent(family.interval.mean)}% test accuracy on "
+        f"average ({interval_text(family.interval)}; {searches} searches, {table.dataset.n_test:,} test images)."
     )
 
 
@@ -38,14 +38,13 @@ def _next_family(table: Table, family: FamilyResult) -> str:
 
 def _best_model(row: Row) -> str:
     record, interval = row.run.record, row.run.interval
-    kind = "tuned model" if record.reference is None else "model, untuned,"
-    start = f"The best {kind} is {row.label}: {accuracy_text(row.test_accuracy, interval)}"
+    kind = "tuned model" if record.reference is None else "model (untuned)"
+    start = f"The best {kind} is {row.label} with {percent(row.test_accuracy)}% test accuracy"
     images = f"{record.dataset.n_test:,} test images"
     if interval is None:
         return f"{start} on {images}; a single seed gives no variance estimate."
-    if interval.n_seeds == 1:
-        return f"{start} on {images}; its training is deterministic."
-    return f"{start} on {images}, mean of {len(record.refits)} refits."
+    trained = "deterministic training" if interval.n_seeds == 1 else f"mean of {len(record.refits)} refits"
+    return f"{start} ({interval_text(interval)}; {trained}, {images})."
 
 
 def _next_model(table: Table, best: Row) -> str:
@@ -77,7 +76,9 @@ def _comparison(test: PairTest, best: str, other: str) -> str:
     if test.verdict == "not significantly different":
         return f"It is not significantly different from {other} (difference {size} points)."
     first_wins = (test.verdict == "better") == (test.a == best)
-    return f"It is {size} points {'better' if first_wins else 'worse'} than {other}, which is statistically significant."
+    return (
+        f"It is {size} points {'better' if first_wins else 'worse'} than {other}, which is statistically significant."
+    )
 
 
 def _weakest_class(best: Row) -> str:

@@ -1,0 +1,121 @@
+"""A metric and a page from an installed package that is not part of this one, in real processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.errors import MetricError
+from bench.evaluation.metric import BUILT_IN, Metric
+from builders import add_run
+from command_line import run, variables
+
+MODULE = """
+from bench.evaluation.metric import Metric
+
+top_2 = Metric(
+    name="top-2 accuracy",
+    unit="%",
+    direction="higher",
+    digits=1,
+    compute=lambda evaluated: (
+        (evaluated.probabilities.argsort(axis=-1)[..., -2:] == evaluated.labels[:, None]).any(axis=-1).mean()
+    ),
+    glossary="fraction of images whose true class is among the two most probable ones",
+)
+
+
+class Csv:
+    name = "csv"
+
+    def files(self, board):
+        lines = ["model,test_accuracy"]
+        lines += [f"{row.label},{row.test_accuracy}" for table in board.tables for row in table.everything]
+        return {"export/rows.csv": "\\n".join(lines).encode()}
+
+
+csv = Csv()
+"""
+ENTRY_POINTS = """
+[keras_family_bench.metrics]
+top_2 = outside_package:top_2
+
+[keras_family_bench.pages]
+csv = outside_package:csv
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an installed distribution."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "outside_package.py").write_text(MODULE)
+    metadata = folder / "outside_package-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-package\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with two models and its report, made with the distribution installed."""
+    folder = tmp_path_factory.mktemp("extended") / "results"
+    add_run(folder, [range(20)] * 3)  # 20 of 200 images misclassified
+    add_run(folder, [range(30)] * 3, spec={"family": "cnn"})
+    run("report", cwd=folder.parent, env=variables(site))
+    return folder
+
+
+def test_a_metric_is_in_tables_and_glossary(results: Path) -> None:
+    leaderboard = (results / "leaderboard.md").read_text()
+    dataset = (results / "synthetic" / "README.md").read_text()
+    model = (results / "synthetic" / "dense.md").read_text()
+    assert all("top-2 accuracy (%)" in page for page in (leaderboard, dataset, model))
+    assert "- **top-2 accuracy**: fraction of images whose true class is among the two most probable ones." in dataset
+
+
+def test_a_metric_is_in_json_and_comparison(site: Path, results: Path) -> None:
+    rows = json.loads(run("leaderboard", "--json", cwd=results.parent, env=variables(site)).stdout)
+    values = [row["metrics"]["top_2_accuracy"] for row in rows]
+    # At least the images that are classified correctly.
+    assert all(0.85 <= value <= 1 for value in values)
+    text = run("compare", "dense", "cnn", cwd=results.parent, env=variables(site)).stdout
+    assert f"{100 * values[0]:.1f}" in next(line for line in text.splitlines() if line.startswith("top-2 accuracy (%)"))
+    compared = json.loads(run("compare", "dense", "cnn", "--json", cwd=results.parent, env=variables(site)).stdout)
+    assert compared["metrics"]["top_2_accuracy"] == values
+
+
+def test_a_page_is_written_and_checked(site: Path, results: Path) -> None:
+    csv = results / "export" / "rows.csv"
+    assert csv.read_text() == "model,test_accuracy\ndense,0.9\ncnn,0.85"
+    (results / "records" / "synthetic" / "test_evaluations.jsonl").write_text(
+        '{"time": "2026-01-01T00:00:00+00:00", "run": "dense"}\n' * 2
+    )
+    run("report", cwd=results.parent, env=variables(site))
+    run("report", "--check", cwd=results.parent, env=variables(site))
+    csv.write_text("edited")
+    checked = run("report", "--check", cwd=results.parent, env=variables(site), code=1)
+    assert "export/rows.csv is out of date" in checked.stdout
+
+
+def test_without_the_package_its_metric_is_gone(results: Path) -> None:
+    rows = json.loads(run("leaderboard", "--json", cwd=results.parent).stdout)
+    assert set(rows[0]["metrics"]) == {metric.key for metric in BUILT_IN}
+
+
+def test_two_metrics_of_one_name_are_an_error(site: Path, results: Path, tmp_path: Path) -> None:
+    (tmp_path / "second.py").write_text(MODULE.replace("top-2 accuracy", "log loss"))
+    metadata = tmp_path / "second-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: second\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[keras_family_bench.metrics]\nsecond = second:top_2\n")
+    failed = run("leaderboard", cwd=results.parent, env=variables(tmp_path), code=2)
+    assert "several metrics are called log loss" in failed.stderr
+
+
+def test_invalid_metrics_are_refused() -> None:
+    with pytest.raises(MetricError, match="direction must be higher, lower or None, got 'up'"):
+        Metric(name="x", unit="", direction="up", digits=1, compute=lambda _: 0.0, glossary="x")  # type: ignore[arg-type]
+    with pytest.raises(MetricError, match="needs a name"):
+        Metric(name="", unit="", direction=None, digits=1, compute=lambda _: 0.0, glossary="x")
