@@ -280,7 +280,7 @@ KILLS = {
         "append */reproductions.jsonl 1",
         "replace */reproduction 1",
         "replace */models 1",
-        "remove */reproduction/predictions.npz 1",
+        "remove predictions.npz 1",  # of the folder that was merged
         "replace */leaderboard.md 1",
     ),
     "different": ("append */reproductions.jsonl 1", "replace */leaderboard.md 1"),
