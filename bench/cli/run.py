@@ -298,11 +298,11 @@ def _dry_run(specs: Sequence[SearchSpec], options: "Options") -> None:
     from bench.execution.events import Event, Message
     from bench.execution.folders import assign
     from bench.records.files import check_writable
-    from bench.workers.tasks import prepare_worker
+    from bench.workers.tasks import import_libraries
 
     check_writable(options.results)
     with handle_sigterm():
-        prepare_worker()
+        import_libraries()
         from bench.execution.forecast import forecast
         from bench.execution.runner import space
 
