@@ -12,7 +12,7 @@ from bench.execution.active_run import search_seconds, session_seconds
 from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
-from bench.records.ledger import RefitEnded, SessionStarted, TrialEnded
+from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded
 from bench.records.spec import refit_seed
 from bench.records.store import RunFolder
 from bench.workers.executor import TaskFailed
@@ -69,10 +69,14 @@ def test_refits_are_offered_in_order_without_those_in_flight(tmp_path: Path) -> 
         in_flight.add(task.name)
     assert names == ["refit 0", "refit 1", "refit 2"]
     assert list(tmp_path.iterdir()) == []
-    (spec, location) = (
-        RefitStage(make_spec(), {"units": 8}, RunFolder(tmp_path), DIGITS).next_task(()).start().arguments
-    )  # type: ignore[union-attr]
-    assert (spec.seed, spec.part, spec.epochs, location) == (refit_seed(make_spec(), 0), "development", 3, DIGITS)
+
+
+def test_refit_is_the_winner_on_all_development_images(tmp_path: Path) -> None:
+    task = RefitStage(make_spec(), {"units": 8}, RunFolder(tmp_path), DIGITS).next_task(())
+    assert task is not None
+    spec, location = task.start().arguments
+    assert (spec.seed, spec.part, spec.epochs) == (refit_seed(make_spec(), 0), "development", 3)
+    assert (spec.values, spec.precision, location) == ({"units": 8}, "float32", DIGITS)
 
 
 def test_refit_counts_only_with_its_line_in_the_ledger_and_its_model(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_seconds_of_a_run_exclude_pauses_between_sessions() -> None:
     def session(second: int) -> SessionStarted:
         return SessionStarted(time=at(second), environment=make_environment(), dataset=make_dataset())
 
-    events = [
+    events: list[LedgerEvent] = [
         session(0),
         TrialEnded(time=at(5), trial=make_trial(0, 0.9)),
         session(20),
