@@ -37,7 +37,8 @@ class PrecisionChoice(StrEnum):
     epilog="\b\nExamples:\n"
     "  bench run --family cnn\n"
     "  bench run --family dense --family cnn --refit-seeds 8\n"
-    "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5"
+    "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5\n"
+    "  bench run --family dense --dataset my_images.py"
 )
 def run(  # noqa: PLR0917 - one for each option
     family: Annotated[list[str], typer.Option(metavar="NAME", help="Family to search; can be repeated.")],
