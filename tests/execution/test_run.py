@@ -181,7 +181,7 @@ def test_family_in_a_crowd_equals_the_family_alone(crowd: tuple[Path, str], tiny
 @pytest.mark.parametrize(
     ("family", "reason"),
     [
-        ("sometimes_raises", "ValueError: 16 units are more than this family can take (in architecture, sometimes_r"),
+        ("sometimes_raises", "ValueError: this family cannot have 16 units (in architecture, sometimes_r"),
         ("sometimes_nan", "NonFiniteLossError: "),
     ],
 )

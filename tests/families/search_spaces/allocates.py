@@ -1,4 +1,4 @@
-"""A family of which every other candidate takes more memory than there is for a worker."""
+"""A family half of whose candidates need more memory than a worker has."""
 
 import keras
 import numpy as np
@@ -8,10 +8,10 @@ from search_spaces import Family
 
 
 class Allocates(Family):
-    """One dense layer; `ends` says what becomes of the process that builds it."""
+    """One dense layer; `ends` decides what happens to the process that builds it."""
 
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
-        """Features of images, or the end."""
+        """Map images (batch, *input_shape) to features (batch, units), or end the process."""
         if hp.Choice("ends", ["well", "badly"]) == "badly":
             hoard = []
             while True:

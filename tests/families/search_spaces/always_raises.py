@@ -8,7 +8,7 @@ from search_spaces import Family
 
 
 class AlwaysRaises(Family):
-    """Each of the ten candidates raises RuntimeError where it is to be trained."""
+    """Each of the ten candidates raises RuntimeError when it is trained."""
 
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
         """Map images (batch, *input_shape) to features (batch, units)."""

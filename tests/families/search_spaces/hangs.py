@@ -1,4 +1,4 @@
-"""A family of which every other candidate hangs."""
+"""A family half of whose candidates hang."""
 
 import time
 
@@ -9,10 +9,10 @@ from search_spaces import Family
 
 
 class Hangs(Family):
-    """One dense layer; `ends` says what becomes of building it."""
+    """One dense layer; `ends` decides whether it can be built."""
 
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
-        """Features of images, or nothing, ever."""
+        """Map images (batch, *input_shape) to features (batch, units), or hang."""
         if hp.Choice("ends", ["well", "badly"]) == "badly":
             time.sleep(3600)
         return keras.layers.Dense(hp.Choice("units", [4, 8]))(keras.layers.Flatten()(images))

@@ -1,4 +1,4 @@
-"""A family with a bug: the loss of some of its candidates is no number."""
+"""A family with a bug: the loss of some candidates is NaN."""
 
 import keras
 from keras import layers

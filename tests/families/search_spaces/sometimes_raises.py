@@ -1,4 +1,4 @@
-"""A family with a bug: some of its candidates cannot be built."""
+"""A family with a bug: some candidates cannot be built."""
 
 import keras
 from keras import layers
@@ -14,5 +14,5 @@ class SometimesRaises(Family):
         """Map images (batch, *input_shape) to features (batch, units)."""
         units = hp.Choice("units", [8, 16])
         if units == 16:
-            raise ValueError("16 units are more than this family can take")
+            raise ValueError("this family cannot have 16 units")
         return layers.Dense(units, activation="relu")(layers.Flatten()(images))

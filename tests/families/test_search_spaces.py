@@ -1,4 +1,7 @@
-"""Families as files: where they are found, and what makes one another family. Nothing here imports TensorFlow."""
+"""Families as files: where they are found, and what makes one another family. Nothing here imports TensorFlow.
+
+These tests are not in tests/search_spaces, because tests/ is on the path, and that folder would be one of families.
+"""
 
 import json
 import multiprocessing

@@ -10,7 +10,7 @@ from bench.data import catalog
 from bench.data.dataset import Dataset
 from bench.data.development import load_development
 from bench.errors import StoreError
-from bench.report.samples import write_samples
+from bench.report.figures.samples import write_samples
 
 
 def tiny() -> Dataset:

@@ -1,4 +1,4 @@
-"""The contract of a family, held by every file of search_spaces: a new one is tested here without a new test."""
+"""The contract that every file of search_spaces keeps; a new family is tested here without a new test."""
 
 import json
 import subprocess
@@ -14,8 +14,9 @@ import pytest
 
 import search_spaces
 from bench.records.record import Parameter
-from bench.records.spec import Budget, Value
-from bench.tuning import oracles
+from bench.records.spec import Value
+from bench.tuning.space import count_candidates, enumerate_candidates, parameters
+from bench.tuning.tuners import random_candidates
 from builders import make_spec
 from search_spaces import cnn
 
@@ -23,7 +24,6 @@ pytestmark = pytest.mark.slow
 
 CLASSES = 10
 SHAPES = [(28, 28, 1), (8, 8, 1), (32, 32, 3)]
-# Strict: what mends one of these has to take it off this list.
 SAMPLES = 8
 
 Values = dict[str, Value]
@@ -41,22 +41,18 @@ every_case = on_each_shape(search_spaces.names())
 
 
 def space(name: str, shape: Shape) -> keras_tuner.HyperParameters:
-    """What one build of the default candidate declares."""
+    """The hyperparameters that one build of the default candidate declares."""
     return search_spaces.load(name)(shape, CLASSES).space()
 
 
 @cache
 def samples(name: str, shape: Shape) -> tuple[Values, ...]:
-    """Candidates as random search draws them."""
-    spec = make_spec(family=name, tuner="random", budget=Budget(trials=SAMPLES, epochs=1))
-    oracle = oracles.make(spec, space(name, shape))
-    proposals = [oracle.ask() for _ in range(SAMPLES)]
-    oracle.close()
-    return tuple(dict(proposal.values) for proposal in proposals if isinstance(proposal, oracles.Proposal))
+    """Candidates of random search."""
+    return tuple(map(dict, random_candidates(make_spec(family=name), space(name, shape), SAMPLES)))
 
 
 def build(name: str, shape: Shape, values: Values) -> keras.Model:
-    """The model of one candidate, its layers numbered from the start."""
+    """The model of one candidate, with layer names as in a new process."""
     keras.utils.clear_session()
     return search_spaces.load(name)(shape, CLASSES, training_steps=100).build_from(values)
 
@@ -69,23 +65,23 @@ def others(parameter: Parameter, values: Values) -> Iterator[Values]:
 
 
 def description(model: keras.Model) -> str:
-    """All that a candidate's values can decide."""
+    """Everything that a candidate's hyperparameters can change."""
     return json.dumps([model.get_config(), model.optimizer.get_config()], sort_keys=True, default=str)
 
 
 @every_case
 def test_one_build_declares_the_whole_space(name: str, shape: Shape) -> None:
-    declared = {parameter.name for parameter in oracles.parameters(space(name, shape))}
+    declared = {parameter.name for parameter in parameters(space(name, shape))}
     for values in samples(name, shape):
         hp = keras_tuner.HyperParameters()
         hp.values = dict(values)
         search_spaces.load(name)(shape, CLASSES).build(hp)
         assert {parameter.name for parameter in hp.space} == declared
-        assert hp.values == values  # nothing was missing, and no default filled in
+        assert hp.values == values  # no active hyperparameter was missing
 
 
 @every_case
-def test_pixels_go_in_and_logits_come_out(name: str, shape: Shape) -> None:
+def test_model_maps_uint8_pixels_to_float32_logits(name: str, shape: Shape) -> None:
     for values in samples(name, shape)[:3]:
         model = build(name, shape, values)
         (pixels,), (logits,) = model.inputs, model.outputs
@@ -105,28 +101,28 @@ def test_pixels_are_scaled_to_fractions(name: str) -> None:
 
 
 @every_family
-def test_every_listed_value_matters(name: str) -> None:
-    # A value that changes nothing is that of an absent layer: a record would list what was not there.
+def test_every_active_hyperparameter_changes_the_model(name: str) -> None:
+    # One that changes nothing belongs to an absent layer: a record would list a layer that does not exist.
     shape = SHAPES[1]
-    by_name = {parameter.name: parameter for parameter in oracles.parameters(space(name, shape))}
+    by_name = {parameter.name: parameter for parameter in parameters(space(name, shape))}
     for values in samples(name, shape)[:2]:
         model = build(name, shape, values)
         before = description(model)
-        for listed in values:
-            changed = next(others(by_name[listed], values))
+        for active in values:
+            changed = next(others(by_name[active], values))
             other = build(name, shape, changed)
-            assert description(other) != before, f"{listed} changes nothing in {values}"
+            assert description(other) != before, f"{active} changes nothing in {values}"
 
 
 @every_case
-def test_space_can_be_counted(name: str, shape: Shape) -> None:
-    size = oracles.count(oracles.parameters(space(name, shape)))
+def test_space_is_finite(name: str, shape: Shape) -> None:
+    size = count_candidates(parameters(space(name, shape)))
     assert size is not None
     assert size >= 2
 
 
 @on_each_shape(["cnn"])
-def test_no_candidate_of_cnn_costs_more_than_its_cap(name: str, shape: Shape) -> None:
+def test_no_candidate_of_cnn_exceeds_the_cap_on_multiply_adds(name: str, shape: Shape) -> None:
     every = convolutional_parts(shape)
     cap = cnn.MAX_MULTIPLY_ADDS_PER_PIXEL * shape[0] * shape[1]
     for number in np.random.default_rng(0).choice(len(every), 25, replace=False):
@@ -134,12 +130,12 @@ def test_no_candidate_of_cnn_costs_more_than_its_cap(name: str, shape: Shape) ->
 
 
 def convolutional_parts(shape: Shape) -> list[Values]:
-    """Every combination of what decides the convolutions, the rest at its first value."""
+    """Every combination of the hyperparameters of convolutions, all others at their first value."""
     rest = {"batch_normalization", "dense_units", "dropout", "learning_rate"}
-    parameters = oracles.parameters(space("cnn", shape))
-    fixed: Values = {parameter.name: parameter.values[0] for parameter in parameters if parameter.name in rest}
-    convolutional = [parameter for parameter in parameters if parameter.name not in rest]
-    return [values | fixed for values in oracles.enumerate_space(convolutional)]
+    declared = parameters(space("cnn", shape))
+    fixed: Values = {parameter.name: parameter.values[0] for parameter in declared if parameter.name in rest}
+    convolutional = [parameter for parameter in declared if parameter.name not in rest]
+    return [values | fixed for values in enumerate_candidates(convolutional)]
 
 
 def multiply_adds(model: keras.Model) -> int:
@@ -151,7 +147,7 @@ def multiply_adds(model: keras.Model) -> int:
     )
 
 
-def test_saved_models_load_without_the_code_of_their_families(tmp_path: Path) -> None:
+def test_saved_models_load_without_the_code_of_their_family(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, *SHAPES[1]), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
     expected = {}
@@ -170,9 +166,9 @@ def test_saved_models_load_without_the_code_of_their_families(tmp_path: Path) ->
     """
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True, cwd=tmp_path)
     for name, logits in expected.items():
-        found = np.load(tmp_path / f"{name}.logits.npy")
-        assert found.dtype == np.float32
-        assert np.allclose(found, logits, atol=1e-5)
+        loaded = np.load(tmp_path / f"{name}.logits.npy")
+        assert loaded.dtype == np.float32
+        assert np.allclose(loaded, logits, atol=1e-5)
 
 
 # Keras Tuner loads weights before the optimizer has seen the model's variables.
@@ -203,13 +199,38 @@ def test_family_is_an_ordinary_hypermodel_of_keras_tuner(name: str, tmp_path: Pa
         ("class A(Family):\n    pass\n\n\nclass B(Family):\n    pass\n", 2),
         ("from search_spaces.dense import Dense\n", 0),
     ],
-    ids=["two of its own", "only an imported one"],
+    ids=["two defined", "only an imported one"],
 )
 def test_file_must_define_exactly_one_family(
     content: str, found: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = f"defines_{found}"
-    (tmp_path / f"{name}.py").write_text(f"from search_spaces._family import Family\n\n\n{content}")
+    (tmp_path / f"{name}.py").write_text(f"from search_spaces import Family\n\n\n{content}")
     monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
     with pytest.raises(ValueError, match=rf"{name}\.py must define one subclass of Family, found {found}"):
         search_spaces.load(name)
+
+
+def test_file_that_imports_its_base_class_from_another_family_defines_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wider.py").write_text("from search_spaces.dense import Dense\n\n\nclass Wider(Dense):\n    pass\n")
+    monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
+    assert search_spaces.load("wider").__name__ == "Wider"
+
+
+@pytest.mark.parametrize(("value", "valid"), [("entry_family:Mine", True), ("entry_family:MODELS", False)])
+def test_entry_point_must_be_a_family(value: str, valid: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "entry_family.py").write_text(
+        "from search_spaces import Family\n\n\nclass Mine(Family):\n    pass\n\n\nMODELS = 3\n"
+    )
+    metadata = tmp_path / "entry_family-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: entry-family\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(f"[keras_family_bench.families]\ntheirs = {value}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    if valid:
+        assert search_spaces.load("theirs").__name__ == "Mine"
+    else:
+        with pytest.raises(ValueError, match="entry point entry_family:MODELS must be a subclass of Family, got 3"):
+            search_spaces.load("theirs")

@@ -1,0 +1,96 @@
+"""Reference models in tables and on pages."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.records.record import PublishedAccuracy
+from bench.report.build import build
+from bench.report.ranking import leaderboard
+from bench.report.text.signature import signature_text
+from builders import add_reference, add_run, make_dataset, make_environment
+
+DETERMINISTIC = {"group": "classifier", "recipe": "the most frequent class", "deterministic": True, "published": None}
+
+
+def add_majority(results: Path) -> None:
+    spec = {"model": "baseline-majority", "refit_seeds": 1}
+    add_reference(results, [range(150)], spec=spec, reference=DETERMINISTIC)
+
+
+def page(results: Path, name: str) -> str:
+    content = build(leaderboard(results))[name]
+    assert isinstance(content, bytes)
+    return content.decode()
+
+
+def test_reference_models_are_compared_with_the_best_tuned_model(tmp_path: Path) -> None:
+    add_run(tmp_path, [range(10)] * 3)
+    add_run(tmp_path, [range(60)] * 3, spec={"family": "cnn"})
+    add_reference(tmp_path, [range(11)] * 3, spec={"model": "tutorial-cnn"})
+    add_majority(tmp_path)
+    (table,) = leaderboard(tmp_path).tables
+    tutorial, majority = table.references
+    assert (tutorial.label, majority.label) == ("tutorial-cnn", "baseline-majority")
+    assert tutorial.versus_best is not None
+    assert majority.versus_best is not None
+    assert (tutorial.versus_best.b, tutorial.versus_best.verdict) == ("dense", "not significantly different")
+    assert majority.versus_best.verdict == "worse"
+    assert (tutorial.rank, majority.rank) == (None, None)
+
+
+def test_reference_models_are_in_every_table_of_the_same_data_only(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_run(tmp_path, spec={"family": "cnn", "protocol": 0})
+    add_run(tmp_path, spec={"family": "wide", "time_limit": 60})
+    add_majority(tmp_path)
+    references = {table.rows[0].label: len(table.references) for table in leaderboard(tmp_path).tables}
+    assert references == {"dense": 1, "wide": 1, "cnn": 0}
+
+
+def test_reference_models_alone_have_a_table(tmp_path: Path) -> None:
+    add_majority(tmp_path)
+    add_reference(tmp_path, [range(20)] * 2, spec={"model": "tutorial-cnn", "refit_seeds": 2})
+    (table,) = leaderboard(tmp_path).tables
+    assert (table.rows, [row.label for row in table.references]) == ((), ["tutorial-cnn", "baseline-majority"])
+    assert "baseline-majority" in page(tmp_path, "leaderboard.md")
+
+
+def test_deterministic_model_has_an_interval_from_one_seed(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_majority(tmp_path)
+    (table,) = leaderboard(tmp_path).tables
+    assert table.references[0].run.interval is not None
+    text = page(tmp_path, "synthetic/baseline-majority.md")
+    assert "Training is deterministic." in text
+    assert "### Trials" not in text
+
+
+def test_tutorials_are_compared_with_their_published_accuracy(tmp_path: Path) -> None:
+    dataset = make_dataset(name="fashion_mnist")
+    # Wrong at 19, 20 and 21 of 200: 90% with a deviation of 0.5 points. One more: 4.3027 x 0.5 x sqrt(4 / 3) = 2.48.
+    wrong = [range(19), range(20), range(21)]
+    for name, low in (("tutorial-cnn", 0.895), ("tutorial-linear", 0.93), ("tutorial-other", 0.86)):
+        published = PublishedAccuracy(text=f"{low}", low=low, high=low + 0.01)
+        spec = {"model": name, "dataset": "fashion_mnist"}
+        add_reference(tmp_path, wrong, spec=spec, dataset=dataset, reference={"published": published})
+    lines = page(tmp_path, "tutorials.md").splitlines()
+    cells = [[cell.strip() for cell in line.split("|")] for line in lines if "tutorial-" in line]
+    assert [row[6] for row in cells[:3]] == ["87.52 to 92.48"] * 3
+    assert [row[7] for row in cells[:3]] == ["inside", "above the interval", "below the interval"]
+
+
+def test_signature_of_a_reference_model_names_its_seed(tmp_path: Path) -> None:
+    record = add_reference(tmp_path, spec={"seed": 7})
+    assert " recipe='as published' seed=7 refit-seeds=3 " in signature_text(record)
+
+
+@pytest.mark.parametrize(("cpus", "compared"), [(("One", "One"), True), (("One", "Two"), False)])
+def test_times_of_tutorials_are_compared_on_one_machine_only(
+    tmp_path: Path, cpus: tuple[str, str], compared: bool
+) -> None:
+    for name, cpu in zip(("tutorial-cnn", "tutorial-linear"), cpus, strict=True):
+        add_reference(tmp_path, spec={"model": name}, environment=make_environment(cpu=cpu))
+    text = page(tmp_path, "tutorials.md")
+    assert ("training time (s)" in text) == compared
+    assert ("One and Two, whose times are not comparable" in text) != compared
