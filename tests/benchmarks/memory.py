@@ -37,7 +37,7 @@ import search_spaces
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
 from bench.records.spec import Budget, RunSpec, TrialSpec, candidate_values, trial_seed
-from bench.report.figures import Picture
+from bench.report.figures.picture import Picture
 from bench.report.markdown import table
 from bench.seeds import derive_seed
 from bench.workers import tasks as worker

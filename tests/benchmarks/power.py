@@ -32,7 +32,7 @@ from bench.evaluation.comparison import LEVEL, Correctness, differences
 from bench.evaluation.power import VarianceComponents, power
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
-from bench.report.figures import Picture
+from bench.report.figures.picture import Picture
 from bench.report.markdown import table
 
 FloatArray = NDArray[np.float64]

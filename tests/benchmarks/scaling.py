@@ -340,7 +340,7 @@ def growth(costs: Sequence[Cost]) -> float:
 
 
 def _write(measurement: Measurement, digest: str) -> None:
-    from bench.report.figures import Picture
+    from bench.report.figures.picture import Picture
 
     picture = Picture(digest=digest, draw=partial(_draw, measurement))
     write_atomic(PAGE.with_suffix(".png"), picture.png())
