@@ -1,4 +1,4 @@
-"""The suite's commands as real processes, as a user starts them."""
+"""The commands of bench as real processes, as a user starts them."""
 
 import os
 import resource
@@ -17,11 +17,11 @@ import bench
 
 SOURCE = Path(bench.__file__).parents[1]
 FAMILIES = Path(__file__).parent / "families"
-SECONDS = 240  # no command of a test lasts so long, even beside others
+SECONDS = 240  # no command of a test takes as long, even on a busy machine
 
 
 def variables(*first: Path, **changes: str) -> dict[str, str]:
-    """This process' environment, with the tested packages and the tests' families on the path, behind `first`."""
+    """This process' environment with the tested packages and the tests' families on PYTHONPATH, after `first`."""
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
     return kept | {"PYTHONPATH": os.pathsep.join(map(str, (*first, SOURCE, FAMILIES)))} | changes
 
@@ -33,14 +33,14 @@ def command(*arguments: object) -> list[str]:
 def run(
     *arguments: object, cwd: Path, code: int = 0, env: Mapping[str, str] | None = None, memory: int | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command in the folder `cwd`; it must end with `code`, and without a traceback.
+    """Run a command in the folder `cwd`; it must exit with `code` and print no traceback.
 
     Args:
         arguments: of the command.
-        cwd: folder.
-        code: exit code that is expected.
-        env: environment variables; None: those of the tests.
-        memory: bytes that its processes may use together, as `ulimit -m` sets them; None: all.
+        cwd: working folder.
+        code: expected exit code.
+        env: environment variables; `variables()` if None.
+        memory: bytes that its processes may use together, as set by `ulimit -m`; no limit if None.
     """
     done = subprocess.run(
         command(*arguments),
@@ -59,7 +59,7 @@ def run(
 
 
 class Started:
-    """A command that is going on, in a process group of its own, as a shell starts it."""
+    """A running command in its own process group, as a shell starts it."""
 
     def __init__(self, *arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> None:
         self.log = cwd / f"log-{time.monotonic_ns()}.txt"
@@ -76,19 +76,19 @@ class Started:
 
     @property
     def text(self) -> str:
-        """What it has said so far."""
+        """Its output so far."""
         return self.log.read_text(encoding="utf-8")
 
-    def wait_until(self, seen: Callable[[], object], what: str) -> None:
-        """Wait until `seen` gives something true."""
+    def wait_until(self, condition: Callable[[], object], event: str) -> None:
+        """Wait until `condition` returns something true."""
         until = time.monotonic() + SECONDS
-        while not seen():
-            assert self.process.poll() is None, f"ended with {self.process.returncode} before {what}:\n{self.text}"
-            assert time.monotonic() < until, f"no {what} within {SECONDS} s:\n{self.text}"
+        while not condition():
+            assert self.process.poll() is None, f"exit code {self.process.returncode} before {event}:\n{self.text}"
+            assert time.monotonic() < until, f"no {event} within {SECONDS} s:\n{self.text}"
             time.sleep(0.02)
 
     def workers(self) -> list[int]:
-        """Process ids of those that train."""
+        """Process ids of the worker processes."""
         return [pid for pid, line in group(self.process.pid).items() if "spawn_main" in line]
 
     def signal_all(self, number: int) -> None:
@@ -96,7 +96,7 @@ class Started:
         os.killpg(self.process.pid, number)
 
     def end(self, seconds: float = SECONDS) -> int:
-        """Wait until it ends by itself; its exit code."""
+        """Wait until it ends; returns its exit code."""
         return self.process.wait(seconds)
 
     def nothing_left(self, seconds: float = 5) -> bool:
@@ -111,7 +111,7 @@ class Started:
 
 @contextmanager
 def started(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Started]:
-    """A command that is going on while the block lasts; nothing of it is left afterwards."""
+    """A command that runs during the block; all its processes are killed afterwards."""
     running = Started(*arguments, cwd=cwd, env=env)
     try:
         yield running
@@ -125,18 +125,18 @@ def group(leader: int) -> dict[int, str]:
     """Process id and command line of every living process in the group of `leader`."""
     if not Path("/proc/self/stat").exists():
         pytest.skip("needs /proc to see processes")
-    found = {}
+    processes = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has just ended
-            state, _, its_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
-            if int(its_group) == leader and state != "Z":
-                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-    return found
+        with suppress(OSError):  # it has just exited
+            state, _, group_id = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(group_id) == leader and state != "Z":
+                processes[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+    return processes
 
 
 @contextmanager
 def small_disk(mount_point: Path, megabytes: int, *options: str) -> Iterator[Path]:
-    """A file system of its own; skips the test where it cannot be mounted."""
+    """A separate small file system; skips the test if it cannot be mounted."""
     mount_point.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={megabytes}m", *options]), "tmpfs", str(mount_point)]
     try:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.baselines.tutorials import find
+from bench.baselines.tutorials import TUTORIALS
 
 MODELS = {"dense": "tutorial-dense-128", "cnn": "tutorial-cnn"}
 SHAPE, CLASSES, BATCH = (28, 28, 1), 10, 128
@@ -34,7 +34,7 @@ def reset() -> None:
 
 def build(name: str) -> keras.Model:
     """The compiled model `name` of MODELS."""
-    return find(MODELS[name]).build(SHAPE, CLASSES)
+    return TUTORIALS[MODELS[name]].build(SHAPE, CLASSES)
 
 
 def fresh_model(name: str) -> keras.Model:
@@ -48,7 +48,7 @@ def batch(name: str, size: int = BATCH) -> Batch:
     random = np.random.default_rng(1)
     images = random.integers(0, 256, (size, *SHAPE), dtype=np.uint8)
     labels = random.integers(0, CLASSES, size)
-    one_hot = find(MODELS[name]).labels == "one-hot"
+    one_hot = TUTORIALS[MODELS[name]].labels == "one-hot"
     return images, np.eye(CLASSES, dtype=np.float32)[labels] if one_hot else labels
 
 

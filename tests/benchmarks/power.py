@@ -1,14 +1,13 @@
-"""What a comparison of two models promises, tried on models whose truth is known: false alarms, coverage, power.
+"""Type I error and power of the comparison of two models, by simulation of models with known accuracy.
 
 python tests/benchmarks/power.py
 
-Every model answers every image: some images are easy, some fatal, and some it gets right with a probability of its
-own; a seed makes it better or worse at all of these by chance. So two models of equal truth, or of a known difference,
-can be drawn as often as one likes, and compared by the code that a report uses.
+Some images are classified correctly by every model, some by none, and the others with a probability of their own, which
+each seed raises or lowers a little. So pairs of models with equal accuracy, or with a known difference, can be drawn in
+any number and compared by the code of the leaderboard.
 
-The page results/benchmarks/power.md has how often it claims a difference that is not there, by how much the two models
-vary over their seeds, and how often it finds one that is there, by its size and the number of seeds, beside what
-`python -m bench plan` expects.
+results/benchmarks/power.md shows the type I error by standard deviation across seeds, and the power by true difference
+and number of seeds, next to the power that `python -m bench plan` computes.
 """
 
 import argparse
@@ -38,173 +37,177 @@ from bench.report.markdown import table
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-# Share of all images, and how probably each of two models gets one right: easy, fatal, better for one than for the
-# other, and open. Both are right at 90 % of the images, and disagree as winners on Fashion-MNIST do.
+# Fraction of all images, and the probability that each of two models classifies them correctly: easy, impossible,
+# easier for one model, undecided. Both have 90% accuracy, and disagree about as often as tuned models on Fashion-MNIST.
 KINDS = ((0.84, 1.0, 1.0), (0.04, 0.0, 0.0), (0.03, 0.85, 0.15), (0.03, 0.15, 0.85), (0.06, 0.5, 0.5))
-OPEN = sum(share for share, one, _ in KINDS if 0 < one < 1)
-TRUTH = sum(share * one for share, one, _ in KINDS)
+RANDOM_FRACTION = sum(fraction for fraction, a, _ in KINDS if 0 < a < 1)
+ACCURACY = sum(fraction * a for fraction, a, _ in KINDS)
 
 PAGE = Path("results/benchmarks/power.md")
 IMAGES = (360, 10_000)
 SEEDS = (3, 5, 10)
-DEVIATIONS = ((0.001, 0.001), (0.003, 0.003), (0.01, 0.01), (0.001, 0.003), (0.001, 0.01), (0.003, 0.01))
-CURVE = (0.0, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01)
-CURVE_DEVIATION = 0.003
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's
-CHUNK = 2_000_000  # answers drawn at once
+SEED_STDS = ((0.001, 0.001), (0.003, 0.003), (0.01, 0.01), (0.001, 0.003), (0.001, 0.01), (0.003, 0.01))
+DIFFERENCES = (0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01)
+POWER_SEED_STD = 0.003
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # by Okabe and Ito
+CHUNK = 2_000_000  # predictions drawn at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alarms:
-    """How often a comparison claimed a difference."""
+class Case:
+    """Simulated pairs of models, and how many comparisons were significant."""
 
     images: int
-    seeds: int  # of each model
-    deviations: tuple[float, float]  # of accuracy over seeds
-    difference: float  # the true one
+    seeds: int  # per model
+    seed_std: tuple[float, float]  # standard deviation of accuracy across seeds
+    difference: float  # true difference of the accuracies
     pairs: int
-    claims: int
+    significant: int
+
+    @property
+    def percent(self) -> float:
+        """Percentage of significant comparisons: the type I error without a difference, else the power."""
+        return 100 * self.significant / self.pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """All that the page is made from."""
+class Simulation:
+    """The data of the page."""
 
     environment: Environment
-    scipy: str  # its version
-    alarms: tuple[Alarms, ...]
+    scipy: str  # version
+    cases: tuple[Case, ...]
 
 
-def draw(  # noqa: PLR0917 - a test passes them in this order
+def simulate(  # noqa: PLR0917 - a test passes them in this order
     random: np.random.Generator,
     images: int,
     seeds: int,
-    deviations: FloatArray,
+    seed_stds: FloatArray,
     difference: float = 0.0,
-    kinds_of_images: Sequence[tuple[float, float, float]] = KINDS,
+    kinds: Sequence[tuple[float, float, float]] = KINDS,
 ) -> Iterator[tuple[Correctness, Correctness]]:
-    """Pairs of models, the second as good as its kinds of images notify, the first by `difference` better.
-
-    Each pair has images of its own.
+    """Pairs of models, each with its own images; the first is more accurate by `difference` than its kinds of images.
 
     Args:
-        random: where chance comes from.
-        images: of the test set.
-        seeds: of each model.
-        deviations: of accuracy over seeds, shape (pairs, 2), as fractions.
+        random: source of randomness.
+        images: size of the test set.
+        seeds: per model.
+        seed_stds: standard deviations of accuracy across seeds, shape (pairs, 2), as fractions.
         difference: as a fraction.
-        kinds_of_images: share of all, and how probably each of the two models gets one right.
+        kinds: fraction of all images, and the probability of each of the two models to classify them correctly.
     """
-    shares = np.array(kinds_of_images)[:, 0]
-    _, one, other = np.array(kinds_of_images, dtype=np.float32).T
-    open_share = shares[(one > 0) & (one < 1)].sum()
-    all_counts = random.multinomial(images, shares, len(deviations))
-    for pair, counts in zip(deviations, all_counts, strict=True):
-        kinds = np.repeat(np.arange(len(shares)), counts)  # their order does not matter
-        is_open = np.flatnonzero((one[kinds] > 0) & (one[kinds] < 1))
-        found = []
-        for chances, deviation, better in ((one, pair[0], difference), (other, pair[1], 0.0)):
-            right = np.tile(chances[kinds] == 1, (seeds, 1))
-            shift = ((random.normal(0, deviation, (seeds, 1)) + better) / open_share).astype(np.float32)
-            uniform = random.random((seeds, len(is_open)), dtype=np.float32)
-            right[:, is_open] = uniform < chances[kinds[is_open]] + shift
-            found.append(Correctness(correct=right))
-        yield found[0], found[1]
+    fractions = np.array(kinds)[:, 0]
+    _, a, b = np.array(kinds, dtype=np.float32).T
+    random_fraction = fractions[(a > 0) & (a < 1)].sum()
+    all_counts = random.multinomial(images, fractions, len(seed_stds))
+    for stds, counts in zip(seed_stds, all_counts, strict=True):
+        kind = np.repeat(np.arange(len(fractions)), counts)  # the order of images does not matter
+        is_random = np.flatnonzero((a[kind] > 0) & (a[kind] < 1))
+        pair = []
+        for probability, std, offset in ((a, stds[0], difference), (b, stds[1], 0.0)):
+            correct = np.tile(probability[kind] == 1, (seeds, 1))
+            shift = ((random.normal(0, std, (seeds, 1)) + offset) / random_fraction).astype(np.float32)
+            uniform = random.random((seeds, len(is_random)), dtype=np.float32)
+            correct[:, is_random] = uniform < probability[kind[is_random]] + shift
+            pair.append(Correctness(correct=correct))
+        yield pair[0], pair[1]
 
 
-def estimates(pairs: Sequence[tuple[Correctness, Correctness]]) -> tuple[FloatArray, FloatArray]:
-    """Difference and half-width of each pair, by the code of the leaderboard."""
-    models = [one for one, _ in pairs] + [other for _, other in pairs]
-    number = np.arange(len(pairs))
-    difference, variance = differences(models, number, number + len(pairs))
+def estimate(pairs: Sequence[tuple[Correctness, Correctness]]) -> tuple[FloatArray, FloatArray]:
+    """Difference and half-width of the confidence interval for each pair, by the code of the leaderboard."""
+    models = [a for a, _ in pairs] + [b for _, b in pairs]
+    index = np.arange(len(pairs))
+    difference, variance = differences(models, index, index + len(pairs))
     return difference, variance.half_width(LEVEL)
 
 
-def all_estimates(
-    random: np.random.Generator, images: int, seeds: int, deviations: FloatArray, difference: float = 0.0
+def estimate_in_chunks(
+    random: np.random.Generator, images: int, seeds: int, seed_stds: FloatArray, difference: float = 0.0
 ) -> tuple[FloatArray, FloatArray]:
-    """As `estimates`, of pairs drawn by `draw`, a few at a time."""
-    few = max(1, CHUNK // (2 * seeds * images))
-    parts = [
-        estimates(list(draw(random, images, seeds, deviations[at : at + few], difference)))
-        for at in range(0, len(deviations), few)
+    """`estimate` for pairs drawn by `simulate`, a few at a time to limit memory."""
+    size = max(1, CHUNK // (2 * seeds * images))
+    chunks = [
+        estimate(list(simulate(random, images, seeds, seed_stds[start : start + size], difference)))
+        for start in range(0, len(seed_stds), size)
     ]
-    found, half = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return found, half
+    observed, half = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
+    return observed, half
 
 
-def claims(images: int, seeds: int, deviations: tuple[float, float], difference: float, pairs: int) -> Alarms:
-    """Count how often a difference is claimed."""
-    random = np.random.default_rng([images, seeds, *(round(1e6 * part) for part in (*deviations, difference))])
-    found, half = all_estimates(random, images, seeds, np.tile(deviations, (pairs, 1)), difference)
-    return Alarms(
+def run_case(images: int, seeds: int, seed_std: tuple[float, float], difference: float, pairs: int) -> Case:
+    """Count the significant comparisons."""
+    random = np.random.default_rng([images, seeds, *(round(1e6 * part) for part in (*seed_std, difference))])
+    observed, half = estimate_in_chunks(random, images, seeds, np.tile(seed_std, (pairs, 1)), difference)
+    return Case(
         images=images,
         seeds=seeds,
-        deviations=deviations,
+        seed_std=seed_std,
         difference=difference,
         pairs=pairs,
-        claims=int((np.abs(found) > half).sum()),
+        significant=int((np.abs(observed) > half).sum()),
     )
 
 
-def measure(pairs: int, power_pairs: int) -> Iterator[Alarms]:
-    """All that the page says; false alarms first."""
-    cells = [(n, k, deviations, 0.0, pairs) for n, k, deviations in product(IMAGES, SEEDS, DEVIATIONS)]
-    curve = (CURVE_DEVIATION, CURVE_DEVIATION)
-    cells += [(IMAGES[-1], k, curve, true, power_pairs) for k, true in product(SEEDS, CURVE) if true]
-    for number, cell in enumerate(cells, 1):
-        yield (found := claims(*cell))
-        sys.stderr.write(f"{number}/{len(cells)}: {found.claims} of {found.pairs}\n")
+def run_all(pairs: int, power_pairs: int) -> Iterator[Case]:
+    """All cases of the page, those without a difference first."""
+    cases = [(n, k, seed_std, 0.0, pairs) for n, k, seed_std in product(IMAGES, SEEDS, SEED_STDS)]
+    both = (POWER_SEED_STD, POWER_SEED_STD)
+    cases += [(IMAGES[-1], k, both, difference, power_pairs) for k, difference in product(SEEDS, DIFFERENCES)]
+    for number, arguments in enumerate(cases, 1):
+        case = run_case(*arguments)
+        sys.stderr.write(f"{number}/{len(cases)}: {case.significant} of {case.pairs} significant\n")
+        yield case
 
 
-def chance(images: int, deviations: tuple[float, float]) -> VarianceComponents:
-    """What makes drawn models uncertain, from what they are drawn by."""
-    shares, one, other = np.array(KINDS).T
-    # A seed's accuracy also varies since it is drawn, image by image.
-    drawing = [float((shares * right * (1 - right)).sum()) / images for right in (one, other)]
+def variance_components(images: int, seed_std: tuple[float, float]) -> VarianceComponents:
+    """The true variances of simulated models."""
+    fractions, a, b = np.array(KINDS).T
+    # Accuracy also varies across seeds because correctness is drawn image by image.
+    drawing = [float((fractions * probability * (1 - probability)).sum()) / images for probability in (a, b)]
     return VarianceComponents(
-        image_variance=float((shares * (one - other) ** 2).sum()) / images,
-        seed_std=((deviations[0] ** 2 + drawing[0]) ** 0.5, (deviations[1] ** 2 + drawing[1]) ** 0.5),
+        image_variance=float((fractions * (a - b) ** 2).sum()) / images,
+        seed_std=((seed_std[0] ** 2 + drawing[0]) ** 0.5, (seed_std[1] ** 2 + drawing[1]) ** 0.5),
     )
 
 
 def main(pairs: int, power_pairs: int, page_only: bool) -> None:
-    """Measure, write page and picture."""
-    kept = PAGE.with_suffix(".json")
+    """Simulate, then write page and figure."""
+    data = PAGE.with_suffix(".json")
     if not page_only:
-        measured = Measurement(
-            environment=environment(), scipy=version("scipy"), alarms=tuple(measure(pairs, power_pairs))
+        simulation = Simulation(
+            environment=environment(), scipy=version("scipy"), cases=tuple(run_all(pairs, power_pairs))
         )
-        write_atomic(kept, msgspec.json.format(msgspec.json.encode(measured), indent=1) + b"\n")
-    measurement = msgspec.json.decode(kept.read_bytes(), type=Measurement)
-    curve = [alarms for alarms in measurement.alarms if alarms.difference]
-    digest = hashlib.sha256(kept.read_bytes()).hexdigest()
-    write_atomic(PAGE.with_suffix(".png"), Picture(digest=digest, draw=partial(_draw, curve)).png())
-    write_atomic(PAGE, _page(measurement).encode())
+        write_atomic(data, msgspec.json.format(msgspec.json.encode(simulation), indent=1) + b"\n")
+    simulation = msgspec.json.decode(data.read_bytes(), type=Simulation)
+    digest = hashlib.sha256(data.read_bytes()).hexdigest()
+    picture = Picture(digest=digest, draw=partial(_draw, [case for case in simulation.cases if case.difference]))
+    write_atomic(PAGE.with_suffix(".png"), picture.png())
+    write_atomic(PAGE, _page(simulation).encode())
     sys.stdout.write(PAGE.read_text(encoding="utf-8"))
 
 
-def _draw(curve: Sequence[Alarms]) -> Figure:
+def _draw(cases: Sequence[Case]) -> Figure:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    expected = np.linspace(0, max(CURVE), 60)
-    for seeds, colour in zip(SEEDS, COLOURS, strict=False):
-        drawn = [alarms for alarms in curve if alarms.seeds == seeds]
-        here = chance(IMAGES[-1], (CURVE_DEVIATION, CURVE_DEVIATION))
-        axes.plot(100 * expected, [100 * power(true, here, seeds) for true in expected], color=colour, linewidth=1)
+    grid = np.linspace(0, max(DIFFERENCES), 60)
+    components = variance_components(IMAGES[-1], (POWER_SEED_STD, POWER_SEED_STD))
+    for seeds, color in zip(SEEDS, COLORS, strict=False):
+        axes.plot(100 * grid, [100 * power(true, components, seeds) for true in grid], color=color, linewidth=1)
+        simulated = [case for case in cases if case.seeds == seeds]
         axes.plot(
-            [100 * alarms.difference for alarms in drawn],
-            [100 * alarms.claims / alarms.pairs for alarms in drawn],
+            [100 * case.difference for case in simulated],
+            [case.percent for case in simulated],
             "o",
-            color=colour,
+            color=color,
             markersize=4,
             label=f"{seeds} seeds",
         )
     axes.axhline(80, color="black", linewidth=0.8, linestyle=":")
     axes.set(
-        xlabel="true difference of accuracy (points)",
-        ylabel="differences found (%)",
-        xlim=(0, 100 * max(CURVE)),
+        xlabel="true difference in accuracy (pp)",
+        ylabel="power (%)",
+        xlim=(0, 100 * max(DIFFERENCES)),
         ylim=(0, 100),
     )
     axes.grid(alpha=0.3)
@@ -213,45 +216,49 @@ def _draw(curve: Sequence[Alarms]) -> Figure:
     return figure
 
 
-def _page(measurement: Measurement) -> str:
-    machine = measurement.environment
-    false = [alarms for alarms in measurement.alarms if not alarms.difference]
-    curve = [alarms for alarms in measurement.alarms if alarms.difference]
-    worst = max(false, key=lambda alarms: alarms.claims / alarms.pairs)
+def _page(simulation: Simulation) -> str:
+    machine = simulation.environment
+    equal = [case for case in simulation.cases if not case.difference]
+    different = [case for case in simulation.cases if case.difference]
+    worst = max(equal, key=lambda case: case.percent)
     return "\n".join(
         [
-            "# How often a comparison is wrong, and what it can see",
+            "# Type I error and power of the comparison of two models",
             "",
             (
-                "Models of known truth were drawn and compared by the code of the leaderboard, at a nominal 5 %. They "
-                f"are right at {100 * TRUTH:.0f} % of the images, and {100 * OPEN:.0f} % of the images are open to "
-                "chance. The deviation is that of a model's accuracy over seeds, in points."
+                "Simulated models with known accuracy, compared by the code of the leaderboard at the 5% level. Their "
+                f"accuracy is {100 * ACCURACY:.0f}%; {100 * RANDOM_FRACTION:.0f}% of the images are classified "
+                "correctly with a probability between 0 and 1. The standard deviation is that of a model's accuracy "
+                "across seeds, in percentage points."
             ),
             "",
-            "## Differences claimed where there is none",
+            "## Type I error",
             "",
-            table(pd.DataFrame(_false_rows(false))),
+            table(pd.DataFrame(_type_1_error_rows(equal))),
             "",
             (
-                f"In % of {false[0].pairs:,} pairs each. The largest is {_percent(worst)} %; with so many pairs, 99 % "
-                f"of all measurements of a true 5 % lie below {100 * _limit(false[0].pairs):.2f} %. With few seeds "
-                "there are fewer false alarms than 5 %, since nobody knows how much such a model varies."
+                f"Significant differences between models of equal accuracy, in % of {equal[0].pairs:,} simulated pairs "
+                f"per cell. The largest is {worst.percent:.1f}%; with this many pairs, 99% of the estimates of a true "
+                f"rate of 5% are below {100 * _upper_limit(equal[0].pairs):.2f}%. With few seeds the rate is lower "
+                "than 5%, since the variance across seeds has to be estimated from them."
             ),
             "",
-            "## Differences found that are there",
+            "## Power",
             "",
-            table(pd.DataFrame(_power_rows(curve))),
+            table(pd.DataFrame(_power_rows(different))),
             "",
             (
-                f"In % of {curve[0].pairs:,} pairs each, on {curve[0].images:,} images, deviation "
-                f"{100 * CURVE_DEVIATION:.1f} points of both; in brackets what `python -m bench plan` expects. "
-                "The curves of the picture are expected, its points are counted."
+                f"Significant differences in % of {different[0].pairs:,} simulated pairs per cell, on "
+                f"{different[0].images:,} images, with a standard deviation of {100 * POWER_SEED_STD:.1f} pp for both "
+                "models; in parentheses the power that `python -m bench plan` computes."
             ),
             "",
-            "![Differences found by true difference and number of seeds](power.png)",
+            "![Power by true difference and number of seeds](power.png)",
+            "",
+            "Computed power (lines) and simulated power (points) by true difference. Dotted: 80%.",
             "",
             (
-                f"On {machine.cpu}, NumPy {machine.numpy}, SciPy {measurement.scipy}. Made by "
+                f"On {machine.cpu}, NumPy {machine.numpy}, SciPy {simulation.scipy}. Generated by "
                 "`python tests/benchmarks/power.py` from [power.json](power.json)."
             ),
             "",
@@ -259,43 +266,36 @@ def _page(measurement: Measurement) -> str:
     )
 
 
-def _limit(pairs: int) -> float:
-    """What a measurement of a true false-alarm rate of 5 % stays below in 99 % of all cases."""
+def _upper_limit(pairs: int) -> float:
+    """The 99th percentile of the estimate of a true rate of 5%."""
     return float(stats.binom.ppf(0.99, pairs, 1 - LEVEL)) / pairs
 
 
-def _percent(alarms: Alarms) -> str:
-    return f"{100 * alarms.claims / alarms.pairs:.1f}"
-
-
-def _deviations(alarms: Alarms) -> str:
-    return " and ".join(f"{100 * deviation:.1f}" for deviation in alarms.deviations)
-
-
-def _false_rows(false: Sequence[Alarms]) -> Iterator[dict[str, str]]:
-    for images, deviations in product(IMAGES, DEVIATIONS):
-        here = [alarms for alarms in false if (alarms.images, alarms.deviations) == (images, deviations)]
-        yield {"images": f"{images:,}", "deviations": _deviations(here[0])} | {
-            f"{alarms.seeds} seeds": _percent(alarms) for alarms in here
+def _type_1_error_rows(cases: Sequence[Case]) -> Iterator[dict[str, str]]:
+    for images, seed_std in product(IMAGES, SEED_STDS):
+        row = [case for case in cases if (case.images, case.seed_std) == (images, seed_std)]
+        stds = " and ".join(f"{100 * std:.1f}" for std in seed_std)
+        yield {"images": f"{images:,}", "standard deviations (pp)": stds} | {
+            f"{case.seeds} seeds (%)": f"{case.percent:.1f}" for case in row
         }
 
 
-def _power_rows(curve: Sequence[Alarms]) -> Iterator[dict[str, str]]:
-    for difference in sorted({alarms.difference for alarms in curve}):
-        here = [alarms for alarms in curve if alarms.difference == difference]
-        yield {"true difference": f"{100 * difference:.1f}"} | {
-            f"{alarms.seeds} seeds": f"{_percent(alarms)} ({_expected(alarms)})" for alarms in here
+def _power_rows(cases: Sequence[Case]) -> Iterator[dict[str, str]]:
+    for difference in sorted({case.difference for case in cases}):
+        row = [case for case in cases if case.difference == difference]
+        yield {"true difference (pp)": f"{100 * difference:.1f}"} | {
+            f"{case.seeds} seeds (%)": f"{case.percent:.1f} ({_computed_power(case)})" for case in row
         }
 
 
-def _expected(alarms: Alarms) -> str:
-    return f"{100 * power(alarms.difference, chance(alarms.images, alarms.deviations), alarms.seeds):.0f}"
+def _computed_power(case: Case) -> str:
+    return f"{100 * power(case.difference, variance_components(case.images, case.seed_std), case.seeds):.0f}"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=10_000, help="of equal truth, for each case")
-    parser.add_argument("--power-pairs", type=int, default=2_000, help="that differ, for each case")
-    parser.add_argument("--page-only", action="store_true", help="write page and picture anew from what is kept")
+    parser.add_argument("--pairs", type=int, default=10_000, help="simulated pairs of equal accuracy per case")
+    parser.add_argument("--power-pairs", type=int, default=2_000, help="simulated pairs with a difference per case")
+    parser.add_argument("--page-only", action="store_true", help="write page and figure from the stored simulation")
     arguments = parser.parse_args()
     main(arguments.pairs, arguments.power_pairs, arguments.page_only)

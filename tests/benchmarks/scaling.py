@@ -1,30 +1,28 @@
-"""How many workers one loop can keep busy, and what a trial costs it.
+"""How many workers one search loop can keep busy, and what it spends on each trial.
 
 python tests/benchmarks/scaling.py
 
-The loop runs in one process: it asks the oracle, gives workers their trials, tells the results, and keeps each in the
-ledger. It is measured twice, without training anything. With real workers whose trials only sleep: how much of their
-time is spent waiting for the loop, and with trials of no length how many of them the engine gets through. Without
-workers, with the real oracles and a ledger on a real disk, and with results that are made up: what asking, telling and
-keeping cost, by tuner and by number of trials. Both together tell with how many workers the loop would be the limit.
+The loop runs in one process: the tuner proposes trials, workers train them, results are reported to the tuner, and the
+ledger keeps every step. It is measured in two ways, both without training. With real workers whose trials sleep: the
+share of their time that workers spend in trials, and the number of empty tasks that the executor completes per second.
+Without workers, with real oracles, a ledger on disk and made-up results: the time spent on proposals, reports and the
+ledger, by tuner and number of trials. Together they give the number of workers at which the loop is the bottleneck.
 
-What was measured is kept in results/benchmarks/scaling.json; made from it are scaling.md and scaling.png beside it,
-with --page-only without measuring anew. A search is broken off after --patience seconds, as Bayesian search will be.
+Measurements are kept in results/benchmarks/scaling.json; scaling.md and scaling.png are made from them, with
+--page-only without measuring. A search is stopped after --max-seconds, which Bayesian optimization reaches.
 
-Workers import this file, so that what they do not need is imported in functions.
+Workers import this file, so libraries that they do not need are imported in functions.
 """
 
 import argparse
-import hashlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -32,10 +30,13 @@ import numpy as np
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
 from bench.records.record import Curve
-from bench.records.spec import DEFAULT_LOOKAHEAD, TUNERS, Budget, RunSpec, Tuner
+from bench.records.spec import DEFAULT_LOOKAHEAD, Budget, SearchSpec
 from bench.records.store import RunFolder
-from bench.workers.executor import Done, Engine, Failed
-from bench.workers.pools import LocalPool
+from bench.tuning import tuners
+from bench.tuning.search import MAX_AHEAD, Search
+from bench.tuning.trials import PendingTrial
+from bench.workers.executor import Executor, TaskCompleted, TaskFailed
+from bench.workers.local import LocalPool
 from bench.workers.tasks import Report
 
 if TYPE_CHECKING:
@@ -43,19 +44,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from bench.tuning.search import Search, Work
-
 EPOCHS = 6
 WORKERS = (1, 2, 4, 8, 16, 32)
 SIZES = (100, 300, 1000, 3000, 10_000)
 TRIAL_SECONDS = (10, 30, 60)
 WAIT_SECONDS = 120
+TUNERS = ("hyperband", "random", "bayesian", "grid")
 PAGE = Path("results/benchmarks/scaling.md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What a number of workers got through."""
+    """Tasks that a number of workers completed."""
 
     workers: int
     tasks: int
@@ -70,46 +70,47 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a search cost the loop, in seconds, after each of its trials, all trials before it included."""
+    """Cumulative seconds that the loop of a search has spent after each of its trials."""
 
     tuner: str
-    budget: int  # trials at full length that were allowed; Hyperband makes more and shorter ones of them
-    whole: bool  # whether the search came to its end
-    start_seconds: float  # until the first trial could be asked
-    ask: tuple[float, ...]
-    tell: tuple[float, ...]
+    budget: int  # full-length trials that were allowed; Hyperband turns them into more, shorter ones
+    complete: bool  # False if the search was stopped
+    start_seconds: float  # until the first trial could start
+    propose: tuple[float, ...]
+    report: tuple[float, ...]
     ledger: tuple[float, ...]
-    total: tuple[float, ...]  # those three and all else that the loop does for a trial
+    total: tuple[float, ...]  # these three and everything else that the loop does for a trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """All that page and picture are made from."""
+    """Everything that page and figure are made from."""
 
     environment: Environment
-    patience: float  # seconds after which a search was broken off
+    max_seconds: float  # after which a search was stopped
     sleeping: tuple[Load, ...]  # the whole loop, with random search
-    saturated: tuple[Load, ...]  # the engine alone, with tasks of no length
+    saturated: tuple[Load, ...]  # the executor alone, with empty tasks
     costs: tuple[Cost, ...]
 
 
 def main(
-    *, workers: Sequence[int], tasks: int, seconds: float, sizes: Sequence[int], patience: float, page_only: bool
+    *, workers: Sequence[int], tasks: int, seconds: float, sizes: Sequence[int], max_seconds: float, page_only: bool
 ) -> None:
-    """Measure, then write page and picture."""
-    kept = PAGE.with_suffix(".json")
+    """Measure, then write page and figure."""
+    stored = PAGE.with_suffix(".json")
     if not page_only:
         loads = [_loads(count, tasks, seconds) for count in workers]
         measured = Measurement(
             environment=environment(),
-            patience=patience,
+            max_seconds=max_seconds,
             sleeping=tuple(sleeping for sleeping, _ in loads),
             saturated=tuple(saturated for _, saturated in loads),
-            costs=tuple(cost for tuner in get_args(Tuner) for cost in _costs(tuner, sizes, patience)),
+            costs=tuple(cost for tuner in TUNERS for cost in _costs(tuner, sizes, max_seconds)),
         )
-        write_atomic(kept, msgspec.json.encode(measured) + b"\n")
-    measurement = msgspec.json.decode(kept.read_bytes(), type=Measurement)
-    _write(measurement, hashlib.sha256(kept.read_bytes()).hexdigest())
+        write_atomic(stored, msgspec.json.encode(measured) + b"\n")
+    measurement = msgspec.json.decode(stored.read_bytes(), type=Measurement)
+    _draw(measurement).savefig(PAGE.with_suffix(".png"), dpi=100)
+    write_atomic(PAGE, _page(measurement).encode())
     sys.stdout.write(PAGE.read_text(encoding="utf-8"))
 
 
@@ -117,73 +118,80 @@ def main(
 
 
 def _loads(workers: int, tasks: int, seconds: float) -> tuple[Load, Load]:
-    """`tasks` trials a worker that sleep for `seconds`, then ten times as many that do not."""
+    """`tasks` trials per worker that sleep for `seconds`, then ten times as many that are empty."""
     pool = LocalPool(workers)
-    engine = Engine(pool)
+    executor = Executor(pool)
     try:
-        saturate(engine, workers, workers)  # what a worker imports with its first task is not measured
-        slept = sleep(engine, workers, tasks * workers, seconds)
-        saturated = saturate(engine, workers, 10 * tasks * workers)
+        saturate(executor, workers, workers)  # workers import libraries with their first task
+        slept = sleep(executor, workers, tasks * workers, seconds)
+        saturated = saturate(executor, workers, 10 * tasks * workers)
     finally:
         pool.close()
     sys.stderr.write(f"{workers} workers: {slept.efficiency:.1%} slept, {saturated.tasks / saturated.seconds:.0f}/s\n")
     return slept, saturated
 
 
-def sleep(engine: Engine, workers: int, tasks: int, seconds: float) -> Load:
+def sleep(executor: Executor, workers: int, tasks: int, seconds: float) -> Load:
     """Let the workers sleep through a whole search of `tasks` trials."""
-    spec = make_spec("random", tasks, lookahead=2 * workers)
+    spec = make_spec("random", tasks)
     with tempfile.TemporaryDirectory(prefix=".scaling-", dir=PAGE.parent) as folder:
         search, _ = _start(spec, RunFolder(Path(folder)), Clocks())
-        works: dict[str, Work] = {}
-
-        def offer() -> tuple[str, tuple[Any, ...]] | None:
-            work = search.next_work()
-            if work is None:
-                return None
-            works[str(work.number)] = work
-            return str(work.number), (seconds, work.spec)
-
+        trials: dict[str, PendingTrial] = {}
         random = np.random.default_rng(0)
-        begun = time.perf_counter()
-        for key in _ends(engine, offer):
-            _finish(search, works.pop(key), random)
-        elapsed = time.perf_counter() - begun
-        search.close()
+
+        def next_task(in_flight: Collection[str]) -> tuple[str, float] | None:
+            trial = search.next_trial(in_flight)
+            if trial is None:
+                return None
+            trials[trial.name] = trial
+            return trial.name, seconds
+
+        start = time.perf_counter()
+        _execute(executor, next_task, lambda name: _finish(search, trials.pop(name), random))
+        elapsed = time.perf_counter() - start
     return Load(workers=workers, tasks=tasks, task_seconds=seconds, seconds=elapsed)
 
 
-def saturate(engine: Engine, workers: int, tasks: int) -> Load:
-    """Let the workers do `tasks` tasks of no length, as fast as the engine can."""
+def saturate(executor: Executor, workers: int, tasks: int) -> Load:
+    """Let the workers complete `tasks` empty tasks, as fast as the executor can."""
     numbers = iter(range(tasks))
-    begun = time.perf_counter()
-    for _ in _ends(engine, lambda: next(((str(number), (0.0, None)) for number in numbers), None)):
-        pass
-    return Load(workers=workers, tasks=tasks, task_seconds=0.0, seconds=time.perf_counter() - begun)
+    start = time.perf_counter()
+    _execute(executor, lambda _: next(((str(number), 0.0) for number in numbers), None), lambda _: None)
+    return Load(workers=workers, tasks=tasks, task_seconds=0.0, seconds=time.perf_counter() - start)
 
 
-def _ends(engine: Engine, offer: Callable[[], tuple[str, tuple[Any, ...]] | None]) -> Iterator[str]:
-    """Keep the workers busy with what is offered; the keys of the tasks, as they end."""
-    under_way = 0
+def _execute(
+    executor: Executor,
+    next_task: Callable[[Collection[str]], tuple[str, float] | None],
+    finish: Callable[[str], None],
+) -> None:
+    """Keep the workers busy until there are no more tasks.
+
+    Args:
+        executor: runs the tasks.
+        next_task: gives the name of the next task and its seconds of sleep, from the names of those in flight.
+        finish: is called with the name of each task that has ended.
+    """
+    in_flight: set[str] = set()
     while True:
-        while engine.idle() and (task := offer()) is not None:
-            key, arguments = task
-            engine.submit(key, rest, *arguments)
-            under_way += 1
-        if not under_way:
+        while executor.idle() and (task := next_task(in_flight)) is not None:
+            name, seconds = task
+            executor.submit(name, rest, seconds)
+            in_flight.add(name)
+        if not in_flight:
             return
-        event = engine.next_event(WAIT_SECONDS)
-        if event is None or isinstance(event, Failed):
-            raise RuntimeError(f"a task did not end well: {event}")
-        if isinstance(event, Done):
-            under_way -= 1
-            yield event.key
+        event = executor.next_event(WAIT_SECONDS)
+        if event is None or isinstance(event, TaskFailed):
+            raise RuntimeError(f"a task did not complete: {event}")
+        if isinstance(event, TaskCompleted):
+            in_flight.remove(event.key)
+            finish(event.key)
 
 
-def rest(seconds: float, _spec: object, report: Report) -> None:
-    """In the worker: sleep for `seconds` in all, and report as many epochs as a trial does.
+def rest(seconds: float, report: Report) -> None:
+    """In the worker: sleep for `seconds` in total, and report as many epochs as a trial does.
 
-    Workers get this function as code, as Dask sends whatever a script itself defines.
+    Workers receive this function as code, as Dask sends whatever a script defines.
     """
     for epoch in range(1, EPOCHS + 1):
         time.sleep(seconds / EPOCHS)
@@ -195,101 +203,112 @@ def rest(seconds: float, _spec: object, report: Report) -> None:
 
 @dataclass(slots=True)
 class Clocks:
-    """Seconds spent so far in three calls."""
+    """Seconds spent so far in three kinds of calls."""
 
-    ask: float = 0.0
-    tell: float = 0.0
+    propose: float = 0.0
+    report: float = 0.0
     ledger: float = 0.0
-    after: list[tuple[float, float, float, float]] = field(default_factory=list)  # each trial: the three, and in all
+    after: list[tuple[float, float, float, float]] = field(default_factory=list)  # each trial: the three, and the total
 
-    def time(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """`call`, with its seconds added to the clock `name`."""
+    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, with its seconds added to the clock `name`."""
 
-        def timed(*arguments: Any, **named: Any) -> Any:
-            begun = time.perf_counter()
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            start = time.perf_counter()
             try:
-                return call(*arguments, **named)
+                return function(*arguments, **keywords)
             finally:
-                setattr(self, name, getattr(self, name) + time.perf_counter() - begun)
+                setattr(self, name, getattr(self, name) + time.perf_counter() - start)
 
-        return timed
+        return call
 
 
-def _costs(tuner: Tuner, sizes: Sequence[int], patience: float) -> Iterator[Cost]:
-    """Searches of growing size, up to the first that is broken off."""
+def _costs(tuner: str, sizes: Sequence[int], max_seconds: float) -> Iterator[Cost]:
+    """Searches of growing size, up to the first that is stopped."""
     for size in sizes:
-        cost = run_search(tuner, size, patience)
-        sys.stderr.write(f"{tuner}, {size} trials: {cost.total[-1]:.1f} s{'' if cost.whole else ', broken off'}\n")
+        cost = run_search(tuner, size, max_seconds)
+        sys.stderr.write(f"{tuner}, {size} trials: {cost.total[-1]:.1f} s{'' if cost.complete else ', stopped'}\n")
         yield cost
-        if not cost.whole:
+        if not cost.complete:
             return
 
 
-def run_search(tuner: Tuner, size: int, patience: float) -> Cost:
-    """Time a search whose trials end at once; it is broken off after `patience` seconds."""
+def run_search(tuner: str, size: int, max_seconds: float) -> Cost:
+    """Time a search whose trials end at once; it is stopped after `max_seconds`."""
     random = np.random.default_rng(0)
     clocks = Clocks()
     with tempfile.TemporaryDirectory(prefix=".scaling-", dir=PAGE.parent) as folder:
-        begun = time.perf_counter()
         search, start_seconds = _start(make_spec(tuner, size), RunFolder(Path(folder)), clocks)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         elapsed = 0.0
-        while elapsed < patience and (work := search.next_work()) is not None:
-            _finish(search, work, random)
-            elapsed = time.perf_counter() - begun
-            clocks.after.append((clocks.ask, clocks.tell, clocks.ledger, elapsed))
-        whole = search.done
-        search.close()
-    ask, tell, ledger, total = zip(*clocks.after, strict=True)
+        while elapsed < max_seconds and (trial := search.next_trial()) is not None:
+            _finish(search, trial, random)
+            elapsed = time.perf_counter() - start
+            clocks.after.append((clocks.propose, clocks.report, clocks.ledger, elapsed))
+        complete = search.is_done()
+    propose, report, ledger, total = zip(*clocks.after, strict=True)
     return Cost(
         tuner=tuner,
         budget=size,
-        whole=whole,
+        complete=complete,
         start_seconds=start_seconds,
-        ask=ask,
-        tell=tell,
+        propose=propose,
+        report=report,
         ledger=ledger,
         total=total,
     )
 
 
-def _start(spec: RunSpec, folder: RunFolder, clocks: Clocks) -> "tuple[Search, float]":
-    """A new search whose calls are timed, and how many seconds it took to make it."""
-    from bench.tuning.oracles import make
-    from bench.tuning.search import Search
+def _start(spec: SearchSpec, folder: RunFolder, clocks: Clocks) -> tuple[Search, float]:
+    """A new search whose calls are timed, and how many seconds it took to start."""
+    from bench.tuning.tuner import Tuner
 
-    begun = time.perf_counter()
-    oracle = make(spec, space(spec.tuner, spec.budget.trials))
-    for name, call in (("ask", oracle.ask), ("tell", oracle.tell)):
-        vars(oracle)[name] = clocks.time(name, call)
-    vars(folder)["append"] = clocks.time("ledger", folder.append)
-    return Search(spec, oracle, folder, []), time.perf_counter() - begun
+    start = time.perf_counter()
+    hyperparameters = space(spec.tuner, spec.budget.trials)
+    tuner = tuners.choose(spec, hyperparameters)
+
+    class TimedTuner(Tuner):
+        needs_results = tuner.needs_results
+
+        def oracle(self, spec: SearchSpec, hyperparameters: "keras_tuner.HyperParameters") -> "keras_tuner.Oracle":
+            oracle = tuner.oracle(spec, hyperparameters)
+            for clock, method in (("propose", "create_trial"), ("report", "update_trial"), ("report", "end_trial")):
+                vars(oracle)[method] = clocks.timed(clock, getattr(oracle, method))
+            return oracle
+
+        def promotable(self, oracle: "keras_tuner.Oracle") -> set[str]:
+            return tuner.promotable(oracle)
+
+    vars(folder)["append"] = clocks.timed("ledger", folder.append)
+    return Search(spec, TimedTuner(), hyperparameters, folder, []), time.perf_counter() - start
 
 
-def _finish(search: "Search", work: "Work", random: np.random.Generator) -> None:
-    """End a trial with a validation accuracy that is made up."""
-    values = tuple(random.uniform(0.5, 0.9, work.spec.epochs - work.spec.initial_epoch).tolist())
+def _finish(search: Search, trial: PendingTrial, random: np.random.Generator) -> None:
+    """End a trial with a made-up validation accuracy."""
+    values = tuple(random.uniform(0.5, 0.9, trial.spec.epochs - trial.spec.initial_epoch).tolist())
     curve = Curve(training_loss=values, training_accuracy=values, validation_loss=values, validation_accuracy=values)
-    search.finish(search.record(work, error=None, curve=curve, parameters=1000, seconds=(1.0, 1.0, 1.0)))
+    search.finish(
+        search.record(trial, curve=curve, parameters=1000, fit_seconds=1.0, task_seconds=1.0, ended_seconds=1.0)
+    )
 
 
-def make_spec(tuner: Tuner, trials: int, lookahead: int = DEFAULT_LOOKAHEAD) -> RunSpec:
+def make_spec(tuner: str, trials: int) -> SearchSpec:
     """A search over `space`."""
-    return RunSpec(
+    return SearchSpec(
         dataset="synthetic",
         family="synthetic",
-        family_source="0" * 12,
+        source="0" * 12,
         tuner=tuner,
         budget=Budget(trials=trials, epochs=EPOCHS),
         seed=0,
-        seeds=1,
+        refit_seeds=1,
         precision="float32",
-        lookahead=lookahead,
+        lookahead=DEFAULT_LOOKAHEAD,
     )
 
 
 def space(tuner: str, trials: int) -> "keras_tuner.HyperParameters":
-    """Nine hyperparameters, as cnn has; as many candidates as `trials` for grid search, else without end."""
+    """Nine hyperparameters, as cnn has; with `trials` candidates for grid search, otherwise infinite."""
     import keras_tuner
 
     hp = keras_tuner.HyperParameters()
@@ -305,22 +324,23 @@ def space(tuner: str, trials: int) -> "keras_tuner.HyperParameters":
 
 
 def factors(trials: int) -> list[int]:
-    """Nine sizes whose product is `trials`, which has no prime factors but 2, 3 and 5."""
-    found = [1] * 9
+    """Nine sizes whose product is `trials`, which must have no prime factors but 2, 3 and 5."""
+    sizes = [1] * 9
+    remaining = trials
     for prime in (5, 3, 2):
-        while trials % prime == 0:
-            found[found.index(min(found))] *= prime
-            trials //= prime
-    if trials != 1:
-        raise ValueError(f"sizes must be products of 2, 3 and 5, what is left of one is {trials}")
-    return found
+        while remaining % prime == 0:
+            sizes[sizes.index(min(sizes))] *= prime
+            remaining //= prime
+    if remaining != 1:
+        raise ValueError(f"sizes must be products of 2, 3 and 5, but {trials} has the factor {remaining}")
+    return sizes
 
 
-# What follows from it
+# Conclusions
 
 
 def last_tenth(seconds: Sequence[float]) -> float:
-    """Milliseconds a trial over the last tenth of a search, from the seconds since its start after each trial."""
+    """Milliseconds per trial over the last tenth of a search, from the seconds since its start after each trial."""
     seconds = (0.0, *seconds)
     trials = len(seconds) - 1
     last = max(1, trials // 10)
@@ -328,27 +348,23 @@ def last_tenth(seconds: Sequence[float]) -> float:
 
 
 def limit(trial_seconds: float, milliseconds: float) -> int:
-    """With how many workers whose trials take `trial_seconds` a loop of `milliseconds` a trial is always busy."""
+    """The number of workers, with trials of `trial_seconds`, that keep a loop of `milliseconds` per trial busy."""
     return int(1000 * trial_seconds / milliseconds)
 
 
 def growth(costs: Sequence[Cost]) -> float:
-    """By which power of the number of trials the milliseconds a trial grew between the two largest searches."""
+    """The exponent with which milliseconds per trial grew with the number of trials, over the two largest searches."""
     (before, after), *_ = reversed(list(pairwise(costs)))
     ratio = last_tenth(after.total) / last_tenth(before.total)
     return float(np.log(ratio) / np.log(len(after.total) / len(before.total)))
 
 
-def _write(measurement: Measurement, digest: str) -> None:
-    from bench.report.figures.picture import Picture
-
-    picture = Picture(digest=digest, draw=partial(_draw, measurement))
-    write_atomic(PAGE.with_suffix(".png"), picture.png())
-    write_atomic(PAGE, _page(measurement).encode())
+# The page
 
 
 def _by_tuner(costs: Sequence[Cost]) -> dict[str, list[Cost]]:
-    return {tuner: found for tuner in TUNERS if (found := [cost for cost in costs if cost.tuner == tuner])}
+    measured = {tuner: [cost for cost in costs if cost.tuner == tuner] for tuner in TUNERS}
+    return {tuner: costs for tuner, costs in measured.items() if costs}
 
 
 def _draw(measurement: Measurement) -> "Figure":
@@ -360,12 +376,12 @@ def _draw(measurement: Measurement) -> "Figure":
     left.plot(workers, [100 * load.efficiency for load in measurement.sleeping], color="#0072B2", marker="o")
     left.set_xscale("log", base=2)
     left.set_xticks(workers, [str(count) for count in workers])
-    left.set(xlabel="workers", ylabel="their time spent in trials (%)", ylim=(0, 105))
+    left.set(xlabel="workers", ylabel="utilization (%)", ylim=(0, 105))
     styles = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "v"))
-    for (tuner, costs), (colour, marker) in zip(_by_tuner(measurement.costs).items(), styles, strict=False):
+    for (tuner, costs), (color, marker) in zip(_by_tuner(measurement.costs).items(), styles, strict=False):
         trials = [len(cost.total) for cost in costs]
-        right.loglog(trials, [last_tenth(cost.total) for cost in costs], color=colour, marker=marker, label=tuner)
-    right.set(xlabel="trials of the search", ylabel="loop, at its end (ms a trial)")
+        right.loglog(trials, [last_tenth(cost.total) for cost in costs], color=color, marker=marker, label=tuner)
+    right.set(xlabel="trials of the search", ylabel="loop at the end of the search (ms per trial)")
     right.legend(frameon=False)
     for axes in (left, right):
         axes.grid(alpha=0.3)
@@ -377,45 +393,50 @@ def _page(measurement: Measurement) -> str:
     from bench.report.markdown import table
 
     machine = measurement.environment
-    engine = _engine_milliseconds(measurement)
+    executor = _executor_milliseconds(measurement)
     return "\n".join(
         [
-            "# How many workers one loop can keep busy",
+            "# Scalability of the search loop",
             "",
             (
                 f"On {machine.cpu} with {machine.cores} cores, {machine.platform}, Keras Tuner {machine.keras_tuner}, "
-                f"distributed {machine.distributed}. Nothing is trained: trials sleep, or end at once."
+                f"distributed {machine.distributed}. No model is trained: trials sleep or end at once."
             ),
             "",
-            "![Efficiency by workers; cost by trials](scaling.png)",
+            "![Utilization by number of workers; cost of a trial by number of trials](scaling.png)",
             "",
-            "## Workers that sleep",
+            "## Utilization of workers",
             "",
             table(_load_table(measurement)),
             "",
             (
-                "Trials of a random search are given to real worker processes and sleep there; the first figures are "
-                "of it. The last one is of the engine alone, with tasks of no length: how many it gets through in a "
-                f"second. With {measurement.saturated[-1].workers} workers it takes {engine:.1f} ms for a task, in "
-                "which it passes on the task, its result, and a report for each of its epochs; the workers share the "
-                "cores with it, so alone it would take less."
+                "Trials of a random search run on real worker processes, where they sleep; utilization is the share "
+                "of the workers' time spent in trials. The last column is the throughput of the executor alone, with "
+                f"empty tasks. With {measurement.saturated[-1].workers} workers it takes {executor:.1f} ms per task, "
+                "which covers sending the task, receiving its result, and one report for each epoch. The workers "
+                "share the cores with it, so on a machine of its own it would take less."
             ),
             "",
-            "## What a trial costs, by tuner and number of trials",
+            "## Cost of a trial by tuner and number of trials",
             "",
             table(_cost_table(measurement.costs)),
             "",
-            "Milliseconds a trial over the last tenth of a search. The ledger is on disk after each ask and each tell.",
+            (
+                "Milliseconds per trial over the last tenth of a search. Each proposal and each result is flushed to "
+                "the ledger on disk before the search continues."
+            ),
+            "",
             *_growths(measurement),
             "",
-            "## With how many workers the loop would be the limit",
+            "## Number of workers at which the loop is the bottleneck",
             "",
-            table(_limit_table(measurement.costs, engine)),
+            table(_limit_table(measurement.costs, executor)),
             "",
             (
-                f"The length of a trial divided by what it costs the loop at the end of such a search, the engine's "
-                f"{engine:.1f} ms included. A run also keeps at most `--lookahead` trials of a family under way, "
-                f"{DEFAULT_LOOKAHEAD} unless it is told otherwise; more workers wait for another family."
+                f"The duration of a trial divided by its cost in the loop at the end of such a search, including the "
+                f"executor's {executor:.1f} ms. A Hyperband or Bayesian search also has at most `--lookahead` trials "
+                f"in flight, {DEFAULT_LOOKAHEAD} by default, a random or grid search at most {MAX_AHEAD}; further "
+                "workers train other families."
             ),
             "",
             "Made by `python tests/benchmarks/scaling.py` from [scaling.json](scaling.json).",
@@ -424,9 +445,9 @@ def _page(measurement: Measurement) -> str:
     )
 
 
-def _engine_milliseconds(measurement: Measurement) -> float:
-    most = measurement.saturated[-1]
-    return 1000 * most.seconds / most.tasks
+def _executor_milliseconds(measurement: Measurement) -> float:
+    largest = measurement.saturated[-1]
+    return 1000 * largest.seconds / largest.tasks
 
 
 def _load_table(measurement: Measurement) -> "pd.DataFrame":
@@ -436,10 +457,10 @@ def _load_table(measurement: Measurement) -> "pd.DataFrame":
         {
             "workers": str(slept.workers),
             "trials": str(slept.tasks),
-            "of, s": f"{slept.task_seconds:g}",
-            "trials a second": f"{slept.tasks / slept.seconds:.2f}",
-            "time in trials, %": f"{100 * slept.efficiency:.1f}",
-            "engine alone, tasks a second": f"{saturated.tasks / saturated.seconds:.0f}",
+            "seconds per trial": f"{slept.task_seconds:g}",
+            "trials per second": f"{slept.tasks / slept.seconds:.2f}",
+            "utilization (%)": f"{100 * slept.efficiency:.1f}",
+            "executor alone (tasks per second)": f"{saturated.tasks / saturated.seconds:.0f}",
         }
         for slept, saturated in zip(measurement.sleeping, measurement.saturated, strict=True)
     )
@@ -450,18 +471,18 @@ def _cost_table(costs: Sequence[Cost]) -> "pd.DataFrame":
 
     rows = []
     for cost in costs:
-        ask, tell, ledger, total = (last_tenth(found) for found in (cost.ask, cost.tell, cost.ledger, cost.total))
+        propose, report, ledger, total = map(last_tenth, (cost.propose, cost.report, cost.ledger, cost.total))
         rows.append(
             {
                 "tuner": cost.tuner,
-                "trials": f"{len(cost.total)}" if cost.whole else f"{len(cost.total)}, broken off",
-                "ask": f"{ask:.2f}",
-                "tell": f"{tell:.2f}",
-                "ledger": f"{ledger:.2f}",
-                "rest": f"{total - ask - tell - ledger:.2f}",
-                "in all": f"{total:.2f}",
-                "start, s": f"{cost.start_seconds:.2f}",
-                "whole search, s": f"{cost.total[-1]:.1f}",
+                "trials": f"{len(cost.total)}" if cost.complete else f"{len(cost.total)}, stopped",
+                "propose (ms)": f"{propose:.2f}",
+                "report (ms)": f"{report:.2f}",
+                "ledger (ms)": f"{ledger:.2f}",
+                "other (ms)": f"{total - propose - report - ledger:.2f}",
+                "total (ms)": f"{total:.2f}",
+                "start (s)": f"{cost.start_seconds:.2f}",
+                "whole search (s)": f"{cost.total[-1]:.1f}",
             }
         )
     return pd.DataFrame(rows)
@@ -469,30 +490,30 @@ def _cost_table(costs: Sequence[Cost]) -> "pd.DataFrame":
 
 def _growths(measurement: Measurement) -> Iterator[str]:
     for tuner, costs in _by_tuner(measurement.costs).items():
-        if not costs[-1].whole:
+        if not costs[-1].complete:
             yield (
-                f"A {tuner} search with a budget of {costs[-1].budget} trials was broken off after "
-                f"{measurement.patience:g} s, at trial {len(costs[-1].total)}."
+                f"- {tuner}: the search with a budget of {costs[-1].budget:,} trials was stopped after "
+                f"{measurement.max_seconds:g} s, at trial {len(costs[-1].total):,}."
             )
         elif len(costs) > 1:
             before, after = (len(cost.total) for cost in costs[-2:])
             yield (
-                f"From {before} to {after} trials, the cost of one in {tuner} grew as their number to the power of "
-                f"{growth(costs):.2f}."
+                f"- {tuner}: from {before:,} to {after:,} trials, the cost of a trial grows as "
+                f"n^{growth(costs):.2f} for n trials."
             )
 
 
-def _limit_table(costs: Sequence[Cost], engine: float) -> "pd.DataFrame":
+def _limit_table(costs: Sequence[Cost], executor: float) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.DataFrame(
         {
             "tuner": cost.tuner,
             "trials": str(len(cost.total)),
-            "loop, ms a trial": f"{engine + last_tenth(cost.total):.1f}",
+            "loop (ms per trial)": f"{executor + last_tenth(cost.total):.1f}",
         }
         | {
-            f"trials of {seconds} s": f"{limit(seconds, engine + last_tenth(cost.total)):,}"
+            f"workers, trials of {seconds} s": f"{limit(seconds, executor + last_tenth(cost.total)):,}"
             for seconds in TRIAL_SECONDS
         }
         for cost in costs
@@ -501,11 +522,10 @@ def _limit_table(costs: Sequence[Cost], engine: float) -> "pd.DataFrame":
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", nargs="+", type=int, default=list(WORKERS))
-    parser.add_argument("--tasks", type=int, default=20, help="trials for each worker")
-    parser.add_argument("--seconds", type=float, default=1.0, help="that each of them sleeps")
+    parser.add_argument("--workers", nargs="+", type=int, default=list(WORKERS), help="numbers of workers")
+    parser.add_argument("--tasks", type=int, default=20, help="trials per worker")
+    parser.add_argument("--seconds", type=float, default=1.0, help="sleep of each trial")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="trials of the searches")
-    parser.add_argument("--patience", type=float, default=120.0, help="seconds after which a search is broken off")
-    parser.add_argument("--page-only", action="store_true", help="write page and picture anew from what is kept")
-    given = parser.parse_args()
-    main(**vars(given))
+    parser.add_argument("--max-seconds", type=float, default=120.0, help="after which a search is stopped")
+    parser.add_argument("--page-only", action="store_true", help="write page and figure from the stored measurements")
+    main(**vars(parser.parse_args()))

@@ -71,10 +71,10 @@ def _cost(total: list[float]) -> scaling.Cost:
     return scaling.Cost(
         tuner="random",
         budget=len(total),
-        whole=True,
+        complete=True,
         start_seconds=0.0,
-        ask=nothing,
-        tell=nothing,
+        propose=nothing,
+        report=nothing,
         ledger=nothing,
         total=tuple(total),
     )
@@ -87,7 +87,7 @@ def test_space_of_grid_search_has_as_many_candidates_as_trials(size: int) -> Non
 
 
 def test_size_that_no_grid_has_is_refused() -> None:
-    with pytest.raises(ValueError, match="what is left of one is 7"):
+    with pytest.raises(ValueError, match="70 has the factor 7"):
         scaling.factors(70)
 
 

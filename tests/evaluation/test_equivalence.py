@@ -1,4 +1,4 @@
-"""Verdicts on versions: same, worse, better, cannot tell."""
+"""Verdicts on changes of accuracy: equivalent, worse, better, inconclusive."""
 
 import numpy as np
 import pytest
@@ -10,75 +10,76 @@ from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange, acc
 IMAGES = 10_000
 
 
-def trained(accuracy: float, seeds: int = 12, deviation: float = 0.0, salt: int = 0) -> Correctness:
-    """Each seed is right at the first images, as many as its accuracy says; a few seeds wander by `deviation`."""
-    wander = np.random.default_rng(salt).normal(0, deviation, seeds)
-    wander -= wander.mean()
-    right = np.round((accuracy + wander) * IMAGES).astype(int)
-    return Correctness(correct=np.arange(IMAGES) < right[:, None])
+def make_correctness(accuracy: float, seeds: int = 12, std: float = 0.0, salt: int = 0) -> Correctness:
+    """Each seed classifies the first images correctly; accuracies vary across seeds with `std`, their mean is exact."""
+    deviations = np.random.default_rng(salt).normal(0, std, seeds)
+    deviations -= deviations.mean()
+    counts = np.round((accuracy + deviations) * IMAGES).astype(int)
+    return Correctness(correct=np.arange(IMAGES) < counts[:, None])
 
 
 def change(older: Correctness, newer: Correctness) -> AccuracyChange:
     return accuracy_changes([(older, newer)])[0]
 
 
-def test_equal_answers_are_the_same() -> None:
-    found = change(trained(0.9), trained(0.9))
-    assert (found.verdict, found.difference.mean, found.additional_seeds) == ("equivalent", 0.0, None)
+def test_identical_predictions_are_equivalent() -> None:
+    result = change(make_correctness(0.9), make_correctness(0.9))
+    assert (result.verdict, result.difference.mean, result.additional_seeds) == ("equivalent", 0.0, None)
 
 
-def test_a_small_difference_that_is_known_well_is_the_same() -> None:
-    # 0.1 points apart, hardly any chance in it: more than 0, and still inside half a point. Same is asked first.
-    found = change(trained(0.900, deviation=1e-4), trained(0.901, deviation=1e-4, salt=1))
-    assert found.p_different < 0.05
-    assert found.verdict == "equivalent"
-    assert -EQUIVALENCE_MARGIN < found.low < found.high < EQUIVALENCE_MARGIN
+def test_significant_difference_within_the_margin_is_equivalent() -> None:
+    # 0.1 points apart with little variance: different from 0, but within half a point. Equivalence is tested first.
+    result = change(make_correctness(0.900, std=1e-4), make_correctness(0.901, std=1e-4, salt=1))
+    assert result.p_different < 0.05
+    assert result.verdict == "equivalent"
+    assert -EQUIVALENCE_MARGIN < result.low < result.high < EQUIVALENCE_MARGIN
 
 
-def test_a_large_difference_is_better_or_worse() -> None:
-    low, high = trained(0.90, deviation=0.003), trained(0.92, deviation=0.003, salt=1)
+def test_large_difference_is_better_or_worse() -> None:
+    low, high = make_correctness(0.90, std=0.003), make_correctness(0.92, std=0.003, salt=1)
     assert change(low, high).verdict == "better"
     assert change(high, low).verdict == "worse"
 
 
-def test_what_cannot_be_told_names_the_seeds_it_takes() -> None:
-    older, newer = trained(0.9, seeds=3, deviation=0.03), trained(0.9, seeds=3, deviation=0.03, salt=1)
-    found = change(older, newer)
-    assert found.verdict == "inconclusive"
-    # With many seeds the half-width of the 90 % interval is 1.645 * s / sqrt(k), with the deviation s of differences.
-    square = float((newer.correct.mean(axis=1) - older.correct.mean(axis=1)).var(ddof=1))
-    assert found.additional_seeds is not None
-    assert 3 + found.additional_seeds == pytest.approx(1.645**2 * square / EQUIVALENCE_MARGIN**2, rel=0.1)
+def test_inconclusive_comparison_reports_the_additional_seeds() -> None:
+    older, newer = make_correctness(0.9, seeds=3, std=0.03), make_correctness(0.9, seeds=3, std=0.03, salt=1)
+    result = change(older, newer)
+    assert result.verdict == "inconclusive"
+    # For many seeds the half-width of the 90% interval is 1.645 * s / sqrt(k), with s the std of the differences.
+    variance = float((newer.correct.mean(axis=1) - older.correct.mean(axis=1)).var(ddof=1))
+    assert result.additional_seeds is not None
+    assert 3 + result.additional_seeds == pytest.approx(1.645**2 * variance / EQUIVALENCE_MARGIN**2, rel=0.1)
 
 
-def test_a_difference_of_just_the_margin_is_never_the_same() -> None:
-    assert change(trained(0.9, deviation=1e-4), trained(0.9051, deviation=1e-4, salt=1)).p_equivalent > 0.5
+def test_difference_at_the_margin_is_never_equivalent() -> None:
+    older, newer = make_correctness(0.9, std=1e-4), make_correctness(0.9051, std=1e-4, salt=1)
+    assert change(older, newer).p_equivalent > 0.5
 
 
-def test_many_comparisons_ask_for_more() -> None:
-    pair = (trained(0.9, deviation=0.004), trained(0.9, deviation=0.004, salt=1))
+def test_p_values_are_adjusted_for_the_number_of_comparisons() -> None:
+    pair = (make_correctness(0.9, std=0.004), make_correctness(0.9, std=0.004, salt=1))
     assert change(*pair).verdict == "equivalent"
-    far = (trained(0.9, deviation=0.01), trained(0.9, deviation=0.01, salt=1))
-    together = accuracy_changes([pair, *[far] * 30])
+    noisy = (make_correctness(0.9, std=0.01), make_correctness(0.9, std=0.01, salt=1))
+    together = accuracy_changes([pair, *[noisy] * 30])
     assert together[0].p_equivalent == pytest.approx(31 * change(*pair).p_equivalent)
 
 
-def test_each_seed_is_compared_with_itself() -> None:
-    # Seeds differ by points, but each is right at just ten images more: seeds leave nothing to chance.
-    older = trained(0.9, deviation=0.02)
+def test_refits_are_paired_by_seed() -> None:
+    # Accuracies vary by points across seeds, but every seed gains exactly ten images.
+    older = make_correctness(0.9, std=0.02)
     newer = Correctness(correct=np.arange(IMAGES) < older.correct.sum(axis=1)[:, None] + 10)
-    found = change(older, newer)
-    assert found.difference.mean == pytest.approx(0.001)
-    assert found.verdict == "equivalent"
+    result = change(older, newer)
+    assert result.difference.mean == pytest.approx(0.001)
+    assert result.verdict == "equivalent"
 
 
-def test_pairs_that_have_nothing_in_common_are_as_wide_as_both_together() -> None:
-    older, newer = trained(0.9, seeds=100, deviation=0.01), trained(0.9, seeds=100, deviation=0.01, salt=1)
+def test_interval_of_independent_pairs_contains_both_variances() -> None:
+    older, newer = make_correctness(0.9, seeds=100, std=0.01), make_correctness(0.9, seeds=100, std=0.01, salt=1)
     # 1.66 (Student's t with 99 degrees of freedom) * sqrt(2) * 0.01 / 10
     assert change(older, newer).high == pytest.approx(1.66 * 2**0.5 * 0.001, rel=0.2)
 
 
-def test_a_single_seed_is_refused() -> None:
-    one: BoolArray = np.ones((1, 10), dtype=bool)
-    with pytest.raises(MetricError, match="two or more seeds"):
-        change(Correctness(correct=one), Correctness(correct=one))
+def test_single_seed_is_rejected() -> None:
+    single: BoolArray = np.ones((1, 10), dtype=bool)
+    with pytest.raises(MetricError, match="at least two seeds"):
+        change(Correctness(correct=single), Correctness(correct=single))

@@ -1,4 +1,4 @@
-"""Which hyperparameters matter, on trials whose scores are known functions of them."""
+"""Hyperparameter importance, on trials whose scores are known functions of their hyperparameters."""
 
 import numpy as np
 import pytest
@@ -13,60 +13,64 @@ KIND = Parameter(name="kind", kind="Choice", values=("a", "b", "c"), finite=True
 RATE = Parameter(name="rate", kind="Float", values=(0.0001, 0.01), finite=False, conditions=())
 
 
-def trials(count: int, score: object, seed: int = 0) -> list[TrialRecord]:
-    """Trials with values by chance whose accuracy is `score(values)`."""
+def make_trials(count: int, score: object, seed: int = 0) -> list[TrialRecord]:
+    """Trials with random hyperparameters, whose accuracy is `score(values)`."""
     random = np.random.default_rng(seed)
-    found = []
+    trials = []
     for number in range(count):
         values = {
             "width": int(random.choice(WIDTH.values)),
             "kind": str(random.choice(KIND.values)),
             "rate": float(10 ** random.uniform(-4, -2)),
         }
-        found.append(make_trial(number, round(score(values), 4), values=values))  # type: ignore[operator]
-    return found
+        trials.append(make_trial(number, round(score(values), 4), values=values))  # type: ignore[operator]
+    return trials
 
 
-def test_what_the_score_depends_on_is_found() -> None:
-    found = importances(
-        (KIND, RATE, WIDTH), trials(60, lambda values: 0.5 + 0.1 * WIDTH.values.index(values["width"])), 3
-    )
-    assert found.unavailable_reason is None
-    assert found.oob_r2 is not None
-    assert found.oob_r2 > 0.8
-    first, *others = found.ranking
+def test_hyperparameter_that_determines_the_score_ranks_first() -> None:
+    trials = make_trials(60, lambda values: 0.5 + 0.1 * WIDTH.values.index(values["width"]))
+    analysis = importances((KIND, RATE, WIDTH), trials, 3)
+    assert analysis.unavailable_reason is None
+    assert analysis.oob_r2 is not None
+    assert analysis.oob_r2 > 0.8
+    first, *others = analysis.ranking
     assert (first.name, first.std > 0) == ("width", True)
-    assert all(one.mean < first.mean / 10 for one in others)
+    assert all(other.mean < first.mean / 10 for other in others)
 
 
-def test_scores_by_chance_are_not_explained() -> None:
+def test_random_scores_have_no_importances() -> None:
     random = np.random.default_rng(1)
-    found = importances((KIND, RATE, WIDTH), trials(60, lambda _: 0.5 + 0.3 * random.random()), 3)
-    assert found.unavailable_reason is not None
-    assert "out-of-bag R²" in found.unavailable_reason
-    assert found.ranking == ()
+    analysis = importances((KIND, RATE, WIDTH), make_trials(60, lambda _: 0.5 + 0.3 * random.random()), 3)
+    assert analysis.unavailable_reason is not None
+    assert "out-of-bag R²" in analysis.unavailable_reason
+    assert analysis.ranking == ()
 
 
-def test_few_trials_are_not_asked() -> None:
-    kept = [*trials(9, lambda _: 0.5), make_failed_trial(9, "no"), make_trial(10, 0.9, epochs=2)]
-    found = importances((WIDTH,), kept, 3)
-    assert found.unavailable_reason == "9 full-length trials, at least 10 required"
+def test_too_few_full_length_trials_have_no_importances() -> None:
+    trials = [*make_trials(9, lambda _: 0.5), make_failed_trial(9, "no"), make_trial(10, 0.9, epochs=2)]
+    assert importances((WIDTH,), trials, 3).unavailable_reason == "9 full-length trials, at least 10 required"
 
 
 @pytest.mark.slow
-def test_ten_scores_that_depend_on_nothing_are_seldom_explained() -> None:
-    # At most one in twenty: refuted where the 99 % interval of Clopper and Pearson lies wholly above.
+def test_ten_random_scores_rarely_have_importances() -> None:
+    # In at most 5% of searches: rejected if the 99% interval of Clopper and Pearson lies above.
     random = np.random.default_rng(0)
-    asked = [
-        importances((KIND, RATE, WIDTH), trials(10, lambda _: 0.5 + 0.3 * random.random(), seed), 3)
+    analyses = [
+        importances((KIND, RATE, WIDTH), make_trials(10, lambda _: 0.5 + 0.3 * random.random(), seed), 3)
         for seed in range(100)
     ]
-    explained = sum(one.unavailable_reason is None for one in asked)
-    assert stats.binomtest(explained, len(asked)).proportion_ci(0.99, method="exact").low <= 0.05
+    available = sum(analysis.unavailable_reason is None for analysis in analyses)
+    assert stats.binomtest(available, len(analyses)).proportion_ci(0.99, method="exact").low <= 0.05
 
 
-def test_equal_scores_say_nothing() -> None:
-    assert importances((WIDTH,), trials(30, lambda _: 0.5), 3).unavailable_reason == "all trials have the same score"
+def test_equal_scores_have_no_importances() -> None:
+    analysis = importances((WIDTH,), make_trials(30, lambda _: 0.5), 3)
+    assert analysis.unavailable_reason == "all trials have the same score"
+
+
+def test_equal_hyperparameters_have_no_importances() -> None:
+    trials = [make_trial(number, 0.5 + number / 100, values={"width": 8}) for number in range(20)]
+    assert importances((WIDTH,), trials, 3).unavailable_reason == "all trials have the same hyperparameters"
 
 
 @pytest.mark.parametrize(
@@ -84,15 +88,10 @@ def test_equal_scores_say_nothing() -> None:
         (Parameter(name="rate", kind="Choice", values=(0.0, 0.1, 0.2), finite=True, conditions=()), 0.0, "smallest"),
     ],
 )
-def test_winners_at_the_edge_are_told_of(parameter: Parameter, value: object, expected: str | None) -> None:
+def test_value_at_a_bound(parameter: Parameter, value: object, expected: str | None) -> None:
     assert at_bound(parameter, make_trial(0, 0.9, values={parameter.name: value})) == expected
 
 
-def test_what_is_not_used_is_at_no_edge() -> None:
-    (units_2,) = (one for one in make_space() if one.name == "units_2")
+def test_inactive_hyperparameter_is_at_no_bound() -> None:
+    (units_2,) = (parameter for parameter in make_space() if parameter.name == "units_2")
     assert at_bound(units_2, make_trial(0, 0.9)) is None
-
-
-def test_equal_hyperparameters_say_nothing() -> None:
-    kept = [make_trial(number, 0.5 + number / 100, values={"width": 8}) for number in range(20)]
-    assert importances((WIDTH,), kept, 3).unavailable_reason == "all trials have the same hyperparameters"

@@ -1,6 +1,6 @@
-"""Runs on digits that are killed, at every point where they write and at random moments, and finished all the same.
+"""Runs on digits that are killed wherever they write and at random moments, and finish nevertheless.
 
-Each chain is one run, killed in session after session; the next session goes on where the one before was killed.
+Each chain is one run, killed in session after session; every session resumes where the last one was killed.
 """
 
 import os
@@ -18,9 +18,20 @@ from tempfile import mkdtemp
 
 import pytest
 
+from bench.records.spec import SearchSpec
 from bench.records.store import all_folders
 from command_line import Started, run, started, variables
-from whole_runs import DIGITS, SMALL, TINY, TUNERS, Finished, assert_equal_runs, finished, refitted, told
+from whole_runs import (
+    DIGITS,
+    SMALL,
+    TINY,
+    TUNERS,
+    Finished,
+    assert_equal_runs,
+    ended_refits,
+    ended_trials,
+    finished,
+)
 
 # The first test of a chain waits for all its sessions.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -31,23 +42,23 @@ ALL_TUNERS = {"random": SMALL, **TUNERS}
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """Just before something is done to a file, as tests/stop_points names it."""
+    """Just before an access to a file, in the notation of tests/stop_points."""
 
     before: str
-    torn: bool = False  # half of the ledger's last line is lost, as in a power cut before it was on disk
+    torn: bool = False  # half of the ledger's last line is lost, as in a power failure before it was on disk
 
 
-# In the order in which a run comes to them. They are counted anew in each session, whose own line is the first.
+# In the order in which a run reaches them. Every session counts from 1; its own line in the ledger is the first.
 POINTS = {
     "hyperband": (
         Point(before="replace */spec.json 1"),
         Point(before="append */trials.jsonl 1"),
         Point(before="replace */states/*.npz 2"),
-        Point(before="read */states/*.npz 1"),  # a promotion begins
-        Point(before="remove */states/*.npz 1"),  # it has its result
+        Point(before="read */states/*.npz 1"),  # a promoted trial starts
+        Point(before="remove */states/*.npz 1"),  # the promoted trial has its result
         Point(before="fsync */models/.*.tmp 1"),
         Point(before="replace */models/refit-0.keras 1"),
-        Point(before="append */trials.jsonl 2"),  # the line of the refit, whose model is there
+        Point(before="append */trials.jsonl 2"),  # the line of the refit, whose model is written
         Point(before="replace */predictions.npz 1"),
         Point(before="replace */record.json 1"),
         Point(before="replace */leaderboard.md 1"),
@@ -63,21 +74,21 @@ POINTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """When in a run somebody is killed, and who."""
+    """When in a run something is killed, and what."""
 
-    lines: int  # that the ledger has, those of sessions left out
-    seconds: float  # after that; of the start of the session where `lines` is 0
+    lines: int  # in the ledger, without those of sessions
+    seconds: float  # after that, or after the start of the session if `lines` is 0
     victim: str
     workers: int
 
 
 VICTIMS = ("main", "main", "worker", "group", "worker and main")
 WORKERS = (1, 2, 4, 1, 2)
-START_SECONDS, LINE_SECONDS = 4.0, 0.5  # what starting takes, and a line of the ledger, more or less
+START_SECONDS, LINE_SECONDS = 4.0, 0.5  # approximate time of a start, and of a line of the ledger
 
 
 def moments(tuner: str, lines: int) -> list[Moment]:
-    """Five in a run of so many lines, in their order; for each tuner victims and workers meet differently."""
+    """Five moments in a run of `lines` lines, in order; the combinations of victims and workers depend on the tuner."""
     chance = random.Random(f"kills of {tuner}")
     places = sorted(chance.randrange(lines) for _ in VICTIMS)
     first = list(ALL_TUNERS).index(tuner)
@@ -94,16 +105,16 @@ def moments(tuner: str, lines: int) -> list[Moment]:
 
 @dataclass(frozen=True, kw_only=True)
 class Kill:
-    """What a kill left."""
+    """The state after a kill."""
 
-    what: str
+    description: str
     nothing_left: bool  # of the processes
-    ledger: bytes  # whole lines
+    ledger: bytes  # complete lines
 
 
 @dataclass(frozen=True, kw_only=True)
 class Killed:
-    """A run that was killed, and finished all the same."""
+    """A finished run that was killed before."""
 
     kills: tuple[Kill, ...]
     run: Finished
@@ -113,20 +124,25 @@ def arguments(tuner: str, workers: int) -> tuple[object, ...]:
     return (*DIGITS, "--family", "tiny", "--workers", workers, *ALL_TUNERS[tuner])
 
 
+def tuner_of(run_: Finished) -> str:
+    assert isinstance(run_.record.spec, SearchSpec)
+    return run_.record.spec.tuner
+
+
 def ledger(cwd: Path) -> Path | None:
-    """Where the run's ledger is, None where there is no run yet."""
+    """The run's ledger; None if there is no run yet."""
     return next((folder.ledger for folder in all_folders(cwd / "results") if folder.ledger.exists()), None)
 
 
 def tear(file: Path) -> None:
     """Lose half of the last line."""
     content = file.read_bytes()
-    begins = content[:-1].rfind(b"\n") + 1
-    os.truncate(file, (begins + len(content)) // 2)
+    start = content[:-1].rfind(b"\n") + 1
+    os.truncate(file, (start + len(content)) // 2)
 
 
-def comes_to(running: Started, moment: Moment, cwd: Path) -> bool:
-    """Wait for the moment; False where the session ends before."""
+def reaches(running: Started, moment: Moment, cwd: Path) -> bool:
+    """Wait for the moment; False if the session ends before."""
     while running.process.poll() is None:
         if lines(cwd) >= moment.lines:
             with suppress(subprocess.TimeoutExpired):
@@ -138,15 +154,19 @@ def comes_to(running: Started, moment: Moment, cwd: Path) -> bool:
 
 
 def lines(cwd: Path) -> int:
-    """Whole lines of the ledger, those of sessions left out."""
+    """Complete lines of the ledger, without those of sessions."""
     file = ledger(cwd)
-    return 0 if file is None else sum(b'"event":"session"' not in line for line in file.read_bytes().split(b"\n")[:-1])
+    return (
+        0
+        if file is None
+        else sum(b'"event":"session_started"' not in line for line in file.read_bytes().split(b"\n")[:-1])
+    )
 
 
 def kill_worker(running: Started) -> bool:
-    """Kill a worker, as soon as there is one; False where the session ends without."""
+    """Kill a worker as soon as there is one; False if the session ends before."""
     while running.process.poll() is None:
-        with suppress(IndexError, ProcessLookupError):  # there is none yet, or none any more
+        with suppress(IndexError, ProcessLookupError):  # there is none at the moment
             os.kill(random.choice(running.workers()), signal.SIGKILL)
             return True
         time.sleep(0.02)
@@ -154,7 +174,7 @@ def kill_worker(running: Started) -> bool:
 
 
 def strike(running: Started, victim: str) -> bool:
-    """Kill `victim` and wait for the end of the session; False where it ended by itself before."""
+    """Kill `victim` and wait for the end of the session; False if it ended by itself before."""
     if "worker" in victim and not kill_worker(running):
         return False
     if victim == "group":
@@ -162,7 +182,7 @@ def strike(running: Started, victim: str) -> bool:
     elif "main" in victim:
         running.process.kill()
     code = running.end()
-    if victim == "worker":  # another takes its place, unless it was about to start
+    if victim == "worker":  # it is replaced, unless it was just starting
         assert code == 0 or "worker processes did not start" in running.text, running.text
         return True
     assert code in (0, -signal.SIGKILL), running.text
@@ -170,53 +190,55 @@ def strike(running: Started, victim: str) -> bool:
 
 
 class Chain:
-    """Runs by one tuner, each killed again and again until it is finished."""
+    """Runs with one tuner, each killed repeatedly until it finishes."""
 
     def __init__(self, cwd: Path, tuner: str) -> None:
         self.runs: list[Killed] = []
         self._all = cwd
         self._tuner = tuner
-        self._begin()
+        self._new_run()
 
     def kill_at_point(self, point: Point, workers: int) -> None:
         """Let a session kill itself at `point`."""
         with self._session(workers, variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {point.before}")) as running:
-            assert running.end() == -signal.SIGKILL, f"never came to {point.before!r}:\n{running.text}"
+            assert running.end() == -signal.SIGKILL, f"never reached {point.before!r}:\n{running.text}"
             nothing_left = running.nothing_left()
         if point.torn and (file := ledger(self._cwd)) is not None:
             tear(file)
-        self._note(point.before, nothing_left)
+        self._add_kill(point.before, nothing_left)
 
     def kill_at_moment(self, moment: Moment) -> None:
-        """Kill in a session; where the run is finished before, another one is begun."""
+        """Kill a session at `moment`; if the run finishes before, start another one."""
         struck = False
         while not struck:
             with self._session(moment.workers) as running:
-                struck = comes_to(running, moment, self._cwd) and strike(running, moment.victim)
+                struck = reaches(running, moment, self._cwd) and strike(running, moment.victim)
                 nothing_left = running.nothing_left()
             if struck:
-                self._note(f"{moment.victim} at line {moment.lines}", nothing_left)
+                self._add_kill(f"{moment.victim} at line {moment.lines}", nothing_left)
             if running.process.returncode == 0:
                 self.finish()
 
     def finish(self) -> None:
-        """Let the run end, where it was killed at all, and begin another one."""
+        """Let the run finish if it was killed at all, and start another one."""
         if self._kills:
             run(*arguments(self._tuner, 2), cwd=self._cwd)
             self.runs.append(Killed(kills=tuple(self._kills), run=finished(self._cwd / "results", "tiny", self._tuner)))
-        self._begin()
+        self._new_run()
 
-    def _begin(self) -> None:
+    def _new_run(self) -> None:
         self._kills: list[Kill] = []
         self._cwd = Path(mkdtemp(dir=self._all))
 
     def _session(self, workers: int, env: Mapping[str, str] | None = None) -> AbstractContextManager[Started]:
         return started(*arguments(self._tuner, workers), cwd=self._cwd, env=env)
 
-    def _note(self, what: str, nothing_left: bool) -> None:
+    def _add_kill(self, description: str, nothing_left: bool) -> None:
         file = ledger(self._cwd)
-        kept = b"" if file is None else file.read_bytes()
-        self._kills.append(Kill(what=what, nothing_left=nothing_left, ledger=kept[: kept.rfind(b"\n") + 1]))
+        content = b"" if file is None else file.read_bytes()
+        self._kills.append(
+            Kill(description=description, nothing_left=nothing_left, ledger=content[: content.rfind(b"\n") + 1])
+        )
 
 
 def killed_at_points(cwd: Path, tuner: str) -> list[Killed]:
@@ -228,7 +250,7 @@ def killed_at_points(cwd: Path, tuner: str) -> list[Killed]:
 
 
 def killed_at_moments(cwd: Path, undisturbed: Finished) -> list[Killed]:
-    tuner = undisturbed.record.spec.tuner
+    tuner = tuner_of(undisturbed)
     chain = Chain(cwd, tuner)
     for moment in moments(tuner, lines(undisturbed.results.parent)):
         chain.kill_at_moment(moment)
@@ -239,14 +261,14 @@ def killed_at_moments(cwd: Path, undisturbed: Finished) -> list[Killed]:
 KILLED = [*(("points", tuner) for tuner in POINTS), *(("moments", tuner) for tuner in ALL_TUNERS)]
 
 
-# tests/test_run.py kills and interrupts one run; these take half an hour.
+# test_run.py kills and interrupts one run; these tests take half an hour.
 @pytest.fixture(
     scope="module", params=[pytest.param(each, id="-".join(each), marks=pytest.mark.long) for each in KILLED]
 )
 def killed(
     request: pytest.FixtureRequest, undisturbed: Callable[[str], Finished], tmp_path_factory: pytest.TempPathFactory
 ) -> list[Killed]:
-    """Runs by one tuner that were killed, and finished all the same; the random moments may need more than one."""
+    """Finished runs with one tuner that were killed before; random moments may need more than one run."""
     kind, tuner = request.param
     cwd = tmp_path_factory.mktemp(f"killed-{kind}-{tuner}")
     return killed_at_points(cwd, tuner) if kind == "points" else killed_at_moments(cwd, undisturbed(tuner))
@@ -254,20 +276,22 @@ def killed(
 
 def test_killed_run_equals_an_undisturbed_one(killed: list[Killed], undisturbed: Callable[[str], Finished]) -> None:
     for each in killed:
-        assert_equal_runs(each.run, undisturbed(each.run.record.spec.tuner))
+        assert_equal_runs(each.run, undisturbed(tuner_of(each.run)))
 
 
-def test_nothing_that_was_done_is_done_again(killed: list[Killed]) -> None:
+def test_nothing_is_trained_twice(killed: list[Killed]) -> None:
     for each in killed:
-        trials, refits = told(each.run.folder), refitted(each.run.folder)
-        assert sorted(trials) == sorted(trial.trial_id for trial in each.run.record.trials if trial.repeats is None)
+        trials, refits = ended_trials(each.run.folder), ended_refits(each.run.folder)
+        search = each.run.record.search
+        assert search is not None
+        assert sorted(trials) == sorted(trial.trial_id for trial in search.trials if trial.duplicate_of is None)
         assert sorted(refits) == list(range(each.run.record.spec.refit_seeds))
         whole = each.run.folder.ledger.read_bytes()
-        assert [kill.what for kill in each.kills if not whole.startswith(kill.ledger)] == []
+        assert [kill.description for kill in each.kills if not whole.startswith(kill.ledger)] == []
 
 
 def test_no_process_outlives_a_kill(killed: list[Killed]) -> None:
-    assert [kill.what for each in killed for kill in each.kills if not kill.nothing_left] == []
+    assert [kill.description for each in killed for kill in each.kills if not kill.nothing_left] == []
 
 
 def test_pages_of_a_killed_run_are_those_of_its_record(killed: list[Killed]) -> None:
@@ -276,20 +300,20 @@ def test_pages_of_a_killed_run_are_those_of_its_record(killed: list[Killed]) -> 
 
 
 def test_moments_spread_over_victims_and_numbers_of_workers() -> None:
-    found = [moment for tuner in ALL_TUNERS for moment in moments(tuner, 20)]
-    assert len(found) == 20
-    assert {(moment.victim, moment.workers) for moment in found} == {(v, w) for v in VICTIMS for w in WORKERS}
+    drawn = [moment for tuner in ALL_TUNERS for moment in moments(tuner, 20)]
+    assert len(drawn) == 20
+    assert {(moment.victim, moment.workers) for moment in drawn} == {(v, w) for v in VICTIMS for w in WORKERS}
 
 
-# Two at once
+# Two at the same time
 
 
-def test_of_two_equal_commands_at_once_one_goes_on_and_the_other_says_so(tmp_path: Path) -> None:
+def test_of_two_equal_commands_at_the_same_time_one_is_refused(tmp_path: Path) -> None:
     with started(*TINY, cwd=tmp_path) as one, started(*TINY, cwd=tmp_path) as other:
         while one.process.poll() is None and other.process.poll() is None:
             time.sleep(0.02)
-        refused, goes_on = (one, other) if one.process.poll() is not None else (other, one)
+        refused, accepted = (one, other) if one.process.poll() is not None else (other, one)
         assert refused.end() == 2
         assert re.search(r"error: another process is working on .*tiny-random-\w+: wait for it", refused.text)
         assert "Starting" not in refused.text
-        goes_on.wait_until(lambda: list(all_folders(tmp_path / "results")), "spec of the run")
+        accepted.wait_until(lambda: list(all_folders(tmp_path / "results")), "spec of the run")

@@ -1,4 +1,4 @@
-"""Whole runs on digits, as real processes: repeated, killed, interrupted, refused, and with everything in order."""
+"""Whole runs on digits as real processes: complete, repeated, killed, interrupted, resumed, refused."""
 
 import json
 import os
@@ -18,37 +18,50 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from bench.machine import usable_cores
-from bench.records.record import comparable
+from bench.records.evaluation_log import EvaluationLog
+from bench.records.ledger import SessionStarted
+from bench.records.record import without_circumstances
 from bench.records.store import RunFolder, all_folders
 from bench.report.runs import load
 from command_line import SOURCE, Started, command, group, run, small_disk, started, variables
 from machine import slowness
-from whole_runs import DIGITS, SMALL, TINY, TUNERS, Finished, assert_equal_runs, finished, refitted, searches, told
+from whole_runs import (
+    DIGITS,
+    SMALL,
+    TINY,
+    TUNERS,
+    Finished,
+    assert_equal_runs,
+    ended_refits,
+    ended_trials,
+    finished,
+    searches,
+)
 
 pytestmark = pytest.mark.slow
 
 INTERRUPT_SECONDS = 5
-FIRST_LINE_SECONDS = 3  # half a second on an idle machine; importing TensorFlow first would take longer than this
+FIRST_LINE_SECONDS = 3  # half a second on an idle machine; importing TensorFlow first would exceed this
 DIGITS_SECONDS = 90
 
 
-# The main job
+# A complete run
 
 
 def test_run_leaves_records_predictions_models_and_report(tiny: Finished) -> None:
-    there = {path.relative_to(tiny.results).as_posix() for path in tiny.results.rglob("*") if path.is_file()}
+    files = {path.relative_to(tiny.results).as_posix() for path in tiny.results.rglob("*") if path.is_file()}
     own = tiny.folder.path.relative_to(tiny.results).as_posix()
-    assert there >= {
+    assert files >= {
         "leaderboard.md",
         "digits/tiny.md",
         "digits/figures/tiny-curves.png",
         "digits/figures/tiny-confusion.png",
-        "digits/figures/tiny-mistakes.png",
-        "records/digits/test_readings.jsonl",
+        "digits/figures/tiny-misclassified.png",
+        "records/digits/test_evaluations.jsonl",
         *(f"{own}/{name}" for name in ("spec.json", "trials.jsonl", "record.json", "predictions.npz")),
         *(f"{own}/models/refit-{number}.keras" for number in range(2)),
     }
-    assert not any("states/" in name or name.endswith(".tmp") for name in there)
+    assert not any("states/" in name or name.endswith(".tmp") for name in files)
     assert run("report", "--check", cwd=tiny.results.parent).returncode == 0
 
 
@@ -59,16 +72,18 @@ def test_run_prints_its_row_and_where_the_report_is(tiny: Finished) -> None:
     assert "Leaderboard: results/leaderboard.md\n" in tiny.stdout
 
 
-def test_run_tells_its_progress_and_nothing_else(tiny: Finished) -> None:
+def test_run_prints_its_progress_and_nothing_else(tiny: Finished) -> None:
     lines = tiny.stderr.splitlines()
     assert all(re.match(r"\[\d+:\d\d\] ", line) for line in lines), tiny.stderr
-    assert re.search(r"tiny: random trains 5 candidates in 5 trials, 50 epochs", tiny.stderr)
-    assert re.search(r"searching, trials 0 of 5, epochs 0 of 50, no trial scored yet, time left unknown", tiny.stderr)
-    assert re.search(r"refitting, trials 5 of 5, .*best validation accuracy 0\.\d{4}, time left \d+:\d\d", tiny.stderr)
+    assert re.search(r"tiny: random search of 5 candidates in 5 trials, 50 epochs", tiny.stderr)
+    assert re.search(r"tiny: search, trials 0 of 5, epochs 0 of 50, no score yet, time left unknown", tiny.stderr)
+    assert re.search(
+        r"tiny: refit, trials 5 of 5, .*best validation accuracy \d\d\.\d\d%, time left \d+:\d\d", tiny.stderr
+    )
     assert "\x1b" not in tiny.stderr
 
 
-def test_time_left_is_never_absurd(tiny: Finished) -> None:
+def test_time_left_is_within_a_factor_of_four(tiny: Finished) -> None:
     timed = re.findall(r"\[(\d+):(\d\d)\] .* time left (\d+):(\d\d)", tiny.stderr)
     total = tiny.record.total_seconds
     for minutes, seconds, minutes_left, seconds_left in timed:
@@ -78,49 +93,47 @@ def test_time_left_is_never_absurd(tiny: Finished) -> None:
 
 def test_published_numbers_can_be_recomputed_from_the_predictions(tiny: Finished) -> None:
     with np.load(tiny.folder.predictions_file) as file:
-        labels, said = file["labels"], file["log_probabilities"].argmax(axis=-1)
-    accuracy = np.mean([accuracy_score(labels, one) for one in said])
-    macro_f1 = np.mean([f1_score(labels, one, average="macro") for one in said])
-    confusion = sum(confusion_matrix(labels, one, labels=range(10)) for one in said)
+        labels, predicted = file["labels"], file["log_probabilities"].argmax(axis=-1)
+    accuracy = np.mean([accuracy_score(labels, classes) for classes in predicted])
+    macro_f1 = np.mean([f1_score(labels, classes, average="macro") for classes in predicted])
+    confusion = sum(confusion_matrix(labels, classes, labels=range(10)) for classes in predicted)
     (row,) = json.loads(run("leaderboard", "--json", cwd=tiny.results.parent).stdout)
     assert row["test_accuracy"] == pytest.approx(accuracy)
     assert row["macro_f1"] == pytest.approx(macro_f1)
     assert (load(tiny.results).runs[0].scores.confusion == confusion).all()
     page = (tiny.results / "digits/tiny.md").read_text()
-    assert f"test accuracy {100 * accuracy:.2f} % (" in page
-    assert f"| {macro_f1:.4f} " in page
+    assert f"test accuracy {100 * accuracy:.2f}% (" in page
+    assert f" {macro_f1:.4f} " in page
     mistaken = confusion + confusion.T - 2 * np.diag(confusion.diagonal())
     a, b = np.unravel_index(np.triu(mistaken).argmax(), mistaken.shape)
-    counts = {f"{confusion[a, b] / len(said):.1f}", f"{confusion[b, a] / len(said):.1f}"}
+    counts = {f"{confusion[a, b] / len(predicted):.1f}", f"{confusion[b, a] / len(predicted):.1f}"}
     worst = [cell.strip() for cell in page.partition("share of errors")[2].splitlines()[2].split("|")]
     assert counts == set(worst[2:4])
 
 
-def test_first_line_comes_before_anything_heavy(tmp_path: Path) -> None:
-    begun = time.monotonic()
+def test_first_line_is_printed_before_heavy_imports(tmp_path: Path) -> None:
+    start = time.monotonic()
     with started(*TINY, cwd=tmp_path) as running:
         running.wait_until(lambda: running.text, "first line")
-        assert time.monotonic() - begun < FIRST_LINE_SECONDS
-        assert running.text.startswith("[0:00] tiny on digits, random, results in results\n")
+        assert time.monotonic() - start < FIRST_LINE_SECONDS
+        assert running.text.startswith("[0:00] tiny on digits, random search, results in results\n")
 
 
-# The same run again
+# The same command again
 
 
-def test_same_command_trains_nothing_and_prints_the_row(tiny: Finished) -> None:
+def test_repeated_command_trains_nothing_and_prints_the_row(tiny: Finished) -> None:
     before = {path: path.stat().st_mtime_ns for path in tiny.results.rglob("*") if path.is_file()}
-    begun = time.monotonic()
+    start = time.monotonic()
     done = run(*TINY, cwd=tiny.results.parent)
     assert done.stdout == tiny.stdout
-    assert "Finished before; --again repeats it." in done.stderr
+    assert "Already complete; nothing trained. Use --again to rerun." in done.stderr
     assert "worker processes" not in done.stderr
-    assert time.monotonic() - begun < tiny.record.total_seconds
+    assert time.monotonic() - start < tiny.record.total_seconds
     assert {path: path.stat().st_mtime_ns for path in tiny.results.rglob("*") if path.is_file()} == before
 
 
-def test_repeated_run_has_a_folder_of_its_own_and_one_worker_gives_what_two_gave(
-    tiny: Finished, tmp_path: Path
-) -> None:
+def test_rerun_has_its_own_folder_and_one_worker_gives_the_same_results_as_two(tiny: Finished, tmp_path: Path) -> None:
     shutil.copytree(tiny.results, tmp_path / "results")
     run(*TINY, "--again", "--workers", 1, cwd=tmp_path)
     first, second = all_folders(tmp_path / "results")
@@ -130,27 +143,27 @@ def test_repeated_run_has_a_folder_of_its_own_and_one_worker_gives_what_two_gave
     assert_equal_runs(Finished(second, record), tiny)
 
 
-def test_dry_run_tells_trials_epochs_minutes_and_disk_and_trains_nothing(tiny: Finished, tmp_path: Path) -> None:
+def test_dry_run_prints_trials_epochs_minutes_and_disk_space_and_trains_nothing(tiny: Finished, tmp_path: Path) -> None:
     shutil.copytree(tiny.results, tmp_path / "results")
     done = run(*TINY, "--seed", 1, "--dry-run", cwd=tmp_path)
     assert "search: 5 candidates in 5 trials, 50 epochs\n" in done.stdout
     assert "refits: 2 seed(s), 10 epochs each\n" in done.stdout
-    assert re.search(r"about \d\.\d minutes and 0\.\d MB on disk, by a few steps of 6 candidates on this", done.stdout)
+    assert re.search(r"about \d\.\d minutes and 0\.\d MB on disk, estimated from a few steps of 6 candid", done.stdout)
     assert len(list(all_folders(tmp_path / "results"))) == 1
 
 
-# The same search for any number of workers
+# The same search with any number of workers
 
 
 @pytest.fixture(scope="session")
 def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The results of all tuners by one worker, two of them at the same time in the same folder."""
+    """The results of all tuners with one worker each, two of them at the same time in the same folder."""
     cwd = tmp_path_factory.mktemp("one_worker")
     first, *others = TUNERS
     arguments = (*DIGITS, "--family", "tiny", "--workers", 1, *TUNERS[first])
-    with started(*arguments, cwd=cwd) as beside:
+    with started(*arguments, cwd=cwd) as concurrent:
         searches(others, 1, cwd)
-        assert beside.end() == 0, beside.text
+        assert concurrent.end() == 0, concurrent.text
     return cwd / "results"
 
 
@@ -163,19 +176,19 @@ def test_one_worker_and_two_give_equal_runs(
     assert_equal_runs(one, two)
 
 
-# Several families in one call; families with bugs
+# Several families in one command; families with bugs
 
 
 @pytest.fixture(scope="session")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Four families in one call, three of them with bugs: the results, and what was said."""
-    cwd = tmp_path_factory.mktemp("crowd")
+def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Four families in one command, three of them with bugs: the results and the output."""
+    cwd = tmp_path_factory.mktemp("several")
     families = [("--family", name) for name in ("tiny", "always_raises", "sometimes_raises", "sometimes_nan")]
     return cwd / "results", run(*DIGITS, *chain(*families), *SMALL, cwd=cwd, code=2).stderr
 
 
-def test_family_in_a_crowd_equals_the_family_alone(crowd: tuple[Path, str], tiny: Finished) -> None:
-    assert_equal_runs(finished(crowd[0], "tiny"), tiny)
+def test_family_run_with_others_equals_the_family_alone(several: tuple[Path, str], tiny: Finished) -> None:
+    assert_equal_runs(finished(several[0], "tiny"), tiny)
 
 
 @pytest.mark.parametrize(
@@ -185,26 +198,28 @@ def test_family_in_a_crowd_equals_the_family_alone(crowd: tuple[Path, str], tiny
         ("sometimes_nan", "NonFiniteLossError: "),
     ],
 )
-def test_failed_trial_has_its_reason_in_ledger_and_report(family: str, reason: str, crowd: tuple[Path, str]) -> None:
-    results = crowd[0]
-    one = finished(results, family)
-    ok = [trial for trial in one.record.trials if trial.status == "ok"]
-    failed = [trial for trial in one.record.trials if trial.status == "failed"]
+def test_failed_trial_has_its_error_in_ledger_and_report(family: str, reason: str, several: tuple[Path, str]) -> None:
+    results = several[0]
+    run_of_family = finished(results, family)
+    search = run_of_family.record.search
+    assert search is not None
+    ok = [trial for trial in search.trials if trial.status == "ok"]
+    failed = [trial for trial in search.trials if trial.status == "failed"]
     assert ok
     assert failed
     assert all(trial.error is not None and trial.error.startswith(reason) for trial in failed)
-    assert len(told(one.folder)) == 5
-    assert one.record.winner in {trial.trial_id for trial in ok}
+    assert len(ended_trials(run_of_family.folder)) == 5
+    assert search.winner in {trial.trial_id for trial in ok}
     assert {trial.values["units"] for trial in failed} == {16}
     assert reason in (results / f"digits/{family}.md").read_text()
 
 
-def test_family_that_always_fails_is_an_error_that_names_the_reason(crowd: tuple[Path, str]) -> None:
-    results, said = crowd
+def test_family_that_always_fails_is_an_error_with_the_reason(several: tuple[Path, str]) -> None:
+    results, output = several
     assert re.search(
-        r"error: none of the 5 trials of 'always_raises' ended with a score at full length\. "
+        r"error: none of 5 trials of 'always_raises' completed at full length\. "
         r"Reasons: RuntimeError: this family cannot be trained \(in architecture, always_raises\.py:\d+\)",
-        said,
+        output,
     )
     assert "always_raises" not in (results / "leaderboard.md").read_text()
 
@@ -217,7 +232,7 @@ def test_family_that_cannot_declare_its_space_is_an_error_and_leaves_nothing(tmp
     assert list((tmp_path / "results").iterdir()) == []
 
 
-# The test part decides nothing
+# The test set decides nothing
 
 
 def test_poisoned_test_labels_leave_winner_trials_and_refits_the_same(tiny: Finished, tmp_path: Path) -> None:
@@ -226,50 +241,79 @@ def test_poisoned_test_labels_leave_winner_trials_and_refits_the_same(tiny: Fini
         shutil.copytree(SOURCE / name, packages / name, ignore=shutil.ignore_patterns("__pycache__"))
     digits = packages / "bench/data/sets/digits.py"
     text = digits.read_text()
-    poisoned = text.replace("return images, labels[chosen],", "return images, labels[chosen][:: -1 if which else 1],")
+    poisoned = text.replace("return images, labels[indices],", "return images, labels[indices][:: -1 if which else 1],")
     assert poisoned != text
     digits.write_text(poisoned)
     run(*TINY, "--workers", 1, cwd=tmp_path, env=variables(packages))
     other = finished(tmp_path / "results", "tiny")
-    here, there = comparable(tiny.record), comparable(other.record)
+    here, there = without_circumstances(tiny.record), without_circumstances(other.record)
     assert not np.array_equal(tiny.predictions.labels, other.predictions.labels)
     assert load(other.results).runs[0].scores.accuracy < load(tiny.results).runs[0].scores.accuracy / 2
     assert np.array_equal(tiny.predictions.log_probabilities, other.predictions.log_probabilities)
     assert there == replace(here, predictions_sha256=other.record.predictions_sha256)
 
 
-# Killed, interrupted, disturbed
+FRAGILE = """
+import os, signal
+from dataclasses import replace
+from pathlib import Path
+from bench.data.sets.digits import DATASET as DIGITS
+
+def test(access):
+    marker = Path({marker!r})
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return DIGITS.test(access)
+
+DATASET = replace(DIGITS, title="Digits whose first evaluation kills its worker", test=test)
+del DIGITS
+"""
+
+
+def test_evaluation_whose_worker_is_killed_is_retried_and_logged_twice(tmp_path: Path) -> None:
+    dataset = tmp_path / "fragile.py"
+    dataset.write_text(FRAGILE.format(marker=str(tmp_path / "killed")))
+    small = ("--tuner", "random", "--trials", 1, "--epochs", 1, "--refit-seeds", 1, "--workers", 1)
+    done = run("run", "--family", "tiny", "--dataset", dataset, *small, cwd=tmp_path)
+    assert re.search(r"evaluation of tiny: its worker process was killed by signal 9.*; retrying", done.stderr)
+    (folder,) = all_folders(tmp_path / "results")
+    evaluations = EvaluationLog(tmp_path / "results", "fragile").read()
+    assert [entry.run for entry in evaluations] == [folder.path.name] * 2
+    assert "evaluated 2 times" in (tmp_path / "results/leaderboard.md").read_text()
+
+
+# Killed, interrupted, resumed
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """How a run that was stopped ended."""
+    """The end of a run that was stopped."""
 
     code: int
     seconds: float  # from the signal to the end of the process
     nothing_left: bool  # of its processes
-    said: str
-    told: list[str]  # trials in the ledger afterwards
-    refitted: list[int]
+    output: str
+    trials: list[str]  # in the ledger afterwards
+    refits: list[int]
 
 
-def stop(running: Started, folder: RunFolder, number: int, *, everybody: bool) -> Stopped:
-    begun = time.monotonic()
-    running.signal_all(number) if everybody else running.process.send_signal(number)
+def stop(running: Started, folder: RunFolder, number: int, *, whole_group: bool) -> Stopped:
+    start = time.monotonic()
+    running.signal_all(number) if whole_group else running.process.send_signal(number)
     code = running.end()
-    seconds = time.monotonic() - begun
-    return Stopped(code, seconds, running.nothing_left(), running.text, told(folder), refitted(folder))
+    seconds = time.monotonic() - start
+    return Stopped(code, seconds, running.nothing_left(), running.text, ended_trials(folder), ended_refits(folder))
 
 
 @dataclass(frozen=True)
 class Disturbed:
-    """A run that was stopped four times, once lost a worker, and was finished all the same."""
+    """A run that was stopped three times and once lost a worker, and then finished."""
 
     run: Finished
     stops: dict[str, Stopped]  # by the signal, in order
-    second_process: str  # what another process on the same run said
+    second_process: str  # output of another process on the same run
     unfinished: Path  # a copy of the results folder as Ctrl-C left it
-    last: str  # what the last session said
 
 
 @pytest.fixture(scope="session")
@@ -282,21 +326,21 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
         return next(all_folders(cwd / "results"))
 
     with started(*TINY, "--workers", 1, cwd=cwd) as running:
-        running.wait_until(lambda: list(all_folders(cwd / "results")) and told(folder()), "result of a trial")
+        running.wait_until(lambda: list(all_folders(cwd / "results")) and ended_trials(folder()), "result of a trial")
         second = run(*TINY, cwd=cwd, code=2)
-        stops["SIGKILL"] = stop(running, folder(), signal.SIGKILL, everybody=False)
+        stops["SIGKILL"] = stop(running, folder(), signal.SIGKILL, whole_group=False)
     with started(*TINY, "--workers", 1, cwd=cwd) as running:
-        running.wait_until(lambda: len(told(folder())) >= 3, "results of three trials")
-        stops["SIGINT"] = stop(running, folder(), signal.SIGINT, everybody=True)
+        running.wait_until(lambda: len(ended_trials(folder())) >= 3, "results of three trials")
+        stops["SIGINT"] = stop(running, folder(), signal.SIGINT, whole_group=True)
     unfinished = shutil.copytree(cwd / "results", tmp_path_factory.mktemp("unfinished") / "results")
     with started(*TINY, cwd=cwd) as running:
-        running.wait_until(lambda: "refitting" in running.text, "refit")
+        running.wait_until(lambda: "tiny: refit" in running.text, "refit")
         time.sleep(0.3)  # until both workers have one
         os.kill(running.workers()[0], signal.SIGKILL)
-        running.wait_until(lambda: refitted(folder()), "result of a refit")
-        stops["SIGTERM"] = stop(running, folder(), signal.SIGTERM, everybody=False)
-    last = run(*TINY, cwd=cwd)
-    return Disturbed(finished(cwd / "results", "tiny"), stops, second.stderr, unfinished, last.stderr)
+        running.wait_until(lambda: ended_refits(folder()), "result of a refit")
+        stops["SIGTERM"] = stop(running, folder(), signal.SIGTERM, whole_group=False)
+    run("resume", cwd=cwd)
+    return Disturbed(finished(cwd / "results", "tiny"), stops, second.stderr, unfinished)
 
 
 def test_disturbed_run_equals_an_undisturbed_one(disturbed: Disturbed, tiny: Finished) -> None:
@@ -304,13 +348,13 @@ def test_disturbed_run_equals_an_undisturbed_one(disturbed: Disturbed, tiny: Fin
     assert_equal_runs(disturbed.run, tiny)
 
 
-def test_nothing_that_was_done_is_done_again(disturbed: Disturbed) -> None:
-    trials, refits = told(disturbed.run.folder), refitted(disturbed.run.folder)
+def test_nothing_is_trained_twice(disturbed: Disturbed) -> None:
+    trials, refits = ended_trials(disturbed.run.folder), ended_refits(disturbed.run.folder)
     assert len(trials) == len(set(trials)) == 5
     assert sorted(refits) == [0, 1]
     for stopped in disturbed.stops.values():
-        assert trials[: len(stopped.told)] == stopped.told
-        assert refits[: len(stopped.refitted)] == stopped.refitted
+        assert trials[: len(stopped.trials)] == stopped.trials
+        assert refits[: len(stopped.refits)] == stopped.refits
 
 
 def test_no_worker_outlives_the_main_process(disturbed: Disturbed) -> None:
@@ -319,76 +363,88 @@ def test_no_worker_outlives_the_main_process(disturbed: Disturbed) -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "code", "workers"), [("SIGINT", 130, 1), ("SIGTERM", 143, usable_cores())])
-def test_interrupted_run_ends_soon_and_says_how_to_go_on(
-    name: str, code: int, workers: int, disturbed: Disturbed
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_interrupted_run_ends_soon_and_prints_the_command_that_resumes(
+    name: str, code: int, disturbed: Disturbed
 ) -> None:
     stopped = disturbed.stops[name]
     assert stopped.code == code
     assert stopped.seconds < INTERRUPT_SECONDS
-    *_, said, to_go_on = stopped.said.splitlines()
-    assert said == "Interrupted; what is done is kept. To go on:"
-    assert "Traceback" not in stopped.said
-    precision = disturbed.run.record.spec.precision
-    words = to_go_on.split()
-    assert words[:4] == ["python", "-m", "bench", "run"]
-    assert words[4:] == [
-        *("--family", "tiny", "--dataset", "digits", "--tuner", "random"),
-        *("--trials", "5", "--epochs", "10", "--seeds", "2", "--precision", precision),
-        *(() if workers == usable_cores() else ("--workers", str(workers))),
-    ]
+    *_, message, hint = stopped.output.splitlines()
+    assert message == "Interrupted; finished trials and refits are kept. To resume:"
+    assert hint == f"  python -m bench resume {disturbed.run.folder.path.name}"
+    assert "Traceback" not in stopped.output
+
+
+def test_resume_uses_the_options_of_the_last_session(disturbed: Disturbed) -> None:
+    sessions = [event.options for event in disturbed.run.folder.events() if isinstance(event, SessionStarted)]
+    assert [options.workers for options in sessions if options is not None] == [1, 1, usable_cores(), usable_cores()]
+
+
+def test_resume_without_unfinished_runs_says_so(tiny: Finished) -> None:
+    assert run("resume", cwd=tiny.results.parent).stdout == "No unfinished run.\n"
+    done = run("resume", tiny.folder.path.name, cwd=tiny.results.parent, code=2)
+    assert f"error: run '{tiny.folder.path.name}' is complete; unfinished runs: none" in done.stderr
+
+
+def test_resume_of_a_run_whose_code_changed_says_why_not(disturbed: Disturbed, tmp_path: Path) -> None:
+    shutil.copytree(disturbed.unfinished, tmp_path / "results")
+    folder = next(all_folders(tmp_path / "results"))
+    spec = json.loads(folder.spec_file.read_text())
+    folder.spec_file.write_text(json.dumps(spec | {"source": "0" * 12}))
+    done = run("resume", cwd=tmp_path, code=2)
+    assert f"{folder.path.name} cannot be resumed: the code of 'tiny' has changed since" in done.stderr
 
 
 def test_interrupt_while_workers_start_is_not_lost(tmp_path: Path) -> None:
     with started(*TINY, cwd=tmp_path) as running:
         running.wait_until(lambda: len(group(running.process.pid)) > 1, "first child process")
-        stopped = stop(running, RunFolder(tmp_path), signal.SIGINT, everybody=True)
+        stopped = stop(running, RunFolder(tmp_path), signal.SIGINT, whole_group=True)
     assert (stopped.code, stopped.nothing_left) == (130, True)
     assert stopped.seconds < INTERRUPT_SECONDS
-    assert "Traceback" not in stopped.said
+    assert "Traceback" not in stopped.output
 
 
-def test_dead_worker_is_replaced_and_its_task_repeated(disturbed: Disturbed) -> None:
-    said = disturbed.stops["SIGTERM"].said
-    assert re.search(r"refit \d of tiny: its worker process was killed by signal 9.*; trying it once more", said)
+def test_dead_worker_is_replaced_and_its_task_retried(disturbed: Disturbed) -> None:
+    output = disturbed.stops["SIGTERM"].output
+    assert re.search(r"refit \d of tiny: its worker process was killed by signal 9.*; retrying", output)
 
 
-def test_second_process_on_the_same_run_says_so(disturbed: Disturbed) -> None:
+def test_second_process_on_the_same_run_is_refused(disturbed: Disturbed) -> None:
     assert re.search(r"error: another process is working on .*tiny-random-\w+: wait for it", disturbed.second_process)
     assert "worker processes" not in disturbed.second_process
 
 
-def test_runs_shows_the_command_to_go_on(disturbed: Disturbed) -> None:
+def test_runs_prints_the_command_that_resumes(disturbed: Disturbed) -> None:
     done = run("runs", cwd=disturbed.unfinished.parent)
     name = disturbed.run.folder.path.name
-    assert re.search(
-        rf"^{name} .*unfinished: \d trials, \d+ epochs of a budget of 50, 0 of 2 refits", done.stdout, re.MULTILINE
-    )
-    assert f"To go on with {name}:\n  python -m bench run --family tiny --dataset digits" in done.stdout
+    assert re.search(rf"^{name} .*unfinished: \d trials, \d+ of 50 epochs, 0 of 2 refits", done.stdout, re.MULTILINE)
+    assert f"To resume {name}:\n  python -m bench resume {name}\n" in done.stdout
 
 
 @pytest.fixture
 def unfinished(disturbed: Disturbed, tmp_path: Path) -> RunFolder:
-    """The unfinished run in a results folder of its own."""
+    """The unfinished run in its own results folder."""
     shutil.copytree(disturbed.unfinished, tmp_path / "results")
     return next(all_folders(tmp_path / "results"))
 
 
-def test_unfinished_run_under_another_spec_is_named_with_what_differs(unfinished: RunFolder, tmp_path: Path) -> None:
+def test_unfinished_run_with_another_spec_is_named_with_the_difference(unfinished: RunFolder, tmp_path: Path) -> None:
     with started(*TINY, "--seed", 7, "--lookahead", 3, cwd=tmp_path) as running:
         running.wait_until(lambda: "Starting" in running.text, "workers")
-        assert f"Unfinished beside this run: {unfinished.path.name} with seed 0, lookahead 4\n" in running.text
-        assert stop(running, unfinished, signal.SIGINT, everybody=True).code == 130
+        assert f"There is another unfinished run: {unfinished.path.name} with seed 0, lookahead 4\n" in running.text
+        assert stop(running, unfinished, signal.SIGINT, whole_group=True).code == 130
 
 
-def test_run_begun_with_another_tensorflow_is_refused(unfinished: RunFolder, tmp_path: Path) -> None:
+def test_run_started_with_another_tensorflow_is_refused(unfinished: RunFolder, tmp_path: Path) -> None:
     whole = unfinished.ledger.read_text()
     (version,) = set(re.findall(r'"tensorflow":"([^"]*)"', whole))
     unfinished.ledger.write_text(whole.replace(f'"tensorflow":"{version}"', '"tensorflow":"2.15.0"'))
     changed = unfinished.ledger.read_bytes()
     done = run(*TINY, cwd=tmp_path, code=2)
-    assert f"was begun with tensorflow 2.15.0, now it is {version}: go on there, or start anew with --again" in (
-        done.stderr
+    assert (
+        f"was started with tensorflow 2.15.0, here it is {version}: resume it there, or start another run with --again"
+        in (done.stderr)
     )
     assert unfinished.ledger.read_bytes() == changed
 
@@ -406,27 +462,29 @@ def fill(disk: Path) -> None:
             ballast.write(bytes(4096))
 
 
-def test_disk_that_fills_up_ends_the_run_and_leaves_readable_files(tmp_path: Path) -> None:
+def test_full_disk_ends_the_run_and_leaves_readable_files(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", 64) as disk:
         results = disk / "results"
         with started(*TINY, "--workers", 1, "--results", results, cwd=tmp_path) as running:
-            running.wait_until(lambda: list(all_folders(results)) and told(next(all_folders(results))), "first result")
+            running.wait_until(
+                lambda: list(all_folders(results)) and ended_trials(next(all_folders(results))), "first result"
+            )
             fill(disk)
             assert running.end() == 2, running.text
             assert running.nothing_left()
         assert re.search(r"error: cannot write .*small/results.*: No space left on device", running.text)
         assert "Traceback" not in running.text
         folder = next(all_folders(results))
-        assert told(folder)
+        assert ended_trials(folder)
         assert not folder.finished
         assert "unfinished" in run("runs", "--results", results, cwd=tmp_path).stdout
 
 
-# What is promised
+# Time and network
 
 
 @pytest.mark.quiet
-def test_cnn_on_digits_ends_in_time_without_a_network(tmp_path: Path) -> None:
+def test_cnn_on_digits_finishes_in_time_without_a_network(tmp_path: Path) -> None:
     offline = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     try:
         probe = subprocess.run([*offline, "true"], capture_output=True, text=True, check=False)
@@ -434,7 +492,7 @@ def test_cnn_on_digits_ends_in_time_without_a_network(tmp_path: Path) -> None:
         pytest.skip(f"no unshare command: {error}")
     if probe.returncode != 0:
         pytest.skip(f"no network namespace: {probe.stderr.strip()}")
-    begun = time.monotonic()
+    start = time.monotonic()
     done = subprocess.run(
         [*offline, *command(*DIGITS, "--family", "cnn")],
         cwd=tmp_path,
@@ -443,7 +501,7 @@ def test_cnn_on_digits_ends_in_time_without_a_network(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - start
     assert done.returncode == 0, done.stderr
     assert load(tmp_path / "results").runs[0].scores.accuracy > 0.95
     assert seconds < DIGITS_SECONDS * slowness() or usable_cores() < 2

@@ -1,14 +1,16 @@
-"""python -m bench verify: a real run is what it claims to be, and one that was tampered with is not."""
+"""python -m bench verify: a run that was trained passes, one that was edited fails."""
 
 import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench.records.store import RunFolder, count_test_readings
+from bench.records.evaluation_log import EvaluationLog
+from bench.records.store import RunFolder
 from command_line import SOURCE, run, variables
 from whole_runs import Finished
 
@@ -24,41 +26,41 @@ def copied(tiny: Finished, tmp_path: Path) -> Finished:
 
 
 def edit_record(folder: RunFolder, change: Callable[[dict[str, object]], None]) -> None:
-    """Change the record and nothing else."""
+    """Change the record only."""
     record = json.loads(folder.record_file.read_text())
     change(record)
     folder.record_file.write_text(json.dumps(record))
 
 
-def test_a_run_is_verified_and_the_reading_counted(copied: Finished) -> None:
-    before = count_test_readings(copied.results, "digits")
+def test_run_is_verified_and_the_evaluation_logged(copied: Finished) -> None:
+    before = len(EvaluationLog(copied.results, "digits").read())
     done = run("verify", "tiny", cwd=copied.results.parent)
     assert done.stdout.splitlines()[-1] == "tiny: VERIFIED"
-    assert "every prediction equal bit for bit" in done.stdout
-    assert done.stdout.count("agrees") == 5
-    assert "oneDNN custom operations" not in done.stderr  # TensorFlow's greetings
-    assert count_test_readings(copied.results, "digits") == before + 1
+    assert "all predictions identical bit for bit" in done.stdout
+    assert done.stdout.count("passed") == 5
+    assert "oneDNN custom operations" not in done.stderr  # a message of TensorFlow
+    assert len(EvaluationLog(copied.results, "digits").read()) == before + 1
     run("report", "--check", cwd=copied.results.parent)
 
 
-def test_an_edited_page_is_found(copied: Finished) -> None:
+def test_edited_page_is_detected(copied: Finished) -> None:
     page = copied.results / "leaderboard.md"
-    page.write_text(page.read_text().replace("± ", "± 0"))
+    page.write_text(page.read_text() + "edited")
     done = run("verify", "tiny", cwd=copied.results.parent, code=1)
-    assert "DIFFERS  numbers: not what the predictions give in leaderboard.md" in done.stdout
+    assert "FAILED  numbers: those recomputed from predictions differ in leaderboard.md" in done.stdout
     assert done.stdout.splitlines()[-1] == "tiny: not verified"
-    assert "± 0" in page.read_text()
+    assert page.read_text().endswith("edited")
 
 
-def test_elsewhere_a_refit_must_lie_where_further_seeds_would(copied: Finished) -> None:
-    """Exchanged predictions of the two refits stand for what another machine gives."""
+def test_on_another_cpu_the_accuracy_must_be_inside_the_prediction_interval(copied: Finished) -> None:
+    """The swapped predictions of the two refits stand in for those of another machine."""
 
     def elsewhere(record: dict[str, object]) -> None:
         record["environment"]["cpu"] = "Synthetic CPU"  # type: ignore[index]
 
     record = copied.folder.read_record()
-    kept = copied.folder.read_predictions(record)
-    swapped = replace(kept, log_probabilities=kept.log_probabilities[::-1])
+    stored = copied.folder.read_predictions(record)
+    swapped = replace(stored, log_probabilities=stored.log_probabilities[::-1])
     copied.folder.write_predictions(swapped)
     copied.folder.write_record(replace(record, predictions_sha256=swapped.digest()))
     edit_record(copied.folder, elsewhere)
@@ -68,34 +70,47 @@ def test_elsewhere_a_refit_must_lie_where_further_seeds_would(copied: Finished) 
     assert "inside" in done.stdout
 
 
-def test_other_predictions_on_the_same_machine_differ(copied: Finished) -> None:
-    """A run whose winner is exchanged claims predictions that its values do not give."""
+def test_other_predictions_on_the_same_machine_fail(copied: Finished) -> None:
+    """A record with another winner has predictions that its hyperparameters do not give."""
 
     def exchange(record: dict[str, object]) -> None:
-        trials = record["trials"]
-        winner = next(trial for trial in trials if trial["trial_id"] == record["winner"])  # type: ignore[attr-defined]
-        other = next(
-            trial
-            for trial in trials  # type: ignore[attr-defined]
-            if trial["trial_id"] != record["winner"] and trial["status"] == "ok"
-        )
+        search: Any = record["origin"]
+        trials = search["trials"]
+        winner = next(trial for trial in trials if trial["trial_id"] == search["winner"])
+        other = next(trial for trial in trials if trial["trial_id"] != search["winner"] and trial["status"] == "ok")
         assert winner["values"] != other["values"]
-        record["winner"] = other["trial_id"]
+        search["winner"] = other["trial_id"]
 
     edit_record(copied.folder, exchange)
     run("report", cwd=copied.results.parent)
     done = run("verify", "tiny", cwd=copied.results.parent, code=1)
-    assert "though processor and versions are the same" in done.stdout
+    assert "although CPU model and versions are the same" in done.stdout
 
 
-def test_code_that_is_gone_is_told_of_and_nothing_trained(copied: Finished) -> None:
-    """Without the tests' families on the path there is no `tiny`."""
+def test_missing_family_is_named_and_nothing_is_trained(copied: Finished) -> None:
+    """Without the tests' families on PYTHONPATH there is no `tiny`."""
     env = variables() | {"PYTHONPATH": str(SOURCE)}
     done = run("verify", "tiny", cwd=copied.results.parent, code=1, env=env)
-    assert "DIFFERS  code: there is no family 'tiny' here" in done.stdout
-    assert "refit: not tried" in done.stdout
+    assert "FAILED  code: there is no family 'tiny'" in done.stdout
+    assert "refit: not trained" in done.stdout
 
 
-def test_no_such_run_is_bad_input(copied: Finished) -> None:
+def test_unknown_run_is_bad_input(copied: Finished) -> None:
     done = run("verify", "cnn", cwd=copied.results.parent, code=2)
     assert "no finished run 'cnn'; rows: tiny" in done.stderr
+
+
+def test_changed_code_with_identical_predictions_is_added_to_the_record(copied: Finished) -> None:
+    def pretend_older_code(record: dict[str, Any]) -> None:
+        record["spec"]["source"] = "0" * 12
+
+    edit_record(copied.folder, pretend_older_code)
+    spec = json.loads(copied.folder.spec_file.read_text())
+    copied.folder.spec_file.write_text(json.dumps(spec | {"source": "0" * 12}))
+    run("report", cwd=copied.results.parent)
+    done = run("verify", "tiny", cwd=copied.results.parent)
+    source = copied.record.spec.source
+    assert f"'tiny' has changed since, from 000000000000 to {source}; its predictions are identical" in done.stdout
+    assert copied.folder.read_record().sources == ("0" * 12, source)
+    run("report", "--check", cwd=copied.results.parent)
+    assert f"code: 'tiny' is as recorded, {source}" in run("verify", "tiny", cwd=copied.results.parent).stdout

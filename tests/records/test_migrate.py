@@ -126,7 +126,7 @@ def contents(results: Path) -> dict[str, bytes]:
     return {
         path.relative_to(results).as_posix(): path.read_bytes()
         for path in results.rglob("*")
-        if path.is_file() and path.name != ".lock"
+        if path.is_file() and path.suffix != ".tmp" and path.name != ".lock"
     }
 
 

@@ -61,7 +61,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     metadata = tmp_path / "outside_halving-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-halving\nVersion: 1.0\n")
-    entries = "halving = outside_halving:TUNER\nbroken = outside_halving:Halving\n"
+    entries = "halving = outside_halving:TUNER\nbroken = outside_halving:Halving\ngrid = outside_halving:TUNER\n"
     (metadata / "entry_points.txt").write_text(f"[{tuners.GROUP}]\n{entries}")
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
@@ -96,6 +96,13 @@ def test_tuner_from_outside_searches_like_a_built_in_one(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("outside")
-def test_entry_point_that_is_no_tuner_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"tuner 'broken': outside_halving:Halving is .*, expected an instance of"):
-        tuners.load("broken")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("broken", r"tuner 'broken': outside_halving:Halving is .*, expected an instance of a Tuner subclass"),
+        ("grid", r"tuner 'grid' is built in, but also the entry point outside_halving:TUNER"),
+    ],
+)
+def test_entry_point_that_is_no_tuner_or_has_a_taken_name_is_refused(name: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        tuners.load(name)

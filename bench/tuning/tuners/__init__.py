@@ -32,16 +32,21 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> "Tuner":
-    """The tuner with that name.
+    """The tuner with that name; it works with the installed Keras Tuner.
 
     Raises:
-        SpecError: there is none, or what its file defines is not a tuner.
+        SpecError: there is none, its name is taken, or its entry point is not a tuner.
+        CompatibilityError: the installed Keras Tuner does not behave as the tested versions do.
     """
+    from bench.compat import run_checks
     from bench.tuning.tuner import Tuner
 
-    if name in _built_in():
-        return importlib.import_module(f"{__name__}.{name}").TUNER  # type: ignore[no-any-return]
+    run_checks("keras_tuner")
     entry_point = extensions(GROUP).get(name)
+    if name in _built_in():
+        if entry_point is not None:
+            raise SpecError(f"tuner {name!r} is built in, but also the entry point {entry_point.value}: rename that")
+        return importlib.import_module(f"{__name__}.{name}").TUNER  # type: ignore[no-any-return]
     if entry_point is None:
         raise SpecError(f"unknown tuner {name!r}: valid names are {', '.join(names())}")
     tuner = entry_point.load()

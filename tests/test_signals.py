@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at moments at which they may not end anything."""
+"""Ctrl-C and SIGTERM are delayed where they must not interrupt."""
 
 import os
 import signal
@@ -10,28 +10,28 @@ from bench.signals import Terminated, defer_signals, handle_sigterm
 
 
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
-def test_interrupt_that_is_put_off_comes_afterwards(number: int, raised: type[BaseException]) -> None:
+def test_deferred_interrupt_is_delivered_afterwards(number: int, raised: type[BaseException]) -> None:
     done = []
 
     def work() -> None:
         with defer_signals():
             os.kill(os.getpid(), number)
-            done.append("what must not be broken off")
-        done.append("what comes after it")
+            done.append("not interrupted")
+        done.append("after the interrupt")
 
     with pytest.raises(raised), handle_sigterm():
         work()
-    assert done == ["what must not be broken off"]
+    assert done == ["not interrupted"]
 
 
-def test_handlers_are_those_of_before_when_nothing_came() -> None:
+def test_handlers_are_restored_without_an_interrupt() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with defer_signals():
         pass
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_another_thread_is_left_alone() -> None:
+def test_deferring_in_another_thread_does_nothing() -> None:
     done = []
 
     def work() -> None:

@@ -1,0 +1,338 @@
+"""Published runs are reproduced: trained here, compared, logged once, and merged if identical; kills change nothing."""
+
+import json
+import re
+import shutil
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.execution.folders import assign
+from bench.execution.reproduction import compare, describe, settle, settle_interrupted
+from bench.records.reproductions import Reproduction
+from bench.records.spec import RunSpec, SearchSpec
+from bench.records.store import RunFolder, all_folders, run_folder
+from builders import make_environment, make_predictions, make_reference_spec, make_run, make_spec, write_run
+from command_line import run, started, variables
+from whole_runs import TINY, Finished
+
+STOP_POINTS = Path(__file__).parents[1] / "stop_points"
+
+
+# Which folder a spec gets
+
+
+def add(results: Path, spec: RunSpec, *, repeat: int = 1, models: bool = False, **changes: Any) -> RunFolder:
+    run_id = run_folder(results, spec, repeat).path.name
+    folder = write_run(
+        results, make_run(make_predictions(), spec=spec, **{"run_id": run_id} | changes), make_predictions()
+    )
+    if models:
+        folder.models_dir.mkdir()
+    return folder
+
+
+def assigned(results: Path, spec: RunSpec, *, again: bool = False) -> tuple[str, str | None]:
+    assignment = assign(results, spec, again=again)
+    published = assignment.published
+    return assignment.folder.path.name, None if published is None else published.path.name
+
+
+def test_new_spec_gets_a_folder_named_after_it(tmp_path: Path) -> None:
+    assert assigned(tmp_path, make_spec()) == (make_spec().name, None)
+
+
+def test_run_with_its_models_here_is_complete(tmp_path: Path) -> None:
+    add(tmp_path, make_spec(), models=True)
+    assert assigned(tmp_path, make_spec()) == (make_spec().name, None)
+    assert assigned(tmp_path, make_spec(), again=True) == (f"{make_spec().name}-repeat2", None)
+
+
+@pytest.mark.parametrize("spec", [make_spec(), make_reference_spec()])
+def test_published_run_is_reproduced_in_another_folder(spec: RunSpec, tmp_path: Path) -> None:
+    add(tmp_path, spec)
+    assert assigned(tmp_path, spec) == (f"{spec.name}-repeat2", spec.name)
+    assert assigned(tmp_path, spec, again=True) == (f"{spec.name}-repeat2", None)
+
+
+def test_published_run_of_an_older_schema_is_found_under_its_own_name(tmp_path: Path) -> None:
+    add(tmp_path, make_spec(), run_id="dense-random-0123456789")
+    assert assigned(tmp_path, make_spec()) == (make_spec().name, "dense-random-0123456789")
+
+
+def test_same_precision_is_preferred_among_published_runs(tmp_path: Path) -> None:
+    for precision in ("bfloat16", "float32"):
+        add(tmp_path, make_spec(precision=precision))
+    for precision in ("bfloat16", "float32"):
+        spec = make_spec(precision=precision)
+        assert assigned(tmp_path, spec) == (f"{spec.name}-repeat2", spec.name)
+
+
+def test_another_precision_is_a_reproduction_under_different_conditions(tmp_path: Path) -> None:
+    add(tmp_path, make_spec(precision="bfloat16"))
+    assert assigned(tmp_path, make_spec()) == (make_spec().name, make_spec(precision="bfloat16").name)
+
+
+def test_any_other_field_makes_another_run(tmp_path: Path) -> None:
+    add(tmp_path, make_spec())
+    for changes in ({"seed": 2}, {"refit_seeds": 4}, {"lookahead": 5}, {"time_limit": 60}):
+        assert assigned(tmp_path, make_spec(**changes)) == (make_spec(**changes).name, None)
+
+
+def test_changed_code_makes_another_run_and_says_so(tmp_path: Path) -> None:
+    add(tmp_path, make_spec())
+    assignment = assign(tmp_path, make_spec(source="1" * 12), again=False)
+    assert assignment.published is None
+    assert assignment.note == (
+        f"The code of 'dense' differs from that of the published {make_spec().name}: this is a new run"
+    )
+
+
+def test_code_that_was_verified_is_that_of_the_published_run(tmp_path: Path) -> None:
+    add(tmp_path, make_spec(), verified_sources=("1" * 12,))
+    assert assigned(tmp_path, make_spec(source="1" * 12))[1] == make_spec().name
+
+
+def test_originals_are_reproduced_not_reproductions(tmp_path: Path) -> None:
+    add(tmp_path, make_spec())
+    add(tmp_path, make_spec(), repeat=2, reproduces=make_spec().name)
+    assert assigned(tmp_path, make_spec()) == (f"{make_spec().name}-repeat3", make_spec().name)
+
+
+# Settling, on records that were not trained
+
+
+def reproduced(results: Path, *, wrong: Iterable[int] | None = None, **changes: Any) -> tuple[RunFolder, RunFolder]:
+    """A published run and a finished reproduction of it, whose first refit is wrong at other images if given."""
+    published = add(results, make_spec())
+    predictions = make_predictions() if wrong is None else make_predictions([list(wrong), range(11), range(12)])
+    record = make_run(
+        predictions,
+        run_id=f"{make_spec().name}-repeat2",
+        reproduces=make_spec().name,
+        finished="2026-02-01T00:00:00.000+00:00",
+        **changes,
+    )
+    own = write_run(results, record, predictions)
+    own.models_dir.mkdir()
+    (own.models_dir / "refit-0.keras").write_bytes(b"model")
+    return own, published
+
+
+def test_identical_reproduction_is_logged_and_merged(tmp_path: Path) -> None:
+    own, published = reproduced(tmp_path)
+    before = published.record_file.read_bytes()
+    folder, reproduction = settle(own, published)
+    assert folder.path == published.path
+    assert (reproduction.identical, reproduction.run_id, reproduction.changed_predictions) == (True, None, 0)
+    assert published.reproductions() == (reproduction,)
+    assert [each.path for each in all_folders(tmp_path)] == [published.path]
+    assert (published.models_dir / "refit-0.keras").read_bytes() == b"model"
+    assert published.record_file.read_bytes() == before
+    assert assigned(tmp_path, make_spec()) == (published.path.name, None)
+
+
+def test_different_reproduction_is_logged_once_and_keeps_its_folder(tmp_path: Path) -> None:
+    own, published = reproduced(tmp_path, wrong=range(5, 15))
+    for _ in range(2):
+        folder, reproduction = settle(own, published)
+    assert folder.path == own.path
+    assert published.reproductions() == (reproduction,)
+    assert reproduction.run_id == own.path.name
+    # Images 0 to 4 are right now and images 10 to 14 wrong: five of each.
+    assert (reproduction.identical, reproduction.changed_predictions) == (False, 10)
+    assert not published.models_dir.exists()
+    assert assigned(tmp_path, make_spec()) == (own.path.name, None)
+
+
+def test_prediction_interval_is_that_of_a_mean_over_the_new_seeds(tmp_path: Path) -> None:
+    own, published = reproduced(tmp_path, wrong=range(5, 15))
+    # Published accuracies 190/200, 189/200, 188/200: mean 0.945, s = 0.005; t(0.975, 2) = 4.302653.
+    low, high = compare(own, published).prediction_interval or (0, 0)
+    half = 4.302653 * 0.005 * np.sqrt(1 / 3 + 1 / 3)
+    assert (low, high) == pytest.approx((0.945 - half, 0.945 + half))
+
+
+def test_conditions_name_what_differs_published_first(tmp_path: Path) -> None:
+    environment = make_environment(cpu="Synthetic CPU B", tensorflow="2.20.0", git_commit=None)
+    own, published = reproduced(tmp_path, wrong=range(5, 15), environment=environment)
+    reproduction = compare(own, published)
+    assert reproduction.conditions == {
+        "tensorflow": ("2.21.0", "2.20.0"),
+        "cpu": ("Synthetic CPU A", "Synthetic CPU B"),
+    }
+    text = describe(reproduction, published)
+    assert text == (
+        f"Did not reproduce {published.path.name} bit for bit: 10 of 600 predicted classes differ. Test accuracy is "
+        "94.50%, published 94.50%, inside the 95% prediction interval (92.74% to 96.26%). Different conditions: "
+        "tensorflow 2.20.0 (published: 2.21.0), cpu Synthetic CPU B (published: Synthetic CPU A)."
+    )
+
+
+def test_identical_reproduction_is_described(tmp_path: Path) -> None:
+    own, published = reproduced(tmp_path)
+    assert describe(compare(own, published), published) == (
+        f"Reproduced {published.path.name} bit for bit: all 600 predictions equal the published ones (94.50% test "
+        "accuracy)."
+    )
+
+
+def settled(results: Path) -> None:
+    settle_interrupted(results, lambda _: None)
+
+
+@pytest.mark.parametrize("wrong", [None, range(5, 15)])
+def test_reproduction_with_a_record_is_settled_by_the_next_command(wrong: range | None, tmp_path: Path) -> None:
+    _, published = reproduced(tmp_path, wrong=wrong)
+    for _ in range(2):
+        settled(tmp_path)
+    assert len(published.reproductions()) == 1
+    assert len(list(all_folders(tmp_path))) == (1 if wrong is None else 2)
+
+
+def test_merge_that_was_interrupted_is_completed(tmp_path: Path) -> None:
+    own, published = reproduced(tmp_path)
+    published.append_reproduction(compare(own, published))
+    own.path.rename(published.path / "reproduction")
+    settled(tmp_path)
+    assert (published.models_dir / "refit-0.keras").exists()
+    assert not (published.path / "reproduction").exists()
+    assert len(published.reproductions()) == 1
+
+
+# Whole runs
+
+
+@pytest.fixture
+def clone(tiny: Finished, tmp_path: Path) -> Callable[[], RunFolder]:
+    """A copy of the results of `tiny` without its models, as in a fresh clone; returns the published run."""
+    ignored = shutil.ignore_patterns("models", ".lock")
+    shutil.copytree(tiny.results, tmp_path / "results", ignore=ignored)
+    return lambda: RunFolder(tmp_path / "results" / tiny.folder.path.relative_to(tiny.results))
+
+
+@pytest.mark.slow
+def test_published_run_is_reproduced_bit_for_bit_and_then_complete(
+    clone: Callable[[], RunFolder], tmp_path: Path
+) -> None:
+    published = clone()
+    record = published.record_file.read_bytes()
+    done = run(*TINY, cwd=tmp_path)
+    assert f"Reproducing the published run {published.path.name}" in done.stderr
+    assert f"Reproduced {published.path.name} bit for bit: all 720 predictions equal the published ones" in done.stdout
+    assert published.record_file.read_bytes() == record
+    assert published.model_file(0).exists()
+    assert len(list(all_folders(tmp_path / "results"))) == 1
+    run("report", "--check", cwd=tmp_path)
+    repeated = run(*TINY, cwd=tmp_path)
+    assert "Already complete; nothing trained. Use --again to rerun." in repeated.stderr
+    assert len(published.reproductions()) == 1
+
+
+@pytest.mark.slow
+def test_different_predictions_get_their_own_row(clone: Callable[[], RunFolder], tmp_path: Path) -> None:
+    published = clone()
+    edit_published(published)
+    run("report", cwd=tmp_path)
+    row = [line for line in (tmp_path / "results/leaderboard.md").read_text().splitlines() if "| tiny " in line]
+    done = run(*TINY, cwd=tmp_path)
+    assert re.search(r"Did not reproduce .* bit for bit: \d+ of 720 predicted classes differ", done.stdout)
+    assert "cpu" in done.stdout
+    (reproduction,) = published.reproductions()
+    own = RunFolder(published.path.with_name(reproduction.run_id or ""))
+    assert own.read_record().reproduces == published.path.name
+    assert row
+    run("report", "--check", cwd=tmp_path)
+    repeated = run(*TINY, cwd=tmp_path)
+    assert (
+        f"Already complete (reproduced {published.path.name} with other predictions); nothing trained."
+        in repeated.stderr
+    )
+    assert published.reproductions() == (reproduction,)
+
+
+def edit_published(published: RunFolder) -> None:
+    """Let the published run be from another CPU model with other predictions: those of its refits are swapped."""
+    record = published.read_record()
+    stored = published.read_predictions(record)
+    swapped = replace(stored, log_probabilities=stored.log_probabilities[::-1])
+    published.write_predictions(swapped)
+    published.write_record(
+        replace(
+            record,
+            predictions_sha256=swapped.digest(),
+            environment=replace(record.environment, cpu="Synthetic CPU"),
+        )
+    )
+    published.ledger.write_text(published.ledger.read_text().replace(record.environment.cpu, "Synthetic CPU"))
+
+
+KILLS = {
+    "identical": (
+        "replace */spec.json 1",
+        "append */trials.jsonl 1",  # between the spec and the session, which names the published run
+        "replace */record.json 1",
+        "append */reproductions.jsonl 1",
+        "replace */reproduction 1",
+        "replace */models 1",
+        "remove */reproduction/predictions.npz 1",
+        "replace */leaderboard.md 1",
+    ),
+    "different": ("append */reproductions.jsonl 1", "replace */leaderboard.md 1"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outcome", KILLS)
+def test_reproduction_killed_at_any_step_ends_in_the_same_state(
+    outcome: str, clone: Callable[[], RunFolder], tmp_path: Path
+) -> None:
+    published = clone()
+    if outcome == "different":
+        edit_published(published)
+    for stop in KILLS[outcome]:
+        with started(*TINY, cwd=tmp_path, env=variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {stop}")) as running:
+            assert running.end() == -signal.SIGKILL, f"never reached {stop!r}:\n{running.text}"
+    run(*TINY, cwd=tmp_path)
+    (reproduction,) = published.reproductions()
+    assert reproduction.identical == (outcome == "identical")
+    assert len(list(all_folders(tmp_path / "results"))) == (1 if reproduction.identical else 2)
+    assert published.model_file(0).exists() == reproduction.identical
+    assert not (published.path / "reproduction").exists()
+    run("report", "--check", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_interrupted_reproduction_is_resumed_as_a_reproduction(clone: Callable[[], RunFolder], tmp_path: Path) -> None:
+    published = clone()
+    stop = "SIGKILL replace */models/refit-0.keras 1"
+    with started(*TINY, cwd=tmp_path, env=variables(STOP_POINTS, STOP_BEFORE=stop)) as running:
+        assert running.end() == -signal.SIGKILL, running.text
+    assert f"Reproduced {published.path.name} bit for bit" in run("resume", cwd=tmp_path).stdout
+    assert len(published.reproductions()) == 1
+
+
+def precision_of(folder: RunFolder) -> str:
+    spec = folder.read_record().spec
+    assert isinstance(spec, SearchSpec)
+    return spec.precision
+
+
+@pytest.mark.slow
+def test_other_precision_is_named_as_a_condition(clone: Callable[[], RunFolder], tmp_path: Path) -> None:
+    published = clone()
+    record = json.loads(published.record_file.read_text())
+    other = "float32" if precision_of(published) == "bfloat16" else "bfloat16"
+    for file in (published.record_file, published.spec_file):
+        file.write_text(re.sub(r'("precision": )"\w+"', rf'\1"{other}"', file.read_text()))
+    assert record["spec"]["precision"] != precision_of(published)
+    done = run(*TINY, cwd=tmp_path)
+    assert f"search precision {record['spec']['precision']} (published: {other})" in done.stdout
+    (reproduction,) = published.reproductions()
+    assert isinstance(reproduction, Reproduction)
+    assert reproduction.search_precision == record["spec"]["precision"]
