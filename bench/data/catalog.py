@@ -87,7 +87,9 @@ def _hint(dataset: str) -> str:
 def _locate_file(path: Path, data_dir: Path | None) -> DatasetLocation:
     if path.suffix != ".py" or not path.is_file():
         problem = "is not a Python file" if path.exists() else "does not exist"
-        raise SpecError(f"{path} {problem}: expected the name of a dataset, or the path of a Python file that defines one")
+        raise SpecError(
+            f"{path} {problem}: expected the name of a dataset, or the path of a Python file that defines one"
+        )
     if not re.fullmatch(r"\w+", path.stem, re.ASCII):
         raise SpecError(f"{path}: the file's name is the dataset's and must consist of letters, digits and _")
     if path.stem in names():
