@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from bench.signals import defer_signals, exit_code, handle_sigterm
 if TYPE_CHECKING:
     from bench.execution.events import Outcome, Report, RunFinished
     from bench.execution.options import Options
+    from bench.records.store import RunFolder
 
 MAX_SEARCHES = 100
 
@@ -35,7 +37,8 @@ class PrecisionChoice(StrEnum):
     epilog="\b\nExamples:\n"
     "  bench run --family cnn\n"
     "  bench run --family dense --family cnn --refit-seeds 8\n"
-    "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5"
+    "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5\n"
+    "  bench run --family dense --dataset my_images.py"
 )
 def run(  # noqa: PLR0917 - one for each option
     family: Annotated[list[str], typer.Option(metavar="NAME", help="Family to search; can be repeated.")],
@@ -161,14 +164,8 @@ def resume(
         return
     reasons = [f"{entry.folder.path.name} cannot be resumed: {entry.reason}" for entry in blocked]
     for options, folders in groups.items():
-        names = ", ".join(folder.path.name for folder in folders)
-
-        def execute(report: "Report") -> "tuple[Outcome, ...]":
-            from bench.execution import runner
-
-            return runner.resume(folders, options, report)  # noqa: B023 - called before the next iteration
-
-        reasons += _execute(execute, f"Resuming {names}, results in {results}", results)
+        title = f"Resuming {', '.join(folder.path.name for folder in folders)}, results in {results}"
+        reasons += _execute(partial(_resume_all, folders, options), title, results)
     _raise_if_any(reasons)
 
 
@@ -217,12 +214,20 @@ def reproduce(  # noqa: PLR0917 - one for each option
 
 
 def _run(specs: Sequence[RunSpec], options: "Options", title: str) -> None:
-    def execute(report: "Report") -> "tuple[Outcome, ...]":
+    title = f"{title}, results in {options.results}"
+    _raise_if_any(_execute(partial(_run_all, specs, options), title, options.results))
+
+
+def _run_all(specs: Sequence[RunSpec], options: "Options", report: "Report") -> "tuple[Outcome, ...]":
+    with defer_signals():
         from bench.execution import runner
+    return runner.run(specs, options, report)
 
-        return runner.run(specs, options, report)
 
-    _raise_if_any(_execute(execute, f"{title}, results in {options.results}", options.results))
+def _resume_all(folders: "Sequence[RunFolder]", options: "Options", report: "Report") -> "tuple[Outcome, ...]":
+    with defer_signals():
+        from bench.execution import runner
+    return runner.resume(folders, options, report)
 
 
 def _execute(execute: "Callable[[Report], tuple[Outcome, ...]]", title: str, results: Path) -> list[str]:
@@ -234,8 +239,6 @@ def _execute(execute: "Callable[[Report], tuple[Outcome, ...]]", title: str, res
     try:
         with handle_sigterm(), display() as report:
             report(Message(text=title))
-            with defer_signals():
-                from bench.execution import runner  # noqa: F401 - imported for `execute`
             outcomes = execute(report)
     except KeyboardInterrupt as interrupt:
         _print_how_to_resume(results, earlier)
@@ -296,11 +299,11 @@ def _dry_run(specs: Sequence[SearchSpec], options: "Options") -> None:
     from bench.execution.events import Event, Message
     from bench.execution.folders import assign
     from bench.records.files import check_writable
-    from bench.workers.tasks import prepare_worker
+    from bench.workers.tasks import import_libraries
 
     check_writable(options.results)
     with handle_sigterm():
-        prepare_worker()
+        import_libraries()
         from bench.execution.forecast import forecast
         from bench.execution.runner import space
 

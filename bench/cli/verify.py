@@ -48,9 +48,9 @@ def verify(
     pages = _check_pages(folder, results)
     try:
         with handle_sigterm(), display() as report:
-            from bench.workers.tasks import prepare_worker
+            from bench.workers.tasks import import_libraries
 
-            prepare_worker()
+            import_libraries()
             from bench.execution.verify import verify
 
             checks = (pages, *verify(folder, options, report))

@@ -161,7 +161,7 @@ def _precision(spec: RunSpec) -> Precision | None:
 
 def _unsettled(folder: RunFolder) -> RunFolder | None:
     """The published run of a finished reproduction that is not settled; None if there is nothing to do."""
-    if not folder.finished:
+    if not folder.finished or folder.published:  # a run that was trained here has its models here
         return None
     record = folder.read_record()
     published = None if record.reproduces is None else RunFolder(folder.path.with_name(record.reproduces))

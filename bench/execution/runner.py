@@ -65,7 +65,7 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
             return tuple(complete)
         _report_context(options.results, to_train, report)
         executor, dataset, trained_on, options = _start_workers(to_train, options, here, stack, report)
-        worker.prepare_worker()
+        worker.import_libraries()
         from bench.execution.active_run import Session
         from bench.execution.scheduling import work
 
@@ -220,7 +220,7 @@ def space(spec: SearchSpec, dataset: DatasetFacts) -> Any:
     Raises:
         SearchError: the family cannot be loaded or does not fit the images.
     """
-    worker.prepare_worker()
+    worker.import_libraries()
     from bench.workers.executor import describe
 
     try:

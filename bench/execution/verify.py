@@ -109,7 +109,7 @@ def _code(folder: RunFolder, record: RunRecord, *, identical: bool) -> Check:
 
 def _first_refit(record: RunRecord, options: Options, report: Report) -> Predictions:
     """Train the first refit again, and predict the test set with it."""
-    worker.prepare_worker()
+    worker.import_libraries()
     spec = msgspec.structs.replace(record.spec, refit_seeds=1)
     values = {} if record.search is None else record.search.winning_trial.values
     log = EvaluationLog(options.results, record.dataset.name)

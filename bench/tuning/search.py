@@ -27,7 +27,7 @@ MAX_AHEAD = 256
 class Search:
     """The state of one search: queries, which change nothing, and commands.
 
-    Trials that run at the moment are not part of it: the caller passes their names.
+    Trials in flight are not part of it: the caller passes their names.
 
     Results are reported to the tuner in order of proposal, and a tuner whose proposals depend on them proposes trial
     i + lookahead only after trial i was reported. So every proposal is independent of the number and speed of workers.
@@ -55,7 +55,7 @@ class Search:
         self._proposals: list[Proposal] = []
         self._numbers: dict[str, int] = {}  # by trial id
         self._results: dict[int, TrialRecord] = {}
-        self._pending: list[int] = []  # to be trained, those that run at the moment included
+        self._pending: list[int] = []  # to be trained, including those in flight
         self._originals: dict[tuple[str, int], int] = {}  # first trial with these values and epochs
         self._duplicates: dict[int, list[int]] = {}  # trials that wait for the result of an original
         self._parents: dict[int, str] = {}  # of trials without a result: whose state they need
@@ -72,11 +72,11 @@ class Search:
     # Queries
 
     def next_trial(self, in_flight: Collection[str] = (), max_epochs: float = math.inf) -> PendingTrial | None:
-        """The longest trial to start next, of at most `max_epochs` epochs; None if there is none at the moment.
+        """The longest waiting trial of at most `max_epochs` epochs; None if there is none yet, or none any more.
 
         Args:
-            in_flight: names of trials that run at the moment.
-            max_epochs: how many epochs there is time for.
+            in_flight: names of the trials that workers are training.
+            max_epochs: epochs that the remaining time allows.
         """
         startable = [number for number in self._waiting(in_flight) if self._epochs_to_train(number) <= max_epochs]
         if not startable:

@@ -1,18 +1,18 @@
-"""Memory stays flat: the resident size of each worker over many small trials, one after the other.
+"""How much the memory of workers grows over many trials.
 
 python tests/benchmarks/memory.py
 
-A search may have thousands of trials, and a worker that keeps a little of each ends by being killed. So candidates of
-two families are drawn by chance and trained on the digits, by the engine and the code that a run uses, their results
-sent back whole, and after each trial its worker says how large it is. Lines are fitted to the sizes of each worker
-after its first trials, in which libraries still load and pools fill; the exit code is 1 where one may rise by LIMIT_MB
-a trial.
+A search may have thousands of trials, and a worker that leaks a little memory in each of them is killed in the end.
+Random candidates of two families are trained on the digits by the executor and the code that a run uses, results are
+sent back in full, and after each trial its worker reports its memory. A line is fitted to the memory of each worker
+after its first trials, in which libraries are still loading. The exit code is 1 if memory may grow by MAX_GROWTH_MB per
+trial or more.
 
-Judged are both the resident size and the part of it that is no file mapped into memory: pages of files, such as the
-code of libraries, are taken away and brought back by the system as it likes, which may hide a growth or feign one.
+Both resident memory and its anonymous part (not backed by files) are tested: the system evicts and reloads pages of
+files, such as library code, at any time, which can hide growth or look like it.
 
-What was measured is kept in results/benchmarks/memory.json; made from it are memory.md and memory.png beside it, with
---page-only without measuring anew.
+Measurements are stored in results/benchmarks/memory.json; memory.md and memory.png next to it are made from them.
+--page-only makes them without measuring.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,60 +35,62 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 import search_spaces
+from bench.data.catalog import DatasetLocation
+from bench.data.development import load_development
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
-from bench.records.spec import Budget, RunSpec, TrialSpec, candidate_values, trial_seed
-from bench.report.figures import Picture
+from bench.records.spec import Budget, SearchSpec, TrialSpec, trial_seed
+from bench.report.figures.picture import Picture
 from bench.report.markdown import table
 from bench.seeds import derive_seed
 from bench.workers import tasks as worker
-from bench.workers.executor import Done, Engine, Failed
-from bench.workers.pools import LocalPool
+from bench.workers.executor import Executor, TaskCompleted, TaskFailed
+from bench.workers.local import LocalPool
 from bench.workers.tasks import Report
 
 if TYPE_CHECKING:
-    from bench.training.fit import Trained
+    from bench.training.fit import TrainedTrial
 
-DATASET = "digits"
+DATASET = DatasetLocation("digits")
 FAMILIES = ("dense", "cnn")
 WARM_UP = 20  # trials of each worker
-LIMIT_MB = 0.2  # a trial
+MAX_GROWTH_MB = 0.2  # per trial
 CONFIDENCE = 0.95
 MB = 1e6
-KINDS = {"resident": "resident_bytes", "without files": "anonymous_bytes"}
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's
+KINDS = {"resident": "resident_bytes", "anonymous": "anonymous_bytes"}
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's
 WAIT_SECONDS = 600
 PAGE = Path("results/benchmarks/memory.md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large a worker was after a trial."""
+    """The memory of a worker after a trial."""
 
     trial: int  # in the order of starting, from 0
     family: str
-    worker: int  # in the order of their first result, from 1
+    worker: int  # in the order of their first results, from 1
     resident_bytes: int
-    anonymous_bytes: int  # of them, not pages of files
+    anonymous_bytes: int  # the part of it that is not backed by files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """All that page and picture are made from."""
+    """Everything that page and figure are made from."""
 
     environment: Environment
-    epochs: int  # of each trial
+    epochs: int  # per trial
     sizes: tuple[Size, ...]  # in the order of ending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """The line of least squares through sizes in MB, by number of trials."""
+    """A least-squares line through memory in MB by number of trials."""
 
-    first: float  # the line's value at its first trial
+    first: float  # value of the line at its first trial
     last: float
-    slope: float  # MB a trial
-    bound: float  # the slope is below it with a confidence of CONFIDENCE, one-sided
+    slope: float  # MB per trial
+    bound: float  # upper limit of the slope at confidence CONFIDENCE, one-sided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,77 +103,73 @@ class Line:
 
     @property
     def growth(self) -> Growth:
-        """The line through it after the warm-up."""
+        """The line fitted after the warm-up."""
         return growth(self.megabytes)
 
 
 def main(trials: int, workers: int, epochs: int, page_only: bool) -> int:
-    """Measure, write page and picture; 1 where a worker may be growing, else 0."""
-    kept = PAGE.with_suffix(".json")
+    """Measure, then write page and figure; returns 1 if the memory of a worker may be growing, else 0."""
+    stored = PAGE.with_suffix(".json")
     if not page_only:
         measured = Measurement(environment=environment(), epochs=epochs, sizes=measure(trials, workers, epochs))
-        write_atomic(kept, msgspec.json.format(msgspec.json.encode(measured), indent=1) + b"\n")
-    measurement = msgspec.json.decode(kept.read_bytes(), type=Measurement)
-    found = lines(measurement.sizes)
-    digest = hashlib.sha256(kept.read_bytes()).hexdigest()
-    write_atomic(PAGE.with_suffix(".png"), Picture(digest=digest, draw=partial(_draw, found)).png())
-    write_atomic(PAGE, _page(measurement, found).encode())
+        write_atomic(stored, msgspec.json.format(msgspec.json.encode(measured), indent=1) + b"\n")
+    measurement = msgspec.json.decode(stored.read_bytes(), type=Measurement)
+    fitted = lines(measurement.sizes)
+    digest = hashlib.sha256(stored.read_bytes()).hexdigest()
+    write_atomic(PAGE.with_suffix(".png"), Picture(digest=digest, draw=partial(_draw, fitted)).png())
+    write_atomic(PAGE, _page(measurement, fitted).encode())
     sys.stdout.write(PAGE.read_text(encoding="utf-8"))
-    return int(not all(line.growth.bound < LIMIT_MB for line in found))  # also where a bound is not a number
+    return int(not all(line.growth.bound < MAX_GROWTH_MB for line in fitted))  # also 1 if a bound is NaN
 
 
 def measure(trials: int, workers: int, epochs: int) -> tuple[Size, ...]:
-    """Train `trials` candidates on `workers` workers, the families taking turns."""
+    """Train `trials` candidates on `workers` workers, alternating between the families."""
     waiting = list(enumerate(_candidates(trials, epochs)))[::-1]
-    pool = LocalPool(workers)
-    engine = Engine(pool)
-    numbers: dict[int, int] = {}  # of workers, by process
+    numbers: dict[int, int] = {}  # of workers, by process id
     sizes: list[Size] = []
-    try:
+    with closing(LocalPool(workers)) as pool:
+        executor = Executor(pool)
         while len(sizes) < trials:
-            while waiting and engine.idle():
+            while waiting and executor.idle():
                 number, spec = waiting.pop()
-                engine.submit(f"{number} {spec.family}", train_and_weigh, spec)
-            event = engine.next_event(WAIT_SECONDS)
-            if event is None or isinstance(event, Failed):
-                raise RuntimeError(f"a trial did not end well: {event}")
-            if isinstance(event, Done):
+                executor.submit(f"{number} {spec.model}", train_and_measure, spec)
+            event = executor.next_event(WAIT_SECONDS)
+            if event is None or isinstance(event, TaskFailed):
+                raise RuntimeError(f"a trial failed: {event}")
+            if isinstance(event, TaskCompleted):
                 trial, family = event.key.split()
                 process, resident, anonymous, _ = event.value
-                of_worker = numbers.setdefault(process, len(numbers) + 1)
+                worker_number = numbers.setdefault(process, len(numbers) + 1)
                 sizes.append(
                     Size(
                         trial=int(trial),
                         family=family,
-                        worker=of_worker,
+                        worker=worker_number,
                         resident_bytes=resident,
                         anonymous_bytes=anonymous,
                     )
                 )
-                sys.stderr.write(f"{len(sizes)}/{trials}: worker {of_worker} has {resident / MB:.1f} MB\n")
-    finally:
-        pool.close()
+                sys.stderr.write(f"{len(sizes)}/{trials}: worker {worker_number} has {resident / MB:.1f} MB\n")
     return tuple(sizes)
 
 
 def _candidates(trials: int, epochs: int) -> Iterator[TrialSpec]:
-    """Candidates of FAMILIES in turn, in float32."""
-    from bench.data.development import development
-    from bench.tuning.oracles import Proposal, make
+    """Random candidates of FAMILIES in turn, in float32."""
+    from bench.tuning.tuners import random_candidates
 
-    data = development(DATASET)
-    specs = [_spec(family, Budget(trials=-(-trials // len(FAMILIES)), epochs=epochs)) for family in FAMILIES]
-    spaces = [search_spaces.load(spec.family)(data.image_shape, len(data.class_names)).space() for spec in specs]
-    oracles = [make(spec, space) for spec, space in zip(specs, spaces, strict=True)]
+    dataset = load_development(DATASET)
+    count = -(-trials // len(FAMILIES))
+    drawn = []
+    for family in FAMILIES:
+        spec = _spec(family, Budget(trials=count, epochs=epochs))
+        space = search_spaces.load(family)(dataset.image_shape, len(dataset.class_names)).space()
+        drawn.append((spec, random_candidates(spec, space, count)))
     for number in range(trials):
-        spec, oracle = specs[number % len(specs)], oracles[number % len(specs)]
-        proposal = oracle.ask()
-        if not isinstance(proposal, Proposal):
-            raise TypeError(f"{spec.family} has no candidate left for trial {number}")
-        values = candidate_values(proposal.values)
+        spec, candidates = drawn[number % len(drawn)]
+        values = candidates[number // len(drawn)]
         yield TrialSpec(
-            dataset=DATASET,
-            family=spec.family,
+            dataset=DATASET.name,
+            model=spec.family,
             values=values,
             part="train",
             seed=trial_seed(spec.seed, values),
@@ -178,35 +177,33 @@ def _candidates(trials: int, epochs: int) -> Iterator[TrialSpec]:
             epochs=epochs,
             horizon=epochs,
             precision="float32",
-            keep_state=True,  # sent back as in a search: what stays behind of it counts too
+            keep_state=True,  # sent back as in a search, since that could leak memory too
         )
-    for oracle in oracles:
-        oracle.close()
 
 
-def _spec(family: str, budget: Budget) -> RunSpec:
-    return RunSpec(
-        dataset=DATASET,
+def _spec(family: str, budget: Budget) -> SearchSpec:
+    return SearchSpec(
+        dataset=DATASET.name,
         family=family,
-        family_source=search_spaces.source_digest(family),
+        source=search_spaces.source_digest(family),
         tuner="random",
         budget=budget,
         seed=derive_seed(0, "memory", family),
-        seeds=1,
+        refit_seeds=1,
         precision="float32",
         lookahead=1,
     )
 
 
-def train_and_weigh(spec: TrialSpec, report: Report) -> "tuple[int, int, int, Trained]":
-    """In the worker: its process, bytes resident after the trial, how many of them no file's, what the trial gave."""
-    trained = worker.train(spec, None, None, None, report)
+def train_and_measure(spec: TrialSpec, report: Report) -> "tuple[int, int, int, TrainedTrial]":
+    """Train in the worker; returns its process id, resident bytes, anonymous bytes, and the outcome of the trial."""
+    trained = worker.train(spec, None, DATASET, None, report)
     memory = psutil.Process().memory_info()
     return os.getpid(), memory.rss, memory.rss - memory.shared, trained
 
 
 def lines(sizes: Sequence[Size]) -> list[Line]:
-    """Both sizes of each worker, in the order of its trials."""
+    """Both kinds of memory of each worker, in the order of its trials."""
     return [
         Line(
             worker=number,
@@ -219,13 +216,13 @@ def lines(sizes: Sequence[Size]) -> list[Line]:
 
 
 def growth(megabytes: Sequence[float], warm_up: int = WARM_UP) -> Growth:
-    """The line through `megabytes`, one value a trial, after the first `warm_up`; at least three must be left."""
-    kept = np.arange(warm_up, len(megabytes))
-    line = stats.linregress(kept, np.asarray(megabytes)[kept])
-    margin = stats.t.ppf(CONFIDENCE, len(kept) - 2) * line.stderr
+    """The line through `megabytes`, one value per trial, without the first `warm_up`; at least three must remain."""
+    trials = np.arange(warm_up, len(megabytes))
+    line = stats.linregress(trials, np.asarray(megabytes)[trials])
+    margin = stats.t.ppf(CONFIDENCE, len(trials) - 2) * line.stderr
     return Growth(
-        first=line.intercept + line.slope * kept[0],
-        last=line.intercept + line.slope * kept[-1],
+        first=line.intercept + line.slope * trials[0],
+        last=line.intercept + line.slope * trials[-1],
         slope=line.slope,
         bound=line.slope + margin,
     )
@@ -235,10 +232,10 @@ def _draw(lines: Sequence[Line]) -> Figure:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     for line in lines:
-        colour = COLOURS[line.worker % len(COLOURS)]
+        color = COLORS[line.worker % len(COLORS)]
         style = "-" if line.kind == "resident" else ":"
         trials = range(1, len(line.megabytes) + 1)
-        axes.plot(trials, line.megabytes, style, color=colour, linewidth=1, label=f"worker {line.worker}, {line.kind}")
+        axes.plot(trials, line.megabytes, style, color=color, linewidth=1, label=f"worker {line.worker}, {line.kind}")
         fitted = line.growth
         axes.plot([WARM_UP + 1, len(trials)], [fitted.first, fitted.last], color="black", linewidth=0.8)
     axes.axvspan(0, WARM_UP, color="#999999", alpha=0.15, linewidth=0, label="warm-up")
@@ -256,36 +253,40 @@ def _page(measurement: Measurement, lines: Sequence[Line]) -> str:
             "worker": str(line.worker),
             "memory": line.kind,
             "trials": str(len(line.megabytes)),
-            "after the warm-up, MB": f"{line.growth.first:.1f}",
+            "after warm-up, MB": f"{line.growth.first:.1f}",
             "at the end, MB": f"{line.growth.last:.1f}",
-            "slope, MB a trial": f"{line.growth.slope:+.3f}",
-            "upper 95 % bound": f"{line.growth.bound:+.3f}",
+            "growth, MB per trial": f"{line.growth.slope:+.3f}",
+            "95% upper bound": f"{line.growth.bound:+.3f}",
         }
         for line in lines
     )
-    worst = max(line.growth.bound for line in lines)
-    verdict = "Memory stays flat" if worst < LIMIT_MB else "Memory may be growing"
+    largest = max(line.growth.bound for line in lines)
+    verdict = "within" if largest < MAX_GROWTH_MB else "not shown to be within"
     return "\n".join(
         [
-            "# Memory stays flat over many trials",
+            "# Memory of workers over many trials",
             "",
             (
-                f"{len(measurement.sizes)} trials of {measurement.epochs} epochs on {DATASET}, "
-                f"{' and '.join(FAMILIES)} by turns, on {machine.cpu} with {machine.cores} cores, {machine.platform}, "
+                f"{len(measurement.sizes)} trials of {measurement.epochs} epochs on {DATASET.name}, alternating "
+                f"between {' and '.join(FAMILIES)}, on {machine.cpu} with {machine.cores} cores, {machine.platform}, "
                 f"TensorFlow {machine.tensorflow}, Keras {machine.keras}, distributed {machine.distributed}."
             ),
             "",
             table(rows),
             "",
-            f"{verdict}: no bound may reach {LIMIT_MB} MB a trial, the largest is {worst:+.3f}.",
+            (
+                f"Memory growth is {verdict} the limit of {MAX_GROWTH_MB} MB per trial: the largest upper bound is "
+                f"{largest:+.3f}."
+            ),
             "",
             "![Memory of each worker by trial](memory.png)",
             "",
             (
-                "Resident is what a worker has in memory; without files is the part of it that is no file mapped into "
-                f"memory. Lines are fitted by least squares to all trials of a worker but its first {WARM_UP}; the "
-                "bound is one-sided, by Student's t. 1 MB is 1,000,000 bytes."
+                "Anonymous memory is the part of resident memory that is not backed by files. Lines are least-squares "
+                f"fits to all trials of a worker except its first {WARM_UP}; the bound is one-sided, by Student's t. "
+                "1 MB is 1,000,000 bytes."
             ),
+            "",
             "Made by `python tests/benchmarks/memory.py` from [memory.json](memory.json).",
             "",
         ]
@@ -296,10 +297,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=400, help="of all workers together")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=2, help="of each trial")
-    parser.add_argument("--page-only", action="store_true", help="write page and picture anew from what is kept")
+    parser.add_argument("--epochs", type=int, default=2, help="per trial")
+    parser.add_argument("--page-only", action="store_true", help="write page and figure from the stored measurements")
     arguments = parser.parse_args()
-    # Workers get functions of __main__ as code, of other modules by name. The code would be new in every trial, and
-    # TensorFlow keeps, for ever, whatever code was on the stack when an operation was made: two megabytes a trial.
+    # Functions of __main__ are sent to workers as code, those of other modules by name. The code would be new in every
+    # trial, and TensorFlow never frees code that was on the stack when an operation was created: 2 MB per trial.
     module = importlib.import_module(Path(__file__).stem)
     sys.exit(module.main(arguments.trials, arguments.workers, arguments.epochs, arguments.page_only))

@@ -1,4 +1,4 @@
-"""What the scripts of tests/benchmarks make of their measurements, on numbers small enough to check by hand."""
+"""The statistics of the scripts in tests/benchmarks, on numbers small enough to check by hand."""
 
 from pathlib import Path
 
@@ -9,32 +9,30 @@ from bench.records.record import Curve
 from bench.records.spec import Precision, TrialSpec
 from benchmarks import bfloat16, memory, scaling
 
-pytestmark = pytest.mark.slow
-
 # Memory
 
 
 def test_growth_is_the_slope_after_the_warm_up_with_a_bound_above_it() -> None:
-    # Steep in the warm-up, then 1 MB a trial and an error of +-1: x = 2..6, y = 10, 13, 12, 13, 14 has mean 12.4,
+    # Steep in the warm-up, then x = 2..6, y = 10, 13, 12, 13, 14 has mean 12.4,
     # Sxy = (-2)(-2.4) + (-1)(0.6) + 0 + (1)(0.6) + (2)(1.6) = 8, Sxx = 10, so the slope is 0.8.
-    found = memory.growth([0.0, 5.0, 10.0, 13.0, 12.0, 13.0, 14.0], warm_up=2)
-    assert found.slope == pytest.approx(0.8)
+    line = memory.growth([0.0, 5.0, 10.0, 13.0, 12.0, 13.0, 14.0], warm_up=2)
+    assert line.slope == pytest.approx(0.8)
     # The line passes through (4, 12.4); residuals -0.8, 1.4, -0.4, -0.2, 0 have squares that sum to 2.8.
-    assert (found.first, found.last) == pytest.approx((10.8, 14.0))
-    # Standard error sqrt(2.8 / 3 / 10) = 0.3055; Student's t at 95 %, 3 degrees of freedom: 2.3534.
-    assert found.bound == pytest.approx(0.8 + 2.3534 * 0.3055, abs=1e-3)
+    assert (line.first, line.last) == pytest.approx((10.8, 14.0))
+    # Standard error sqrt(2.8 / 3 / 10) = 0.3055; Student's t at 95%, 3 degrees of freedom: 2.3534.
+    assert line.bound == pytest.approx(0.8 + 2.3534 * 0.3055, abs=1e-3)
 
 
-def test_sizes_are_told_apart_by_worker_and_kind() -> None:
+def test_memory_is_separated_by_worker_and_kind() -> None:
     sizes = [
         memory.Size(trial=number, family="dense", worker=worker, resident_bytes=resident, anonymous_bytes=10**6)
         for number, (worker, resident) in enumerate([(2, 3_000_000), (1, 2_000_000), (2, 5_000_000)])
     ]
     assert [(line.worker, line.kind, line.megabytes) for line in memory.lines(sizes)] == [
         (1, "resident", (2.0,)),
-        (1, "without files", (1.0,)),
+        (1, "anonymous", (1.0,)),
         (2, "resident", (3.0, 5.0)),
-        (2, "without files", (1.0, 1.0)),
+        (2, "anonymous", (1.0, 1.0)),
     ]
 
 
@@ -93,8 +91,8 @@ def test_size_that_no_grid_has_is_refused() -> None:
 
 # bfloat16
 
-# Three candidates under two seeds. By bfloat16 candidate 0 is best under seed 0, and 1 under seed 1;
-# by float32 candidate 2 under seed 0, and 1 under seed 1.
+# Three candidates, two seeds. In bfloat16, candidate 0 is the best with seed 0, and 1 with seed 1;
+# in float32, candidate 2 with seed 0, and 1 with seed 1.
 SCORE = np.array(
     [
         [[0.9, 0.1], [0.5, 0.8], [0.7, 0.2]],
@@ -103,31 +101,31 @@ SCORE = np.array(
 )
 
 
-def test_loss_is_judged_in_float32_under_the_other_seed() -> None:
-    # Seed 0: float32 chose 2, which has 0.5 under seed 1; bfloat16 chose 0, which has 0.3. Seed 1: both chose 1.
+def test_loss_is_measured_in_float32_with_the_other_seed() -> None:
+    # Seed 0: float32 chooses 2, which has 0.5 with seed 1; bfloat16 chooses 0, which has 0.3. Seed 1: both choose 1.
     assert bfloat16.choice_loss(SCORE, np.array([[0, 1, 2]])) == pytest.approx(np.array([[0.2, 0.0]]))
 
 
 def test_loss_is_of_choices_from_the_pool() -> None:
     # Without candidate 2, seed 0: both choose 0. Without 0, seed 0: both choose 2. Order does not matter.
     assert bfloat16.choice_loss(SCORE, np.array([[1, 0], [2, 1]])) == pytest.approx(np.zeros((2, 2)))
-    # Without 1, under seed 1: bfloat16 chooses 2, and so does float32; under seed 0 as from all.
+    # Without 1, seed 1: both choose 2; seed 0: as from all.
     assert bfloat16.choice_loss(SCORE, np.array([[0, 2]])) == pytest.approx(np.array([[0.2, 0.0]]))
 
 
-def test_equal_precisions_lose_nothing() -> None:
+def test_equal_precisions_have_no_loss() -> None:
     score = np.random.default_rng(0).random((1, 20, 3)).repeat(2, axis=0)
     assert bfloat16.loss_and_bound(score) == (0.0, 0.0)
 
 
-def test_bound_of_a_loss_is_above_it_and_repeatable() -> None:
+def test_upper_bound_exceeds_the_loss_and_is_repeatable() -> None:
     score = np.random.default_rng(0).random((2, 20, 3))
     loss, bound = bfloat16.loss_and_bound(score)
     assert bound > loss
     assert bfloat16.loss_and_bound(score) == (loss, bound)
 
 
-def test_pool_has_no_place_twice() -> None:
+def test_pool_is_drawn_without_replacement() -> None:
     pools = bfloat16.draw_pools(np.random.default_rng(0), np.arange(5), 100, 3)
     assert pools.shape == (100, 3)
     assert all(len(set(pool)) == 3 for pool in pools.tolist())
@@ -135,10 +133,10 @@ def test_pool_has_no_place_twice() -> None:
 
 
 def test_rank_correlation_is_between_different_seeds() -> None:
-    # Ranks rise under seed 0 and fall under seed 1.
-    one = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]])
-    assert bfloat16.rank_correlation(one, one) == pytest.approx(-1.0)
-    assert bfloat16.rank_correlation(one, one[:, ::-1]) == pytest.approx(1.0)
+    # Ranks rise with seed 0 and fall with seed 1.
+    scores = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]])
+    assert bfloat16.rank_correlation(scores, scores) == pytest.approx(-1.0)
+    assert bfloat16.rank_correlation(scores, scores[:, ::-1]) == pytest.approx(1.0)
 
 
 def test_difference_is_of_the_same_candidate_with_its_interval() -> None:
@@ -146,7 +144,7 @@ def test_difference_is_of_the_same_candidate_with_its_interval() -> None:
     score = np.array([[[0.4], [0.6], [0.6]], [[0.5], [0.6], [0.2]]])
     mean, interval = bfloat16.difference(score)
     assert mean == pytest.approx(0.1)
-    # Student's t at 97.5 %, 2 degrees of freedom: 4.3027.
+    # Student's t at 97.5%, 2 degrees of freedom: 4.3027.
     assert interval == pytest.approx((0.1 - 4.3027 * 0.15275, 0.1 + 4.3027 * 0.15275), abs=1e-4)
 
 
@@ -155,7 +153,7 @@ def _training(
 ) -> bfloat16.Training:
     spec = TrialSpec(
         dataset="digits",
-        family="dense",
+        model="dense",
         values={"units": candidate},
         part="train",
         seed=number + 1,
@@ -168,7 +166,7 @@ def _training(
     return bfloat16.Training(
         candidate=candidate,
         seed_number=number,
-        family_source="0" * 12,
+        source="0" * 12,
         machine="a machine",
         spec=spec,
         error=error,
@@ -187,17 +185,17 @@ def _trainings() -> list[bfloat16.Training]:
     ]
 
 
-def test_scores_are_in_order_whatever_the_order_of_training() -> None:
+def test_scores_do_not_depend_on_the_order_of_training() -> None:
     assert np.array_equal(bfloat16.scores(_trainings()), SCORE)
 
 
-def test_candidate_that_failed_once_is_left_out() -> None:
+def test_candidate_with_a_failed_training_is_left_out() -> None:
     trainings = _trainings()
     trainings[0] = _training(2, 1, "bfloat16", score=0.0, error="NonFiniteLossError: loss is nan")
     assert np.array_equal(bfloat16.scores(trainings), SCORE[:, :2])
 
 
-def test_what_was_trained_is_read_back_and_a_torn_line_left_out(tmp_path: Path) -> None:
+def test_trainings_are_read_back_without_a_torn_line(tmp_path: Path) -> None:
     file = tmp_path / "dense.jsonl"
     lines = [bfloat16.encode(training) for training in _trainings()[:2]]
     file.write_bytes(lines[0] + lines[1][:-20])
@@ -205,14 +203,14 @@ def test_what_was_trained_is_read_back_and_a_torn_line_left_out(tmp_path: Path) 
     assert bfloat16.read(tmp_path / "none.jsonl") == []
 
 
-def test_only_what_is_missing_is_trained() -> None:
-    had = _trainings()
-    asked = [(training.candidate, training.seed_number, training.spec) for training in had]
-    assert bfloat16.missing(asked, had[2:], "0" * 12) == asked[:2]
+def test_only_missing_trainings_are_left_to_do() -> None:
+    trained = _trainings()
+    jobs = [(training.candidate, training.seed_number, training.spec) for training in trained]
+    assert bfloat16.missing(jobs, trained[2:], "0" * 12) == jobs[:2]
 
 
-def test_trainings_by_other_settings_are_refused() -> None:
-    had = _trainings()
-    asked = [(training.candidate, training.seed_number, training.spec) for training in had]
-    with pytest.raises(ValueError, match="was trained by other settings"):
-        bfloat16.missing(asked, had, "1" * 12)
+def test_trainings_with_other_settings_are_refused() -> None:
+    trained = _trainings()
+    jobs = [(training.candidate, training.seed_number, training.spec) for training in trained]
+    with pytest.raises(ValueError, match="was trained with other settings"):
+        bfloat16.missing(jobs, trained, "1" * 12)

@@ -1,13 +1,14 @@
-"""How many trials an hour: stock Keras Tuner as a user would write it, and this suite, on the same trials.
+"""Trials per hour of stock Keras Tuner, as a user would write it, and of this suite, on the same trials.
 
 python tests/benchmarks/versus_keras_tuner.py --families dense cnn
 
-Each side searches in a process of its own, one after the other, in every turn in another order. The candidates are
-those that random search draws under one seed; a side that trains others ends the run. The suite's search is stopped
-before its refits, so the test part is never read. Then a few trials under one worker are set against a bare `fit` loop.
+Each side searches in its own process, one after the other, in an order that rotates with every round. The candidates
+are those that random search draws with one seed; a side that trains others stops the benchmark. The suite's search is
+stopped before its refits, so the test set is never opened. Then a few trials with one worker are compared with a bare
+`fit` loop.
 
-Measurements are kept in results/benchmarks/versus_keras_tuner.json after each search, so that the same command goes on
-where it was stopped; the page beside it is results/benchmarks/versus_keras_tuner.md. Run it while nothing else runs.
+Measurements are stored in results/benchmarks/versus_keras_tuner.json after each search, so that repeating the command
+continues; the page next to it is results/benchmarks/versus_keras_tuner.md. Run it on an otherwise idle machine.
 """
 
 import argparse
@@ -16,34 +17,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
-# Only what costs neither side much of its start; the rest is imported where it is needed.
+# Only what costs neither side much of its start-up time; everything else is imported in functions.
 import search_spaces
-from bench.data.development import development, facts
+from bench.data.catalog import DatasetLocation, locate
+from bench.data.development import facts, load_development
 from bench.data.splits import split
 from bench.execution.events import Event, Progress
 from bench.machine import Environment, environment, supports_bfloat16, usable_cores
 from bench.records.files import write_atomic
+from bench.records.ledger import TrialEnded
 from bench.records.record import DatasetFacts
-from bench.records.spec import (
-    DEFAULT_LOOKAHEAD,
-    Budget,
-    Precision,
-    RunSpec,
-    TrialSpec,
-    Value,
-    candidate_values,
-    trial_seed,
-)
+from bench.records.spec import DEFAULT_LOOKAHEAD, Budget, Precision, SearchSpec, TrialSpec, Value, trial_seed
 from bench.records.store import run_folder
 from bench.seeds import derive_seed
 from bench.workers import tasks as worker
@@ -53,11 +47,11 @@ Side = Literal["stock", "float32", "bfloat16", "one worker", "bare loop"]
 Candidates = tuple[dict[str, Value], ...]
 SEARCHES: tuple[Side, ...] = ("stock", "float32", "bfloat16")
 LOOPS: tuple[Side, ...] = ("one worker", "bare loop")
-LOOP_TRIALS = 9  # of which the first only warms up
+LOOP_TRIALS = 9  # of which the first is a warm-up
 TITLES = {"stock": "Keras Tuner, float32", "float32": "suite, float32", "bfloat16": "suite, bfloat16"}
-AIM_RATIO = {"dense float32": 4.0, "dense bfloat16": 4.0, "cnn float32": 1.5, "cnn bfloat16": 2.5}
-AIM_IN_FIT = 0.95
-AIM_OVERHEAD = 0.03
+TARGET_SPEEDUP = {"dense float32": 4.0, "dense bfloat16": 4.0, "cnn float32": 1.5, "cnn bfloat16": 2.5}
+TARGET_IN_FIT = 0.95
+TARGET_OVERHEAD = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,56 +71,55 @@ class Job:
 
     side: Side
     family: str
-    dataset: str
+    dataset: DatasetLocation
     budget: Budget
     seed: int
     precision: Precision
     workers: int  # of the suite
-    candidates: Candidates  # for the bare loop, which asks no oracle
-    data_dir: Path | None
-    started: float  # when its process was started, seconds since the epoch
+    candidates: Candidates  # for the bare loop, which has no tuner
+    started: float  # when the process was started, seconds since the Unix epoch
 
     def seconds(self) -> float:
-        """Since its process was started."""
+        """Seconds since the process was started."""
         return time.time() - self.started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """One trial inside `fit`, validation included; in seconds since its process was started."""
+    """The time of one trial inside `fit`, validation included; in seconds since its process was started."""
 
-    began: float
+    started: float
     ended: float
-    validation_accuracy: tuple[float, ...]  # one an epoch, fraction in [0, 1]
+    validation_accuracy: tuple[float, ...]  # one value per epoch, fraction in [0, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Searched:
-    """What a search tells of itself."""
+class SearchResult:
+    """The report of a search about itself."""
 
     candidates: Candidates
     fits: tuple[Fit, ...]  # of the candidates, in their order
-    ended: float  # seconds since its process was started; after it the process ends
+    ended: float  # end of the last trial, in seconds since the process was started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One search, seen from outside too."""
+    """One search, with what was measured from outside."""
 
     family: str
     side: Side
-    turn: int
+    round: int
     commit: str | None
-    processes: int  # how many trials were trained at a time
+    processes: int  # trials trained at a time
     wall_seconds: float  # of its process, from start to end
-    processor_seconds: float  # of its process and of those that it started
+    processor_seconds: float  # of its process and its child processes
     ended: float
     fits: tuple[Fit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """The file of all measurements."""
+class Measurements:
+    """The content of the stored file."""
 
     settings: Settings
     environment: Environment
@@ -134,98 +127,98 @@ class Kept:
     candidates: dict[str, Candidates]  # by family
     measures: tuple[Measure, ...]
 
-    def find(self, family: str, side: Side, turn: int) -> Measure | None:
-        """That measurement, None where it is still to do."""
-        asked = (family, side, turn)
-        return next((each for each in self.measures if (each.family, each.side, each.turn) == asked), None)
+    def find(self, family: str, side: Side, number: int) -> Measure | None:
+        """The measurement of a round; None if it is missing."""
+        key = (family, side, number)
+        return next((each for each in self.measures if (each.family, each.side, each.round) == key), None)
 
     def all(self, family: str, side: Side) -> list[Measure]:
-        """One for each turn, in their order."""
-        found = [each for each in self.measures if (each.family, each.side) == (family, side)]
-        return sorted(found, key=lambda each: each.turn)
+        """The measurements of all rounds, in order."""
+        measures = [each for each in self.measures if (each.family, each.side) == (family, side)]
+        return sorted(measures, key=lambda each: each.round)
 
 
-# What the numbers are
+# Statistics
 
 
-def trials_an_hour(measure: Measure, *, start_up: bool) -> float:
-    """From the start of the process to its end, or without start-up from the first `fit` to the end of the search."""
+def trials_per_hour(measure: Measure, *, start_up: bool) -> float:
+    """Over the whole process, or without start-up from the first `fit` to the end of the search."""
     seconds = measure.wall_seconds if start_up else measure.ended - first_fit(measure)
     return 3600 * len(measure.fits) / seconds
 
 
 def first_fit(measure: Measure) -> float:
-    """When start-up was over, in seconds since the start."""
-    return min(fit.began for fit in measure.fits)
+    """When the first `fit` started, in seconds since the start of the process."""
+    return min(fit.started for fit in measure.fits)
 
 
 def share_in_fit(measure: Measure, until: float) -> float:
-    """The share, in [0, 1], of the time of all its processes from the first `fit` to `until` that was inside `fit`."""
-    inside = sum(max(0.0, min(fit.ended, until) - fit.began) for fit in measure.fits)
+    """The share, in [0, 1], of the time of all processes from the first `fit` to `until` that was inside `fit`."""
+    inside = sum(max(0.0, min(fit.ended, until) - fit.started) for fit in measure.fits)
     return inside / (measure.processes * (until - first_fit(measure)))
 
 
-def ran_dry(measure: Measure) -> float:
-    """When the first of its processes had no trial left to train, in seconds since the start."""
+def first_idle(measure: Measure) -> float:
+    """When the first process had no trial left to train, in seconds since the start."""
     return sorted(fit.ended for fit in measure.fits)[-min(measure.processes, len(measure.fits))]
 
 
-def best(measure: Measure) -> float:
+def best_accuracy(measure: Measure) -> float:
     """The best validation accuracy after a trial's last epoch, in [0, 1]."""
     return max(fit.validation_accuracy[-1] for fit in measure.fits)
 
 
-def seconds_a_trial(measure: Measure) -> float:
-    """From the end of one trial to the end of the next, the mean over all but the first, which also warms up."""
+def seconds_per_trial(measure: Measure) -> float:
+    """From the end of one trial to the end of the next, the mean over all but the first trial, a warm-up."""
     return (measure.fits[-1].ended - measure.fits[0].ended) / (len(measure.fits) - 1)
 
 
-def ratios(kept: Kept, family: str, side: Side, *, start_up: bool) -> list[float]:
-    """How many times as many trials an hour as stock Keras Tuner in the same turn, one for each turn."""
+def speedups(stored: Measurements, family: str, side: Side, *, start_up: bool) -> list[float]:
+    """Trials per hour relative to stock Keras Tuner in the same round, one value per round."""
     return [
-        trials_an_hour(each, start_up=start_up) / trials_an_hour(stock, start_up=start_up)
-        for each in kept.all(family, side)
-        if (stock := kept.find(family, "stock", each.turn)) is not None
+        trials_per_hour(each, start_up=start_up) / trials_per_hour(stock, start_up=start_up)
+        for each in stored.all(family, side)
+        if (stock := stored.find(family, "stock", each.round)) is not None
     ]
 
 
 # The searches, each in a process of its own
 
 
-def search(job: Job) -> Searched:
-    """Do what the job says."""
+def search(job: Job) -> SearchResult:
+    """Run the search of `job`."""
     if job.side == "stock":
         return _stock(job)
-    return _bare(job) if job.side == "bare loop" else _suite(job)
+    return _bare_loop(job) if job.side == "bare loop" else _suite(job)
 
 
-def _stock(job: Job) -> Searched:
+def _stock(job: Job) -> SearchResult:
     """As a user would write it: arrays, TensorFlow's default threads, the tuner's own loop, checkpoints and files."""
     import keras_tuner
 
     from search_spaces._recipe import BATCH_SIZE
 
     candidates, fits = list[dict[str, Value]](), list[Fit]()
-    data = development(job.dataset, job.data_dir)
+    data = load_development(job.dataset)
     train, validation = split(data)
     family: Any = search_spaces.load(job.family)
 
     class Timed(family):  # type: ignore[misc]
         def fit(self, hp: Any, model: Any, *arguments: Any, **options: Any) -> Any:
-            began = job.seconds()
+            started = job.seconds()
             history = super().fit(hp, model, *arguments, **options)
-            fits.append(_fit(began, job.seconds(), history.history))
+            fits.append(_fit(started, job.seconds(), history.history))
             candidates.append(dict(hp.values))
             return history
 
-    # The learning rate falls as in the suite.
+    # The same learning-rate schedule as in the suite.
     steps = ceil(len(train) / BATCH_SIZE) * job.budget.epochs
     with tempfile.TemporaryDirectory() as folder:
         tuner = keras_tuner.RandomSearch(
             Timed(data.image_shape, len(data.class_names), steps),
             objective="val_accuracy",
             max_trials=job.budget.trials,
-            seed=derive_seed(job.seed, "oracle"),  # what the suite gives its oracle
+            seed=derive_seed(job.seed, "oracle"),  # as in the suite
             directory=folder,
         )
         tuner.search(
@@ -236,89 +229,91 @@ def _stock(job: Job) -> Searched:
             validation_data=(data.images[validation], data.labels[validation]),
             verbose=0,
         )
-        return Searched(candidates=tuple(candidates), fits=tuple(fits), ended=job.seconds())
+        return SearchResult(candidates=tuple(candidates), fits=tuple(fits), ended=job.seconds())
 
 
-def _suite(job: Job) -> Searched:
+class _SearchEnded(Exception):
+    """Raised to stop the suite before its refits."""
+
+
+def _suite(job: Job) -> SearchResult:
     """As `python -m bench run` does it, until the search has ended."""
-    from bench.cli.progress import show
+    from bench.cli.progress import display
     from bench.execution.options import Options
     from bench.execution.runner import run
 
-    spec = RunSpec(
-        dataset=job.dataset,
+    spec = SearchSpec(
+        dataset=job.dataset.name,
         family=job.family,
-        family_source=search_spaces.source_digest(job.family),
+        source=search_spaces.source_digest(job.family),
         tuner="random",
         budget=job.budget,
         seed=job.seed,
-        seeds=1,
+        refit_seeds=1,
         precision=job.precision,
         lookahead=DEFAULT_LOOKAHEAD,
     )
     with tempfile.TemporaryDirectory() as folder:
-        options = Options(results=Path(folder), workers=job.workers, data_dir=job.data_dir)
-        began = job.seconds()
-        show(_until_searched(run([spec], options)))
+        options = Options(results=Path(folder), dataset=job.dataset, workers=job.workers)
+        session_started = job.seconds()
+        with display() as show, suppress(_SearchEnded):
+
+            def report(event: Event) -> None:
+                show(event)
+                if isinstance(event, Progress) and event.trials == event.trials_total:
+                    raise _SearchEnded
+
+            run([spec], options, report)
         events = run_folder(Path(folder), spec).events()
-    trials = sorted((each.trial for each in events if each.trial is not None), key=lambda trial: trial.number)
+    trials = sorted((each.trial for each in events if isinstance(each, TrialEnded)), key=lambda trial: trial.number)
     if errors := [trial.error for trial in trials if trial.error is not None]:
         raise SystemExit(f"trials of {job.family} failed: {'; '.join(errors)}")
-    return Searched(
-        candidates=tuple(candidate_values(trial.values) for trial in trials),
+    return SearchResult(
+        candidates=tuple(dict(trial.values) for trial in trials),
         fits=tuple(
             Fit(
-                # Late by what a trial does after `fit`: it collects garbage and sends its curve, a tenth of a second.
-                began=began + trial.ended_seconds - trial.fit_seconds,
-                ended=began + trial.ended_seconds,
+                # Too late by the time that a trial spends after `fit`, about 0.1 s for garbage collection and transfer.
+                started=session_started + trial.ended_seconds - trial.fit_seconds,
+                ended=session_started + trial.ended_seconds,
                 validation_accuracy=trial.curve.validation_accuracy,
             )
             for trial in trials
         ),
-        ended=began + max(trial.ended_seconds for trial in trials),
+        ended=session_started + max(trial.ended_seconds for trial in trials),
     )
 
 
-def _until_searched(events: Iterator[Event]) -> Iterator[Event]:
-    """All up to the end of the last trial; then the run is interrupted, before its refits."""
-    with closing(cast("Generator[Event, None, None]", events)):
-        for event in events:
-            yield event
-            if isinstance(event, Progress) and event.trials == event.trials_total:
-                return
+def _bare_loop(job: Job) -> SearchResult:
+    """A loop around `fit` with the suite's models, batches and seeds, and nothing else of it."""
+    worker.prepare_worker()
+    from bench.training.batches import training_data
+    from bench.training.fit import build
+    from bench.training.precision import prepare_process
 
-
-def _bare(job: Job) -> Searched:
-    """A loop around `fit` with the suite's own model, batches and seeds, and with nothing else of it."""
-    worker.warm_up()
-    from bench.training import fit as training
-
-    training.prepare_process(job.precision)
-    specs = [_trial_spec(job, values) for values in job.candidates]
-    data, train, validation = training._parts(specs[0], job.data_dir)
-    steps, at_once = training.steps_of_an_epoch(len(train))
+    prepare_process(job.precision)
     fits = []
-    for spec in specs:
-        model = training._build(spec, data, steps * job.budget.epochs)
-        model.steps_per_execution = at_once
-        orders = training.epoch_orders(spec.seed, len(train), 0, job.budget.epochs)
-        began = job.seconds()
+    for values in job.candidates:
+        spec = _trial_spec(job, values)
+        data = training_data(spec, job.dataset)
+        model = build(spec, data)
+        batches = data.training_batches(spec.seed, 0, spec.epochs)
+        started = job.seconds()
         history = model.fit(
-            training.ordered_batches(data, train, orders),
-            epochs=job.budget.epochs,
-            steps_per_epoch=steps,
-            validation_data=training._in_order(data, cast("Any", validation), at_once),
+            batches,
+            epochs=spec.epochs,
+            steps_per_epoch=data.steps,
+            validation_data=data.validation_batches(),
             shuffle=False,
             verbose=0,
         )
-        fits.append(_fit(began, job.seconds(), history.history))
-    return Searched(candidates=job.candidates, fits=tuple(fits), ended=job.seconds())
+        fits.append(_fit(started, job.seconds(), history.history))
+    return SearchResult(candidates=job.candidates, fits=tuple(fits), ended=job.seconds())
 
 
 def _trial_spec(job: Job, values: Mapping[str, Value]) -> TrialSpec:
     return TrialSpec(
-        dataset=job.dataset,
-        family=job.family,
+        dataset=job.dataset.name,
+        model=job.family,
         values=values,
         part="train",
         seed=trial_seed(job.seed, values),
@@ -330,267 +325,279 @@ def _trial_spec(job: Job, values: Mapping[str, Value]) -> TrialSpec:
     )
 
 
-def _fit(began: float, ended: float, history: Mapping[str, Sequence[float]]) -> Fit:
-    sys.stderr.write(f"    trained in {ended - began:.1f} s\n")
-    return Fit(began=began, ended=ended, validation_accuracy=tuple(map(float, history["val_accuracy"])))
+def _fit(started: float, ended: float, history: Mapping[str, Sequence[float]]) -> Fit:
+    sys.stderr.write(f"    trained in {ended - started:.1f} s\n")
+    return Fit(started=started, ended=ended, validation_accuracy=tuple(map(float, history["val_accuracy"])))
 
 
-# All of them in turn
+# All searches
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure what is missing in the file, then write the page."""
+    """Measure what is missing, then write the page."""
     file = arguments.results / f"{NAME}.json"
-    kept = _open(file, arguments)
-    _read_libraries()
-    for turn in range(1, arguments.turns + 1):
-        for family, side in _order(arguments.families, turn):
-            if kept.find(family, side, turn) is None:
-                sys.stderr.write(f"{time.strftime('%H:%M:%S')} turn {turn} of {arguments.turns}: {family}, {side}\n")
-                kept = _measure(kept, family, side, turn, arguments.data_dir)
-                write_atomic(file, msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
-    write_atomic(file.with_suffix(".md"), _page(kept, arguments.families).encode())
+    if arguments.page_only:
+        stored = msgspec.json.decode(file.read_bytes(), type=Measurements)
+    else:
+        stored = _measure_missing(file, arguments)
+    write_atomic(file.with_suffix(".md"), _page(stored, arguments.families).encode())
     sys.stdout.write(file.with_suffix(".md").read_text())
 
 
-def _order(families: Sequence[str], turn: int) -> Iterator[tuple[str, Side]]:
-    """Every turn begins with another side, so that none is always the first."""
+def _measure_missing(file: Path, arguments: argparse.Namespace) -> Measurements:
+    location = locate(arguments.dataset, arguments.data_dir)
+    stored = _open(file, arguments, location)
+    _preload_libraries()
+    for number in range(1, arguments.rounds + 1):
+        for family, side in _order(arguments.families, number):
+            if stored.find(family, side, number) is None:
+                now = time.strftime("%H:%M:%S")
+                sys.stderr.write(f"{now} round {number} of {arguments.rounds}: {family}, {side}\n")
+                stored = _measure(stored, family, side, number, location)
+                write_atomic(file, msgspec.json.format(msgspec.json.encode(stored), indent=1) + b"\n")
+    return stored
+
+
+def _order(families: Sequence[str], number: int) -> Iterator[tuple[str, Side]]:
+    """The searches of a round; every round starts with another side, so that none is always the first."""
     searches = [side for side in SEARCHES if side != "bfloat16" or supports_bfloat16()]
     for family in families:
-        for number in range(len(searches)):
-            yield family, searches[(number + turn - 1) % len(searches)]
-    for number in range(len(LOOPS)):
-        yield families[0], LOOPS[(number + turn - 1) % len(LOOPS)]
+        for position in range(len(searches)):
+            yield family, searches[(position + number - 1) % len(searches)]
+    for position in range(len(LOOPS)):
+        yield families[0], LOOPS[(position + number - 1) % len(LOOPS)]
 
 
-def _open(file: Path, arguments: argparse.Namespace) -> Kept:
-    """What an earlier call has measured on this machine."""
-    fresh = Kept(
+def _open(file: Path, arguments: argparse.Namespace, location: DatasetLocation) -> Measurements:
+    """The measurements that an earlier call made on this machine."""
+    new = Measurements(
         settings=Settings(
-            dataset=arguments.dataset,
+            dataset=location.name,
             trials=arguments.trials,
             epochs=arguments.epochs,
             seed=arguments.seed,
             cores=usable_cores(),
         ),
         environment=environment(),
-        dataset=facts(development(arguments.dataset, arguments.data_dir)),
+        dataset=facts(location, load_development(location)),
         candidates={},
         measures=(),
     )
     if not file.exists():
-        return fresh
-    kept = msgspec.json.decode(file.read_bytes(), type=Kept)
+        return new
+    stored = msgspec.json.decode(file.read_bytes(), type=Measurements)
     for name in ("settings", "environment", "dataset"):
-        then, today = _comparable(getattr(kept, name)), _comparable(getattr(fresh, name))
-        if then != today:
+        there, here = _comparable(getattr(stored, name)), _comparable(getattr(new, name))
+        if there != here:
             raise SystemExit(
-                f"{file} was measured with {then}, now it is {today}: move it away, or name other --results"
+                f"{file} was measured with {there}, here it is {here}: move the file away, or choose another folder "
+                "with --results"
             )
-    return kept
+    return stored
 
 
 def _comparable(value: Any) -> Any:
     return replace(value, git_commit=None) if isinstance(value, Environment) else value
 
 
-def _read_libraries() -> None:
-    """So that the first search does not read them from disk for all others."""
+def _preload_libraries() -> None:
+    """Read the libraries into the system's file cache, which would otherwise slow down the first search only."""
     code = "import keras_tuner, distributed, sklearn.model_selection"
     subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=True)
 
 
-def _measure(kept: Kept, family: str, side: Side, turn: int, data_dir: Path | None) -> Kept:
-    """Search once more, and see that it trained the same candidates as all others."""
-    job = _job(kept, family, side, data_dir)
+def _measure(stored: Measurements, family: str, side: Side, number: int, location: DatasetLocation) -> Measurements:
+    """Add a search, and check that it trained the same candidates as all others."""
+    job = _job(stored, family, side, location)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    searched, wall_seconds = _run(job)
+    result, wall_seconds = _run(job)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    expected = kept.candidates.get(family, searched.candidates)[: job.budget.trials]
-    if searched.candidates != expected or len(searched.fits) != job.budget.trials:
-        raise SystemExit(f"{side} trained {searched.candidates}, expected {expected}: the sides cannot be compared")
+    expected = stored.candidates.get(family, result.candidates)[: job.budget.trials]
+    if result.candidates != expected or len(result.fits) != job.budget.trials:
+        raise SystemExit(f"{side} trained {result.candidates}, expected {expected}: the sides cannot be compared")
     measure = Measure(
         family=family,
         side=side,
-        turn=turn,
+        round=number,
         commit=environment().git_commit,
         processes=job.workers,
         wall_seconds=wall_seconds,
         processor_seconds=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        ended=searched.ended,
-        fits=searched.fits,
+        ended=result.ended,
+        fits=result.fits,
     )
-    candidates = {family: searched.candidates} | kept.candidates
-    return replace(kept, candidates=candidates, measures=(*kept.measures, measure))
+    candidates = {family: result.candidates} | stored.candidates
+    return replace(stored, candidates=candidates, measures=(*stored.measures, measure))
 
 
-def _job(kept: Kept, family: str, side: Side, data_dir: Path | None) -> Job:
-    settings = kept.settings
+def _job(stored: Measurements, family: str, side: Side, location: DatasetLocation) -> Job:
+    settings = stored.settings
     trials = min(settings.trials, LOOP_TRIALS) if side in LOOPS else settings.trials
     fastest: Precision = "bfloat16" if supports_bfloat16() else "float32"
     precisions: dict[Side, Precision] = {"stock": "float32", "float32": "float32"}
     return Job(
         side=side,
         family=family,
-        dataset=settings.dataset,
+        dataset=location,
         budget=Budget(trials=trials, epochs=settings.epochs),
         seed=settings.seed,
         precision=precisions.get(side, fastest),
         workers=settings.cores if side in ("float32", "bfloat16") else 1,
-        candidates=kept.candidates.get(family, ())[:trials],
-        data_dir=data_dir,
+        candidates=stored.candidates.get(family, ())[:trials],
         started=0.0,
     )
 
 
-def _run(job: Job) -> tuple[Searched, float]:
-    """What the search tells, and the wall seconds of its process."""
+def _run(job: Job) -> tuple[SearchResult, float]:
+    """Run the search in a process of its own; its result and the wall-clock seconds of the process."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "job.json"
         started = time.time()
         file.write_bytes(msgspec.json.encode(replace(job, started=started)))
         subprocess.run([sys.executable, __file__, "--job", str(file)], check=True)
         seconds = time.time() - started
-        return msgspec.json.decode(file.with_suffix(".done").read_bytes(), type=Searched), seconds
+        return msgspec.json.decode(file.with_suffix(".done").read_bytes(), type=SearchResult), seconds
 
 
 def _child(file: Path) -> None:
-    searched = search(msgspec.json.decode(file.read_bytes(), type=Job))
-    file.with_suffix(".done").write_bytes(msgspec.json.encode(searched))
+    result = search(msgspec.json.decode(file.read_bytes(), type=Job))
+    file.with_suffix(".done").write_bytes(msgspec.json.encode(result))
 
 
 # The page
 
 EXPLANATION = """\
 - Stock is `keras_tuner.RandomSearch` with NumPy arrays, its own loop, checkpoints and files, TensorFlow's default
-  threads, and `verbose=0`. The suite is `bench.run` with one process a core, stopped after its last trial.
-  Each search has a process of its own.
-- Both train the same candidates, which is checked, with the same recipe: Adam, the learning rate falling along a
-  cosine. They differ in the order of images and in initial weights, so accuracies differ by chance. The suite leaves
-  out of each epoch what does not fill a step, at most half a percent of the images and less than a batch more.
-- Trials an hour and the ratio are of the whole process, from its start to its end, imports and reading the data
-  included; without start-up they are from the first `fit` to the end of the search.
-- In fit: the share of the time from the first `fit` to the end of the search that was inside `fit`; of the suite, over
-  all its processes. While there was work: only until the first process found no trial left to train. When the suite's
-  first `fit` began is known to about a tenth of a second.
-- Processors busy: user and system seconds of all processes of a side, over cores times wall seconds, start-up
-  included. A core that spins while it waits counts as busy.
-- The best validation accuracy is the best one that a trial had after its last epoch, for both sides."""
+  number of threads, and `verbose=0`. The suite is `python -m bench run` with one process per core, stopped after its
+  last trial. Each search runs in a process of its own.
+- Both train the same candidates (checked) with the same recipe: Adam with a cosine schedule. Orders of images and
+  initial weights differ, so accuracies differ by chance. The suite drops images of each epoch that do not fill a step:
+  at most half a percent of the images plus less than one batch.
+- Trials per hour and speedup are of the whole process, with imports and data loading; without start-up, they are from
+  the first `fit` to the end of the search.
+- Time in fit: the share of the time from the first `fit` to the end of the search that was spent inside `fit`; for the
+  suite over all its processes. While all busy: only until the first process had no trial left to train. The start of
+  the suite's first `fit` is known to about 0.1 s.
+- CPU use: user and system time of all processes of a side, divided by cores times wall time, start-up included. A core
+  that spins while it waits counts as used.
+- Best validation accuracy: the highest accuracy after a trial's last epoch, for both sides."""
 
 
-def _page(kept: Kept, families: Sequence[str]) -> str:
+def _page(stored: Measurements, families: Sequence[str]) -> str:
     parts = [
-        "# Trials an hour: stock Keras Tuner and this suite",
-        _facts(kept),
-        "## Against the aims",
-        _table(_summary(kept, families)),
-        f"SharedError: {'; '.join(_missed(kept, families)) or 'none'}.",
-        "## Each turn",
-        _table(row for family in families for side in SEARCHES for row in _turns(kept, family, side)),
+        "# Trials per hour: stock Keras Tuner and this suite",
+        _facts(stored),
+        "## Comparison with the targets",
+        _table(_summary(stored, families)),
+        f"Missed targets: {'; '.join(_missed(stored, families)) or 'none'}.",
+        "## Rounds",
+        _table(row for family in families for side in SEARCHES for row in _rounds(stored, family, side)),
         "## Overhead",
-        *_overhead(kept, families[0]),
-        "## How it was measured",
+        *_overhead(stored, families[0]),
+        "## Method",
         EXPLANATION,
-        f"Made by `python tests/benchmarks/{NAME}.py`; the measurements are in {NAME}.json.",
+        f"Made by `python tests/benchmarks/{NAME}.py` from [{NAME}.json]({NAME}.json).",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _facts(kept: Kept) -> str:
-    settings, machine, data = kept.settings, kept.environment, kept.dataset
-    bfloat16 = "with" if _has_bfloat16(kept) else "without"
-    commits = sorted({each.commit or "unknown" for each in kept.measures})
+def _facts(stored: Measurements) -> str:
+    settings, machine, data = stored.settings, stored.environment, stored.dataset
+    bfloat16 = "with" if _has_bfloat16(stored) else "without"
+    commits = sorted({each.commit or "unknown" for each in stored.measures})
     return (
-        f"{data.title}, {data.n_train:,} images to train and {data.n_validation:,} to validate, random search, "
-        f"{settings.trials} trials x {settings.epochs} epochs in batches of 128, seed {settings.seed}. "
+        f"{data.title}, {data.n_train:,} training and {data.n_validation:,} validation images, random search, "
+        f"{settings.trials} trials of {settings.epochs} epochs in batches of 128, seed {settings.seed}. "
         f"{machine.cpu} {bfloat16} bfloat16, {settings.cores} cores, {machine.platform}, Python {machine.python}, "
         f"TensorFlow {machine.tensorflow}, oneDNN {machine.onednn}, Keras {machine.keras}, Keras Tuner "
         f"{machine.keras_tuner}, Distributed {machine.distributed}, commit {', '.join(commits)}."
     )
 
 
-def _has_bfloat16(kept: Kept) -> bool:
-    return any(measure.side == "bfloat16" for measure in kept.measures)
+def _has_bfloat16(stored: Measurements) -> bool:
+    return any(measure.side == "bfloat16" for measure in stored.measures)
 
 
-def _summary(kept: Kept, families: Sequence[str]) -> Iterator[dict[str, str]]:
+def _summary(stored: Measurements, families: Sequence[str]) -> Iterator[dict[str, str]]:
     for family in families:
         for side in SEARCHES[1:]:
-            if not (measures := kept.all(family, side)):
+            if not (measures := stored.all(family, side)):
                 continue
-            whole, warm = (ratios(kept, family, side, start_up=start_up) for start_up in (True, False))
-            aim = AIM_RATIO.get(f"{family} {side}")
+            total, warm = (speedups(stored, family, side, start_up=start_up) for start_up in (True, False))
+            target = TARGET_SPEEDUP.get(f"{family} {side}")
             yield {
                 "family": family,
                 "side": TITLES[side],
-                "turns": str(len(measures)),
-                "times stock's trials an hour, median": f"{median(whole):.2f}",
-                "lowest": f"{min(whole):.2f}",
-                "highest": f"{max(whole):.2f}",
-                "aim": "-" if aim is None else f"{aim:.1f}",
+                "rounds": str(len(measures)),
+                "speedup, median": f"{median(total):.2f}",
+                "lowest": f"{min(total):.2f}",
+                "highest": f"{max(total):.2f}",
+                "target": "-" if target is None else f"{target:.1f}",
                 "without start-up, median": f"{median(warm):.2f}",
-                "in fit, %, median": _percent(median(share_in_fit(each, each.ended) for each in measures)),
-                "aim, %": f"{100 * AIM_IN_FIT:.0f}",
-                "while there was work": _percent(median(share_in_fit(each, ran_dry(each)) for each in measures)),
+                "time in fit, %, median": _percent(median(share_in_fit(each, each.ended) for each in measures)),
+                "target, %": f"{100 * TARGET_IN_FIT:.0f}",
+                "while all busy, %": _percent(median(share_in_fit(each, first_idle(each)) for each in measures)),
             }
 
 
-def _missed(kept: Kept, families: Sequence[str]) -> Iterator[str]:
-    """Aims that the medians do not reach."""
+def _missed(stored: Measurements, families: Sequence[str]) -> Iterator[str]:
+    """Targets that the medians do not reach."""
     for family in families:
         for side in SEARCHES[1:]:
-            if not (measures := kept.all(family, side)):
+            if not (measures := stored.all(family, side)):
                 continue
-            aim, ratio = AIM_RATIO.get(f"{family} {side}"), median(ratios(kept, family, side, start_up=True))
-            if aim is not None and ratio < aim:
-                yield f"{family} in {side}, {ratio:.2f} times where {aim:.1f} are aimed at"
+            target, speedup = (
+                TARGET_SPEEDUP.get(f"{family} {side}"),
+                median(speedups(stored, family, side, start_up=True)),
+            )
+            if target is not None and speedup < target:
+                yield f"{family} in {side}, speedup {speedup:.2f} (target {target:.1f})"
             share = median(share_in_fit(each, each.ended) for each in measures)
-            if round(share, 3) < AIM_IN_FIT:  # as it is shown
-                yield f"{family} in {side}, {_percent(share)} % in fit where {100 * AIM_IN_FIT:.0f} are aimed at"
+            if round(share, 3) < TARGET_IN_FIT:  # as shown
+                yield f"{family} in {side}, {_percent(share)}% in fit (target {100 * TARGET_IN_FIT:.0f}%)"
 
 
-def _turns(kept: Kept, family: str, side: Side) -> Iterator[dict[str, str]]:
-    measures = kept.all(family, side)
-    against = ratios(kept, family, side, start_up=True)
-    for measure, ratio in zip(measures, against, strict=True):
-        busy = measure.processor_seconds / (kept.settings.cores * measure.wall_seconds)
+def _rounds(stored: Measurements, family: str, side: Side) -> Iterator[dict[str, str]]:
+    measures = stored.all(family, side)
+    for measure, speedup in zip(measures, speedups(stored, family, side, start_up=True), strict=True):
+        cpu_use = measure.processor_seconds / (stored.settings.cores * measure.wall_seconds)
         yield {
             "family": family,
-            "turn": str(measure.turn),
+            "round": str(measure.round),
             "side": TITLES[side],
-            "trials an hour": f"{trials_an_hour(measure, start_up=True):.0f}",
-            "ratio": f"{ratio:.2f}",
-            "without start-up": f"{trials_an_hour(measure, start_up=False):.0f}",
-            "wall, s": f"{measure.wall_seconds:.1f}",
-            "before the first fit, s": f"{first_fit(measure):.1f}",
-            "in fit, %": _percent(share_in_fit(measure, measure.ended)),
-            "while there was work, %": _percent(share_in_fit(measure, ran_dry(measure))),
-            "processors busy, %": _percent(busy),
-            "best validation accuracy, %": f"{100 * best(measure):.2f}",
+            "trials per hour": f"{trials_per_hour(measure, start_up=True):.0f}",
+            "speedup": f"{speedup:.2f}",
+            "trials per hour without start-up": f"{trials_per_hour(measure, start_up=False):.0f}",
+            "wall time, s": f"{measure.wall_seconds:.1f}",
+            "start of the first fit, s": f"{first_fit(measure):.1f}",
+            "time in fit, %": _percent(share_in_fit(measure, measure.ended)),
+            "while all busy, %": _percent(share_in_fit(measure, first_idle(measure))),
+            "CPU use, %": _percent(cpu_use),
+            "best validation accuracy, %": f"{100 * best_accuracy(measure):.2f}",
         }
 
 
-def _overhead(kept: Kept, family: str) -> Iterator[str]:
-    """What the suite costs beside `fit`; equal scores show that both did the same work."""
-    suite, bare = (kept.all(family, side) for side in LOOPS)
+def _overhead(stored: Measurements, family: str) -> Iterator[str]:
+    """The time that the suite needs in addition to `fit`; equal scores show that both did the same work."""
+    suite, bare = (stored.all(family, side) for side in LOOPS)
     scores = [[fit.validation_accuracy for each in side for fit in each.fits] for side in (suite, bare)]
-    seconds = [[seconds_a_trial(each) for each in side] for side in (suite, bare)]
-    more = median(seconds[0]) / median(seconds[1]) - 1
+    seconds = [[seconds_per_trial(each) for each in side] for side in (suite, bare)]
+    overhead = median(seconds[0]) / median(seconds[1]) - 1
     yield (
-        f"{family} in {'bfloat16' if _has_bfloat16(kept) else 'float32'}, one trial at a time with one thread, "
-        f"{len(suite[0].fits) - 1} trials a turn after one that warms up. The suite with one worker takes "
-        f"{_percent(abs(more))} % {'less' if more < 0 else 'longer'}, by the medians, than a bare loop that "
-        f"builds each model and calls `fit` with the same batches (aim: below {100 * AIM_OVERHEAD:.0f} %). Their "
-        f"validation accuracies are {'equal' if scores[0] == scores[1] else 'NOT equal'} after every epoch."
+        f"{family} in {'bfloat16' if _has_bfloat16(stored) else 'float32'}, one trial at a time with one thread, "
+        f"{len(suite[0].fits) - 1} trials per round after one warm-up trial. The suite with one worker takes "
+        f"{_percent(abs(overhead))}% {'less' if overhead < 0 else 'more'} time, by the medians, than a bare loop that "
+        f"builds each model and calls `fit` with the same batches (target: at most {100 * TARGET_OVERHEAD:.0f}% more). "
+        f"Their validation accuracies are {'equal' if scores[0] == scores[1] else 'NOT equal'} after every epoch."
     )
     yield _table(
         {
-            "turn": str(each.turn),
-            "suite, s a trial": f"{ours:.3f}",
-            "bare loop, s a trial": f"{loop:.3f}",
-            "longer by, %": f"{100 * (ours / loop - 1):.1f}",
+            "round": str(each.round),
+            "suite, s per trial": f"{suite_seconds:.3f}",
+            "bare loop, s per trial": f"{bare_seconds:.3f}",
+            "difference, %": f"{100 * (suite_seconds / bare_seconds - 1):+.1f}",
         }
-        for each, ours, loop in zip(suite, *seconds, strict=True)
+        for each, suite_seconds, bare_seconds in zip(suite, *seconds, strict=True)
     )
 
 
@@ -609,15 +616,16 @@ def _table(rows: Iterator[dict[str, str]]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--families", nargs="+", default=["dense", "cnn"], help="overhead is measured with the first")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=16, help="at least 2")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--dataset", default="fashion_mnist")
-    parser.add_argument("--data-dir", type=Path, help="look for the dataset here first")
+    parser.add_argument("--data-dir", type=Path, help="folder with the files of the dataset")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--results", type=Path, default=Path("results/benchmarks"), help="where JSON and page are kept")
-    parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # what this script gives the processes it starts
+    parser.add_argument("--results", type=Path, default=Path("results/benchmarks"), help="folder of JSON and page")
+    parser.add_argument("--page-only", action="store_true", help="write the page from the stored measurements")
+    parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # of the child processes
     given = parser.parse_args()
     if given.trials < 2:
-        parser.error("overhead is measured from the second trial on")
+        parser.error("--trials must be at least 2: the first trial is a warm-up")
     _child(given.job) if given.job else main(given)

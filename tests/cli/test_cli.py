@@ -1,6 +1,6 @@
 """Commands that train nothing: help, exit codes, bad input, damaged results, pipes.
 
-Real processes where the process matters; elsewhere the entry point is called, which takes a tenth of the time.
+Real processes where the process matters; elsewhere the entry point is called, which is ten times faster.
 """
 
 import json
@@ -19,13 +19,18 @@ from bench.cli.app import main
 from command_line import command, run, small_disk, variables
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "results"
-COMMANDS = ["", "run", "leaderboard", "report", "list", "data", "data fetch", "data describe", "runs", "runs delete"]
+COMMANDS = [
+    "",
+    *("run", "resume", "reproduce", "verify", "list", "leaderboard", "compare", "plan", "report"),
+    *("data", "data fetch", "data describe", "runs", "runs delete", "runs migrate"),
+    *("versions", "versions show", "versions measure"),
+]
 ESCAPE = "\x1b"
 
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command said."""
+    """The output of a command."""
 
     stdout: str
     stderr: str
@@ -36,23 +41,23 @@ Call = Callable[..., Ended]
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Call the entry point with some arguments in the folder `tmp_path`; it must end with `code`."""
+    """Call the entry point with some arguments in the folder `tmp_path`; it must exit with `code`."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str, code: int = 0) -> Ended:
         monkeypatch.setattr(sys, "argv", ["bench", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
-        said = capsys.readouterr()
-        assert ended.value.code == code, said
-        return Ended(*said)
+        output = capsys.readouterr()
+        assert ended.value.code == code, output
+        return Ended(*output)
 
     return call
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """A copy of the sample results; trains nothing and needs no dataset."""
+    """A copy of the sample results."""
     shutil.copytree(GOLDEN, tmp_path / "results")
     return tmp_path / "results"
 
@@ -65,7 +70,7 @@ def files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_shows_examples_one_a_line(name: str, call: Call) -> None:
+def test_help_shows_examples_one_per_line(name: str, call: Call) -> None:
     text = call(*name.split(), "--help").stdout
     assert text.startswith("Usage: ")
     examples = text.partition("Examples:\n")[2].splitlines()
@@ -73,16 +78,16 @@ def test_help_shows_examples_one_a_line(name: str, call: Call) -> None:
     assert all(line.startswith(f"    bench {name}".rstrip()) for line in examples)
 
 
-def test_examples_name_options_that_there_are(call: Call) -> None:
+def test_examples_use_existing_options(call: Call) -> None:
     for name in COMMANDS:
         text = call(*name.split(), "--help").stdout
         for line in text.partition("Examples:\n")[2].splitlines():
             words = line.partition("|")[0].split()[1:]
-            # An option that does not exist is found before --help is.
+            # An unknown option is an error even before --help.
             call(*words, "--help")
 
 
-def test_no_command_shows_the_help(call: Call) -> None:
+def test_no_command_prints_the_help(call: Call) -> None:
     assert "Usage: " in call(code=2).stderr
 
 
@@ -90,19 +95,32 @@ def test_unknown_option_is_named(call: Call) -> None:
     assert "No such option: --famly" in call("run", "--famly", "cnn", code=2).stderr
 
 
-def test_list_names_families_datasets_and_tuners(call: Call) -> None:
+def test_list_prints_families_datasets_tuners_and_reference_models(call: Call) -> None:
     text = call("list").stdout
     assert re.search(r"^families: .*\bcnn, dense\b", text, re.MULTILINE)
     assert "datasets: digits, fashion_mnist, fashion_mnist_12k\n" in text
-    assert "tuners: hyperband, random, bayesian, grid\n" in text
-    found = json.loads(call("list", "--json").stdout)
-    assert found["datasets"] == ["digits", "fashion_mnist", "fashion_mnist_12k"]
+    assert "tuners: bayesian, grid, hyperband, random\n" in text
+    assert re.search(r"^reference models: tutorial-linear, .*baseline-random-forest$", text, re.MULTILINE)
+    as_json = json.loads(call("list", "--json").stdout)
+    assert as_json["datasets"] == ["digits", "fashion_mnist", "fashion_mnist_12k"]
 
 
 def test_family_in_a_folder_on_the_path_is_listed(tmp_path: Path) -> None:
     (tmp_path / "search_spaces").mkdir()
     (tmp_path / "search_spaces" / "mine.py").write_text("")
     assert "mine" in run("list", cwd=tmp_path, env=variables(tmp_path)).stdout
+
+
+def test_installed_command_finds_a_local_search_spaces_folder_as_python_m_bench_does(tmp_path: Path) -> None:
+    (tmp_path / "search_spaces").mkdir()
+    (tmp_path / "search_spaces" / "mine.py").write_text("")
+    # -P keeps the current folder off the path, as it is in the script `bench`.
+    script = "import sys; sys.argv = ['bench', 'list']; from bench.cli.app import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], cwd=tmp_path, env=variables(), capture_output=True, text=True, check=True
+    )
+    assert "mine" in done.stdout
+    assert done.stdout == run("list", cwd=tmp_path).stdout
 
 
 # Bad input
@@ -121,19 +139,23 @@ def test_family_in_a_folder_on_the_path_is_listed(tmp_path: Path) -> None:
         ),
         (
             ["--tuner", "hyper"],
-            r"unknown tuner 'hyper': valid names are hyperband, random, bayesian, grid\. Did you mean hyperband\?",
+            r"unknown tuner 'hyper': valid names are bayesian, grid, hyperband, random\. Did you mean hyperband\?",
         ),
         (["--trials", "0"], r"trials must be a whole number from 1 to 100000, got 0"),
         (["--epochs", "0"], r"epochs must be a whole number from 1 to 10000, got 0"),
         (["--seed", "-1"], r"seed must be a whole number from 0 to 2147483647, got -1"),
-        (["--seeds", "0"], r"seeds must be a whole number from 1 to 1000, got 0"),
+        (["--refit-seeds", "0"], r"refit_seeds must be a whole number from 1 to 1000, got 0"),
         (["--workers", "0"], r"workers must be a whole number from 1 to 1024, got 0"),
         (["--lookahead", "0"], r"lookahead must be a whole number from 1 to 1000, got 0"),
+        (["--time-limit", "soon"], r"--time-limit must be a time such as 90s, 10m or 1h30m, got 'soon'"),
+        (["--trial-timeout", "0s"], r"--trial-timeout must be a time such as 90s, 10m or 1h30m, got '0s'"),
+        (["--scheduler", "here"], r"--scheduler must be an address such as tcp://127\.0\.0\.1:8786, got 'here'"),
+        (["--dataset", "missing.py"], r"missing\.py is not a Python file"),
         (["--trials", "many"], r"'--trials': Input should be a valid integer"),
         (["--precision", "float16"], r"'--precision': .*'float16' is not one of 'auto', 'float32', 'bfloat16'"),
     ],
 )
-def test_impossible_run_is_refused_and_nothing_written(
+def test_impossible_run_is_refused_and_nothing_is_written(
     arguments: list[str], message: str, tmp_path: Path, call: Call
 ) -> None:
     family = [] if "--family" in arguments else ["--family", "dense"]
@@ -152,14 +174,14 @@ def test_unknown_dataset_is_refused_with_the_nearest_match(which: str, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_family_whose_file_is_no_python_is_named(tmp_path: Path) -> None:
+def test_family_whose_file_is_not_python_is_named(tmp_path: Path) -> None:
     (tmp_path / "search_spaces").mkdir()
     (tmp_path / "search_spaces" / "broken.py").write_text("class Broken(:\n")
     done = run("run", "--family", "broken", "--dataset", "digits", cwd=tmp_path, code=2, env=variables(tmp_path))
-    assert "error: the file of family 'broken' is no Python: invalid syntax (broken.py, line " in done.stderr
+    assert "error: the file of family 'broken' is not valid Python: invalid syntax (broken.py, line " in done.stderr
 
 
-# A results folder that cannot be used is told of before anything is started
+# An unusable results folder is reported before any process is started
 
 
 def refused_at_once(results: Path, cwd: Path) -> str:
@@ -168,32 +190,32 @@ def refused_at_once(results: Path, cwd: Path) -> str:
     return done.stderr
 
 
-def test_file_in_the_place_of_the_results_folder(tmp_path: Path) -> None:
+def test_file_in_place_of_the_results_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("taken")
-    said = refused_at_once(Path("results"), tmp_path)
-    assert "error: cannot write results: File exists. Choose a folder that can be written with --results" in said
+    output = refused_at_once(Path("results"), tmp_path)
+    assert "error: cannot write results: File exists. Choose a writable folder with --results" in output
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
-def test_results_folder_that_may_not_be_written(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.getuid() == 0, reason="root can write anywhere")
+def test_read_only_results_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o555)
     assert "error: cannot write locked/results: Permission denied" in refused_at_once(Path("locked/results"), tmp_path)
 
 
-def test_disk_that_is_read_only(tmp_path: Path) -> None:
+def test_read_only_disk_is_an_error(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", 2, "ro") as disk:
         assert f"error: cannot write {disk}/results: Read-only file system" in refused_at_once(
             disk / "results", tmp_path
         )
 
 
-def test_full_disk(tmp_path: Path) -> None:
+def test_full_disk_is_an_error(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", 2) as disk:
-        said = refused_at_once(disk / "results", tmp_path)
-    assert "small/results has 2.0 MiB free, at least 50 MiB are needed: free space or choose another folder" in said
+        output = refused_at_once(disk / "results", tmp_path)
+    assert "small/results has 2.0 MiB free, at least 50 MiB are required: free space or choose" in output
 
 
-# What is in a results folder
+# The content of a results folder
 
 
 def test_leaderboard_prints_every_row(results: Path, call: Call) -> None:
@@ -204,7 +226,8 @@ def test_leaderboard_prints_every_row(results: Path, call: Call) -> None:
 
 def test_leaderboard_as_json_has_a_row_for_each_run(results: Path, call: Call) -> None:
     rows = json.loads(call("leaderboard", "--json").stdout)
-    assert [(row["family"], row["rank"]) for row in rows] == [("cnn", 1), ("dense", 2), ("dense", None)]
+    assert [(row["model"], row["rank"]) for row in rows[:2]] == [("cnn", 1), ("dense", 2)]
+    assert {(row["model"], row["rank"]) for row in rows[2:]} == {("dense", None), ("tutorial-linear", None)}
 
 
 def test_leaderboard_of_an_empty_folder_says_so(tmp_path: Path, call: Call) -> None:
@@ -212,33 +235,33 @@ def test_leaderboard_of_an_empty_folder_says_so(tmp_path: Path, call: Call) -> N
     assert call("leaderboard").stdout == "No finished run yet.\n"
 
 
-@pytest.mark.parametrize("name", ["leaderboard", "report", "runs"])
-def test_results_folder_that_is_not_there_is_named(name: str, tmp_path: Path, call: Call) -> None:
-    assert "error: there is no results folder elsewhere: " in call(name, "--results", "elsewhere", code=2).stderr
+@pytest.mark.parametrize("name", ["leaderboard", "report", "runs", "resume"])
+def test_missing_results_folder_is_named(name: str, tmp_path: Path, call: Call) -> None:
+    assert "error: no results folder elsewhere: " in call(name, "--results", "elsewhere", code=2).stderr
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_report_of_unchanged_records_changes_nothing(results: Path, call: Call) -> None:
     before = {name: (results / name).read_bytes() for name in files(results)}
-    assert call("report", "--check").stdout == "Every file is what the records give.\n"
+    assert call("report", "--check").stdout == "All pages are up to date.\n"
     assert call("report").stderr == "0 file(s) written or removed\n"
     assert {name: (results / name).read_bytes() for name in files(results)} == before
 
 
 def test_changed_page_fails_the_check_and_is_rebuilt(results: Path, call: Call) -> None:
     page = results / "leaderboard.md"
-    whole = page.read_bytes()
+    original = page.read_bytes()
     page.write_text("better numbers")
     done = call("report", "--check", code=1)
-    assert done.stdout == "leaderboard.md differs from what the records give\n1 file(s) differ or are damaged\n"
+    assert done.stdout == "leaderboard.md is out of date\n1 problem(s)\n"
     assert page.read_text() == "better numbers"
     assert call("report").stdout == "results/leaderboard.md\n"
-    assert page.read_bytes() == whole
+    assert page.read_bytes() == original
 
 
 @pytest.fixture
 def damaged(results: Path) -> Path:
-    """The results folder with half of the cnn's record."""
+    """The record of the cnn, cut in half."""
     (record,) = results.glob("records/synthetic/cnn-*/record.json")
     record.write_bytes(record.read_bytes()[:500])
     return record
@@ -250,7 +273,7 @@ def test_damaged_record_is_named_and_the_others_are_shown(results: Path, damaged
     assert "94.67 (90.86 to 96.94)" in text
     assert f"Could not be read:\n  {name}: " in text
     done = call("leaderboard", "--json")
-    assert [row["family"] for row in json.loads(done.stdout)] == ["dense", "dense"]
+    assert {row["model"] for row in json.loads(done.stdout)} == {"dense", "tutorial-linear"}
     assert f"Could not be read: {name}: " in done.stderr
     assert "cannot be read" in call("runs").stdout
     call("report")
@@ -262,25 +285,25 @@ def test_damaged_record_is_named_and_the_others_are_shown(results: Path, damaged
 def test_record_of_an_unknown_schema_is_named(results: Path, call: Call) -> None:
     (record,) = results.glob("records/synthetic/cnn-*/record.json")
     record.write_text(re.sub(r'"schema": \d,', '"schema": 99,', record.read_text()))
-    assert "record.json: schema 99, this version reads 1 to 3: update the suite" in call("leaderboard").stdout
+    assert "record.json: schema 99, this version reads 1 to 4: upgrade this package" in call("leaderboard").stdout
 
 
-def test_runs_tells_what_cannot_go_on_and_why(results: Path, call: Call) -> None:
+def test_runs_says_which_run_cannot_be_resumed_and_why(results: Path, call: Call) -> None:
     done = call("runs")
     (line,) = [line for line in done.stdout.splitlines() if "unfinished" in line]
-    assert "unfinished: 3 trials, 6 epochs of a budget of 12, 1 of 3 refits" in line
+    assert "unfinished: 3 trials, 6 of 12 epochs, 1 of 3 refits" in line
     name = line.split()[0]
-    assert f"{name} cannot go on: there is no dataset 'synthetic' here" in done.stdout
-    assert f"python -m bench runs delete {name} --results results" in done.stdout
+    assert f"{name} cannot be resumed: there is no dataset 'synthetic'" in done.stdout
+    assert f"python -m bench runs delete {name}\n" in done.stdout
 
 
 def test_runs_as_json_has_the_state_of_each(results: Path, call: Call) -> None:
     states = json.loads(call("runs", "--json").stdout)
-    assert [state["finished"] for state in states] == [True, True, True, False]
+    assert sorted(state["finished"] for state in states) == [False, *[True] * (len(states) - 1)]
     assert all(state["disk_bytes"] > 0 for state in states)
 
 
-def test_deleted_run_is_gone_from_folder_and_report(results: Path, call: Call) -> None:
+def test_deleted_run_disappears_from_folder_and_report(results: Path, call: Call) -> None:
     (folder,) = results.glob("records/synthetic/cnn-*")
     assert "cannot be undone: confirm with --yes" in call("runs", "delete", folder.name, code=2).stderr
     assert folder.exists()
@@ -290,7 +313,7 @@ def test_deleted_run_is_gone_from_folder_and_report(results: Path, call: Call) -
     assert not (results / "synthetic/cnn.md").exists()
 
 
-def test_results_folder_may_stand_before_or_after_delete(results: Path, call: Call) -> None:
+def test_results_option_can_precede_or_follow_delete(results: Path, call: Call) -> None:
     first, second = (folder.name for folder in sorted(results.glob("records/synthetic/*-*"))[:2])
     call("runs", "--results", results, "delete", first, "--yes")
     call("runs", "delete", "--results", results, second, "--yes")
@@ -302,29 +325,42 @@ def test_unknown_run_is_not_deleted(results: Path, call: Call) -> None:
     assert "error: no run 'nothing' in results; runs: cnn-hyperband-" in done.stderr
 
 
+def test_resume_names_what_cannot_be_resumed(results: Path, call: Call) -> None:
+    (name,) = [state["run_id"] for state in json.loads(call("runs", "--json").stdout) if not state["finished"]]
+    done = call("resume", code=2)
+    assert done.stderr.startswith(f"error: {name} cannot be resumed: there is no dataset 'synthetic'")
+
+
+def test_resume_of_an_unknown_run_lists_the_unfinished_ones(results: Path, call: Call) -> None:
+    assert re.search(
+        r"error: run 'nothing' does not exist; unfinished runs: dense-random-\w+\n",
+        call("resume", "nothing", code=2).stderr,
+    )
+
+
 # Datasets
 
 
 def test_digits_are_fetched_from_scikit_learn(tmp_path: Path, call: Call) -> None:
     text = call("data", "fetch", "digits").stdout
-    assert text.startswith("Digits (scikit-learn): 1,437 images for development, from scikit-learn ")
+    assert text.startswith("Digits (scikit-learn): 1,437 development images from scikit-learn ")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_digits_are_described_with_pictures(tmp_path: Path, call: Call) -> None:
+def test_digits_are_described_with_figures(tmp_path: Path, call: Call) -> None:
     done = call("data", "describe", "digits")
     for expected in ("8", "uint8", "1,437", "CC BY 4.0", "SHA-256"):
         assert expected in done.stdout
     assert all(path.endswith(".png") for path in files(tmp_path / "results"))
     assert "digits-first.png" in done.stderr
-    assert json.loads(call("data", "describe", "digits", "--json").stdout)["licence"].startswith("CC BY 4.0")
+    assert json.loads(call("data", "describe", "digits", "--json").stdout)["license"].startswith("CC BY 4.0")
 
 
-# Where the output goes
+# Output
 
 
-def test_output_may_be_cut_short_by_its_reader(results: Path) -> None:
+def test_closed_pipe_is_not_an_error(results: Path) -> None:
     for arguments in (["leaderboard"], ["run", "--help"]):
         with subprocess.Popen(
             command(*arguments),
@@ -341,7 +377,7 @@ def test_output_may_be_cut_short_by_its_reader(results: Path) -> None:
             assert started.wait(30) in (0, 1)
 
 
-def test_output_that_is_no_terminal_has_no_colours(results: Path) -> None:
+def test_output_to_a_file_has_no_colors(results: Path) -> None:
     for arguments in (["leaderboard"], ["run", "--family", "cn"]):
         done = subprocess.run(
             command(*arguments), cwd=results.parent, env=variables(), capture_output=True, text=True, check=False
@@ -351,14 +387,14 @@ def test_output_that_is_no_terminal_has_no_colours(results: Path) -> None:
 
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
-    """Both ends of a pseudo-terminal: for us, for the command."""
+    """Both ends of a pseudo-terminal: that of the test and that of the command."""
     pty = pytest.importorskip("pty")
     ours, its = pty.openpty()
     yield ours, its
     os.close(ours)
 
 
-def test_no_color_is_honoured_on_a_terminal(results: Path, terminal: tuple[int, int]) -> None:
+def test_no_color_is_respected_on_a_terminal(results: Path, terminal: tuple[int, int]) -> None:
     ours, its = terminal
     done = subprocess.run(
         command("leaderboard"), cwd=results.parent, env=variables(NO_COLOR="1"), stdout=its, stderr=its, check=False

@@ -177,7 +177,7 @@ def test_migration_renames_reference_models_and_upgrades_the_evaluation_log(tmp_
     old_log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = run("runs", "migrate", cwd=tmp_path)
     renamed = reference.replace("floor-", "baseline-").replace("-fixed-", "-")
-    assert f"migrated {reference}" in done.stdout
+    assert f"migrated {renamed}" in done.stdout
     assert RunFolder(old_log.parent / renamed).finished
     assert [line.run for line in EvaluationLog(results, "synthetic").read()] == [renamed, "dense-random-1da8017f0e"]
     assert not old_log.exists()

@@ -3,11 +3,13 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.errors import RecordError, StoreError
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionOptions, SessionStarted, TrialEnded, TrialProposed
+from bench.records.spec import Value
 from bench.records.store import RunFolder
 from builders import make_dataset, make_environment, make_refit, make_trial
 from processes import next_line, process
@@ -16,13 +18,13 @@ TIME = "2026-01-01T00:00:00+00:00"
 
 
 def proposed(number: int, note: str = "") -> TrialProposed:
-    values = {"units": number, "note": note} if note else {"units": number}
+    values: dict[str, Value] = {"units": number, "note": note} if note else {"units": number}
     return TrialProposed(time=TIME, trial_id=str(number), values=values, initial_epoch=0, epochs=3, parent=None)
 
 
 def test_every_type_of_event_is_read_as_it_was_written(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    session = {"time": TIME, "environment": make_environment(), "dataset": make_dataset()}
+    session: dict[str, Any] = {"time": TIME, "environment": make_environment(), "dataset": make_dataset()}
     events: list[LedgerEvent] = [
         SessionStarted(**session),
         SessionStarted(**session, options=SessionOptions(workers=2, trial_timeout=1.5), reproduces="dense-random-01"),

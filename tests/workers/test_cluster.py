@@ -1,4 +1,4 @@
-"""A Dask cluster of the user's: real scheduler and workers as processes of their own, on the loopback interface."""
+"""Runs on a Dask cluster that the user started: real scheduler and worker processes on the loopback interface."""
 
 import os
 import re
@@ -20,14 +20,14 @@ from whole_runs import TINY, Finished, assert_equal_runs, finished
 
 pytestmark = pytest.mark.slow
 
-SHORT = ("--trials", "2", "--epochs", "1", "--seeds", "1")
-DEFAULT = "tcp://127.0.0.1:8786"
+SHORT = ("--trials", "2", "--epochs", "1", "--refit-seeds", "1")
+DEFAULT_ADDRESS = "tcp://127.0.0.1:8786"
 SECONDS = 60
 
 
 @contextmanager
 def dask(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Path]:
-    """A `dask` command that runs while the block lasts; gives the file with what it says."""
+    """A `dask` command that runs during the block; yields the file with its output."""
     log = cwd / f"dask-{time.monotonic_ns()}.txt"
     with log.open("wb") as file:
         process = subprocess.Popen(
@@ -48,32 +48,34 @@ def dask(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> It
 
 
 def wait_for(pattern: str, log: Path) -> str:
-    """What `pattern` finds in a log, as soon as it is there."""
+    """The match of `pattern`, or its group, as soon as the log has one."""
     until = time.monotonic() + SECONDS
-    while (found := re.search(pattern, log.read_text())) is None:
+    while (match := re.search(pattern, log.read_text())) is None:
         assert time.monotonic() < until, f"no {pattern!r}:\n{log.read_text()}"
         time.sleep(0.1)
-    return found[1] if found.groups() else found[0]
+    return match[1] if match.groups() else match[0]
+
+
+def address_in(log: Path) -> str:
+    return wait_for(r"Scheduler at: +(tcp://\S+)", log)
 
 
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[str]:
     """The address of a scheduler."""
-    here = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
-    with dask("scheduler", *here, cwd=tmp_path) as log:
-        yield _address(log)
+    any_port = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
+    with dask("scheduler", *any_port, cwd=tmp_path) as log:
+        yield address_in(log)
 
 
 @contextmanager
-def worker(
-    scheduler: str, cwd: Path, *options: str, env: Mapping[str, str] | None = None, threads: int = 1
-) -> Iterator[Path]:
-    with dask("worker", scheduler, "--nthreads", str(threads), "--no-dashboard", *options, cwd=cwd, env=env) as log:
+def worker(scheduler: str, cwd: Path, env: Mapping[str, str] | None = None, threads: int = 1) -> Iterator[Path]:
+    with dask("worker", scheduler, "--nthreads", str(threads), "--no-dashboard", cwd=cwd, env=env) as log:
         wait_for("Registered to", log)
         yield log
 
 
-def test_run_on_a_cluster_equals_one_on_this_machine_also_when_a_worker_is_killed(
+def test_run_on_a_cluster_equals_a_local_one_even_if_a_worker_is_killed(
     scheduler: str, tiny: Finished, tmp_path: Path
 ) -> None:
     with (
@@ -89,72 +91,73 @@ def test_run_on_a_cluster_equals_one_on_this_machine_also_when_a_worker_is_kille
     assert_equal_runs(finished(tmp_path / "results", "tiny"), tiny)
 
 
-def test_commands_of_the_readme_run(tmp_path: Path) -> None:
+def test_commands_in_the_readme_work(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```sh\n(dask scheduler .*?)```", readme, re.DOTALL)
     first, second, third = (shlex.split(line) for line in block.splitlines())
     assert (second[:2], third[:4]) == (["dask", "worker"], ["python", "-m", "bench", "run"])
-    with (
-        dask(*first[1:], "--port", "0", "--dashboard-address", "127.0.0.1:0", cwd=tmp_path) as log,
-        dask(*(word.replace(DEFAULT, at := _address(log)) for word in second[1:]), "--no-dashboard", cwd=tmp_path),
-    ):
-        options = ("--dataset", "digits", "--tuner", "random", *SHORT)
-        said = run(*(word.replace(DEFAULT, at) for word in third[3:]), *options, cwd=tmp_path)
-    assert "workers" in said.stderr
+    with dask(*first[1:], "--port", "0", "--dashboard-address", "127.0.0.1:0", cwd=tmp_path) as log:
+        address = address_in(log)
+        second, third = ([word.replace(DEFAULT_ADDRESS, address) for word in words] for words in (second, third))
+        with dask(*second[1:], "--no-dashboard", cwd=tmp_path):
+            done = run(*third[3:], "--dataset", "digits", "--tuner", "random", *SHORT, cwd=tmp_path)
+    assert "workers" in done.stderr
 
 
-def _address(log: Path) -> str:
-    return wait_for(r"Scheduler at: +(tcp://\S+)", log)
-
-
-def test_worker_with_two_threads_is_refused_with_the_command_that_starts_it_right(
-    scheduler: str, tmp_path: Path
-) -> None:
+def test_worker_with_two_threads_is_refused_with_the_right_command(scheduler: str, tmp_path: Path) -> None:
     with worker(scheduler, tmp_path, threads=2):
-        said = run(*TINY, "--scheduler", scheduler, cwd=tmp_path, code=2).stderr
+        stderr = run(*TINY, "--scheduler", scheduler, cwd=tmp_path, code=2).stderr
     assert re.search(
         rf"Worker tcp://\S+ is not used: it has 2 threads, expected 1: start it with `dask worker {scheduler} "
         "--nthreads 1`",
-        said,
+        stderr,
     )
 
 
-def packages(copy: Path, file: str, old: str, new: str) -> Path:
-    """A copy of the packages in which one line is another."""
+def edited_packages(folder: Path, file: str, old: str, new: str) -> Path:
+    """A copy of the packages with one replacement in one file."""
     for name in ("bench", "search_spaces"):
-        shutil.copytree(SOURCE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (copy / file).read_text()
+        shutil.copytree(SOURCE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (folder / file).read_text()
     assert old in text
-    (copy / file).write_text(text.replace(old, new))
-    return copy
+    (folder / file).write_text(text.replace(old, new))
+    return folder
 
 
-UNLIKE = {  # what is said of a worker, and what is edited in its packages
-    r"it has keras 2\.0, here it is ": ("bench/environment.py", 'installed_version("keras", "keras-nightly")', '"2.0"'),
-    r"its code of family 'tiny' is ": ("search_spaces/_recipe.py", "BATCH_SIZE = 128", "BATCH_SIZE = 64"),
-    r".*lacks development": ("bench/data/sets/digits.py", "def development(", "def lost("),
+# Reason why a worker is refused, and the edit of its packages that causes it.
+DIFFERENT_FROM_THIS_PROCESS = {
+    r"it has keras 2\.0, this process has ": (
+        "bench/machine.py",
+        'installed_version("keras", "keras-nightly")',
+        '"2.0"',
+    ),
+    r"its code of 'tiny' is ": ("search_spaces/_recipe.py", "BATCH_SIZE = 128", "BATCH_SIZE = 64"),
+    r".*digits\.py must define one DatasetDefinition": ("bench/data/sets/digits.py", "= DatasetDefinition(", "= dict("),
 }
-OTHER_PROCESSOR = {  # in a test of its own, since it may be the first
-    r"its processor is .*, that of the first worker is ": ("bench/environment.py", "cpu=cpu_model(text)", "cpu='Other'")
+# In a test of its own, since the edited worker may be the first to be admitted.
+DIFFERENT_FROM_EACH_OTHER = {
+    r"its CPU is .*, that of the first worker is ": ("bench/machine.py", "cpu=cpu_model(text)", "cpu='Other'")
 }
 
 
-@pytest.mark.parametrize("unlike", [UNLIKE, OTHER_PROCESSOR], ids=["this process", "each other"])
-def test_workers_that_are_unlike_are_refused_and_the_others_are_used(
-    unlike: Mapping[str, tuple[str, str, str]], scheduler: str, tmp_path: Path
+@pytest.mark.parametrize(
+    "edits", [DIFFERENT_FROM_THIS_PROCESS, DIFFERENT_FROM_EACH_OTHER], ids=["this process", "each other"]
+)
+def test_workers_that_differ_are_refused_and_the_others_are_used(
+    edits: Mapping[str, tuple[str, str, str]], scheduler: str, tmp_path: Path
 ) -> None:
     with ExitStack() as stack:
         stack.enter_context(worker(scheduler, tmp_path))
-        for number, edit in enumerate(unlike.values()):
-            copy = packages(tmp_path / f"packages{number}", *edit)
+        for number, edit in enumerate(edits.values()):
+            copy = edited_packages(tmp_path / f"packages{number}", *edit)
             stack.enter_context(worker(scheduler, tmp_path, env=variables(copy)))
-        said = run(*TINY, *SHORT, "--scheduler", scheduler, cwd=tmp_path).stderr
-    assert "Using 1 workers" in said
-    for reason in unlike:
-        assert re.search(rf"Worker tcp://\S+ is not used: {reason}", said), said
+        stderr = run(*TINY, *SHORT, "--scheduler", scheduler, cwd=tmp_path).stderr
+    assert "Using 1 workers" in stderr
+    for reason in edits:
+        assert re.search(rf"Worker tcp://\S+ is not used: {reason}", stderr), stderr
 
 
-def test_scheduler_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    said = run(*TINY, "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path, code=2).stderr
-    assert "error: no Dask scheduler answers at 'tcp://127.0.0.1:1'" in said
-    assert "start one with `dask scheduler`" in said
+def test_address_without_a_scheduler_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    stderr = run(*TINY, "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path, code=2).stderr
+    assert "error: no Dask scheduler answers at 'tcp://127.0.0.1:1'" in stderr
+    assert "start one with `dask scheduler`" in stderr

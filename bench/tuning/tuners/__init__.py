@@ -1,6 +1,7 @@
-"""Tuners: each file here is one, and its name is the value of --tuner; an entry point adds one from outside.
+"""Tuners: each file here defines one as `TUNER`, and the file's name is the value of --tuner.
 
-`bench.tuning.tuner.Tuner` is the contract. Importing this package imports no Keras; loading a tuner does.
+A package adds one by an entry point, `name = module:TUNER` in the group `keras_family_bench.tuners`. The contract is
+`bench.tuning.tuner.Tuner`. Importing this package imports no Keras; loading a tuner does.
 """
 
 import importlib
@@ -32,7 +33,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> "Tuner":
-    """The tuner with that name; it works with the installed Keras Tuner.
+    """The tuner with that name; the installed Keras Tuner is checked first.
 
     Raises:
         SpecError: there is none, its name is taken, or its entry point is not a tuner.
@@ -62,7 +63,7 @@ def choose(spec: SearchSpec, hyperparameters: "keras_tuner.HyperParameters") -> 
         SpecError: there is no such tuner.
     """
     size = count_candidates(parameters(hyperparameters))
-    # Random search gives up early in a small space, after 20 repeated draws, and no tuner can do better than all.
+    # Random search gives up early in a small space, after 20 repeated draws; and no tuner can do better than train all.
     return load("grid" if size is not None and size <= spec.budget.trials else spec.tuner)
 
 

@@ -1,0 +1,26 @@
+"""Values of options that several commands share."""
+
+import pytest
+
+from bench.cli.options import check_name, parse_duration
+from bench.errors import SpecError
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("1h1m1s", 3661), (" 2h ", 7200)]
+)
+def test_durations_are_read_in_seconds(text: str, seconds: int) -> None:
+    assert parse_duration("--time-limit", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "90", "0s", "m", "1.5h", "1m1h", "-1s", "10 m"])
+def test_other_texts_are_refused(text: str) -> None:
+    with pytest.raises(SpecError, match="--time-limit must be a time such as 90s, 10m or 1h30m"):
+        parse_duration("--time-limit", text)
+
+
+def test_unknown_name_is_refused_with_the_nearest_match() -> None:
+    with pytest.raises(SpecError, match=r"unknown family 'Cn-n': valid names are cnn, dense\. Did you mean cnn\?"):
+        check_name("family", "Cn-n", ("cnn", "dense"))
+    with pytest.raises(SpecError, match=r"valid names are cnn, dense$"):
+        check_name("family", "transformer", ("cnn", "dense"))

@@ -1,0 +1,121 @@
+"""Stages offer tasks without side effects; only starting a task writes."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bench.data.catalog import DatasetLocation
+from bench.data.held_out import HeldOutTestSet
+from bench.errors import SearchError
+from bench.execution.active_run import search_seconds, session_seconds
+from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
+from bench.records.evaluation_log import EvaluationLog
+from bench.records.files import write_atomic
+from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded
+from bench.records.spec import refit_seed
+from bench.records.store import RunFolder
+from bench.workers.executor import TaskFailed
+from builders import make_dataset, make_environment, make_reference_spec, make_refit, make_spec, make_trial
+
+DIGITS = DatasetLocation(name="digits")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> EvaluationLog:
+    return EvaluationLog(tmp_path / "results", "digits")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """A run folder with three models."""
+    folder = RunFolder(tmp_path / "run")
+    for number in range(3):
+        write_atomic(folder.model_file(number), b"model")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["refits", "classifier"])
+def test_every_attempt_at_an_evaluation_is_logged_and_asking_for_it_is_not(
+    kind: str, folder: RunFolder, log: EvaluationLog
+) -> None:
+    test_set = partial(HeldOutTestSet, DIGITS, "run", log)
+    stage = (
+        EvaluationStage(make_spec(), folder, test_set)
+        if kind == "refits"
+        else ClassifierStage(make_reference_spec(), folder, test_set, DIGITS)
+    )
+    task = stage.next_task(())
+    assert stage.next_task(()) is not None
+    assert task is not None
+    assert log.read() == []
+    for attempts in (1, 2):
+        task.start()
+        assert [entry.run for entry in log.read()] == ["run"] * attempts
+
+
+def test_evaluation_in_flight_is_not_offered_again(folder: RunFolder, log: EvaluationLog) -> None:
+    stage = EvaluationStage(make_spec(), folder, partial(HeldOutTestSet, DIGITS, "run", log))
+    assert stage.next_task({"evaluation"}) is None
+    assert not stage.is_done({"evaluation"})
+
+
+def test_refits_are_offered_in_order_without_those_in_flight(tmp_path: Path) -> None:
+    stage = RefitStage(make_spec(), {"units": 8}, RunFolder(tmp_path), DIGITS)
+    names = []
+    in_flight: set[str] = set()
+    while (task := stage.next_task(in_flight)) is not None:
+        names.append(task.name)
+        in_flight.add(task.name)
+    assert names == ["refit 0", "refit 1", "refit 2"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refit_is_the_winner_on_all_development_images(tmp_path: Path) -> None:
+    task = RefitStage(make_spec(), {"units": 8}, RunFolder(tmp_path), DIGITS).next_task(())
+    assert task is not None
+    spec, location = task.start().arguments
+    assert (spec.seed, spec.part, spec.epochs) == (refit_seed(make_spec(), 0), "development", 3)
+    assert (spec.values, spec.precision, location) == ({"units": 8}, "float32", DIGITS)
+
+
+def test_refit_counts_only_with_its_line_in_the_ledger_and_its_model(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    for number in (0, 1):
+        folder.append(RefitEnded(time="2026-01-01T00:00:00+00:00", refit=make_refit(number)))
+    write_atomic(folder.model_file(1), b"model")
+    write_atomic(folder.model_file(2), b"model")
+    stage = RefitStage(make_spec(), {}, folder, DIGITS)
+    assert [refit.number for refit in stage.refits] == [1]
+    task = stage.next_task(())
+    assert task is not None
+    assert task.name == "refit 0"
+
+
+def test_failed_refit_is_an_error_that_says_how_to_continue(tmp_path: Path) -> None:
+    task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS).next_task(())
+    assert task is not None
+    with pytest.raises(
+        SearchError, match=r"refit 0 of 'dense' failed: killed\. Continue with `python -m bench resume`"
+    ):
+        task.take(TaskFailed(key="0", reason="killed", worker_died=True), 1.0)
+
+
+def test_seconds_of_a_run_exclude_pauses_between_sessions() -> None:
+    def at(second: int) -> str:
+        return f"2026-01-01T00:00:{second:02d}+00:00"
+
+    def session(second: int) -> SessionStarted:
+        return SessionStarted(time=at(second), environment=make_environment(), dataset=make_dataset())
+
+    events: list[LedgerEvent] = [
+        session(0),
+        TrialEnded(time=at(5), trial=make_trial(0, 0.9)),
+        session(20),
+        TrialEnded(time=at(22), trial=make_trial(1, 0.9)),
+        RefitEnded(time=at(30), refit=make_refit(0)),
+    ]
+    # 5 s in the first session; in the second 10 s up to the refit, 2 s up to the last trial.
+    assert session_seconds(events) == 15
+    assert session_seconds(events, at(33)) == 18
+    assert search_seconds(events) == 7
