@@ -36,7 +36,7 @@ def line(progress: Progress) -> str:
     parts = [
         f"{progress.run}: {progress.stage}",
         f"trials {progress.trials} of {progress.trials_total}" + _failed(progress) if is_search else "",
-        f"epochs {progress.epochs} of {progress.epochs_total}",
+        f"epochs {progress.epochs} of {progress.epochs_total}" if progress.epochs_total else "",
         f"best validation accuracy {100 * best:.2f}%" if best is not None else "no score yet" if is_search else "",
         f"time left {duration(progress.seconds_left)}",
     ]
@@ -105,7 +105,7 @@ def _table(rows: Sequence[Progress]) -> Table:
             row.run,
             row.stage,
             f"{row.trials} of {row.trials_total}" + _failed(row) if row.trials_total else "-",
-            f"{row.epochs} of {row.epochs_total}",
+            f"{row.epochs} of {row.epochs_total}" if row.epochs_total else "-",
             "-" if best is None else f"{100 * best:.2f}%",
             duration(row.seconds_left),
         )

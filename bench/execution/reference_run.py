@@ -28,7 +28,7 @@ class ReferenceRun(ActiveRun):
     def introduction(self) -> str:
         """The number of models."""
         seeds = self.spec.refit_seeds
-        return f"{self.spec.model}: {seeds} model{'s' if seeds > 1 else ''} trained by the published recipe"
+        return f"{self.spec.model}: {seeds} model{'s' if seeds > 1 else ''} trained by its own recipe"
 
     @property
     def refits(self) -> tuple[RefitRecord, ...]:
