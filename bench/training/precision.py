@@ -1,6 +1,4 @@
-"""What TensorFlow keeps per process and thread: its threads and the precision of arithmetic."""
-
-from functools import cache
+"""What TensorFlow keeps per process and thread: threads, devices, and the precision of arithmetic."""
 
 import keras
 import tensorflow as tf
@@ -28,10 +26,8 @@ def prepare_process(precision: Precision) -> None:
                 ) from error
     keras.config.set_dtype_policy("float32")
     compat.set_bfloat16(precision == "bfloat16")
-    _verify(precision)
 
 
-@cache
-def _verify(precision: Precision) -> None:
-    """Check once per process that `precision` is in effect; a failed check is repeated by the next task."""
-    compat.check_bfloat16_active(precision == "bfloat16")
+def find_devices() -> None:
+    """Let TensorFlow look for CPUs and GPUs."""
+    tf.config.list_physical_devices()
