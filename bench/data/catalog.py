@@ -62,15 +62,15 @@ def definition(location: DatasetLocation) -> DatasetDefinition:
         raise SpecError(f"there is no dataset {location.name!r} here: valid names are {', '.join(names())}")
     entry_point = extensions(GROUP)[location.name]
     try:
-        found = entry_point.load()
+        loaded = entry_point.load()
     except Exception as error:
         raise DataError(f"dataset {location.name!r}: {entry_point.value} {_import_failure(error)}") from error
-    if not isinstance(found, DatasetDefinition):
+    if not isinstance(loaded, DatasetDefinition):
         raise DataError(
             f"dataset {location.name!r}: the entry point {entry_point.value} must be a DatasetDefinition, "
-            f"got {type(found).__name__}"
+            f"got {type(loaded).__name__}"
         )
-    return found
+    return loaded
 
 
 def _built_in() -> frozenset[str]:
@@ -86,7 +86,10 @@ def _hint(dataset: str) -> str:
 
 def _locate_file(path: Path, data_dir: Path | None) -> DatasetLocation:
     if path.suffix != ".py" or not path.is_file():
-        raise SpecError(f"{path} is not a Python file: --dataset takes a name or the path of a file that defines one")
+        problem = "is not a Python file" if path.exists() else "does not exist"
+        raise SpecError(
+            f"{path} {problem}: expected the name of a dataset, or the path of a Python file that defines one"
+        )
     if not re.fullmatch(r"\w+", path.stem, re.ASCII):
         raise SpecError(f"{path}: the file's name is the dataset's and must consist of letters, digits and _")
     if path.stem in names():

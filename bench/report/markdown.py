@@ -1,6 +1,7 @@
 """Markdown from templates: the text of pages is in templates/, numbers come as data frames of text."""
 
 import re
+import textwrap
 from functools import cache
 
 import pandas as pd
@@ -10,6 +11,7 @@ from tabulate import tabulate
 # Every generated page starts with this, so that a page without a record can be told from one written by hand.
 MARK_PREFIX = "<!-- Made by `python -m bench report`"
 MARK = f"{MARK_PREFIX} from the records; manual changes are overwritten. -->"
+MIN_HEADING = 10  # characters per line of a heading on the terminal
 NUMBER = re.compile(r"[-+]?[\d.,]+( ±.*| \(.*)?|\?|-")
 
 
@@ -48,15 +50,20 @@ def table(frame: pd.DataFrame) -> str:
 
 
 def plain_table(frame: pd.DataFrame) -> str:
-    """A table for the terminal, with one word per header line so that most rows fit into 80 columns."""
+    """A table for the terminal, with wrapped headers so that columns are narrow."""
     return tabulate(
         frame,  # type: ignore[arg-type]
-        headers=["\n".join(str(name).split()) for name in frame.columns],
+        headers=[_wrapped(str(name)) for name in frame.columns],
         tablefmt="simple",
         showindex=False,
         disable_numparse=True,
         colalign=alignment(frame),
     )
+
+
+def _wrapped(heading: str) -> str:
+    longest = max((len(word) for word in heading.split()), default=1)
+    return "\n".join(textwrap.wrap(heading, max(longest, MIN_HEADING)))
 
 
 def alignment(frame: pd.DataFrame) -> list[str]:

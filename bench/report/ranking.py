@@ -12,7 +12,8 @@ import numpy as np
 from bench.evaluation.comparison import LEVEL, Comparison, Correctness, compare_all, holm, interval
 from bench.records.spec import RunSpec, SearchSpec
 from bench.report.board import TOP_ROWS, Board, FamilyResult, PairTest, Row, Table
-from bench.report.runs import SHORT_DIGEST, Loaded, Run, load
+from bench.report.labels import SHORT_DIGEST
+from bench.report.runs import Loaded, Run, load
 
 MIN_SEARCHES = 3  # of a family, to estimate the variance across searches
 

@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import re
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +19,8 @@ from bench.evaluation.metrics import Scores, probabilities, score
 from bench.records.migrations import upgrade_run_id
 from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
-from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
-
-SHORT_DIGEST = 6
+from bench.report.labels import row_labels
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
@@ -84,7 +80,7 @@ def load(results: Path) -> Loaded:
     # Paths relative to the results folder, so that a page never names the machine it was made on.
     return Loaded(
         runs=tuple(labeled),
-        reproductions=tuple(_labeled_reproductions(labeled, reproductions)),
+        reproductions=tuple(_labeled_reproductions(labeled, reproductions, records)),
         problems=tuple(relative_to(results, problem) for problem in problems),
     )
 
@@ -145,7 +141,7 @@ _FolderAndRecord = tuple[RunFolder, RunRecord]
 
 def _split(records: Sequence[_FolderAndRecord]) -> tuple[list[_FolderAndRecord], list[_FolderAndRecord]]:
     """Ordinary runs, and reproductions of one of them. A reproduction without its published run is an ordinary run."""
-    published = {_without_repeat(record) for _, record in records if record.reproduces is None}
+    published = {(record.spec.dataset, record.run_id) for _, record in records if record.reproduces is None}
     ordinary: list[_FolderAndRecord] = []
     reproducing: list[_FolderAndRecord] = []
     for folder, record in records:
@@ -153,21 +149,17 @@ def _split(records: Sequence[_FolderAndRecord]) -> tuple[list[_FolderAndRecord],
     return ordinary, reproducing
 
 
-def _without_repeat(record: RunRecord) -> tuple[str, str]:
-    """Dataset and run id, without the number of the repeat."""
-    return record.spec.dataset, re.sub(r"-repeat\d+$", "", record.run_id)
-
-
 def _reproduced(record: RunRecord) -> tuple[str, str] | None:
-    if record.reproduces is None:
-        return None
-    return record.spec.dataset, re.sub(r"-repeat\d+$", "", upgrade_run_id(record.reproduces))
+    """Dataset and run id of the published run."""
+    return None if record.reproduces is None else (record.spec.dataset, upgrade_run_id(record.reproduces))
 
 
 def _newest_repeats(records: Iterable[_FolderAndRecord]) -> list[_FolderAndRecord]:
-    newest: dict[tuple[str, str], _FolderAndRecord] = {}
-    for folder, record in sorted(records, key=lambda pair: (pair[1].finished, pair[1].run_id)):
-        newest[_without_repeat(record)] = (folder, record)
+    # By spec, not by folder: a migrated record keeps the folder name of its original digest.
+    newest = {
+        record.spec: (folder, record)
+        for folder, record in sorted(records, key=lambda pair: (pair[1].finished, pair[1].run_id))
+    }
     return sorted(newest.values(), key=lambda pair: str(pair[0].path))
 
 
@@ -203,38 +195,12 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
     )
 
 
-def row_labels(specs: Iterable[RunSpec]) -> dict[RunSpec, str]:
-    """A name for each run, unique within its dataset: the model, with a suffix only where that is ambiguous.
-
-    The suffix is the seed where nothing else differs, else the tuner, else a short digest of the spec.
-    """
-    specs = list(specs)
-    models = Counter((spec.dataset, spec.model) for spec in specs)
-    tuners = Counter((spec.dataset, spec.model, _tuner(spec)) for spec in specs)
-    without_seed: dict[tuple[str, str], set[RunSpec]] = {}
-    for spec in specs:
-        without_seed.setdefault((spec.dataset, spec.model), set()).add(msgspec.structs.replace(spec, seed=0))
-
-    def label(spec: RunSpec) -> str:
-        if models[spec.dataset, spec.model] == 1:
-            return spec.model
-        if len(without_seed[spec.dataset, spec.model]) == 1:
-            return f"{spec.model}-seed{spec.seed}"
-        parts = [spec.model, *_tuner(spec)]
-        if not _tuner(spec) or tuners[spec.dataset, spec.model, _tuner(spec)] > 1:
-            parts.append(spec.digest[:SHORT_DIGEST])
-        return "-".join(parts)
-
-    return {spec: label(spec) for spec in specs}
-
-
-def _tuner(spec: RunSpec) -> tuple[str, ...]:
-    return (spec.tuner,) if isinstance(spec, SearchSpec) else ()
-
-
-def _labeled_reproductions(published: Sequence[Run], reproductions: Sequence[Run]) -> Iterable[Run]:
-    """Reproductions, oldest first, each with a label after that of the published run."""
-    originals = {_without_repeat(run.record): run for run in published}
+def _labeled_reproductions(
+    published: Sequence[Run], reproductions: Sequence[Run], records: Iterable[_FolderAndRecord]
+) -> Iterable[Run]:
+    """Reproductions, oldest first, each with a label derived from that of the published row."""
+    rows = {run.record.spec: run for run in published}
+    originals = {(record.spec.dataset, record.run_id): rows.get(record.spec) for _, record in records}
     counts = Counter[str]()
     for run in sorted(reproductions, key=lambda run: (run.record.finished, run.record.run_id)):
         original = originals.get(_reproduced(run.record) or ("", ""))

@@ -6,7 +6,7 @@ from bench.report.board import Board, Row, Table, find_row
 from bench.report.markdown import plain_table
 from bench.report.ranking import leaderboard
 from bench.report.tables.costs import costs_table
-from bench.report.tables.scores import references_table, reproductions_table, scores_table
+from bench.report.tables.scores import UNCERTAINTY, references_table, reproductions_table, scores_table
 from bench.report.text.numbers import counted
 
 
@@ -43,7 +43,10 @@ def _table_text(table: Table, rows: tuple[Row, ...]) -> str:
         *_notes(table),
     ]
     for title, frame in frames.items():
-        selected = frame[frame["model"].isin(shown)] if not frame.empty else frame
+        if frame.empty:
+            continue
+        # Lines are short on a terminal; the pages have this column.
+        selected = frame[frame["model"].isin(shown)].drop(columns=UNCERTAINTY, errors="ignore")
         if not selected.empty:
             parts.append(f"{title}\n\n{plain_table(selected)}".strip())
     return "\n\n".join(parts)

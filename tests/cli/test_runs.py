@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from bench.records.evaluation_log import EvaluationLog
+from bench.records.migrate import migrate
 from bench.records.record import SCHEMA_VERSION
 from bench.records.store import RunFolder, all_folders
 from bench.report import build
+from bench.report.labels import row_labels
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
 from bench.report.run_status import run_statuses, runs_table
-from bench.report.runs import load, row_labels
+from bench.report.runs import load
 from builders import add_run, make_predictions, make_run, make_spec, write_run, write_unfinished_run
 from command_line import run
 
@@ -47,6 +49,17 @@ def test_the_newest_repeat_of_a_run_becomes_the_row(tmp_path: Path) -> None:
     add_run(tmp_path, repeat=3, finished="2026-01-02T00:00:00+00:00")
     (row,) = load(tmp_path).runs
     assert row.record.run_id.endswith("-repeat2")
+
+
+def test_a_repeat_of_a_migrated_run_replaces_its_row_though_its_digest_is_another(tmp_path: Path) -> None:
+    results = old_results(3, tmp_path)
+    migrate(results)
+    (folder,) = (folder for folder in all_folders(results) if folder.path.name.startswith("dense-"))
+    spec = folder.read_spec()
+    repeated = make_run(make_predictions(), spec=spec, finished="2030-01-01T00:00:00+00:00")
+    assert repeated.run_id != folder.path.name
+    write_run(results, repeated, make_predictions())
+    assert [row.record.run_id for row in load(results).runs if row.label == "dense"] == [repeated.run_id]
 
 
 def test_an_unfinished_run_has_no_row(tmp_path: Path) -> None:
@@ -183,14 +196,8 @@ def test_migration_renames_reference_models_and_upgrades_the_evaluation_log(tmp_
     assert not old_log.exists()
     assert build.check(results) == ()
     assert "evaluated 2 times" in (results / "leaderboard.md").read_text()
-
-
-def test_migrated_records_are_not_migrated_again(tmp_path: Path) -> None:
-    results = old_results(3, tmp_path)
-    run("runs", "migrate", "--results", results, cwd=tmp_path)
-    done = run("runs", "migrate", "--results", results, cwd=tmp_path)
-    assert done.stdout == ""
-    assert "All records have the current schema." in done.stderr
+    repeated = run("runs", "migrate", "--results", results, cwd=tmp_path)
+    assert (repeated.stdout, repeated.stderr) == ("", "All records have the current schema.\n")
 
 
 def test_a_log_of_an_older_schema_is_named_with_the_command_that_upgrades_it(tmp_path: Path) -> None:

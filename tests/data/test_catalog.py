@@ -141,10 +141,15 @@ def test_name_without_py_suggests_the_file_in_this_folder(shades: Path, monkeypa
         catalog.locate("shades")
 
 
-@pytest.mark.parametrize("path", ["missing.py", "some/folder", "./data.csv"])
-def test_path_that_is_not_a_python_file_is_refused(path: str) -> None:
-    with pytest.raises(SpecError, match="is not a Python file: --dataset takes a name or the path of a file"):
+@pytest.mark.parametrize("path", ["missing.py", "no/folder", "./data.csv"])
+def test_path_that_does_not_exist_is_refused(path: str) -> None:
+    with pytest.raises(SpecError, match="does not exist: expected the name of a dataset, or the path of a Python file"):
         catalog.locate(path)
+
+
+def test_path_that_is_not_a_python_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="is not a Python file"):
+        catalog.locate(str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_check_finds_damage_in_files_that_no_page_is_made_from(results: Path) ->
 def test_check_finds_the_torn_ledger_of_a_finished_run(results: Path) -> None:
     (folder,) = all_folders(results)
     folder.ledger.write_bytes(folder.ledger.read_bytes()[:-10])
-    assert any("the last line is cut off, but the run is finished" in problem for problem in check(results))
+    assert any("the last line is cut off although the run is finished" in problem for problem in check(results))
 
 
 def test_check_names_an_unreadable_record_but_not_its_pages(results: Path) -> None:

@@ -149,8 +149,8 @@ def _reproduction_sentence(row: Row) -> str:
     if published is None:
         return ""
     return (
-        f"A reproduction of {published.label} (run {published.record.run_id}) with different predictions: test "
-        f"accuracy {points(row.test_accuracy - published.scores.accuracy)} points. Different conditions: "
+        f"A reproduction of {published.label} (run {published.record.run_id}) with different predictions. Its test "
+        f"accuracy differs by {points(row.test_accuracy - published.scores.accuracy)} points. Different conditions: "
         f"{different_conditions_text(reproduction_entry(row))}."
     )
 
