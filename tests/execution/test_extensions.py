@@ -146,7 +146,7 @@ def test_metric_is_in_pages_glossary_json_and_comparison(extended: tuple[Path, d
     page = (cwd / "results/stripes/README.md").read_text()
     assert "**confidence**: mean probability of the predicted class" in page
     rows = json.loads(run("leaderboard", "--json", cwd=cwd, env=env).stdout)
-    assert all(1 / 3 < row["confidence"] <= 1 for row in rows)
+    assert all(1 / 3 < row["metrics"]["confidence"] <= 1 for row in rows)
     a, b = (folder.path.name for folder in all_folders(cwd / "results"))
     assert "confidence" in run("compare", a, b, cwd=cwd, env=env).stdout
 

@@ -234,28 +234,6 @@ def test_published_run_is_reproduced_bit_for_bit_and_then_complete(
     assert len(published.reproductions()) == 1
 
 
-@pytest.mark.slow
-def test_different_predictions_get_their_own_row(clone: Callable[[], RunFolder], tmp_path: Path) -> None:
-    published = clone()
-    edit_published(published)
-    run("report", cwd=tmp_path)
-    row = [line for line in (tmp_path / "results/leaderboard.md").read_text().splitlines() if "| tiny " in line]
-    done = run(*TINY, cwd=tmp_path)
-    assert re.search(r"Did not reproduce .* bit for bit: \d+ of 720 predicted classes differ", done.stdout)
-    assert "cpu" in done.stdout
-    (reproduction,) = published.reproductions()
-    own = RunFolder(published.path.with_name(reproduction.run_id or ""))
-    assert own.read_record().reproduces == published.path.name
-    assert row
-    run("report", "--check", cwd=tmp_path)
-    repeated = run(*TINY, cwd=tmp_path)
-    assert (
-        f"Already complete (reproduced {published.path.name} with other predictions); nothing trained."
-        in repeated.stderr
-    )
-    assert published.reproductions() == (reproduction,)
-
-
 def edit_published(published: RunFolder) -> None:
     """Let the published run be from another CPU model with other predictions: those of its refits are swapped."""
     record = published.read_record()
@@ -272,49 +250,69 @@ def edit_published(published: RunFolder) -> None:
     published.ledger.write_text(published.ledger.read_text().replace(record.environment.cpu, "Synthetic CPU"))
 
 
+# Each session is killed at its point and the next one continues; `resume` needs a spec on disk.
 KILLS = {
     "identical": (
-        "replace */spec.json 1",
-        "append */trials.jsonl 1",  # between the spec and the session, which names the published run
-        "replace */record.json 1",
-        "append */reproductions.jsonl 1",
-        "replace */reproduction 1",
-        "replace */models 1",
-        "remove predictions.npz 1",  # of the folder that was merged
-        "replace */leaderboard.md 1",
+        (TINY, "replace */spec.json 1"),
+        (TINY, "append */trials.jsonl 1"),  # between the spec and the session, which names the published run
+        (("resume",), "replace */models/refit-0.keras 1"),
+        (("resume",), "append */reproductions.jsonl 1"),
+        (TINY, "replace */reproduction 1"),
+        (TINY, "replace */models 1"),
+        (TINY, "remove predictions.npz 1"),  # of the folder that was merged
+        (TINY, "replace */leaderboard.md 1"),
     ),
-    "different": ("append */reproductions.jsonl 1", "replace */leaderboard.md 1"),
+    "different": ((TINY, "append */reproductions.jsonl 1"), (TINY, "replace */leaderboard.md 1")),
 }
 
 
+def killed_again_and_again(outcome: str, cwd: Path) -> str:
+    """The output of all sessions."""
+    output = ""
+    for arguments, stop in KILLS[outcome]:
+        env = variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {stop}")
+        with started(*arguments, cwd=cwd, env=env) as running:
+            assert running.end() == -signal.SIGKILL, f"never reached {stop!r}:\n{running.text}"
+            output += running.text
+    return output
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("outcome", KILLS)
-def test_reproduction_killed_at_any_step_ends_in_the_same_state(
-    outcome: str, clone: Callable[[], RunFolder], tmp_path: Path
+def test_identical_reproduction_killed_at_any_step_ends_as_one_entry_and_no_row(
+    clone: Callable[[], RunFolder], tmp_path: Path
 ) -> None:
     published = clone()
-    if outcome == "different":
-        edit_published(published)
-    for stop in KILLS[outcome]:
-        with started(*TINY, cwd=tmp_path, env=variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {stop}")) as running:
-            assert running.end() == -signal.SIGKILL, f"never reached {stop!r}:\n{running.text}"
-    run(*TINY, cwd=tmp_path)
+    killed_again_and_again("identical", tmp_path)
+    assert "Already complete; nothing trained." in run(*TINY, cwd=tmp_path).stderr
     (reproduction,) = published.reproductions()
-    assert reproduction.identical == (outcome == "identical")
-    assert len(list(all_folders(tmp_path / "results"))) == (1 if reproduction.identical else 2)
-    assert published.model_file(0).exists() == reproduction.identical
+    assert reproduction.identical
+    assert published.model_file(0).exists()
+    assert [folder.path for folder in all_folders(tmp_path / "results")] == [published.path]
     assert not (published.path / "reproduction").exists()
     run("report", "--check", cwd=tmp_path)
 
 
 @pytest.mark.slow
-def test_interrupted_reproduction_is_resumed_as_a_reproduction(clone: Callable[[], RunFolder], tmp_path: Path) -> None:
+def test_different_reproduction_killed_at_any_step_ends_as_one_entry_with_its_own_row(
+    clone: Callable[[], RunFolder], tmp_path: Path
+) -> None:
     published = clone()
-    stop = "SIGKILL replace */models/refit-0.keras 1"
-    with started(*TINY, cwd=tmp_path, env=variables(STOP_POINTS, STOP_BEFORE=stop)) as running:
-        assert running.end() == -signal.SIGKILL, running.text
-    assert f"Reproduced {published.path.name} bit for bit" in run("resume", cwd=tmp_path).stdout
-    assert len(published.reproductions()) == 1
+    edit_published(published)
+    record = published.record_file.read_bytes()
+    output = killed_again_and_again("different", tmp_path)
+    assert re.search(rf"Did not reproduce {published.path.name} bit for bit: \d+ of 720 predicted classes", output)
+    assert "(published: Synthetic CPU)" in output
+    assert (
+        f"Already complete (reproduced {published.path.name} with other predictions); nothing trained."
+        in run(*TINY, cwd=tmp_path).stderr
+    )
+    (reproduction,) = published.reproductions()
+    own = RunFolder(published.path.with_name(reproduction.run_id or ""))
+    assert own.read_record().reproduces == published.path.name
+    assert own.model_file(0).exists()
+    assert not published.models_dir.exists()
+    assert published.record_file.read_bytes() == record
+    run("report", "--check", cwd=tmp_path)
 
 
 def precision_of(folder: RunFolder) -> str:
