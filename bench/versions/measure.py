@@ -14,7 +14,7 @@ from bench.errors import SearchError, SpecError
 from bench.evaluation.speed import MIN_STARTS
 from bench.machine import Environment, git_commit, variables
 from bench.records.files import lock_folder
-from bench.records.store import RunFolder, all_folders, run_folder
+from bench.records.store import RunFolder, all_folders
 from bench.versions.environments import Interpreter
 from bench.versions.record import (
     MACHINE,
@@ -207,15 +207,16 @@ def _finished_runs(plan: Plan, name: str) -> list[RunFolder]:
 
 def _model_results(record: VersionRecord, interpreter: Interpreter, plan: Plan) -> tuple[ModelResults, ...]:
     """The results of all finished runs of a version, merged with recorded ones whose runs no longer exist."""
-    folder = runs_folder(plan, interpreter.name)
-    finished = (run.read_record() for run in _finished_runs(plan, interpreter.name))
-    records = sorted(finished, key=lambda run: run.spec.seed)
+    finished = [(folder, folder.read_record()) for folder in _finished_runs(plan, interpreter.name)]
+    finished.sort(key=lambda pair: pair[1].spec.seed)
     merged = []
     for model in plan.models:
-        runs = [run for run in records if run.spec.model == model]
+        runs = [run for _, run in finished if run.spec.model == model]
         if not runs:
-            raise SearchError(f"{interpreter.name}: `bench reproduce` left no run of {model} in {folder}")
-        predictions = [run_folder(folder, run.spec).read_predictions(run) for run in runs]
+            raise SearchError(
+                f"{interpreter.name}: `bench reproduce` left no run of {model} in {runs_folder(plan, interpreter.name)}"
+            )
+        predictions = [folder.read_predictions(run) for folder, run in finished if run.spec.model == model]
         new = ModelResults(
             model=model,
             source=runs[0].spec.source,

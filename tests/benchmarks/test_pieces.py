@@ -22,7 +22,7 @@ def _one_thread(request: pytest.FixtureRequest) -> None:
         use_one_thread()
 
 
-@pytest.mark.parametrize("piece", pieces(), ids=lambda piece: piece.name)
+@pytest.mark.parametrize("piece", list(pieces()), ids=lambda piece: piece.name)
 def test_piece(benchmark: BenchmarkFixture, piece: TimedPiece, tmp_path: Path) -> None:
     before, task = reference_seconds(), piece.prepare(tmp_path)
     result = benchmark.pedantic(

@@ -10,7 +10,7 @@ import pytest
 from bench.errors import SpecError, StoreError
 from bench.records.files import lock_folder
 from bench.versions.environments import Interpreter, find
-from bench.versions.measure import Plan, _merged, _train, measure
+from bench.versions.measure import Plan, _merged, measure
 from bench.versions.record import path_of, read, read_all, write
 from version_records import make_record, make_results, make_starts
 
@@ -143,17 +143,7 @@ def small_plan(tmp_path: Path) -> Plan:
 
 @pytest.mark.slow
 @pytest.mark.quiet
-def test_runs_trained_with_other_libraries_are_rejected(here: list[Interpreter], tmp_path: Path) -> None:
-    plan = small_plan(tmp_path)
-    _train(here[0], plan, 0)
-    newer = replace(here[0], environment=replace(here[0].environment, tensorflow="99.0"))
-    with pytest.raises(SpecError, match=r"was trained with tensorflow .*, now 99\.0: move .*tf1 away"):
-        measure([newer], plan, print)
-
-
-@pytest.mark.slow
-@pytest.mark.quiet
-def test_versions_are_measured_in_rotation_and_resumed(here: list[Interpreter], tmp_path: Path) -> None:
+def test_versions_are_measured_in_rotation_resumed_and_never_mixed(here: list[Interpreter], tmp_path: Path) -> None:
     plan = small_plan(tmp_path)
     steps = interrupted(here, plan, 4)
     assert [step.split(": ")[1] for step in steps] == ["tf1", "tf2", "tf1", "tf2"]
@@ -183,3 +173,8 @@ def test_versions_are_measured_in_rotation_and_resumed(here: list[Interpreter], 
     assert (len(replaced.starts), len(dropped.starts)) == (1, 0)
     assert (replaced.trained, dropped.trained) == (first.trained, second.trained)
     assert replaced.environment == here[0].environment
+
+    newer = replace(here[0], environment=replace(here[0].environment, tensorflow="99.0"))
+    path_of(plan.results, "tf1").unlink()
+    with pytest.raises(SpecError, match=r"was trained with tensorflow .*, now 99\.0: move .*tf1 away"):
+        measure([newer], plan, print)
