@@ -308,7 +308,7 @@ def add_reference(
     repeat: int = 1,
     **changes: Any,
 ) -> RunRecord:
-    """Write a finished reference model: changes to `make_reference_spec`, `make_reference` and `make_run`."""
+    """Write a finished reference model: `spec` changes `make_reference_spec`, `reference` changes `make_reference`."""
     asked = make_reference_spec(**dict(spec or {}))
     return _add(results, wrong, asked, repeat, changes | {"origin": make_reference(**reference or {})})
 

@@ -1,7 +1,6 @@
 """bench run, resume and reproduce: train what is missing, then print rows and rebuild the pages."""
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -10,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import search_spaces
+from bench.cli.dry_run import print_forecast
+from bench.cli.execution import execute, raise_failures
 from bench.cli.options import DataDir, DatasetOption, Results, Seed, Workers, check_name, parse_duration
-from bench.errors import SearchError, SpecError
+from bench.errors import SpecError
 from bench.records.spec import DEFAULT_LOOKAHEAD, DEFAULT_REFIT_SEEDS, DEFAULT_TUNER, Budget, RunSpec, SearchSpec
-from bench.signals import defer_signals, exit_code, handle_sigterm
+from bench.signals import defer_signals
 
 if TYPE_CHECKING:
-    from bench.execution.events import Outcome, Report, RunFinished
+    from bench.execution.events import Outcome, Report
     from bench.execution.options import Options
     from bench.records.store import RunFolder
 
@@ -138,7 +139,7 @@ def run(  # noqa: PLR0917 - one for each option
         again=again,
     )
     if dry_run:
-        _dry_run(specs, options)
+        print_forecast(specs, options)
     else:
         _run(specs, options, f"{', '.join(dict.fromkeys(family))} on {location.name}, {tuner} search")
 
@@ -165,8 +166,8 @@ def resume(
     reasons = [f"{entry.folder.path.name} cannot be resumed: {entry.reason}" for entry in blocked]
     for options, folders in groups.items():
         title = f"Resuming {', '.join(folder.path.name for folder in folders)}, results in {results}"
-        reasons += _execute(partial(_resume_all, folders, options), title, results)
-    _raise_if_any(reasons)
+        reasons += execute(partial(_resume_all, folders, options), title, results)
+    raise_failures(reasons)
 
 
 @run_app.command(
@@ -215,7 +216,7 @@ def reproduce(  # noqa: PLR0917 - one for each option
 
 def _run(specs: Sequence[RunSpec], options: "Options", title: str) -> None:
     title = f"{title}, results in {options.results}"
-    _raise_if_any(_execute(partial(_run_all, specs, options), title, options.results))
+    raise_failures(execute(partial(_run_all, specs, options), title, options.results))
 
 
 def _run_all(specs: Sequence[RunSpec], options: "Options", report: "Report") -> "tuple[Outcome, ...]":
@@ -228,105 +229,3 @@ def _resume_all(folders: "Sequence[RunFolder]", options: "Options", report: "Rep
     with defer_signals():
         from bench.execution import runner
     return runner.resume(folders, options, report)
-
-
-def _execute(execute: "Callable[[Report], tuple[Outcome, ...]]", title: str, results: Path) -> list[str]:
-    """Show the progress of runs, then print their rows; the reasons of those that failed."""
-    from bench.cli.progress import display
-    from bench.execution.events import Message, RunFinished
-
-    earlier = _unfinished(results)
-    try:
-        with handle_sigterm(), display() as report:
-            report(Message(text=title))
-            outcomes = execute(report)
-    except KeyboardInterrupt as interrupt:
-        _print_how_to_resume(results, earlier)
-        raise typer.Exit(exit_code(interrupt)) from None
-    _print_rows(results, [outcome for outcome in outcomes if isinstance(outcome, RunFinished)])
-    return [outcome.reason for outcome in outcomes if not isinstance(outcome, RunFinished)]
-
-
-def _unfinished(results: Path) -> dict[str, float]:
-    """Run id to the time of the last change of its ledger."""
-    from bench.execution.resume import unfinished
-
-    folders = {folder.path.name: folder.ledger for folder in unfinished(results)}
-    return {name: ledger.stat().st_mtime for name, ledger in folders.items() if ledger.exists()}
-
-
-def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
-    interrupted = [name for name, changed in _unfinished(results).items() if earlier.get(name) != changed]
-    if not interrupted:
-        typer.echo("Interrupted before training started; repeat the command.", err=True)
-        return
-    words = ["python", "-m", "bench", "resume", *interrupted]
-    if results != Path("results"):
-        words += ["--results", str(results)]
-    typer.echo(f"Interrupted; finished trials and refits are kept. To resume:\n  {shlex.join(words)}", err=True)
-
-
-def _print_rows(results: Path, finished: "Sequence[RunFinished]") -> None:
-    from bench.execution.reproduction import describe
-    from bench.report import build
-    from bench.report.terminal import row_text
-
-    if not finished:
-        return
-    build.write(results)
-    for outcome in finished:
-        if not outcome.trained:
-            typer.echo(_complete(outcome), err=True)
-        typer.echo(row_text(results, outcome.folder.path.parent.name, outcome.folder.path.name))
-        if outcome.reproduction is not None and outcome.published is not None:
-            typer.echo(describe(outcome.reproduction, outcome.published))
-    typer.echo(f"Leaderboard: {results / 'leaderboard.md'}")
-
-
-def _complete(outcome: "RunFinished") -> str:
-    reproduces = outcome.folder.read_record().reproduces
-    note = "" if reproduces is None else f" (reproduced {reproduces} with other predictions)"
-    return f"Already complete{note}; nothing trained. Use --again to rerun."
-
-
-def _raise_if_any(reasons: Sequence[str]) -> None:
-    if reasons:
-        raise SearchError("\n".join(reasons))
-
-
-def _dry_run(specs: Sequence[SearchSpec], options: "Options") -> None:
-    from bench.data.development import facts, load_development
-    from bench.execution.events import Event, Message
-    from bench.execution.folders import assign
-    from bench.records.files import check_writable
-    from bench.workers.tasks import import_libraries
-
-    check_writable(options.results)
-    with handle_sigterm():
-        import_libraries()
-        from bench.execution.forecast import forecast
-        from bench.execution.runner import space
-
-        def report(event: Event) -> None:
-            if isinstance(event, Message):
-                typer.echo(event.text, err=True)
-
-        data = load_development(options.dataset, lambda text: typer.echo(text, err=True))
-        dataset = facts(options.dataset, data)
-        for spec in specs:
-            folder = assign(options.results, spec, again=options.again).folder
-            if folder.finished:
-                folder.read_predictions(folder.read_record())  # a damaged run must not be called complete
-                typer.echo(f"{spec.family} on {spec.dataset}: complete in {folder.path}, nothing to train")
-                continue
-            typer.echo(f"Timing a few steps of candidates of {spec.family}", err=True)
-            expected = forecast(spec, space(spec, dataset), dataset, options, report)
-            plan = expected.plan
-            typer.echo(
-                f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {options.workers} workers, "
-                f"in {folder.path}\n"
-                f"  search: {plan.candidates} candidates in {plan.tasks} trials, {plan.epochs} epochs\n"
-                f"  refits: {spec.refit_seeds} seed(s), {spec.refit_epochs} epochs each\n"
-                f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.1f} MB on disk, "
-                f"estimated from a few steps of {expected.candidates} candidates on this machine"
-            )

@@ -30,7 +30,7 @@ def verify(
     """Recompute the published numbers of a run, check code and data, and train one refit again.
 
     On the same CPU model with the same versions its predictions must be identical bit for bit; elsewhere its accuracy
-    must lie inside the 95% prediction interval for one seed. The test set is evaluated once more, which is logged.
+    must lie inside the 95% prediction interval for one seed. This evaluates the test set, which is logged.
     If the code has changed but the predictions are identical, the record lists the new code, too.
     """
     from bench.cli.progress import display

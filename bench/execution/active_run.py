@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from bench.data.held_out import HeldOutTestSet
 from bench.execution.eta import EVALUATION_SECONDS, Pace
+from bench.execution.evaluation_stage import EvaluationStage
 from bench.execution.events import Outcome, Progress, Report, RunFailed, RunFinished
 from bench.execution.options import Options
+from bench.execution.refit_stage import RefitStage
 from bench.execution.reproduction import settle
-from bench.execution.stages import EvaluationStage, RefitStage, Stage, StageName, Task, TaskEnd
+from bench.execution.stages import Stage, StageName, Task, TaskEnd
 from bench.machine import Environment
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted

@@ -54,7 +54,7 @@ def resume_in(folder: RunFolder) -> Assignment:
     """
     spec = folder.read_spec()
     sessions = [event for event in folder.events() if isinstance(event, SessionStarted)]
-    if not sessions:  # killed before it said what it reproduces
+    if not sessions:  # killed before its ledger named the published run
         published = _published(spec, _finished_matches(folder.path.parents[2], spec))
     else:
         reproduces = sessions[0].reproduces

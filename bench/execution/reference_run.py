@@ -2,7 +2,8 @@
 
 from bench.baselines.catalog import CLASSIFIERS, describe
 from bench.execution.active_run import ActiveRun, Session
-from bench.execution.stages import ClassifierStage, RefitStage
+from bench.execution.evaluation_stage import ClassifierStage
+from bench.execution.refit_stage import RefitStage
 from bench.records.record import ReferenceModel, RefitRecord
 from bench.records.spec import ReferenceSpec
 from bench.records.store import RunFolder

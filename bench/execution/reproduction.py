@@ -1,4 +1,4 @@
-"""Reproductions of published runs: a published run is trained here once more, and its predictions are compared.
+"""Reproductions of published runs: the run is trained again on this machine, and the predictions are compared.
 
 The reproduction trains in its own folder. When its record is written, `settle` logs it next to the published record.
 If the predictions are identical, its folder is merged into the published run, which then has its models on this

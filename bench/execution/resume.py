@@ -1,4 +1,4 @@
-"""Resuming interrupted runs: which there are, with which options, and what keeps one from being resumed."""
+"""Unfinished runs: the options of their last sessions, and the reasons why one cannot be resumed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def resume_blocker(spec: RunSpec, dataset: DatasetLocation | None = None) -> str
 
     Args:
         spec: of the run.
-        dataset: where its dataset is; found by name if None.
+        dataset: location of its dataset; found by name if None.
     """
     if spec.protocol != PROTOCOL_VERSION:
         return f"it was started under protocol {spec.protocol}, the current one is {PROTOCOL_VERSION}"

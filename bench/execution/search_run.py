@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from bench.execution.active_run import ActiveRun, Session, search_seconds, session_seconds
 from bench.execution.eta import Clock
-from bench.execution.stages import RefitStage, SearchStage, TaskEnd
+from bench.execution.refit_stage import RefitStage
+from bench.execution.search_stage import SearchStage
+from bench.execution.stages import TaskEnd
 from bench.records.record import RefitRecord, SearchOutcome
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder

@@ -16,12 +16,14 @@ from bench.data.held_out import HeldOutTestSet
 from bench.errors import BenchError, SearchError
 from bench.evaluation.comparison import prediction_interval
 from bench.execution.compatibility import DECISIVE
+from bench.execution.evaluation_stage import ClassifierStage, EvaluationStage
 from bench.execution.events import Message, Progress, Report
 from bench.execution.options import Options
+from bench.execution.refit_stage import RefitStage
 from bench.execution.resume import model_source
 from bench.execution.runner import space
 from bench.execution.scheduling import RunningTask, work
-from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage, Stage, Task, TaskEnd
+from bench.execution.stages import Stage, Task, TaskEnd
 from bench.machine import environment
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.predictions import Predictions
@@ -43,7 +45,7 @@ class Check:
 
 
 def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, ...]:
-    """Check a finished run and train its first refit again; the test set is evaluated once more, which is logged.
+    """Check a finished run and train its first refit again; this evaluates the test set, which is logged.
 
     If the code has changed but the predictions are equal, the digest of the new code is added to the record.
 

@@ -97,7 +97,7 @@ class TrialRecord:
     duplicate_of: str | None  # trial id whose result this repeated proposal got
     initial_epoch: int
     epochs: int  # reached at the end, counted from the candidate's first epoch
-    parameters: int | None  # weights of the model; None where it could not be built
+    parameters: int | None  # weights of the model; None if it could not be built
     curve: Curve  # of all epochs, those of its parents included
     fit_seconds: float  # wall clock inside fit for epochs after initial_epoch, validation included
     task_seconds: float  # wall clock of the whole task in its worker: build, tracing, fit

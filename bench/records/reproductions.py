@@ -15,7 +15,7 @@ class Reproduction:
     """One run of a published specification on another machine or day."""
 
     time: str  # ISO 8601, UTC
-    run_id: str | None  # of its own row, where its predictions differ; None where they are identical
+    run_id: str | None  # of its own row if its predictions differ; None if they are identical
     environment: Environment
     search_precision: Precision | None  # None for a reference model
     conditions: Mapping[str, tuple[str, str]]  # what differs from the published run: name to (published, here)

@@ -150,7 +150,7 @@ def test_installed_command_finds_a_local_search_spaces_folder_as_python_m_bench_
         (["--time-limit", "soon"], r"--time-limit must be a time such as 90s, 10m or 1h30m, got 'soon'"),
         (["--trial-timeout", "0s"], r"--trial-timeout must be a time such as 90s, 10m or 1h30m, got '0s'"),
         (["--scheduler", "here"], r"--scheduler must be an address such as tcp://127\.0\.0\.1:8786, got 'here'"),
-        (["--dataset", "missing.py"], r"missing\.py is not a Python file"),
+        (["--dataset", "missing.py"], r"missing\.py does not exist"),
         (["--trials", "many"], r"'--trials': Input should be a valid integer"),
         (["--precision", "float16"], r"'--precision': .*'float16' is not one of 'auto', 'float32', 'bfloat16'"),
     ],
@@ -274,8 +274,8 @@ def test_damaged_record_is_named_and_the_others_are_shown(results: Path, damaged
     assert f"Could not be read:\n  {name}: " in text
     done = call("leaderboard", "--json")
     assert {row["model"] for row in json.loads(done.stdout)} == {"dense", "tutorial-linear"}
-    assert f"Could not be read: {name}: " in done.stderr
-    assert "cannot be read" in call("runs").stdout
+    assert f"Skipped, could not be read: {name}: " in done.stderr
+    assert "unreadable: " in call("runs").stdout
     call("report")
     page = (results / "leaderboard.md").read_text()
     assert name.as_posix() in page

@@ -9,7 +9,8 @@ from bench.data.catalog import DatasetLocation
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
 from bench.execution.active_run import search_seconds, session_seconds
-from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
+from bench.execution.evaluation_stage import ClassifierStage, EvaluationStage
+from bench.execution.refit_stage import RefitStage
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded
