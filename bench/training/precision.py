@@ -8,6 +8,11 @@ from bench.errors import SearchError
 from bench.records.spec import Precision
 
 
+def detect_devices() -> None:
+    """Let TensorFlow look for GPUs now, so that the messages that it prints can be silenced."""
+    tf.config.list_physical_devices()
+
+
 def prepare_process(precision: Precision) -> None:
     """Set one thread and `precision`; called at the start of every task.
 

@@ -40,9 +40,9 @@ def import_libraries() -> None:
     """Import TensorFlow, Keras and the training code without TensorFlow's start-up messages."""
     with silence_stderr(), defer_signals():
         from bench.training import fit, predict  # noqa: F401 - imported for later calls
-        from bench.training.precision import find_devices
+        from bench.training.precision import detect_devices
 
-        find_devices()  # which prints messages too
+        detect_devices()
     # TensorFlow warns when a function is retraced, as it must be for every new candidate.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Modules stay for good; scanning them after each candidate would take half a second.
