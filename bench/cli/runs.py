@@ -54,8 +54,10 @@ def runs(
         if status.spec is None or status.finished:
             continue
         from bench.execution.resume import resume_blocker
+        from bench.records.store import RunFolder
 
-        if (reason := resume_blocker(status.spec)) is None:
+        folder = RunFolder(results / "records" / status.dataset / status.run_id)
+        if (reason := resume_blocker(folder)) is None:
             typer.echo(f"\nTo resume {status.run_id}:\n  {_command(results, 'resume', status.run_id)}")
         else:
             typer.echo(

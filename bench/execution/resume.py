@@ -7,7 +7,6 @@ from pathlib import Path
 import search_spaces
 from bench.baselines import catalog as baselines
 from bench.data import catalog
-from bench.data.catalog import DatasetLocation
 from bench.errors import BenchError, SpecError
 from bench.execution.options import Options
 from bench.machine import usable_cores
@@ -48,13 +47,8 @@ def resumable(results: Path, run_ids: Sequence[str]) -> tuple[dict[Options, list
     groups: dict[Options, list[RunFolder]] = {}
     blocked = []
     for folder in [folders[run_id] for run_id in run_ids] or folders.values():
-        try:
-            options = last_options(folder)
-            reason = resume_blocker(folder.read_spec(), options.dataset)
-        except BenchError as error:
-            reason = str(error)
-        if reason is None:
-            groups.setdefault(options, []).append(folder)
+        if (reason := resume_blocker(folder)) is None:
+            groups.setdefault(last_options(folder), []).append(folder)
         else:
             blocked.append(Blocked(folder=folder, reason=reason))
     return groups, tuple(blocked)
@@ -72,17 +66,13 @@ def last_options(folder: RunFolder) -> Options:
     return Options.from_ledger(folder.path.parents[2], folder.read_spec().dataset, session)
 
 
-def resume_blocker(spec: RunSpec, dataset: DatasetLocation | None = None) -> str | None:
-    """Why a run of `spec` cannot be resumed here, None if it can.
-
-    Args:
-        spec: of the run.
-        dataset: location of its dataset; found by name if None.
-    """
-    if spec.protocol != PROTOCOL_VERSION:
-        return f"it was started under protocol {spec.protocol}, the current one is {PROTOCOL_VERSION}"
+def resume_blocker(folder: RunFolder) -> str | None:
+    """Why an unfinished run cannot be resumed here; None if it can."""
     try:
-        catalog.definition(dataset or DatasetLocation(name=spec.dataset, path=None, data_dir=None))
+        spec = folder.read_spec()
+        if spec.protocol != PROTOCOL_VERSION:
+            return f"it was started under protocol {spec.protocol}, the current one is {PROTOCOL_VERSION}"
+        catalog.definition(last_options(folder).dataset)
         source = model_source(spec)
     except BenchError as error:
         return str(error)
