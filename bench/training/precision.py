@@ -31,8 +31,3 @@ def prepare_process(precision: Precision) -> None:
                 ) from error
     keras.config.set_dtype_policy("float32")
     compat.set_bfloat16(precision == "bfloat16")
-
-
-def find_devices() -> None:
-    """Let TensorFlow look for CPUs and GPUs."""
-    tf.config.list_physical_devices()
