@@ -133,10 +133,8 @@ def set_bfloat16(enabled: bool) -> None:
 
     set_variable(*FLOAT32_OPERATIONS)
     with _expecting(TENSORFLOW, f"a graph optimizer option {BFLOAT16_OPTION!r}"):
-        unchanged = tf.config.optimizer.get_experimental_options().get(BFLOAT16_OPTION) == enabled
         tf.config.optimizer.set_experimental_options({BFLOAT16_OPTION: enabled})
-    if not unchanged:
-        check_bfloat16_active(enabled)
+    check_bfloat16_active(enabled)
 
 
 def check_bfloat16_active(expected: bool = True) -> None:

@@ -1,6 +1,4 @@
-"""What TensorFlow keeps per process and thread: its threads and the precision of arithmetic."""
-
-from functools import cache
+"""What TensorFlow keeps per process and thread: threads, devices, and the precision of arithmetic."""
 
 import keras
 import tensorflow as tf
@@ -8,6 +6,11 @@ import tensorflow as tf
 from bench import compat
 from bench.errors import SearchError
 from bench.records.spec import Precision
+
+
+def detect_devices() -> None:
+    """Let TensorFlow look for GPUs now, so that the messages that it prints can be silenced."""
+    tf.config.list_physical_devices()
 
 
 def prepare_process(precision: Precision) -> None:
@@ -28,10 +31,3 @@ def prepare_process(precision: Precision) -> None:
                 ) from error
     keras.config.set_dtype_policy("float32")
     compat.set_bfloat16(precision == "bfloat16")
-    _verify(precision)
-
-
-@cache
-def _verify(precision: Precision) -> None:
-    """Check once per process that `precision` is in effect; a failed check is repeated by the next task."""
-    compat.check_bfloat16_active(precision == "bfloat16")

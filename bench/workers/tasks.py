@@ -39,12 +39,10 @@ class WorkerInfo:
 def import_libraries() -> None:
     """Import TensorFlow, Keras and the training code without TensorFlow's start-up messages."""
     with silence_stderr(), defer_signals():
-        import tensorflow as tf
-
         from bench.training import fit, predict  # noqa: F401 - imported for later calls
+        from bench.training.precision import detect_devices
 
-        # The search for devices prints messages too.
-        tf.config.list_physical_devices()
+        detect_devices()
     # TensorFlow warns when a function is retraced, as it must be for every new candidate.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Modules stay for good; scanning them after each candidate would take half a second.

@@ -6,7 +6,6 @@ import tensorflow as tf
 from bench import compat
 from bench.errors import CompatibilityError
 from bench.machine import supports_bfloat16
-from bench.training import precision
 from bench.training.precision import prepare_process
 
 pytestmark = pytest.mark.slow
@@ -22,7 +21,6 @@ def test_precision_is_in_effect_and_can_be_switched_back() -> None:
 
 def test_every_task_fails_while_the_graph_optimizer_is_switched_off() -> None:
     prepare_process("float32")
-    precision._verify.cache_clear()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     try:
         for _ in range(2):  # the second time the option is already set
