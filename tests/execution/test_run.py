@@ -48,6 +48,7 @@ DIGITS_SECONDS = 90
 # A complete run
 
 
+@pytest.mark.smoke
 def test_run_leaves_records_predictions_models_and_report(tiny: Finished) -> None:
     files = {path.relative_to(tiny.results).as_posix() for path in tiny.results.rglob("*") if path.is_file()}
     own = tiny.folder.path.relative_to(tiny.results).as_posix()
@@ -91,6 +92,7 @@ def test_time_left_is_within_a_factor_of_four(tiny: Finished) -> None:
         assert total / 4 < expected < 4 * total, tiny.stderr
 
 
+@pytest.mark.smoke
 def test_published_numbers_can_be_recomputed_from_the_predictions(tiny: Finished) -> None:
     with np.load(tiny.folder.predictions_file) as file:
         labels, predicted = file["labels"], file["log_probabilities"].argmax(axis=-1)
@@ -270,6 +272,7 @@ DATASET = replace(digits.DATASET, title="Digits whose first evaluation kills its
 """
 
 
+@pytest.mark.smoke
 def test_evaluation_whose_worker_is_killed_is_retried_and_logged_twice(tmp_path: Path) -> None:
     dataset = tmp_path / "fragile.py"
     dataset.write_text(FRAGILE.format(marker=str(tmp_path / "killed")))
@@ -342,6 +345,7 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
     return Disturbed(finished(cwd / "results", "tiny"), stops, second.stderr, unfinished)
 
 
+@pytest.mark.smoke
 def test_disturbed_run_equals_an_undisturbed_one(disturbed: Disturbed, tiny: Finished) -> None:
     assert disturbed.run.record.resumed == 3
     assert_equal_runs(disturbed.run, tiny)
