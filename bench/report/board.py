@@ -1,6 +1,5 @@
 """The leaderboard as data: rows, the tables they stand in, and the results of the tests between them."""
 
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +39,11 @@ class Row:
     """One run in a table."""
 
     run: Run
-    rank: tuple[int, int] | None  # best and worst possible rank; None for a single seed, and for unranked rows
-    not_different_from: tuple[str, ...] | None  # labels; None for a single seed, and for unranked rows
-    versus_best: PairTest | None  # of a reference model, compared with the best tuned model; None if there is none
-    in_full: bool  # whether its page has a section for it
-    has_figures: bool  # whether that section has figures
+    rank: tuple[int, int] | None = None  # best and worst possible rank; None for a single seed, and for unranked rows
+    not_different_from: tuple[str, ...] | None = None  # labels; None where `rank` is
+    versus_best: PairTest | None = None  # a reference model compared with the best tuned model; None if there is none
+    in_full: bool = True  # whether its page has a section for it
+    has_figures: bool = True  # whether that section has figures
 
     @property
     def label(self) -> str:
@@ -55,30 +54,6 @@ class Row:
     def test_accuracy(self) -> float:
         """Mean over seeds, in [0, 1]."""
         return self.run.scores.accuracy
-
-    @property
-    def train_accuracy(self) -> float:
-        """Mean accuracy of the refits on the images they were fitted on, in [0, 1]."""
-        return statistics.fmean(refit.train_accuracy for refit in self.run.record.refits)
-
-    @property
-    def parameters(self) -> int:
-        """Weights of the model."""
-        return self.run.record.refits[0].parameters
-
-    @property
-    def training_seconds(self) -> float:
-        """Median wall clock of training one refit."""
-        return statistics.median(refit.fit_seconds for refit in self.run.record.refits)
-
-    @property
-    def costs(self) -> Mapping[str, float]:
-        """Weights, seconds to train one refit, microseconds to predict one image."""
-        return {
-            "parameters": self.parameters,
-            "training time": self.training_seconds,
-            "prediction time": self.run.record.latency.microseconds_per_image,
-        }
 
     @property
     def page(self) -> str:

@@ -1,6 +1,6 @@
 """All generated files of a results folder: built, written, and compared with those on disk."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -51,32 +51,23 @@ def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     Raises:
         StoreError: a file cannot be written.
     """
-    board, makers = leaderboard(results), pages()
-    files = build(board, makers)
-    changed = [results / name for name, content in files.items() if not is_same(results / name, content)]
-    for path in changed:
-        content = files[path.relative_to(results).as_posix()]
-        write_atomic(path, content if isinstance(content, bytes) else content.png())
-    problems = _problems(board, makers)
-    # The pages of a record that cannot be read now are its last remains.
-    stale = [] if problems else _stale(results, files)
-    for path in stale:
-        path.unlink()
-    return (*changed, *stale), problems
+    files, problems, stale = _state(results)
+    changed = _changed(results, files)
+    for name in changed:
+        content = files[name]
+        write_atomic(results / name, content if isinstance(content, bytes) else content.png())
+    for name in stale:
+        (results / name).unlink()
+    return tuple(results / name for name in (*changed, *stale)), problems
 
 
 def check(results: Path) -> tuple[str, ...]:
     """What is wrong with the records in `results` or differs from its generated files, one sentence each."""
-    board, makers = leaderboard(results), pages()
-    files = build(board, makers)
+    files, problems, stale = _state(results)
     differences = [
-        f"{name} {'is missing' if not (results / name).exists() else 'is out of date'}"
-        for name, content in files.items()
-        if not is_same(results / name, content)
+        f"{name} {'is out of date' if (results / name).exists() else 'is missing'}" for name in _changed(results, files)
     ]
-    problems = _problems(board, makers)
-    stale = [] if problems else _stale(results, files)
-    unused = [f"{path.relative_to(results).as_posix()} belongs to no record" for path in stale]
+    unused = [f"{name} belongs to no record" for name in stale]
     return (*problems, *differences, *unused, *_damages(results, known=problems))
 
 
@@ -86,28 +77,32 @@ def check_run(board: Board, row: Row) -> tuple[int, tuple[str, ...]]:
     Returns:
         How many were compared, and the names of those that differ.
     """
-    files = _files_of(build(board), row)
-    differing = [name for name, content in files.items() if not is_same(board.results / name, content)]
-    return len(files), tuple(differing)
-
-
-def _files_of(files: Files, row: Row) -> Mapping[str, bytes | Picture]:
     folder = row.run.record.dataset.name
     shared = {"leaderboard.md", "tutorials.md", f"{folder}/README.md", row.page}
     pictures = (f"{folder}/figures/{row.run.stem}-", f"{folder}/figures/table-")
-    return {name: files[name] for name in files if name in shared or name.startswith(pictures)}
+    files = {name: file for name, file in build(board).items() if name in shared or name.startswith(pictures)}
+    return len(files), tuple(_changed(board.results, files))
 
 
-def is_same(path: Path, content: bytes | Picture) -> bool:
-    """Whether `path` holds this content."""
-    if isinstance(content, Picture):
-        return content.is_at(path)
-    return path.is_file() and path.read_bytes() == content
-
-
-def _problems(board: Board, makers: Sequence[Page]) -> tuple[str, ...]:
+def _state(results: Path) -> tuple[Files, tuple[str, ...], list[str]]:
+    """All files, the problems of records that cannot be read, and the names of stale files."""
+    board, makers = leaderboard(results), pages()
+    files = build(board, makers)
     of_pages = (problem for page in makers if isinstance(page, ReportsProblems) for problem in page.problems(board))
-    return (*board.problems, *of_pages)
+    problems = (*board.problems, *of_pages)
+    # The pages of a record that cannot be read now are its last remains.
+    return files, problems, [] if problems else _stale(results, files)
+
+
+def _changed(results: Path, files: Files) -> list[str]:
+    """The names of files that are missing or out of date."""
+
+    def is_current(path: Path, content: bytes | Picture) -> bool:
+        if isinstance(content, Picture):
+            return content.is_at(path)
+        return path.is_file() and path.read_bytes() == content
+
+    return [name for name, content in files.items() if not is_current(results / name, content)]
 
 
 def _damages(results: Path, known: Sequence[str]) -> Iterator[str]:
@@ -123,9 +118,12 @@ def _damages(results: Path, known: Sequence[str]) -> Iterator[str]:
                 yield problem
 
 
-def _stale(results: Path, files: Files) -> list[Path]:
-    """Generated files that no page makes anymore; files without our mark belong to somebody else."""
+def _stale(results: Path, files: Files) -> list[str]:
+    """Files that the built-in pages made once and no page makes anymore.
+
+    Files with another mark or none are kept: they are of a package that may not be installed here, or of a person.
+    """
     candidates = (path for path in (*results.glob("*.md"), *results.glob("*/*.md")) if path.is_file())
     marked = [path for path in candidates if path.read_bytes().startswith(MARK_PREFIX.encode())]
     pictures = [path for path in results.glob("*/figures/*.png") if stored_digest(path) is not None]
-    return sorted(path for path in (*marked, *pictures) if path.relative_to(results).as_posix() not in files)
+    return sorted({path.relative_to(results).as_posix() for path in (*marked, *pictures)} - set(files))

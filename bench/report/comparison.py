@@ -1,8 +1,6 @@
 """Two runs compared: test result, metrics, F1 by class, images classified differently, and costs."""
 
 import math
-import statistics
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,32 +15,29 @@ from bench.report.board import PairTest
 from bench.report.markdown import plain_table
 from bench.report.ranking import conditions, data_of
 from bench.report.runs import Loaded, Run, find_run, load
-from bench.report.text.numbers import accuracy_cell, points, seconds
+from bench.report.tables.costs import cost_cells
+from bench.report.text.numbers import accuracy_cell
 from bench.report.text.statements import pair_sentence
 
 SHOWN_IMAGES = 10
+TIMES = ("search time (s)", "training time (s)", "prediction time (µs/image)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedImage:
-    """A test image that most refits of one model classify correctly and most of the other misclassify."""
-
-    image: int  # index in the test set
-    true: str  # class name
-    correct_a: float  # fraction of a's refits that classify it correctly, in [0, 1]
-    correct_b: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunComparison:
-    """Two runs on the same test images."""
+    """Two runs on the same test images.
+
+    The frames list the images that most refits of one run classify correctly and most of the other misclassify, the
+    clearest first: columns `image` (index in the test set), `true` (class name), `correct_a` and `correct_b` (fractions
+    of the refits that classify it correctly).
+    """
 
     a: Run
     b: Run
     test: PairTest  # a compared with b
     mcnemar: float | None  # exact p-value, for two single refits only
-    only_a_correct: tuple[ChangedImage, ...]  # the clearest first
-    only_b_correct: tuple[ChangedImage, ...]
+    only_a_correct: pd.DataFrame
+    only_b_correct: pd.DataFrame
 
 
 def compare_runs(results: Path, a: str, b: str) -> RunComparison:
@@ -55,14 +50,14 @@ def compare_runs(results: Path, a: str, b: str) -> RunComparison:
     difference = compare_all([run_a.correctness, run_b.correctness]).pair(0, 1)
     p_value = math.nan if difference is None else difference.p_value
     single = len(run_a.record.refits) == len(run_b.record.refits) == 1
-    only_a, only_b = _changed_images(run_a, run_b)
+    correct_a, correct_b = run_a.scores.correct.mean(axis=0), run_b.scores.correct.mean(axis=0)
     return RunComparison(
         a=run_a,
         b=run_b,
         test=PairTest(a=run_a.label, b=run_b.label, difference=difference, p_adjusted=p_value),
         mcnemar=mcnemar(run_a.scores.correct[0], run_b.scores.correct[0]) if single else None,
-        only_a_correct=only_a,
-        only_b_correct=only_b,
+        only_a_correct=_images(run_a, correct_a, correct_b, (correct_a > 0.5) & (correct_b < 0.5)),
+        only_b_correct=_images(run_a, correct_a, correct_b, (correct_a < 0.5) & (correct_b > 0.5)),
     )
 
 
@@ -75,58 +70,56 @@ def comparable_runs(loaded: Loaded, a: str, b: str) -> tuple[Run, Run]:
     run_a, run_b = find_run(loaded, a), find_run(loaded, b)
     if run_a is run_b:
         raise SpecError(f"{a} and {b} are the same run: name two")
-    data_a, data_b = data_of(run_a), data_of(run_b)
-    data_a["dataset"], data_b["dataset"] = run_a.record.dataset.name, run_b.record.dataset.name
-    if differing := [
-        f"{name} {data_a[name]!r} and {data_b[name]!r}" for name in data_a if data_a[name] != data_b[name]
-    ]:
-        raise SpecError(f"{a} and {b} cannot be compared: they differ in {'; '.join(differing)}")
+    data_a, data_b = ({**data_of(run), "dataset": run.record.dataset.name} for run in (run_a, run_b))
+    if differing := [f"{name} ({data_a[name]} and {data_b[name]})" for name in data_a if data_a[name] != data_b[name]]:
+        raise SpecError(f"{a} and {b} cannot be compared: they differ in {', '.join(differing)}")
     return run_a, run_b
 
 
-def _changed_images(a: Run, b: Run) -> tuple[tuple[ChangedImage, ...], tuple[ChangedImage, ...]]:
-    names, labels = a.record.dataset.class_names, a.labels
-    correct_a, correct_b = a.scores.correct.mean(axis=0), b.scores.correct.mean(axis=0)
-
-    def changed(images: NDArray[np.intp]) -> tuple[ChangedImage, ...]:
-        clearest = images[np.argsort(-np.abs(correct_a - correct_b)[images], kind="stable")]
-        return tuple(
-            ChangedImage(
-                image=image,
-                true=names[labels[image]],
-                correct_a=float(correct_a[image]),
-                correct_b=float(correct_b[image]),
-            )
-            for image in clearest.tolist()
-        )
-
-    return (
-        changed(np.flatnonzero((correct_a > 0.5) & (correct_b < 0.5))),
-        changed(np.flatnonzero((correct_a < 0.5) & (correct_b > 0.5))),
+def _images(
+    run: Run, correct_a: NDArray[np.float64], correct_b: NDArray[np.float64], selected: NDArray[np.bool_]
+) -> pd.DataFrame:
+    images = np.flatnonzero(selected)
+    images = images[np.argsort(-np.abs(correct_a - correct_b)[images], kind="stable")]
+    names = np.array(run.record.dataset.class_names)
+    return pd.DataFrame(
+        {
+            "image": images,
+            "true": names[run.labels[images]],
+            "correct_a": correct_a[images],
+            "correct_b": correct_b[images],
+        }
     )
 
 
 def comparison_text(comparison: RunComparison) -> str:
     """The comparison for the terminal."""
     a, b = comparison.a, comparison.b
-    parts = [pair_sentence(comparison.test, a.record.dataset.n_test), "A single test, without Holm's correction."]
+    parts = [
+        pair_sentence(comparison.test, a.record.dataset.n_test),
+        "This single test is not corrected for multiple comparisons.",
+    ]
     parts += [
-        f"Not ranked together: {name} is {value_a} and {value_b}."
+        f"Not ranked together: {name} is {value_a} for {a.label} and {value_b} for {b.label}."
         for name, (value_a, value_b) in _different_conditions(a, b).items()
     ]
     if comparison.mcnemar is not None:
         parts.append(
-            f"McNemar's exact test of these two refits: p = {comparison.mcnemar:.3g}. It does not cover other seeds, "
-            "with which the result may differ."
+            f"McNemar's exact test of these two refits: p = {comparison.mcnemar:.3g}. It does not cover the variance "
+            "across seeds."
         )
     parts.append(plain_table(_scores(a, b)))
-    parts.append("F1 by class, largest change first\n\n" + plain_table(_classes(a, b)))
+    parts.append("F1 by class, largest difference first\n\n" + plain_table(_classes(a, b)))
     for better, worse, images in ((a, b, comparison.only_a_correct), (b, a, comparison.only_b_correct)):
         title = (
-            f"{len(images):,} test images that most refits of {better.label} classify correctly and most of "
-            f"{worse.label} misclassify"
+            f"{len(images):,} test images are classified correctly by most refits of {better.label} and misclassified "
+            f"by most of {worse.label}"
         )
-        parts.append(f"{title}, the clearest\n\n{plain_table(_images_table(a, b, images))}" if images else title)
+        if images.empty:
+            parts.append(f"{title}.")
+        else:
+            shown = "" if len(images) <= SHOWN_IMAGES else f"; the {SHOWN_IMAGES} with the largest difference"
+            parts.append(f"{title}{shown}:\n\n{plain_table(_images_table(a, b, images))}")
     return "\n\n".join(parts)
 
 
@@ -141,56 +134,43 @@ def _different_conditions(a: Run, b: Run) -> dict[str, tuple[str, str]]:
 def _scores(a: Run, b: Run) -> pd.DataFrame:
     same_machine = a.record.environment.cpu == b.record.environment.cpu
 
-    def times(run: Run) -> list[str]:
-        if not same_machine:
-            return ["other machine", "other machine"]
-        training = statistics.median(refit.fit_seconds for refit in run.record.refits)
-        return [seconds(training), f"{run.record.latency.microseconds_per_image:.3g}"]
+    def column(run: Run) -> dict[str, str]:
+        times = {} if same_machine else dict.fromkeys(TIMES, "other machine")
+        return {
+            "test accuracy (%)": accuracy_cell(run.scores.accuracy, run.interval),
+            "seeds": str(len(run.record.refits)),
+            **{metric.heading: metric.text(value) for metric, value in run.metrics.items()},
+            **cost_cells(run),
+            **times,
+        }
 
-    def column(run: Run) -> list[str]:
-        return [
-            accuracy_cell(run.scores.accuracy, run.interval),
-            str(len(run.record.refits)),
-            *(metric.text(value) for metric, value in run.metrics.items()),
-            f"{run.record.refits[0].parameters:,}",
-            *times(run),
-        ]
-
-    names = [
-        "test accuracy (%)",
-        "seeds",
-        *(metric.heading for metric in a.metrics),
-        "parameters",
-        "training time (s)",
-        "prediction time (µs/image)",
-    ]
-    return pd.DataFrame({"": names, a.label: column(a), b.label: column(b)})
+    values_a, values_b = column(a), column(b)
+    return pd.DataFrame({"": values_a.keys(), a.label: values_a.values(), b.label: values_b.values()})
 
 
 def _classes(a: Run, b: Run) -> pd.DataFrame:
     names = a.record.dataset.class_names
     f1_a, f1_b = (run.scores.by_class.f1[: len(names)] for run in (a, b))
-    order = np.argsort(-np.abs(f1_a - f1_b), kind="stable").tolist()
     return pd.DataFrame(
         {
             "class": names[number],
             a.label: f"{f1_a[number]:.3f}",
             b.label: f"{f1_b[number]:.3f}",
-            "difference (pp)": points(f1_a[number] - f1_b[number]),
+            "difference": f"{f1_a[number] - f1_b[number]:+.3f}",
         }
-        for number in order
+        for number in np.argsort(-np.abs(f1_a - f1_b), kind="stable").tolist()
     )
 
 
-def _images_table(a: Run, b: Run, images: Sequence[ChangedImage]) -> pd.DataFrame:
+def _images_table(a: Run, b: Run, images: pd.DataFrame) -> pd.DataFrame:
+    shown = images.head(SHOWN_IMAGES)
     return pd.DataFrame(
         {
-            "test image": str(changed.image),
-            "true class": changed.true,
-            f"{a.label} correct (%)": f"{100 * changed.correct_a:.0f}",
-            f"{b.label} correct (%)": f"{100 * changed.correct_b:.0f}",
+            "test image": shown["image"].map(str),
+            "true class": shown["true"],
+            f"{a.label}: correct refits (%)": shown["correct_a"].map("{:.0%}".format).str.rstrip("%"),
+            f"{b.label}: correct refits (%)": shown["correct_b"].map("{:.0%}".format).str.rstrip("%"),
         }
-        for changed in images[:SHOWN_IMAGES]
     )
 
 
@@ -210,6 +190,6 @@ def comparison_json(comparison: RunComparison) -> dict[str, Any]:
             name: [float(a.scores.by_class.f1[number]), float(b.scores.by_class.f1[number])]
             for number, name in enumerate(a.record.dataset.class_names)
         },
-        "only_a_correct": [asdict(changed) for changed in comparison.only_a_correct],
-        "only_b_correct": [asdict(changed) for changed in comparison.only_b_correct],
+        "only_a_correct": comparison.only_a_correct.to_dict("records"),
+        "only_b_correct": comparison.only_b_correct.to_dict("records"),
     }

@@ -13,18 +13,14 @@ from markdown_it.token import Token
 from bench.records.files import write_atomic
 from bench.report.build import build
 from bench.report.figures.picture import Picture
-from bench.report.markdown import MARK, environment
+from bench.report.markdown import environment
 from bench.report.ranking import leaderboard
 
 FILE = "report.html"
 
 
 def write_html(results: Path) -> Path:
-    """Write FILE next to the pages and return its path.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
+    """Write FILE next to the pages and return its path."""
     path = results / FILE
     write_atomic(path, html(results))
     return path
@@ -33,8 +29,11 @@ def write_html(results: Path) -> Path:
 def html(results: Path) -> bytes:
     """All pages of a results folder as one HTML document without external resources."""
     files = build(leaderboard(results))
+    # The first line is the mark of generated pages.
     pages = {
-        name: content.decode() for name, content in files.items() if isinstance(content, bytes) and name.endswith(".md")
+        name: content.decode().partition("\n")[2]
+        for name, content in files.items()
+        if isinstance(content, bytes) and name.endswith(".md")
     }
     pictures = {
         name: _data_uri(results / name, content) for name, content in files.items() if isinstance(content, Picture)
@@ -68,7 +67,7 @@ def _body(name: str, text: str, pages: Mapping[str, str], pictures: Mapping[str,
     # A wide table scrolls by itself, the page does not.
     parser.add_render_rule("table_open", lambda *_: '<div class="table"><table>\n')
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
-    tokens, repeated = parser.parse(text.removeprefix(MARK)), Counter[str]()
+    tokens, repeated = parser.parse(text), Counter[str]()
     for number, token in enumerate(tokens):
         if token.type == "heading_open":
             anchor = _anchor(name, tokens[number + 1].content)

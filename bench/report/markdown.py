@@ -8,21 +8,27 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tabulate import tabulate
 
-# Every generated page starts with this, so that a page without a record can be told from one written by hand.
-MARK_PREFIX = "<!-- Made by `python -m bench report`"
-MARK = f"{MARK_PREFIX} from the records; manual changes are overwritten. -->"
+PACKAGE = "bench.report"
+# A page whose record is gone is removed only if it starts with this: not one that another package or a person wrote.
+MARK_PREFIX = "<!-- Made by `python -m bench report` from the records;"
 MIN_HEADING = 10  # characters per line of a heading on the terminal
 NUMBER = re.compile(r"[-+]?[\d.,]+( ±.*| \(.*)?|\?|-")
 
 
-def render(template: str, *, package: str = "bench.report", **values: object) -> bytes:
+def render(template: str, *, package: str = PACKAGE, **values: object) -> bytes:
     """A page from the folder `templates` of a package, UTF-8, with single empty lines and a final line break."""
-    page = environment(package).get_template(template).render(mark=MARK, **values)
+    page = environment(package).get_template(template).render(mark=mark(package), **values)
     return (re.sub(r"\n{3,}", "\n\n", page).strip() + "\n").encode()
 
 
+def mark(package: str) -> str:
+    """The first line of a page that `package` makes."""
+    prefix = MARK_PREFIX if package == PACKAGE else MARK_PREFIX.replace("from", f"with {package} from")
+    return f"{prefix} manual changes are overwritten. -->"
+
+
 @cache
-def environment(package: str = "bench.report", *, escape: bool = False) -> Environment:
+def environment(package: str = PACKAGE, *, escape: bool = False) -> Environment:
     """The template engine; `escape` is for HTML, in Markdown the filters escape."""
     made = Environment(
         loader=PackageLoader(package),

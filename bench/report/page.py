@@ -15,18 +15,19 @@ class Page(Protocol):
 
     @property
     def name(self) -> str:
-        """What error messages call it."""
+        """The name of the page in error messages."""
 
     def files(self, board: Board) -> Files:
         """The files it makes; none if there is nothing to show.
 
-        A Markdown page that starts with `bench.report.markdown.MARK` is removed once no page makes it anymore.
+        Once no page makes them anymore, only the Markdown of the built-in pages and pictures in `<dataset>/figures/`
+        are removed; other pages keep their pictures elsewhere.
         """
 
 
 @runtime_checkable
 class ReportsProblems(Page, Protocol):
-    """A page that reads records of its own, some of which may be damaged."""
+    """A page that reads other records than runs, some of which may be damaged."""
 
     def problems(self, board: Board) -> tuple[str, ...]:
         """What is wrong with them, one sentence each, with paths relative to the results folder."""

@@ -1,7 +1,6 @@
 """`bench plan`: the seeds and minutes needed to detect a difference, from the variance in two finished runs."""
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -87,22 +86,20 @@ def _runs(results: Path, loaded: Loaded, dataset: str, names: Sequence[str]) -> 
     if names:
         if len(names) != 2:
             raise SpecError(f"a difference needs two runs, got {len(names)}: {', '.join(names)}")
-        return comparable_runs(_of_dataset(loaded, dataset), *names)
-    tables = [table for table in rank(results, loaded).tables if table.dataset.name == dataset]
-    runs = [row.run for table in tables[:1] for row in table.compared if row.run.correctness.has_variance_estimate]
-    if len(runs) < 2:
-        raise SpecError(
-            f"two runs on {dataset} with at least two seeds are needed to estimate variances, there are {len(runs)}: "
-            f"`python -m bench run --family dense --family cnn --dataset {dataset}` trains two"
+        runs, reproductions = (
+            tuple(run for run in group if run.record.dataset.name == dataset)
+            for group in (loaded.runs, loaded.reproductions)
         )
-    return runs[0], runs[1]
-
-
-def _of_dataset(loaded: Loaded, dataset: str) -> Loaded:
-    def kept(runs: Sequence[Run]) -> tuple[Run, ...]:
-        return tuple(run for run in runs if run.record.dataset.name == dataset)
-
-    return replace(loaded, runs=kept(loaded.runs), reproductions=kept(loaded.reproductions))
+        return comparable_runs(replace(loaded, runs=runs, reproductions=reproductions), *names)
+    tables = [table for table in rank(results, loaded).tables if table.dataset.name == dataset]
+    candidates = [row.run for table in tables[:1] for row in table.compared]
+    estimated = [run for run in candidates if run.correctness.has_variance_estimate]
+    if len(estimated) < 2:
+        raise SpecError(
+            f"two runs on {dataset} with at least two seeds are needed to estimate variances, there are "
+            f"{len(estimated)}: `python -m bench run --family dense --family cnn --dataset {dataset}` trains two"
+        )
+    return estimated[0], estimated[1]
 
 
 def _seed_std(run: Run) -> float:
@@ -113,12 +110,11 @@ def _minutes(runs: Sequence[Run], seeds: int) -> float | None:
     """Training time; a deterministic model is trained once."""
     if len({run.record.environment.cpu for run in runs}) > 1:
         return None
-    total = 0.0
-    for run in runs:
-        refits = 1 if run.correctness.deterministic else seeds
-        fit = statistics.median(refit.fit_seconds for refit in run.record.refits)
-        total += fit * math.ceil(refits / run.record.workers)
-    return total / 60
+    refits = [1 if run.correctness.deterministic else seeds for run in runs]
+    return sum(
+        run.training_seconds * math.ceil(count / run.record.workers) / 60
+        for run, count in zip(runs, refits, strict=True)
+    )
 
 
 def plan_text(plan: PowerPlan) -> str:
@@ -126,26 +122,17 @@ def plan_text(plan: PowerPlan) -> str:
     a, b = plan.a, plan.b
     seeds = " and ".join(f"{counted(len(run.record.refits), 'seed')} of {run.label}" for run in (a, b))
     parts = [
-        f"{a.label} and {b.label} on {a.record.dataset.n_test:,} test images; variances from {seeds}.",
+        f"{a.label} and {b.label} on {a.record.dataset.n_test:,} test images; variances estimated from {seeds}.",
         _answer(plan),
     ]
     if plan.detectable_now is not None:
         parts.append(
             f"Minimum detectable difference at {TARGET_POWER:.0%} power: {_points(plan.detectable_now)} points with "
-            f"the present seeds, {_points(plan.detectable_ever)} points with unlimited seeds."
+            f"the current number of seeds, {_points(plan.detectable_ever)} points with unlimited seeds."
         )
     if any(plan.variance.seed_std):
-        parts.append(
-            plain_table(
-                pd.DataFrame(
-                    {
-                        "seeds per model": str(seeds),
-                        "power (%)": f"{100 * power(plan.detect, plan.variance, seeds):.0f}",
-                    }
-                    for seeds in SHOWN_SEEDS
-                )
-            )
-        )
+        by_seeds = {str(seeds): f"{100 * power(plan.detect, plan.variance, seeds):.0f}" for seeds in SHOWN_SEEDS}
+        parts.append(plain_table(pd.DataFrame({"seeds per model": by_seeds.keys(), "power (%)": by_seeds.values()})))
     return "\n\n".join(parts)
 
 
@@ -153,25 +140,25 @@ def _answer(plan: PowerPlan) -> str:
     difference = "1 point" if _points(plan.detect) == "1" else f"{_points(plan.detect)} points"
     unlimited = power_with_unlimited_seeds(plan.detect, plan.variance)
     if unlimited < TARGET_POWER:
+        # Two digits, rounded up: the present number would otherwise be named where it is just too small.
+        size = 10 ** max(len(str(plan.images_needed)) - 2, 0)
+        images = math.ceil(plan.images_needed / size) * size
         return (
-            f"A difference of {difference} cannot be detected reliably on {plan.a.record.dataset.n_test:,} test "
-            f"images: even unlimited seeds give {unlimited:.0%} power. About {_two_digits(plan.images_needed):,} "
-            "test images are needed."
+            f"A difference of {difference} cannot be detected with {TARGET_POWER:.0%} power on "
+            f"{plan.a.record.dataset.n_test:,} test images: even unlimited seeds give {unlimited:.0%}. At least about "
+            f"{images:,} test images are needed."
         )
     if plan.seeds is None:
-        return f"Detecting a difference of {difference} takes more than {MAX_SEEDS} seeds per model."
-    cpu = plan.a.record.environment.cpu
-    time = "" if plan.minutes is None else f", about {_minutes_text(plan.minutes)} of training on {cpu}"
+        return (
+            f"Detecting a difference of {difference} with {TARGET_POWER:.0%} power takes more than {MAX_SEEDS} seeds "
+            "per model."
+        )
+    time = ""
+    if plan.minutes is not None:
+        minutes = "a minute" if plan.minutes < 1.5 else f"{plan.minutes:.0f} minutes"
+        time = f", about {minutes} of training on {plan.a.record.environment.cpu}"
     needed = f"takes {plan.seeds} seeds per model{time}"
     return f"Detecting a difference of {difference} with {TARGET_POWER:.0%} power {needed}."
-
-
-def _two_digits(count: int) -> int:
-    return int(float(f"{count:.2g}"))
-
-
-def _minutes_text(minutes: float) -> str:
-    return "a minute" if minutes < 1.5 else f"{minutes:.0f} minutes"
 
 
 def _points(difference: float) -> str:

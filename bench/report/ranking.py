@@ -26,16 +26,15 @@ def leaderboard(results: Path) -> Board:
 def rank(results: Path, loaded: Loaded) -> Board:
     """Rank runs that are comparable; tables of a dataset are in the order of protocol, then budget, largest first."""
     tables: list[Table] = []
-    for _, of_dataset in groupby(sorted(loaded.runs, key=_dataset_name), key=_dataset_name):
-        runs = sorted(of_dataset, key=_table_order)
+    for _, of_dataset in groupby(sorted(loaded.runs, key=_table_order), key=lambda run: run.record.dataset.name):
+        runs = list(of_dataset)
         references = [run for run in runs if run.record.reference is not None]
+        searched = [data_of(run) for run in runs if run.record.search is not None]
         groups: dict[tuple[str, ...], list[Run]] = {}
-        for run in runs:
-            if run.record.search is not None:
+        for run in sorted(runs, key=lambda run: run.record.search is None):
+            # Reference models have a table of their own only if there is no tuned model to compare them with.
+            if run.record.search is not None or data_of(run) not in searched:
                 groups.setdefault(tuple(conditions(run).values()), []).append(run)
-        alone = [run for run in references if all(data_of(run) != data_of(group[0]) for group in groups.values())]
-        for run in alone:
-            groups.setdefault(tuple(conditions(run).values()), []).append(run)
         first = conditions(next(iter(groups.values()))[0])
         tables += [
             _table(number, group, references, loaded.reproductions, first)
@@ -44,26 +43,19 @@ def rank(results: Path, loaded: Loaded) -> Board:
     return Board(results=results, tables=tuple(tables), problems=loaded.problems)
 
 
-def _dataset_name(run: Run) -> str:
-    return run.record.dataset.name
-
-
-def _table_order(run: Run) -> tuple[int, int, tuple[str, ...], str]:
+def _table_order(run: Run) -> tuple[str, int, int, tuple[str, ...], str]:
     spec = run.record.spec
     epochs = spec.budget.total_epochs if isinstance(spec, SearchSpec) else 0
-    return -spec.protocol, -epochs, tuple(conditions(run).values()), run.label
+    return run.record.dataset.name, -spec.protocol, -epochs, tuple(conditions(run).values()), run.label
 
 
 def conditions(run: Run) -> dict[str, str]:
     """Conditions that must be equal for two runs to be ranked together: name to value."""
-    return {"budget": _budget_text(run.record.spec)} | data_of(run)
-
-
-def _budget_text(spec: RunSpec) -> str:
-    if not isinstance(spec, SearchSpec):
-        return "none (no search)"
-    limit = "" if spec.time_limit is None else f", time limit {spec.time_limit:,} s"
-    return f"{spec.budget.trials} trials x {spec.budget.epochs} epochs{limit}"
+    spec, budget = run.record.spec, "none (no search)"
+    if isinstance(spec, SearchSpec):
+        limit = "" if spec.time_limit is None else f", time limit {spec.time_limit:,} s"
+        budget = f"{spec.budget.trials} trials x {spec.budget.epochs} epochs{limit}"
+    return {"budget": budget} | data_of(run)
 
 
 def data_of(run: Run) -> dict[str, str]:
@@ -77,10 +69,6 @@ def data_of(run: Run) -> dict[str, str]:
     }
 
 
-def _by_accuracy(runs: Sequence[Run]) -> list[Run]:
-    return sorted(runs, key=lambda run: (-run.scores.accuracy, run.label))
-
-
 def _table(
     number: int,
     group: Sequence[Run],
@@ -89,24 +77,22 @@ def _table(
     first: Mapping[str, str],
 ) -> Table:
     here = conditions(group[0])
-    tuned = _by_accuracy([run for run in group if run.record.search is not None])
-    untuned = _by_accuracy([run for run in references if data_of(run) == data_of(group[0])])
-    comparison = compare_all([run.correctness for run in (*tuned, *untuned)])
+    comparable = [run for run in group if run.record.search is not None]
+    comparable += [run for run in references if data_of(run) == data_of(group[0])]
+    # Tuned models first.
+    compared = sorted(comparable, key=lambda run: (run.record.search is None, -run.scores.accuracy, run.label))
+    tuned = [run for run in compared if run.record.search is not None]
+    comparison = compare_all([run.correctness for run in compared])
     rows, pair_tests = _ranked(tuned, comparison)
     families, family_tests = _families(tuned)
-    published = {(run.record.dataset.name, run.label) for run in (*tuned, *untuned)}
     return Table(
         number=number,
         dataset=group[0].record.dataset,
         conditions=here,
         differs={name: first[name] for name in here if here[name] != first[name]},
         rows=rows,
-        references=_references(tuned, untuned, comparison),
-        reproductions=tuple(
-            _unranked(run)
-            for run in reproductions
-            if run.reproduces is not None and (run.record.dataset.name, run.reproduces.label) in published
-        ),
+        references=_references(compared, len(tuned), comparison),
+        reproductions=tuple(Row(run=run) for run in reproductions if run.reproduces in compared),
         pair_tests=pair_tests,
         families=families,
         family_tests=family_tests,
@@ -124,24 +110,26 @@ def _families(tuned: Sequence[Run]) -> tuple[tuple[FamilyResult, ...], tuple[Pai
     for spec, runs in repeated.items():
         # The mean over the refits of each search: searches are to a family what seeds are to a model.
         correctness = Correctness(correct=np.stack([run.scores.correct.mean(axis=0) for run in runs]))
-        name = spec.model if variants[spec.model] == 1 else f"{spec.name.removesuffix(spec.digest)}{_short(spec)}"
+        digest = spec.digest[:SHORT_DIGEST]
+        name = spec.model if variants[spec.model] == 1 else f"{spec.name.removesuffix(spec.digest)}{digest}"
         searches = tuple(run.label for run in runs)
         results.append((correctness, FamilyResult(name=name, searches=searches, interval=interval(correctness))))
+    if not results:
+        return (), ()
     results.sort(key=lambda pair: (-float(pair[0].correct.mean()), pair[1].name))
-    if len(results) < 2:
-        return tuple(family for _, family in results), ()
+    families = tuple(family for _, family in results)
     comparison = compare_all([correctness for correctness, _ in results])
-    pairs = list(combinations(range(len(results)), 2))
+    pairs = list(combinations(range(len(families)), 2))
+    return families, _tests([family.name for family in families], comparison, pairs)
+
+
+def _tests(names: Sequence[str], comparison: Comparison, pairs: Sequence[tuple[int, int]]) -> tuple[PairTest, ...]:
+    """The tests of all `pairs`, corrected as one family of tests."""
     adjusted = holm(np.array([comparison.p_value[pair] for pair in pairs]))
-    tests = tuple(
-        PairTest(a=results[a][1].name, b=results[b][1].name, difference=comparison.pair(a, b), p_adjusted=float(p))
+    return tuple(
+        PairTest(a=names[a], b=names[b], difference=comparison.pair(a, b), p_adjusted=float(p))
         for (a, b), p in zip(pairs, adjusted, strict=True)
     )
-    return tuple(family for _, family in results), tests
-
-
-def _short(spec: RunSpec) -> str:
-    return spec.digest[:SHORT_DIGEST]
 
 
 def _ranked(runs: Sequence[Run], comparison: Comparison) -> tuple[tuple[Row, ...], tuple[PairTest, ...]]:
@@ -150,21 +138,21 @@ def _ranked(runs: Sequence[Run], comparison: Comparison) -> tuple[tuple[Row, ...
     a, b = np.triu_indices(count, 1)
     adjusted = np.full((count, count), math.nan)
     adjusted[a, b] = adjusted[b, a] = holm(comparison.p_value[a, b])
-    differs = adjusted < 1 - LEVEL
+    differs, similar = adjusted < 1 - LEVEL, adjusted >= 1 - LEVEL
     better = (differs & (comparison.difference[:count, :count] < 0)).sum(axis=1)
     worse = (differs & (comparison.difference[:count, :count] > 0)).sum(axis=1)
-    similar, labels = adjusted >= 1 - LEVEL, np.array([run.label for run in runs])
+    labels = np.array([run.label for run in runs])
     rows = tuple(
         Row(
             run=run,
             rank=None if run.interval is None else (int(1 + better[number]), int(count - worse[number])),
             not_different_from=None if run.interval is None else tuple(labels[similar[number]].tolist()),
-            versus_best=None,
             in_full=number < TOP_ROWS,
             has_figures=number == 0 or count <= TOP_ROWS,
         )
         for number, run in enumerate(runs)
     )
+    # Corrected for the pairs of all rows, as the ranks are.
     tests = tuple(
         PairTest(a=runs[a].label, b=runs[b].label, difference=comparison.pair(a, b), p_adjusted=float(adjusted[a, b]))
         for a, b in combinations(range(min(count, TOP_ROWS)), 2)
@@ -172,20 +160,10 @@ def _ranked(runs: Sequence[Run], comparison: Comparison) -> tuple[tuple[Row, ...
     return rows, tests
 
 
-def _references(tuned: Sequence[Run], untuned: Sequence[Run], comparison: Comparison) -> tuple[Row, ...]:
-    """Rows of the reference models, each compared with the best tuned model; these tests are one family."""
-    places = range(len(tuned), len(tuned) + len(untuned))
-    adjusted = holm(comparison.p_value[0, list(places)]) if tuned else np.full(len(untuned), math.nan)
-    return tuple(
-        _unranked(
-            run,
-            PairTest(a=run.label, b=tuned[0].label, difference=comparison.pair(place, 0), p_adjusted=float(p))
-            if tuned
-            else None,
-        )
-        for run, place, p in zip(untuned, places, adjusted, strict=True)
-    )
-
-
-def _unranked(run: Run, versus_best: PairTest | None = None) -> Row:
-    return Row(run=run, rank=None, not_different_from=None, versus_best=versus_best, in_full=True, has_figures=True)
+def _references(compared: Sequence[Run], tuned: int, comparison: Comparison) -> tuple[Row, ...]:
+    """Rows of the reference models, which follow `tuned` tuned ones, each compared with the best tuned model."""
+    if not tuned:
+        return tuple(Row(run=run) for run in compared)
+    pairs = [(place, 0) for place in range(tuned, len(compared))]
+    tests = _tests([run.label for run in compared], comparison, pairs)
+    return tuple(Row(run=run, versus_best=test) for run, test in zip(compared[tuned:], tests, strict=True))

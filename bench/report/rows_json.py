@@ -15,42 +15,42 @@ def rows_json(board: Board) -> list[dict[str, Any]]:
 
 
 def _row_json(table: Table, row: Row) -> dict[str, Any]:
-    record, scores, search = row.run.record, row.run.scores, row.run.record.search
+    run, record, search = row.run, row.run.record, row.run.record.search
+    best_rank, worst_rank = row.rank or (None, None)
     return {
         "dataset": record.dataset.name,
         "table": table.number,
-        "rank": None if row.rank is None else row.rank[0],
-        "rank_worst": None if row.rank is None else row.rank[1],
+        "rank": best_rank,
+        "rank_worst": worst_rank,
         "label": row.label,
         "run_id": record.run_id,
         "model": record.spec.model,
         "reference": None if record.reference is None else record.reference.group,
-        "reproduces": None if row.run.reproduces is None else row.run.reproduces.record.run_id,
+        "reproduces": None if run.reproduces is None else run.reproduces.record.run_id,
         "tuner": record.spec.tuner if isinstance(record.spec, SearchSpec) else None,
         "test_accuracy": row.test_accuracy,
-        "test_accuracy_by_seed": scores.correct.mean(axis=1).tolist(),
-        "interval": None if row.run.interval is None else asdict(row.run.interval),
+        "test_accuracy_by_seed": run.scores.correct.mean(axis=1).tolist(),
+        "interval": None if run.interval is None else asdict(run.interval),
         "seeds": len(record.refits),
         "n_test": record.dataset.n_test,
         "not_significantly_different_from": None if row.not_different_from is None else list(row.not_different_from),
-        "difference_from_best_tuned": None if row.versus_best is None else pair_test_json(row.versus_best),
-        "metrics": {metric.key: value for metric, value in row.run.metrics.items()},
+        "difference_from_best_tuned": None if row.versus_best is None else _test_json(row.versus_best),
+        "metrics": {metric.key: value for metric, value in run.metrics.items()},
         "validation_accuracy": None if search is None else search.winning_trial.score,
-        "f1_by_class": dict(zip(record.dataset.class_names, scores.by_class.f1.tolist(), strict=False)),
-        "parameters": row.parameters,
+        "f1_by_class": dict(zip(record.dataset.class_names, run.scores.by_class.f1.tolist(), strict=False)),
+        "parameters": run.costs["parameters"],
         "search_seconds": None if search is None else search.search_seconds,
-        "training_seconds": row.training_seconds,
+        "training_seconds": run.training_seconds,
         "prediction_microseconds_per_image": record.latency.microseconds_per_image,
         "cpu": record.environment.cpu,
         "conditions": dict(table.conditions),
-        "reproductions": len(row.run.reproductions),
+        "reproductions": len(run.reproductions),
         "signature": signature_text(record),
         "page": row.page,
     }
 
 
-def pair_test_json(test: PairTest) -> dict[str, Any]:
-    """One significance test."""
+def _test_json(test: PairTest) -> dict[str, Any]:
     return {
         "compared_with": test.b,
         "verdict": test.verdict,

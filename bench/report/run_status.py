@@ -1,6 +1,7 @@
 """`bench runs`: the status of every run in a results folder, finished or not."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -20,17 +21,17 @@ class RunStatus:
 
     run_id: str
     dataset: str
-    spec: RunSpec | None  # None if it cannot be read
-    finished: bool
-    reproduces: str | None  # run id of the published run that this one reproduced with other predictions
-    reproductions: int  # of this run
-    trials: int  # ended, including failed and duplicate ones
-    epochs: int  # trained by them, as the budget counts
-    refits: int
-    started: str | None  # ISO 8601, UTC
-    last_event: str | None  # ISO 8601, UTC: when it finished, or the last event in its ledger
+    spec: RunSpec | None = None  # None if it cannot be read
+    finished: bool = False
+    reproduces: str | None = None  # run id of the published run that this one reproduced with other predictions
+    reproductions: int = 0  # of this run
+    trials: int = 0  # ended, including failed and duplicate ones
+    epochs: int = 0  # trained by them, as the budget counts
+    refits: int = 0
+    started: str | None = None  # ISO 8601, UTC
+    last_event: str | None = None  # ISO 8601, UTC: when it finished, or the last event in its ledger
     disk_bytes: int
-    problem: str | None  # why it cannot be read
+    problem: str | None = None  # why it cannot be read
 
 
 def run_statuses(results: Path) -> tuple[RunStatus, ...]:
@@ -39,71 +40,50 @@ def run_statuses(results: Path) -> tuple[RunStatus, ...]:
 
 
 def _status(folder: RunFolder) -> RunStatus:
+    status = RunStatus(run_id=folder.path.name, dataset=folder.path.parent.name, disk_bytes=folder.disk_bytes())
     try:
-        return _finished(folder) if folder.finished else _unfinished(folder)
+        return _finished(folder, status) if folder.finished else _unfinished(folder, status)
     except BenchError as error:
-        return _describe(folder, problem=str(error))
+        return replace(status, problem=str(error))
 
 
-def _finished(folder: RunFolder) -> RunStatus:
+def _finished(folder: RunFolder, status: RunStatus) -> RunStatus:
     record = read_record(folder)
     folder.read_predictions(record)
-    return _describe(
-        folder,
+    trials = record.search.trials if record.search is not None else ()
+    return replace(
+        status,
         spec=record.spec,
-        trials=record.search.trials if record.search is not None else (),
-        refits=len(record.refits),
         finished=True,
         reproduces=record.reproduces,
         reproductions=len(folder.reproductions()),
+        trials=len(trials),
+        epochs=_trained_epochs(trials),
+        refits=len(record.refits),
         started=record.started,
         last_event=record.finished,
     )
 
 
-def _unfinished(folder: RunFolder) -> RunStatus:
+def _unfinished(folder: RunFolder, status: RunStatus) -> RunStatus:
     spec, events = folder.read_spec(), folder.events()
-    return _describe(
-        folder,
+    trials = [event.trial for event in events if isinstance(event, TrialEnded)]
+    return replace(
+        status,
         spec=spec,
-        trials=tuple(event.trial for event in events if isinstance(event, TrialEnded)),
+        trials=len(trials),
+        epochs=_trained_epochs(trials),
         refits=sum(isinstance(event, RefitEnded) for event in events),
         started=events[0].time if events else None,
         last_event=events[-1].time if events else None,
     )
 
 
-def _describe(
-    folder: RunFolder,
-    *,
-    spec: RunSpec | None = None,
-    trials: tuple[TrialRecord, ...] = (),
-    refits: int = 0,
-    finished: bool = False,
-    reproduces: str | None = None,
-    reproductions: int = 0,
-    started: str | None = None,
-    last_event: str | None = None,
-    problem: str | None = None,
-) -> RunStatus:
-    return RunStatus(
-        run_id=folder.path.name,
-        dataset=folder.path.parent.name,
-        spec=spec,
-        finished=finished,
-        reproduces=reproduces,
-        reproductions=reproductions,
-        trials=len(trials),
-        epochs=sum(trial.epochs - trial.initial_epoch for trial in trials if trial.duplicate_of is None),
-        refits=refits,
-        started=started,
-        last_event=last_event,
-        disk_bytes=folder.disk_bytes(),
-        problem=problem,
-    )
+def _trained_epochs(trials: Sequence[TrialRecord]) -> int:
+    return sum(trial.epochs - trial.initial_epoch for trial in trials if trial.duplicate_of is None)
 
 
-def runs_table(statuses: tuple[RunStatus, ...]) -> str:
+def runs_table(statuses: Sequence[RunStatus]) -> str:
     """The runs as a table for the terminal."""
     if not statuses:
         return "No runs yet."
@@ -112,21 +92,24 @@ def runs_table(statuses: tuple[RunStatus, ...]) -> str:
             {
                 "run": status.run_id,
                 "dataset": status.dataset,
-                "state": state_text(status),
-                "started (UTC)": status.started or "",
-                "last event (UTC)": status.last_event or "",
-                "disk (MB)": f"{status.disk_bytes / 1e6:.1f}",
+                "state": _state_text(status),
+                "started (UTC)": _minute(status.started),
+                "last event (UTC)": _minute(status.last_event),
+                "size (MB)": f"{status.disk_bytes / 1e6:.1f}",
             }
             for status in statuses
         )
     )
 
 
-def state_text(status: RunStatus) -> str:
+def _minute(time: str | None) -> str:
+    return "" if time is None else time[:16].replace("T", " ")
+
+
+def _state_text(status: RunStatus) -> str:
     """The state of a run; the number of trials is open, since a tuner may end early or propose duplicates."""
     if status.finished:
-        reproduction = f", reproduction of {status.reproduces}" if status.reproduces is not None else ""
-        return f"finished{reproduction}"
+        return "finished" + (f", reproduction of {status.reproduces}" if status.reproduces is not None else "")
     if status.spec is None:
         return f"unreadable: {status.problem}"
     refits = f"{status.refits} of {status.spec.refit_seeds} refits"

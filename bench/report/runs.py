@@ -35,6 +35,7 @@ class Run:
     record: RunRecord
     scores: Scores
     metrics: Mapping[Metric, float]
+    correctness: Correctness
     interval: Interval | None  # of the test accuracy; None for a single seed
     test_labels: str  # digest of the true classes, equal for runs evaluated on the same test set
     labels: NDArray[np.int64]  # true classes of the test images, (n_test,)
@@ -43,14 +44,18 @@ class Run:
     reproduces: "Run | None" = field(default=None, repr=False)  # the published run; None for any other run
 
     @property
-    def correctness(self) -> Correctness:
-        """Which test images its refits classify correctly."""
-        return _correctness(self.record, self.scores)
+    def training_seconds(self) -> float:
+        """Median wall clock of training one refit."""
+        return statistics.median(refit.fit_seconds for refit in self.record.refits)
 
-
-def _correctness(record: RunRecord, scores: Scores) -> Correctness:
-    deterministic = record.reference is not None and record.reference.deterministic
-    return Correctness(correct=scores.correct, deterministic=deterministic)
+    @property
+    def costs(self) -> Mapping[str, float]:
+        """Numbers stored by the model, seconds to train one refit, microseconds to predict one image."""
+        return {
+            "parameters": self.record.refits[0].parameters,
+            "training time": self.training_seconds,
+            "prediction time": self.record.latency.microseconds_per_image,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +74,31 @@ def load(results: Path) -> Loaded:
         MetricError: a metric of an installed package is not valid.
     """
     problems: list[str] = []
+    declared = metrics()
+
+    def read(pairs: Iterable[tuple[RunFolder, RunRecord]]) -> list[Run]:
+        return _read_each(pairs, lambda pair: _read_run(*pair, declared), problems)
+
     folders = [folder for folder in all_folders(results) if folder.finished]
     records = _read_each(folders, lambda folder: (folder, read_record(folder)), problems)
-    published, reproducing = _split(records)
-    declared = metrics()
-    runs = _read_each(_newest_repeats(published), lambda pair: _read_run(*pair, declared), problems)
+    published = {record.run_id: record for _, record in records if record.reproduces is None}
+    # A reproduction without its published run is an ordinary run.
+    reproducing = [pair for pair in records if _reproduced(pair[1]) in published]
+    # By spec, not by folder: a migrated record keeps the folder name of its original digest.
+    newest = {
+        pair[1].spec: pair
+        for pair in sorted(records, key=lambda pair: (pair[1].finished, pair[1].run_id))
+        if _reproduced(pair[1]) not in published
+    }
+    runs = read(sorted(newest.values(), key=lambda pair: str(pair[0].path)))
     labels = row_labels([run.record.spec for run in runs])
-    labeled = [replace(run, label=labels[run.record.spec], stem=labels[run.record.spec]) for run in runs]
-    reproductions = _read_each(reproducing, lambda pair: _read_run(*pair, declared), problems)
+    rows = {run.record.spec: replace(run, label=(label := labels[run.record.spec]), stem=label) for run in runs}
+    originals = {run_id: rows[record.spec] for run_id, record in published.items() if record.spec in rows}
+    reproductions = _label_reproductions(read(reproducing), originals)
     # Paths relative to the results folder, so that a page never names the machine it was made on.
     return Loaded(
-        runs=tuple(labeled),
-        reproductions=tuple(_labeled_reproductions(labeled, reproductions, records)),
+        runs=tuple(rows.values()),
+        reproductions=tuple(reproductions),
         problems=tuple(relative_to(results, problem) for problem in problems),
     )
 
@@ -136,31 +154,9 @@ def read_record(folder: RunFolder) -> RunRecord:
     return record
 
 
-_FolderAndRecord = tuple[RunFolder, RunRecord]
-
-
-def _split(records: Sequence[_FolderAndRecord]) -> tuple[list[_FolderAndRecord], list[_FolderAndRecord]]:
-    """Ordinary runs, and reproductions of one of them. A reproduction without its published run is an ordinary run."""
-    published = {(record.spec.dataset, record.run_id) for _, record in records if record.reproduces is None}
-    ordinary: list[_FolderAndRecord] = []
-    reproducing: list[_FolderAndRecord] = []
-    for folder, record in records:
-        (reproducing if _reproduced(record) in published else ordinary).append((folder, record))
-    return ordinary, reproducing
-
-
-def _reproduced(record: RunRecord) -> tuple[str, str] | None:
-    """Dataset and run id of the published run."""
-    return None if record.reproduces is None else (record.spec.dataset, upgrade_run_id(record.reproduces))
-
-
-def _newest_repeats(records: Iterable[_FolderAndRecord]) -> list[_FolderAndRecord]:
-    # By spec, not by folder: a migrated record keeps the folder name of its original digest.
-    newest = {
-        record.spec: (folder, record)
-        for folder, record in sorted(records, key=lambda pair: (pair[1].finished, pair[1].run_id))
-    }
-    return sorted(newest.values(), key=lambda pair: str(pair[0].path))
+def _reproduced(record: RunRecord) -> str | None:
+    """Run id of the published run."""
+    return None if record.reproduces is None else upgrade_run_id(record.reproduces)
 
 
 def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) -> Run:
@@ -181,13 +177,16 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
         train_accuracy=statistics.fmean(refit.train_accuracy for refit in record.refits),
         scores=scores,
     )
+    deterministic = record.reference is not None and record.reference.deterministic
+    correctness = Correctness(correct=scores.correct, deterministic=deterministic)
     return Run(
         label=record.spec.model,
         stem=record.spec.model,
         record=record,
         scores=scores,
         metrics={metric: metric.value(evaluated) for metric in declared},
-        interval=interval(_correctness(record, scores)),
+        correctness=correctness,
+        interval=interval(correctness),
         test_labels=hashlib.sha256(predictions.labels.tobytes()).hexdigest()[:12],
         labels=predictions.labels,
         wrong_images=predictions.wrong_images,
@@ -195,15 +194,11 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
     )
 
 
-def _labeled_reproductions(
-    published: Sequence[Run], reproductions: Sequence[Run], records: Iterable[_FolderAndRecord]
-) -> Iterable[Run]:
+def _label_reproductions(reproductions: Iterable[Run], originals: Mapping[str, Run]) -> Iterable[Run]:
     """Reproductions, oldest first, each with a label derived from that of the published row."""
-    rows = {run.record.spec: run for run in published}
-    originals = {(record.spec.dataset, record.run_id): rows.get(record.spec) for _, record in records}
     counts = Counter[str]()
     for run in sorted(reproductions, key=lambda run: (run.record.finished, run.record.run_id)):
-        original = originals.get(_reproduced(run.record) or ("", ""))
+        original = originals.get(_reproduced(run.record) or "")
         if original is None:  # its predictions could not be read, which is among the problems
             continue
         counts[original.stem] += 1

@@ -15,6 +15,7 @@ from bench.records.spec import Budget
 from bench.records.store import all_folders
 from bench.report.build import build, check, write
 from bench.report.figures.picture import Picture, stored_digest
+from bench.report.markdown import mark
 from bench.report.page import Files
 from bench.report.ranking import leaderboard
 from builders import add_run, make_curve, make_environment, make_failed_trial, make_trial
@@ -192,6 +193,15 @@ def test_pages_without_a_record_are_found_and_removed(results: Path) -> None:
     assert not list((results / "synthetic" / "figures").iterdir())
 
 
+def test_a_page_of_a_package_that_is_not_installed_is_kept(results: Path) -> None:
+    for other in (results / "other.md", results / "synthetic" / "other.md"):
+        other.write_text(f"{mark('other_package')}\n# Other\n")
+    assert check(results) == ()
+    assert write(results)[0] == ()
+    assert (results / "other.md").exists()
+    assert (results / "synthetic" / "other.md").exists()
+
+
 def test_files_written_by_hand_are_kept(results: Path) -> None:
     notes, picture = results / "synthetic" / "notes.md", results / "synthetic" / "figures" / "mine.png"
     notes.write_text("# Mine")
@@ -236,7 +246,7 @@ def test_shared_details_are_listed_once_and_different_ones_side_by_side(tmp_path
     add_run(tmp_path)
     add_run(tmp_path, spec={"family": "cnn", "tuner": "grid"})
     measured = section(dataset_page(tmp_path), "Methods and environment")
-    shared, different = measured.split("Different between rows")
+    shared, different = measured.split("Different across rows")
     assert "TensorFlow 2.21.0" in shared
     assert "grid" not in shared
     assert "grid" in different
@@ -286,10 +296,10 @@ def test_trials_are_sorted_by_score_and_failed_ones_have_a_reason(tmp_path: Path
     add_run(tmp_path, search={"trials": trials})
     text = page(tmp_path, "synthetic/dense.md")
     assert [row[:3] for row in cells(text, "Trials")[:5]] == [
-        ["0002", "ok", "93.00"],
-        ["0003", "ok, duplicate of 0002", "93.00"],
+        ["0002", "completed", "93.00"],
+        ["0003", "completed, duplicate of 0002", "93.00"],
         ["0001", "winner", "91.00"],
-        ["0004", "ok, continues 0002", "90.00"],
+        ["0004", "completed, continues 0002", "90.00"],
         ["0000", "failed", "-"],
     ]
     assert r"ValueError: loss \| NaN" in section(text, "Trials")
@@ -347,7 +357,7 @@ def models_with_curves(results: Path) -> set[str]:
 def test_in_a_table_with_more_than_ten_rows_only_the_best_has_figures(crowd: Path) -> None:
     assert models_with_curves(crowd) == {"model0"}
     best, second = (page(crowd, f"synthetic/model{number}.md") for number in (0, 1))
-    note = "Figures are drawn for the best model only, since the table has more than 10 models."
+    note = "This table has more than 10 models, so only the best one has figures."
     assert note not in best
     assert note in second
     assert best.count("](figures/") == 3  # it has no misclassified images
@@ -381,7 +391,7 @@ def test_only_the_ten_best_are_shown_side_by_side(crowd: Path) -> None:
         assert "Only the 10 best models are shown." in section(text, heading)
         assert "model10" not in section(text, heading)
     assert header(text, "F1 by class") == ["class", *best]
-    different = section(text, "Methods and environment").split("Different between rows")[1]
+    different = section(text, "Methods and environment").split("Different across rows")[1]
     assert different.startswith(", for the 10 best models only:")
     assert "model9" in different
     assert "model10" not in different
@@ -390,7 +400,7 @@ def test_only_the_ten_best_are_shown_side_by_side(crowd: Path) -> None:
 def test_details_that_only_the_ten_best_share_are_not_shared_details(tmp_path: Path) -> None:
     for number in range(11):
         add_run(tmp_path, [range(number)] * 3, spec={"family": f"model{number}"}, workers=2 if number < 10 else 7)
-    shared, different = section(dataset_page(tmp_path), "Methods and environment").split("Different between rows")
+    shared, different = section(dataset_page(tmp_path), "Methods and environment").split("Different across rows")
     assert "| workers" not in shared
     assert "| workers" in different
 

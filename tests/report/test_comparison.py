@@ -15,7 +15,7 @@ def test_images_are_listed_that_most_refits_of_only_one_model_classify_correctly
     add_run(tmp_path, [[0, 1, 2], [0, 2], [0, 2, 3]])
     add_run(tmp_path, [[0, 1]] * 3, spec={"family": "cnn"})
     comparison = compare_runs(tmp_path, "dense", "cnn")
-    (first,), (second,) = comparison.only_a_correct, comparison.only_b_correct
+    (first,), (second,) = comparison.only_a_correct.itertuples(), comparison.only_b_correct.itertuples()
     assert (first.image, second.image) == (1, 2)
     assert first.correct_a == pytest.approx(2 / 3)
     assert first.correct_b == 0
@@ -29,7 +29,7 @@ def test_single_refits_are_compared_by_mcnemars_test_only(tmp_path: Path) -> Non
     comparison = compare_runs(tmp_path, "dense", "cnn")
     assert comparison.test.verdict == "unknown"
     assert comparison.mcnemar == pytest.approx(0.0625)
-    assert "p = 0.0625. It does not cover other seeds" in comparison_text(comparison)
+    assert "p = 0.0625. It does not cover the variance across seeds" in comparison_text(comparison)
 
 
 def test_several_refits_are_not_compared_by_mcnemars_test(tmp_path: Path) -> None:
@@ -76,7 +76,8 @@ def test_different_budgets_are_named(tmp_path: Path) -> None:
     add_run(tmp_path)
     add_run(tmp_path, spec={"family": "cnn", "budget": Budget(trials=8, epochs=3)})
     comparison = compare_runs(tmp_path, "dense", "cnn")
-    assert "Not ranked together: budget is 4 trials x 3 epochs and 8 trials x 3 epochs." in comparison_text(comparison)
+    text = comparison_text(comparison)
+    assert "Not ranked together: budget is 4 trials x 3 epochs for dense and 8 trials x 3 epochs for cnn." in text
     assert comparison_json(comparison)["different_conditions"] == ["budget"]
 
 

@@ -1,5 +1,6 @@
 """Reference models in tables and on pages."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -76,13 +77,15 @@ def test_tutorials_are_compared_with_their_published_accuracy(tmp_path: Path) ->
         add_reference(tmp_path, wrong, spec=spec, dataset=dataset, reference={"published": published})
     lines = page(tmp_path, "tutorials.md").splitlines()
     cells = [[cell.strip() for cell in line.split("|")] for line in lines if "tutorial-" in line]
-    assert [row[6] for row in cells[:3]] == ["87.52 to 92.48"] * 3
-    assert [row[7] for row in cells[:3]] == ["inside", "above the interval", "below the interval"]
+    assert [row[4] for row in cells[:3]] == ["87.52 to 92.48"] * 3
+    assert [row[5] for row in cells[:3]] == ["consistent", "above", "below"]
 
 
-def test_signature_of_a_reference_model_names_its_seed(tmp_path: Path) -> None:
+def test_signature_of_a_reference_model_names_its_recipe_and_seed(tmp_path: Path) -> None:
     record = add_reference(tmp_path, spec={"seed": 7})
-    assert " recipe='as published' seed=7 refit-seeds=3 " in signature_text(record)
+    assert record.reference is not None
+    recipe = record.reference.recipe
+    assert f" recipe={shlex.quote(recipe)} seed=7 refit-seeds=3 " in signature_text(record)
 
 
 @pytest.mark.parametrize(("cpus", "compared"), [(("One", "One"), True), (("One", "Two"), False)])

@@ -32,15 +32,6 @@ class Tile:
     below: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfusedImages:
-    """Images of one class that are predicted as another, the most confident first."""
-
-    true: str
-    predicted: str
-    images: tuple[tuple[Misclassification, Image], ...]
-
-
 def misclassified(images: Image, errors: Sequence[Misclassification], names: Sequence[str]) -> Picture:
     """Grid of images that a model misclassifies, each with its true and its predicted class.
 
@@ -60,30 +51,21 @@ def misclassified(images: Image, errors: Sequence[Misclassification], names: Seq
     return picture("misclassified", [tiles], lambda: _draw(_grid(tiles)))
 
 
-def confused_images(run: Run) -> list[ConfusedImages]:
-    """Both directions of the most confused pairs of classes, with the images that the record keeps."""
+def confused(run: Run) -> Picture | None:
+    """A row of images for each direction of the most confused classes; None if the record keeps no such image."""
     names = run.record.dataset.class_names
-    lines = []
+    lines: dict[str, list[Tile]] = {}
     for pair in confused_pairs(run.scores.confusion, names, SHOWN_PAIRS):
         for true, predicted in ((pair.a, pair.b), (pair.b, pair.a)):
-            images = [
-                (error, image)
+            tiles = [
+                Tile(image=image, above=_confidence(error), below=f"image {error.index}")
                 for error, image in zip(run.scores.misclassifications, run.wrong_images, strict=False)
                 if (names[error.true], names[error.predicted]) == (true, predicted)
             ]
-            if images:
-                lines.append(ConfusedImages(true=true, predicted=predicted, images=tuple(images[:PAIR_IMAGES])))
-    return lines
-
-
-def confused(lines: Sequence[ConfusedImages]) -> Picture:
-    """A row of images for each direction of the most confused classes."""
-    tiles = [
-        [Tile(image=image, above=_confidence(error), below=f"image {error.index}") for error, image in line.images]
-        for line in lines
-    ]
-    headings = [f"true: {line.true}\npredicted:\n{line.predicted}" for line in lines]
-    return picture("confused", [tiles, headings], lambda: _draw(tiles, headings))
+            if tiles:
+                lines[f"true: {true}\npredicted:\n{predicted}"] = tiles[:PAIR_IMAGES]
+    tiles_by_line, headings = list(lines.values()), list(lines)
+    return picture("confused", [tiles_by_line, headings], lambda: _draw(tiles_by_line, headings)) if lines else None
 
 
 def misclassified_by_all(errors: Sequence[SharedError], images: Sequence[Image], names: Sequence[str]) -> Picture:

@@ -1,7 +1,7 @@
 """Colors and markers of models: the same for a family in every figure."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import cycle, product
 
 from bench.report.board import Board
 
@@ -23,20 +23,10 @@ class Style:
 def styles(board: Board) -> dict[str, Style]:
     """The style of each family and each reference model of a results folder, by name."""
     records = [row.run.record for table in board.tables for row in table.everything]
-    families = _names(record.spec.model for record in records if record.search is not None)
-    references = _names(record.spec.model for record in records if record.reference is not None)
-    family_styles = {
-        name: Style(
-            color=FAMILY_COLORS[number % len(FAMILY_COLORS)],
-            marker=MARKERS[number // len(FAMILY_COLORS) % len(MARKERS)],
-        )
-        for number, name in enumerate(families)
-    }
-    return family_styles | {
-        name: Style(color=REFERENCE_COLOR, marker=REFERENCE_MARKERS[number % len(REFERENCE_MARKERS)])
-        for number, name in enumerate(references)
-    }
-
-
-def _names(names: Iterable[str]) -> list[str]:
-    return sorted(set(names))
+    families = sorted({record.spec.model for record in records if record.search is not None})
+    references = sorted({record.spec.model for record in records if record.reference is not None})
+    looks = [
+        *zip(families, cycle(product(MARKERS, FAMILY_COLORS)), strict=False),
+        *zip(references, cycle(product(REFERENCE_MARKERS, (REFERENCE_COLOR,))), strict=False),
+    ]
+    return {name: Style(color=color, marker=marker) for name, (marker, color) in looks}

@@ -112,7 +112,7 @@ def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str
         styles: by model.
         fronts: cost to labels of the models on its Pareto front, cheapest first.
     """
-    points = [(row.label, _style(styles, row), row.test_accuracy, row.costs) for row in rows]
+    points = [(row.label, _style(styles, row), row.test_accuracy, row.run.costs) for row in rows]
 
     def draw() -> Figure:
         figure = Figure(figsize=(3.1 * len(fronts) + 0.4, 3.6), layout="constrained")

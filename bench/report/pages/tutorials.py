@@ -1,6 +1,7 @@
 """tutorials.md: published tutorials, their published and their measured accuracy."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 import pandas as pd
 
@@ -20,7 +21,7 @@ class TutorialsPage:
 
     def files(self, board: Board) -> Files:
         """tutorials.md, if a tutorial was trained."""
-        tutorials = tutorial_rows(board)
+        tutorials = {title: sorted(rows, key=lambda row: row.label) for title, rows in _tutorials(board).items()}
         if not tutorials:
             return {}
         page = render(
@@ -33,15 +34,18 @@ class TutorialsPage:
         return {"tutorials.md": page}
 
 
-def tutorial_rows(board: Board) -> dict[str, list[Row]]:
-    """The tutorials that were trained, each once, by the title of their dataset."""
-    tutorials: dict[str, dict[str, Row]] = {}
-    for table in board.tables:
-        for row in table.references:
-            reference = row.run.record.reference
-            if reference is not None and reference.group == "tutorial":
-                tutorials.setdefault(table.dataset.title, {})[row.run.record.run_id] = row
-    return {title: sorted(rows.values(), key=lambda row: row.label) for title, rows in tutorials.items()}
+def _tutorials(board: Board) -> dict[str, list[Row]]:
+    """The tutorials that were trained, by the title of their dataset; each is in every table of its dataset."""
+    rows = {
+        row.run.record.run_id: row
+        for table in board.tables
+        for row in table.references
+        if row.run.record.reference is not None and row.run.record.reference.group == "tutorial"
+    }
+    tutorials: dict[str, list[Row]] = {}
+    for row in rows.values():
+        tutorials.setdefault(row.run.record.dataset.title, []).append(row)
+    return tutorials
 
 
 def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -50,15 +54,12 @@ def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            "published": _published_text(row),
-            "published range (%)": _published_range(row),
+            **_compared(_published(row), prediction_interval(row.run.scores.correct.mean(axis=1))),
             "measured test accuracy (%)": accuracy_cell(row.test_accuracy, row.run.interval),
             "seeds": str(len(row.run.record.refits)),
-            "95% prediction interval of one training (%)": _range_text(_one_training(row)),
-            "published value": _place(row),
             **{metric.heading: metric.text(row.run.metrics[metric]) for metric in (TRAIN_TEST_GAP, LOG_LOSS)},
         }
-        | ({"training time (s)": seconds(row.training_seconds)} if one_machine else {})
+        | ({"training time (s)": seconds(row.run.training_seconds)} if one_machine else {})
         for row in rows
     )
 
@@ -73,8 +74,8 @@ def recipes_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            "parameters": f"{row.parameters:,}",
-            "training accuracy (%)": percent(row.train_accuracy),
+            "parameters": f"{row.run.costs['parameters']:,}",
+            "training accuracy (%)": percent(fmean(refit.train_accuracy for refit in row.run.record.refits)),
             "recipe": row.run.record.reference.recipe if row.run.record.reference else "",
         }
         for row in rows
@@ -87,33 +88,21 @@ def _published(row: Row) -> PublishedAccuracy | None:
     return reference.published if reference is not None and row.run.record.dataset.name == "fashion_mnist" else None
 
 
-def _published_text(row: Row) -> str:
-    published = _published(row)
-    return "no value" if published is None else published.text
-
-
-def _published_range(row: Row) -> str:
-    published = _published(row)
-    if published is None:
-        return "-"
-    if published.high - published.low < 0.0002:  # published with two decimals
-        return percent((published.low + published.high) / 2)
-    return f"{percent(published.low)} to {percent(published.high)}"
-
-
-def _one_training(row: Row) -> tuple[float, float] | None:
-    return prediction_interval(row.run.scores.correct.mean(axis=1))
-
-
-def _range_text(limits: tuple[float, float] | None) -> str:
-    return "unknown (1 seed)" if limits is None else f"{percent(limits[0])} to {percent(limits[1])}"
-
-
-def _place(row: Row) -> str:
-    """Whether the published value lies inside the prediction interval."""
-    published, limits = _published(row), _one_training(row)
-    if published is None or limits is None:
-        return "-"
-    if published.high < limits[0]:
-        return "below the interval"
-    return "above the interval" if published.low > limits[1] else "inside"
+def _compared(published: PublishedAccuracy | None, limits: tuple[float, float] | None) -> dict[str, str]:
+    """The columns that compare a published value with the prediction interval of one training."""
+    value, stands_for, agreement = "no value", "-", "-"
+    if published is not None:
+        value, stands_for = published.text, f"{percent(published.low)} to {percent(published.high)}"
+        if published.high - published.low < 0.0002:  # published with two decimals
+            stands_for = percent((published.low + published.high) / 2)
+        if limits is not None:
+            low, high = limits
+            agreement = "below" if published.high < low else "above" if published.low > high else "consistent"
+    return {
+        "published": value,
+        "published range (%)": stands_for,
+        "95% prediction interval of one training (%)": "unknown (1 seed)"
+        if limits is None
+        else f"{percent(limits[0])} to {percent(limits[1])}",
+        "published compared with interval": agreement,
+    }

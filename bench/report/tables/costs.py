@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.report.board import Row, Table
+from bench.report.runs import Run
 from bench.report.text.numbers import seconds
 
 UNITS = {"parameters": "", "training time": "s", "prediction time": "µs/image"}
@@ -13,26 +14,26 @@ UNITS = {"parameters": "", "training time": "s", "prediction time": "µs/image"}
 def costs_table(table: Table) -> pd.DataFrame:
     """The costs of each model, in the order of the scores; machines are named if there are several."""
     fronts = pareto_fronts(table.top, with_times=len(table.machines) == 1)
-    costs = pd.DataFrame(
+    return pd.DataFrame(
         {
             "model": row.label,
-            "parameters": f"{row.parameters:,}",
-            "search time (s)": search_time_text(row),
-            "training time (s)": seconds(row.costs["training time"]),
-            "prediction time (µs/image)": f"{row.costs['prediction time']:.3g}",
+            **cost_cells(row.run),
             "on the Pareto front of": ", ".join(cost for cost in fronts if row.label in fronts[cost]) or "-",
         }
+        | ({"machine": row.run.record.environment.cpu} if len(table.machines) > 1 else {})
         for row in table.compared
     )
-    if len(table.machines) > 1:
-        costs["machine"] = [row.run.record.environment.cpu for row in table.compared]
-    return costs
 
 
-def search_time_text(row: Row) -> str:
-    """Seconds of a row's search."""
-    search = row.run.record.search
-    return "-" if search is None else seconds(search.search_seconds)
+def cost_cells(run: Run) -> dict[str, str]:
+    """The costs of one model as table cells: heading to text."""
+    search = run.record.search
+    return {
+        "parameters": f"{run.costs['parameters']:,}",
+        "search time (s)": "-" if search is None else seconds(search.search_seconds),
+        "training time (s)": seconds(run.costs["training time"]),
+        "prediction time (µs/image)": f"{run.costs['prediction time']:.3g}",
+    }
 
 
 def pareto_fronts(rows: Sequence[Row], *, with_times: bool) -> dict[str, list[str]]:
@@ -40,13 +41,12 @@ def pareto_fronts(rows: Sequence[Row], *, with_times: bool) -> dict[str, list[st
 
     Args:
         rows: the models.
-        with_times: whether they were made on one machine, so that times are comparable.
+        with_times: whether they were trained on one machine, so that times are comparable.
     """
     fronts: dict[str, list[str]] = {}
     for cost in UNITS if with_times else ("parameters",):
-        by_cost = sorted(rows, key=lambda row: (row.costs[cost], -row.test_accuracy))
         fronts[cost], best = [], -1.0
-        for row in by_cost:
+        for row in sorted(rows, key=lambda row: (row.run.costs[cost], -row.test_accuracy)):
             if row.test_accuracy > best:
                 best = row.test_accuracy
                 fronts[cost].append(row.label)

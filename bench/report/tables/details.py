@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bench.machine import Environment
-from bench.records.record import SearchOutcome
 from bench.records.spec import SearchSpec
 from bench.report.board import Row, Table
 from bench.report.runs import Run
@@ -17,14 +16,18 @@ def run_details(run: Run) -> dict[str, str]:
     """Everything that decides or describes how a run was made: name to value."""
     record, spec, machine = run.record, run.record.spec, run.record.environment
     search_precision = f"search {spec.precision}, " if isinstance(spec, SearchSpec) else ""
+    # scikit-learn's classifiers do not report their threads.
+    threads = f", {counted(record.latency.threads, 'thread')}" if record.latency.threads else ""
+    proposals = 0 if record.search is None else record.search.overruled_proposals
+    overruled = f"; {counted(proposals, 'proposal')} of the tuner replaced by those in the ledger" if proposals else ""
     return {
         "run": record.run_id,
         "started (UTC)": record.started,
         **_origin_details(run),
         "refit seeds": ", ".join(str(refit.seed) for refit in record.refits),
         "precision": f"{search_precision}refits {record.precision_refit}",
-        "prediction time": f"batches of {record.latency.batch_size}, {_threads(run)}median of "
-        f"{record.latency.repeats} x {record.latency.images:,} images",
+        "prediction time": f"median of {record.latency.repeats} passes over {record.latency.images:,} images, batches "
+        f"of {record.latency.batch_size}{threads}",
         "source digest": spec.source,
         **({"verified with source": ", ".join(record.verified_sources)} if record.verified_sources else {}),
         "machine": f"{machine.cpu}, {counted(machine.cores, 'usable core')}",
@@ -35,23 +38,13 @@ def run_details(run: Run) -> dict[str, str]:
         "versions": f"{versions_text(machine)}, Keras Tuner {machine.keras_tuner}, NumPy {machine.numpy}, "
         f"scikit-learn {machine.scikit_learn}, distributed {machine.distributed}",
         "git commit": machine.git_commit or "unknown",
-        "resumed": counted(record.resumed, "time") + _overruled_text(record.search),
+        "resumed": counted(record.resumed, "time") + overruled,
     }
 
 
 def versions_text(machine: Environment) -> str:
     """The versions that decide numbers first."""
     return f"Python {machine.python}, TensorFlow {machine.tensorflow}, Keras {machine.keras}"
-
-
-def _overruled_text(search: SearchOutcome | None) -> str:
-    return "" if search is None else f", {counted(search.overruled_proposals, 'proposal')} overruled by the ledger"
-
-
-def _threads(run: Run) -> str:
-    # scikit-learn's classifiers do not report their threads.
-    threads = run.record.latency.threads
-    return f"{counted(threads, 'thread')}, " if threads else ""
 
 
 def _origin_details(run: Run) -> dict[str, str]:

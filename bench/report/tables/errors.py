@@ -38,15 +38,11 @@ def class_report_table(report: ClassReport) -> pd.DataFrame:
 
 def confused_classes_table(table: Table) -> pd.DataFrame:
     """The most confused classes of the best models."""
-    return pd.DataFrame({"model": row.label} | pair for row in table.top for pair in _pairs(row.run))
+    return pd.DataFrame({"model": row.label} | pair for row in table.top for pair in confused_classes(row.run))
 
 
-def model_confused_classes_table(run: Run) -> pd.DataFrame:
-    """The most confused classes of one model."""
-    return pd.DataFrame(_pairs(run))
-
-
-def _pairs(run: Run) -> Iterator[dict[str, str]]:
+def confused_classes(run: Run) -> Iterator[dict[str, str]]:
+    """Table rows with the most confused classes of one model: heading to text."""
     refits = len(run.record.refits)
     for pair in confused_pairs(run.scores.confusion, run.record.dataset.class_names, TOP_PAIRS):
         yield {
@@ -74,8 +70,7 @@ def misclassified_table(row: Row) -> pd.DataFrame:
 
 def shared_misclassifications(table: Table) -> tuple[SharedError, ...]:
     """Test images that every refit of every network misclassifies; the most agreed and most confident first."""
-    networks = _networks(table)
-    if not networks:
+    if not (networks := _networks(table)):
         return ()
     errors = shared_errors([run.scores.predicted for run in networks], networks[0].labels)
     confidence = _confidences(table)

@@ -39,7 +39,7 @@ def references_table(table: Table) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            "type": type_text(row),
+            "type": "published tutorial" if reference.is_network else "scikit-learn classifier",
             ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
             UNCERTAINTY: uncertainty_source(row.run.interval),
             "seeds": seeds_text(row),
@@ -47,6 +47,7 @@ def references_table(table: Table) -> pd.DataFrame:
             **_leaderboard_metrics(row),
         }
         for row in table.references
+        if (reference := row.run.record.reference) is not None
     )
 
 
@@ -115,12 +116,6 @@ def rank_text(row: Row) -> str:
     return str(best) if best == worst else f"{best} to {worst}"
 
 
-def type_text(row: Row) -> str:
-    """The type of a reference model."""
-    reference = row.run.record.reference
-    return "published tutorial" if reference is not None and reference.is_network else "classifier"
-
-
 def versus_best_text(row: Row) -> str:
     """A reference model's difference from the best tuned model with its interval and verdict."""
     if row.versus_best is None:
@@ -155,25 +150,25 @@ def seeds_text(row: Row) -> str:
 
 def calibration_table(rows: Sequence[Row]) -> pd.DataFrame:
     """Calibration of each model."""
+
+    def confidence(mean: float | None) -> str:
+        return "-" if mean is None else f"{100 * mean:.1f}"
+
     return pd.DataFrame(
         {
             "model": row.label,
             **{metric.heading: metric.text(row.run.metrics[metric]) for metric in (CALIBRATION_ERROR, BRIER_SCORE)},
-            "mean confidence, correct (%)": _confidence(row.run.scores.calibration.mean_confidence_correct),
-            "mean confidence, misclassified (%)": _confidence(row.run.scores.calibration.mean_confidence_incorrect),
+            "mean confidence, correct (%)": confidence(row.run.scores.calibration.mean_confidence_correct),
+            "mean confidence, misclassified (%)": confidence(row.run.scores.calibration.mean_confidence_incorrect),
         }
         for row in rows
     )
 
 
-def _confidence(mean: float | None) -> str:
-    return "-" if mean is None else f"{100 * mean:.1f}"
-
-
 def metrics_table(rows: Sequence[Row]) -> pd.DataFrame:
     """Every metric, with the rank it gives in parentheses."""
     return pd.DataFrame(
-        {"model": row.label, "test accuracy": f"{row.test_accuracy:.4f} ({_accuracy_rank(rows, row)})"}
+        {"model": row.label, ACCURACY: f"{percent(row.test_accuracy)} ({_accuracy_rank(rows, row)})"}
         | {
             metric.heading: metric.text(value) + ("" if metric.direction is None else f" ({_rank(rows, row, metric)})")
             for metric, value in row.run.metrics.items()

@@ -1,6 +1,6 @@
 """Searches: their trials, what the winners chose, and what the budget bought."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -211,8 +211,9 @@ def trials_table(search: SearchOutcome | None) -> pd.DataFrame:
     )
 
 
-def failed_trials_table(trials: Iterable[TrialRecord]) -> pd.DataFrame:
-    """Each failed trial with its reason."""
+def failed_trials_table(search: SearchOutcome | None) -> pd.DataFrame:
+    """Each failed trial with its error; empty for a reference model."""
+    trials = () if search is None else search.trials
     return pd.DataFrame(
-        {"trial": trial.trial_id, "reason": reason_text(trial.error)} for trial in trials if trial.error is not None
+        {"trial": trial.trial_id, "error": reason_text(trial.error)} for trial in trials if trial.error is not None
     )

@@ -6,28 +6,30 @@ from bench.evaluation.metric import Metric
 from bench.report.markdown import inline
 
 _TERMS = {
-    "accuracy": "fraction of images that are classified correctly",
-    "baseline": "a classifier without a neural network, as a lower bound for the others",
-    "budget": "training epochs that a search may use, over all candidates",
+    "accuracy": "fraction of images classified correctly",
+    "baseline": "a simple model that others are compared with; here untuned scikit-learn classifiers",
+    "budget": "number of training epochs that a search may use: trials x epochs of a full-length trial",
     "confidence": "predicted probability of the predicted class",
-    "confidence interval (CI)": "over repetitions with other seeds and other test images, 95% of such intervals would "
-    "contain the model's true accuracy",
+    "confidence interval (CI)": "if training and evaluation were repeated with other seeds and other test "
+    "images, 95% of such intervals would contain the expected accuracy",
     "dataset checksum, test labels": "digests of the development images and of the true classes of the test images; "
     "equal digests mean equal data",
     "epoch": "one pass over all training images",
     "F1": "harmonic mean of precision (fraction of the images predicted as a class that belong to it) and recall",
     "out-of-bag R²": "fraction of the variance in trial scores that a random forest explains on trials it was not "
-    "fitted on; 1 is all, 0 is none",
-    "parameters": "numbers that a model stores, trained or not",
+    "fitted on; 1 is perfect, 0 or less is no better than predicting the mean",
+    "parameters": "numbers that a fitted model stores, trainable or not",
     "recall": "fraction of the images of a class that are predicted as that class",
-    "refit": "the winner of a search, retrained with one seed on all development images",
-    "search precision": "number format of the arithmetic in a search; bfloat16 is faster and coarser than float32",
-    "seed": "start of a random number generator; it decides initial weights and the order of images",
-    "significantly different": "a difference this large would be rare if the models were equally accurate (5% level, "
-    "Holm's correction)",
-    "trial": "one candidate, a set of hyperparameters, trained once in a search",
-    "tuned": "with hyperparameters chosen by a search",
-    "validation images": "development images held back from training to compare candidates",
+    "refit": "the winner of a search, retrained from scratch with one seed on all development images, or a reference "
+    "model, trained with one seed by its recipe",
+    "search precision": "floating-point format used in a search; bfloat16 is less precise than float32 and faster on "
+    "some processors",
+    "seed": "initial state of a random number generator; it determines initial weights and the order of images",
+    "significantly different": "a difference this large would be rare if the models were equally accurate (5% level "
+    "after Holm's correction)",
+    "trial": "the training of one candidate, a set of hyperparameter values, in a search",
+    "tuned model": "a model whose hyperparameters were chosen by a search",
+    "validation images": "development images that are held out from training to compare candidates",
 }
 
 

@@ -1,6 +1,6 @@
 """Hyperparameters and trials as text."""
 
-from bench.records.record import Condition, Parameter, TrialRecord
+from bench.records.record import Parameter, TrialRecord
 from bench.records.spec import Value
 
 MAX_LISTED = 8  # values of a hyperparameter that are listed individually
@@ -19,16 +19,13 @@ def range_text(parameter: Parameter) -> str:
         return f"{first} to {last}"
     if len(parameter.values) > MAX_LISTED:
         return f"{first} to {last}, {len(parameter.values)} values"
-    return ", ".join(value_text(value) for value in parameter.values)
+    return ", ".join(map(value_text, parameter.values))
 
 
 def conditions_text(parameter: Parameter) -> str:
     """When a hyperparameter is active."""
-    return " and ".join(_condition_text(condition) for condition in parameter.conditions) or "always"
-
-
-def _condition_text(condition: Condition) -> str:
-    return f"{condition.name} is {' or '.join(value_text(value) for value in condition.values)}"
+    conditions = (f"{each.name} is {' or '.join(map(value_text, each.values))}" for each in parameter.conditions)
+    return " and ".join(conditions) or "always"
 
 
 def chosen_text(parameter: Parameter, trial: TrialRecord) -> str:
@@ -43,7 +40,8 @@ def candidate_text(trial: TrialRecord) -> str:
 
 def status_text(trial: TrialRecord, winner: str) -> str:
     """How a trial ended, and which other trial it duplicates or continues."""
-    status = "winner" if trial.trial_id == winner else "cut short" if trial.status == "cut" else trial.status
+    status = {"ok": "completed", "cut": "cut short"}.get(trial.status, trial.status)
+    status = "winner" if trial.trial_id == winner else status
     if trial.duplicate_of is not None:
         return f"{status}, duplicate of {trial.duplicate_of}"
     if trial.parent is not None:

@@ -20,7 +20,7 @@ def signature_text(record: RunRecord) -> str:
             "search-precision": spec.precision,
         }
         if isinstance(spec, SearchSpec)
-        else {"recipe": "as published", "seed": spec.seed}
+        else {"recipe": record.reference.recipe if record.reference is not None else "none", "seed": spec.seed}
     )
     fields = {
         "dataset": data.name,

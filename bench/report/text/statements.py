@@ -16,49 +16,35 @@ def pair_sentences(table: Table) -> list[str]:
 
 
 def pair_sentence(test: PairTest, n_test: int) -> str:
-    """One test."""
-    difference = test.difference
-    if difference is None:
+    """The test of two models."""
+    if test.difference is None:
         return f"{test.a} and {test.b} are not compared: a single seed gives no variance estimate."
-    size = percent(abs(difference.mean))
-    if test.verdict == "not significantly different":
-        return (
-            f"{test.a} and {test.b} are not significantly different on {n_test:,} test images: {test.a} minus {test.b} "
-            f"is {points(difference.mean)} points ({_interval_text(test, difference)}){_corrected(difference)}."
-        )
-    return f"{test.a} is {size} points {test.verdict} than {test.b} ({_interval_text(test, difference)})."
-
-
-def _interval_text(test: PairTest, difference: Difference) -> str:
-    """The interval of the number in the sentence: with a sign where the number has one."""
-    if test.verdict == "not significantly different":
-        return f"95% CI {points(difference.low)} to {points(difference.high)}"
-    low, high = (difference.low, difference.high) if test.verdict == "better" else (-difference.high, -difference.low)
-    return f"95% CI {percent(low)} to {percent(high)}"
-
-
-def _corrected(difference: Difference) -> str:
-    """Why a difference is not significant although its own interval excludes 0."""
-    return ", not significant after Holm's correction" if difference.low * difference.high > 0 else ""
+    return _sentence(test, test.difference, test.a, test.b, f"{n_test:,} test images")
 
 
 def family_sentences(table: Table) -> list[str]:
     """The tests between families, each over several searches."""
-    return [_family_sentence(test, table) for test in table.family_tests]
+    searches = {family.name: len(family.searches) for family in table.families}
+    sentences = []
+    for test in table.family_tests:
+        basis = f"{searches[test.a]} and {searches[test.b]} searches"
+        if test.difference is not None:
+            sentences.append(_sentence(test, test.difference, f"Family {test.a}", f"family {test.b}", basis))
+    return sentences
 
 
-def _family_sentence(test: PairTest, table: Table) -> str:
-    difference = test.difference
-    counts = {family.name: len(family.searches) for family in table.families}
-    if difference is None:
-        return f"The families {test.a} and {test.b} are not compared."
-    details = f"{_interval_text(test, difference)}, over {counts[test.a]} and {counts[test.b]} searches"
+def _sentence(test: PairTest, difference: Difference, a: str, b: str, basis: str) -> str:
+    low, high = difference.low, difference.high
     if test.verdict == "not significantly different":
+        # Its own interval may exclude 0.
+        corrected = " after Holm's correction" if low * high > 0 else ""
         return (
-            f"The families {test.a} and {test.b} are not significantly different: {test.a} minus {test.b} is "
-            f"{points(difference.mean)} points ({details}){_corrected(difference)}."
+            f"{a} and {b} are not significantly different{corrected}: {test.a} minus {test.b} is "
+            f"{points(difference.mean)} points (95% CI {points(low)} to {points(high)}; {basis})."
         )
+    if test.verdict == "worse":
+        low, high = -high, -low
     return (
-        f"The family {test.a} is {percent(abs(difference.mean))} points {test.verdict} than the family {test.b} "
-        f"({details})."
+        f"{a} is {percent(abs(difference.mean))} points {test.verdict} than {b} (95% CI {percent(low)} to "
+        f"{percent(high)}; {basis})."
     )

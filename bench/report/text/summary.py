@@ -8,7 +8,7 @@ from bench.report.text.numbers import interval_text, percent
 def summary(table: Table) -> tuple[str, str, str]:
     """The summary of a table with at least one row."""
     best = table.compared[0]
-    # The best of several searches of a family is also the luckiest on the test set: the family's mean is not.
+    # The best of several searches is selected by its test accuracy, which biases it upwards; the family's mean is not.
     for family in table.families:
         if best.label in family.searches:
             return _best_family(table, family), _next_family(table, family), _weakest_class(best)
@@ -18,7 +18,7 @@ def summary(table: Table) -> tuple[str, str, str]:
 def _best_family(table: Table, family: FamilyResult) -> str:
     searches = len(family.searches)
     if family.interval is None:
-        return f"The best family is {family.name}, without an interval over its {searches} searches."
+        return f"The best family is {family.name}; there is no interval over its {searches} searches."
     return (
         f"The best family is {family.name}: its searches reach {percent(family.interval.mean)}% test accuracy on "
         f"average ({interval_text(family.interval)}; {searches} searches, {table.dataset.n_test:,} test images)."
@@ -82,12 +82,11 @@ def _comparison(test: PairTest, best: str, other: str) -> str:
 
 
 def _weakest_class(best: Row) -> str:
-    record, report = best.run.record, best.run.scores.by_class
-    classes = record.dataset.class_names
-    hardest = min(range(len(classes)), key=lambda number: float(report.recall[number]))
-    lowest = float(report.recall[hardest])
-    text = f"Its weakest class is {classes[hardest]} with a recall of {percent(lowest)}%"
-    if lowest == 1:
+    record, names = best.run.record, best.run.record.dataset.class_names
+    recall = best.run.scores.by_class.recall[: len(names)]
+    weakest = int(recall.argmin())
+    text = f"Its weakest class is {names[weakest]} with a recall of {percent(recall[weakest])}%"
+    if recall[weakest] == 1:
         text = "It classifies every test image correctly"
     trials = record.search.trials if record.search is not None else ()
     if failed := sum(trial.status == "failed" for trial in trials):
