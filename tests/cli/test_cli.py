@@ -150,7 +150,7 @@ def test_installed_command_finds_a_local_search_spaces_folder_as_python_m_bench_
         (["--time-limit", "soon"], r"--time-limit must be a time such as 90s, 10m or 1h30m, got 'soon'"),
         (["--trial-timeout", "0s"], r"--trial-timeout must be a time such as 90s, 10m or 1h30m, got '0s'"),
         (["--scheduler", "here"], r"--scheduler must be an address such as tcp://127\.0\.0\.1:8786, got 'here'"),
-        (["--dataset", "missing.py"], r"missing\.py is not a Python file"),
+        (["--dataset", "missing.py"], r"missing\.py does not exist"),
         (["--trials", "many"], r"'--trials': Input should be a valid integer"),
         (["--precision", "float16"], r"'--precision': .*'float16' is not one of 'auto', 'float32', 'bfloat16'"),
     ],
