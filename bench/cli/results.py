@@ -36,7 +36,7 @@ def leaderboard(results: Results = Path("results"), as_json: AsJson = False) -> 
 )
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="Row of the leaderboard, or run id.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one, evaluated on the same test images.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another row or run id, evaluated on the same test images.")],
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -84,7 +84,7 @@ def report(
         bool, typer.Option("--check", help="Change nothing; exit with code 1 if a page is out of date.")
     ] = False,
     html: Annotated[
-        bool, typer.Option("--html", help="Write report.html, too: all pages and pictures in one file.")
+        bool, typer.Option("--html", help="Also write report.html: all pages and pictures in one file.")
     ] = False,
 ) -> None:
     """Rebuild every page and picture from the records."""
@@ -122,4 +122,4 @@ def write_pages(results: Path) -> None:
 def warn_unreadable(problems: Sequence[str]) -> None:
     """Name the records that could not be read and are missing from pages and output."""
     for problem in problems:
-        typer.echo(f"Skipped, could not be read: {problem}", err=True)
+        typer.echo(f"Could not be read: {problem}", err=True)

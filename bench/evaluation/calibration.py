@@ -20,11 +20,9 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReliabilityBin:
-    """One bin of a reliability diagram: the predictions whose confidence lies in (low, high]."""
+    """The predictions in one of BINS equally wide bins of a reliability diagram, each without its lower end."""
 
-    low: float  # in [0, 1], as are all fields
-    high: float
-    fraction: float  # of all predictions
+    fraction: float  # of all predictions; in [0, 1], as are all fields
     confidence: float  # mean
     accuracy: float
 
@@ -40,17 +38,16 @@ class Calibration:
     bins: tuple[ReliabilityBin, ...]  # non-empty ones, by confidence
 
 
-def calibration(probability: FloatArray, labels: IntArray, bins: int = BINS) -> Calibration:
+def calibration(probability: FloatArray, labels: IntArray) -> Calibration:
     """Calibration metrics of one model.
 
     Args:
         probability: shape (k, n, classes); each row sums to 1.
         labels: true class numbers, shape (n,).
-        bins: number of confidence bins of equal width.
     """
     confidence = probability.max(axis=-1).ravel()
     correct = (probability.argmax(axis=-1) == labels).ravel()
-    reliability = _reliability_bins(confidence, correct, bins)
+    reliability = _reliability_bins(confidence, correct)
     of_true = probability[:, np.arange(len(labels)), labels]
     # Sum over classes of (p - y)^2, where y is 1 for the true class and 0 for the others.
     brier = (probability**2).sum(axis=-1) - 2 * of_true + 1
@@ -63,15 +60,13 @@ def calibration(probability: FloatArray, labels: IntArray, bins: int = BINS) -> 
     )
 
 
-def _reliability_bins(confidence: FloatArray, correct: NDArray[np.bool_], bins: int) -> tuple[ReliabilityBin, ...]:
-    number = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    counts = np.bincount(number, minlength=bins)
-    confidence_sums = np.bincount(number, weights=confidence, minlength=bins)
-    correct_counts = np.bincount(number, weights=correct, minlength=bins)
+def _reliability_bins(confidence: FloatArray, correct: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
+    number = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    counts = np.bincount(number)
+    confidence_sums = np.bincount(number, weights=confidence)
+    correct_counts = np.bincount(number, weights=correct)
     return tuple(
         ReliabilityBin(
-            low=index / bins,
-            high=(index + 1) / bins,
             fraction=float(counts[index] / len(confidence)),
             confidence=float(confidence_sums[index] / counts[index]),
             accuracy=float(correct_counts[index] / counts[index]),

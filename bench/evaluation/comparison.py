@@ -176,14 +176,11 @@ class _Components:
 
 def _components(models: Sequence[Correctness]) -> _Components:
     """Of the mean accuracy of each model."""
-    images, seeds, welch, shared = np.array([_terms_of_model(model) for model in models]).T
+    images, seeds, welch, shared = np.array([_terms(model.correct) for model in models]).T
+    deterministic = [model.deterministic for model in models]
+    for term in (seeds, welch, shared):
+        term[deterministic] = 0.0
     return _Components(images=images, seeds=seeds, welch=welch, shared=shared)
-
-
-def _terms_of_model(model: Correctness) -> tuple[float, float, float, float]:
-    """The fields of _Components for the mean accuracy of one model."""
-    images, seeds, welch, shared = _terms(model.correct)
-    return (images, 0.0, 0.0, 0.0) if model.deterministic else (images, seeds, welch, shared)
 
 
 def _terms(values: BoolArray | FloatArray) -> tuple[float, float, float, float]:
@@ -224,7 +221,7 @@ def paired_difference(newer: Correctness, older: Correctness) -> tuple[Differenc
     return Difference(mean=mean, low=max(-1.0, mean - half), high=min(1.0, mean + half), p_value=p_value), variance
 
 
-def interval(model: Correctness, level: float = LEVEL) -> Interval | None:
+def interval(model: Correctness) -> Interval | None:
     """The mean accuracy of a model with its confidence interval; None for a model without a variance estimate.
 
     Near 0 and 1, with fewer than MIN_SYMMETRIC_COUNT correct predictions or errors, the limits are Wilson's for the
@@ -237,22 +234,22 @@ def interval(model: Correctness, level: float = LEVEL) -> Interval | None:
         return None
     k, n = model.correct.shape
     variance = _components([model]).variance
-    mean, half = float(model.correct.mean()), variance.half_width(level).item()
+    mean, half = float(model.correct.mean()), variance.half_width(LEVEL).item()
     low, high = max(0.0, mean - half), min(1.0, mean + half)
     if mean in (0.0, 1.0):
-        exact = stats.binomtest(round(mean * n), n).proportion_ci(level, method="exact")
+        exact = stats.binomtest(round(mean * n), n).proportion_ci(LEVEL, method="exact")
         low, high = float(exact.low), float(exact.high)
     elif n * min(mean, 1 - mean) < MIN_SYMMETRIC_COUNT:
-        effective = special.ndtri((1 + level) / 2) ** 2 * mean * (1 - mean) / half**2
-        low, high = map(float, proportion_confint(mean * effective, effective, 1 - level, method="wilson"))
-    seeds_part = special.stdtrit(variance.degrees_of_freedom, (1 + level) / 2) ** 2 * variance.seeds
+        effective = special.ndtri((1 + LEVEL) / 2) ** 2 * mean * (1 - mean) / half**2
+        low, high = map(float, proportion_confint(mean * effective, effective, 1 - LEVEL, method="wilson"))
+    seeds_part = special.stdtrit(variance.degrees_of_freedom, (1 + LEVEL) / 2) ** 2 * variance.seeds
     return Interval(
         mean=mean,
         low=low,
         high=high,
         standard_error=variance.standard_error.item(),
         seed_variance_share=seeds_part.item() / half**2 if half > 0 else 0.0,
-        level=level,
+        level=LEVEL,
         n_seeds=k,
         n_images=n,
     )
@@ -330,19 +327,14 @@ def mcnemar(a: BoolArray, b: BoolArray) -> float:
     return float(stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
-def prediction_interval(
-    accuracies: FloatArray, *, new_seeds: int = 1, level: float = LEVEL
-) -> tuple[float, float] | None:
-    """The prediction interval for the mean accuracy of new seeds on the same images; None for a single known seed.
+def prediction_interval(accuracies: FloatArray, *, new_seeds: int = 1) -> tuple[float, float] | None:
+    """The 95% prediction interval for the mean accuracy of `new_seeds` new seeds on the same images.
 
-    Args:
-        accuracies: of k refits that differ only in their seed, shape (k,).
-        new_seeds: how many seeds the new mean is over.
-        level: probability that the new mean lies in the interval.
+    `accuracies`, shape (k,), are those of refits that differ only in their seed; None for a single one.
     """
     k = len(accuracies)
     if k < 2:
         return None
-    half = float(stats.t.ppf((1 + level) / 2, k - 1) * accuracies.std(ddof=1) * math.sqrt(1 / new_seeds + 1 / k))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, k - 1) * accuracies.std(ddof=1) * math.sqrt(1 / new_seeds + 1 / k))
     mean = float(accuracies.mean())
     return max(0.0, mean - half), min(1.0, mean + half)

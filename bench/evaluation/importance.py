@@ -29,10 +29,10 @@ class Importance:
 class ImportanceAnalysis:
     """Importances of all hyperparameters that vary, or the reason why they are unavailable."""
 
-    n_trials: int  # full-length trials
-    unavailable_reason: str | None  # None if the importances are available
-    oob_r2: float | None  # out-of-bag R² of the forest
-    ranking: tuple[Importance, ...]  # most important first
+    n_trials: int = 0  # full-length trials
+    unavailable_reason: str | None = None  # None if the importances are available
+    oob_r2: float | None = None  # out-of-bag R² of the forest
+    ranking: tuple[Importance, ...] = ()  # most important first
 
 
 def full_length_trials(trials: Sequence[TrialRecord], epochs: int) -> list[TrialRecord]:
@@ -41,13 +41,7 @@ def full_length_trials(trials: Sequence[TrialRecord], epochs: int) -> list[Trial
 
 
 def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epochs: int) -> ImportanceAnalysis:
-    """Rank the hyperparameters of a search by permutation importance over its full-length trials.
-
-    Args:
-        space: all hyperparameters.
-        trials: all trials of one search.
-        epochs: length of a full-length trial.
-    """
+    """Rank the hyperparameters of a search by permutation importance over its trials of `epochs` epochs."""
     eligible = full_length_trials(trials, epochs)
     varied = [parameter for parameter in space if len({trial.values.get(parameter.name) for trial in eligible}) > 1]
     scores = np.array([trial.score for trial in eligible])
@@ -59,7 +53,7 @@ def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epoch
     elif scores.std() == 0:
         reason = "all trials have the same score"
     if reason is not None:
-        return ImportanceAnalysis(n_trials=len(eligible), unavailable_reason=reason, oob_r2=None, ranking=())
+        return ImportanceAnalysis(n_trials=len(eligible), unavailable_reason=reason)
     # Imported here since it takes a second and most searches have too few trials.
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
@@ -72,14 +66,14 @@ def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epoch
             f"the random forest explains too little of the variance in scores (out-of-bag R² {r2:.2f} over "
             f"{len(eligible)} trials, at least {MIN_R2} required)"
         )
-        return ImportanceAnalysis(n_trials=len(eligible), unavailable_reason=reason, oob_r2=r2, ranking=())
+        return ImportanceAnalysis(n_trials=len(eligible), unavailable_reason=reason, oob_r2=r2)
     shuffled = permutation_importance(forest, values, scores, n_repeats=REPEATS, random_state=0)
     ranking = [
         Importance(name=parameter.name, mean=float(mean), std=float(std))
         for parameter, mean, std in zip(varied, shuffled.importances_mean, shuffled.importances_std, strict=True)
     ]
     ordered = tuple(sorted(ranking, key=lambda importance: -importance.mean))
-    return ImportanceAnalysis(n_trials=len(eligible), unavailable_reason=None, oob_r2=r2, ranking=ordered)
+    return ImportanceAnalysis(n_trials=len(eligible), oob_r2=r2, ranking=ordered)
 
 
 def _encoded(parameter: Parameter, trial: TrialRecord) -> float:

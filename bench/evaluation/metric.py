@@ -84,10 +84,6 @@ class Metric:
         """The value as tables show it, without the unit."""
         return f"{_SCALE.get(self.unit, 1) * value:.{self.digits}f}"
 
-    def difference_text(self, difference: float) -> str:
-        """A difference of two values with its sign."""
-        return f"{_SCALE.get(self.unit, 1) * difference:+.{self.digits}f}"
-
 
 def metrics() -> tuple[Metric, ...]:
     """The built-in metrics, then those of installed packages (entry points of the group `keras_family_bench.metrics`).
@@ -108,10 +104,6 @@ def _load(metric: object, name: str) -> Metric:
     if not isinstance(metric, Metric):
         raise MetricError(f"the entry point {name!r} of {GROUP} must be a Metric, got {type(metric).__name__}")
     return metric
-
-
-def _worst_class_recall(evaluated: Evaluated) -> float:
-    return float(evaluated.scores.by_class.recall[: len(evaluated.class_names)].min())
 
 
 TRAIN_TEST_GAP = Metric(
@@ -163,7 +155,7 @@ WORST_CLASS_RECALL = Metric(
     unit="",
     direction="higher",
     digits=4,
-    compute=_worst_class_recall,
+    compute=lambda evaluated: evaluated.scores.by_class.recall[: len(evaluated.class_names)].min(),
     glossary="lowest recall of any class",
     details_only=True,
 )

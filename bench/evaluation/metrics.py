@@ -43,12 +43,7 @@ class ConfusedPair:
     b: str
     a_as_b: int  # images of class a predicted as b; at least b_as_a
     b_as_a: int
-    share: float  # of all errors, in [0, 1]
-
-    @property
-    def errors(self) -> int:
-        """In both directions."""
-        return self.a_as_b + self.b_as_a
+    share: float  # of all errors in both directions, in [0, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +77,7 @@ class Scores:
 
 
 def score(predictions: Predictions, names: Sequence[str]) -> Scores:
-    """Compute all metrics of one model.
-
-    Args:
-        predictions: of its refits on the test set.
-        names: class names, length `classes`.
+    """All metrics of one model, from the predictions of its refits and the class names.
 
     Raises:
         MetricError: the shapes are inconsistent, or the values are not log-probabilities.
@@ -178,15 +169,12 @@ def class_report(confusions: IntArray, names: Sequence[str]) -> ClassReport:
 
 
 def confused_pairs(confusion: IntArray, names: Sequence[str], top: int) -> tuple[ConfusedPair, ...]:
-    """The unordered pairs of classes that are confused most often.
+    """The unordered pairs of classes that are confused most often, most errors first; pairs without errors are omitted.
 
     Args:
         confusion: counts, shape (classes, classes), row = true class, column = predicted class.
         names: class names, length `classes`.
         top: maximum number of pairs.
-
-    Returns:
-        Pairs with at least one error, most errors first.
 
     Raises:
         MetricError: the shape of `confusion` is not (classes, classes).
@@ -201,7 +189,7 @@ def confused_pairs(confusion: IntArray, names: Sequence[str], top: int) -> tuple
         for b, count in enumerate(row)
         if count > 0 and (count, b) > (errors[b][a], a)
     ]
-    return tuple(sorted(pairs, key=lambda pair: -pair.errors)[:top])
+    return tuple(sorted(pairs, key=lambda pair: -(pair.a_as_b + pair.b_as_a))[:top])
 
 
 def misclassifications(probability: FloatArray, labels: IntArray, indices: IntArray) -> tuple[Misclassification, ...]:

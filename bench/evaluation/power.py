@@ -25,14 +25,10 @@ class VarianceComponents:
     seed_std: tuple[float, float]  # standard deviation of each model's accuracy across seeds, as a fraction
 
 
-def power(difference: float, components: VarianceComponents, seeds: int, level: float = LEVEL) -> float:
-    """The probability that a true difference is significant with `seeds` seeds per model, a fraction in [0, 1].
+def power(difference: float, components: VarianceComponents, seeds: int) -> float:
+    """The probability that a true difference of mean accuracies is significant with `seeds` >= 2 seeds per model.
 
-    Args:
-        difference: of mean accuracies, as a fraction.
-        components: variances of the two models.
-        seeds: per model, at least 2.
-        level: confidence level of the comparison.
+    Both the difference and the probability are fractions in [0, 1].
     """
     # Common random numbers for every difference and number of seeds keep the estimate monotonic in both.
     random = np.random.default_rng(0)
@@ -48,42 +44,39 @@ def power(difference: float, components: VarianceComponents, seeds: int, level: 
         degrees_of_freedom=np.clip(freedom, seeds - 1, 2 * (seeds - 1)),
     )
     observed = difference + normal * np.sqrt(components.image_variance + true.sum())
-    return float((np.abs(observed) > variance.half_width(level)).mean())
+    return float((np.abs(observed) > variance.half_width(LEVEL)).mean())
 
 
-def power_with_unlimited_seeds(difference: float, components: VarianceComponents, level: float = LEVEL) -> float:
+def power_with_unlimited_seeds(difference: float, components: VarianceComponents) -> float:
     """The limit of `power` for many seeds, where only the finite test set contributes uncertainty."""
     if components.image_variance == 0:
         return float(difference != 0)
-    quantile, distance = stats.norm.ppf((1 + level) / 2), difference / components.image_variance**0.5
+    quantile, distance = stats.norm.ppf((1 + LEVEL) / 2), difference / components.image_variance**0.5
     return float(stats.norm.sf(quantile - distance) + stats.norm.cdf(-quantile - distance))
 
 
-def required_seeds(
-    difference: float, components: VarianceComponents, target: float = TARGET_POWER, max_seeds: int = MAX_SEEDS
-) -> int | None:
-    """The fewest seeds per model that detect the difference with power `target`; None if more than `max_seeds`."""
-    if power_with_unlimited_seeds(difference, components) < target or power(difference, components, max_seeds) < target:
+def required_seeds(difference: float, components: VarianceComponents) -> int | None:
+    """The fewest seeds per model that detect the difference with TARGET_POWER; None if more than MAX_SEEDS."""
+    most = min(power_with_unlimited_seeds(difference, components), power(difference, components, MAX_SEEDS))
+    if most < TARGET_POWER:
         return None
-    insufficient, sufficient = 1, max_seeds
+    insufficient, sufficient = 1, MAX_SEEDS
     while sufficient - insufficient > 1:
         middle = (insufficient + sufficient) // 2
-        if power(difference, components, middle) >= target:
+        if power(difference, components, middle) >= TARGET_POWER:
             sufficient = middle
         else:
             insufficient = middle
     return sufficient
 
 
-def minimum_detectable_difference(
-    components: VarianceComponents, seeds: int | None, target: float = TARGET_POWER
-) -> float:
-    """The smallest difference, as a fraction, detected with power `target`; `seeds` None means unlimited seeds."""
+def minimum_detectable_difference(components: VarianceComponents, seeds: int | None) -> float:
+    """The smallest difference, as a fraction, detected with TARGET_POWER; `seeds` None means unlimited seeds."""
     undetected, detected = 0.0, 1.0
     while detected - undetected > 1e-5:
         middle = (undetected + detected) / 2
         achieved = power_with_unlimited_seeds(middle, components) if seeds is None else power(middle, components, seeds)
-        if achieved >= target:
+        if achieved >= TARGET_POWER:
             detected = middle
         else:
             undetected = middle

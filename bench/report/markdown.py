@@ -59,17 +59,12 @@ def plain_table(frame: pd.DataFrame) -> str:
     """A table for the terminal, with wrapped headers so that columns are narrow."""
     return tabulate(
         frame,  # type: ignore[arg-type]
-        headers=[_wrapped(str(name)) for name in frame.columns],
+        headers=[textwrap.fill(str(name), MIN_HEADING, break_long_words=False) for name in frame.columns],
         tablefmt="simple",
         showindex=False,
         disable_numparse=True,
         colalign=alignment(frame),
     )
-
-
-def _wrapped(heading: str) -> str:
-    longest = max((len(word) for word in heading.split()), default=1)
-    return "\n".join(textwrap.wrap(heading, max(longest, MIN_HEADING)))
 
 
 def alignment(frame: pd.DataFrame) -> list[str]:

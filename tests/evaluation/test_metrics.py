@@ -106,7 +106,7 @@ def test_confused_pairs_count_both_directions() -> None:
         ConfusedPair(a="b", b="a", a_as_b=4, b_as_a=1, share=0.5),
         ConfusedPair(a="c", b="b", a_as_b=5, b_as_a=0, share=0.5),
     )
-    assert [pair.errors for pair in result] == [5, 5]
+    assert [pair.a_as_b + pair.b_as_a for pair in result] == [5, 5]
 
 
 def test_confused_pairs_are_limited_to_top() -> None:

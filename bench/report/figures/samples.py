@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from bench.data.dataset import Dataset
 from bench.records.files import write_atomic
@@ -34,7 +32,13 @@ def write_samples(dataset: Dataset, folder: Path) -> tuple[Path, ...]:
         "classes": _grid(dataset, per_class, f"{dataset.title}: one image per class"),
         "image": _single(dataset, 0),
     }
-    return tuple(_save(figure, folder / f"{dataset.name}-{name}.png") for name, figure in pictures.items())
+    paths = []
+    for name, figure in pictures.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=DPI)
+        paths.append(folder / f"{dataset.name}-{name}.png")
+        write_atomic(paths[-1], buffer.getvalue())
+    return tuple(paths)
 
 
 def _grid(dataset: Dataset, indices: Sequence[int], title: str) -> Figure:
@@ -45,7 +49,9 @@ def _grid(dataset: Dataset, indices: Sequence[int], title: str) -> Figure:
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, index in zip(grid.flat, indices, strict=False):
-        _show(axes, dataset.images[index])
+        image = dataset.images[index]
+        # Fixed limits, so that a shade of gray means the same value in every figure.
+        axes.imshow(image if image.shape[-1] in (3, 4) else image[..., 0], cmap="gray", vmin=0, vmax=255)
         name = textwrap.fill(dataset.class_names[dataset.labels[index]], NAME_CHARACTERS)
         axes.set_title(name, fontsize=9, pad=3, parse_math=False)
     return figure
@@ -59,21 +65,5 @@ def _single(dataset: Dataset, index: int) -> Figure:
     drawn = axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
     figure.colorbar(drawn, ax=axes, label="pixel value" if dataset.image_shape[-1] == 1 else "mean over the channels")
     axes.set_title(f"{dataset.title}: image {index}, {dataset.class_names[dataset.labels[index]]}", fontsize=11)
-    axes.set_xlabel("column")
-    axes.set_ylabel("row")
+    axes.set(xlabel="column", ylabel="row")
     return figure
-
-
-def _show(axes: Axes, image: NDArray[np.uint8]) -> None:
-    if image.shape[-1] in (3, 4):
-        axes.imshow(image)
-    else:
-        # Fixed limits, so that a shade of gray means the same value in every figure.
-        axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    write_atomic(path, buffer.getvalue())
-    return path

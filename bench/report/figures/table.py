@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.evaluation.calibration import ReliabilityBin
 from bench.report.board import Row
 from bench.report.figures.model import GRAY, few_logarithmic_ticks
 from bench.report.figures.picture import Picture, picture
@@ -77,9 +76,7 @@ def search_progress(searches: Sequence[SearchProgress], styles: Styles, *, with_
 
 def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
     """Accuracy by confidence; a calibrated model lies on the diagonal."""
-    lines: list[tuple[str, Style, tuple[ReliabilityBin, ...]]] = [
-        (row.label, _style(styles, row), row.run.scores.calibration.bins) for row in rows
-    ]
+    lines = [(row.label, _style(styles, row), row.run.scores.calibration.bins) for row in rows]
 
     def draw() -> Figure:
         figure = Figure(figsize=(5, 4.4), layout="constrained")
@@ -105,13 +102,7 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
 
 
 def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str]]) -> Picture:
-    """Test accuracy by each cost, with a line along the Pareto front.
-
-    Args:
-        rows: the models.
-        styles: by model.
-        fronts: cost to labels of the models on its Pareto front, cheapest first.
-    """
+    """Test accuracy by each cost, with a line along its Pareto front: labels of models, cheapest first."""
     points = [(row.label, _style(styles, row), row.test_accuracy, row.run.costs) for row in rows]
 
     def draw() -> Figure:

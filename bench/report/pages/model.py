@@ -18,7 +18,7 @@ from bench.report.ranking import conditions
 from bench.report.tables import costs, details, errors, scores
 from bench.report.tables import search as searches
 from bench.report.text.hyperparameters import candidate_text
-from bench.report.text.numbers import accuracy_cell, accuracy_text, percent, points
+from bench.report.text.numbers import accuracy_cell, interval_text, percent, points
 from bench.report.text.signature import signature_text
 
 
@@ -67,14 +67,12 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
     """What the template shows of one run; empty frames and lists are left out."""
     run, record = row.run, row.run.record
     search = record.search
-    analysis = ImportanceAnalysis(
-        n_trials=0, unavailable_reason="computed for the best model of a large table only", oob_r2=None, ranking=()
-    )
+    analysis = ImportanceAnalysis(unavailable_reason="computed for the best model of a large table only")
     if row.has_figures and search is not None:
         analysis = importances(search.space, search.trials, record.spec.refit_epochs)
     return {
         "row": row,
-        "accuracy": accuracy_text(row.test_accuracy, run.interval),
+        "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
         "interval_sentence": _interval_sentence(run.interval, record.dataset.n_test),
         "details": details.two_columns({**conditions(run), **details.run_details(run)}),
         "signature": signature_text(record),
@@ -115,8 +113,8 @@ def _interval_sentence(interval: Interval | None, n_test: int) -> str:
         return f"Training is deterministic. {limits} on {n_test:,} test images, for the finite test set only."
     return (
         f"Mean of {interval.n_seeds} refits on {n_test:,} test images, {limits}. "
-        f"{100 * interval.seed_variance_share:.0f}% of its squared half-width is due to the seeds, the rest to the "
-        "finite test set."
+        f"The seeds account for {100 * interval.seed_variance_share:.0f}% of its squared half-width, the finite test set "
+        "for the rest."
     )
 
 

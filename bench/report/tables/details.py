@@ -82,7 +82,7 @@ def different_details(table: Table) -> pd.DataFrame:
     return pd.DataFrame({"name": different.keys(), **columns})
 
 
-def _details(rows: Sequence[Row]) -> Mapping[str, Sequence[str]]:
+def _details(rows: Sequence[Row]) -> dict[str, list[str]]:
     """Name to its value in each row; "-" where a row has none."""
     details = [run_details(row.run) for row in rows]
     names = dict.fromkeys(name for values in details for name in values)

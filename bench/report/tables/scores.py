@@ -81,7 +81,7 @@ def reproduction_entry(row: Row) -> Reproduction | None:
 
 
 def prediction_interval_text(entry: Reproduction | None) -> str:
-    """Where 95% of repetitions with other seeds are expected, and whether this one is inside."""
+    """The prediction interval of a reproduction, and whether its accuracy is inside."""
     if entry is None or entry.prediction_interval is None:
         return "-"
     low, high = entry.prediction_interval
@@ -167,12 +167,14 @@ def calibration_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 def metrics_table(rows: Sequence[Row]) -> pd.DataFrame:
     """Every metric, with the rank it gives in parentheses."""
+
+    def cell(row: Row, metric: Metric) -> str:
+        text = metric.text(row.run.metrics[metric])
+        return text if metric.direction is None else f"{text} ({_rank(rows, row, metric)})"
+
     return pd.DataFrame(
         {"model": row.label, ACCURACY: f"{percent(row.test_accuracy)} ({_accuracy_rank(rows, row)})"}
-        | {
-            metric.heading: metric.text(value) + ("" if metric.direction is None else f" ({_rank(rows, row, metric)})")
-            for metric, value in row.run.metrics.items()
-        }
+        | {metric.heading: cell(row, metric) for metric in row.run.metrics}
         for row in rows
     )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.evaluation.importance import ImportanceAnalysis, at_bound, full_length_trials
 from bench.evaluation.selection import crossover, expected_best_score
-from bench.records.record import Parameter, SearchOutcome, TrialRecord
+from bench.records.record import SearchOutcome, TrialRecord
 from bench.records.spec import SearchSpec, Value
 from bench.report.board import Row
 from bench.report.text.hyperparameters import (
@@ -71,16 +71,10 @@ def search_progress(row: Row) -> SearchProgress | None:
             steps.append((epochs, elapsed, best))
     if not steps:
         return None
-    bests = [step[2] for step in steps]
+    by_epochs, by_seconds, bests = zip(*steps, strict=True)
     if _is_random(row) and len(steps) == len(full_length(row)):
-        bests = expected_best_score(_scores(row)).tolist()
-    return SearchProgress(
-        label=row.label,
-        family=record.spec.model,
-        epochs=tuple(step[0] for step in steps),
-        seconds=tuple(step[1] for step in steps),
-        best=tuple(bests),
-    )
+        bests = tuple(expected_best_score(_scores(row)).tolist())
+    return SearchProgress(label=row.label, family=record.spec.model, epochs=by_epochs, seconds=by_seconds, best=bests)
 
 
 def selection_table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -170,23 +164,19 @@ Tried = tuple[str, list[Value], list[Value], list[float]]  # name, all values if
 
 def tried_values(row: Row) -> list[Tried]:
     """The values of each hyperparameter that varies over the full-length trials, with their scores."""
-    search, trials = row.run.record.search, full_length(row)
+    search = row.run.record.search
     tried: list[Tried] = []
     for parameter in search.space if search is not None else ():
-        with_value = [(value, trial.score) for trial in trials if (value := _value(parameter, trial)) is not None]
-        chosen = [value for value, _ in with_value]
+        name, possible = parameter.name, list(parameter.values)
+        trials = [trial for trial in full_length(row) if name in trial.values]  # noqa: PD011
+        chosen = [trial.values[name] for trial in trials]  # noqa: PD011
         if len(set(chosen)) > 1:
             # Many numbers are drawn on a numeric axis, as are those of a continuous range.
-            possible = parameter.values  # noqa: PD011 - of a hyperparameter, not of pandas
             numbers = not any(isinstance(value, bool | str) for value in possible)
             listed = parameter.finite and not (numbers and len(possible) > MAX_LISTED)
             every = list(dict.fromkeys([*possible, *chosen])) if listed else []
-            tried.append((parameter.name, every, chosen, [score for _, score in with_value]))
+            tried.append((name, every, chosen, [trial.score for trial in trials]))
     return tried
-
-
-def _value(parameter: Parameter, trial: TrialRecord) -> Value | None:
-    return trial.values.get(parameter.name)  # noqa: PD011 - of a trial, not of pandas
 
 
 def trials_table(search: SearchOutcome | None) -> pd.DataFrame:

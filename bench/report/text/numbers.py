@@ -34,29 +34,26 @@ def accuracy_cell(accuracy: float, interval: Interval | None) -> str:
     """Percent with its interval for a table: ± half the width, or both limits if they are not symmetric."""
     if interval is None:
         return f"{percent(accuracy)} (no interval)"
-    if (half := half_width(interval)) is not None:
-        return f"{percent(accuracy)} ± {half}"
-    return f"{percent(accuracy)} ({percent(interval.low)} to {percent(interval.high)})"
-
-
-def accuracy_text(accuracy: float, interval: Interval | None) -> str:
-    """Percent with its interval for a sentence or heading: 92.24% (95% CI ±0.48)."""
-    return f"{percent(accuracy)}% ({interval_text(interval)})"
+    half = _half_width(interval)
+    return f"{percent(accuracy)} ± {half}" if half else f"{percent(accuracy)} ({_limits(interval)})"
 
 
 def interval_text(interval: Interval | None) -> str:
     """The interval alone: ± half the width in points, or both limits if they are not symmetric."""
     if interval is None:
         return "no interval"
-    if (half := half_width(interval)) is not None:
-        return f"95% CI ±{half}"
-    return f"95% CI {percent(interval.low)} to {percent(interval.high)}"
+    half = _half_width(interval)
+    return f"95% CI ±{half}" if half else f"95% CI {_limits(interval)}"
 
 
-def half_width(interval: Interval) -> str | None:
+def _half_width(interval: Interval) -> str | None:
     """In points; None if it is not the same in both directions."""
     below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
     return above if below == above else None
+
+
+def _limits(interval: Interval) -> str:
+    return f"{percent(interval.low)} to {percent(interval.high)}"
 
 
 def uncertainty_source(interval: Interval | None) -> str:
