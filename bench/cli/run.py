@@ -1,4 +1,4 @@
-"""bench run, resume and reproduce: train what is missing, then print rows and rebuild the pages."""
+"""bench run, resume and reproduce: train, print the leaderboard rows, rebuild the pages."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -43,12 +43,12 @@ class PrecisionChoice(StrEnum):
 def run(  # noqa: PLR0917 - one for each option
     family: Annotated[list[str], typer.Option(metavar="NAME", help="Family to search; can be repeated.")],
     dataset: DatasetOption = "fashion_mnist",
-    tuner: Annotated[str, typer.Option(metavar="NAME", help="Search strategy, see `bench list`.")] = DEFAULT_TUNER,
+    tuner: Annotated[str, typer.Option(metavar="NAME", help="Tuner (see `bench list`).")] = DEFAULT_TUNER,
     trials: Annotated[
         int | None,
         typer.Option(
             show_default="depends on the dataset",
-            help="Budget of the search: it trains as many epochs as this many full-length trials.",
+            help="Search budget: the number of full-length trials whose epochs it may use.",
         ),
     ] = None,
     epochs: Annotated[
@@ -56,44 +56,49 @@ def run(  # noqa: PLR0917 - one for each option
     ] = None,
     seed: Seed = 0,
     refit_seeds: Annotated[
-        int, typer.Option(help="Models that are trained with the winning hyperparameters, each with its own seed.")
+        int, typer.Option(help="Number of seeds with which the winner is retrained.")
     ] = DEFAULT_REFIT_SEEDS,
     searches: Annotated[
-        int, typer.Option(help="Searches of each family, each with its own seed; families are compared over 3 or more.")
+        int,
+        typer.Option(help="Independent searches per family; 3 or more compare families rather than single winners."),
     ] = 1,
     workers: Workers = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Your own Dask cluster to train on, e.g. tcp://127.0.0.1:8786."),
+        typer.Option(
+            metavar="ADDRESS", help="Train on the Dask cluster with this scheduler, e.g. tcp://127.0.0.1:8786."
+        ),
     ] = None,
     time_limit: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Limit for each family, e.g. 90s, 10m or 1h30m, including start-up, refits and evaluation.",
+            help="Time limit per family, including start-up, refits and evaluation, e.g. 90s, 10m or 1h30m.",
         ),
     ] = None,
     trial_timeout: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="A trial that takes longer is retried once, then recorded as failed."),
+        typer.Option(
+            metavar="TIME", help="Time limit per trial; a slower trial is retried once, then recorded as failed."
+        ),
     ] = None,
     precision: Annotated[
-        PrecisionChoice, typer.Option(help="Of the search; auto is bfloat16 if the CPU supports it.")
+        PrecisionChoice, typer.Option(help="Precision of the search; auto is bfloat16 if the CPU supports it.")
     ] = PrecisionChoice.auto,
     lookahead: Annotated[
-        int, typer.Option(help="Trials proposed before the oldest of them has its result; affects the proposals.")
+        int, typer.Option(help="Maximum number of trials proposed ahead of results; affects the proposals.")
     ] = DEFAULT_LOOKAHEAD,
     data_dir: DataDir = None,
     results: Results = Path("results"),
-    again: Annotated[bool, typer.Option("--again", help="Rerun a run that is complete.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Rerun even if the run is complete.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print trials, epochs, time and disk space; train nothing.")
+        bool, typer.Option("--dry-run", help="Print planned trials and estimated time and disk space; train nothing.")
     ] = False,
 ) -> None:
-    """Search families, refit the winners, evaluate them on the test set, and report.
+    """Search each family, refit its winner, evaluate it on the test set, and update the report.
 
-    Repeating the command resumes an interrupted run. If the results contain a published run of the same
-    specification, it is reproduced: trained on this machine and compared with the published predictions.
+    Repeating the command resumes an interrupted run. A published run with the same specification is reproduced: it is
+    trained on this machine and compared with the published predictions.
     """
     from bench.data import catalog
     from bench.execution.options import Options
@@ -149,7 +154,7 @@ def run(  # noqa: PLR0917 - one for each option
 def resume(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Folder names, see `bench runs`.", show_default="every unfinished run"),
+        typer.Argument(metavar="RUN", help="Run ids (see `bench runs`).", show_default="all unfinished runs"),
     ] = None,
     results: Results = Path("results"),
 ) -> None:
@@ -160,8 +165,9 @@ def resume(
     require_results_dir(results)
     groups, blocked = resumable(results, runs or ())
     if not groups and not blocked:
-        typer.echo("No unfinished run.")
-        return
+        raise SpecError(
+            f"no unfinished run in {results}: start one with `python -m bench run`, or choose another --results"
+        )
     reasons = [f"{entry.folder.path.name} cannot be resumed: {entry.reason}" for entry in blocked]
     for options, folders in groups.items():
         title = f"Resuming {', '.join(folder.path.name for folder in folders)}, results in {results}"
@@ -179,22 +185,24 @@ def reproduce(  # noqa: PLR0917 - one for each option
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME", help="See `bench list`, or a group: tutorials, baselines, all.", show_default="all"
+            metavar="NAME",
+            help="Reference models (see `bench list`) or groups: tutorials, baselines, all.",
+            show_default="all",
         ),
     ] = None,
     dataset: DatasetOption = "fashion_mnist",
     seed: Seed = 0,
     refit_seeds: Annotated[
-        int, typer.Option(help="Models that are trained, each with its own seed; one if the seed has no effect.")
+        int, typer.Option(help="Number of seeds per model; deterministic models are trained once.")
     ] = DEFAULT_REFIT_SEEDS,
     workers: Workers = None,
     data_dir: DataDir = None,
     results: Results = Path("results"),
-    again: Annotated[bool, typer.Option("--again", help="Rerun runs that are complete.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Rerun even if a run is complete.")] = False,
 ) -> None:
-    """Train the models of published tutorials by their own recipes, and scikit-learn classifiers as baselines.
+    """Train reference models: published tutorials with their original recipes, and scikit-learn classifiers.
 
-    They are rows of the leaderboard, and the tutorials also have a page with the published accuracies.
+    All are listed on the leaderboard; a separate page compares the tutorials with their published accuracies.
     """
     from bench.baselines.catalog import reference_spec, select
     from bench.data import catalog
@@ -231,7 +239,7 @@ def _resume_all(folders: "Sequence[RunFolder]", options: "Options", report: "Rep
 
 
 def _execute(execute: "Callable[[Report], tuple[Outcome, ...]]", title: str, results: Path) -> list[str]:
-    """Show the progress of runs, then print their rows; the reasons of those that failed."""
+    """Show the progress of runs, then print their rows; returns why runs failed."""
     from bench.cli.progress import display
     from bench.execution.events import Message, RunFinished
 
@@ -248,7 +256,7 @@ def _execute(execute: "Callable[[Report], tuple[Outcome, ...]]", title: str, res
 
 
 def _unfinished(results: Path) -> dict[str, float]:
-    """Run id to the time of the last change of its ledger."""
+    """Unfinished runs: run id to the modification time of its ledger."""
     from bench.execution.resume import unfinished
 
     folders = {folder.path.name: folder.ledger for folder in unfinished(results)}
@@ -260,10 +268,10 @@ def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
     if not interrupted:
         typer.echo("Interrupted before training started; repeat the command.", err=True)
         return
-    words = ["python", "-m", "bench", "resume", *interrupted]
+    command = ["python", "-m", "bench", "resume", *interrupted]
     if results != Path("results"):
-        words += ["--results", str(results)]
-    typer.echo(f"Interrupted; finished trials and refits are kept. To resume:\n  {shlex.join(words)}", err=True)
+        command += ["--results", str(results)]
+    typer.echo(f"Interrupted; completed trials and refits are saved. To resume:\n  {shlex.join(command)}", err=True)
 
 
 def _print_rows(results: Path, finished: "Sequence[RunFinished]") -> None:
@@ -285,13 +293,17 @@ def _print_rows(results: Path, finished: "Sequence[RunFinished]") -> None:
 
 def _complete(outcome: "RunFinished") -> str:
     reproduces = outcome.folder.read_record().reproduces
-    note = "" if reproduces is None else f" (reproduced {reproduces} with other predictions)"
+    note = "" if reproduces is None else f" (a reproduction of {reproduces} with different predictions)"
     return f"Already complete{note}; nothing trained. Use --again to rerun."
 
 
 def _raise_if_any(reasons: Sequence[str]) -> None:
     if reasons:
         raise SearchError("\n".join(reasons))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _dry_run(specs: Sequence[SearchSpec], options: "Options") -> None:
@@ -316,17 +328,17 @@ def _dry_run(specs: Sequence[SearchSpec], options: "Options") -> None:
         for spec in specs:
             folder = assign(options.results, spec, again=options.again).folder
             if folder.finished:
-                folder.read_predictions(folder.read_record())  # a damaged run must not be called complete
-                typer.echo(f"{spec.family} on {spec.dataset}: complete in {folder.path}, nothing to train")
+                folder.read_predictions(folder.read_record())  # a damaged run is not complete
+                typer.echo(f"{spec.family} on {spec.dataset}: already complete in {folder.path}, nothing to train")
                 continue
-            typer.echo(f"Timing a few steps of candidates of {spec.family}", err=True)
+            typer.echo(f"Timing a few training steps of {spec.family} candidates", err=True)
             expected = forecast(spec, space(spec, dataset), dataset, options, report)
             plan = expected.plan
             typer.echo(
-                f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {options.workers} workers, "
-                f"in {folder.path}\n"
+                f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, "
+                f"{_count(options.workers, 'worker')}, in {folder.path}\n"
                 f"  search: {plan.candidates} candidates in {plan.tasks} trials, {plan.epochs} epochs\n"
-                f"  refits: {spec.refit_seeds} seed(s), {spec.refit_epochs} epochs each\n"
+                f"  refits: {_count(spec.refit_seeds, 'seed')}, {spec.refit_epochs} epochs each\n"
                 f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.1f} MB on disk, "
                 f"estimated from a few steps of {expected.candidates} candidates on this machine"
             )

@@ -1,4 +1,4 @@
-"""The stages of a run: search, refit, evaluation. Each offers tasks for workers and keeps their outcomes."""
+"""The stages of a run: search, refit, evaluation. Each provides tasks for workers and stores their outcomes."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ RETRY_HINT = "Continue with `python -m bench resume`"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A function for a worker; it also gets a callable that reports epochs."""
+    """A function for a worker to call; it also receives a callback that reports epochs."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -46,26 +46,26 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """Something for a worker to do, once or, if the worker dies, twice."""
+    """A unit of work for a worker, retried once if the worker dies."""
 
     name: str  # unique within its run
-    start: Callable[[], Call]  # called for each attempt; writes what has to be on disk before it
-    take: Callable[[TaskEnd, float], None]  # keeps the outcome, given the seconds since the session started
+    start: Callable[[], Call]  # called for each attempt; writes what must be on disk first
+    take: Callable[[TaskEnd, float], None]  # stores the outcome, given the seconds since the session started
     initial_epoch: int = 0
 
 
 class Stage(Protocol):
-    """A part of a run that is over before the next one starts."""
+    """A part of a run; it ends before the next stage starts."""
 
     @property
     def name(self) -> StageName:
-        """For messages and priorities."""
+        """Shown in messages; decides the priority."""
 
     def is_done(self, in_flight: Collection[str]) -> bool:
-        """Whether nothing is left to do, given the names of tasks in flight."""
+        """Whether the stage is complete, given the names of tasks in flight."""
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
-        """The task to start next, None if there is none at the moment; changes nothing."""
+        """The next task to start, or None; changes nothing."""
 
 
 class SearchStage:
@@ -74,7 +74,7 @@ class SearchStage:
     name: StageName = "search"
 
     def __init__(self, search: Search, folder: RunFolder, options: Options, clock: Clock) -> None:
-        """Train the trials of `search` in the time that `clock` gives."""
+        """Train the trials of `search` within the time left on `clock`."""
         self._search = search
         self._folder = folder
         self._options = options
@@ -97,13 +97,13 @@ class SearchStage:
         )
 
     def stop_in_time(self, in_flight: Collection[str]) -> None:
-        """Start no more trials if time is up, even while no worker is idle."""
-        left = self._clock.seconds_left()
-        if left is not None and (left <= 0 or self._search.is_out_of_time(in_flight, self._clock.epochs_left())):
+        """Stop the search if time is up, even if no worker is idle."""
+        seconds = self._clock.seconds_left()
+        if seconds is not None and (seconds <= 0 or self._search.is_out_of_time(in_flight, self._clock.epochs_left())):
             self._search.stop()
 
     def _start(self, trial: PendingTrial) -> Call:
-        # Without its parent's state the trial starts from its first epoch, which gives the same weights.
+        # Without the parent's state the trial starts from epoch 0 and ends with the same weights.
         state = None if trial.parent is None else _read_state(self._folder.state_file(trial.parent))
         return Call(
             function=worker.train,
@@ -127,7 +127,7 @@ class SearchStage:
         )
         if trained.cut:
             self._search.stop()
-        if trained.state is not None:  # written before the record, which promises it
+        if trained.state is not None:  # before the record, so that no record lacks its state
             _write_state(self._folder.state_file(record.trial_id), trained.state)
         self._search.finish(record)
 
@@ -144,33 +144,33 @@ class SearchStage:
 
 
 class RefitStage:
-    """Trains one model for each refit seed."""
+    """Trains one model per refit seed."""
 
     name: StageName = "refit"
 
     def __init__(self, spec: RunSpec, values: Mapping[str, Value], folder: RunFolder, dataset: DatasetLocation) -> None:
-        """Train the refits that are missing: those without a line in the ledger and a model in `folder`.
+        """Train the missing refits: those without a ledger line or a model file in `folder`.
 
         Args:
-            spec: of the run.
-            values: hyperparameters of the winner; none for a reference model.
-            folder: of the run.
-            dataset: to train on.
+            spec: the run's spec.
+            values: the winner's hyperparameters; empty for a reference model.
+            folder: the run folder.
+            dataset: the dataset to train on.
         """
         self._spec = spec
         self._values = values
         self._folder = folder
         self._dataset = dataset
-        ended = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
-        self._refits = {refit.number: refit for refit in ended if folder.model_file(refit.number).exists()}
+        recorded = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
+        self._refits = {refit.number: refit for refit in recorded if folder.model_file(refit.number).exists()}
 
     def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
-        """Whether there is a model for each seed."""
+        """Whether every seed has a model."""
         return len(self._refits) == self._spec.refit_seeds
 
     @property
     def refits(self) -> tuple[RefitRecord, ...]:
-        """The refits that are trained, by number."""
+        """Completed refits, by number."""
         return tuple(self._refits[number] for number in sorted(self._refits))
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
@@ -206,19 +206,19 @@ class RefitStage:
 
 
 class EvaluationStage:
-    """Predicts the held-out test set with all refits."""
+    """Evaluates all refits on the held-out test set."""
 
     name: StageName = "evaluation"
 
     def __init__(self, spec: RunSpec, folder: RunFolder, test_set: Callable[[], HeldOutTestSet]) -> None:
-        """Evaluate the models in `folder`; each attempt calls `test_set`, which logs the evaluation."""
+        """Evaluate the models in `folder`; every attempt calls `test_set`, which logs it."""
         self._spec = spec
         self._folder = folder
         self._test_set = test_set
         self._result: tuple[Predictions, Latency] | None = None
 
     def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
-        """Whether there are predictions."""
+        """Whether the test set has been predicted."""
         return self._result is not None
 
     @property
@@ -226,14 +226,14 @@ class EvaluationStage:
         """Predictions of all refits, and the prediction time of the first.
 
         Raises:
-            SearchError: there are none yet.
+            SearchError: the evaluation has not been completed.
         """
         if self._result is None:
-            raise SearchError(f"{self._folder.path.name} is not evaluated yet")
+            raise SearchError(f"{self._folder.path.name} has not been evaluated yet")
         return self._result
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
-        """The evaluation of all refits together."""
+        """A single task that evaluates all refits."""
         if self._result is not None or in_flight:
             return None
         return Task(name="evaluation", start=self._start, take=self._take)
@@ -256,7 +256,7 @@ class EvaluationStage:
 
 
 class ClassifierStage(EvaluationStage):
-    """Fits a scikit-learn classifier with each seed and evaluates it in one task, since its models may be large."""
+    """Fits and evaluates a scikit-learn classifier with all seeds in one task, since its models may be large."""
 
     refits: tuple[RefitRecord, ...] = ()
 
@@ -273,18 +273,18 @@ class ClassifierStage(EvaluationStage):
 
     def _keep(self, value: Any) -> tuple[Predictions, Latency]:
         self.refits, *result = value
-        # The models folder marks a run as trained on this machine.
+        # The models folder marks the run as trained on this machine.
         write_atomic(self._folder.models_dir / "README", b"scikit-learn models are not kept\n")
         predictions, latency = result
         return predictions, latency
 
 
 def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> TrialSpec:
-    """The training of a refit in float32: a winner on all development images, a reference model by its recipe.
+    """The spec of a refit in float32: a winner on all development images, a reference model with its recipe.
 
     Args:
-        spec: of the run.
-        values: hyperparameters of the winner; none for a reference model.
+        spec: the run's spec.
+        values: the winner's hyperparameters; empty for a reference model.
         number: of the refit, from 0.
     """
     return TrialSpec(
@@ -314,4 +314,4 @@ def _read_state(path: Path) -> "State | None":
         with np.load(path, allow_pickle=False) as arrays:
             return [arrays[name] for name in arrays.files]
     except (OSError, ValueError, BadZipFile) as error:
-        raise RecordError(f"{path}: cannot be read: {error}. Delete it: the trial then starts from epoch 0") from error
+        raise RecordError(f"{path}: cannot be read: {error}. Delete it; the trial will restart from epoch 0") from error
