@@ -1,4 +1,4 @@
-"""Tox plugin for what tox.ini cannot express."""
+"""Tox plugin for configuration that tox.ini cannot express."""
 
 import tomllib
 from typing import Any

@@ -1,6 +1,6 @@
-"""A benchmark suite for families of Keras models that are tuned with Keras Tuner.
+"""A benchmark suite for families of Keras models, tuned with Keras Tuner.
 
-`run` executes specs as `bench run` does, and `leaderboard` reads a results folder as `bench leaderboard` does.
+The Python API: `run` executes specs as `bench run` does, and `leaderboard` reads a results folder.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ __all__ = ["__version__", "leaderboard", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    # Late: running imports Dask and TensorFlow, a leaderboard pandas and SciPy.
+    # Imported lazily: `run` needs Dask and TensorFlow, `leaderboard` pandas and SciPy.
     if name == "__version__":
         from bench.machine import installed_version
 

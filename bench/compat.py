@@ -1,7 +1,7 @@
-"""Every use of a private or unstable API of TensorFlow, Keras Tuner and Dask, each with a check that fails loudly.
+"""All uses of private or unstable APIs of TensorFlow, Keras Tuner and Dask, each with a start-up check.
 
-A check exercises the API and looks at the outcome, so that a new version of a library stops a run with a message
-instead of changing its numbers. The libraries are imported inside functions: they take seconds.
+A check calls the API and verifies the outcome, so that a new version of a library stops a run with an error message
+instead of changing its results. The libraries are imported inside functions, since importing them takes seconds.
 """
 
 import gc
@@ -31,17 +31,17 @@ DASK = ("dask",)
 DISTRIBUTED = ("distributed",)
 
 BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"
-# Batch normalization consists of these; in bfloat16 they are slower, and validation accuracy drops by whole points.
+# The operations of batch normalization; in bfloat16 they are slower and reduce validation accuracy by several points.
 FLOAT32_OPERATIONS = (
     "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_REMOVE",
     "Add,AddN,AddV2,Mean,Mul,RealDiv,Rsqrt,SquaredDifference,Sub,Sum",
 )
 ROUNDED_AWAY = 2.0**-10  # 1 + ROUNDED_AWAY is exact in float32, and 1 in bfloat16, which has 8 significant bits
 
-REINSTALL = "Reinstall this package to get the versions it was tested with"
+REINSTALL = "Reinstall this package to get the tested versions"
 USE_FLOAT32 = (
-    "Use --precision float32, unset TF_ENABLE_ONEDNN_OPTS if it is 0, or reinstall this package to get the versions "
-    "it was tested with"
+    "Use --precision float32, unset TF_ENABLE_ONEDNN_OPTS if it is 0, or reinstall this package to get the tested "
+    "versions"
 )
 
 OUT_OF_MEMORY_TOPIC = "worker-restart-memory"
@@ -52,7 +52,7 @@ KILLED, TERMINATED = "was killed by signal 9", "was killed by signal 15"
 
 @contextmanager
 def _expecting(library: tuple[str, ...], expected: str) -> Iterator[None]:
-    """Turn any failure inside into a CompatibilityError about `library`."""
+    """Convert any exception inside to a CompatibilityError about `library`."""
     try:
         yield
     except CompatibilityError:
@@ -63,7 +63,7 @@ def _expecting(library: tuple[str, ...], expected: str) -> Iterator[None]:
 
 def _incompatible(library: tuple[str, ...], expected: str, actual: str, advice: str = REINSTALL) -> CompatibilityError:
     return CompatibilityError(
-        f"{library[0]} {installed_version(*library)} does not work as this package needs: expected {expected}, "
+        f"{library[0]} {installed_version(*library)} is not compatible with this package: expected {expected}, "
         f"got {actual}. {advice}"
     )
 
@@ -72,10 +72,10 @@ def _incompatible(library: tuple[str, ...], expected: str, actual: str, advice: 
 
 
 def release_graphs() -> None:
-    """Free the graphs of deleted models; without this a worker's memory grows with every trial.
+    """Free the graphs of deleted models; otherwise the memory of a worker grows with every trial.
 
-    An optimizer's gradients pass through a custom gradient. TensorFlow registers one for each graph and never
-    unregisters it, which keeps the whole graph alive: https://github.com/tensorflow/tensorflow/issues/97697
+    Optimizers use a custom gradient. TensorFlow registers one per graph and never unregisters it, which keeps the whole
+    graph alive: https://github.com/tensorflow/tensorflow/issues/97697
 
     Raises:
         CompatibilityError: TensorFlow's gradient registry has changed.
@@ -86,7 +86,7 @@ def release_graphs() -> None:
         gradients = gradient_registry._registry  # noqa: SLF001 - no public call unregisters a gradient
         for name in [name for name in gradients if name.startswith("CustomGradient-")]:
             del gradients[name]
-    gc.collect()  # Keras' graphs contain reference cycles
+    gc.collect()  # Keras graphs contain reference cycles
 
 
 def check_graph_release() -> None:
@@ -113,7 +113,7 @@ def _traced_graph() -> "weakref.ref[Any]":
 
 
 def silence_graph_reports() -> AbstractContextManager[None]:
-    """Keep TensorFlow 2.18 to 2.20 from reporting on each graph they optimize, which no log level turns off."""
+    """Silence the messages of TensorFlow 2.18 to 2.20 about each optimized graph, which no log level disables."""
     version = Version(installed_version(*TENSORFLOW))
     return silence_stderr() if Version("2.18") <= version < Version("2.21") else nullcontext()
 
@@ -122,9 +122,10 @@ def silence_graph_reports() -> AbstractContextManager[None]:
 
 
 def set_bfloat16(enabled: bool) -> None:
-    """Make graphs traced from now on compute in bfloat16 where that pays, or in float32; verified on a small graph.
+    """Let newly traced graphs compute in bfloat16 where it is faster, or in float32; verified on a small graph.
 
-    The graph optimizer does it, not a dtype policy: weights and checkpoints stay float32, and it was measured faster.
+    It uses the graph optimizer, not a dtype policy: weights and checkpoints stay in float32, and it was measured to be
+    faster.
 
     Raises:
         CompatibilityError: the option has no effect.
@@ -138,25 +139,25 @@ def set_bfloat16(enabled: bool) -> None:
 
 
 def check_bfloat16_active(expected: bool = True) -> None:
-    """Check by the rounding of its results that a graph computes in bfloat16, or that it computes in float32.
+    """Check by the rounding of results whether a graph computes in bfloat16 or float32, as expected.
 
     Raises:
-        CompatibilityError: it computes in the other precision, or in bfloat16 where float32 must be kept.
+        CompatibilityError: it computes in the other precision, or in bfloat16 where float32 is required.
     """
     with _expecting(TENSORFLOW, "a small graph to run"):
         rounded = _rounded_operations()
-    wanted = {"matmul": expected, "convolution": expected, "addition": False}
-    if rounded != wanted:
-        raise _incompatible(TENSORFLOW, _precisions(wanted), _precisions(rounded), USE_FLOAT32)
+    expected_rounding = {"matmul": expected, "convolution": expected, "addition": False}
+    if rounded != expected_rounding:
+        raise _incompatible(TENSORFLOW, _precisions(expected_rounding), _precisions(rounded), USE_FLOAT32)
 
 
 def _rounded_operations() -> Mapping[str, bool]:
-    """Whether each kind of operation rounds to bfloat16 in a graph that is optimized as a training step is."""
+    """Whether each kind of operation rounds to bfloat16 in a graph that is optimized like a training step."""
     import tensorflow as tf
 
     def operations(matrix: Any, images: Any, bias: Any) -> Any:
         product = tf.matmul(matrix, tf.eye(8))
-        # Between two products: where it may be bfloat16 at all, the graph optimizer converts it too.
+        # Between two products, where the graph optimizer would convert it if it were allowed to.
         total = product + bias
         return product, total, tf.matmul(total, tf.eye(8)), tf.nn.conv2d(images, tf.ones((1, 1, 1, 1)), 1, "SAME")
 
@@ -182,13 +183,13 @@ def _precisions(rounded: Mapping[str, bool]) -> str:
 class Rung:
     """Trials of one length in a Hyperband bracket."""
 
-    size: int  # trials in the full rung
-    trials: tuple[str, ...]  # ids, as far as proposed
-    promoted: frozenset[str]  # ids of the trials in the rung below that these continue; empty in the lowest rung
+    size: int  # number of trials in the full rung
+    trials: tuple[str, ...]  # ids of the trials proposed so far
+    promoted: frozenset[str]  # ids of the trials of the previous rung that they continue; empty in the first rung
 
 
 def hyperband_brackets(oracle: Any) -> tuple[tuple[Rung, ...], ...]:
-    """The unfinished brackets of a HyperbandOracle, each from its shortest trials to its longest.
+    """The unfinished brackets of a HyperbandOracle, each with its rungs from shortest to longest trials.
 
     Raises:
         CompatibilityError: the oracle's attributes have changed.
@@ -208,13 +209,13 @@ def hyperband_brackets(oracle: Any) -> tuple[tuple[Rung, ...], ...]:
 
 
 def keep_in_memory(oracle: Any) -> None:
-    """Let an oracle keep its state in memory only: Keras Tuner rewrites an oracle's files at every call."""
+    """Keep the state of an oracle in memory only; Keras Tuner would rewrite its files at every call."""
     oracle.save = lambda: None
     oracle._save_trial = lambda _trial: None  # noqa: SLF001 - not public
 
 
 def check_hyperband() -> None:
-    """Check on a bracket of known shape that an oracle works in memory and that `hyperband_brackets` describes it.
+    """Check on a known bracket that an oracle works in memory and that `hyperband_brackets` describes it correctly.
 
     Raises:
         CompatibilityError: it does not.
@@ -236,7 +237,7 @@ def check_hyperband() -> None:
                 trial.status = "COMPLETED"
                 oracle.end_trial(trial)
         brackets = hyperband_brackets(oracle)
-    # Three trials of one epoch, the best two of which go on to three epochs: ceil(2 / 2 * 3), then ceil(2 / 2).
+    # Three trials of one epoch, the best of which is promoted to three epochs: ceil(2 / 2 * 3), then ceil(2 / 2).
     expected: tuple[object, ...] = ((3, ("0000", "0001", "0002"), frozenset()), (1, ("0003",), frozenset({"0002"})))
     shape = tuple((rung.size, rung.trials, rung.promoted) for bracket in brackets for rung in bracket)
     if shape != expected:
@@ -247,10 +248,10 @@ def check_hyperband() -> None:
 
 
 def isolate_dask_sampling() -> None:
-    """Let Dask draw its samples from a random stream of its own; call it in every worker.
+    """Give Dask its own random generator; call this in every worker.
 
-    Dask estimates the size of lists from samples that a thread draws from Python's global stream at any moment, also
-    between seeding and building a model, when Keras draws the seeds of the weights from the same stream.
+    Dask estimates the size of lists from random samples. A thread draws them from Python's global generator, possibly
+    between seeding and building a model, when Keras draws the seeds of weights from the same generator.
 
     Raises:
         CompatibilityError: Dask does not sample from `dask.sizeof.random`.
@@ -275,30 +276,30 @@ class _CountedRandom(random.Random):
 
 
 def cluster_workers(client: "distributed.Client") -> Mapping[str, Any]:
-    """What the scheduler says of each worker, by address: "nthreads" and more.
+    """The scheduler's information on each worker, by address, including "nthreads".
 
-    Client.scheduler_info() cannot be used: a thread of the client empties its answer every two seconds.
+    Client.scheduler_info() cannot be used, since a thread of the client clears its result every two seconds.
 
     Raises:
-        CompatibilityError: the scheduler's answer has another form.
-        OSError: the scheduler does not answer.
+        CompatibilityError: the scheduler's response has another format.
+        OSError: the scheduler does not respond.
     """
     scheduler = client.scheduler
     if scheduler is None:  # reconnecting
         raise OSError("not connected to the scheduler")
-    answer = client.sync(scheduler.identity, n_workers=-1)
-    with _expecting(DISTRIBUTED, 'an answer of Scheduler.identity with "workers", each with "nthreads"'):
+    identity = client.sync(scheduler.identity, n_workers=-1)
+    with _expecting(DISTRIBUTED, 'a response of Scheduler.identity with "workers", each with "nthreads"'):
         return {
             address: MappingProxyType({**facts, "nthreads": int(facts["nthreads"])})
-            for address, facts in answer["workers"].items()
+            for address, facts in identity["workers"].items()
         }
 
 
 class WorkerDeathLog(logging.Handler):
-    """Why workers died: taken from log messages of Dask's nannies and from the scheduler's out-of-memory events."""
+    """Causes of worker deaths, from log messages of Dask's nannies and out-of-memory events of the scheduler."""
 
     def __init__(self) -> None:
-        """Listen to the log; `close` restores it."""
+        """Start to listen; `close` restores the logger."""
         super().__init__(logging.INFO)
         self._causes: dict[int, str] = {}  # by process id
         self._out_of_memory: dict[str, int] = {}  # bytes by address
@@ -309,20 +310,20 @@ class WorkerDeathLog(logging.Handler):
         self._logger.addHandler(self)
 
     def subscribe(self, client: "distributed.Client") -> None:
-        """Also receive out-of-memory events of workers on other machines."""
+        """Receive out-of-memory events, including those of workers on other machines."""
         client.subscribe_topic(OUT_OF_MEMORY_TOPIC, self._take_out_of_memory)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep how a process ended."""
+        """Store how a process ended."""
         match = DEATH_MESSAGE.search(record.getMessage())
         if match:
             self._causes[int(match[1])] = match[2]
 
     def reason(self, address: str, process: int | None) -> str:
-        """Why the worker at `address` died, as far as is known; waits up to a second for the message."""
-        until = time.monotonic() + DEATH_MESSAGE_SECONDS
-        # A nanny terminates a worker that uses too much memory by signal 15; the event may arrive after that.
-        while (cause := self._cause(address, process)) in (None, TERMINATED) and time.monotonic() < until:
+        """Why the worker at `address` died, if known; waits up to a second for the message."""
+        deadline = time.monotonic() + DEATH_MESSAGE_SECONDS
+        # A nanny terminates a worker that uses too much memory with signal 15; the event may arrive later.
+        while (cause := self._cause(address, process)) in (None, TERMINATED) and time.monotonic() < deadline:
             time.sleep(0.05)
         return "its worker process " + (cause or "died")
 
@@ -331,7 +332,7 @@ class WorkerDeathLog(logging.Handler):
             used = self._out_of_memory[address] / 2**30
             return f"used {used:.1f} GiB, more than its memory limit, and was terminated"
         cause = self._causes.get(process) if process is not None else None
-        return f"{cause}, possibly by the kernel for lack of memory" if cause == KILLED else cause
+        return f"{cause}, possibly by the kernel because memory ran out" if cause == KILLED else cause
 
     def close(self) -> None:
         """Restore the logger."""
@@ -345,7 +346,7 @@ class WorkerDeathLog(logging.Handler):
 
 
 def check_worker_deaths() -> None:
-    """Check that WorkerDeathLog understands the messages and events of a nanny.
+    """Check that WorkerDeathLog parses the messages and events of a nanny.
 
     Raises:
         CompatibilityError: the message, its logger or the event has changed.
@@ -371,7 +372,7 @@ def check_worker_deaths() -> None:
 
 
 def _out_of_memory_event(address: str) -> tuple[str, Mapping[str, Any]]:
-    """The event that a nanny logs when the worker at `address` uses more than its limit, here two bytes."""
+    """The event that a nanny logs when the worker at `address` exceeds its memory limit, here two bytes."""
     import dask
     from distributed.core import Status
     from distributed.worker_memory import NannyMemoryManager
@@ -401,9 +402,9 @@ CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(
 
 
 def run_checks(*libraries: str) -> None:
-    """Check the private and unstable APIs of "tensorflow", "keras_tuner" or "dask" that this package relies on.
+    """Run the checks of "tensorflow", "keras_tuner" or "dask".
 
-    `set_bfloat16` checks itself, since the option can be set only later.
+    `set_bfloat16` runs its own check.
 
     Raises:
         CompatibilityError: an installed version does not behave as the tested ones do.

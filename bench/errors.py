@@ -1,4 +1,4 @@
-"""Errors that the user can fix; every other exception is a bug and keeps its traceback."""
+"""Errors that the user can fix; any other exception is a bug and keeps its traceback."""
 
 
 class BenchError(Exception):
@@ -6,11 +6,11 @@ class BenchError(Exception):
 
 
 class SpecError(BenchError):
-    """The requested run is impossible: an unknown name, or a number out of range."""
+    """A requested run is invalid: an unknown name, or a number out of range."""
 
 
 class DataError(BenchError):
-    """A dataset is missing, or its bytes do not match the published checksum."""
+    """A dataset is missing, invalid, or does not match its checksum."""
 
 
 class RecordError(BenchError):

@@ -1,4 +1,4 @@
-"""The one module that reads the machine and the process environment: versions, CPU, usable cores, git commit."""
+"""The only module that reads the machine and the process environment: versions, CPU, usable cores, git commit."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.errors import SpecError
 
-# Linux names of the instruction sets that decide which kernels TensorFlow and oneDNN run.
+# Linux names of the instruction sets that determine which kernels TensorFlow and oneDNN use.
 RELEVANT_INSTRUCTION_SETS = (
     "sse4_1",
     "sse4_2",
@@ -43,7 +43,7 @@ GIT_TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The machine and the library versions of a run."""
+    """The machine and library versions of a run."""
 
     python: str
     tensorflow: str
@@ -57,12 +57,12 @@ class Environment:
     cores: int  # usable by this process: CPU affinity and cgroup quota
     instruction_sets: tuple[str, ...]  # those of RELEVANT_INSTRUCTION_SETS that the CPU has
     onednn: str  # value of TF_ENABLE_ONEDNN_OPTS; "default" if unset
-    git_commit: str | None  # of the checkout that ran, followed by "+" if it had uncommitted changes
+    git_commit: str | None  # of the checkout, followed by "+" if it had uncommitted changes
     threads: int = 1  # in each training process; always 1 before schema 3
 
 
 def environment() -> Environment:
-    """The machine and the library versions of this process; imports none of those libraries."""
+    """The machine and library versions of this process; imports none of the libraries."""
     text = read_cpuinfo()
     return Environment(
         python=platform.python_version(),
@@ -92,14 +92,14 @@ def installed_version(*names: str) -> str:
 
 
 def extensions(group: str) -> dict[str, metadata.EntryPoint]:
-    """Entry points by name that installed distributions declare in `group`, such as "keras_family_bench.tuners".
+    """Entry points of installed distributions in `group`, by name; a group is, e.g., "keras_family_bench.tuners".
 
     Raises:
         SpecError: two of them have the same name.
     """
     points: dict[str, metadata.EntryPoint] = {}
     for point in metadata.entry_points(group=group):
-        # A distribution that is installed in two places on the path is listed twice.
+        # A distribution installed in two places on the path is listed twice.
         if points.setdefault(point.name, point).value != point.value:
             raise SpecError(
                 f"{point.name!r} in {group} is defined twice, by {points[point.name].value} and {point.value}: "
@@ -109,7 +109,7 @@ def extensions(group: str) -> dict[str, metadata.EntryPoint]:
 
 
 def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> str:
-    """Linux' description of the CPU; empty on other systems."""
+    """The content of /proc/cpuinfo; empty on systems other than Linux."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -142,10 +142,10 @@ def supports_bfloat16(cpuinfo: str | None = None) -> bool:
 
 
 def usable_cores() -> int:
-    """Cores that this process may keep busy, at least 1: the smaller of its CPU affinity and its cgroup's CPU quota.
+    """Number of cores that this process may use, at least 1, limited by CPU affinity and cgroup CPU quota.
 
-    A fractional quota is rounded down: with one worker too many, each would be throttled for part of every trial, and
-    their times would not be comparable.
+    A fractional quota is rounded down: one worker too many would be throttled, and training times would not be
+    comparable.
     """
     quota = cgroup_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
     return cores_within(affinity_cores(), quota)
@@ -157,7 +157,7 @@ def cores_within(cores: int, quota: float) -> int:
 
 
 def affinity_cores() -> int:
-    """Cores that the scheduler may place this process on; all cores if the system has no CPU affinity."""
+    """Number of cores in this process' CPU affinity; all cores if the system has no affinity."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -167,7 +167,7 @@ def cgroup_quota(membership: Path, root: Path) -> float:
     """The lowest CPU quota, in cores, of this process' cgroup and its ancestors; `math.inf` if none is limited.
 
     Args:
-        membership: Linux' list of the process' cgroups (/proc/self/cgroup).
+        membership: file that lists the process' cgroups (/proc/self/cgroup).
         root: mount point of the cgroup file systems (/sys/fs/cgroup).
     """
     try:
@@ -186,7 +186,7 @@ def cgroup_quota(membership: Path, root: Path) -> float:
 
 
 def _and_parents(mount: Path, path: str) -> list[Path]:
-    # Inside a container `path` may be a path of the host, missing here; the mount is then its own cgroup.
+    # In a container, `path` may be a host path that does not exist here; the mount is then the cgroup itself.
     steps = [step for step in path.split("/") if step not in ("", "..")]
     return [mount.joinpath(*steps[:depth]) for depth in range(len(steps) + 1)]
 
@@ -211,10 +211,10 @@ def _read_line(path: Path) -> str:
 def git_commit(package: Path, siblings: Sequence[str] = ("search_spaces",)) -> str | None:
     """The commit of the checkout that contains `package`; None outside a checkout or without git.
 
-    Followed by "+" if the code of `package` or of its `siblings` differs from that commit, new files included; results
-    do not count.
+    Followed by "+" if the code of `package` or its `siblings` differs from that commit, including new files; changed
+    results do not count.
     """
-    # An installed copy may lie inside a checkout (for example in .tox) without being tracked.
+    # An installed copy may be inside a checkout (e.g. in .tox) without being tracked.
     tracked = _git(package, "ls-files", "--error-unmatch", "__init__.py")
     commit = _git(package, "rev-parse", "HEAD")
     if tracked is None or commit is None:
@@ -231,12 +231,12 @@ def _git(folder: Path, *arguments: str) -> str | None:
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = [executable, "--no-optional-locks", *arguments]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=folder, env=variables, capture_output=True, text=True, timeout=GIT_TIMEOUT_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return process.stdout.strip() if process.returncode == 0 else None
 
 
 def variables(**changes: str) -> dict[str, str]:
@@ -251,7 +251,7 @@ def set_variable(name: str, value: str) -> None:
 
 @contextmanager
 def silence_stderr() -> Iterator[None]:
-    """Discard standard error, also that of C++ code, such as TensorFlow's messages at import."""
+    """Discard standard error, including that of C++ code such as TensorFlow's messages at import."""
     sys.stderr.flush()
     original = os.dup(2)
     discard = os.open(os.devnull, os.O_WRONLY)

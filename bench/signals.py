@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what they interrupt, and when."""
+"""Handling of Ctrl-C and SIGTERM."""
 
 import signal
 import threading
@@ -8,11 +8,11 @@ from multiprocessing import resource_tracker
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, handled the same way as Ctrl-C."""
+    """SIGTERM, handled like Ctrl-C."""
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:
-    """128 plus the signal's number, as in a shell: 130 or 143."""
+    """128 plus the signal number, as in a shell: 130 or 143."""
     return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
@@ -42,7 +42,7 @@ def defer_signals() -> Iterator[None]:
     received: list[int] = []
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in previous:
-        signal.signal(number, lambda which, _frame: received.append(which))
+        signal.signal(number, lambda received_signal, _frame: received.append(received_signal))
     try:
         yield
     finally:
@@ -56,8 +56,8 @@ def defer_signals() -> Iterator[None]:
 def shield_children_from_sigint() -> Iterator[None]:
     """Keep Ctrl-C, which a terminal sends to the whole process group, from threads and processes started in the block.
 
-    That includes workers that such a thread starts later to replace dead ones. This process receives a pending Ctrl-C
-    at the end of the block.
+    This includes workers that such a thread starts later to replace dead ones. A pending Ctrl-C is delivered to this
+    process at the end of the block.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

@@ -1,15 +1,15 @@
-"""Families of Keras models, one file each; the file's name, without `.py`, is what --family takes.
+"""Families of Keras models, one file each; the file name, without `.py`, is the value of --family.
 
-To add one, put a file into a folder `search_spaces/` (without an `__init__.py`) of the folder that you work in, or of
-any other folder on the Python path:
+To add one, create a folder `search_spaces/`, without an `__init__.py`, in the working directory or any other folder on
+the Python path, and put a file into it:
 
     from search_spaces import Family
 
     class Mine(Family):
         def architecture(self, hp, images): ...
 
-An installed package can offer its class as an entry point of the group `keras_family_bench.families`. Files whose names
-start with an underscore are not families; those of this package are its base class and its training recipe.
+An installed package can provide its class as an entry point in the group `keras_family_bench.families`. Files whose
+names start with an underscore are not families: here, they contain the base class, the training recipe and digests.
 """
 
 import importlib
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["Family", "add_current_folder", "code_digest", "load", "names", "source_digest"]
 __path__ = extend_path(__path__, __name__)
 
-GROUP = "keras_family_bench.families"  # of entry points, each a subclass of Family
+GROUP = "keras_family_bench.families"  # entry points, each a subclass of Family
 
 
 def __getattr__(name: str) -> "type[Family]":
-    # Late, since it imports Keras, and names and digests must be fast.
+    # Imported lazily: it imports Keras, but listing names and computing digests must be fast.
     if name == "Family":
         from search_spaces._family import Family
 
@@ -41,28 +41,28 @@ def __getattr__(name: str) -> "type[Family]":
 
 
 def add_current_folder() -> None:
-    """Let families be found in `./search_spaces/`, here and in processes that this one spawns.
+    """Find families in `./search_spaces/`, in this process and in its child processes.
 
-    Python puts the current folder on the path for `python -m bench`, but not for the script `bench`.
+    `python -m bench` has the current folder on the Python path, but the script `bench` does not.
     """
     with suppress(FileNotFoundError):  # the current folder has been deleted
         folder = Path.cwd()
         if (folder / __name__).is_dir() and str(folder) not in sys.path:
-            sys.path.append(str(folder))  # last, so that its files shadow no installed package
+            sys.path.append(str(folder))  # last, so that its files do not shadow installed packages
     __path__[:] = extend_path(__path__, __name__)
 
 
 def names() -> tuple[str, ...]:
-    """Every family's name, in alphabetical order; reads file names and entry points and imports none of them."""
+    """Names of all families, sorted; imports none of them."""
     files = (file.stem for folder in __path__ for file in Path(folder).glob("[!_]*.py"))
     return tuple(sorted({name for name in (*files, *_entry_points()) if name.isidentifier()}))
 
 
 def load(name: str) -> "type[Family]":
-    """The class of the family `name`: the only subclass of Family that its file defines, or its entry point.
+    """Load the class of a family: the only subclass of Family defined in its file, or its entry point.
 
     Raises:
-        ValueError: there is no such family, two files define it, or its file or entry point is not as described.
+        ValueError: there is no such family, it is defined twice, or it is not a subclass of Family.
     """
     from search_spaces._family import Family
 
@@ -84,14 +84,14 @@ def load(name: str) -> "type[Family]":
 
 
 def source_digest(name: str) -> str:
-    """Twelve hexadecimal digits that change with the code of a family.
+    """Twelve hexadecimal digits that depend on the code of a family.
 
-    That is the code of its file, of the modules that this imports from its own folder or from this package, directly or
-    through others, and of the shared base class and recipe.
+    This includes its file, modules that it imports (directly or indirectly) from its folder or this package, and the
+    shared base class and recipe.
 
     Raises:
-        ValueError: there is no such family, or two files define it.
-        SyntaxError: a file is not Python.
+        ValueError: there is no such family, or it is defined twice.
+        SyntaxError: a file is not valid Python.
     """
     module = _module(name)
     folders = package_folders(module) | {__name__: list(__path__)}
@@ -102,7 +102,7 @@ def source_digest(name: str) -> str:
 def _module(name: str) -> str:
     """The name of the module that defines the family `name`."""
     files = [file for folder in __path__ if (file := Path(folder) / f"{name}.py").is_file()]
-    # Another copy of this package, such as a checkout, comes second without conflict, as for every Python package.
+    # A second copy of this package on the path, such as a checkout, is ignored, as for every Python package.
     files = [file for file in files if file == files[0] or not (file.parent / "__init__.py").is_file()]
     entry_point = _entry_points().get(name)
     definitions = [*map(str, files), *([entry_point.value] if entry_point else [])]

@@ -1,4 +1,4 @@
-"""The base class of all families: raw pixels in, logits out, one training recipe."""
+"""The base class of families: raw pixels in, logits out, a shared training recipe."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from search_spaces._recipe import compile_model
 
 
 class Family(keras_tuner.HyperModel):  # type: ignore[misc]
-    """A search space over architectures; a subclass only defines `architecture`.
+    """A search space over architectures; subclasses only define `architecture`.
 
-    It is an ordinary Keras Tuner hypermodel: `keras_tuner.RandomSearch(CNN((28, 28, 1), 10), "val_accuracy")` works.
+    It is a regular Keras Tuner hypermodel: `keras_tuner.RandomSearch(CNN((28, 28, 1), 10), "val_accuracy")` works.
 
     Args:
         input_shape: (height, width, channels) of one image.
@@ -31,12 +31,12 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
         """Map images (batch, *input_shape), already scaled to [0, 1], to features (batch, n).
 
-        Every call declares every hyperparameter, those of absent layers under `hp.conditional_scope`, so that one call
-        declares the whole space.
+        Declare all hyperparameters in every call, those of optional layers under `hp.conditional_scope`, so that one
+        call declares the whole space.
         """
 
     def build(self, hp: HyperParameters) -> keras.Model:
-        """A compiled model from uint8 images (batch, *input_shape) to float32 logits (batch, classes)."""
+        """Build a compiled model from uint8 images (batch, *input_shape) to float32 logits (batch, classes)."""
         pixels = keras.Input(self.input_shape, dtype="uint8", name="pixels")
         features = self.architecture(hp, keras.layers.Rescaling(1 / 255, name="scale")(pixels))
         logits = keras.layers.Dense(self.classes, dtype="float32", name="logits")(features)
@@ -45,13 +45,13 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
         return model
 
     def build_from(self, values: Mapping[str, int | float | str | bool]) -> keras.Model:
-        """The compiled model of one candidate: `values` of its active hyperparameters, defaults of all others."""
+        """Build the compiled model of a candidate from its active hyperparameters; others get their defaults."""
         hp = HyperParameters()
         hp.values = dict(values)
         return self.build(hp)
 
     def space(self) -> HyperParameters:
-        """Every hyperparameter of the family, conditional ones included."""
+        """All hyperparameters of the family, including conditional ones."""
         hp = HyperParameters()
         self.build(hp)
         return hp

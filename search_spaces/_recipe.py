@@ -1,6 +1,6 @@
-"""The training recipe of every family, so that comparing families compares architectures.
+"""The training recipe shared by all families, so that comparing families compares architectures.
 
-Adam, a searched learning rate with cosine decay to zero, cross-entropy from logits, batches of 128.
+Adam, a tuned learning rate with cosine decay to zero, cross-entropy from logits, batches of 128.
 """
 
 import keras
@@ -19,7 +19,7 @@ def compile_model(model: keras.Model, hp: HyperParameters, training_steps: int |
         training_steps: optimizer steps over which the learning rate decays to zero; None keeps it constant.
     """
     low, high = LEARNING_RATES
-    # A factor of two between neighbours keeps the space finite, so that grid search can count it.
+    # Powers of two keep the space finite, as grid search requires.
     rate = hp.Float("learning_rate", low, high, step=2, sampling="log", default=2 * low)
     schedule = keras.optimizers.schedules.CosineDecay(rate, training_steps) if training_steps else rate
     model.compile(

@@ -13,21 +13,21 @@ MAX_CONVOLUTIONS = 2
 KERNELS = (3, 5)
 FILTERS = (8, 12, 16, 24, 32)
 GROWTH = (2.0, 1.5, 1.0)
-# Multiply-adds of all convolutions per pixel of an image: a cap on the cost of a candidate, so that none uses up the
-# budget and the most expensive one can still be refitted within it. On 28x28 it is 2.5 million; two blocks of 32 and 64
-# filters, 3x3 without padding, need 2.4 million.
+# Maximum multiply-adds of all convolutions per image pixel. It limits the cost of a candidate, so that no candidate
+# exhausts the budget and even the most expensive one can be refit within it. For 28x28 images it allows 2.5 million;
+# two blocks of 32 and 64 filters, 3x3 without padding, need 2.4 million.
 MAX_MULTIPLY_ADDS_PER_PIXEL = 3_200
 
 
 class CNN(Family):
     """Convolutional network of one to three blocks: convolutions, max pooling and optional batch normalization.
 
-    The search space: filters, number of blocks (`pooling_depth`), convolutions per block, kernel size, padding, batch
+    Hyperparameters: filters, number of blocks (`pooling_depth`), convolutions per block, kernel size, padding, batch
     normalization, dropout, and units of the dense layer.
 
     `filters` is the number of filters in the first block. It grows from block to block by the largest factor in GROWTH
-    that keeps the model under the cap on multiply-adds. Where even blocks of equal width would exceed the cap,
-    `convolutions` or `kernel_size` is inactive; where convolutions without padding could leave no pixel, `padding` is.
+    that keeps the model under the cap on multiply-adds. If even blocks of equal width would exceed the cap,
+    `convolutions` or `kernel_size` is inactive; if convolutions without padding could leave no pixels, `padding` is.
     """
 
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
@@ -60,13 +60,13 @@ class CNN(Family):
                 features = layers.Conv2D(width, kernel, padding=padding, activation="relu")(features)
             features = layers.MaxPooling2D()(features)
             if normalized:
-                # After pooling, on a quarter of the pixels: before it, normalization costs more than the convolutions.
+                # After pooling, on a quarter of the pixels; before it, this would cost more than the convolutions.
                 features = layers.BatchNormalization()(features)
         features = layers.Dense(units, activation="relu")(layers.Flatten()(features))
         return layers.Dropout(dropout)(features) if dropout else features
 
     def _affordable(self, convolutions: int, kernel: int) -> list[int]:
-        """Filters with which blocks of equal width stay under the cap at every depth."""
+        """Numbers of filters for which blocks of equal width stay within the cap at every depth."""
         deepest = [(filters, [filters] * MAX_BLOCKS) for filters in FILTERS]
         return [filters for filters, widths in deepest if self._within_cap(widths, convolutions, kernel, "same")]
 
@@ -76,14 +76,14 @@ class CNN(Family):
         return cost <= MAX_MULTIPLY_ADDS_PER_PIXEL * height * width
 
     def _has_room(self, depth: int) -> bool:
-        """Whether `depth` blocks without padding leave at least one pixel for all other hyperparameters."""
+        """Whether `depth` blocks without padding always leave at least one pixel."""
         side = min(self.input_shape[:2])
         for _ in range(depth):
             side = (side - MAX_CONVOLUTIONS * (KERNELS[-1] - 1)) // 2
         return side >= 1
 
     def _widths(self, filters: int, depth: int, convolutions: int, kernel: int, padding: str) -> list[int]:
-        """Filters of each block."""
+        """Number of filters of each block."""
         for growth in GROWTH:
             widths = [round(filters * growth**block) for block in range(depth)]
             if self._within_cap(widths, convolutions, kernel, padding):

@@ -1,4 +1,4 @@
-"""Flatten the image, then one to three fully connected layers."""
+"""One to three fully connected layers on the flattened image."""
 
 import keras
 from keras import layers
@@ -18,7 +18,7 @@ class Dense(Family):
         normalized = hp.Boolean("batch_normalization")
         features = layers.Flatten()(images)
         for number in range(1, MAX_LAYERS + 1):
-            # Conditional, so that a record never lists the width of a layer that does not exist.
+            # Conditional, so that records never list hyperparameters of layers that do not exist.
             with hp.conditional_scope("dense_layers", list(range(number, MAX_LAYERS + 1))):
                 units = hp.Choice(f"units_{number}", [64, 128, 256, 512], default=128)
                 activation = hp.Choice(f"activation_{number}", ["relu", "gelu", "tanh"])

@@ -113,7 +113,7 @@ def make_curve(epochs: int, last: float, *, validation: bool = True) -> Curve:
 
 
 def make_trial(number: int, accuracy: float, *, epochs: int = 3, **changes: Any) -> TrialRecord:
-    """A trial that ended well at the validation accuracy `accuracy`."""
+    """A successful trial with validation accuracy `accuracy`."""
     fields: dict[str, Any] = {
         "number": number,
         "trial_id": f"{number:04d}",
@@ -142,7 +142,7 @@ def make_failed_trial(number: int, error: str) -> TrialRecord:
 
 
 def make_refit(number: int, **changes: Any) -> RefitRecord:
-    """The winner's refit under one seed."""
+    """A refit of the winner with one seed."""
     fields: dict[str, Any] = {
         "number": number,
         "seed": derive_seed(1, "refit", number),
@@ -159,7 +159,7 @@ def make_refit(number: int, **changes: Any) -> RefitRecord:
 
 
 def make_space() -> tuple[Parameter, ...]:
-    """Two layers at most; the second one's width exists only where there is a second layer."""
+    """One or two layers; the width of the second layer is active only with two layers."""
     two_layers = (Condition(name="layers", values=(2,)),)
     return (
         Parameter(name="layers", kind="Int", values=(1, 2), finite=True, conditions=()),
@@ -172,36 +172,37 @@ def make_space() -> tuple[Parameter, ...]:
 def make_predictions(
     wrong: Sequence[Sequence[int]] | None = None, *, dataset: DatasetFacts | None = None, seeds: int = 3
 ) -> Predictions:
-    """Predictions that are right except at the images that `wrong` lists for each seed, where the next class is said.
+    """Correct predictions, except for the images that `wrong` lists for each seed, where the next class is predicted.
 
-    Label of image i is i modulo the number of classes. The class said has probability 0.7; the others share the rest.
+    The label of image i is i modulo the number of classes. The predicted class has probability 0.7; the others share
+    the rest.
     """
     dataset = dataset or make_dataset()
     classes, n = len(dataset.class_names), dataset.n_test
     wrong = wrong if wrong is not None else [range(10 + seed) for seed in range(seeds)]
     labels = np.arange(n) % classes
-    said = np.tile(labels, (len(wrong), 1))
+    predicted = np.tile(labels, (len(wrong), 1))
     for seed, images in enumerate(wrong):
         chosen = np.asarray(list(images), dtype=np.int64)
-        said[seed, chosen] = (labels[chosen] + 1) % classes
-    probability = np.full((*said.shape, classes), 0.3 / (classes - 1))
-    np.put_along_axis(probability, said[..., None], 0.7, axis=-1)
-    always = np.flatnonzero((said != labels).all(axis=0))[:6]
+        predicted[seed, chosen] = (labels[chosen] + 1) % classes
+    probability = np.full((*predicted.shape, classes), 0.3 / (classes - 1))
+    np.put_along_axis(probability, predicted[..., None], 0.7, axis=-1)
+    always_wrong = np.flatnonzero((predicted != labels).all(axis=0))[:6]
     height, width, channels = dataset.image_shape
     ramp = np.arange(height * width * channels, dtype=np.uint8).reshape(dataset.image_shape)
     return Predictions(
         log_probabilities=np.log(probability).astype(np.float16),
         labels=labels.astype(np.int64),
         seeds=np.array([derive_seed(1, "refit", number) for number in range(len(wrong))], dtype=np.int64),
-        wrong_indices=always.astype(np.int64),
-        wrong_images=np.stack([ramp + np.uint8(index) for index in always]).astype(np.uint8)
-        if len(always)
+        wrong_indices=always_wrong.astype(np.int64),
+        wrong_images=np.stack([ramp + np.uint8(index) for index in always_wrong]).astype(np.uint8)
+        if len(always_wrong)
         else np.zeros((0, height, width, channels), dtype=np.uint8),
     )
 
 
 def make_search(**changes: Any) -> SearchOutcome:
-    """Three trials, of which one failed; trial 0001 wins."""
+    """Three trials, one of which failed; trial 0001 wins."""
     fields: dict[str, Any] = {
         "space": make_space(),
         "trials": (
@@ -251,7 +252,7 @@ def make_run(predictions: Predictions, *, spec: RunSpec | None = None, **changes
 
 
 def write_run(results: Path, record: RunRecord, predictions: Predictions) -> RunFolder:
-    """Put a finished run where the store would, ledger included."""
+    """Write a finished run, including its ledger."""
     folder = RunFolder(results / "records" / record.spec.dataset / record.run_id)
     write_unfinished_run(results, record.spec, record, folder=folder)
     folder.write_predictions(predictions)
@@ -262,7 +263,7 @@ def write_run(results: Path, record: RunRecord, predictions: Predictions) -> Run
 def write_unfinished_run(
     results: Path, spec: RunSpec, record: RunRecord, *, refits: int | None = None, folder: RunFolder | None = None
 ) -> RunFolder:
-    """Put a run there that has the trials and the first `refits` refits of `record`, and no record."""
+    """Write an unfinished run with the trials and the first `refits` refits of `record`."""
     folder = folder or run_folder(results, spec)
     folder.path.mkdir(parents=True)
     folder.write_spec(spec)

@@ -1,4 +1,4 @@
-"""The commands of bench as real processes, as a user starts them."""
+"""Run commands of bench as real processes, as a user does."""
 
 import os
 import resource
@@ -17,13 +17,15 @@ import bench
 
 SOURCE = Path(bench.__file__).parents[1]
 FAMILIES = Path(__file__).parent / "families"
-SECONDS = 240  # no command of a test takes as long, even on a busy machine
+SECONDS = 240  # timeout of a command, enough even on a busy machine
 
 
 def variables(*first: Path, **changes: str) -> dict[str, str]:
     """This process' environment with the tested packages and the tests' families on PYTHONPATH, after `first`."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
-    return kept | {"PYTHONPATH": os.pathsep.join(map(str, (*first, SOURCE, FAMILIES)))} | changes
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")
+    }
+    return inherited | {"PYTHONPATH": os.pathsep.join(map(str, (*first, SOURCE, FAMILIES)))} | changes
 
 
 def command(*arguments: object) -> list[str]:
@@ -42,7 +44,7 @@ def run(
         env: environment variables; `variables()` if None.
         memory: bytes that its processes may use together, as set by `ulimit -m`; no limit if None.
     """
-    done = subprocess.run(
+    process = subprocess.run(
         command(*arguments),
         cwd=cwd,
         env=env or variables(),
@@ -53,9 +55,9 @@ def run(
         timeout=SECONDS,
         check=False,
     )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+    assert "Traceback" not in process.stderr, process.stderr
+    assert process.returncode == code, f"exit code {process.returncode}\n{process.stdout}\n{process.stderr}"
+    return process
 
 
 class Started:

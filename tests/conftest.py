@@ -1,4 +1,4 @@
-"""Shared by all tests: which files are collected, how TensorFlow starts, families that only tests have, shared runs."""
+"""Shared by all tests: collection, TensorFlow configuration, test families, shared runs."""
 
 import os
 import re
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FAMILIES = Path(__file__).parent / "families"
 
-# A shell that starts the tests in the background makes them ignore Ctrl-C, and so do the commands they interrupt.
+# If a shell starts the tests in the background, they ignore Ctrl-C, and so would the commands that they interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -41,7 +41,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture(autouse=True)
 def _same_tensorflow(request: pytest.FixtureRequest) -> None:
-    """Configure TensorFlow in slow tests as in a worker, whichever test is first: one thread, float32."""
+    """Configure TensorFlow in slow tests as in a worker: one thread, float32."""
     if request.node.get_closest_marker("slow") is not None:
         from bench.training.precision import prepare_process
 

@@ -1,4 +1,4 @@
-"""Test sets opened for what tests need of them."""
+"""Access to test sets, for tests."""
 
 from pathlib import Path
 

@@ -1,18 +1,18 @@
-"""How fast the machine is just now: a limit in seconds is to hold the code, not its neighbours."""
+"""The current speed of the machine, by which time limits are scaled, so that other processes do not fail a test."""
 
 import statistics
 import time
 
-QUIET_SECONDS = 0.23  # of `_work` on the machine for which limits were set, two cores of an AMD EPYC 9004, when quiet
+QUIET_SECONDS = 0.23  # of `_work` on the idle machine for which limits were set, two cores of an AMD EPYC 9004
 
 
 def slowness() -> float:
-    """How many times as long as there a piece of work takes here and now; at least 1."""
+    """The current time of `_work` relative to QUIET_SECONDS; at least 1."""
     return max(1.0, statistics.median(_work() for _ in range(5)) / QUIET_SECONDS)
 
 
 def _work() -> float:
-    begun, total = time.process_time(), 0
+    started, total = time.process_time(), 0
     for number in range(5_000_000):
         total += number
-    return time.process_time() - begun
+    return time.process_time() - started

@@ -88,7 +88,7 @@ def test_links_lead_to_files() -> None:
 @pytest.mark.parametrize("line", RUNNING)
 def test_command_runs(line: str, clone: Path) -> None:
     words = shlex.split(line)
-    assert words[:3] == ["python", "-m", "bench"], "a command of another kind needs a test of its own"
+    assert words[:3] == ["python", "-m", "bench"], "other commands need their own test"
     done = subprocess.run(
         [sys.executable, *words[1:]],
         cwd=clone,

@@ -47,12 +47,12 @@ def finished(results: Path, family: str, tuner: str = "random") -> Finished:
     return Finished(folder, folder.read_record())
 
 
-def assert_equal_runs(one: Finished, other: Finished) -> None:
-    """Records are equal except for times and workers, predictions are equal."""
-    here, there = without_circumstances(one.record), without_circumstances(other.record)
-    assert here == there, {name for name in RunRecord.__slots__ if getattr(here, name) != getattr(there, name)}
+def assert_equal_runs(first: Finished, second: Finished) -> None:
+    """Assert that records are equal except for times and workers, and that predictions are equal."""
+    a, b = without_circumstances(first.record), without_circumstances(second.record)
+    assert a == b, {name for name in RunRecord.__slots__ if getattr(a, name) != getattr(b, name)}
     for name in Predictions.__slots__:
-        assert np.array_equal(getattr(one.predictions, name), getattr(other.predictions, name)), name
+        assert np.array_equal(getattr(first.predictions, name), getattr(second.predictions, name)), name
 
 
 def ended_trials(folder: RunFolder) -> list[str]:

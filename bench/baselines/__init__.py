@@ -1,1 +1,1 @@
-"""Reference models, which are not searched: published tutorials by their own recipes, and scikit-learn classifiers."""
+"""Reference models, trained without a search: published tutorials and scikit-learn classifiers."""

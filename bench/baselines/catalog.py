@@ -1,4 +1,4 @@
-"""Names, specs and descriptions of the reference models; imports neither Keras nor scikit-learn."""
+"""Names, specs and descriptions of reference models; imports neither Keras nor scikit-learn."""
 
 import difflib
 import hashlib
@@ -20,7 +20,7 @@ LOGISTIC_C = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classifier:
-    """A scikit-learn classifier, which bench.baselines.classifiers fits."""
+    """A scikit-learn classifier; bench.baselines.classifiers fits it."""
 
     recipe: str  # in words
     deterministic: bool  # whether every seed gives the same model
@@ -42,7 +42,7 @@ NAMES = (*TUTORIALS, *CLASSIFIERS)
 
 
 def select(words: Sequence[str]) -> tuple[str, ...]:
-    """The reference models that `words` name, each once: "tutorials", "baselines" and "all" stand for several.
+    """The reference models named by `words`, without duplicates; "tutorials", "baselines" and "all" are groups.
 
     Raises:
         SpecError: a word is neither a name nor a group.
@@ -59,7 +59,7 @@ def select(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def reference_spec(name: str, dataset: str, seed: int, refit_seeds: int) -> ReferenceSpec:
-    """The spec of the reference model `name`; a deterministic one is trained once, whatever `refit_seeds` is.
+    """The spec of the reference model `name`; a deterministic model is trained once, regardless of `refit_seeds`.
 
     Raises:
         SpecError: a number is out of range.
@@ -75,7 +75,7 @@ def reference_spec(name: str, dataset: str, seed: int, refit_seeds: int) -> Refe
 
 
 def unsuitable(name: str, dataset: DatasetFacts) -> str | None:
-    """Why the reference model `name` cannot be built for the images of `dataset`; None where it can."""
+    """Why the reference model `name` cannot be built for the images of `dataset`; None if it can."""
     height, width, _ = dataset.image_shape
     side = TUTORIALS[name].min_side if name in TUTORIALS else 1
     if min(height, width) >= side:
@@ -84,7 +84,7 @@ def unsuitable(name: str, dataset: DatasetFacts) -> str | None:
 
 
 def source(name: str) -> str:
-    """The digest of the code of the reference model `name`."""
+    """The code digest of the reference model `name`."""
     if name in TUTORIALS:
         return code_digest(Path(tutorials.__file__))
     code = code_digest(Path(__file__).with_name("classifiers.py"))
@@ -92,7 +92,7 @@ def source(name: str) -> str:
 
 
 def describe(name: str) -> ReferenceModel:
-    """What a record keeps of the reference model `name`."""
+    """The description of the reference model `name` for its record."""
     if name in CLASSIFIERS:
         classifier = CLASSIFIERS[name]
         return ReferenceModel(

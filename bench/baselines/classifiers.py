@@ -1,6 +1,6 @@
-"""scikit-learn classifiers on the pixels: the accuracy that a network has to beat.
+"""scikit-learn classifiers on raw pixels, as baselines.
 
-They are fitted on all development images, pixels divided by 255, one feature for each pixel and channel.
+They are fitted on all development images, with one feature per pixel and channel, divided by 255.
 """
 
 import time
@@ -18,7 +18,7 @@ from bench.baselines.catalog import FOREST_TREES, LOGISTIC_C
 from bench.data.dataset import Dataset
 from bench.records.record import Curve, RefitRecord
 
-MIN_PROBABILITY = np.finfo(np.float32).tiny  # smaller ones are raised to it, so that their logarithm is finite
+MIN_PROBABILITY = np.finfo(np.float32).tiny  # lower bound of probabilities, so that logarithms are finite
 
 # Images (n, height, width, channels) uint8 to natural logarithms of probabilities (n, classes).
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
@@ -31,12 +31,12 @@ MODELS: dict[str, Callable[[int], ClassifierMixin]] = {  # by name, from a seed
 
 
 def fit(name: str, seed: int, number: int, data: Dataset) -> tuple[Predictor, RefitRecord]:
-    """Fit the classifier `name` on all of `data` with `seed`.
+    """Fit the classifier `name` on `data`.
 
     Args:
         name: one of MODELS.
-        seed: of its random generator.
-        number: of the seed, from 0, for the record.
+        seed: seed of its random generator.
+        number: number of the seed, from 0.
         data: the development images.
     """
     pixels = _pixels(data.images)
@@ -64,7 +64,7 @@ def _pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _parameters(model: Any) -> int:
-    """Number of fitted values: coefficients, tree nodes, or class shares."""
+    """Number of fitted values: coefficients, tree nodes, or class frequencies."""
     if hasattr(model, "coef_"):
         return int(model.coef_.size + model.intercept_.size)
     if hasattr(model, "estimators_"):

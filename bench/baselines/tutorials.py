@@ -1,6 +1,6 @@
-"""Models of published tutorials, each trained by its own recipe.
+"""Models of published tutorials, with their original recipes.
 
-Keras is imported when a model is built, so that listing names is fast.
+Keras is imported only when a model is built, so that listing names is fast.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ ADAM_LEARNING_RATE = 0.001  # Keras' default, which all of these tutorials use
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tutorial:
-    """A model and the recipe that it was published with; it is evaluated with the weights after the last epoch."""
+    """A model and its published recipe; it is evaluated with the weights after the last epoch."""
 
     name: str
     layers: "Callable[[], Sequence[keras.Layer]]"  # new layers between the scaled image and the output layer
@@ -26,9 +26,11 @@ class Tutorial:
     labels: Literal["integer", "one-hot"]
     batch_size: int
     epochs: int
-    validation_share: float  # of the development images, the last ones, which are not trained on; in [0, 1)
+    validation_share: (
+        float  # fraction of the development images, taken from the end, that are not trained on; in [0, 1)
+    )
     published: PublishedAccuracy | None
-    min_side: int = 1  # pixels, the smallest height and width that the layers can process
+    min_side: int = 1  # minimum height and width in pixels
 
     def build(self, input_shape: tuple[int, int, int], classes: int) -> "keras.Model":
         """A compiled model from uint8 images (batch, *input_shape) to probabilities or logits (batch, classes)."""
@@ -86,7 +88,7 @@ def _cnn() -> "Sequence[keras.Layer]":
     ]
 
 
-# The range of a rounded figure is what would be rounded to it.
+# `low` and `high` bound the values that round to the published figure.
 _TUTORIALS = (
     Tutorial(
         name="tutorial-linear",

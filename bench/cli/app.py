@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Heavy libraries are imported inside the command that needs them."""
+"""The `bench` command. Heavy libraries are imported inside the command that needs them."""
 
 import sys
 from typing import Annotated
@@ -20,8 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Benchmark families of Keras models that are tuned with Keras Tuner.\n\n"
-    "Exit codes: 0 done, 1 a check found differences, 2 bad input or a full disk, 130 and 143 interrupted.",
+    help="Benchmark families of Keras models, tuned with Keras Tuner.\n\n"
+    "Exit codes: 0 success, 1 a check found differences, 2 invalid input or a failed run, 130 and 143 interrupted.",
     epilog="\b\nExamples:\n  bench run --family cnn\n  bench leaderboard",
 )
 for commands in (run_app, verify_app, list_app, results_app):

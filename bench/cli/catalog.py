@@ -1,4 +1,4 @@
-"""bench list: the names that other commands take."""
+"""bench list: the names that other commands accept."""
 
 import json
 
@@ -11,7 +11,7 @@ list_app = typer.Typer()
 
 @list_app.command("list", epilog="\b\nExamples:\n  bench list\n  bench list --json")
 def list_names(as_json: AsJson = False) -> None:
-    """List families, datasets, tuners and reference models, including those from other packages."""
+    """List all families, datasets, tuners and reference models, including those provided by other packages."""
     import search_spaces
     from bench.baselines.catalog import NAMES
     from bench.data import catalog

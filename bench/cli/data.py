@@ -1,4 +1,4 @@
-"""python -m bench data: get a dataset, and look at it before training."""
+"""bench data: download and describe datasets."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,15 @@ import typer
 
 data_app = typer.Typer(
     no_args_is_help=True,
-    help="Get a dataset, or look at it before training.",
+    help="Download or describe a dataset.",
     epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data describe digits",
 )
 
 DatasetName = Annotated[
     str,
-    typer.Argument(metavar="DATASET", help="A name, see `bench list`, or the path of a file that defines a dataset."),
+    typer.Argument(
+        metavar="DATASET", help="Dataset name (see `bench list`) or path to a Python file that defines one."
+    ),
 ]
 DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")]
 
@@ -41,14 +43,14 @@ def describe(
     dataset: DatasetName,
     data_dir: DataDir = None,
     results: Annotated[
-        Path, typer.Option("--results", metavar="DIR", help="Figures are written to DIR/NAME/samples.")
+        Path, typer.Option("--results", metavar="DIR", help="Folder for the figures, saved to DIR/NAME/samples.")
     ] = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")] = False,
 ) -> None:
-    """Print facts about a dataset and draw sample images, before training.
+    """Describe a dataset and draw sample images.
 
-    The figures show its first images, one image of each class, and one image with its pixel values. All of it is about
-    the development images; the test set stays closed.
+    The figures show the first images, one image per class, and one image with its pixel values. Only development images
+    are used; the test set is not opened.
     """
     from bench.data import catalog
     from bench.data.description import describe as describe_images

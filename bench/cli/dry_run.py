@@ -18,6 +18,7 @@ def print_forecast(specs: Sequence[SearchSpec], options: "Options") -> None:
     from bench.execution.events import Event, Message
     from bench.execution.folders import assign
     from bench.records.files import check_writable
+    from bench.report.text.numbers import counted
     from bench.workers.tasks import import_libraries
 
     check_writable(options.results)
@@ -35,17 +36,17 @@ def print_forecast(specs: Sequence[SearchSpec], options: "Options") -> None:
         for spec in specs:
             folder = assign(options.results, spec, again=options.again).folder
             if folder.finished:
-                folder.read_predictions(folder.read_record())  # a damaged run must not be called complete
-                typer.echo(f"{spec.family} on {spec.dataset}: complete in {folder.path}, nothing to train")
+                folder.read_predictions(folder.read_record())  # a damaged run is not complete
+                typer.echo(f"{spec.family} on {spec.dataset}: already complete in {folder.path}, nothing to train")
                 continue
-            typer.echo(f"Timing a few steps of candidates of {spec.family}", err=True)
+            typer.echo(f"Timing a few training steps of {spec.family} candidates", err=True)
             expected = forecast(spec, space(spec, dataset), dataset, options, report)
             plan = expected.plan
             typer.echo(
-                f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {options.workers} workers, "
-                f"in {folder.path}\n"
+                f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, "
+                f"{counted(options.workers, 'worker')}, in {folder.path}\n"
                 f"  search: {plan.candidates} candidates in {plan.tasks} trials, {plan.epochs} epochs\n"
-                f"  refits: {spec.refit_seeds} seed(s), {spec.refit_epochs} epochs each\n"
+                f"  refits: {counted(spec.refit_seeds, 'seed')}, {spec.refit_epochs} epochs each\n"
                 f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.1f} MB on disk, "
                 f"estimated from a few steps of {expected.candidates} candidates on this machine"
             )

@@ -41,7 +41,7 @@ def execute(start: "Callable[[Report], tuple[Outcome, ...]]", title: str, result
 
 
 def _unfinished(results: Path) -> dict[str, float]:
-    """Run id to the time of the last change of its ledger."""
+    """Unfinished runs: run id to the modification time of its ledger."""
     from bench.execution.resume import unfinished
 
     folders = {folder.path.name: folder.ledger for folder in unfinished(results)}
@@ -53,10 +53,10 @@ def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
     if not interrupted:
         typer.echo("Interrupted before training started; repeat the command.", err=True)
         return
-    words = ["python", "-m", "bench", "resume", *interrupted]
+    command = ["python", "-m", "bench", "resume", *interrupted]
     if results != Path("results"):
-        words += ["--results", str(results)]
-    typer.echo(f"Interrupted; finished trials and refits are kept. To resume:\n  {shlex.join(words)}", err=True)
+        command += ["--results", str(results)]
+    typer.echo(f"Interrupted; completed trials and refits are saved. To resume:\n  {shlex.join(command)}", err=True)
 
 
 def _print_rows(results: Path, finished: "Sequence[RunFinished]") -> None:
@@ -78,7 +78,7 @@ def _print_rows(results: Path, finished: "Sequence[RunFinished]") -> None:
 
 def _complete(outcome: "RunFinished") -> str:
     reproduces = outcome.folder.read_record().reproduces
-    note = "" if reproduces is None else f" (reproduced {reproduces} with other predictions)"
+    note = "" if reproduces is None else f" (a reproduction of {reproduces} with different predictions)"
     return f"Already complete{note}; nothing trained. Use --again to rerun."
 
 

@@ -1,4 +1,4 @@
-"""Shows the events of a run: live on a terminal, one line at a time elsewhere."""
+"""Show the events of a run: a live table on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ PLAIN_SECONDS = 10
 
 
 def display(stream: TextIO | None = None) -> AbstractContextManager[Report]:
-    """Shows the events that the callback gets, on `stream` (standard error by default)."""
+    """Show events on `stream` (standard error by default) for the duration of the context."""
     stream = stream or sys.stderr
     console = Console(file=stream)
     can_redraw = console.is_terminal and not console.is_dumb_terminal
@@ -49,7 +49,7 @@ def _failed(progress: Progress) -> str:
 
 @contextmanager
 def _plain(stream: TextIO) -> Iterator[Report]:
-    """A line for each message, and for progress at most one in ten seconds for each run and stage."""
+    """One line per message, and at most one progress line per run and stage every ten seconds."""
     start, last = time.monotonic(), dict[tuple[str, str], float]()
 
     def report(event: Event) -> None:
@@ -69,10 +69,10 @@ def _plain(stream: TextIO) -> Iterator[Report]:
 
 @contextmanager
 def _live(console: Console) -> Iterator[Report]:
-    """Messages scroll; below them one row for each run, redrawn as it changes."""
+    """Messages scroll above a table with one row per run."""
     start, rows = time.monotonic(), dict[str, tuple[Progress, float]]()
 
-    def picture() -> Group | Text:
+    def render() -> Group | Text:
         now = time.monotonic()
         elapsed = Text(f"elapsed {duration(now - start)}", style="dim")
         if not rows:
@@ -85,14 +85,15 @@ def _live(console: Console) -> Iterator[Report]:
         elif isinstance(event, Progress):
             rows[event.run] = event, time.monotonic()
 
-    with Live(get_renderable=picture, console=console, refresh_per_second=2, transient=True) as live:
+    with Live(get_renderable=render, console=console, refresh_per_second=2, transient=True) as live:
         yield report
 
 
 def _aged(progress: Progress, seconds: float) -> Progress:
-    """`progress` some seconds later, without anything new."""
-    left = progress.seconds_left
-    return progress if left is None else replace(progress, seconds_left=max(0.0, left - seconds))
+    """`progress` with its remaining time reduced by the seconds since its last update."""
+    if progress.seconds_left is None:
+        return progress
+    return replace(progress, seconds_left=max(0.0, progress.seconds_left - seconds))
 
 
 def _table(rows: Sequence[Progress]) -> Table:

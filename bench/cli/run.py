@@ -1,4 +1,4 @@
-"""bench run, resume and reproduce: train what is missing, then print rows and rebuild the pages."""
+"""bench run, resume and reproduce: train, print the leaderboard rows, rebuild the pages."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -44,12 +44,12 @@ class PrecisionChoice(StrEnum):
 def run(  # noqa: PLR0917 - one for each option
     family: Annotated[list[str], typer.Option(metavar="NAME", help="Family to search; can be repeated.")],
     dataset: DatasetOption = "fashion_mnist",
-    tuner: Annotated[str, typer.Option(metavar="NAME", help="Search strategy, see `bench list`.")] = DEFAULT_TUNER,
+    tuner: Annotated[str, typer.Option(metavar="NAME", help="Tuner (see `bench list`).")] = DEFAULT_TUNER,
     trials: Annotated[
         int | None,
         typer.Option(
             show_default="depends on the dataset",
-            help="Budget of the search: it trains as many epochs as this many full-length trials.",
+            help="Search budget: the number of full-length trials whose epochs it may use.",
         ),
     ] = None,
     epochs: Annotated[
@@ -57,44 +57,49 @@ def run(  # noqa: PLR0917 - one for each option
     ] = None,
     seed: Seed = 0,
     refit_seeds: Annotated[
-        int, typer.Option(help="Models that are trained with the winning hyperparameters, each with its own seed.")
+        int, typer.Option(help="Number of seeds with which the winner is retrained.")
     ] = DEFAULT_REFIT_SEEDS,
     searches: Annotated[
-        int, typer.Option(help="Searches of each family, each with its own seed; families are compared over 3 or more.")
+        int,
+        typer.Option(help="Independent searches per family; 3 or more compare families rather than single winners."),
     ] = 1,
     workers: Workers = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Your own Dask cluster to train on, e.g. tcp://127.0.0.1:8786."),
+        typer.Option(
+            metavar="ADDRESS", help="Train on the Dask cluster with this scheduler, e.g. tcp://127.0.0.1:8786."
+        ),
     ] = None,
     time_limit: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Limit for each family, e.g. 90s, 10m or 1h30m, including start-up, refits and evaluation.",
+            help="Time limit per family, including start-up, refits and evaluation, e.g. 90s, 10m or 1h30m.",
         ),
     ] = None,
     trial_timeout: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="A trial that takes longer is retried once, then recorded as failed."),
+        typer.Option(
+            metavar="TIME", help="Time limit per trial; a slower trial is retried once, then recorded as failed."
+        ),
     ] = None,
     precision: Annotated[
-        PrecisionChoice, typer.Option(help="Of the search; auto is bfloat16 if the CPU supports it.")
+        PrecisionChoice, typer.Option(help="Precision of the search; auto is bfloat16 if the CPU supports it.")
     ] = PrecisionChoice.auto,
     lookahead: Annotated[
-        int, typer.Option(help="Trials proposed before the oldest of them has its result; affects the proposals.")
+        int, typer.Option(help="Maximum number of trials proposed ahead of results; affects the proposals.")
     ] = DEFAULT_LOOKAHEAD,
     data_dir: DataDir = None,
     results: Results = Path("results"),
-    again: Annotated[bool, typer.Option("--again", help="Rerun a run that is complete.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Rerun even if the run is complete.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print trials, epochs, time and disk space; train nothing.")
+        bool, typer.Option("--dry-run", help="Print planned trials and estimated time and disk space; train nothing.")
     ] = False,
 ) -> None:
-    """Search families, refit the winners, evaluate them on the test set, and report.
+    """Search each family, refit its winner, evaluate it on the test set, and update the report.
 
-    Repeating the command resumes an interrupted run. If the results contain a published run of the same
-    specification, it is reproduced: trained on this machine and compared with the published predictions.
+    Repeating the command resumes an interrupted run. A published run with the same specification is reproduced: it is
+    trained on this machine and compared with the published predictions.
     """
     from bench.data import catalog
     from bench.execution.options import Options
@@ -150,7 +155,7 @@ def run(  # noqa: PLR0917 - one for each option
 def resume(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Folder names, see `bench runs`.", show_default="every unfinished run"),
+        typer.Argument(metavar="RUN", help="Run ids (see `bench runs`).", show_default="all unfinished runs"),
     ] = None,
     results: Results = Path("results"),
 ) -> None:
@@ -161,8 +166,9 @@ def resume(
     require_results_dir(results)
     groups, blocked = resumable(results, runs or ())
     if not groups and not blocked:
-        typer.echo("No unfinished run.")
-        return
+        raise SpecError(
+            f"no unfinished run in {results}: start one with `python -m bench run`, or choose another --results"
+        )
     reasons = [f"{entry.folder.path.name} cannot be resumed: {entry.reason}" for entry in blocked]
     for options, folders in groups.items():
         title = f"Resuming {', '.join(folder.path.name for folder in folders)}, results in {results}"
@@ -180,22 +186,24 @@ def reproduce(  # noqa: PLR0917 - one for each option
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME", help="See `bench list`, or a group: tutorials, baselines, all.", show_default="all"
+            metavar="NAME",
+            help="Reference models (see `bench list`) or groups: tutorials, baselines, all.",
+            show_default="all",
         ),
     ] = None,
     dataset: DatasetOption = "fashion_mnist",
     seed: Seed = 0,
     refit_seeds: Annotated[
-        int, typer.Option(help="Models that are trained, each with its own seed; one if the seed has no effect.")
+        int, typer.Option(help="Number of seeds per model; deterministic models are trained once.")
     ] = DEFAULT_REFIT_SEEDS,
     workers: Workers = None,
     data_dir: DataDir = None,
     results: Results = Path("results"),
-    again: Annotated[bool, typer.Option("--again", help="Rerun runs that are complete.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Rerun even if a run is complete.")] = False,
 ) -> None:
-    """Train the models of published tutorials by their own recipes, and scikit-learn classifiers as baselines.
+    """Train reference models: published tutorials with their original recipes, and scikit-learn classifiers.
 
-    They are rows of the leaderboard, and the tutorials also have a page with the published accuracies.
+    All are listed on the leaderboard; a separate page compares the tutorials with their published accuracies.
     """
     from bench.baselines.catalog import reference_spec, select
     from bench.data import catalog

@@ -1,4 +1,4 @@
-"""bench verify: check a finished run, and train one of its refits again."""
+"""bench verify: check a finished run and retrain one of its refits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,19 +19,21 @@ verify_app = typer.Typer()
     epilog="\b\nExamples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results results"
 )
 def verify(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A row of the leaderboard, or the folder name of a run.")],
+    name: Annotated[str, typer.Argument(metavar="RUN", help="Leaderboard row or run id.")],
     dataset: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="File that defines the run's dataset, if it is not found by name."),
+        typer.Option(
+            metavar="FILE", help="Python file that defines the run's dataset, if `bench list` does not show it."
+        ),
     ] = None,
     data_dir: DataDir = None,
     results: Results = Path("results"),
 ) -> None:
-    """Recompute the published numbers of a run, check code and data, and train one refit again.
+    """Recompute a run's published numbers, check its code and data, and retrain one refit.
 
-    On the same CPU model with the same versions its predictions must be identical bit for bit; elsewhere its accuracy
-    must lie inside the 95% prediction interval for one seed. This evaluates the test set, which is logged.
-    If the code has changed but the predictions are identical, the record lists the new code, too.
+    With the same CPU model and versions, the predictions must be identical bit for bit; otherwise the accuracy must lie
+    inside the 95% prediction interval for one seed. The additional test-set evaluation is logged. If the code has
+    changed but the predictions are identical, the new code is added to the record.
     """
     from bench.cli.progress import display
     from bench.data import catalog
@@ -76,5 +78,5 @@ def _check_pages(folder: "RunFolder", results: Path) -> "Check":
     _, row = find_row(board, folder.path.parent.name, folder.path.name)
     count, differing = check_run(board, row)
     if differing:
-        return Check(passed=False, text=f"numbers: those recomputed from predictions differ in {', '.join(differing)}")
-    return Check(passed=True, text=f"numbers: {count} pages and figures are as recomputed from predictions")
+        return Check(passed=False, text=f"numbers: recomputed values differ in {', '.join(differing)}")
+    return Check(passed=True, text=f"numbers: {count} pages and figures match the predictions")

@@ -1,4 +1,4 @@
-"""bench versions: compare versions of TensorFlow and Keras, and measure them."""
+"""bench versions: measure and compare versions of TensorFlow and Keras."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from bench.signals import exit_code, handle_sigterm
 
 versions_app = typer.Typer(
     no_args_is_help=True,
-    help="Compare versions of TensorFlow and Keras.\n\nShows whether a newer version changed accuracy or speed.",
+    help="Compare versions of TensorFlow and Keras.\n\nShows which version changed accuracy or speed.",
     epilog="\b\nExamples:\n  bench versions show\n  bench versions measure tf216 tf221",
 )
 
@@ -23,9 +23,9 @@ def show(
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
-    """Show the measured versions: accuracy, speed, and what changed.
+    """Show accuracy and speed of the measured versions, and what changed between them.
 
-    Needs no TensorFlow and no dataset.
+    Needs neither TensorFlow nor the dataset.
     """
     from bench.versions.page import versions_data, versions_text
     from bench.versions.record import read_all
@@ -50,25 +50,27 @@ def show(
 def measure(  # noqa: PLR0917 - one per option
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="tox environments, such as tf216.", show_default="all that exist"),
+        typer.Argument(metavar="NAME", help="Names of tox environments, e.g. tf216.", show_default="all that exist"),
     ] = None,
-    starts: Annotated[int, typer.Option(help="Processes per version that measure speed; 0 for accuracy only.")] = 10,
-    seeds: Annotated[int, typer.Option(help="Seeds per model, a multiple of 12; 0 for speed only.")] = 12,
+    starts: Annotated[
+        int, typer.Option(help="Process starts per version that measure speed; 0 for accuracy only.")
+    ] = 10,
+    seeds: Annotated[int, typer.Option(help="Number of seeds per model, a multiple of 12; 0 for speed only.")] = 12,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Measure speed again, replacing earlier process starts; keep trained models."),
+        typer.Option("--again", help="Measure speed again, replacing earlier process starts; trained models are kept."),
     ] = False,
-    environments: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tox environments.")] = Path(".tox"),
+    environments: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the tox environments.")] = Path(".tox"),
     results: Results = Path("results"),
 ) -> None:
-    """Measure what is missing, which takes hours, and update the page.
+    """Run the missing measurements (takes hours) and update the page.
 
-    Create the environments with `tox -m versions --notest` and run this in the checkout. Every measurement is saved at
-    once; repeat the command to resume.
+    Create the environments with `tox -m versions --notest`, then run this command in the checkout. Each measurement is
+    saved immediately; repeat the command to resume.
 
     The interpreters of all versions are started in rotation, so that a busy machine does not make one version look
-    slow. Only versions measured in rotation are compared by speed: to add a version, name it and those to compare it
-    with, and use --again.
+    slow. Speed is compared only between versions measured in rotation: to add a version, name it together with the
+    versions to compare it with, and use --again.
     """
     from bench.versions.environments import find
     from bench.versions.measure import Plan
@@ -86,8 +88,8 @@ def measure(  # noqa: PLR0917 - one per option
         write_pages(plan.results)
         remedy = "repeat the command to resume"
         if plan.again:
-            remedy += ", without --again if earlier starts were dropped"
-        typer.echo(f"Interrupted; all measurements so far are saved: {remedy}.", err=True)
+            remedy += ", without --again if earlier starts were already dropped"
+        typer.echo(f"Interrupted; all completed measurements are saved: {remedy}.", err=True)
         raise typer.Exit(exit_code(interrupt)) from None
     write_pages(plan.results)
-    typer.echo(f"Everything is measured; see {results / 'versions.md'} or `bench versions show`.")
+    typer.echo(f"All measurements are complete; see {results / 'versions.md'} or `bench versions show`.")

@@ -1,6 +1,6 @@
 """Datasets: definitions, loaders and checksums, the train / validation split, and the held-out test set.
 
-What a file that defines a dataset needs can be imported from here; bench/data/sets/__init__.py explains the contract.
+Files that define a dataset import what they need from here; `bench.data.sets` explains the contract.
 """
 
 from bench.data.access import DataAccess, TestSetAccess

@@ -1,4 +1,4 @@
-"""What a dataset's loaders are given: the user's folder, a callback for messages, and the permit for test labels."""
+"""Arguments of dataset loaders: the user's data folder, a callback for messages, and access to the test set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataAccess:
-    """What a loader of development images is called with."""
+    """The argument of a loader of development images."""
 
-    data_dir: Path | None = None  # folder with the dataset's files, where the user named one
-    notify: Notify = quiet  # takes one line of text for the user, for what lasts longer than a second
+    data_dir: Path | None = None  # folder with the dataset's files, if the user named one
+    notify: Notify = quiet  # takes a one-line message for the user, before steps longer than a second
 
 
 class LoggedEvaluation:
-    """One evaluation on a held-out test set, in the log since before this object existed; good for one access.
+    """One logged test-set evaluation, which permits a single access to the test set.
 
-    Pickling keeps it good for one access and logs nothing.
+    The log entry is written first. Pickling logs nothing; the copy permits access only if the original still did.
     """
 
     def __init__(self, log: EvaluationLog, run_id: str) -> None:
-        """Write the evaluation to the log; it is on disk when this returns.
+        """Log the evaluation; it is on disk when this returns.
 
         Raises:
             StoreError: the log cannot be written.
@@ -36,10 +36,10 @@ class LoggedEvaluation:
         self._used = False
 
     def use(self) -> None:
-        """Spend the one access.
+        """Use the single access.
 
         Raises:
-            RuntimeError: it was spent before.
+            RuntimeError: it has already been used.
         """
         if self._used:
             raise RuntimeError("this evaluation has already opened the test set: a second one needs its own log entry")
@@ -48,9 +48,9 @@ class LoggedEvaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestSetAccess(DataAccess):
-    """What a loader of test images is called with; it cannot be built without a logged evaluation, and spends it."""
+    """The argument of a loader of test images; building it uses up a logged evaluation."""
 
-    __test__ = False  # not a test case, whatever pytest makes of its name
+    __test__ = False  # pytest would collect it by its name
 
     evaluation: LoggedEvaluation
 
@@ -63,13 +63,13 @@ class TestSetAccess(DataAccess):
 def requires_access(
     load: Callable[Concatenate[TestSetAccess, _Arguments], _Result],
 ) -> Callable[Concatenate[TestSetAccess, _Arguments], _Result]:
-    """`load`, refusing every object that only looks like a TestSetAccess."""
+    """Make `load` reject anything but a TestSetAccess."""
 
     def guarded(access: TestSetAccess, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         if not isinstance(access, TestSetAccess):
             raise TypeError(
                 f"loading a test set needs a TestSetAccess, got {type(access).__name__}: "
-                "bench.data.held_out.HeldOutTestSet makes one"
+                "use bench.data.held_out.HeldOutTestSet"
             )
         return load(access, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Images and labels in memory, with their class names and their origin."""
+"""Images and labels in memory, with class names and source."""
 
 import hashlib
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.errors import DataError
 
-# Images uint8 (n, height, width, channels), labels (n,) of any integer type, and the origin of the bytes in words.
+# Images uint8 (n, height, width, channels), labels (n,) of any integer type, and where the data comes from.
 LabeledImages = tuple[NDArray[np.uint8], NDArray[np.integer], str]
 # Takes one line for the user, such as "downloading ...".
 Notify = Callable[[str], None]
@@ -28,13 +28,13 @@ class Dataset:
     images: NDArray[np.uint8]  # (n, height, width, channels)
     labels: NDArray[np.int64]  # (n,), each in [0, number of classes); any integer type when built
     class_names: tuple[str, ...]  # by label
-    source: str  # origin of the bytes
+    source: str  # where the data comes from
     license: str
     checksum: str = field(init=False)  # SHA-256 over the images' bytes, then the labels' as little-endian int64
 
     def __post_init__(self) -> None:
         self._check()
-        labels = np.array(self.labels, dtype=np.int64)  # a copy: the caller keeps a writable array
+        labels = np.array(self.labels, dtype=np.int64)  # a copy, so that the caller's array stays writable
         images = np.ascontiguousarray(self.images).view()
         for array in (images, labels):
             array.setflags(write=False)
@@ -54,9 +54,7 @@ class Dataset:
                 f"got {labels.dtype} {labels.shape}"
             )
         if classes < 2 or len(set(self.class_names)) != classes:
-            raise DataError(
-                f"{self.name}: there must be two or more class names, all different, got {self.class_names}"
-            )
+            raise DataError(f"{self.name}: expected at least two distinct class names, got {self.class_names}")
         missing = sorted(set(range(classes)) - set(labels.tolist()))
         invalid = sorted(set(labels.tolist()) - set(range(classes)))
         if missing or invalid:

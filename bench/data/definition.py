@@ -1,4 +1,4 @@
-"""What defines a dataset: one object, in one file anywhere."""
+"""The definition of a dataset: one object, in a file anywhere."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ TestLoader = Callable[[TestSetAccess], LabeledImages]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetDefinition:
-    """A dataset: what is known before its files are read, and the two functions that read them.
+    """A dataset: metadata known before its files are read, and the two functions that read them.
 
     Raises:
-        DataError: a field is not of the form stated here.
+        DataError: a field is invalid.
     """
 
     title: str  # for readers, e.g. "My images"
@@ -27,14 +27,14 @@ class DatasetDefinition:
     license: str  # of the images, e.g. "CC BY 4.0"
     image_shape: tuple[int, int, int]  # height, width, channels; the same for all images
     n_test: int  # images in the test set
-    default_budget: Budget  # of a search, where the user names none
-    development: DevelopmentLoader  # all images but the test set
-    test: TestLoader  # the held-out test set; refuses every argument but a TestSetAccess
+    default_budget: Budget  # of a search, if the user gives none
+    development: DevelopmentLoader  # all images except the test set
+    test: TestLoader  # the held-out test set; rejects any argument but a TestSetAccess
 
     def __post_init__(self) -> None:
         for name in ("title", "license"):
             self._check(name, _is_text(getattr(self, name)), "text")
-        self._check("class_names", _are_class_names(self.class_names), "a tuple of two or more different strings")
+        self._check("class_names", _are_class_names(self.class_names), "a tuple of at least two distinct strings")
         self._check(
             "image_shape", _is_image_shape(self.image_shape), "a tuple (height, width, channels), each 1 or more"
         )
@@ -50,16 +50,16 @@ class DatasetDefinition:
             raise DataError(f"DatasetDefinition: {name} must be {expected}, got {getattr(self, name)!r}")
 
     def assemble(self, name: str, arrays: LabeledImages) -> Dataset:
-        """The dataset `name` with what one of the loaders returned.
+        """Build the dataset `name` from what a loader returned.
 
         Raises:
-            DataError: the loader returned something else than it should, or the arrays do not fit together.
+            DataError: the loader returned invalid values.
         """
         kinds = (np.ndarray, np.ndarray, str)
         if not isinstance(arrays, tuple) or len(arrays) != 3 or not all(map(isinstance, arrays, kinds)):
             returned = [type(part).__name__ for part in arrays] if isinstance(arrays, tuple) else type(arrays).__name__
             raise DataError(
-                f"{name}: a loader must return (images, labels, source), two arrays and text, got {returned}"
+                f"{name}: a loader must return (images, labels, source): two arrays and a string, got {returned}"
             )
         images, labels, source = arrays
         dataset = Dataset(

@@ -1,4 +1,4 @@
-"""A dataset at a glance, before training: its development images only."""
+"""Summarize a dataset's development images."""
 
 from dataclasses import asdict, dataclass
 
@@ -43,11 +43,11 @@ class Description:
     license: str
 
     def text(self) -> str:
-        """Two plain tables: the facts, and the number of images in each class."""
+        """Two plain-text tables: facts, and images per class."""
         facts = (
             ("development", f"{self.images:,} images, {' x '.join(map(str, self.image_shape))} {self.dtype}"),
             ("split", f"{self.n_train:,} train, {self.n_validation:,} validation, stratified by class"),
-            ("test", f"{self.n_test:,} images, held out: opened only to evaluate refitted models"),
+            ("test", f"{self.n_test:,} images, held out: read only to evaluate refits"),
             ("pixels", f"{self.smallest_pixel} to {self.largest_pixel}, mean {self.mean_pixel:.4f}"),
             ("source", self.source),
             ("SHA-256", self.checksum),
@@ -68,7 +68,7 @@ class Description:
 
 
 def describe(location: DatasetLocation, dataset: Dataset) -> Description:
-    """Describe the development images `dataset`, which were loaded from `location`.
+    """Describe the development images `dataset`, loaded from `location`.
 
     Raises:
         DataError: a class has too few images to be split.

@@ -1,4 +1,4 @@
-"""The development images of a dataset: everything that a search and its refits may see."""
+"""The development images of a dataset: everything that searches and refits may use."""
 
 from bench.data import catalog, splits
 from bench.data.access import DataAccess
@@ -9,15 +9,15 @@ from bench.records.record import DatasetFacts
 
 
 def load_development(location: DatasetLocation, notify: Notify = quiet) -> Dataset:
-    """All images of a dataset but its test set.
+    """Load all images of a dataset except its test set.
 
     Args:
-        location: of the dataset; BENCH_DATA_DIR is used where its data_dir is None.
-        notify: called with one line of text for each download.
+        location: the dataset; BENCH_DATA_DIR is used if its data_dir is None.
+        notify: called with a one-line message before each download.
 
     Raises:
         SpecError: there is no such dataset.
-        DataError: its files cannot be found, or their bytes are not the published ones.
+        DataError: its files cannot be found or do not match the published checksums.
     """
     definition = catalog.definition(location)
     access = DataAccess(data_dir=location.data_dir or folders.user_folder(), notify=notify)
@@ -25,7 +25,7 @@ def load_development(location: DatasetLocation, notify: Notify = quiet) -> Datas
 
 
 def facts(location: DatasetLocation, dataset: Dataset) -> DatasetFacts:
-    """What a record keeps of the development images `dataset`; the size of the test set is stated, not counted."""
+    """The facts that a record stores about a dataset; the test-set size is taken from its definition."""
     n_validation = splits.validation_size(len(dataset))
     return DatasetFacts(
         name=dataset.name,

@@ -1,4 +1,4 @@
-"""The held-out test set of a dataset: the only way to its images and labels."""
+"""The held-out test set of a dataset: the only access to its images and labels."""
 
 from bench.data import catalog
 from bench.data.access import LoggedEvaluation, TestSetAccess
@@ -10,21 +10,21 @@ from bench.records.evaluation_log import EvaluationLog
 
 
 class HeldOutTestSet:
-    """A test set that is in the log of evaluations since before it can be opened, and that can be opened once.
+    """A test set that is logged as evaluated when this object is built, and that can be opened once.
 
-    Build it in the main process, one for each attempt, and send it to the worker that evaluates. The log is written
-    when it is built, not when it is opened, because a worker may run on a machine that does not have the results
-    folder, and may die before it could report: an attempt that opened nothing is better counted than one that opened
-    the test set and is missing. Unpickling it logs nothing.
+    Build one in the main process for each attempt, and send it to the worker that evaluates. The log is written when it
+    is built, not when it is opened, because a worker may run on a machine without the results folder, or die before it
+    can report: counting an attempt that did not open the test set is better than missing one that did. Unpickling logs
+    nothing.
 
     Args:
-        location: of the dataset.
-        run_id: of the run that evaluates, for the log.
-        log: of this dataset.
+        location: the dataset.
+        run_id: the run to be evaluated, for the log.
+        log: the dataset's evaluation log.
 
     Raises:
         StoreError: the log cannot be written.
-        ValueError: the log is that of another dataset.
+        ValueError: the log belongs to another dataset.
     """
 
     def __init__(self, location: DatasetLocation, run_id: str, log: EvaluationLog) -> None:
@@ -34,14 +34,15 @@ class HeldOutTestSet:
         self._evaluation = LoggedEvaluation(log, run_id)
 
     def open(self, notify: Notify = quiet) -> Dataset:
-        """The test images and labels.
+        """Load the test images and labels.
 
         Args:
-            notify: called with one line of text for each download.
+            notify: called with a one-line message before each download.
 
         Raises:
             RuntimeError: it has been opened before.
-            DataError: the files cannot be found, their bytes are not the published ones, or their number is not n_test.
+            DataError: the files cannot be found or do not match the published checksums, or the number of images is
+                not n_test.
         """
         location = self.location
         definition = catalog.definition(location)

@@ -1,4 +1,4 @@
-"""The fixed split of the development images into train and validation, the same for every family and every run."""
+"""The fixed split of the development images into training and validation images, equal for all families and runs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,9 @@ def validation_size(n: int) -> int:
 
 
 def split(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the train and of the validation images, stratified by class, each sorted.
+    """Sorted indices of the training and the validation images, stratified by class.
 
-    The seed is fixed. A change of seed, size or algorithm is a change of protocol: raise `PROTOCOL_VERSION` with it.
+    The seed is fixed. Changing seed, size or algorithm changes the protocol: raise `PROTOCOL_VERSION`.
 
     Raises:
         DataError: a class has fewer than two images, or there are fewer validation images than classes.
@@ -34,5 +34,5 @@ def split(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
             random_state=derive_seed(0, "validation split"),
         )
     except ValueError as error:
-        raise DataError(f"{dataset.name}: its {len(dataset)} images cannot be split by class: {error}") from error
+        raise DataError(f"{dataset.name}: {len(dataset)} images cannot be split by class: {error}") from error
     return np.sort(train), np.sort(validation)

@@ -1,1 +1,1 @@
-"""One run from its specification to its record."""
+"""Runs, from specification to record: scheduling, stages, resuming, reproduction, verification."""

@@ -1,4 +1,4 @@
-"""A run that this process works on, from its folder to its record: what searches and reference models share."""
+"""The base class of active runs: the parts that searches and reference models share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -28,13 +28,13 @@ from bench.workers.executor import EpochCompleted
 if TYPE_CHECKING:
     from bench.execution.scheduling import RunningTask
 
-# Searches first: the refits of one run then fill the gaps that the search of another leaves.
+# Searches first: refits of other runs then fill idle workers.
 _PRIORITY: Mapping[StageName, int] = {"search": 0, "refit": 1, "evaluation": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What the runs of one call share."""
+    """Options, data and environment shared by all runs of one call."""
 
     options: Options
     dataset: DatasetFacts
@@ -45,13 +45,13 @@ class Session:
 
 
 class ActiveRun(ABC):
-    """A run in a folder that this process has locked; a job of the polling loop."""
+    """A run whose folder this process has locked; a job of the polling loop."""
 
     stage: Stage
     plan = Plan(candidates=0, tasks=0, epochs=0)
 
     def __init__(self, spec: RunSpec, folder: RunFolder, session: Session, published: RunFolder | None) -> None:
-        """Resume the run in `folder`, or start it; `published` is the run that it reproduces."""
+        """Start the run, or resume it from `folder`; `published` is the run that it reproduces."""
         self.folder = folder
         self.outcome: Outcome | None = None
         self.pace = Pace(spec, session.options.workers)
@@ -63,12 +63,12 @@ class ActiveRun(ABC):
     @property
     @abstractmethod
     def introduction(self) -> str:
-        """What the run trains, in one line."""
+        """One line on what the run will train."""
 
     @property
     @abstractmethod
     def refits(self) -> tuple[RefitRecord, ...]:
-        """The refits that are trained, by number."""
+        """Completed refits, by number."""
 
     @abstractmethod
     def origin(self) -> SearchOutcome | ReferenceModel:
@@ -101,7 +101,7 @@ class ActiveRun(ABC):
         return self.stage.next_task(in_flight)
 
     def advance(self, in_flight: Collection[str]) -> None:
-        """Enter the next stage if the current one is done; the last step is the record.
+        """Enter the next stage if the current one is done; the last stage writes the record.
 
         Raises:
             SearchError: no trial of the search succeeded.
@@ -120,7 +120,7 @@ class ActiveRun(ABC):
             self.pace.take_refit_epoch(epoch.seconds, first=first)
 
     def take(self, running: "RunningTask", end: TaskEnd) -> None:
-        """Keep the outcome of a task.
+        """Store the outcome of a task.
 
         Raises:
             SearchError: a refit or the evaluation failed.
@@ -165,7 +165,7 @@ class ActiveRun(ABC):
     # Session, record and outcome
 
     def _open_test_set(self) -> HeldOutTestSet:
-        """Access to the test set for one attempt at the evaluation; it is logged first."""
+        """The test set, for one evaluation attempt, which is logged first."""
         options = self.session.options
         return HeldOutTestSet(options.dataset, self.key, EvaluationLog(options.results, options.dataset.name))
 
@@ -183,7 +183,7 @@ class ActiveRun(ABC):
         )
 
     def _finish(self, evaluation: EvaluationStage) -> None:
-        """Write predictions and record, and compare them with those of the published run, if there is one."""
+        """Write predictions and record; compare them with the published run, if any."""
         predictions, latency = evaluation.result
         events = self.folder.events()
         sessions = [event for event in events if isinstance(event, SessionStarted)]
@@ -220,10 +220,10 @@ class ActiveRun(ABC):
 
 
 def session_seconds(events: Sequence[LedgerEvent], until: str | None = None) -> float:
-    """Seconds from the start of each session to its last event, pauses between sessions left out.
+    """Total seconds of all sessions, each from its start to its last event; pauses between sessions are excluded.
 
     Args:
-        events: of the ledger, in order.
+        events: all ledger events, in order.
         until: end of the last session (ISO 8601); its last event if None.
     """
     times = [(isinstance(event, SessionStarted), datetime.fromisoformat(event.time)) for event in events]
@@ -233,5 +233,5 @@ def session_seconds(events: Sequence[LedgerEvent], until: str | None = None) -> 
 
 
 def search_seconds(events: Sequence[LedgerEvent]) -> float:
-    """Seconds from the start of each session to its last event of the search."""
+    """Total seconds of all sessions, each from its start to its last search event."""
     return session_seconds([event for event in events if not isinstance(event, RefitEnded)])

@@ -1,4 +1,4 @@
-"""Whether a run can start or resume here: with other data or versions its parts would not fit together."""
+"""Checks before a run starts or resumes: versions, CPU model, code and data must match."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ DECISIVE = (*VERSIONS, "cpu")  # fields of an environment that decide a run's re
 
 
 def check_versions(environment: Environment) -> None:
-    """Check that all libraries are installed and recent enough, before anything starts.
+    """Check that all libraries are installed and recent enough.
 
     Raises:
         SearchError: a library is missing, or older than the oldest tested version.
@@ -26,7 +26,7 @@ def check_versions(environment: Environment) -> None:
         installed, package = getattr(environment, name), name.replace("_", "-")
         if installed == "missing" or Version(installed) < Version(minimum):
             raise SearchError(
-                f"{package} {minimum} or newer is required, installed is {installed}: `pip install --upgrade {package}`"
+                f"expected {package} {minimum} or newer, found {installed}: run `pip install --upgrade {package}`"
             )
 
 
@@ -34,17 +34,17 @@ def check_environment(folder: RunFolder, environment: Environment) -> None:
     """Compare the environment with every earlier session of a run.
 
     Raises:
-        SearchError: it was started with another version or on another CPU model.
+        SearchError: the run was started with other versions or on another CPU model.
     """
     for event in folder.events():
         if not isinstance(event, SessionStarted):
             continue
         for name in DECISIVE:
-            earlier, here = getattr(event.environment, name), getattr(environment, name)
-            if earlier != here:
+            earlier, current = getattr(event.environment, name), getattr(environment, name)
+            if earlier != current:
                 raise SearchError(
-                    f"{folder.path} was started with {name} {earlier}, here it is {here}: "
-                    "resume it there, or start another run with --again"
+                    f"{folder.path} was started with {name} {earlier}, this machine has {current}: "
+                    "resume it in the original environment, or start a new run with --again"
                 )
 
 
@@ -52,37 +52,38 @@ def check_data(folder: RunFolder, dataset: DatasetFacts) -> None:
     """Compare the dataset with every earlier session of a run.
 
     Raises:
-        SearchError: it was started with other data.
+        SearchError: the run was started with other data.
     """
     for event in folder.events():
         if isinstance(event, SessionStarted) and event.dataset != dataset:
             raise SearchError(
                 f"{folder.path} was started on {event.dataset.name} with checksum {event.dataset.checksum[:16]}, "
-                f"now the checksum is {dataset.checksum[:16]}: restore the data, or start another run with --again"
+                f"but the checksum is now {dataset.checksum[:16]}: restore the data, or start a new run with --again"
             )
 
 
-def refusal(
-    worker: WorkerInfo, admitted: Sequence[WorkerInfo], *, here: Environment, sources: Mapping[str, str], checksum: str
+def rejection(
+    worker: WorkerInfo, admitted: Sequence[WorkerInfo], *, local: Environment, sources: Mapping[str, str], checksum: str
 ) -> str | None:
-    """Why a worker of a cluster cannot be used, None if it can: all must be like this process and like each other.
+    """Why a cluster worker is rejected; None if it matches this process and the workers admitted before it.
 
     Args:
-        worker: to be checked.
-        admitted: workers that are used already.
-        here: environment of this process, which reads the results.
-        sources: digest of the code of each model, by name.
-        checksum: of the dataset.
+        worker: the worker to check.
+        admitted: workers already in use.
+        local: environment of this process.
+        sources: code digest of each model, by name.
+        checksum: dataset checksum.
     """
     for name in VERSIONS:
-        if (there := getattr(worker.environment, name)) != getattr(here, name):
-            return f"it has {name} {there}, this process has {getattr(here, name)}"
+        version = getattr(worker.environment, name)
+        if version != getattr(local, name):
+            return f"it has {name} {version}, this process has {getattr(local, name)}"
     if admitted and worker.environment.cpu != admitted[0].environment.cpu:
-        # The same seed gives other weights on another CPU model.
+        # Weights depend on the CPU model.
         return f"its CPU is {worker.environment.cpu}, that of the first worker is {admitted[0].environment.cpu}"
     for model, source in sources.items():
         if worker.sources.get(model) != source:
-            return f"its code of {model!r} is {worker.sources.get(model, 'missing')}, in this process it is {source}"
+            return f"its code digest of {model!r} is {worker.sources.get(model, 'missing')}, expected {source}"
     if worker.checksum != checksum:
-        return f"its dataset has checksum {worker.checksum[:16]}, in this process it is {checksum[:16]}"
+        return f"its dataset has checksum {worker.checksum[:16]}, expected {checksum[:16]}"
     return None

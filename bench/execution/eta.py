@@ -1,4 +1,4 @@
-"""The measured pace of a run: how long it will still take, and what fits into its time limit."""
+"""Estimates of a run's remaining time, and of what fits into its time limit."""
 
 import math
 import time
@@ -16,31 +16,31 @@ EVALUATION_SECONDS = 5.0
 
 @dataclass(slots=True, kw_only=True)
 class _Mean:
-    """The mean seconds of an epoch, without the first epoch of each task if possible: it includes tracing."""
+    """Mean seconds per epoch, excluding each task's first epoch if possible, since that includes tracing."""
 
-    firsts: float = 0.0
+    first_seconds: float = 0.0  # sum over first epochs
     tasks: int = 0
-    others: float = 0.0
-    epochs: int = 0  # without the first ones
+    later_seconds: float = 0.0  # sum over later epochs
+    later_epochs: int = 0
 
     def add(self, seconds: float, *, first: bool) -> None:
         if first:
-            self.firsts, self.tasks = self.firsts + seconds, self.tasks + 1
+            self.first_seconds, self.tasks = self.first_seconds + seconds, self.tasks + 1
         else:
-            self.others, self.epochs = self.others + seconds, self.epochs + 1
+            self.later_seconds, self.later_epochs = self.later_seconds + seconds, self.later_epochs + 1
 
     @property
     def value(self) -> float | None:
-        if self.epochs:
-            return self.others / self.epochs
-        return self.firsts / self.tasks if self.tasks else None
+        if self.later_epochs:
+            return self.later_seconds / self.later_epochs
+        return self.first_seconds / self.tasks if self.tasks else None
 
 
 class Pace:
-    """Seconds that epochs and tasks of one run take, measured while it runs; each update costs the same."""
+    """Measured seconds per epoch and per task of one run; updated in constant time."""
 
     def __init__(self, spec: RunSpec, workers: int) -> None:
-        """Estimate for `workers` processes."""
+        """Assume `workers` processes."""
         self._spec = spec
         self._workers = workers
         self._trial_epochs = _Mean()
@@ -58,7 +58,7 @@ class Pace:
         self._refit_epochs.add(seconds, first=first)
 
     def take_trial(self, trial: TrialRecord, epoch_seconds: Sequence[float]) -> None:
-        """Add a trial that ended, with the seconds of its epochs."""
+        """Add a completed trial, with the seconds of each epoch."""
         if trial.status != "ok" or not epoch_seconds:
             return
         epoch = fmean(epoch_seconds[1:] or epoch_seconds)
@@ -68,7 +68,7 @@ class Pace:
             self._best = trial.score, epoch
 
     def trial_seconds(self) -> tuple[float, float] | None:
-        """Seconds of a trial outside its epochs, and of each epoch; None before they are known."""
+        """Overhead of a trial and seconds per epoch; None before they are measured."""
         if self._overhead is None or self._trial_epochs.value is None:
             return None
         return self._overhead, self._trial_epochs.value
@@ -78,32 +78,32 @@ class Pace:
         epoch = self._refit_epoch_seconds()
         if epoch is None or self._overhead is None:
             return 0.0
-        one_refit = self._overhead + self._spec.refit_epochs * epoch
-        return math.ceil(self._spec.refit_seeds / self._workers) * one_refit + EVALUATION_SECONDS
+        refit = self._overhead + self._spec.refit_epochs * epoch
+        return math.ceil(self._spec.refit_seeds / self._workers) * refit + EVALUATION_SECONDS
 
     def search_seconds_left(self, trials: int, epochs: int, limit: float | None) -> float | None:
-        """Seconds until the record, with `trials` not started and `epochs` to train; None before it is known.
+        """Seconds until the run is finished, while it searches; None before anything is measured.
 
         Args:
-            trials: not started yet.
-            epochs: to train, those of running trials included.
+            trials: trials not started yet.
+            epochs: epochs left to train, including those of running trials.
             limit: seconds after which trials are cut short; None for no limit.
         """
-        if (known := self.trial_seconds()) is None or self._refit_epoch_seconds() is None:
+        if (trial := self.trial_seconds()) is None or self._refit_epoch_seconds() is None:
             return None
-        overhead, epoch = known
+        overhead, epoch = trial
         search = (max(0, trials) * overhead + max(0, epochs) * epoch) / self._workers
         return (search if limit is None else min(search, max(0.0, limit))) + self.closing_seconds()
 
     def refit_seconds_left(self, refits: int, running: int, epochs: int) -> float | None:
-        """Seconds until the record, with `refits` to train, of which `running` have started; None if unknown."""
+        """Seconds until the run is finished, with `refits` left, of which `running` have started; None if unknown."""
         if (epoch := self._refit_epoch_seconds()) is None:
             return None
         seconds = epochs * epoch + (refits - running) * (self._overhead or 0.0)
         return seconds / max(1, min(refits, self._workers)) + EVALUATION_SECONDS
 
     def _refit_epoch_seconds(self) -> float | None:
-        """As measured; before that, estimated from the trial that would win at the moment."""
+        """As measured; before that, estimated from the best trial so far."""
         if self._refit_epochs.value is not None:
             return self._refit_epochs.value
         if self._best is None or not isinstance(self._spec, SearchSpec):
@@ -113,23 +113,23 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """The time that a search has left, with the time for refits and evaluation set aside."""
+    """The time left for a search, after reserving time for refits and evaluation."""
 
     pace: Pace
-    until: float | None  # time.perf_counter() at which the whole run should end; None for no limit
+    deadline: float | None  # time.perf_counter() by which the whole run should end; None for no limit
 
     def seconds_left(self) -> float | None:
         """Seconds until trials are cut short; None for no limit."""
-        if self.until is None:
+        if self.deadline is None:
             return None
-        return self.until - time.perf_counter() - self.pace.closing_seconds()
+        return self.deadline - time.perf_counter() - self.pace.closing_seconds()
 
     def epochs_left(self) -> float:
-        """Epochs that one trial started now has time for, infinite if there is no limit or no measurement."""
-        left = self.seconds_left()
-        if left is None:
+        """Epochs that a trial started now could complete; infinite without a limit or before anything is measured."""
+        seconds = self.seconds_left()
+        if seconds is None:
             return math.inf
-        if (known := self.pace.trial_seconds()) is None:
-            return math.inf if left > 0 else 0.0
-        overhead, epoch = known
-        return (left - overhead) / epoch
+        if (trial := self.pace.trial_seconds()) is None:
+            return math.inf if seconds > 0 else 0.0
+        overhead, epoch = trial
+        return (seconds - overhead) / epoch

@@ -17,19 +17,19 @@ from bench.workers.executor import TaskFailed
 
 
 class EvaluationStage:
-    """Predicts the held-out test set with all refits."""
+    """Evaluates all refits on the held-out test set."""
 
     name: StageName = "evaluation"
 
     def __init__(self, spec: RunSpec, folder: RunFolder, test_set: Callable[[], HeldOutTestSet]) -> None:
-        """Evaluate the models in `folder`; each attempt calls `test_set`, which logs the evaluation."""
+        """Evaluate the models in `folder`; every attempt calls `test_set`, which logs it."""
         self._spec = spec
         self._folder = folder
         self._test_set = test_set
         self._result: tuple[Predictions, Latency] | None = None
 
     def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
-        """Whether there are predictions."""
+        """Whether the test set has been predicted."""
         return self._result is not None
 
     @property
@@ -37,14 +37,14 @@ class EvaluationStage:
         """Predictions of all refits, and the prediction time of the first.
 
         Raises:
-            SearchError: there are none yet.
+            SearchError: the evaluation has not been completed.
         """
         if self._result is None:
-            raise SearchError(f"{self._folder.path.name} is not evaluated yet")
+            raise SearchError(f"{self._folder.path.name} has not been evaluated yet")
         return self._result
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
-        """The evaluation of all refits together."""
+        """A single task that evaluates all refits."""
         if self._result is not None or in_flight:
             return None
         return Task(name="evaluation", start=self._start, take=self._take)
@@ -67,7 +67,7 @@ class EvaluationStage:
 
 
 class ClassifierStage(EvaluationStage):
-    """Fits a scikit-learn classifier with each seed and evaluates it in one task, since its models may be large."""
+    """Fits and evaluates a scikit-learn classifier with all seeds in one task, since its models may be large."""
 
     refits: tuple[RefitRecord, ...] = ()
 
@@ -84,7 +84,7 @@ class ClassifierStage(EvaluationStage):
 
     def _keep(self, value: Any) -> tuple[Predictions, Latency]:
         self.refits, *result = value
-        # The models folder marks a run as trained on this machine.
+        # The models folder marks the run as trained on this machine.
         write_atomic(self._folder.models_dir / "README", b"scikit-learn models are not kept\n")
         predictions, latency = result
         return predictions, latency

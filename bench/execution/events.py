@@ -1,4 +1,4 @@
-"""Events that execution reports while it runs; the command line shows them."""
+"""Events that a run reports while it executes; the command line shows them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Progress:
 
     run: str  # dataset and model
     stage: str  # "search", "refit", "evaluation"
-    trials: int  # ended
+    trials: int  # ended, failed ones included
     trials_total: int  # 0 for a reference model
-    failed: int  # of the trials that ended
+    failed: int  # trials
     epochs: int  # trained in this stage, including running tasks
     epochs_total: int
     best_validation_accuracy: float | None  # so far, fraction in [0, 1]
@@ -31,17 +31,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """A run has its record."""
+    """A run is complete."""
 
-    folder: RunFolder  # that holds its results: the published one if it was reproduced bit for bit
-    trained: bool  # False if it was complete already
+    folder: RunFolder  # with its results: the published run if it was reproduced bit for bit
+    trained: bool  # False if it was already complete
     reproduction: Reproduction | None = None  # if the run reproduced a published one
     published: RunFolder | None = None  # the run that it reproduced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed:
-    """A run cannot be completed; other runs of the same call continue."""
+    """A run failed; other runs of the same call continue."""
 
     folder: RunFolder
     reason: str

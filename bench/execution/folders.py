@@ -1,4 +1,4 @@
-"""In which folder a spec is executed: a new one, an unfinished one, or none because it is complete."""
+"""Choose the run folder of a spec: a new, an unfinished or a complete one."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from bench.records.store import RunFolder, all_folders, run_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """A spec and the folder of its run."""
+    """A spec and its run folder."""
 
     spec: RunSpec
     folder: RunFolder
@@ -24,7 +24,7 @@ class Assignment:
 
 
 def assign(results: Path, spec: RunSpec, *, again: bool) -> Assignment:
-    """Choose the folder of `spec`; `again` takes a new one in any case.
+    """Choose the folder of `spec`; `again` always chooses a new one.
 
     Raises:
         RecordError: a run with this spec is damaged.
@@ -41,8 +41,10 @@ def assign(results: Path, spec: RunSpec, *, again: bool) -> Assignment:
             return Assignment(spec=spec, folder=folder)
     published = _published(spec, matches)
     note = None
-    if published is None and (other := next((folder for folder, _ in matches if folder.published), None)):
-        note = f"The code of {spec.model!r} differs from that of the published {other.path.name}: this is a new run"
+    if published is None and (changed := next((folder for folder, _ in matches if folder.published), None)):
+        note = (
+            f"The code of {spec.model!r} differs from that of the published run {changed.path.name}: starting a new run"
+        )
     return Assignment(spec=spec, folder=new, published=published, note=note)
 
 
@@ -54,19 +56,19 @@ def resume_in(folder: RunFolder) -> Assignment:
     """
     spec = folder.read_spec()
     sessions = [event for event in folder.events() if isinstance(event, SessionStarted)]
-    if not sessions:  # killed before its ledger named the published run
+    if not sessions:  # killed before the ledger named the run to reproduce
         published = _published(spec, _finished_matches(folder.path.parents[2], spec))
     else:
         reproduces = sessions[0].reproduces
         published = None if reproduces is None else RunFolder(folder.path.with_name(reproduces))
     if published is not None and not published.finished:
-        published = None  # deleted since
+        published = None  # deleted in the meantime
     return Assignment(spec=spec, folder=folder, published=published)
 
 
 @contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
-    """Lock a run for this process; a folder without a spec is removed afterwards, since the run did not start.
+    """Lock a run for this process; afterwards remove the folder of a run that did not start.
 
     Raises:
         StoreError: another process is working on the run.
@@ -77,7 +79,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
     finally:
         if not folder.spec_file.exists():
             shutil.rmtree(folder.path, ignore_errors=True)
-            with suppress(OSError):  # other runs are in them
+            with suppress(OSError):  # not empty
                 folder.path.parent.rmdir()
                 folder.path.parent.parent.rmdir()
         lock.release()
@@ -92,7 +94,7 @@ def _latest_number(results: Path, spec: RunSpec) -> int:
 
 
 def _published(spec: RunSpec, matches: Sequence[tuple[RunFolder, RunRecord]]) -> RunFolder | None:
-    """The published run that `spec` reproduces: originals only, and one with the same precision if possible."""
+    """The published run that `spec` reproduces: never a reproduction, preferably one with the same precision."""
     candidates = [
         (_differs(record.spec, spec, "source"), folder)
         for folder, record in matches
@@ -102,26 +104,26 @@ def _published(spec: RunSpec, matches: Sequence[tuple[RunFolder, RunRecord]]) ->
 
 
 def _finished_matches(results: Path, spec: RunSpec) -> list[tuple[RunFolder, RunRecord]]:
-    """Finished runs that differ from `spec` in code and search precision at most; those of older schemas, too."""
+    """Finished runs, of any schema, whose specs differ from `spec` at most in code and search precision."""
     matches = []
     for folder in all_folders(results):
         if folder.path.parent.name != spec.dataset or not folder.finished:
             continue
         try:
             other = folder.read_spec()
-        except RecordError:  # reported by all commands that list runs
+        except RecordError:  # reported by commands that list runs
             continue
         if not _differs(other, spec, "source", "precision"):
             matches.append((folder, folder.read_record()))
     return matches
 
 
-def _differs(one: RunSpec, other: RunSpec, *ignored: str) -> bool:
-    return bool(one.differences(other).keys() - set(ignored))
+def _differs(spec: RunSpec, other: RunSpec, *ignored: str) -> bool:
+    return bool(spec.differences(other).keys() - set(ignored))
 
 
 def _has_results_of(spec: RunSpec, folder: RunFolder, record: RunRecord) -> bool:
-    """Whether a run has the results of `spec`: it has its precision, or was reproduced with it bit for bit."""
+    """Whether a run has the precision of `spec`, or was reproduced bit for bit with it."""
     if not isinstance(spec, SearchSpec) or not _differs(record.spec, spec, "source"):
         return True
     return any(entry.identical and entry.search_precision == spec.precision for entry in folder.reproductions())

@@ -1,4 +1,4 @@
-"""The expected time and disk space of a run, measured with a few steps of some of its candidates on this machine."""
+"""Estimate a run's time and disk space by timing a few training steps of random candidates."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
@@ -33,12 +33,12 @@ START_SECONDS = 10  # importing TensorFlow, reading the data
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """The expected cost of a run."""
+    """The estimated cost of a run."""
 
     plan: Plan
     minutes: float
     megabytes: float  # on disk after the run, models included
-    candidates: int  # that were measured
+    candidates: int  # measured
 
 
 def forecast(
@@ -48,7 +48,7 @@ def forecast(
     options: Options,
     report: Report,
 ) -> Forecast:
-    """The expected cost of `spec`, from timing a few steps of random candidates on all workers.
+    """Estimate the cost of `spec` by timing a few steps of random candidates on all workers.
 
     Raises:
         SearchError: the space does not fit the tuner and the budget, or no candidate could be trained.
@@ -61,7 +61,7 @@ def forecast(
     times = timing.times
     if not times:
         reasons = "; ".join(sorted(set(timing.errors)))
-        raise SearchError(f"none of {len(timing.errors)} candidates could be trained: {reasons}")
+        raise SearchError(f"none of {len(timing.errors)} candidates of {spec.family!r} could be trained: {reasons}")
     epoch = fmean(each.epoch_seconds for each in times)
     start = median(each.start_seconds for each in times)
     search = (plan.epochs * epoch + plan.tasks * start) / options.workers
@@ -93,7 +93,7 @@ def _trial(spec: SearchSpec, values: Mapping[str, Value]) -> TrialSpec:
 
 
 class _Timing:
-    """Times a few steps of candidates, on all workers at once, since processes slow each other down."""
+    """Time a few steps of each candidate, on all workers at once, since processes slow each other down."""
 
     key = title = "timing"
     priority = 0

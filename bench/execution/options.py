@@ -1,4 +1,4 @@
-"""How runs are executed; nothing here changes a result."""
+"""Execution options, which do not affect results."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_WORKERS = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Where results go, where the data is, and who trains."""
+    """Where results and data are, and which workers train."""
 
     results: Path
     dataset: DatasetLocation
@@ -31,7 +31,7 @@ class Options:
             raise SpecError(f"--trial-timeout must be positive, got {self.trial_timeout:g} s")
 
     def for_ledger(self) -> SessionOptions:
-        """The part that `bench resume` needs."""
+        """The options that `bench resume` needs."""
         path, data_dir = self.dataset.path, self.dataset.data_dir
         return SessionOptions(
             workers=self.workers,

@@ -1,4 +1,4 @@
-"""The run of a reference model: trained by its own recipe with several seeds, then evaluated."""
+"""The run of a reference model: trained with its own recipe and several seeds, then evaluated."""
 
 from bench.baselines.catalog import CLASSIFIERS, describe
 from bench.execution.active_run import ActiveRun, Session
@@ -10,10 +10,10 @@ from bench.records.store import RunFolder
 
 
 class ReferenceRun(ActiveRun):
-    """A published tutorial or a scikit-learn classifier; nothing is searched."""
+    """A published tutorial or a scikit-learn classifier, without a search."""
 
     def __init__(self, spec: ReferenceSpec, folder: RunFolder, session: Session, published: RunFolder | None) -> None:
-        """Resume the run in `folder` or start it."""
+        """Start the run, or resume it from `folder`."""
         super().__init__(spec, folder, session, published)
         self.spec = spec
         self._start_session()
@@ -32,7 +32,7 @@ class ReferenceRun(ActiveRun):
 
     @property
     def refits(self) -> tuple[RefitRecord, ...]:
-        """The models that are trained, by number."""
+        """Completed refits, by number."""
         return self._training.refits
 
     def origin(self) -> ReferenceModel:

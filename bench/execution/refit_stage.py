@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 
 
 class RefitStage:
-    """Trains one model for each refit seed."""
+    """Trains one model per refit seed."""
 
     name: StageName = "refit"
 
     def __init__(self, spec: RunSpec, values: Mapping[str, Value], folder: RunFolder, dataset: DatasetLocation) -> None:
-        """Train the refits that are missing: those without a line in the ledger and a model in `folder`.
+        """Train the missing refits: those without a ledger line or a model file in `folder`.
 
         Args:
-            spec: of the run.
-            values: hyperparameters of the winner; none for a reference model.
-            folder: of the run.
-            dataset: to train on.
+            spec: the run's spec.
+            values: the winner's hyperparameters; empty for a reference model.
+            folder: the run folder.
+            dataset: the dataset to train on.
         """
         self._spec = spec
         self._values = values
         self._folder = folder
         self._dataset = dataset
-        ended = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
-        self._refits = {refit.number: refit for refit in ended if folder.model_file(refit.number).exists()}
+        recorded = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
+        self._refits = {refit.number: refit for refit in recorded if folder.model_file(refit.number).exists()}
 
     def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
-        """Whether there is a model for each seed."""
+        """Whether every seed has a model."""
         return len(self._refits) == self._spec.refit_seeds
 
     @property
     def refits(self) -> tuple[RefitRecord, ...]:
-        """The refits that are trained, by number."""
+        """Completed refits, by number."""
         return tuple(self._refits[number] for number in sorted(self._refits))
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
@@ -82,11 +82,11 @@ class RefitStage:
 
 
 def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> TrialSpec:
-    """The training of a refit in float32: a winner on all development images, a reference model by its recipe.
+    """The spec of a refit in float32: a winner on all development images, a reference model with its recipe.
 
     Args:
-        spec: of the run.
-        values: hyperparameters of the winner; none for a reference model.
+        spec: the run's spec.
+        values: the winner's hyperparameters; empty for a reference model.
         number: of the refit, from 0.
     """
     return TrialSpec(

@@ -1,8 +1,8 @@
-"""Reproductions of published runs: the run is trained again on this machine, and the predictions are compared.
+"""Reproductions of published runs: retrain on this machine and compare predictions.
 
-The reproduction trains in its own folder. When its record is written, `settle` logs it next to the published record.
-If the predictions are identical, its folder is merged into the published run, which then has its models on this
-machine. A kill at any moment leaves a state from which `settle` continues.
+A reproduction trains in its own folder. Once its record is written, `settle` logs it next to the published record. If
+the predictions are identical, its folder is merged into the published run, which then has its models on this machine.
+After a kill at any moment, `settle` continues.
 """
 
 import shutil
@@ -24,28 +24,28 @@ from bench.records.store import RunFolder, all_folders
 _CONDITIONS = (*DECISIVE, "scikit_learn", "onednn", "threads")
 
 
-def settle(own: RunFolder, published: RunFolder) -> tuple[RunFolder, Reproduction]:
+def settle(new: RunFolder, published: RunFolder) -> tuple[RunFolder, Reproduction]:
     """Log a finished reproduction once, and merge it into the published run if its predictions are identical.
 
     Returns:
-        The folder that now holds the results, and the reproduction.
+        The folder with the results, and the reproduction.
 
     Raises:
-        RecordError: one of the two runs is damaged.
+        RecordError: one of the runs is damaged.
         StoreError: a file cannot be written, or another process is working on the published run.
     """
     lock = published.lock()
     try:
-        record = own.read_record()
+        record = new.read_record()
         logged = (entry for entry in published.reproductions() if entry.time == record.finished)
         reproduction = next(logged, None)
         if reproduction is None:
-            reproduction = compare(own, published)
+            reproduction = compare(new, published)
             published.append_reproduction(reproduction)
         if not reproduction.identical:
-            return own, reproduction
+            return new, reproduction
         with writing(published.path):
-            own.path.rename(_leftover(published))
+            new.path.rename(_leftover(published))
         _merge(published)
         return published, reproduction
     finally:
@@ -59,7 +59,7 @@ def settle_interrupted(results: Path, report: Report) -> None:
         StoreError: a file cannot be written.
     """
     for folder in list(all_folders(results)):
-        with suppress(RecordError):  # all commands that read a damaged run report it
+        with suppress(RecordError):  # reported by commands that read runs
             if (published := _unsettled(folder)) is not None and (lock := _try_lock(folder)) is not None:
                 _, reproduction = settle(folder, published)
                 lock.release()
@@ -77,34 +77,34 @@ def _try_lock(folder: RunFolder) -> FileLock | None:
         return None
 
 
-def compare(own: RunFolder, published: RunFolder) -> Reproduction:
+def compare(new: RunFolder, published: RunFolder) -> Reproduction:
     """Compare the predictions of a finished run with those of the published run that it reproduces.
 
     Raises:
-        RecordError: one of them is damaged.
+        RecordError: one of the runs is damaged.
     """
-    here, there = own.read_record(), published.read_record()
-    predicted = own.read_predictions(here).log_probabilities.argmax(axis=-1)
-    expected_predictions = published.read_predictions(there)
+    record, original = new.read_record(), published.read_record()
+    predicted = new.read_predictions(record).log_probabilities.argmax(axis=-1)
+    expected_predictions = published.read_predictions(original)
     expected, labels = expected_predictions.log_probabilities.argmax(axis=-1), expected_predictions.labels
     accuracies = (expected == labels).mean(axis=1)
-    identical = here.predictions_sha256 == there.predictions_sha256
+    identical = record.predictions_sha256 == original.predictions_sha256
     return Reproduction(
-        time=here.finished,
-        run_id=None if identical else here.run_id,
-        environment=here.environment,
-        search_precision=_precision(here.spec),
-        conditions=_conditions(here, there),
+        time=record.finished,
+        run_id=None if identical else record.run_id,
+        environment=record.environment,
+        search_precision=_precision(record.spec),
+        conditions=_conditions(record, original),
         identical=identical,
         changed_predictions=int((predicted != expected).sum()),
         test_accuracy=float((predicted == labels).mean(axis=1).mean()),
         prediction_interval=prediction_interval(accuracies, new_seeds=len(predicted)),
-        total_seconds=here.total_seconds,
+        total_seconds=record.total_seconds,
     )
 
 
 def describe(reproduction: Reproduction, published: RunFolder) -> str:
-    """The result in plain sentences.
+    """Summarize the comparison in plain sentences.
 
     Raises:
         RecordError: the published run is damaged.
@@ -137,21 +137,21 @@ def _position(reproduction: Reproduction) -> str:
 
 def _conditions_text(reproduction: Reproduction) -> str:
     if not reproduction.conditions:
-        expected = "Versions, CPU model and precision are the same, so the predictions should have been identical."
-        return "" if reproduction.identical else expected
+        warning = "Versions, CPU model and precision are the same, so the predictions should have been identical."
+        return "" if reproduction.identical else warning
     conditions = (
-        f"{name.replace('_', ' ')} {here} (published: {published})"
-        for name, (published, here) in reproduction.conditions.items()
+        f"{name.replace('_', ' ')} {current} (published: {published})"
+        for name, (published, current) in reproduction.conditions.items()
     )
     return f"Different conditions: {', '.join(conditions)}."
 
 
-def _conditions(here: RunRecord, there: RunRecord) -> dict[str, tuple[str, str]]:
-    """Name to (published, here) of everything that differs and may change the predictions."""
+def _conditions(record: RunRecord, original: RunRecord) -> dict[str, tuple[str, str]]:
+    """Conditions that differ and may change the predictions: name to (published, new)."""
     values = {
-        name: (str(getattr(there.environment, name)), str(getattr(here.environment, name))) for name in _CONDITIONS
+        name: (str(getattr(original.environment, name)), str(getattr(record.environment, name))) for name in _CONDITIONS
     }
-    values["search_precision"] = str(_precision(there.spec)), str(_precision(here.spec))
+    values["search_precision"] = str(_precision(original.spec)), str(_precision(record.spec))
     return {name: pair for name, pair in values.items() if pair[0] != pair[1]}
 
 
@@ -160,8 +160,8 @@ def _precision(spec: RunSpec) -> Precision | None:
 
 
 def _unsettled(folder: RunFolder) -> RunFolder | None:
-    """The published run of a finished reproduction that is not settled; None if there is nothing to do."""
-    if not folder.finished or folder.published:  # a run that was trained here has its models here
+    """The published run if `folder` is a finished but unsettled reproduction, else None."""
+    if not folder.finished or folder.published:  # without models, it was not trained on this machine
         return None
     record = folder.read_record()
     published = None if record.reproduces is None else RunFolder(folder.path.with_name(record.reproduces))
@@ -172,12 +172,12 @@ def _unsettled(folder: RunFolder) -> RunFolder | None:
 
 
 def _leftover(published: RunFolder) -> Path:
-    """Where an identical reproduction is moved in one step; nothing lists runs there."""
+    """The folder to which an identical reproduction is moved atomically; it is not listed as a run."""
     return published.path / "reproduction"
 
 
 def _merge(published: RunFolder) -> None:
-    """Move the models of an identical reproduction into the published run, and remove the rest of it."""
+    """Move the models of an identical reproduction into the published run, and remove the rest."""
     leftover = RunFolder(_leftover(published))
     with writing(published.path):
         if leftover.models_dir.exists() and not published.models_dir.exists():

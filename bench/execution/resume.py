@@ -1,4 +1,4 @@
-"""Unfinished runs: the options of their last sessions, and the reasons why one cannot be resumed."""
+"""Which interrupted runs can be resumed, with which options, and why others cannot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Blocked:
 
 
 def unfinished(results: Path) -> tuple[RunFolder, ...]:
-    """The unfinished runs of a results folder."""
+    """All unfinished runs in a results folder."""
     return tuple(folder for folder in all_folders(results) if not folder.finished)
 
 
@@ -33,16 +33,16 @@ def resumable(results: Path, run_ids: Sequence[str]) -> tuple[dict[Options, list
 
     Args:
         results: the results folder.
-        run_ids: names of run folders; all unfinished runs if empty.
+        run_ids: runs to resume; all unfinished runs if empty.
 
     Raises:
-        SpecError: there is no unfinished run of a name.
+        SpecError: a run id is unknown or the run is complete.
     """
     folders = {folder.path.name: folder for folder in unfinished(results)}
     finished = {folder.path.name for folder in all_folders(results)} - folders.keys()
     for run_id in run_ids:
         if run_id not in folders:
-            state = "is complete" if run_id in finished else "does not exist"
+            state = "is already complete" if run_id in finished else f"does not exist in {results}"
             raise SpecError(f"run {run_id!r} {state}; unfinished runs: {', '.join(folders) or 'none'}")
     groups: dict[Options, list[RunFolder]] = {}
     blocked = []
@@ -55,10 +55,10 @@ def resumable(results: Path, run_ids: Sequence[str]) -> tuple[dict[Options, list
 
 
 def last_options(folder: RunFolder) -> Options:
-    """The options of a run's last session; defaults if it had none.
+    """The options of a run's last session, or the defaults.
 
     Raises:
-        RecordError: its spec or its ledger is damaged.
+        RecordError: the spec or the ledger is damaged.
     """
     sessions = [event.options for event in folder.events() if isinstance(event, SessionStarted)]
     options = next((options for options in reversed(sessions) if options is not None), None)
@@ -71,36 +71,38 @@ def resume_blocker(folder: RunFolder) -> str | None:
     try:
         spec = folder.read_spec()
         if spec.protocol != PROTOCOL_VERSION:
-            return f"it was started under protocol {spec.protocol}, the current one is {PROTOCOL_VERSION}"
+            return f"it uses protocol {spec.protocol}, but the current protocol is {PROTOCOL_VERSION}"
         catalog.definition(last_options(folder).dataset)
         source = model_source(spec)
     except BenchError as error:
         return str(error)
-    return None if source == spec.source else f"the code of {spec.model!r} has changed since"
+    return None if source == spec.source else f"the code of {spec.model!r} has changed since it was started"
 
 
 def model_source(spec: RunSpec) -> str:
-    """The current digest of the code of a spec's model.
+    """The current code digest of a spec's model.
 
     Raises:
-        SpecError: there is no such family or reference model here, or its file is not valid Python.
+        SpecError: the family or reference model is unknown, or its code cannot be read.
     """
     if isinstance(spec, ReferenceSpec):
         if spec.model not in baselines.NAMES:
-            raise SpecError(f"there is no reference model {spec.model!r}")
+            raise SpecError(f"there is no reference model {spec.model!r}: valid names are {', '.join(baselines.NAMES)}")
         return baselines.source(spec.model)
     return family_source(spec.family)
 
 
 def family_source(family: str) -> str:
-    """The digest of the code of a family.
+    """The code digest of a family.
 
     Raises:
-        SpecError: there is no such family, or its file is not valid Python.
+        SpecError: the family is unknown, or its code cannot be read.
     """
     if family not in search_spaces.names():
-        raise SpecError(f"there is no family {family!r}")
+        raise SpecError(f"there is no family {family!r}: valid names are {', '.join(search_spaces.names())}")
     try:
         return search_spaces.source_digest(family)
-    except (SyntaxError, ValueError) as error:
+    except SyntaxError as error:
         raise SpecError(f"the file of family {family!r} is not valid Python: {error}") from error
+    except ValueError as error:  # defined more than once, or not readable as Python
+        raise SpecError(f"family {family!r} cannot be loaded: {error}") from error

@@ -1,4 +1,4 @@
-"""Run specs from start to record: folders, data, workers, then the polling loop."""
+"""Execute specs: assign folders, load data, start workers, then train until every run has its record."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ import search_spaces
 from bench.baselines.catalog import unsuitable
 from bench.data.development import facts, load_development
 from bench.errors import RecordError, SearchError
-from bench.execution.compatibility import check_data, check_environment, check_versions, refusal
+from bench.execution.compatibility import check_data, check_environment, check_versions, rejection
 from bench.execution.events import Message, Outcome, Report, RunFinished
 from bench.execution.folders import Assignment, assign, locked, resume_in
 from bench.execution.options import Options
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 def run(specs: Sequence[RunSpec], options: Options, report: Report) -> tuple[Outcome, ...]:
-    """Run `specs`, all on one dataset, with the same workers; what earlier sessions trained is not trained again.
+    """Run `specs`, all on one dataset, with the same workers; results of earlier sessions are reused.
 
-    A KeyboardInterrupt stops the workers and keeps what is trained.
+    A KeyboardInterrupt stops the workers; completed trials and refits are kept.
 
     Raises:
-        BenchError: for a reason that the user can fix; what is trained is kept.
+        BenchError: for a reason that the user can fix; completed trials and refits are kept.
     """
     check_writable(options.results)
     settle_interrupted(options.results, report)
@@ -46,7 +46,7 @@ def resume(folders: Sequence[RunFolder], options: Options, report: Report) -> tu
     """Resume unfinished runs of one dataset.
 
     Raises:
-        BenchError: for a reason that the user can fix; what is trained is kept.
+        BenchError: for a reason that the user can fix; completed trials and refits are kept.
     """
     check_writable(options.results)
     settle_interrupted(options.results, report)
@@ -55,8 +55,8 @@ def resume(folders: Sequence[RunFolder], options: Options, report: Report) -> tu
 
 def _execute(assignments: Sequence[Assignment], options: Options, report: Report) -> tuple[Outcome, ...]:
     started, start = now(), perf_counter()
-    here = environment()
-    check_versions(here)
+    local = environment()
+    check_versions(local)
     with ExitStack() as stack:
         complete, to_train = _lock(assignments, stack)
         for outcome in complete:
@@ -64,7 +64,7 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
         if not to_train:
             return tuple(complete)
         _report_context(options.results, to_train, report)
-        executor, dataset, trained_on, options = _start_workers(to_train, options, here, stack, report)
+        executor, dataset, trained_on, options = _start_workers(to_train, options, local, stack, report)
         worker.import_libraries()
         from bench.execution.active_run import Session
         from bench.execution.scheduling import work
@@ -78,14 +78,14 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
 
 
 def _lock(assignments: Sequence[Assignment], stack: ExitStack) -> tuple[list[RunFinished], list[Assignment]]:
-    """Lock the folders of runs until `stack` is closed; separate complete runs from those to train."""
+    """Lock the run folders until `stack` is closed; separate complete runs from those to train."""
     complete, to_train = [], []
     for assignment in assignments:
         folder = assignment.folder
         if not folder.finished:
             stack.enter_context(locked(folder))
-        if folder.finished:  # perhaps a moment ago, by the process that had the lock
-            folder.read_predictions(folder.read_record())  # a damaged run must not be called complete
+        if folder.finished:  # possibly by the process that held the lock
+            folder.read_predictions(folder.read_record())  # a damaged run is not complete
             complete.append(RunFinished(folder=folder, trained=False))
         else:
             to_train.append(assignment)
@@ -93,7 +93,7 @@ def _lock(assignments: Sequence[Assignment], stack: ExitStack) -> tuple[list[Run
 
 
 def _report_context(results: Path, to_train: Sequence[Assignment], report: Report) -> None:
-    """Say what is reproduced, and name unfinished runs of the same models with other specs."""
+    """Report which runs are reproduced, and other unfinished runs of the same models."""
     for assignment in to_train:
         if assignment.note is not None:
             report(Message(text=assignment.note))
@@ -115,44 +115,44 @@ def _other_unfinished(results: Path, to_train: Sequence[Assignment]) -> Iterator
             continue
         for spec in (assignment.spec for assignment in to_train):
             if (other.dataset, other.model) == (spec.dataset, spec.model) and other != spec:
-                fields = ", ".join(f"{name} {there!r}" for name, (_, there) in spec.differences(other).items())
-                yield f"There is another unfinished run: {folder.path.name} with {fields}"
+                fields = ", ".join(f"{name} {value!r}" for name, (_, value) in spec.differences(other).items())
+                yield f"Another run is unfinished: {folder.path.name} with {fields}"
 
 
 def _start_workers(
-    to_train: Sequence[Assignment], options: Options, here: Environment, stack: ExitStack, report: Report
+    to_train: Sequence[Assignment], options: Options, local: Environment, stack: ExitStack, report: Report
 ) -> tuple["Executor", DatasetFacts, Environment, Options]:
-    """Start workers here or find them on the user's cluster; returns their environment and number in the options."""
+    """Start local workers, or use those of the user's cluster; the returned options have their actual number."""
     from bench.workers.executor import Executor
 
     if options.scheduler is None:
         from bench.workers.local import LocalPool
 
-        _check_environments(to_train, here)
+        _check_environments(to_train, local)
         cores = usable_cores()
-        shared = f", which share {cores} cores" if options.workers > cores else ""
-        report(Message(text=f"Starting {options.workers} worker processes{shared}"))
-        # They import TensorFlow while this process reads the data.
+        shared = f" on {cores} cores" if options.workers > cores else ""
+        report(Message(text=f"Starting {options.workers} worker process{'es' if options.workers > 1 else ''}{shared}"))
+        # Workers import TensorFlow while this process reads the data.
         pool = LocalPool(options.workers, worker.prepare_worker)
         stack.callback(pool.close)
-        return Executor(pool), _read_data(options, report), here, options
+        return Executor(pool), _read_data(options, report), local, options
 
     from bench.workers.cluster import ClusterPool
 
     dataset = _read_data(options, report)
-    report(Message(text=f"Checking the workers of {options.scheduler}"))
+    report(Message(text=f"Checking the workers of the cluster at {options.scheduler}"))
     sources = {assignment.spec.model: assignment.spec.source for assignment in to_train}
     cluster = ClusterPool(
         options.scheduler,
         partial(worker.worker_info, tuple(sources), options.dataset),
-        partial(refusal, here=here, sources=sources, checksum=dataset.checksum),
+        partial(rejection, local=local, sources=sources, checksum=dataset.checksum),
     )
     stack.callback(cluster.close)
     executor = Executor(cluster)
     for line in executor.messages():
         report(Message(text=line))
     workers = len(cluster.addresses())
-    report(Message(text=f"Using {workers} workers"))
+    report(Message(text=f"Using {workers} worker{'s' if workers > 1 else ''}"))
     trained_on = cluster.admitted[0].environment
     _check_environments(to_train, trained_on)
     return executor, dataset, trained_on, replace(options, workers=workers)
@@ -176,16 +176,16 @@ def _read_data(options: Options, report: Report) -> DatasetFacts:
 
 
 def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["ActiveRun"]:
-    """Open every run that the dataset suits.
+    """Start or resume every run that is possible on the dataset.
 
     Raises:
-        SearchError: it suits none of them, or a run cannot start.
+        SearchError: none is possible, or a run cannot start.
     """
     from bench.execution.reference_run import ReferenceRun
     from bench.execution.search_run import SearchRun
 
     runs: list[ActiveRun] = []
-    left_out = []
+    skipped = []
     for assignment in to_train:
         spec, folder = assignment.spec, assignment.folder
         check_data(folder, session.dataset)
@@ -193,14 +193,14 @@ def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["Act
         if isinstance(spec, SearchSpec):
             runs.append(SearchRun(spec, folder, session, published, space(spec, session.dataset)))
         elif (reason := unsuitable(spec.model, session.dataset)) is not None:
-            left_out.append(reason)
-            session.report(Message(text=f"Left out: {reason}"))
+            skipped.append(reason)
+            session.report(Message(text=f"Skipped: {reason}"))
             continue
         else:
             runs.append(ReferenceRun(spec, folder, session, published))
         session.report(Message(text=runs[-1].introduction))
     if not runs:
-        raise SearchError("\n".join(left_out))
+        raise SearchError("\n".join(skipped))
     return runs
 
 
@@ -209,7 +209,7 @@ def _with_same_data(published: RunFolder | None, session: "Session") -> RunFolde
     if published is None or published.read_record().dataset == session.dataset:
         return published
     session.report(
-        Message(text=f"The data differs from that of the published {published.path.name}: this is a new run")
+        Message(text=f"The data differs from that of the published run {published.path.name}: starting a new run")
     )
     return None
 

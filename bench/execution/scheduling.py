@@ -1,4 +1,4 @@
-"""The polling loop: tasks of several jobs on the same workers, until every job is done."""
+"""The polling loop: runs the tasks of several jobs on the same workers until every job is done."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Job(Protocol):
 
     @property
     def key(self) -> str:
-        """Unique among the jobs of a call."""
+        """Unique name among the jobs of a call."""
 
     @property
     def title(self) -> str:
@@ -34,30 +34,30 @@ class Job(Protocol):
         """Whether it has succeeded or failed."""
 
     def advance(self, in_flight: Collection[str]) -> None:
-        """Do all that needs no worker.
+        """Do everything that needs no worker.
 
         Args:
-            in_flight: names of its tasks that run or wait for a retry.
+            in_flight: names of its tasks that are running or waiting for a retry.
 
         Raises:
             SearchError: the job cannot be completed.
         """
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
-        """The task to start next, None if there is none at the moment; changes nothing."""
+        """The next task to start, or None; changes nothing."""
 
     def take_epoch(self, running: "RunningTask", epoch: EpochCompleted) -> None:
         """Measure an epoch of a running task."""
 
     def take(self, running: "RunningTask", end: TaskCompleted | TaskFailed) -> None:
-        """Keep the outcome of a task.
+        """Store the outcome of a task.
 
         Raises:
             SearchError: the job cannot be completed.
         """
 
     def fail(self, reason: str) -> None:
-        """End without success."""
+        """End the job as failed."""
 
     def progress(self, running: Sequence["RunningTask"]) -> Event | None:
         """Its progress, given its tasks in flight."""
@@ -81,12 +81,12 @@ class RunningTask:
 
 
 def work(jobs: Sequence[Job], executor: Executor, report: Report) -> None:
-    """Execute `jobs`; one that cannot be completed is ended by its `fail`, and the others continue.
+    """Execute `jobs`; if one cannot be completed, its `fail` is called and the others continue.
 
     Raises:
         SearchError: the workers cannot run the tasks, or no worker is left.
     """
-    in_flight: dict[str, RunningTask] = {}  # by key; nothing else knows which tasks run
+    in_flight: dict[str, RunningTask] = {}  # by key; the only place that knows which tasks are running
     for job in jobs:
         _advance(job, in_flight)
         _report_progress(job, in_flight, report)
@@ -125,9 +125,10 @@ def _report_progress(job: Job, in_flight: dict[str, RunningTask], report: Report
 
 
 def _start_tasks(jobs: Sequence[Job], in_flight: dict[str, RunningTask], executor: Executor) -> None:
-    """Give every idle worker a task: first those to be retried, then new ones by priority of their job."""
+    """Give every idle worker a task: retries first, then new tasks by job priority."""
     while executor.idle():
-        running = next((each for each in in_flight.values() if each.waiting), None) or _next(jobs, in_flight)
+        retry = next((task for task in in_flight.values() if task.waiting), None)
+        running = retry or _next(jobs, in_flight)
         if running is None:
             return
         in_flight[running.key] = running
@@ -145,7 +146,7 @@ def _next(jobs: Sequence[Job], in_flight: dict[str, RunningTask]) -> RunningTask
 
 
 def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Report) -> RunningTask:
-    """Take an event of the executor; returns the task that it is about."""
+    """Process an executor event; returns the task that it concerns."""
     running = in_flight[event.key]
     if isinstance(event, EpochCompleted):
         running.job.take_epoch(running, event)
@@ -167,6 +168,6 @@ def _take(running: RunningTask, end: TaskCompleted | TaskFailed) -> None:
     try:
         running.job.take(running, end)
     except SearchError as error:
-        # A job that has failed already still keeps the models that are trained afterwards.
+        # A failed job still stores the results of tasks that end later.
         if not running.job.done:
             running.job.fail(str(error))

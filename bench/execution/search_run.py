@@ -1,4 +1,4 @@
-"""The run of a family: a search, refits of its winner, evaluation."""
+"""The run of a family: search, refits of the winner, evaluation."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SearchRun(ActiveRun):
-    """A search for the best model of a family, whose winner is refitted with several seeds."""
+    """A search for the best model of a family, whose winner is refit with several seeds."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class SearchRun(ActiveRun):
         published: RunFolder | None,
         hyperparameters: "keras_tuner.HyperParameters",
     ) -> None:
-        """Resume the run in `folder` or start it.
+        """Start the run, or resume it from `folder`.
 
         Raises:
             SearchError: the space does not fit the tuner and the budget.
@@ -45,7 +45,7 @@ class SearchRun(ActiveRun):
         self._space = parameters(hyperparameters)
         self._start_session()
         self._search = Search(spec, tuner, hyperparameters, folder, self._earlier)
-        self._clock = Clock(pace=self.pace, until=self._end_of_time())
+        self._clock = Clock(pace=self.pace, deadline=self._deadline())
         self._refit_stage: RefitStage | None = None
         self.stage = SearchStage(self._search, folder, session.options, self._clock)
 
@@ -61,7 +61,7 @@ class SearchRun(ActiveRun):
 
     @property
     def refits(self) -> tuple[RefitRecord, ...]:
-        """The refits of the winner that are trained, by number."""
+        """Completed refits of the winner, by number."""
         return () if self._refit_stage is None else self._refit_stage.refits
 
     @property
@@ -95,7 +95,7 @@ class SearchRun(ActiveRun):
         super().advance(in_flight)
 
     def take(self, running: "RunningTask", end: TaskEnd) -> None:
-        """Keep the outcome of a task, and the pace of a trial.
+        """Store the outcome of a task, and measure the pace of trials.
 
         Raises:
             SearchError: a refit or the evaluation failed.
@@ -111,8 +111,8 @@ class SearchRun(ActiveRun):
         trials = self.plan.tasks - self.totals.trials - running
         return self.pace.search_seconds_left(trials, epochs, self._clock.seconds_left())
 
-    def _end_of_time(self) -> float | None:
-        """The time.perf_counter() at which the time limit is reached, earlier sessions counted in."""
+    def _deadline(self) -> float | None:
+        """The time.perf_counter() at which the time limit is reached; earlier sessions count."""
         if self.spec.time_limit is None:
             return None
         return self.session.start + self.spec.time_limit - session_seconds(self._earlier)

@@ -32,7 +32,7 @@ class SearchStage:
     name: StageName = "search"
 
     def __init__(self, search: Search, folder: RunFolder, options: Options, clock: Clock) -> None:
-        """Train the trials of `search` in the time that `clock` gives."""
+        """Train the trials of `search` within the time left on `clock`."""
         self._search = search
         self._folder = folder
         self._options = options
@@ -55,13 +55,13 @@ class SearchStage:
         )
 
     def stop_in_time(self, in_flight: Collection[str]) -> None:
-        """Start no more trials if time is up, even while no worker is idle."""
-        left = self._clock.seconds_left()
-        if left is not None and (left <= 0 or self._search.is_out_of_time(in_flight, self._clock.epochs_left())):
+        """Stop the search if time is up, even if no worker is idle."""
+        seconds = self._clock.seconds_left()
+        if seconds is not None and (seconds <= 0 or self._search.is_out_of_time(in_flight, self._clock.epochs_left())):
             self._search.stop()
 
     def _start(self, trial: PendingTrial) -> Call:
-        # Without its parent's state the trial starts from its first epoch, which gives the same weights.
+        # Without the parent's state the trial starts from epoch 0 and ends with the same weights.
         state = None if trial.parent is None else _read_state(self._folder.state_file(trial.parent))
         return Call(
             function=worker.train,
@@ -85,7 +85,7 @@ class SearchStage:
         )
         if trained.cut:
             self._search.stop()
-        if trained.state is not None:  # written before the record, which promises it
+        if trained.state is not None:  # before the record, so that no record lacks its state
             _write_state(self._folder.state_file(record.trial_id), trained.state)
         self._search.finish(record)
 
@@ -114,4 +114,4 @@ def _read_state(path: Path) -> "State | None":
         with np.load(path, allow_pickle=False) as arrays:
             return [arrays[name] for name in arrays.files]
     except (OSError, ValueError, BadZipFile) as error:
-        raise RecordError(f"{path}: cannot be read: {error}. Delete it: the trial then starts from epoch 0") from error
+        raise RecordError(f"{path}: cannot be read: {error}. Delete it; the trial will restart from epoch 0") from error

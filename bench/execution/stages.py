@@ -13,7 +13,7 @@ RESUME_HINT = "Continue with `python -m bench resume`"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A function for a worker; it also gets a callable that reports epochs."""
+    """A function for a worker to call; it also receives a callback that reports epochs."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -22,23 +22,23 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """Something for a worker to do, once or, if the worker dies, twice."""
+    """A unit of work for a worker, retried once if the worker dies."""
 
     name: str  # unique within its run
-    start: Callable[[], Call]  # called for each attempt; writes what has to be on disk before it
-    take: Callable[[TaskEnd, float], None]  # keeps the outcome, given the seconds since the session started
+    start: Callable[[], Call]  # called for each attempt; writes what must be on disk first
+    take: Callable[[TaskEnd, float], None]  # stores the outcome, given the seconds since the session started
     initial_epoch: int = 0
 
 
 class Stage(Protocol):
-    """A part of a run that is over before the next one starts."""
+    """A part of a run; it ends before the next stage starts."""
 
     @property
     def name(self) -> StageName:
-        """For messages and priorities."""
+        """Shown in messages; decides the priority."""
 
     def is_done(self, in_flight: Collection[str]) -> bool:
-        """Whether nothing is left to do, given the names of tasks in flight."""
+        """Whether the stage is complete, given the names of tasks in flight."""
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
-        """The task to start next, None if there is none at the moment; changes nothing."""
+        """The next task to start, or None; changes nothing."""

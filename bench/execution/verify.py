@@ -1,4 +1,4 @@
-"""Checks of a finished run: its files, its code, its data, and one refit that is trained again."""
+"""Verify a finished run: its files, code and data, and one retrained refit."""
 
 from collections.abc import Collection, Sequence
 from contextlib import closing
@@ -45,9 +45,9 @@ class Check:
 
 
 def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, ...]:
-    """Check a finished run and train its first refit again; this evaluates the test set, which is logged.
+    """Verify a finished run and retrain its first refit; the additional test-set evaluation is logged.
 
-    If the code has changed but the predictions are equal, the digest of the new code is added to the record.
+    If the code has changed but the predictions are identical, the new code digest is added to the record.
 
     Raises:
         BenchError: the record cannot be read, or the refit cannot be trained.
@@ -66,7 +66,7 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
     report(Message(text="Reading the data"))
     data = _data(record, options)
     if not data.passed:
-        return files, data, Check(passed=False, text="refit: not trained, since the data differs")
+        return files, data, Check(passed=False, text="refit: not trained, because the data differs")
     refitted = _first_refit(record, options, report)
     refit = _compare(record, predictions, refitted)
     identical = np.array_equal(refitted.log_probabilities[0], predictions.log_probabilities[0])
@@ -74,9 +74,9 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
 
 
 def _blocker(spec: RunSpec) -> str | None:
-    """Why the model cannot be trained here; None if it can."""
+    """Why the model cannot be retrained here; None if it can."""
     if spec.protocol != PROTOCOL_VERSION:
-        return f"the run is of protocol {spec.protocol}, the current one is {PROTOCOL_VERSION}"
+        return f"the run uses protocol {spec.protocol}, but the current protocol is {PROTOCOL_VERSION}"
     try:
         model_source(spec)
     except BenchError as error:
@@ -85,38 +85,38 @@ def _blocker(spec: RunSpec) -> str | None:
 
 
 def _data(record: RunRecord, options: Options) -> Check:
-    here = facts(options.dataset, load_development(options.dataset))
-    if here == record.dataset:
-        return Check(passed=True, text=f"data: checksum {here.checksum[:12]} as recorded")
-    names = [name for name in here.__slots__ if getattr(here, name) != getattr(record.dataset, name)]
-    changes = "; ".join(f"{name} {getattr(here, name)}, recorded {getattr(record.dataset, name)}" for name in names)
-    return Check(passed=False, text=f"data: differs from the recorded data: {changes}")
+    current = facts(options.dataset, load_development(options.dataset))
+    if current == record.dataset:
+        return Check(passed=True, text=f"data: checksum {current.checksum[:12]} matches the record")
+    names = [name for name in current.__slots__ if getattr(current, name) != getattr(record.dataset, name)]
+    changes = "; ".join(f"{name} {getattr(current, name)}, recorded {getattr(record.dataset, name)}" for name in names)
+    return Check(passed=False, text=f"data: differs from the record: {changes}")
 
 
 def _code(folder: RunFolder, record: RunRecord, *, identical: bool) -> Check:
-    """Compare the code with the record; changed code counts as verified if its predictions are identical."""
+    """Compare the code with the record; changed code passes if its predictions are identical."""
     source, model = model_source(record.spec), record.spec.model
     if source in record.sources:
-        return Check(passed=True, text=f"code: {model!r} is as recorded, {source}")
-    changed = f"code: {model!r} has changed since, from {record.spec.source} to {source}"
+        return Check(passed=True, text=f"code: {model!r} matches the record, digest {source}")
+    changed = f"code: {model!r} has changed, from digest {record.spec.source} to {source}"
     if not identical:
         return Check(passed=False, text=changed)
     if isinstance(record.spec, SearchSpec) and record.search is not None:
         declared = parameters(space(record.spec, record.dataset))
         if declared != record.search.space:
-            return Check(passed=False, text=f"{changed}, and declares another search space")
+            return Check(passed=False, text=f"{changed}, and so has its search space")
     folder.write_record(replace(record, verified_sources=(*record.verified_sources, source)))
-    return Check(passed=True, text=f"{changed}; its predictions are identical, so the record now lists both")
+    return Check(passed=True, text=f"{changed}; predictions are identical, so the new digest was added to the record")
 
 
 def _first_refit(record: RunRecord, options: Options, report: Report) -> Predictions:
-    """Train the first refit again, and predict the test set with it."""
+    """Retrain the first refit and predict the test set with it."""
     worker.import_libraries()
     spec = msgspec.structs.replace(record.spec, refit_seeds=1)
     values = {} if record.search is None else record.search.winning_trial.values
     log = EvaluationLog(options.results, record.dataset.name)
     test_set = partial(HeldOutTestSet, options.dataset, record.run_id, log)
-    report(Message(text=f"Training {spec.model} with its first seed, {spec.refit_epochs} epochs"))
+    report(Message(text=f"Retraining {spec.model} with its first seed"))
     with TemporaryDirectory(prefix="bench-verify-") as name, closing(LocalPool(1)) as pool:
         folder = RunFolder(Path(name))
         stage = (
@@ -176,19 +176,19 @@ class _Refit:
         )
 
 
-def _compare(record: RunRecord, recorded: Predictions, here: Predictions) -> Check:
-    """Identical on the same CPU model with the same versions; elsewhere inside the prediction interval of one seed."""
-    if not np.array_equal(here.labels, recorded.labels):
-        return Check(passed=False, text="refit: the test labels differ from those that the run was evaluated on")
-    predicted = here.log_probabilities[0].argmax(axis=1)
+def _compare(record: RunRecord, recorded: Predictions, new: Predictions) -> Check:
+    """Identical with the same CPU model and versions; otherwise inside the prediction interval for one seed."""
+    if not np.array_equal(new.labels, recorded.labels):
+        return Check(passed=False, text="refit: the test labels differ from those in the record")
+    predicted = new.log_probabilities[0].argmax(axis=1)
     accuracies = (recorded.log_probabilities.argmax(axis=-1) == recorded.labels).mean(axis=1)
     accuracy = float((predicted == recorded.labels).mean())
     text = f"refit: {100 * accuracy:.2f}% test accuracy"
-    if np.array_equal(here.log_probabilities[0], recorded.log_probabilities[0]):
-        return Check(passed=True, text=f"{text}, all predictions identical bit for bit")
+    if np.array_equal(new.log_probabilities[0], recorded.log_probabilities[0]):
+        return Check(passed=True, text=f"{text}, all predictions are identical bit for bit")
     changed = int((predicted != recorded.log_probabilities[0].argmax(axis=1)).sum())
     text += f", recorded {100 * accuracies[0]:.2f}%; {changed:,} of {len(predicted):,} predicted classes differ"
-    conditions = _other_conditions(record)
+    conditions = _changed_conditions(record)
     if not conditions:
         return Check(passed=False, text=f"{text}, although CPU model and versions are the same")
     text += f", with {', '.join(conditions)}"
@@ -200,10 +200,10 @@ def _compare(record: RunRecord, recorded: Predictions, here: Predictions) -> Che
     return Check(passed=inside, text=f"{text}: {'inside' if inside else 'outside'} {limits}")
 
 
-def _other_conditions(record: RunRecord) -> list[str]:
-    here = environment()
+def _changed_conditions(record: RunRecord) -> list[str]:
+    current = environment()
     return [
-        f"{name} {getattr(here, name)} instead of {getattr(record.environment, name)}"
+        f"{name} {getattr(current, name)} instead of {getattr(record.environment, name)}"
         for name in (*DECISIVE, "scikit_learn", "threads")
-        if getattr(here, name) != getattr(record.environment, name)
+        if getattr(current, name) != getattr(record.environment, name)
     ]

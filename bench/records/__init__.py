@@ -1,1 +1,1 @@
-"""Files on disk: specifications, records, predictions, ledgers, and logs."""
+"""Everything on disk: run specifications, ledgers, predictions, records, logs, and their migrations."""

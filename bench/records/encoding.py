@@ -1,4 +1,4 @@
-"""The JSON of records: strict types, no NaN, and errors that name the file."""
+"""Encode and decode JSON: strict types, no NaN, errors that name the file."""
 
 import json
 from pathlib import Path
@@ -12,17 +12,17 @@ _T = TypeVar("_T")
 
 
 def decode(kind: type[_T], content: bytes, where: str) -> _T:
-    """`content` as an object of type `kind`.
+    """Decode `content` as an object of type `kind`.
 
     Raises:
-        RecordError: the content is not JSON or not of that type; the message starts with `where`.
+        RecordError: the content is not JSON or not of this type; the message starts with `where`.
     """
     value: _T = convert(kind, parse(content, where), where)
     return value
 
 
 def parse(content: bytes, where: str) -> Any:
-    """`content` as plain values.
+    """Decode `content` as plain values.
 
     Raises:
         RecordError: the content is not JSON.
@@ -34,10 +34,10 @@ def parse(content: bytes, where: str) -> Any:
 
 
 def convert(kind: Any, fields: Any, where: str) -> Any:
-    """Plain values as an object of type `kind`.
+    """Convert plain values to an object of type `kind`.
 
     Raises:
-        RecordError: the values are not of that type.
+        RecordError: the values are not of this type.
     """
     try:
         return msgspec.convert(fields, type=kind)
@@ -46,7 +46,7 @@ def convert(kind: Any, fields: Any, where: str) -> Any:
 
 
 def encode(value: object, where: Path, *, indent: int | None = None) -> bytes:
-    """`value` as JSON with a line break at the end.
+    """Encode `value` as JSON, ending with a line break.
 
     Raises:
         RecordError: a number is not finite.
@@ -54,7 +54,7 @@ def encode(value: object, where: Path, *, indent: int | None = None) -> bytes:
     separators = (",", ":") if indent is None else None
     fields = msgspec.to_builtins(value)
     try:
-        # Not msgspec's own encoder: it writes NaN as null, which cannot be read back.
+        # Not msgspec's encoder, which writes NaN as null.
         text = json.dumps(fields, allow_nan=False, ensure_ascii=False, indent=indent, separators=separators)
     except ValueError as error:
         raise RecordError(f"{where}: contains a number that is not finite: {fields}") from error
@@ -62,7 +62,7 @@ def encode(value: object, where: Path, *, indent: int | None = None) -> bytes:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file.
+    """Read a file.
 
     Raises:
         RecordError: the file is missing or cannot be read.

@@ -1,4 +1,4 @@
-"""The log of test-set evaluations: one line for each time the test set of a dataset is opened."""
+"""The log of test-set evaluations: one line each time a dataset's test set is evaluated."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ class TestSetEvaluation:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationLog:
-    """All test-set evaluations of one dataset in one results folder."""
+    """All test-set evaluations on one dataset in one results folder."""
 
     results: Path
     dataset: str
@@ -31,7 +31,7 @@ class EvaluationLog:
         return self.results / "records" / self.dataset / "test_evaluations.jsonl"
 
     def append(self, run_id: str) -> None:
-        """Log an evaluation by a run; it is on disk when this returns.
+        """Log an evaluation of a run; it is on disk when this returns.
 
         Raises:
             StoreError: the line could not be written.
@@ -42,8 +42,8 @@ class EvaluationLog:
         """All evaluations, oldest first.
 
         Raises:
-            RecordError: the file cannot be read, or a line of it is damaged.
+            RecordError: the file cannot be read, or a line is damaged.
         """
-        # A torn last line is an evaluation that never happened: the line is on disk before the test set is opened.
+        # The evaluation of a torn last line never happened, since the line is written before the test set is read.
         lines = read_bytes(self.path).split(b"\n")[:-1] if self.path.exists() else []
         return [decode(TestSetEvaluation, line, f"{self.path}:{number}") for number, line in enumerate(lines, 1)]

@@ -1,4 +1,4 @@
-"""File writes that survive a kill at any moment: files are replaced atomically or appended line by line."""
+"""File writes that survive a kill at any moment: atomic replacement and line-wise appending."""
 
 import errno
 import io
@@ -18,12 +18,12 @@ MIN_FREE_BYTES = 50 * 2**20
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError while `path` is written into a StoreError that says what to do."""
+    """Convert an OSError while writing `path` to a StoreError with a remedy."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "Free space, or choose another folder" if full else "Choose a writable folder"
+        remedy = "Free up space, or choose another folder" if full else "Choose a writable folder"
         raise StoreError(f"cannot write {path}: {error.strerror or error}. {remedy} with --results") from error
 
 
@@ -31,7 +31,7 @@ def write_atomic(path: Path, content: bytes) -> None:
     """Write `content` to `path` completely or not at all; it is on disk when this returns.
 
     Raises:
-        StoreError: the file cannot be written; a file that was there before is untouched.
+        StoreError: the file cannot be written; an existing file is unchanged.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 def _fsync_folder(folder: Path) -> None:
     if os.name == "nt":
-        return  # Windows opens no folders
+        return  # Windows cannot open folders
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -63,14 +63,14 @@ def append_line(path: Path, line: bytes) -> None:
     """Append `line`, which ends with a line break, to the file at `path`; it is on disk when this returns.
 
     Raises:
-        StoreError: the line cannot be written; the file is unchanged except that a torn last line is removed.
+        StoreError: the line cannot be written; the file is unchanged, except that a torn last line is removed.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Unbuffered: a failed buffered write would be repeated when the file is closed.
+        # Unbuffered, since a failed buffered write would be retried when the file is closed.
         with path.open("ab+", buffering=0) as file:
             complete = _complete_bytes(file)
-            # A line that a kill cut off must not run into the next one.
+            # Remove a line torn by a kill, so that it does not merge with the new one.
             file.truncate(complete)
             try:
                 remaining = memoryview(line)
@@ -95,24 +95,22 @@ def _complete_bytes(file: io.FileIO) -> int:
 
 
 def require_results_dir(results: Path) -> None:
-    """Check that `results` is a folder.
+    """Check that the results folder exists.
 
     Raises:
-        StoreError: it is not.
+        StoreError: it does not exist.
     """
     if not results.is_dir():
         raise StoreError(
-            f"no results folder {results}: choose one with --results, or create it with `python -m bench run`"
+            f"there is no results folder {results}: choose one with --results, or create it with `python -m bench run`"
         )
 
 
 def lock_folder(folder: Path) -> filelock.FileLock:
-    """Create `folder` if needed and lock it until the lock is released or this process dies.
-
-    The lock is held as long as the returned object is referenced.
+    """Create `folder` if needed, and lock it for this process, as long as the returned lock is referenced.
 
     Raises:
-        StoreError: another process is working on it.
+        StoreError: another process holds the lock.
     """
     lock = filelock.FileLock(folder / ".lock")
     with writing(folder):
@@ -121,20 +119,20 @@ def lock_folder(folder: Path) -> filelock.FileLock:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
             raise StoreError(
-                f"another process is working on {folder}: wait for it, or stop it and repeat the command"
+                f"another process is using {folder}: wait until it ends, or stop it and repeat the command"
             ) from error
     return lock
 
 
 def check_writable(results: Path) -> None:
-    """Check before any training that `results` can be written and has free space.
+    """Check before training that `results` is writable and has free space.
 
     Raises:
-        StoreError: it cannot be created or written, or has less than 50 MiB free.
+        StoreError: it cannot be created or written, or has less than 50 MiB of free space.
     """
     with writing(results):
         results.mkdir(parents=True, exist_ok=True)
-        # A unique name: another process may check at the same time.
+        # A unique name, since another process may check at the same time.
         with tempfile.TemporaryFile(prefix=".write-probe", dir=results) as probe:
             probe.write(b"ok")
             probe.flush()
@@ -142,6 +140,6 @@ def check_writable(results: Path) -> None:
         free = shutil.disk_usage(results).free
     if free < MIN_FREE_BYTES:
         raise StoreError(
-            f"{results} has {free / 2**20:.1f} MiB free, at least {MIN_FREE_BYTES // 2**20} MiB are required: "
-            "free space or choose another folder with --results"
+            f"{results} has {free / 2**20:.1f} MiB of free space, at least {MIN_FREE_BYTES // 2**20} MiB are required: "
+            "free up space, or choose another folder with --results"
         )

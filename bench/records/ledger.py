@@ -1,4 +1,4 @@
-"""The ledger of a run: what happened, one JSON line an event. Resuming a run replays it."""
+"""The ledger of a run: one JSON line per event. Resuming a run replays it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from bench.records.spec import Value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
-    """How a session executes the run, so that `bench resume` can do the same; nothing here changes a number."""
+    """Execution options of a session, reused by `bench resume`; they do not affect results."""
 
     workers: int  # processes on this machine; ignored when `scheduler` is set
     scheduler: str | None = None  # address of the user's Dask cluster
     data_dir: str | None = None  # folder with the dataset's files
     trial_timeout: float | None = None  # seconds
-    dataset_path: str | None = None  # file or folder of a dataset that is not found by name
+    dataset_path: str | None = None  # file that defines the dataset, if it was given by path
 
 
 class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="session_started"):
-    """A process started to work on the run."""
+    """A process started or resumed the run."""
 
     time: str  # ISO 8601, UTC, as in every event
     environment: Environment
     dataset: DatasetFacts
     options: SessionOptions | None = None  # None in ledgers before schema 4
-    reproduces: str | None = None  # run id of the published record that this run is a reproduction of
+    reproduces: str | None = None  # id of the published run that this run reproduces
 
 
 class TrialProposed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="trial_proposed"):
@@ -39,7 +39,7 @@ class TrialProposed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
     values: Mapping[str, Value]  # active hyperparameters
     initial_epoch: int
     epochs: int
-    parent: str | None  # trial id that this one continues
+    parent: str | None  # id of the trial that it continues
 
 
 class TrialEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="trial_ended"):
@@ -50,7 +50,7 @@ class TrialEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
 
 
 class RefitEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="refit_ended"):
-    """A model was trained on the development images; its file was written before this event."""
+    """A refit was trained; its model file was written before this event."""
 
     time: str
     refit: RefitRecord

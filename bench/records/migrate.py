@@ -1,4 +1,4 @@
-"""Rewrite records of older schemas in the current one: `bench runs migrate`."""
+"""Migrate records of older schemas to the current schema: `bench runs migrate`."""
 
 from pathlib import Path
 
@@ -14,16 +14,16 @@ OLD_LOG = "test_readings.jsonl"
 
 
 def migrate(results: Path) -> tuple[str, ...]:
-    """Bring every finished run of a results folder to the current schema; digests and commits are kept.
+    """Migrate every finished run in a results folder to the current schema, keeping digests and commits.
 
-    It can be killed at any moment and repeated: every file is readable before and after.
+    It can be killed at any moment and repeated: every file stays readable.
 
     Returns:
-        The run ids that were migrated.
+        Ids of the migrated runs.
 
     Raises:
         RecordError: a run is damaged.
-        StoreError: a file cannot be written, or another process is working on a run.
+        StoreError: a file cannot be written, or another process is using a run.
     """
     migrated = [run_id for folder in list(all_folders(results)) if folder.finished and (run_id := _migrate_run(folder))]
     for old_log in sorted((results / "records").glob(f"*/{OLD_LOG}")):
@@ -37,7 +37,7 @@ def _migrate_run(folder: RunFolder) -> str | None:
     lock = folder.lock()
     try:
         folder.check()
-        # Renamed first: the record, which is rewritten last, decides whether there is anything left to do.
+        # The record is rewritten last, since its schema decides whether the run still has to be migrated.
         folder = _renamed(folder, folder.read_record().run_id)
         write_atomic(folder.spec_file, encode(folder.read_spec(), folder.spec_file, indent=1))
         if folder.ledger.exists():
@@ -53,7 +53,7 @@ def _renamed(folder: RunFolder, run_id: str) -> RunFolder:
     if target == folder.path:
         return folder
     if target.exists():
-        raise StoreError(f"{folder.path} cannot be renamed to {run_id}: that folder exists, move it away")
+        raise StoreError(f"{folder.path} cannot be renamed to {run_id}, since that folder exists: move it away")
     with writing(target):
         folder.path.rename(target)
     return RunFolder(target)
@@ -63,8 +63,8 @@ def _migrate_log(log: EvaluationLog, old: Path) -> None:
     lines = read_bytes(old).split(b"\n")[:-1]
     entries = [parse(line, f"{old}:{number}") for number, line in enumerate(lines, 1)]
     upgraded = [TestSetEvaluation(time=entry["time"], run=upgrade_run_id(entry["run"])) for entry in entries]
-    present = log.read()
-    if present[: len(upgraded)] != upgraded:  # they are equal after a kill before the old file was removed
-        write_atomic(log.path, b"".join(encode(line, log.path) for line in (*upgraded, *present)))
+    current = log.read()
+    if current[: len(upgraded)] != upgraded:  # equal if a kill prevented the removal of the old file
+        write_atomic(log.path, b"".join(encode(line, log.path) for line in (*upgraded, *current)))
     with writing(old):
         old.unlink()

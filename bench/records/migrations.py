@@ -1,6 +1,6 @@
 """Upgrades from older schemas: pure functions on the JSON of specs, ledger lines and records.
 
-Older files are read through them, and `bench runs migrate` writes their results.
+They are applied whenever an older file is read; `bench runs migrate` saves the result.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _RENAMED_MODELS = {
 
 
 def upgrade_spec(fields: Mapping[str, Any]) -> Fields:
-    """Upgrade the spec of any schema to schema 4."""
+    """Upgrade a spec of any schema to schema 4."""
     if "kind" in fields:
         return dict(fields)
     shared = {
@@ -45,7 +45,7 @@ def upgrade_spec(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_trial(fields: Mapping[str, Any]) -> Fields:
-    """Upgrade the trial of any schema to schema 4."""
+    """Upgrade a trial of any schema to schema 4."""
     upgraded = dict(fields)
     upgraded["values"] = _hyperparameters(fields["values"])
     if "repeats" in upgraded:
@@ -54,7 +54,7 @@ def upgrade_trial(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_event(fields: Mapping[str, Any]) -> Fields:
-    """Upgrade the ledger line of any schema to schema 4."""
+    """Upgrade a ledger line of any schema to schema 4."""
     match fields["event"]:
         case "session":
             return {**fields, "event": "session_started"}
@@ -66,7 +66,7 @@ def upgrade_event(fields: Mapping[str, Any]) -> Fields:
                 "trial_id": fields["trial_id"],
                 "values": _hyperparameters(values),
                 "initial_epoch": values.get("tuner/initial_epoch", 0),
-                # 0 for a full-length trial of a tuner that does not promote: only the spec names its epochs.
+                # 0 for full-length trials of tuners that do not promote: only the spec has their number of epochs.
                 "epochs": values.get("tuner/epochs", 0),
                 "parent": values.get("tuner/trial_id"),
             }
@@ -79,7 +79,7 @@ def upgrade_event(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_record(fields: Mapping[str, Any]) -> Fields:
-    """Upgrade the record of any schema to schema 4; its digests and its commit are kept."""
+    """Upgrade a record of any schema to schema 4, keeping its digests and commit."""
     if fields["schema"] >= 4:
         return dict(fields)
     upgraded = {**fields, "schema": 4, "spec": upgrade_spec(fields["spec"])}
@@ -107,7 +107,7 @@ def upgrade_record(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_run_id(run_id: str) -> str:
-    """The folder name of a reference model without "fixed" and with its current name; the digest is kept."""
+    """The run id of a reference model, without "fixed" and with the model's current name; the digest is kept."""
     model, separator, digest = run_id.partition("-fixed-")
     return f"{_RENAMED_MODELS.get(model, model)}-{digest}" if separator else run_id
 

@@ -1,4 +1,4 @@
-"""The predictions of a run on the held-out test set."""
+"""Predictions of a run's refits on the held-out test set."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from bench.errors import RecordError
 class Predictions:
     """Predictions of the refits on the test set; every published metric is computed from these arrays alone.
 
-    float16 log-probabilities keep the log loss of confident mistakes, which float16 probabilities would ruin.
+    Log-probabilities in float16 preserve the log loss of confident errors; probabilities in float16 would not.
     """
 
     log_probabilities: NDArray[np.float16]  # (seeds, n_test, classes), natural logarithm
     labels: NDArray[np.int64]  # (n_test,)
     seeds: NDArray[np.int64]  # (seeds,)
-    wrong_indices: NDArray[np.int64]  # (m,) test images with the most confident errors of the mean probabilities
+    wrong_indices: NDArray[np.int64]  # (m,) test images misclassified by mean probability, most confident errors first
     wrong_images: NDArray[np.uint8]  # (m, height, width, channels)
 
     def __post_init__(self) -> None:
@@ -32,12 +32,12 @@ class Predictions:
                 f"log_probabilities are {self.log_probabilities.shape}, but seeds are {self.seeds.shape}, labels "
                 f"{self.labels.shape}, wrong_indices {self.wrong_indices.shape}, wrong_images {self.wrong_images.shape}"
             )
-        # argmax of NaN is class 0, which would be scored like a prediction.
+        # The argmax of NaN is class 0, which would count as a prediction.
         if np.isnan(self.log_probabilities).any():
-            raise RecordError("log_probabilities contain NaN: a refit diverged and has no predictions")
+            raise RecordError("log_probabilities contain NaN: a refit has diverged")
 
     def digest(self) -> str:
-        """SHA-256 of the arrays, their shapes and types."""
+        """SHA-256 of all arrays, with their shapes and types."""
         digest = hashlib.sha256()
         for name in self.__slots__:
             array = np.ascontiguousarray(getattr(self, name))

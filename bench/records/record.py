@@ -1,4 +1,4 @@
-"""Records: the results that every table is made from, with the schema version and its history."""
+"""Run records, from which all tables are made, and the history of their schema."""
 
 import math
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from bench.machine import Environment
 from bench.records.spec import Precision, RunSpec, SearchSpec, Value
 
 # 1: first.
-# 2: trials may be cut short by a time limit, which is part of the spec.
-# 3: reference models, which have no trials and no winner; the environment names its threads.
-# 4: a search and a reference model are two types, in the spec and in the record; hyperparameters without `tuner/*`
-#    keys; records name the published record that they reproduce and the later code that they were verified with;
-#    idle seconds of workers are no longer kept.
+# 2: the spec may have a time limit, which may cut trials short.
+# 3: reference models, without trials and winner; the environment has the number of threads.
+# 4: separate types for searches and reference models, in specs and records; no `tuner/*` keys among hyperparameters;
+#    records name the published run that they reproduce and later code that they were verified with; no idle seconds of
+#    workers.
 SCHEMA_VERSION = 4
-READABLE_SCHEMAS = (1, 2, 3, 4)  # bench.records.migrations reads the older ones
+READABLE_SCHEMAS = (1, 2, 3, 4)  # older ones by bench.records.migrations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFacts:
-    """Which data a run used: the sizes of its splits and the checksum of its bytes."""
+    """The data of a run: split sizes, image shape, classes and checksum."""
 
     name: str
     title: str
@@ -37,7 +37,7 @@ class DatasetFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A hyperparameter is active only when its parent `name` has one of `values`."""
+    """A condition under which a hyperparameter is active: its parent `name` has one of `values`."""
 
     name: str
     values: tuple[Value, ...]
@@ -49,14 +49,14 @@ class Parameter:
 
     name: str
     kind: str  # Keras Tuner's class: Int, Float, Choice, Boolean, Fixed
-    values: tuple[Value, ...]  # all of them; (minimum, maximum) where `finite` is False
+    values: tuple[Value, ...]  # all values; (minimum, maximum) if `finite` is False
     finite: bool
     conditions: tuple[Condition, ...]  # all must hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """A learning curve, one value an epoch, from the first epoch of the candidate on."""
+    """Learning curves, one value per epoch, starting with the candidate's first epoch."""
 
     training_loss: tuple[float, ...] = ()
     training_accuracy: tuple[float, ...] = ()  # fraction in [0, 1], running mean over the epoch
@@ -69,12 +69,12 @@ class Curve:
                 in_range = math.isfinite(value) if name.endswith("loss") else 0 <= value <= 1
                 if not in_range:
                     raise RecordError(
-                        f"{name} is {value} after epoch {epoch}: a curve holds finite losses and accuracies in [0, 1], "
-                        "and ends before the epoch in which a trial diverged"
+                        f"{name} is {value} after epoch {epoch}: losses must be finite, accuracies in [0, 1]; a curve "
+                        "ends before the epoch in which the trial diverged"
                     )
 
     def __add__(self, later: "Curve") -> "Curve":
-        """This curve with a later part of the same training after it."""
+        """Append a later part of the same training."""
         return Curve(
             training_loss=self.training_loss + later.training_loss,
             training_accuracy=self.training_accuracy + later.training_accuracy,
@@ -85,21 +85,21 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
-    """One trained candidate: every table is a function of these fields and nothing else."""
+    """One trained candidate; tables depend only on these fields."""
 
     number: int  # order of proposal, from 0
     trial_id: str
     values: Mapping[str, Value]  # active hyperparameters only
     status: Literal["ok", "failed", "cut"]  # "cut": stopped by the time limit, without a score
-    error: str | None  # error message; None unless status is "failed"
+    error: str | None  # None unless status is "failed"
     seed: int
-    parent: str | None  # trial id that this one continues
-    duplicate_of: str | None  # trial id whose result this repeated proposal got
+    parent: str | None  # id of the trial that it continues
+    duplicate_of: str | None  # id of the trial whose result it shares, if it was proposed before
     initial_epoch: int
-    epochs: int  # reached at the end, counted from the candidate's first epoch
-    parameters: int | None  # weights of the model; None if it could not be built
-    curve: Curve  # of all epochs, those of its parents included
-    fit_seconds: float  # wall clock inside fit for epochs after initial_epoch, validation included
+    epochs: int  # at the end, counted from the candidate's first epoch
+    parameters: int | None  # number of weights; None if the model could not be built
+    curve: Curve  # of all epochs, including its parents' epochs
+    fit_seconds: float  # wall clock inside fit, epochs after initial_epoch, including validation
     task_seconds: float  # wall clock of the whole task in its worker: build, tracing, fit
     ended_seconds: float  # since the start of the session that trained it
 
@@ -108,16 +108,16 @@ class TrialRecord:
             raise RecordError(f"trial {self.trial_id}: status={self.status!r} but error={self.error!r}")
         if self.status == "ok" and len(self.curve.validation_accuracy) != self.epochs:
             raise RecordError(
-                f"trial {self.trial_id}: {self.epochs} epochs but a curve of {len(self.curve.validation_accuracy)}"
+                f"trial {self.trial_id}: {self.epochs} epochs, but the curve has {len(self.curve.validation_accuracy)}"
             )
         if self.status == "ok" and not 0 <= self.initial_epoch < self.epochs:
             raise RecordError(
-                f"trial {self.trial_id}: 0 <= initial_epoch < epochs expected, got {self.initial_epoch}, {self.epochs}"
+                f"trial {self.trial_id}: expected 0 <= initial_epoch < epochs, got {self.initial_epoch}, {self.epochs}"
             )
 
     @property
     def score(self) -> float:
-        """Validation accuracy after the last epoch, in [0, 1]; the best epoch would be optimistic.
+        """Validation accuracy after the last epoch, in [0, 1]; that of the best epoch would be biased upwards.
 
         Raises:
             RecordError: the trial failed or was cut short.
@@ -137,9 +137,9 @@ class RefitRecord:
     seed: int
     epochs: int
     curve: Curve  # training only
-    train_accuracy: float  # of the trained model on the images it was fitted on, inference mode, in [0, 1]
+    train_accuracy: float  # on the images it was trained on, in inference mode, fraction in [0, 1]
     parameters: int
-    summary: str  # Keras' table of layers, as plain text
+    summary: str  # Keras' model summary, as plain text
     weights_sha256: str  # over all weights in order
     fit_seconds: float
     task_seconds: float
@@ -161,45 +161,45 @@ class PublishedAccuracy:
     """The test accuracy that the author of a model published."""
 
     text: str  # in the author's words
-    low: float  # range that rounds to it, fraction in [0, 1]
+    low: float  # bounds of the values that round to it, fractions in [0, 1]
     high: float
 
 
 class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="search"):
-    """What a search tried and what it chose."""
+    """The trials of a search and its winner."""
 
     space: tuple[Parameter, ...]
     trials: tuple[TrialRecord, ...]
     winner: str  # trial id
-    search_seconds: float  # from start to the last result, start-up included, pauses between sessions excluded
-    overruled_proposals: int  # on resuming, proposals of the tuner that the ledger overruled
+    search_seconds: float  # from start to the last result, including start-up, excluding pauses between sessions
+    overruled_proposals: int  # proposals that the ledger overruled when the run was resumed
 
     def __post_init__(self) -> None:
-        """Check that the winner is one of the trials and completed."""
+        """Check that the winner is a completed trial."""
         statuses = [trial.status for trial in self.trials if trial.trial_id == self.winner]
         if not statuses:
-            raise RecordError(f"winner {self.winner!r} is not among its {len(self.trials)} trials")
+            raise RecordError(f"winner {self.winner!r} is not among the {len(self.trials)} trials")
         if statuses[0] != "ok":
             raise RecordError(f"winner {self.winner!r} has status {statuses[0]!r}, expected 'ok'")
 
     @property
     def winning_trial(self) -> TrialRecord:
-        """The trial whose hyperparameters were refitted."""
+        """The trial whose hyperparameters were refit."""
         return next(trial for trial in self.trials if trial.trial_id == self.winner)
 
     @property
     def trained_epochs(self) -> int:
-        """Whole epochs that the search trained, all trials together; failed trials excluded."""
-        kept = (trial for trial in self.trials if trial.duplicate_of is None and trial.status != "failed")
-        return sum(trial.epochs - trial.initial_epoch for trial in kept)
+        """Complete epochs trained by all trials together, excluding failed trials."""
+        trained = (trial for trial in self.trials if trial.duplicate_of is None and trial.status != "failed")
+        return sum(trial.epochs - trial.initial_epoch for trial in trained)
 
 
 class ReferenceModel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reference"):
-    """A model with a fixed recipe, which is not searched."""
+    """A model with a fixed recipe, without a search."""
 
     group: Literal["tutorial", "classifier"]  # a published Keras model, or a scikit-learn classifier
     recipe: str  # how it is trained, in words
-    deterministic: bool  # whether every seed gives the same model, so that one is enough
+    deterministic: bool  # whether all seeds give the same model
     published: PublishedAccuracy | None
 
     @property
@@ -210,7 +210,7 @@ class ReferenceModel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """A finished run. It holds no test score: all are computed from the predictions stored next to it."""
+    """A finished run. It contains no test scores: they are computed from the predictions stored next to it."""
 
     schema: int
     run_id: str  # folder name
@@ -225,10 +225,10 @@ class RunRecord:
     workers: int
     started: str  # ISO 8601, UTC
     finished: str
-    total_seconds: float  # from start to record, data and start-up included, pauses between sessions excluded
-    resumed: int  # how often the run was resumed
-    reproduces: str | None = None  # run id of the published record that this run reproduced with other predictions
-    verified_sources: tuple[str, ...] = ()  # later code with which `bench verify` got equal predictions
+    total_seconds: float  # from start to record, including data loading and start-up, excluding pauses between sessions
+    resumed: int  # how many times the run was resumed
+    reproduces: str | None = None  # id of the published run that it reproduced with different predictions
+    verified_sources: tuple[str, ...] = ()  # digests of later code with which `bench verify` got identical predictions
 
     def __post_init__(self) -> None:
         if isinstance(self.spec, SearchSpec) != isinstance(self.origin, SearchOutcome):
@@ -236,11 +236,11 @@ class RunRecord:
                 f"{self.run_id}: the spec is a {type(self.spec).__name__}, its origin a {type(self.origin).__name__}"
             )
         if len(self.refits) != self.spec.refit_seeds:
-            raise RecordError(f"{self.run_id}: {self.spec.refit_seeds} refits expected, {len(self.refits)} recorded")
+            raise RecordError(f"{self.run_id}: expected {self.spec.refit_seeds} refits, found {len(self.refits)}")
 
     @property
     def search(self) -> SearchOutcome | None:
-        """What the search tried and chose; None for a reference model."""
+        """The search outcome; None for a reference model."""
         return self.origin if isinstance(self.origin, SearchOutcome) else None
 
     @property
@@ -250,14 +250,14 @@ class RunRecord:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Digests of all code that gives this record's predictions."""
+        """Digests of all code known to give this record's predictions."""
         return (self.spec.source, *self.verified_sources)
 
 
 def without_circumstances(record: RunRecord) -> RunRecord:
-    """`record` with everything blanked that may differ when the same run is repeated on the same machine.
+    """`record` without everything that may differ when the same run is repeated on the same machine.
 
-    These are the times, and how the run was carried out: workers, sessions, run id, commit.
+    These are times, workers, sessions, run id and commit.
     """
     origin = record.origin
     if isinstance(origin, SearchOutcome):

@@ -1,4 +1,4 @@
-"""Specifications of a search, of a reference model and of one trial, validated when built."""
+"""Specifications of searches, reference models and trials, validated when built."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ def _require_name(field: str, value: str, allowed: str, meaning: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How much a search may train: `trials` candidates of `epochs` each, or the same total of epochs."""
+    """The training budget of a search: `trials` times `epochs` epochs in total."""
 
     trials: int
     epochs: int
@@ -46,17 +46,17 @@ class Budget:
 
     @property
     def total_epochs(self) -> int:
-        """Training epochs that all trials of a search may use together."""
+        """Number of epochs that all trials of a search may train together."""
         return self.trials * self.epochs
 
 
 class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Fields that a search and a reference model share."""
+    """Fields shared by searches and reference models."""
 
     dataset: str
-    source: str  # digest of the model's code, so that edited code is another run
-    seed: int  # base of every seed of the run
-    refit_seeds: int  # how many models are trained and evaluated, each with its own seed
+    source: str  # digest of the model's code, so that edited code gives a new run
+    seed: int  # base of all seeds of the run
+    refit_seeds: int  # number of models that are trained and evaluated, each with its own seed
     protocol: int = PROTOCOL_VERSION
 
     def _check(self) -> None:
@@ -66,27 +66,27 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
     @property
     def digest(self) -> str:
-        """Ten hexadecimal digits that change with any field."""
-        # Unset options are left out, so that a new option does not change the digests of older runs.
+        """Ten hexadecimal digits that depend on all fields."""
+        # Unset options are omitted, so that a new option does not change the digests of older runs.
         fields = {name: value for name, value in msgspec.to_builtins(self).items() if value is not None}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:10]
 
     def differences(self, other: "RunSpec") -> dict[str, tuple[Any, Any]]:
-        """Field name to (value here, value in `other`) for each field that differs; None where a field is missing."""
-        here, there = msgspec.to_builtins(self), msgspec.to_builtins(other)
-        names = dict.fromkeys([*here, *there])
-        return {name: (here.get(name), there.get(name)) for name in names if here.get(name) != there.get(name)}
+        """Fields that differ: name to (own value, value in `other`); None if a field is missing."""
+        own_fields, other_fields = msgspec.to_builtins(self), msgspec.to_builtins(other)
+        pairs = {name: (own_fields.get(name), other_fields.get(name)) for name in (*own_fields, *other_fields)}
+        return {name: (own, other) for name, (own, other) in pairs.items() if own != other}
 
 
 class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search"):
-    """A search of a family: everything that determines its results, and nothing else (no workers, no folders)."""
+    """A search of a family: everything that affects its results, and nothing else (e.g. no workers or folders)."""
 
     family: str
     tuner: str
     budget: Budget
     precision: Precision  # of the search; refits are always float32
-    lookahead: int  # how many trials may be proposed before the oldest of them is reported
-    time_limit: int | None = None  # wall-clock seconds, with start-up, refits and evaluation
+    lookahead: int  # how many trials may be proposed before the oldest one is reported
+    time_limit: int | None = None  # wall-clock seconds, including start-up, refits and evaluation
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -106,20 +106,20 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
 
     @property
     def refit_epochs(self) -> int:
-        """Epochs of a refit: those of a full-length trial."""
+        """Epochs of a refit, equal to those of a full-length trial."""
         return self.budget.epochs
 
     @property
     def name(self) -> str:
-        """The name of the run's folder: family, tuner and digest."""
+        """Name of the run folder: family, tuner and digest."""
         return f"{self.family}-{self.tuner}-{self.digest}"
 
 
 class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="reference"):
-    """A reference model, trained by its own recipe: a published tutorial, or a scikit-learn classifier."""
+    """A reference model, trained with its own recipe: a published tutorial or a scikit-learn classifier."""
 
     model: str
-    epochs: int  # 0 where the model is not trained in epochs
+    epochs: int  # 0 if the model is not trained in epochs
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -129,12 +129,12 @@ class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="ref
 
     @property
     def refit_epochs(self) -> int:
-        """Epochs of each training."""
+        """Epochs of each refit."""
         return self.epochs
 
     @property
     def name(self) -> str:
-        """The name of the run's folder: model and digest."""
+        """Name of the run folder: model and digest."""
         return f"{self.model}-{self.digest}"
 
 
@@ -143,33 +143,33 @@ RunSpec = SearchSpec | ReferenceSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """One candidate for a worker: train from `initial_epoch` to `epochs` on a schedule that ends at `horizon`."""
+    """Training of one candidate, from `initial_epoch` to `epochs`, with a schedule that ends at `horizon`."""
 
     dataset: str
-    model: str  # a family, or a reference model where `part` is "reference"
+    model: str  # a family, or a reference model if `part` is "reference"
     values: Mapping[str, Value]  # active hyperparameters only
-    # Images it is fitted on: "train" holds out the validation split for scoring, "reference" follows its recipe.
+    # Images to train on: "train" excludes the validation split, used for scoring; "reference" follows the recipe.
     part: Literal["train", "development", "reference"]
     seed: int
     initial_epoch: int
     epochs: int
     horizon: int
     precision: Precision
-    keep_state: bool  # whether a later trial may continue from here
+    keep_state: bool  # whether a later trial may continue this one
 
     def __post_init__(self) -> None:
         if not 0 <= self.initial_epoch < self.epochs <= self.horizon:
             raise SpecError(
-                "a trial needs 0 <= initial_epoch < epochs <= horizon, got "
+                "expected 0 <= initial_epoch < epochs <= horizon, got "
                 f"{self.initial_epoch}, {self.epochs}, {self.horizon}"
             )
 
 
 def trial_seed(run_seed: int, values: Mapping[str, Value]) -> int:
-    """The seed of a candidate: a function of its hyperparameters, so that a promoted trial keeps its own."""
+    """The seed of a candidate, a function of its hyperparameters, so that a promoted trial keeps its seed."""
     return derive_seed(run_seed, "trial", json.dumps(dict(values), sort_keys=True))
 
 
 def refit_seed(spec: RunSpec, number: int) -> int:
-    """The seed of the refit with that number, from 0."""
+    """The seed of a refit; `number` counts from 0."""
     return derive_seed(spec.seed, "refit", number)

@@ -1,8 +1,9 @@
-"""Run folders: an append-only ledger while a run is active, then its predictions and its record."""
+"""Run folders: spec and append-only ledger, then predictions and record."""
 
 import io
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from bench.records.spec import RunSpec
 
 
 class RunFolder:
-    """The folder of one run: spec.json, trials.jsonl, then predictions.npz and record.json, and the models."""
+    """The folder of one run: spec.json, trials.jsonl, models, predictions.npz and record.json."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,22 +40,22 @@ class RunFolder:
 
     @property
     def record_file(self) -> Path:
-        """Exists exactly when the run is finished."""
+        """The record; exists only if the run is finished."""
         return self.path / "record.json"
 
     @property
     def predictions_file(self) -> Path:
-        """Written before the record."""
+        """The predictions, written before the record."""
         return self.path / "predictions.npz"
 
     @property
     def reproductions_file(self) -> Path:
-        """Exists once the published run has been reproduced."""
+        """The log of reproductions; exists only if the run has been reproduced."""
         return self.path / "reproductions.jsonl"
 
     @property
     def models_dir(self) -> Path:
-        """Models of the refits; git ignores it, so that it exists only where the run was trained."""
+        """Models of the refits; ignored by git, so it exists only on machines that trained the run."""
         return self.path / "models"
 
     @property
@@ -68,7 +69,7 @@ class RunFolder:
         return self.finished and not self.models_dir.is_dir()
 
     def model_file(self, number: int) -> Path:
-        """The Keras model of the refit with that number."""
+        """The Keras model of a refit."""
         return self.models_dir / f"refit-{number}.keras"
 
     def state_file(self, trial_id: str) -> Path:
@@ -76,15 +77,15 @@ class RunFolder:
         return self.path / "states" / f"{trial_id}.npz"
 
     def lock(self) -> filelock.FileLock:
-        """Lock the run for this process as long as the returned object is referenced.
+        """Lock the run for this process, as long as the returned lock is referenced.
 
         Raises:
-            StoreError: another process is working on the run.
+            StoreError: another process is using the run.
         """
         return lock_folder(self.path)
 
     def write_spec(self, spec: RunSpec) -> None:
-        """Write the specification unless it is there already."""
+        """Write the specification unless it exists."""
         if not self.spec_file.exists():
             write_atomic(self.spec_file, encode(spec, self.spec_file, indent=1))
 
@@ -95,36 +96,38 @@ class RunFolder:
             RecordError: the file is missing or damaged.
         """
         where = str(self.spec_file)
-        spec: RunSpec = _upgraded(RunSpec, upgrade_spec, parse(read_bytes(self.spec_file), where), where)
-        return spec
+        with self._remedy():
+            spec: RunSpec = _upgraded(RunSpec, upgrade_spec, parse(read_bytes(self.spec_file), where), where)
+            return spec
 
     def append(self, event: LedgerEvent) -> None:
-        """Add one event to the ledger; it is on disk when this returns.
+        """Append an event to the ledger; it is on disk when this returns.
 
         Raises:
             StoreError: the line could not be written; the ledger is unchanged.
-            RecordError: the event holds a number that is not finite; the ledger is unchanged.
+            RecordError: the event contains a number that is not finite; the ledger is unchanged.
         """
         append_line(self.ledger, encode(event, self.ledger))
 
     def events(self) -> list[LedgerEvent]:
-        """All events in order; a torn last line, left by a kill, is skipped here and overwritten by `append`.
+        """All events in order; a last line torn by a kill is skipped, and overwritten by `append`.
 
         Raises:
             RecordError: the file cannot be read, or a line other than a torn last one is damaged.
         """
         if not self.ledger.exists():
             return []
-        # Removing the torn line here would corrupt a run that another process is writing at this moment.
+        # The torn line is not removed, since another process may be writing it at this moment.
         lines = read_bytes(self.ledger).split(b"\n")[:-1]
-        return [self._event(line, f"{self.ledger}:{number}") for number, line in enumerate(lines, 1)]
+        with self._remedy():
+            return [self._event(line, f"{self.ledger}:{number}") for number, line in enumerate(lines, 1)]
 
     def _event(self, line: bytes, where: str) -> LedgerEvent:
         event: LedgerEvent = _upgraded(LedgerEvent, upgrade_event, parse(line, where), where)
         return event
 
     def write_predictions(self, predictions: Predictions) -> None:
-        """Write the predictions, before the record, so that no record lacks them."""
+        """Write the predictions; call it before `write_record`, so that no record lacks them."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **{name: getattr(predictions, name) for name in Predictions.__slots__})
         write_atomic(self.predictions_file, buffer.getvalue())
@@ -140,22 +143,25 @@ class RunFolder:
             RecordError: the file is missing, damaged, or of an unknown schema.
         """
         where = str(self.record_file)
-        try:
+        with self._remedy():
             fields = parse(read_bytes(self.record_file), where)
             schema = fields.get("schema") if isinstance(fields, dict) else None
             if schema in READABLE_SCHEMAS:
                 record: RunRecord = _upgraded(RunRecord, upgrade_record, fields, where)
                 return record
-        except RecordError as error:
-            raise RecordError(f"{error}: {self._remedy}") from error
         raise RecordError(
-            f"{where}: schema {schema!r}, this version reads {READABLE_SCHEMAS[0]} to {READABLE_SCHEMAS[-1]}: "
+            f"{where}: found schema {schema!r}, expected {READABLE_SCHEMAS[0]} to {READABLE_SCHEMAS[-1]}: "
             "upgrade this package, or restore the file"
         )
 
-    @property
-    def _remedy(self) -> str:
-        return f"restore the file, or `python -m bench runs delete {self.path.name}`"
+    @contextmanager
+    def _remedy(self) -> Iterator[None]:
+        """Add what to do to the message of a RecordError."""
+        try:
+            yield
+        except RecordError as error:
+            remedy = f"restore the file, or `python -m bench runs delete {self.path.name}`"
+            raise RecordError(f"{error}: {remedy}") from error
 
     def read_predictions(self, record: RunRecord) -> Predictions:
         """The predictions that belong to `record`.
@@ -163,40 +169,38 @@ class RunFolder:
         Raises:
             RecordError: the file is missing or damaged, or belongs to another record.
         """
-        # Read here because NumPy leaves a damaged file open.
-        try:
+        with self._remedy():
+            # In memory, since NumPy does not close a damaged file.
             content = io.BytesIO(read_bytes(self.predictions_file))
-        except RecordError as error:
-            raise RecordError(f"{error}: {self._remedy}") from error
-        try:
-            with np.load(content, allow_pickle=False) as arrays:
-                predictions = Predictions(**{name: arrays[name] for name in Predictions.__slots__})
-        except Exception as error:  # NumPy and zipfile raise many types for a damaged file
-            raise RecordError(f"{self.predictions_file}: cannot be read: {error}") from error
+            try:
+                with np.load(content, allow_pickle=False) as arrays:
+                    predictions = Predictions(**{name: arrays[name] for name in Predictions.__slots__})
+            except Exception as error:  # NumPy and zipfile raise many types for a damaged file
+                raise RecordError(f"{self.predictions_file}: cannot be read: {error}") from error
         if predictions.digest() != record.predictions_sha256:
             raise RecordError(
-                f"{self.predictions_file}: digest {predictions.digest()[:16]}, "
-                f"{self.record_file.name} expects {record.predictions_sha256[:16]}: restore both from one run"
+                f"{self.predictions_file}: {self.record_file.name} expects digest {record.predictions_sha256[:16]}, "
+                f"found {predictions.digest()[:16]}: restore both files from the same run"
             )
         return predictions
 
     def append_reproduction(self, reproduction: Reproduction) -> None:
-        """Add a reproduction of this published run."""
+        """Log a reproduction of this published run."""
         append_reproduction(self.reproductions_file, reproduction)
 
     def reproductions(self) -> tuple[Reproduction, ...]:
-        """Every reproduction of this published run, oldest first.
+        """All reproductions of this published run, oldest first.
 
         Raises:
-            RecordError: the file cannot be read, or a line of it is damaged.
+            RecordError: the file cannot be read, or a line is damaged.
         """
         return read_reproductions(self.reproductions_file)
 
     def check(self) -> None:
-        """Read every file of a finished run, including those that no table is made from.
+        """Check every file of a finished run, including those not needed for the report.
 
         Raises:
-            RecordError: a file is missing or damaged, or two of them belong to different runs.
+            RecordError: a file is missing or damaged, or two files belong to different runs.
         """
         record = self.read_record()
         self.read_predictions(record)
@@ -205,10 +209,12 @@ class RunFolder:
             raise RecordError(f"{self.ledger}: the last line is cut off although the run is finished: restore the file")
         if self.read_spec() != record.spec:
             raise RecordError(f"{self.spec_file}: differs from the spec in {self.record_file.name}: restore the file")
-        ended = {event.trial.trial_id: event.trial for event in self.events() if isinstance(event, TrialEnded)}
+        logged = {event.trial.trial_id: event.trial for event in self.events() if isinstance(event, TrialEnded)}
         for trial in record.search.trials if record.search is not None else ():
-            if trial.duplicate_of is None and ended.get(trial.trial_id) != trial:
-                raise RecordError(f"{self.ledger}: trial {trial.trial_id} differs from {self.record_file.name}")
+            if trial.duplicate_of is None and logged.get(trial.trial_id) != trial:
+                raise RecordError(
+                    f"{self.ledger}: trial {trial.trial_id} differs from {self.record_file.name}: restore the file"
+                )
 
     def disk_bytes(self) -> int:
         """Total size of the folder's files in bytes."""
@@ -216,18 +222,18 @@ class RunFolder:
 
 
 def _upgraded(kind: Any, upgrade: Callable[[Any], Any], fields: Any, where: str) -> Any:
-    """Plain values of any schema as an object of type `kind`."""
+    """Convert plain values of any schema to an object of type `kind`."""
     try:
         fields = upgrade(fields)
     except (KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{where}: not of any known schema: {type(error).__name__}: {error}") from error
+        raise RecordError(f"{where}: does not match any known schema: {type(error).__name__}: {error}") from error
     return convert(kind, fields, where)
 
 
 def _file_bytes(path: Path) -> int:
     try:
         status = path.stat()
-    except FileNotFoundError:  # an active run removes states and temporary files
+    except FileNotFoundError:  # deleted by an active run
         return 0
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
@@ -238,14 +244,14 @@ def now() -> str:
 
 
 def run_folder(results: Path, spec: RunSpec, repeat: int = 1) -> RunFolder:
-    """The folder of `spec` under `results`; `repeat` counts from 1, and every rerun takes the next number."""
+    """The folder of `spec` under `results`; `repeat` counts from 1, and each rerun gets the next number."""
     suffix = "" if repeat == 1 else f"-repeat{repeat}"
     return RunFolder(results / "records" / spec.dataset / f"{spec.name}{suffix}")
 
 
 def all_folders(results: Path) -> Iterator[RunFolder]:
-    """Every run under `results`, finished or not, in the order of their paths."""
-    # A folder that lost one of the two files is still listed, so that the loss is noticed.
+    """All runs in `results`, finished or not, sorted by path."""
+    # A folder that lacks one of the two files is still listed, so that the loss is noticed.
     files = [file for name in ("spec.json", "record.json") for file in (results / "records").glob(f"*/*/{name}")]
     for path in sorted({file.parent for file in files}):
         yield RunFolder(path)

@@ -1,1 +1,1 @@
-"""Where Keras runs: training candidates, refitting winners, and predicting the test set."""
+"""Everything that runs Keras models: training trials, refitting winners, predicting the test set."""

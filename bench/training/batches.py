@@ -1,4 +1,4 @@
-"""The images that `fit` gets: training and validation images, their order in each epoch, and tf.data pipelines."""
+"""Input data of `fit`: training and validation images, their order in each epoch, tf.data pipelines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,16 +27,16 @@ STEPS_PER_DROPPED_STEP = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batching:
-    """How images are grouped into batches and labels are encoded."""
+    """Batch size, steps per epoch and label encoding."""
 
     batch_size: int = BATCH_SIZE
-    may_drop_steps: bool = True  # half a percent of an epoch's steps, so that Keras can run more of them at once
+    may_drop_steps: bool = True  # up to 0.5% of the steps of an epoch, so that Keras can run more steps per execution
     one_hot_classes: int = 0  # length of one-hot labels; 0 for integer labels
 
     def steps(self, n: int) -> tuple[int, int]:
-        """Optimizer steps in an epoch over `n` images, and how many of them Keras runs at once.
+        """Optimizer steps in an epoch over `n` images, and steps per execution.
 
-        Running several at once is faster, but their number must divide the number of steps.
+        More steps per execution are faster, but must divide the number of steps.
         """
         full_batches = n // self.size(n)
         droppable = full_batches // STEPS_PER_DROPPED_STEP if self.may_drop_steps else 0
@@ -44,7 +44,7 @@ class Batching:
         return full_batches - full_batches % at_once, at_once
 
     def size(self, n: int) -> int:
-        """The size of each batch of `n` images."""
+        """The batch size for `n` images."""
         return min(self.batch_size, n)
 
     def labels(self, labels: NDArray[np.int64]) -> NDArray[Any]:
@@ -54,11 +54,11 @@ class Batching:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingData:
-    """The development images as one candidate uses them."""
+    """The development images, split and batched for one candidate."""
 
     dataset: Dataset
-    fitted: NDArray[np.int64]  # indices of the images to fit
-    held_back: NDArray[np.int64] | None  # indices of the images to score after each epoch; None for no scoring
+    fitted: NDArray[np.int64]  # indices of the training images
+    held_back: NDArray[np.int64] | None  # indices of the images to score after each epoch; None for no validation
     batching: Batching = Batching()
 
     @property
@@ -68,20 +68,20 @@ class TrainingData:
 
     @property
     def steps_per_execution(self) -> int:
-        """How many steps Keras runs at once."""
+        """Steps that Keras runs per execution."""
         return self.batching.steps(len(self.fitted))[1]
 
     def training_batches(self, seed: int, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
-        """Batches of the epochs [first_epoch, last_epoch), each epoch in its own order."""
+        """Batches of the epochs [first_epoch, last_epoch), shuffled in each epoch."""
         orders = epoch_orders(seed, len(self.fitted), first_epoch, last_epoch, self.batching)
         return ordered_batches(self.dataset, self.fitted, orders, self.batching)
 
     def validation_batches(self) -> tf.data.Dataset | None:
-        """The held-back images, for scoring; None if there are none."""
+        """The held-back images for scoring, or None."""
         return None if self.held_back is None else self._scoring_batches(self.held_back)
 
     def fitted_batches(self) -> tf.data.Dataset:
-        """The fitted images, for scoring."""
+        """The training images, for scoring."""
         return self._scoring_batches(self.fitted)
 
     def _scoring_batches(self, indices: NDArray[np.int64]) -> tf.data.Dataset:
@@ -98,7 +98,7 @@ def cached_development(location: "DatasetLocation") -> Dataset:
 
 
 def training_data(spec: TrialSpec, location: "DatasetLocation") -> TrainingData:
-    """The images that the candidate of `spec` is fitted and scored on."""
+    """The images that the candidate of `spec` is trained and scored on."""
     dataset = cached_development(location)
     if spec.part == "train":
         train, validation = split(dataset)
@@ -123,8 +123,8 @@ def epoch_orders(
 ) -> NDArray[np.int32]:
     """Batches of the epochs [first_epoch, last_epoch) over `n` images, shape (epochs * steps, batch size).
 
-    The order of an epoch depends on `seed` and on its absolute number only. Images that do not fill a batch are left
-    out of that epoch, so that every batch has the same shape.
+    The order of an epoch depends only on `seed` and the absolute epoch number. Images that do not fill a batch are
+    skipped in that epoch, so that all batches have the same shape.
     """
     size = batching.size(n)
     steps, _ = batching.steps(n)
@@ -138,7 +138,7 @@ def epoch_orders(
 def ordered_batches(
     dataset: Dataset, indices: NDArray[np.int64], orders: NDArray[np.int32], batching: Batching = Batching()
 ) -> tf.data.Dataset:
-    """The batches `orders` of the images at `indices`, for all epochs in one pass, so that one iterator serves all."""
+    """The batches `orders` of the images at `indices`, for all epochs, so that a single iterator suffices."""
     images = tf.constant(dataset.images[indices])
     labels = tf.constant(batching.labels(dataset.labels[indices]))
     rows = tf.data.Dataset.from_tensor_slices(orders)
@@ -146,9 +146,9 @@ def ordered_batches(
 
 
 def _scoring_batch_size(n: int, at_once: int) -> int:
-    """The largest batch size with which the number of batches of `n` images is a multiple of `at_once`.
+    """The largest batch size for which the number of batches of `n` images is a multiple of `at_once`.
 
-    Keras 3.6 and earlier score no images of an execution that runs out of batches.
+    Keras 3.6 and earlier ignore an execution that runs out of batches when scoring.
     """
     sizes: Sequence[int] = range(min(EVALUATION_BATCH_SIZE, n), 0, -1)
     return next((size for size in sizes if -(-n // size) % at_once == 0), sizes[0])
@@ -156,7 +156,7 @@ def _scoring_batch_size(n: int, at_once: int) -> int:
 
 def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
-    # The autotune thread's timed wait stalls `fit` at the start of an epoch, with the processor idle.
+    # The autotune thread's timed wait stalls `fit` at the start of an epoch while the CPU is idle.
     options.autotune.enabled = False
     options.deterministic = True
     options.threading.private_threadpool_size = 1

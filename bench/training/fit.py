@@ -1,4 +1,4 @@
-"""Train one candidate or refit one model, inside a worker."""
+"""Train a candidate or a refit, in a worker."""
 
 import hashlib
 import io
@@ -38,10 +38,10 @@ class TrainedTrial:
 
     curve: Curve  # of the epochs after spec.initial_epoch
     parameters: int
-    fit_seconds: float  # wall clock inside fit, validation included
+    fit_seconds: float  # wall clock inside fit, including validation
     task_seconds: float  # wall clock of the task: build, tracing, fit
-    state: State | None  # None unless the spec asked to keep it and the trial completed
-    cut: bool  # stopped by its time limit; the epoch in which that happened is left out
+    state: State | None  # None unless `spec.keep_state` and the trial completed
+    cut: bool  # stopped by its time limit, in an epoch that is not counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,27 +52,27 @@ class Refitted:
     parameters: int
     fit_seconds: float
     task_seconds: float
-    train_accuracy: float  # inference mode, on the images it was fitted on, fraction in [0, 1]
-    summary: str  # Keras' table of layers, as plain text
+    train_accuracy: float  # in inference mode, on the images it was trained on, fraction in [0, 1]
+    summary: str  # Keras' model summary, as plain text
     weights_sha256: str  # over all weights in order
     model: bytes  # a .keras file without the optimizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTimes:
-    """The cost of a candidate, estimated from a few of its steps."""
+    """The cost of a candidate, estimated from a few training steps."""
 
     start_seconds: float  # building and tracing
-    epoch_seconds: float  # of a whole epoch, validation included
+    epoch_seconds: float  # of a whole epoch, including validation
     parameters: int
 
 
 class NonFiniteLossError(Exception):
-    """The loss of a candidate became NaN or infinite."""
+    """The loss became NaN or infinite."""
 
 
 class _TimeLimitReached(Exception):
-    """Raised between two batches to end `fit`."""
+    """Raised between two batches to stop `fit`."""
 
 
 def train(
@@ -82,9 +82,9 @@ def train(
 
     Args:
         spec: the candidate.
-        state: of the same candidate after `spec.initial_epoch`; without it the candidate is trained from its first
-            epoch, which gives the same weights but repeats the earlier epochs.
-        location: of the dataset.
+        state: the candidate's state after `spec.initial_epoch`; if None, the earlier epochs are repeated, which gives
+            the same weights.
+        location: the dataset.
         seconds: time limit, after which training stops between two batches; None for no limit.
         report: called after each epoch.
 
@@ -126,7 +126,7 @@ def refit(spec: TrialSpec, location: "DatasetLocation", report: EpochReport) -> 
     prepare_process(spec.precision)
     data = training_data(spec, location)
     model = build(spec, data)
-    # Before training, which adds the optimizer's variables to the table.
+    # Before training, which would add the optimizer's variables.
     summary = _summary(model)
     logs, fit_seconds = _fit(model, data, spec, report)
     train_accuracy = model.evaluate(data.fitted_batches(), verbose=0, return_dict=True)["accuracy"]
@@ -160,7 +160,7 @@ def time_steps(spec: TrialSpec, location: "DatasetLocation") -> StepTimes:
             model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
         seconds.append(time.perf_counter() - fit_started)
     step = seconds[1] / steps
-    # Predicting an image takes a third of the time of training with it.
+    # Predicting an image takes a third of the time of training on it.
     validation_steps = 0.0 if data.held_back is None else len(data.held_back) / data.batching.batch_size / 3
     return StepTimes(
         start_seconds=max(0.0, fit_started - started - at_once * step),
@@ -170,8 +170,8 @@ def time_steps(spec: TrialSpec, location: "DatasetLocation") -> StepTimes:
 
 
 def build(spec: TrialSpec, data: TrainingData) -> keras.Model:
-    """The compiled model of a candidate with its initial weights."""
-    # Otherwise Keras numbers layers on from the worker's earlier models, and their names end up in records.
+    """Build the compiled model of a candidate, with its initial weights."""
+    # Otherwise the names of layers, which are recorded, would depend on the worker's earlier models.
     keras.utils.clear_session()
     keras.utils.set_random_seed(spec.seed)
     shape, classes = data.dataset.image_shape, len(data.dataset.class_names)
@@ -193,10 +193,10 @@ def _fit(
     first_epoch: int = 0,
     deadline: float = math.inf,
 ) -> tuple[list[dict[str, float]], float]:
-    """Train to the last epoch, or until `deadline` (time.perf_counter).
+    """Train until the last epoch or `deadline` (time.perf_counter).
 
     Returns:
-        The logs of each completed epoch, and the wall-clock seconds.
+        The logs of all completed epochs, and wall-clock seconds.
     """
     monitor = _EpochMonitor(report, deadline)
     batches = data.training_batches(spec.seed, first_epoch, spec.epochs)
@@ -216,7 +216,7 @@ def _fit(
 
 
 class _EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]
-    """Reports each epoch, and stops a candidate whose loss is not finite or whose time is up."""
+    """Reports epochs; stops training if the loss is not finite or time is up."""
 
     def __init__(self, report: EpochReport, deadline: float) -> None:
         super().__init__()
@@ -272,6 +272,6 @@ def _weights_digest(model: keras.Model) -> str:
 def _saved(model: keras.Model) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        # A copy without the optimizer, whose variables take twice the space of the weights.
+        # A copy without the optimizer, whose variables are twice as large as the weights.
         keras.Model(model.inputs, model.outputs, name=model.name).save(path)
         return path.read_bytes()

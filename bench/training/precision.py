@@ -1,4 +1,4 @@
-"""What TensorFlow keeps per process and thread: threads, devices, and the precision of arithmetic."""
+"""TensorFlow's per-process configuration: threads, devices, and precision."""
 
 import keras
 import tensorflow as tf
@@ -14,11 +14,11 @@ def detect_devices() -> None:
 
 
 def prepare_process(precision: Precision) -> None:
-    """Set one thread and `precision`; called at the start of every task.
+    """Configure a single thread and `precision`; called at the start of every task.
 
     Raises:
         SearchError: TensorFlow was already started with more than one thread.
-        CompatibilityError: TensorFlow computes in another precision.
+        CompatibilityError: TensorFlow computes in a different precision.
     """
     for kind in ("inter", "intra"):
         if getattr(tf.config.threading, f"get_{kind}_op_parallelism_threads")() != 1:
@@ -26,8 +26,7 @@ def prepare_process(precision: Precision) -> None:
                 getattr(tf.config.threading, f"set_{kind}_op_parallelism_threads")(1)
             except RuntimeError as error:
                 raise SearchError(
-                    f"TensorFlow was started in this process with a number of {kind}-op threads other than 1: "
-                    "restart the worker"
+                    f"TensorFlow was started in this process with more than one {kind}-op thread: restart the worker"
                 ) from error
     keras.config.set_dtype_policy("float32")
     compat.set_bfloat16(precision == "bfloat16")

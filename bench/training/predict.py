@@ -1,4 +1,4 @@
-"""Evaluate refitted models: predict the held-out test set, and time the prediction."""
+"""Evaluate refits: predict the held-out test set and measure prediction time."""
 
 import tempfile
 import time
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from bench.baselines.classifiers import Predictor
 
 BATCH_SIZE = 500
-WRONG_IMAGES = 1_000  # as many as a fair model misclassifies of 10,000: reports compare the errors of models
+WRONG_IMAGES = (
+    1_000  # the errors of a model with 90% accuracy on 10,000 images, so that the errors of models can be compared
+)
 LATENCY_BATCH_SIZE = 256
 LATENCY_BATCHES = 10
 LATENCY_REPEATS = 7
@@ -28,12 +30,12 @@ LATENCY_REPEATS = 7
 def evaluate(
     models: "Sequence[bytes | Predictor]", test_set: HeldOutTestSet, seeds: Sequence[int]
 ) -> tuple[Predictions, Latency]:
-    """Open the test set and let every model predict it; the latency is that of the first model.
+    """Open the test set and predict it with all models; latency is measured with the first model.
 
     Args:
-        models: each the content of a .keras file, or a function from images to log-probabilities.
-        test_set: not opened before.
-        seeds: of the models, in their order.
+        models: contents of .keras files, or functions from images to log-probabilities.
+        test_set: a test set that has not been opened.
+        seeds: seeds of the models, in the same order.
 
     Raises:
         RuntimeError: the test set has been opened before.
@@ -42,15 +44,15 @@ def evaluate(
     """
     predictors = [_predictor(_load(model)) if isinstance(model, bytes) else model for model in models]
     test = test_set.open()
-    # Rounded before it decides which images are wrong, so that anyone gets the same ones from the stored predictions.
+    # Rounded first, so that the misclassified images can be recomputed from the stored predictions.
     log_probabilities = np.stack([predict(test.images) for predict in predictors]).astype(np.float16)
-    wrong = most_confidently_wrong(log_probabilities, test.labels, WRONG_IMAGES)
+    wrong_indices = most_confidently_wrong(log_probabilities, test.labels, WRONG_IMAGES)
     predictions = Predictions(
         log_probabilities=log_probabilities,
         labels=test.labels,
         seeds=np.array(seeds, dtype=np.int64),
-        wrong_indices=wrong,
-        wrong_images=test.images[wrong],
+        wrong_indices=wrong_indices,
+        wrong_images=test.images[wrong_indices],
     )
     return predictions, _latency(predictors[0], test.images)
 
@@ -58,23 +60,23 @@ def evaluate(
 def most_confidently_wrong(
     log_probabilities: NDArray[np.floating], labels: NDArray[np.int64], top: int
 ) -> NDArray[np.int64]:
-    """Indices of the images whose class by mean probability is wrong, highest probability first, at most `top`.
+    """Indices of up to `top` images misclassified by mean probability, most confident errors first.
 
     Args:
         log_probabilities: natural logarithms, shape (models, images, classes).
         labels: shape (images,).
-        top: how many at most.
+        top: maximum number of images.
     """
     probabilities = np.exp(log_probabilities.astype(np.float64)).mean(axis=0)
     predicted = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != labels)
-    confidence = probabilities[wrong, predicted[wrong]]
-    most_confident: NDArray[np.int64] = wrong[np.argsort(-confidence, kind="stable")][:top]
+    errors = np.flatnonzero(predicted != labels)
+    confidence = probabilities[errors, predicted[errors]]
+    most_confident: NDArray[np.int64] = errors[np.argsort(-confidence, kind="stable")][:top]
     return most_confident
 
 
 def _load(content: bytes) -> keras.Model:
-    """The model up to its logits: a final softmax is removed, since the logarithm of its output may be infinite."""
+    """Load a model without its final softmax, if any, since the logarithm of its output may be infinite."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The state of a model in training: weights, random generators and optimizer."""
+"""Training state of a model: weights, random generators and optimizer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,12 @@ State = list[NDArray[np.generic]]  # every variable of the model, then every var
 
 
 def get_state(model: keras.Model) -> State:
-    """A copy of the state of `model`."""
+    """Copy the state of `model`."""
     return [keras.ops.convert_to_numpy(variable) for variable in _variables(model)]
 
 
 def set_state(model: keras.Model, state: State) -> None:
-    """Continue from `state`, which a model of the same architecture had."""
+    """Restore a state saved from a model of the same architecture."""
     model.optimizer.build(model.trainable_variables)
     for variable, value in zip(_variables(model), state, strict=True):
         variable.assign(value)

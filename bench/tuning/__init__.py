@@ -1,1 +1,1 @@
-"""The search: which candidate is trained next, and what follows from its result."""
+"""Hyperparameter search: tuners, and the loop that proposes trials and processes their results."""

@@ -1,4 +1,4 @@
-"""A Keras Tuner oracle as the source of proposals: without its files, and with clean hyperparameters."""
+"""A Keras Tuner oracle as a source of proposals: in memory, and without internal hyperparameters."""
 
 import warnings
 from collections.abc import Mapping
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     import keras_tuner
 
 OBJECTIVE = "val_accuracy"
-# Keras Tuner keeps its notes on a trial among the trial's hyperparameters.
-_BOOKKEEPING = "tuner/"
+# Prefix of Keras Tuner's internal values, which it stores among a trial's hyperparameters.
+_INTERNAL = "tuner/"
 
 
 class Proposer:
     """One search's oracle. The same calls in the same order give the same proposals."""
 
     def __init__(self, oracle: "keras_tuner.Oracle", epochs: int) -> None:
-        """Take over `oracle`, which maximizes `val_accuracy`; `epochs` is the length of a full trial."""
+        """Wrap `oracle`, which maximizes `val_accuracy`; `epochs` is the length of a full trial."""
         self.oracle = oracle
         self._epochs = epochs
         self._proposed = 0
         oracle.verbose = 0
-        keep_in_memory(oracle)  # the run's ledger holds everything
+        keep_in_memory(oracle)  # the ledger stores all trials
 
     def propose(self) -> Proposal | NoProposal:
         """The next trial, or why there is none."""
         with warnings.catch_warnings():
-            # scikit-learn's Gaussian process warns about every bound that it reaches.
+            # scikit-learn's Gaussian process warns about every bound it reaches.
             warnings.filterwarnings("ignore", module="sklearn")
             trial = self.oracle.create_trial(f"slot{self._proposed}")
         if trial.status == "IDLE":
@@ -41,17 +41,17 @@ class Proposer:
         values = trial.hyperparameters.values
         return Proposal(
             trial_id=trial.trial_id,
-            values={name: value for name, value in values.items() if not name.startswith(_BOOKKEEPING)},
+            values={name: value for name, value in values.items() if not name.startswith(_INTERNAL)},
             initial_epoch=int(values.get("tuner/initial_epoch", 0)),
             epochs=int(values.get("tuner/epochs", self._epochs)),
             parent=values.get("tuner/trial_id"),
         )
 
     def overrule(self, trial_id: str, values: Mapping[str, Value]) -> None:
-        """Replace the hyperparameters that were proposed for a trial by those that it is trained with."""
+        """Replace the proposed hyperparameters of a trial by those it is trained with."""
         hyperparameters = self.oracle.get_trial(trial_id).hyperparameters
-        bookkeeping = {name: value for name, value in hyperparameters.values.items() if name.startswith(_BOOKKEEPING)}
-        hyperparameters.values = {**values, **bookkeeping}
+        internal = {name: value for name, value in hyperparameters.values.items() if name.startswith(_INTERNAL)}
+        hyperparameters.values = {**values, **internal}
 
     def report(self, trial_id: str, score: float | None, error: str | None = None) -> None:
         """Report a trial's score, validation accuracy in [0, 1]; None if it failed with `error`."""
@@ -64,8 +64,8 @@ class Proposer:
         self.oracle.end_trial(trial)
 
 
-def rehearse(proposer: Proposer) -> Plan:
-    """The trials that a search will train, counted by reporting equal scores."""
+def simulate(proposer: Proposer) -> Plan:
+    """Count the trials that a search will train, by simulating it with equal scores."""
     proposals = []
     while isinstance(proposal := proposer.propose(), Proposal):
         proposer.report(proposal.trial_id, 0.5)

@@ -1,4 +1,4 @@
-"""The search of one run: proposals ahead of results, results in order of proposal, every step in the ledger."""
+"""The search loop of one run: propose trials, report results in order of proposal, log every step in the ledger."""
 
 import json
 import math
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     from bench.tuning.tuner import Tuner
 
-# Enough for the largest cluster. Each proposal costs milliseconds, which all trials would otherwise wait for at once.
+# Enough for the largest cluster; a proposal takes milliseconds, so proposing everything at once would delay the start.
 MAX_AHEAD = 256
 
 
 class Search:
-    """The state of one search: queries, which change nothing, and commands.
+    """The state of one search, with queries, which change nothing, and commands.
 
-    Trials in flight are not part of it: the caller passes their names.
+    It does not know which trials are in flight: the caller passes their names.
 
-    Results are reported to the tuner in order of proposal, and a tuner whose proposals depend on them proposes trial
-    i + lookahead only after trial i was reported. So every proposal is independent of the number and speed of workers.
+    Results are reported to the tuner in order of proposal, and a tuner that depends on results proposes trial
+    i + lookahead only after trial i was reported. Proposals therefore do not depend on the number or speed of workers.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Search:
         folder: RunFolder,
         events: Sequence[LedgerEvent],
     ) -> None:
-        """Start the search, or resume it where `events` of the ledger end; new proposals are added to the ledger.
+        """Start the search, or resume it from the ledger's `events`; new proposals are appended to the ledger.
 
         Raises:
-            SearchError: the space does not fit the tuner and the budget, or the ledger does not fit this search.
+            SearchError: the space does not fit the tuner and the budget, or the ledger belongs to another search.
         """
         self.spec = spec
         self.totals = Totals()
@@ -55,10 +55,10 @@ class Search:
         self._proposals: list[Proposal] = []
         self._numbers: dict[str, int] = {}  # by trial id
         self._results: dict[int, TrialRecord] = {}
-        self._pending: list[int] = []  # to be trained, including those in flight
-        self._originals: dict[tuple[str, int], int] = {}  # first trial with these values and epochs
-        self._duplicates: dict[int, list[int]] = {}  # trials that wait for the result of an original
-        self._parents: dict[int, str] = {}  # of trials without a result: whose state they need
+        self._pending: list[int] = []  # trials to train, including those in flight
+        self._originals: dict[tuple[str, int], int] = {}  # first trial with the same values and epochs
+        self._duplicates: dict[int, list[int]] = {}  # trials waiting for the result of an original
+        self._parents: dict[int, str] = {}  # of trials without a result: the trial whose state they need
         self._states = {path.stem for path in folder.state_file("any").parent.glob("*.npz")}
         self._reported = 0
         self._tuner_waits = False  # until the next result is reported
@@ -72,36 +72,36 @@ class Search:
     # Queries
 
     def next_trial(self, in_flight: Collection[str] = (), max_epochs: float = math.inf) -> PendingTrial | None:
-        """The longest waiting trial of at most `max_epochs` epochs; None if there is none yet, or none any more.
+        """The waiting trial with the most epochs, at most `max_epochs`; None if there is none.
 
         Args:
-            in_flight: names of the trials that workers are training.
-            max_epochs: epochs that the remaining time allows.
+            in_flight: names of trials that workers are training.
+            max_epochs: number of epochs that the remaining time allows.
         """
         startable = [number for number in self._waiting(in_flight) if self._epochs_to_train(number) <= max_epochs]
         if not startable:
             return None
-        # A long trial that starts last keeps all other workers waiting at the end.
+        # Longest first, so that no long trial starts last while all other workers are idle.
         return self._pending_trial(max(startable, key=lambda number: (self._epochs_to_train(number), -number)))
 
     def is_out_of_time(self, in_flight: Collection[str], max_epochs: float) -> bool:
-        """Whether trials wait, but each needs more than `max_epochs` epochs, so that the search should be stopped."""
+        """Whether trials are waiting but all need more than `max_epochs` epochs, so that the search should stop."""
         waiting = self._waiting(in_flight)
         return bool(waiting) and all(self._epochs_to_train(number) > max_epochs for number in waiting)
 
     def is_done(self, in_flight: Collection[str] = ()) -> bool:
-        """Whether all trials have ended and there will be no more."""
+        """Whether all trials have ended and no more will be proposed."""
         if self._stopped:
             return not in_flight
         return self._ended and self._reported == len(self._proposals)
 
     @property
     def results(self) -> tuple[TrialRecord, ...]:
-        """Trials that have ended, in order of proposal."""
+        """Ended trials, in order of proposal."""
         return tuple(self._results[number] for number in sorted(self._results))
 
     def result(self, name: str) -> TrialRecord | None:
-        """The record of the trial with that task name; None if it has none."""
+        """The record of the trial with this task name; None if it has not ended."""
         is_trial = name.startswith(TRIAL_PREFIX)
         return self._results.get(int(name.removeprefix(TRIAL_PREFIX))) if is_trial else None
 
@@ -131,16 +131,16 @@ class Search:
         error: str | None = None,
         cut: bool = False,
     ) -> TrialRecord:
-        """The record of a trial that ended.
+        """Build the record of a trial that ended.
 
         Args:
-            trial: what was trained.
-            curve: of the epochs trained now; those of its parents are put in front.
-            parameters: weights of the model; None if it could not be built.
+            trial: the trained trial.
+            curve: curve of the newly trained epochs; its parents' curves are prepended.
+            parameters: number of weights; None if the model could not be built.
             fit_seconds: wall clock inside fit.
             task_seconds: wall clock of the whole task.
-            ended_seconds: since the start of the session.
-            error: why it failed; None if it did not.
+            ended_seconds: seconds since the start of the session.
+            error: why it failed; None on success.
             cut: whether the time limit ended it.
         """
         proposal = self._proposals[trial.number]
@@ -167,7 +167,7 @@ class Search:
     # Commands
 
     def finish(self, record: TrialRecord) -> None:
-        """Add the result of a trial to the ledger, report it to the tuner, and propose what follows."""
+        """Add a trial's result to the ledger, report it to the tuner, and propose new trials."""
         self._folder.append(TrialEnded(time=now(), trial=record))
         if record.status == "ok" and record.epochs < self.spec.budget.epochs:
             self._states.add(record.trial_id)
@@ -176,17 +176,17 @@ class Search:
         self._advance()
 
     def stop(self) -> None:
-        """Start no more trials, since time is up; those in flight may end."""
+        """Start no more trials, because time is up; those in flight may end."""
         self._stopped = True
 
     def drop_states(self) -> None:
-        """Remove all saved states, once there are no more promotions."""
+        """Delete all saved states; call it when there will be no more promotions."""
         shutil.rmtree(self._folder.state_file("any").parent, ignore_errors=True)
 
     # Proposals
 
     def _advance(self) -> None:
-        """Propose and report as far as the results allow."""
+        """Propose trials and report results as far as possible."""
         while not self._stopped:
             while self._may_propose():
                 proposal = self._proposer.propose()
@@ -194,7 +194,7 @@ class Search:
                     self._add_proposal(proposal)
                     continue
                 self._tuner_waits = True
-                # A tuner that waits while every result is reported would wait forever.
+                # A tuner that waits although every result has been reported would wait forever.
                 self._ended = proposal is NoProposal.END or self._reported == len(self._proposals)
             if self._reported not in self._results or self._results[self._reported].status == "cut":
                 break
@@ -202,11 +202,11 @@ class Search:
             self._proposer.report(trial.trial_id, trial.score if trial.status == "ok" else None, trial.error)
             self._reported += 1
             self._tuner_waits = False
-        self._drop_useless_states()
+        self._drop_unneeded_states()
 
     def _may_propose(self) -> bool:
-        # Hyperband draws random numbers before it answers that it waits. Since it is called once after each report, and
-        # not whenever a worker is idle, its proposals do not depend on the workers.
+        # Hyperband draws random numbers even if it then has to wait. It is therefore called once after each report, not
+        # whenever a worker is idle, so that its proposals do not depend on the workers.
         ahead = len(self._proposals) - self._reported
         return not self._ended and not self._tuner_waits and ahead < self._lookahead
 
@@ -240,17 +240,17 @@ class Search:
             self._duplicates.setdefault(original, []).append(number)
 
     def _as_in_ledger(self, proposal: Proposal, event: TrialProposed) -> Proposal:
-        """The proposal that the ledger holds, which overrules what the tuner proposes now."""
+        """The proposal in the ledger, which overrules the tuner's current one."""
         if event.trial_id != proposal.trial_id:
             raise SearchError(
-                f"{self._folder.ledger}: trial {event.trial_id!r} where the tuner now proposes {proposal.trial_id!r}: "
-                "a line is missing, or another version of this package wrote the ledger; rerun with --again"
+                f"{self._folder.ledger}: expected trial {proposal.trial_id!r}, found {event.trial_id!r}: a line is "
+                "missing, or another version of this package wrote the ledger; rerun with --again"
             )
         in_ledger = Proposal(
             trial_id=event.trial_id,
             values=event.values,
             initial_epoch=event.initial_epoch,
-            # Before schema 4 a ledger names the epochs of tuners that promote only; others train to full length.
+            # Before schema 4, ledgers contain epochs only for tuners that promote; others train to full length.
             epochs=event.epochs or self.spec.budget.epochs,
             parent=event.parent,
         )
@@ -262,7 +262,7 @@ class Search:
     # Results
 
     def _add_result(self, record: TrialRecord) -> None:
-        """Keep a result and give it to all duplicates of its trial."""
+        """Store a result, and assign it to all duplicates of its trial."""
         self._results[record.number] = record
         self._parents.pop(record.number, None)
         score = record.score if record.status == "ok" else None
@@ -287,8 +287,8 @@ class Search:
             task_seconds=0.0,
         )
 
-    def _drop_useless_states(self) -> None:
-        """Keep states that may be promoted, and those that a promoted trial without a result continues from."""
+    def _drop_unneeded_states(self) -> None:
+        """Delete states that no current or future promotion needs."""
         if not self._states:
             return
         promotable = self._tuner.promotable(self._proposer.oracle)
@@ -301,7 +301,7 @@ class Search:
         if errors:
             return "; ".join(errors)
         if self._stopped:
-            return f"the {self.spec.time_limit} s of --time-limit were too short; allow more, or fewer --epochs"
+            return f"--time-limit of {self.spec.time_limit} s was too short; raise it, or lower --epochs"
         return "the tuner proposed no trial"
 
     # Pending trials
@@ -331,5 +331,5 @@ class Search:
 
 
 def _identity(proposal: Proposal) -> tuple[str, int]:
-    """What makes two proposals duplicates: the same candidate, trained for as long."""
+    """Equal for duplicate proposals: the same hyperparameters, trained for the same number of epochs."""
     return json.dumps(dict(proposal.values), sort_keys=True), proposal.epochs

@@ -1,4 +1,4 @@
-"""The search space that Keras Tuner HyperParameters declare: its parameters, its size, its candidates."""
+"""Search spaces declared by Keras Tuner HyperParameters: parameters, size, enumeration."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def parameters(hyperparameters: "keras_tuner.HyperParameters") -> tuple[Parameter, ...]:
-    """The declared parameters in order of declaration, parents before those that depend on them."""
+    """The declared parameters, in order of declaration: parents before dependents."""
     return tuple(
         Parameter(
             name=hp.name,
@@ -33,7 +33,7 @@ def _is_finite(hp: Any) -> bool:
 
 
 def count_candidates(space: Sequence[Parameter]) -> int | None:
-    """The number of candidates in the space; None if a parameter is continuous."""
+    """Number of candidates in the space; None if a parameter is continuous."""
     if not all(parameter.finite for parameter in space):
         return None
     parents = {condition.name for parameter in space for condition in parameter.conditions}
@@ -53,7 +53,7 @@ def count_candidates(space: Sequence[Parameter]) -> int | None:
 
 
 def enumerate_candidates(space: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
-    """Every candidate of a finite space, active parameters only; the last declared parameter changes fastest."""
+    """Every candidate of a finite space, active parameters only; the last declared parameter varies fastest."""
 
     def extend(index: int, chosen: dict[str, Value]) -> Iterator[dict[str, Value]]:
         if index == len(space):

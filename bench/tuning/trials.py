@@ -1,4 +1,4 @@
-"""Plain data of a search. Imports no Keras, so that schedulers and progress displays start fast."""
+"""Plain data types of a search; imports no Keras, so that schedulers and progress displays start fast."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ TRIAL_PREFIX = "trial "
 class Plan:
     """How a tuner spends a budget."""
 
-    candidates: int  # distinct hyperparameter values
-    tasks: int  # trainings, those that continue an earlier trial included
+    candidates: int  # distinct hyperparameter combinations
+    tasks: int  # trials, including continuations of earlier trials
     epochs: int  # trained in total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A trial that the tuner wants trained."""
+    """A trial proposed by the tuner."""
 
     trial_id: str
     values: Mapping[str, Value]  # active hyperparameters only
     initial_epoch: int  # where training starts, 0 unless the trial continues `parent`
-    epochs: int  # reached at the end, counted from the candidate's first epoch
-    parent: str | None  # trial id that this one continues
+    epochs: int  # at the end, counted from the candidate's first epoch
+    parent: str | None  # id of the trial that it continues
 
 
 class NoProposal(Enum):
-    """Why a tuner proposes nothing."""
+    """Why a tuner proposes no trial."""
 
     WAIT = auto()  # it needs more results first
     END = auto()  # the search is over
@@ -38,20 +38,20 @@ class NoProposal(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingTrial:
-    """A proposed trial that has no result yet."""
+    """A proposed trial without a result."""
 
     number: int  # order of proposal, from 0
     spec: TrialSpec
-    parent: str | None  # trial id whose saved state it can continue from
+    parent: str | None  # id of the trial whose saved state it continues
 
     @property
     def name(self) -> str:
-        """The name of the task that trains it."""
+        """Task name."""
         return trial_name(self.number)
 
 
 def trial_name(number: int) -> str:
-    """The task name of the trial with that number."""
+    """Task name of a trial."""
     return f"{TRIAL_PREFIX}{number}"
 
 
@@ -59,7 +59,7 @@ def trial_name(number: int) -> str:
 class Totals:
     """The progress of a search."""
 
-    trials: int = 0  # ended, duplicates and failed ones included
+    trials: int = 0  # ended, including duplicates and failures
     failed: int = 0
     epochs: int = 0  # of all ended trials
     best: float | None = None  # score, in [0, 1]

@@ -1,4 +1,4 @@
-"""The contract of a tuner: one file with one object, `TUNER`, an instance of a subclass of `Tuner`."""
+"""The contract for tuners: one file that defines `TUNER`, an instance of a `Tuner` subclass."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -7,26 +7,26 @@ import keras_tuner
 
 from bench.records.spec import SearchSpec
 from bench.seeds import derive_seed
-from bench.tuning.proposer import OBJECTIVE, Proposer, rehearse
+from bench.tuning.proposer import OBJECTIVE, Proposer, simulate
 from bench.tuning.trials import Plan
 
-# Keras Tuner ends a search after a few failures in a row; here only the budget does.
+# Keras Tuner ends a search after a few consecutive failures; here only the budget does.
 _NEVER = 10**9
 
 
 class Tuner(ABC):
-    """A search strategy: how it spends a budget, and the Keras Tuner oracle that makes its proposals."""
+    """A search strategy: how it spends a budget, and the Keras Tuner oracle that proposes its trials."""
 
-    # Whether later proposals depend on the scores of earlier trials. If not, trials are proposed far ahead, so that
-    # any number of workers stays busy.
+    # Whether proposals depend on the scores of earlier trials. If not, trials are proposed far ahead, so that any
+    # number of workers stays busy.
     needs_results: bool = True
 
     @abstractmethod
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
-        """A new oracle over the space that `hyperparameters` declare; `settings` gives its usual arguments.
+        """A new oracle for the declared space; `settings` returns the arguments that all oracles share.
 
-        It may train a candidate in several trials, as Hyperband does: `tuner/initial_epoch` and `tuner/epochs` among
-        a trial's values are where it starts and ends, `tuner/trial_id` is the trial that it continues.
+        It may train a candidate in several trials, as Hyperband does: a trial's values `tuner/initial_epoch` and
+        `tuner/epochs` are where it starts and ends, and `tuner/trial_id` is the trial that it continues.
 
         Raises:
             SearchError: the space does not fit the tuner and the budget.
@@ -38,15 +38,15 @@ class Tuner(ABC):
         Raises:
             SearchError: the space does not fit the tuner and the budget.
         """
-        return rehearse(Proposer(self.oracle(spec, hyperparameters), spec.budget.epochs))
+        return simulate(Proposer(self.oracle(spec, hyperparameters), spec.budget.epochs))
 
     def promotable(self, oracle: keras_tuner.Oracle) -> set[str]:  # noqa: ARG002 - for tuners that promote
-        """Ids of the trials that `oracle` may still continue; the saved states of all others are removed."""
+        """Ids of trials that `oracle` may still promote; saved states of all others are deleted."""
         return set()
 
 
 def settings(spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> dict[str, Any]:
-    """The arguments that every oracle takes: objective, declared space, seed; failed trials never end a search."""
+    """Arguments of every oracle: objective, declared space, seed; failed trials never end a search."""
     return {
         "objective": keras_tuner.Objective(OBJECTIVE, "max"),
         "hyperparameters": hyperparameters,

@@ -1,1 +1,1 @@
-"""TensorFlow and Keras versions compared: accuracy and speed, measured in one tox environment per version."""
+"""Comparison of TensorFlow and Keras versions: accuracy and speed, measured in one tox environment per version."""

@@ -1,4 +1,4 @@
-"""Running code in a new Python process, optionally hiding the packages that TensorFlow and Keras do not depend on."""
+"""Run code in a new Python process, optionally hiding packages that TensorFlow and Keras do not depend on."""
 
 import subprocess
 import sys

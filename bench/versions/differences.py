@@ -1,4 +1,4 @@
-"""Differences between two versions that may explain a change: other libraries, and Keras' defaults for the models."""
+"""Differences between two versions that may explain a change: library versions and Keras' default settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The pieces of work that are timed: each is what a user of Keras does, on random images, with one thread, in float32.
+"""The timed pieces of work: typical uses of Keras, on random images, with one thread, in float32.
 
 `bench versions measure` times them in the interpreter of each version, tests/benchmarks/test_pieces.py by
 pytest-benchmark in the current one. Random images suffice: the time of a step does not depend on their content.

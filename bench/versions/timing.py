@@ -1,9 +1,8 @@
 """Time the pieces in this process: `python -m bench.versions.timing FILE` writes the measurement to FILE as JSON.
 
-With the names of pieces behind FILE, only these are timed, and memory and delays are not measured.
+If names of pieces follow FILE, only these are timed, and memory and delays are not measured.
 
-Next to each piece a matrix product is timed, and the seconds of the piece are divided by its seconds, since a machine
-is not equally fast at all times.
+A matrix product is timed next to each piece, as the unit of its time, since the speed of a machine varies over time.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""What the timed pieces work on: two published models, random images, and Keras' usual input pipeline.
+"""The workloads of the timed pieces: two published models, random images, and a typical tf.data pipeline.
 
-Imports little more than TensorFlow and Keras, so that a process that measures its memory holds what a script holds.
+Imports little besides TensorFlow and Keras, so that memory is measured as in a small script.
 """
 
 import time

@@ -1,1 +1,1 @@
-"""Worker processes, on this machine or on a Dask cluster, and the functions that run inside them."""
+"""Worker processes, local or on a Dask cluster, and the functions that run in them."""

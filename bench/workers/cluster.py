@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster that the user runs."""
+"""Workers on the user's Dask cluster."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +13,15 @@ from bench.workers.pool import CLOSE_SECONDS, START_SECONDS
 from bench.workers.tasks import WorkerInfo
 
 CONNECT_SECONDS = 10
-ANSWER_SECONDS = 600  # a worker imports TensorFlow before it answers, perhaps on a busy machine
+ANSWER_SECONDS = 600  # a worker first imports TensorFlow, possibly on a busy machine
 POLL_SECONDS = 0.1
 
-# Why a worker cannot be used, given the workers admitted before it; None if it can.
+# Returns why a worker is rejected, given the workers admitted before it; None if it is admitted.
 Check = Callable[[WorkerInfo, Sequence[WorkerInfo]], str | None]
 
 
 class ClusterPool:
-    """The workers of a scheduler that are fit for this run; others may join at any time."""
+    """The usable workers of a Dask scheduler; more may join at any time."""
 
     def __init__(self, scheduler: str, worker_info: Callable[[], WorkerInfo], check: Check) -> None:
         """Connect, and wait until workers have been checked.
@@ -29,17 +29,17 @@ class ClusterPool:
         Args:
             scheduler: address, such as tcp://127.0.0.1:8786.
             worker_info: called once in each worker.
-            check: says why a worker cannot be used, given its information and that of the workers admitted so far.
+            check: returns why a worker is rejected, given its information and that of the workers admitted so far.
 
         Raises:
-            SearchError: there is no scheduler, no worker, or no worker that can be used.
+            SearchError: there is no scheduler, no worker, or no usable worker.
         """
         self._scheduler = scheduler
         self._worker_info = worker_info
         self._check = check
-        self._last_known: Mapping[str, Any] = {}  # the scheduler's facts about its workers, by address
-        self._answers: dict[str, distributed.Future[WorkerInfo]] = {}  # by address
-        self._verdicts: dict[str, str | None] = {}  # by address: why it is not used, None if it is
+        self._last_known: Mapping[str, Any] = {}  # what the scheduler reports about its workers, by address
+        self._futures: dict[str, distributed.Future[WorkerInfo]] = {}  # by address
+        self._verdicts: dict[str, str | None] = {}  # by address: why it was rejected; None if admitted
         self._admitted: list[WorkerInfo] = []
         self._messages: list[str] = []
         self._deaths = WorkerDeathLog()
@@ -47,7 +47,7 @@ class ClusterPool:
             self.client = distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise SearchError(
-                f"no Dask scheduler answers at {scheduler!r} ({error}): start one with `dask scheduler`, "
+                f"cannot connect to a Dask scheduler at {scheduler!r} ({error}): start one with `dask scheduler`, "
                 "which prints its address"
             ) from error
         self._deaths.subscribe(self.client)
@@ -59,11 +59,11 @@ class ClusterPool:
 
     @property
     def admitted(self) -> tuple[WorkerInfo, ...]:
-        """Information on every worker admitted so far, in that order; at least one."""
+        """Information on every admitted worker, in order of admission; at least one."""
         return tuple(self._admitted)
 
     def addresses(self) -> list[str]:
-        """Addresses of the workers that are present and were admitted; new ones are checked."""
+        """Addresses of the connected and admitted workers; new workers are checked."""
         present = self._present()
         for address, facts in present.items():
             if address not in self._verdicts:
@@ -71,21 +71,21 @@ class ClusterPool:
         return sorted(address for address in present if self._verdicts.get(address, "unchecked") is None)
 
     def preparing(self) -> bool:
-        """Whether a worker is present that has not been checked yet."""
+        """Whether a connected worker has not been checked yet."""
         return any(address not in self._verdicts for address in self._present())
 
     def cause_of_death(self, address: str) -> str:
-        """Why the worker with this address died; known only if it was stopped for its memory."""
+        """Why the worker with this address died; known only if it ran out of memory."""
         return self._deaths.reason(address, None)
 
     def terminate(self, address: str) -> None:
-        """Restart a worker; one without a nanny keeps running, and is given no more tasks."""
+        """Restart a worker; a worker without a nanny keeps running but gets no more tasks."""
         with suppress(TimeoutError, ValueError):
             self.client.restart_workers([address], timeout=CLOSE_SECONDS, raise_for_error=False)
         self._verdicts[address] = "terminated"
 
     def messages(self) -> list[str]:
-        """Which workers are not used, and why."""
+        """Which workers were rejected since the last call, and why."""
         messages, self._messages = self._messages, []
         return messages
 
@@ -100,34 +100,34 @@ class ClusterPool:
         self._deaths.close()
 
     def _present(self) -> Mapping[str, Any]:
-        with suppress(OSError):  # it may answer the next time
+        with suppress(OSError):  # the next call may succeed
             self._last_known = cluster_workers(self.client)
         return self._last_known
 
     def _check_worker(self, address: str, threads: int) -> None:
-        """Ask a new worker for its information, or check the answer."""
+        """Request information from a new worker, or check the result."""
         command = f"start it with `dask worker {self._scheduler} --nthreads 1`"
         if threads != 1:
-            self._refuse(address, f"it has {threads} threads, expected 1: {command}")
-        elif address not in self._answers:
-            self._answers[address] = self.client.submit(
+            self._reject(address, f"it has {threads} threads, expected 1: {command}")
+        elif address not in self._futures:
+            self._futures[address] = self.client.submit(
                 self._worker_info, key=f"worker-info-{address}-{time.monotonic_ns()}", workers=[address], pure=False
             )
-        elif (answer := self._answers[address]).done():
-            error = answer.exception()
-            reason = str(error) if error is not None else self._check(answer.result(), self.admitted)
+        elif (future := self._futures[address]).done():
+            error = future.exception()
+            reason = str(error) if error is not None else self._check(future.result(), self.admitted)
             if reason is None:
                 self._verdicts[address] = None
-                self._admitted.append(answer.result())
+                self._admitted.append(future.result())
             else:
-                self._refuse(address, f"{reason}: fix that, then {command}")
+                self._reject(address, f"{reason}: fix that, then {command}")
 
-    def _refuse(self, address: str, reason: str) -> None:
+    def _reject(self, address: str, reason: str) -> None:
         self._verdicts[address] = reason
-        self._messages.append(f"Worker {address} is not used: {reason}")
+        self._messages.append(f"Worker {address} rejected: {reason}")
 
     def _wait(self) -> None:
-        """Wait until every worker has been checked; after START_SECONDS one admitted worker is enough."""
+        """Wait until all workers have been checked; after START_SECONDS, one admitted worker is enough."""
         started = time.monotonic()
         while (waited := time.monotonic() - started) < ANSWER_SECONDS:
             present = self._present()
@@ -142,6 +142,6 @@ class ClusterPool:
                 )
             time.sleep(POLL_SECONDS)
         raise SearchError(
-            f"the workers at {self._scheduler} have not answered within {ANSWER_SECONDS} s: check their output, and "
+            f"the workers at {self._scheduler} did not respond within {ANSWER_SECONDS} s: check their output and "
             "whether they are busy with other tasks"
         )

@@ -1,4 +1,4 @@
-"""Runs tasks on the workers of a pool and reports epochs and results as events."""
+"""Run tasks on the workers of a pool, and report epochs and results as events."""
 
 import queue
 import time
@@ -30,7 +30,7 @@ class EpochCompleted:
     key: str
     epochs: int  # completed so far, counted from the candidate's first epoch
     seconds: float  # of this epoch
-    validation_accuracy: float | None  # fraction in [0, 1]; None where nothing is held back
+    validation_accuracy: float | None  # fraction in [0, 1]; None without a validation split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,12 @@ class TaskCompleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFailed:
-    """A task has raised an exception, or its worker has died."""
+    """A task has raised an exception or its worker has died."""
 
     key: str
     reason: str
-    worker_died: bool  # by itself or stopped at a timeout, so the task may not be at fault
-    fatal: bool = False  # the worker's setup is at fault, so every other task would fail too
+    worker_died: bool  # crashed or killed at a timeout; the task may not be at fault
+    fatal: bool = False  # the worker's setup is broken, so every task would fail
 
 
 Event = EpochCompleted | TaskCompleted | TaskFailed
@@ -56,20 +56,20 @@ Event = EpochCompleted | TaskCompleted | TaskFailed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attempt:
-    """A task that a worker is running."""
+    """A task running on a worker."""
 
     key: str
-    number: int  # distinguishes attempts at the same task
+    number: int  # distinguishes attempts of the same task
     address: str
     future: "distributed.Future[Any]"
-    deadline: float | None  # time.monotonic() at which its worker is stopped
+    deadline: float | None  # time.monotonic() at which its worker is killed
 
 
 class Executor:
     """Runs one task per worker at a time, so that a crash can be blamed on one task."""
 
     def __init__(self, pool: Pool) -> None:
-        """Use the workers of `pool`."""
+        """Run tasks on the workers of `pool`."""
         self._pool = pool
         self._events: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
         self._undelivered: deque[TaskFailed] = deque()
@@ -80,19 +80,19 @@ class Executor:
         pool.client.subscribe_topic(self._topic, self._on_epoch)
 
     def idle(self) -> int:
-        """How many workers are ready and have no task."""
+        """Number of workers that are ready and have no task."""
         return len(self._idle_addresses())
 
     def submit(self, key: str, function: Callable[..., Any], *arguments: Any, timeout: float | None = None) -> None:
         """Give a task to an idle worker.
 
-        If every idle worker has died in the meantime, the task fails as if it had been running on one of them.
+        If all idle workers have died in the meantime, the task fails as if it had been running on one of them.
 
         Args:
             key: identifies the task in events.
-            function: called in the worker with `arguments` and a callable that reports epochs.
+            function: called in the worker with `arguments` and a callback that reports epochs.
             arguments: sent to the worker.
-            timeout: seconds after which the worker is stopped; None for no limit.
+            timeout: seconds after which the worker is killed; None for no limit.
         """
         addresses = self._idle_addresses()
         if not addresses:
@@ -128,7 +128,7 @@ class Executor:
         """The next event, or None if there is none within `seconds`.
 
         Raises:
-            SearchError: there has been no worker for too long.
+            SearchError: no worker has been available for too long.
         """
         if self._undelivered:
             return self._undelivered.popleft()
@@ -143,7 +143,7 @@ class Executor:
         except queue.Empty:
             return None
         attempt = self._attempts.get(event.key)
-        if attempt is None or attempt.number != number:  # of an attempt that was abandoned
+        if attempt is None or attempt.number != number:  # from an abandoned attempt
             return None
         if isinstance(event, TaskFailed) and event.worker_died:
             return self._abandon(attempt, self._pool.cause_of_death(attempt.address))
@@ -152,23 +152,23 @@ class Executor:
         return event
 
     def messages(self) -> list[str]:
-        """Messages about workers for the user since the last call."""
+        """Messages about workers since the last call."""
         return self._pool.messages()
 
     def _check_workers(self) -> TaskFailed | None:
-        """Stop a worker whose task exceeds its timeout, and notice workers that are gone."""
+        """Kill a worker whose task exceeds its timeout; fail the task of a worker that has died."""
         addresses, now = self._pool.addresses(), time.monotonic()
         if addresses:
             self._last_worker = now
         elif now - self._last_worker > (NOT_READY_SECONDS if self._pool.preparing() else NO_WORKER_SECONDS):
             raise SearchError(
-                "all worker processes died and none was replaced. Finished trials are kept: continue with "
+                "all worker processes died and none was replaced. Completed trials are saved: continue with "
                 "`python -m bench resume`"
             )
         for attempt in list(self._attempts.values()):
             if attempt.deadline is not None and now > attempt.deadline:
                 self._pool.terminate(attempt.address)
-                return self._abandon(attempt, "it took longer than --trial-timeout, so its worker process was stopped")
+                return self._abandon(attempt, "it took longer than --trial-timeout, so its worker process was killed")
             if attempt.address not in addresses and not attempt.future.done():
                 return self._abandon(attempt, self._pool.cause_of_death(attempt.address))
         return None
@@ -208,7 +208,7 @@ class Executor:
 def _run(
     topic: str, key: str, number: int, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> tuple[str, Any]:
-    """Run a task in the worker; its exception is returned, so that Dask sees an error only when a worker dies."""
+    """Run a task in the worker; exceptions are returned, so that Dask sees an error only if the worker dies."""
 
     def report(epochs: int, seconds: float, validation_accuracy: float | None) -> None:
         fields = {
@@ -230,7 +230,7 @@ def _run(
 
 
 def describe(error: Exception) -> str:
-    """An exception in one line: its type, its message, and where it was raised."""
+    """Describe an exception in one line: type, message, and where it was raised."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     message = " ".join(str(error).split())
     if len(message) > MAX_MESSAGE_LENGTH:

@@ -22,11 +22,11 @@ DASK_SETTINGS = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
-    # Fraction of a worker's share of the memory; below 1, so that Dask stops the worker before the system does.
+    # Fraction of a worker's share of the memory; below 1, so that Dask terminates the worker before the kernel does.
     "distributed.worker.memory.terminate": 0.85,
-    # The profiler samples the task's stack a hundred times a second, and Keras' stacks take megabytes a trial.
+    # The profiler samples stacks 100 times per second; those of Keras take megabytes per trial.
     "distributed.worker.profile.enabled": False,
-    # A task whose worker dies is retried by the runner, which can blame the trial.
+    # The scheduling loop retries tasks of dead workers, so that a crash is attributed to its trial.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.nanny.pre-spawn-environ": {
         "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -38,14 +38,14 @@ DASK_SETTINGS = {
 
 
 class LocalPool:
-    """Worker processes of a local Dask cluster, started and stopped here; one that dies is replaced."""
+    """Worker processes of a local Dask cluster; dead processes are replaced."""
 
     def __init__(self, workers: int, prepare: Callable[[], object] | None = None) -> None:
         """Start the worker processes.
 
         Args:
             workers: number of processes.
-            prepare: called once in each worker before it is given tasks; it runs in the background.
+            prepare: called once in each worker before its first task, in the background.
 
         Raises:
             SearchError: the processes did not start.
@@ -55,11 +55,11 @@ class LocalPool:
         self._prepared: set[str] = set()
         self._deaths_at_start = 0
         self._settings = dask.config.set(DASK_SETTINGS)
-        # Dask logs each lost connection, also those of workers that are stopped on purpose.
+        # Dask logs every lost connection, even to workers that are killed on purpose.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self._deaths = WorkerDeathLog()
         self._process_ids: dict[str, int] = {}  # by address
-        self._terminated: set[str] = set()  # the scheduler takes a moment to notice
+        self._terminated: set[str] = set()  # the scheduler notices only after a moment
         try:
             with shield_children_from_sigint():
                 self._cluster = LocalCluster(
@@ -68,7 +68,7 @@ class LocalPool:
                     processes=True,
                     host="127.0.0.1",
                     dashboard_address=None,
-                    # Any free port: Dask's default is a fixed one, and warns if another run uses it.
+                    # Any free port: Dask's default port is fixed, and it warns if another run uses it.
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                     silence_logs="CRITICAL",
                 )
@@ -80,7 +80,7 @@ class LocalPool:
         self.addresses()
 
     def addresses(self) -> list[str]:
-        """Addresses of the workers that are alive and prepared.
+        """Addresses of the living and prepared workers.
 
         Raises:
             SearchError: workers cannot be prepared.
@@ -115,11 +115,11 @@ class LocalPool:
             os.kill(self._process_ids[address], signal.SIGKILL)
 
     def messages(self) -> list[str]:
-        """No messages: every local worker is used."""
+        """None: local workers are never rejected."""
         return []
 
     def close(self) -> None:
-        """Kill every worker: a regular stop would wait for the running task, whose result is not needed."""
+        """Kill all workers: a regular shutdown would wait for running tasks, whose results are not needed."""
         for close in (
             lambda: self.client.close(timeout=CLOSE_SECONDS),
             self._kill,
@@ -138,17 +138,17 @@ class LocalPool:
         return [address for address in addresses if address not in self._terminated]
 
     def _check_preparation(self, address: str, error: BaseException) -> None:
-        """Tolerate a few deaths, which may be chance; an exception would occur in every worker."""
+        """Tolerate a few deaths, which may be accidental; an exception would occur in every worker."""
         reason = str(error)
         if isinstance(error, KilledWorker):
             reason = self.cause_of_death(address)
             self._deaths_at_start += 1
             if self._deaths_at_start < MAX_DEATHS_AT_START:
                 return
-        raise SearchError(f"worker processes start, but cannot be prepared for training: {reason}")
+        raise SearchError(f"worker processes started but cannot be prepared for training: {reason}")
 
     def _kill(self) -> None:
         for nanny in self._cluster.workers.values():
-            nanny.close_gracefully()  # keeps it from starting another worker
+            nanny.close_gracefully()  # so that it starts no replacement
             if nanny.pid is not None:
                 os.kill(nanny.pid, signal.SIGKILL)

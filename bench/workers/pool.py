@@ -9,28 +9,28 @@ START_SECONDS = 60
 
 
 class Pool(Protocol):
-    """Worker processes with one thread each, of which some may be given tasks."""
+    """Single-threaded worker processes, some of which may be ready for tasks."""
 
     client: distributed.Client
 
     def addresses(self) -> list[str]:
-        """Addresses of the workers that are ready for tasks.
+        """Addresses of workers that are ready for tasks.
 
         Raises:
             SearchError: no worker will ever be ready.
         """
 
     def preparing(self) -> bool:
-        """Whether there are workers that are not ready yet."""
+        """Whether some workers are not ready yet."""
 
     def cause_of_death(self, address: str) -> str:
         """Why the worker with this address died, as a clause that starts with "its worker process"."""
 
     def terminate(self, address: str) -> None:
-        """Stop a worker process at once, even in the middle of a task; another takes its place."""
+        """Kill a worker process at once, even in the middle of a task; it is replaced."""
 
     def messages(self) -> list[str]:
         """Messages for the user since the last call."""
 
     def close(self) -> None:
-        """Stop the tasks of this process, even the running ones."""
+        """Stop all tasks of this process, including running ones."""

@@ -1,4 +1,4 @@
-"""The functions that run in worker processes; they import TensorFlow when called, so that workers start fast."""
+"""Functions that run in worker processes; they import TensorFlow when called, so that workers start fast."""
 
 import gc
 import logging
@@ -31,7 +31,7 @@ class WorkerInfo:
     """A cluster worker's environment, code and data."""
 
     environment: Environment
-    sources: Mapping[str, str]  # model to the digest of its code; models that the worker lacks are left out
+    sources: Mapping[str, str]  # code digest by model; models missing on the worker are omitted
     checksum: str  # of the dataset
 
 
@@ -45,17 +45,17 @@ def import_libraries() -> None:
         detect_devices()
     # TensorFlow warns when a function is retraced, as it must be for every new candidate.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # Modules stay for good; scanning them after each candidate would take half a second.
+    # Modules are never freed; scanning them after each candidate would take half a second.
     gc.freeze()
 
 
 @cache
 def prepare_worker() -> None:
-    """Import the libraries that training needs, limit TensorFlow to one thread, and check what training relies on.
+    """Import the libraries for training, limit TensorFlow to one thread, and check the APIs that training relies on.
 
     Raises:
         SearchError: TensorFlow was already started with more than one thread.
-        CompatibilityError: a library does not behave as training needs it.
+        CompatibilityError: a library does not behave as the tested versions do.
     """
     import_libraries()
     from bench.training.precision import prepare_process
@@ -66,14 +66,14 @@ def prepare_worker() -> None:
 
 
 def worker_info(models: Sequence[str], location: "DatasetLocation") -> WorkerInfo:
-    """Describe this worker; downloads the dataset if it is not here yet.
+    """Describe this worker; downloads the dataset if needed.
 
     Args:
         models: families and reference models.
         location: of the dataset.
 
     Raises:
-        DataError: the dataset is not available here.
+        DataError: the dataset is not available on this worker.
     """
     prepare_worker()
     from bench.training.batches import cached_development
@@ -94,7 +94,7 @@ def train(
 
 
 def refit(spec: TrialSpec, location: "DatasetLocation", report: Report) -> "Refitted":
-    """Train a model for evaluation: a winner on all development images, or a tutorial by its recipe."""
+    """Train a model for evaluation: a winner on all development images, or a tutorial with its own recipe."""
     prepare_worker()
     from bench.training import fit
 

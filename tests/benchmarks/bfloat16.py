@@ -62,7 +62,7 @@ class Training:
     source: str  # digest of the family's code
     machine: str
     spec: TrialSpec
-    error: str | None  # why it has no score; None if it has
+    error: str | None  # why it has no score; None if it has one
     curve: Curve
     fit_seconds: float
     task_seconds: float
@@ -87,7 +87,7 @@ class Verdict:
 
 
 def main(*, families: Sequence[str], dataset: str, candidates: int, seeds: int, epochs: int, page_only: bool) -> None:
-    """Train what is missing, then write the page."""
+    """Run the missing trainings, then write the page."""
     if not page_only:
         if not supports_bfloat16():
             raise SystemExit("this processor has no bfloat16 arithmetic, and searches do not use its emulation")
@@ -144,7 +144,7 @@ def _candidates(
 
 
 def _train(family: str, location: DatasetLocation, jobs: Sequence[Job]) -> None:
-    """Train what the family's file lacks, one candidate per core at a time."""
+    """Run the trainings missing in the family's file, one candidate per core at a time."""
     file = RUNS / f"{family}.jsonl"
     waiting = missing(jobs, read(file), search_spaces.source_digest(family))
     if not waiting:
@@ -188,7 +188,7 @@ def _training(candidate: int, number: int, spec: TrialSpec, event: TaskCompleted
 
 
 def read(file: Path) -> list[Training]:
-    """The trainings in `file`, without a last line that a kill has torn."""
+    """The trainings in `file`, without a last line torn by a kill."""
     lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
     return [msgspec.json.decode(line, type=Training) for line in lines]
 

@@ -191,7 +191,7 @@ def _execute(
 def rest(seconds: float, report: Report) -> None:
     """In the worker: sleep for `seconds` in total, and report as many epochs as a trial does.
 
-    Workers receive this function as code, as Dask sends whatever a script defines.
+    Workers receive the code of this function, since Dask serializes everything that a script defines.
     """
     for epoch in range(1, EPOCHS + 1):
         time.sleep(seconds / EPOCHS)

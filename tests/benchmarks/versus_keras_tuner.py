@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 import msgspec
 
-# Only what costs neither side much of its start-up time; everything else is imported in functions.
+# Only fast imports, since they count as start-up time of both sides; everything else is imported in functions.
 import search_spaces
 from bench.data.catalog import DatasetLocation, locate
 from bench.data.development import facts, load_development
@@ -67,7 +67,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One search, for a process of its own."""
+    """One search, which runs in its own process."""
 
     side: Side
     family: str
@@ -95,7 +95,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """The report of a search about itself."""
+    """What a search reports about itself."""
 
     candidates: Candidates
     fits: tuple[Fit, ...]  # of the candidates, in their order
@@ -159,7 +159,7 @@ def share_in_fit(measure: Measure, until: float) -> float:
 
 
 def first_idle(measure: Measure) -> float:
-    """When the first process had no trial left to train, in seconds since the start."""
+    """When the first process ran out of trials, in seconds since the start."""
     return sorted(fit.ended for fit in measure.fits)[-min(measure.processes, len(measure.fits))]
 
 
@@ -182,7 +182,7 @@ def speedups(stored: Measurements, family: str, side: Side, *, start_up: bool) -
     ]
 
 
-# The searches, each in a process of its own
+# The searches, each in its own process
 
 
 def search(job: Job) -> SearchResult:
@@ -284,7 +284,7 @@ def _suite(job: Job) -> SearchResult:
 
 
 def _bare_loop(job: Job) -> SearchResult:
-    """A loop around `fit` with the suite's models, batches and seeds, and nothing else of it."""
+    """A bare loop around `fit` with the suite's models, batches and seeds."""
     worker.prepare_worker()
     from bench.training.batches import training_data
     from bench.training.fit import build
@@ -359,7 +359,7 @@ def _measure_missing(file: Path, arguments: argparse.Namespace) -> Measurements:
 
 
 def _order(families: Sequence[str], number: int) -> Iterator[tuple[str, Side]]:
-    """The searches of a round; every round starts with another side, so that none is always the first."""
+    """The searches of a round; each round starts with another side, so that no side is always first."""
     searches = [side for side in SEARCHES if side != "bfloat16" or supports_bfloat16()]
     for family in families:
         for position in range(len(searches)):
@@ -401,7 +401,7 @@ def _comparable(value: Any) -> Any:
 
 
 def _preload_libraries() -> None:
-    """Read the libraries into the system's file cache, which would otherwise slow down the first search only."""
+    """Load the libraries into the file cache, since otherwise only the first search would be slowed down."""
     code = "import keras_tuner, distributed, sklearn.model_selection"
     subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=True)
 
@@ -449,7 +449,7 @@ def _job(stored: Measurements, family: str, side: Side, location: DatasetLocatio
 
 
 def _run(job: Job) -> tuple[SearchResult, float]:
-    """Run the search in a process of its own; its result and the wall-clock seconds of the process."""
+    """Run the search in its own process; returns its result and the wall-clock seconds of the process."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "job.json"
         started = time.time()

@@ -15,7 +15,7 @@ def test_durations_are_read_in_seconds(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "90", "0s", "m", "1.5h", "1m1h", "-1s", "10 m"])
 def test_other_texts_are_refused(text: str) -> None:
-    with pytest.raises(SpecError, match="--time-limit must be a time such as 90s, 10m or 1h30m"):
+    with pytest.raises(SpecError, match="--time-limit must be a positive duration such as 90s, 10m or 1h30m"):
         parse_duration("--time-limit", text)
 
 

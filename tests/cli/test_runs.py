@@ -90,7 +90,7 @@ def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path: Path, damag
 def test_predictions_of_another_run_are_not_scored(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, add_run(tmp_path).run_id)
     folder.write_predictions(make_predictions([[1], [2], [3]]))
-    assert "restore both" in load(tmp_path).problems[0]
+    assert "restore both files" in load(tmp_path).problems[0]
 
 
 def test_predictions_that_do_not_fit_their_record_are_not_scored(tmp_path: Path) -> None:

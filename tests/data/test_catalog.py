@@ -1,4 +1,4 @@
-"""Finding datasets: built-in names, paths of files, entry points of installed packages, and what is wrong with one."""
+"""Finding datasets: built-in names, file paths, entry points of installed packages, and errors."""
 
 import pickle
 import subprocess
@@ -90,7 +90,7 @@ def test_unknown_name_suggests_the_nearest(typo: str) -> None:
 
 
 def test_name_like_no_other_lists_the_valid_names_only() -> None:
-    with pytest.raises(SpecError, match=r"valid names are .*fashion_mnist_12k\.$"):
+    with pytest.raises(SpecError, match=r"valid names are .*fashion_mnist_12k$"):
         catalog.locate("zzz")
 
 
@@ -154,7 +154,7 @@ def test_path_that_is_not_a_python_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("digits.py", "there is already a dataset 'digits'"), ("my-images.py", "letters, digits and _")],
+    [("digits.py", "the name 'digits' is taken"), ("my-images.py", "letters, digits and _")],
 )
 def test_name_that_is_taken_or_malformed_is_refused(shades: Path, name: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
@@ -164,7 +164,7 @@ def test_name_that_is_taken_or_malformed_is_refused(shades: Path, name: str, mes
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("TITLE = 'Mine'\n", r"must define one DatasetDefinition, such as .* found 0"),
+        ("TITLE = 'Mine'\n", r"must define exactly one DatasetDefinition, e\.g\. .* found 0"),
         (f"{SHADES}\nfrom dataclasses import replace\nSECOND = replace(SHADES, title='x')\n", "found 2"),
         ("import no_such_package\n", "cannot be imported: ModuleNotFoundError: No module named 'no_such_package'"),
         ("def broken(:\n", r"cannot be imported: SyntaxError: .*line 1"),
@@ -193,7 +193,7 @@ def test_entry_point_is_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_entry_point_and_built_in_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, monkeypatch, "digits", "shades_package:SHADES")
-    with pytest.raises(SpecError, match="'digits' is built in, but also the entry point shades_package:SHADES"):
+    with pytest.raises(SpecError, match="'digits' is both built in and the entry point shades_package:SHADES"):
         catalog.locate("digits")
 
 
@@ -213,5 +213,5 @@ def test_entry_point_that_is_not_a_definition_is_refused(
 
 
 def test_dataset_that_was_uninstalled_is_named() -> None:
-    with pytest.raises(SpecError, match="there is no dataset 'gone' here"):
+    with pytest.raises(SpecError, match="there is no dataset 'gone': valid names"):
         catalog.definition(DatasetLocation("gone"))

@@ -34,7 +34,7 @@ def make(**changes: Any) -> DatasetDefinition:
         ({"license": None}, "license must be text, got None"),
         (
             {"class_names": ["a", "b"]},
-            r"class_names must be a tuple of two or more different strings, got \[",
+            r"class_names must be a tuple of at least two distinct strings, got \[",
         ),
         ({"class_names": "ab"}, "class_names must be"),
         ({"class_names": ("a",)}, "class_names must be"),
@@ -58,7 +58,7 @@ def test_invalid_definition_is_refused(changes: dict[str, Any], message: str) ->
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        (None, r"a loader must return \(images, labels, source\), two arrays and text, got NoneType"),
+        (None, r"a loader must return \(images, labels, source\): two arrays and a string, got NoneType"),
         ((IMAGES, LABELS), r"got \['ndarray', 'ndarray'\]"),
         ((IMAGES, [0, 1, 1, 0], "a test"), r"got \['ndarray', 'list', 'str'\]"),
         ((IMAGES.reshape(4, 4, 1, 1), LABELS, "a test"), r"image_shape is \(2, 2, 1\), but .* are \(4, 1, 1\)"),

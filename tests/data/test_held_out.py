@@ -1,4 +1,4 @@
-"""The held-out test set: every way to its labels is logged before it opens them, and opens them once."""
+"""The held-out test set: every access to its labels is logged first and possible only once."""
 
 import copy
 import pickle
@@ -75,7 +75,7 @@ def test_copy_of_an_opened_test_set_stays_closed(log: EvaluationLog) -> None:
             closed.open()
 
 
-# Other ways to the labels
+# Attempts to bypass the log
 
 
 @pytest.mark.parametrize(

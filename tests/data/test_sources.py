@@ -49,7 +49,7 @@ def fill(folder: Path) -> Path:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Sources:
-    """No source has anything: empty folders, a port without a server, a package that no list has."""
+    """Sources without files: empty folders, a port without a server, an unknown package."""
     return Sources(
         data_dir=None,
         cache=tmp_path / "cache",
@@ -151,7 +151,7 @@ def test_error_lists_all_sources_and_remedies(sources: Sources, tmp_path: Path) 
     message = str(caught.value)
     for folder in (mine, sources.cache, sources.system, sources.keras):
         assert f"{folder}: " in message
-    assert "CSV form" in message
+    assert "CSV version" in message
     assert "download from 127.0.0.1: " in message
     assert "Debian package dataset-tiny: " in message
     for remedy in ("apt-get install dataset-tiny", "train-images-idx3-ubyte.gz", "--data-dir", "--dataset digits"):
@@ -189,7 +189,7 @@ def test_cache_that_cannot_be_written_is_named(sources: Sources, served: tuple[P
     folder, url = served
     fill(folder)
     sources.cache.write_text("a file where the folder should be")
-    with pytest.raises(DataError, match=r"cache, which cannot be written .* XDG_CACHE_HOME"):
+    with pytest.raises(DataError, match=r"cannot write downloads to .*cache .* XDG_CACHE_HOME"):
         read(replace(sources, url=url))
 
 
@@ -237,7 +237,7 @@ def test_server_without_the_file_is_reported(sources: Sources, served: tuple[Pat
 
 def test_published_bytes(tmp_path: Path) -> None:
     here = default(folders.user_folder())
-    complete = [folder for _, folder in here.places if all(idx.find(folder, name) for name in here.files)]
+    complete = [folder for _, folder in here.local_folders if all(idx.find(folder, name) for name in here.files)]
     if not complete:
         pytest.skip("no folder of this machine has Fashion-MNIST: `python -m bench data fetch fashion_mnist` gets it")
     # Checksums over the arrays as this suite reads them: a change makes older scores incomparable.

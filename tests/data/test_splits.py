@@ -38,7 +38,7 @@ def test_split_is_stratified_and_sorted() -> None:
 
 
 def test_class_with_one_image_is_refused() -> None:
-    with pytest.raises(DataError, match="tiny: its 24 images cannot be split by class"):
+    with pytest.raises(DataError, match="tiny: 24 images cannot be split by class"):
         split(with_labels([0] * 23 + [1]))
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from bench.errors import SearchError
-from bench.execution.compatibility import check_versions, refusal
+from bench.execution.compatibility import check_versions, rejection
 from bench.workers.tasks import WorkerInfo
 from builders import make_environment
 
-HERE = make_environment()
+LOCAL = make_environment()
 SOURCES = {"dense": "0" * 12}
-FIT = WorkerInfo(environment=HERE, sources={"dense": "0" * 12, "cnn": "1" * 12}, checksum="5" * 64)
+FIT = WorkerInfo(environment=LOCAL, sources={"dense": "0" * 12, "cnn": "1" * 12}, checksum="5" * 64)
 
 
 def test_tested_and_newer_versions_are_accepted() -> None:
@@ -24,14 +24,12 @@ def test_tested_and_newer_versions_are_accepted() -> None:
     ("name", "version"), [("tensorflow", "2.15.1"), ("keras", "2.15.0"), ("keras_tuner", "missing")]
 )
 def test_older_and_missing_libraries_are_refused(name: str, version: str) -> None:
-    with pytest.raises(
-        SearchError, match=f"or newer is required, installed is {version}: `pip install --upgrade {name[:5]}"
-    ):
+    with pytest.raises(SearchError, match=f"or newer, found {version}: run `pip install --upgrade {name[:5]}"):
         check_versions(make_environment(**{name: version}))
 
 
 def refused(worker: WorkerInfo, *admitted: WorkerInfo) -> str | None:
-    return refusal(worker, admitted, here=HERE, sources=SOURCES, checksum="5" * 64)
+    return rejection(worker, admitted, local=LOCAL, sources=SOURCES, checksum="5" * 64)
 
 
 def test_worker_like_this_process_is_admitted() -> None:
@@ -50,9 +48,9 @@ def test_first_worker_can_have_another_cpu_than_this_process_but_later_ones_must
     ("changes", "reason"),
     [
         ({"environment": make_environment(keras="3.14.0")}, "it has keras 3.14.0, this process has 3.15.1"),
-        ({"sources": {}}, "its code of 'dense' is missing, in this process it is 000000000000"),
-        ({"sources": {"dense": "2" * 12}}, "its code of 'dense' is 222222222222, in this process it is 000000000000"),
-        ({"checksum": "6" * 64}, "its dataset has checksum 6666666666666666, in this process it is 5555555555555555"),
+        ({"sources": {}}, "its code digest of 'dense' is missing, expected 000000000000"),
+        ({"sources": {"dense": "2" * 12}}, "its code digest of 'dense' is 222222222222, expected 000000000000"),
+        ({"checksum": "6" * 64}, "its dataset has checksum 6666666666666666, expected 5555555555555555"),
     ],
 )
 def test_worker_that_differs_is_refused_with_the_reason(changes: dict[str, Any], reason: str) -> None:

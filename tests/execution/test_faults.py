@@ -19,7 +19,7 @@ TRIALS, EPOCHS, LIMIT = 300, 8, 45
 MEMORY = 8 * 2**30  # bytes, for all workers
 FAULTS = {  # family to the error of its bad candidates
     "aborts": r"its worker process was killed by signal 6",
-    "hangs": r"it took longer than --trial-timeout, so its worker process was stopped",
+    "hangs": r"it took longer than --trial-timeout, so its worker process was killed",
     "allocates": r"its worker process used \d+\.\d GiB, more than its memory limit, and was terminated",
 }
 
@@ -104,7 +104,7 @@ def test_time_limit_too_short_for_any_trial_is_an_error(seconds: int, trials: st
     limit = ("--time-limit", f"{seconds}s")
     done = run("run", "--family", "tiny", "--dataset", "digits", *search, *limit, cwd=tmp_path, code=2)
     assert re.search(
-        rf"{trials} of 'tiny' completed at full length\. Reasons: the {seconds} s of --time-limit were too short; "
-        "allow more, or fewer --epochs",
+        rf"{trials} of 'tiny' completed at full length\. Reasons: --time-limit of {seconds} s was too short; "
+        "raise it, or lower --epochs",
         done.stderr,
     )

@@ -1,4 +1,4 @@
-"""Runs on digits that are killed wherever they write and at random moments, and finish nevertheless.
+"""Runs on digits, killed at every write and at random moments, which finish nevertheless.
 
 Each chain is one run, killed in session after session; every session resumes where the last one was killed.
 """
@@ -74,7 +74,7 @@ POINTS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """When in a run something is killed, and what."""
+    """When something is killed in a run, and what."""
 
     lines: int  # in the ledger, without those of sessions
     seconds: float  # after that, or after the start of the session if `lines` is 0
@@ -114,7 +114,7 @@ class Kill:
 
 @dataclass(frozen=True, kw_only=True)
 class Killed:
-    """A finished run that was killed before."""
+    """A finished run that was killed repeatedly."""
 
     kills: tuple[Kill, ...]
     run: Finished
@@ -142,7 +142,7 @@ def tear(file: Path) -> None:
 
 
 def reaches(running: Started, moment: Moment, cwd: Path) -> bool:
-    """Wait for the moment; False if the session ends before."""
+    """Wait for the moment; False if the session ends earlier."""
     while running.process.poll() is None:
         if lines(cwd) >= moment.lines:
             with suppress(subprocess.TimeoutExpired):
@@ -164,7 +164,7 @@ def lines(cwd: Path) -> int:
 
 
 def kill_worker(running: Started) -> bool:
-    """Kill a worker as soon as there is one; False if the session ends before."""
+    """Kill a worker as soon as one exists; False if the session ends earlier."""
     while running.process.poll() is None:
         with suppress(IndexError, ProcessLookupError):  # there is none at the moment
             os.kill(random.choice(running.workers()), signal.SIGKILL)
@@ -174,7 +174,7 @@ def kill_worker(running: Started) -> bool:
 
 
 def strike(running: Started, victim: str) -> bool:
-    """Kill `victim` and wait for the end of the session; False if it ended by itself before."""
+    """Kill `victim` and wait until the session ends; False if the session had already ended."""
     if "worker" in victim and not kill_worker(running):
         return False
     if victim == "group":
@@ -268,7 +268,7 @@ KILLED = [*(("points", tuner) for tuner in POINTS), *(("moments", tuner) for tun
 def killed(
     request: pytest.FixtureRequest, undisturbed: Callable[[str], Finished], tmp_path_factory: pytest.TempPathFactory
 ) -> list[Killed]:
-    """Finished runs with one tuner that were killed before; random moments may need more than one run."""
+    """Finished runs with one tuner that were killed repeatedly; random moments may need more than one run."""
     kind, tuner = request.param
     cwd = tmp_path_factory.mktemp(f"killed-{kind}-{tuner}")
     return killed_at_points(cwd, tuner) if kind == "points" else killed_at_moments(cwd, undisturbed(tuner))
@@ -305,7 +305,7 @@ def test_moments_spread_over_victims_and_numbers_of_workers() -> None:
     assert {(moment.victim, moment.workers) for moment in drawn} == {(v, w) for v in VICTIMS for w in WORKERS}
 
 
-# Two at the same time
+# Two processes at the same time
 
 
 def test_of_two_equal_commands_at_the_same_time_one_is_refused(tmp_path: Path) -> None:
@@ -314,6 +314,6 @@ def test_of_two_equal_commands_at_the_same_time_one_is_refused(tmp_path: Path) -
             time.sleep(0.02)
         refused, accepted = (one, other) if one.process.poll() is not None else (other, one)
         assert refused.end() == 2
-        assert re.search(r"error: another process is working on .*tiny-random-\w+: wait for it", refused.text)
+        assert re.search(r"error: another process is using .*tiny-random-\w+: wait until it ends", refused.text)
         assert "Starting" not in refused.text
         accepted.wait_until(lambda: list(all_folders(tmp_path / "results")), "spec of the run")

@@ -1,4 +1,4 @@
-"""Published runs are reproduced: trained here, compared, logged once, and merged if identical; kills change nothing."""
+"""Reproductions of published runs: retrained, compared, logged once, merged if identical; kills change nothing."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from whole_runs import TINY, Finished
 STOP_POINTS = Path(__file__).parents[1] / "stop_points"
 
 
-# Which folder a spec gets
+# Choice of the run folder
 
 
 def add(results: Path, spec: RunSpec, *, repeat: int = 1, models: bool = False, **changes: Any) -> RunFolder:
@@ -89,7 +89,7 @@ def test_changed_code_makes_another_run_and_says_so(tmp_path: Path) -> None:
     assignment = assign(tmp_path, make_spec(source="1" * 12), again=False)
     assert assignment.published is None
     assert assignment.note == (
-        f"The code of 'dense' differs from that of the published {make_spec().name}: this is a new run"
+        f"The code of 'dense' differs from that of the published run {make_spec().name}: starting a new run"
     )
 
 
@@ -108,7 +108,7 @@ def test_originals_are_reproduced_not_reproductions(tmp_path: Path) -> None:
 
 
 def reproduced(results: Path, *, wrong: Iterable[int] | None = None, **changes: Any) -> tuple[RunFolder, RunFolder]:
-    """A published run and a finished reproduction of it, whose first refit is wrong at other images if given."""
+    """A published run and a finished reproduction, whose first refit misclassifies the images `wrong`, if given."""
     published = add(results, make_spec())
     predictions = make_predictions() if wrong is None else make_predictions([list(wrong), range(11), range(12)])
     record = make_run(
@@ -235,7 +235,7 @@ def test_published_run_is_reproduced_bit_for_bit_and_then_complete(
 
 
 def edit_published(published: RunFolder) -> None:
-    """Let the published run be from another CPU model with other predictions: those of its refits are swapped."""
+    """Make the published run differ: another CPU model, and swapped predictions of its refits."""
     record = published.read_record()
     stored = published.read_predictions(record)
     swapped = replace(stored, log_probabilities=stored.log_probabilities[::-1])
@@ -303,7 +303,7 @@ def test_different_reproduction_killed_at_any_step_ends_as_one_entry_with_its_ow
     assert re.search(rf"Did not reproduce {published.path.name} bit for bit: \d+ of 720 predicted classes", output)
     assert "(published: Synthetic CPU)" in output
     assert (
-        f"Already complete (reproduced {published.path.name} with other predictions); nothing trained."
+        f"Already complete (a reproduction of {published.path.name} with different predictions); nothing trained."
         in run(*TINY, cwd=tmp_path).stderr
     )
     (reproduction,) = published.reproductions()

@@ -149,7 +149,7 @@ def test_dry_run_prints_trials_epochs_minutes_and_disk_space_and_trains_nothing(
     shutil.copytree(tiny.results, tmp_path / "results")
     done = run(*TINY, "--seed", 1, "--dry-run", cwd=tmp_path)
     assert "search: 5 candidates in 5 trials, 50 epochs\n" in done.stdout
-    assert "refits: 2 seed(s), 10 epochs each\n" in done.stdout
+    assert "refits: 2 seeds, 10 epochs each\n" in done.stdout
     assert re.search(r"about \d\.\d minutes and 0\.\d MB on disk, estimated from a few steps of 6 candid", done.stdout)
     assert len(list(all_folders(tmp_path / "results"))) == 1
 
@@ -234,7 +234,7 @@ def test_family_that_cannot_declare_its_space_is_an_error_and_leaves_nothing(tmp
     assert list((tmp_path / "results").iterdir()) == []
 
 
-# The test set decides nothing
+# The test set does not influence the search
 
 
 def test_poisoned_test_labels_leave_winner_trials_and_refits_the_same(tiny: Finished, tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_evaluation_whose_worker_is_killed_is_retried_and_logged_twice(tmp_path:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The end of a run that was stopped."""
+    """How an interrupted run ended."""
 
     code: int
     seconds: float  # from the signal to the end of the process
@@ -310,7 +310,7 @@ def stop(running: Started, folder: RunFolder, number: int, *, whole_group: bool)
 
 @dataclass(frozen=True)
 class Disturbed:
-    """A run that was stopped three times and once lost a worker, and then finished."""
+    """A finished run that was interrupted three times and lost a worker once."""
 
     run: Finished
     stops: dict[str, Stopped]  # by the signal, in order
@@ -320,7 +320,7 @@ class Disturbed:
 
 @pytest.fixture(scope="session")
 def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
-    """The run of `tiny`, disturbed as often as possible."""
+    """The run of `tiny`, interrupted as often as possible."""
     cwd = tmp_path_factory.mktemp("disturbed")
     stops = {}
 
@@ -374,7 +374,7 @@ def test_interrupted_run_ends_soon_and_prints_the_command_that_resumes(
     assert stopped.code == code
     assert stopped.seconds < INTERRUPT_SECONDS
     *_, message, hint = stopped.output.splitlines()
-    assert message == "Interrupted; finished trials and refits are kept. To resume:"
+    assert message == "Interrupted; completed trials and refits are saved. To resume:"
     assert hint == f"  python -m bench resume {disturbed.run.folder.path.name}"
     assert "Traceback" not in stopped.output
 
@@ -384,10 +384,11 @@ def test_resume_uses_the_options_of_the_last_session(disturbed: Disturbed) -> No
     assert [options.workers for options in sessions if options is not None] == [1, 1, usable_cores(), usable_cores()]
 
 
-def test_resume_without_unfinished_runs_says_so(tiny: Finished) -> None:
-    assert run("resume", cwd=tiny.results.parent).stdout == "No unfinished run.\n"
+def test_resume_without_unfinished_runs_is_an_error(tiny: Finished) -> None:
+    done = run("resume", cwd=tiny.results.parent, code=2)
+    assert "error: no unfinished run in results: start one with `python -m bench run`" in done.stderr
     done = run("resume", tiny.folder.path.name, cwd=tiny.results.parent, code=2)
-    assert f"error: run '{tiny.folder.path.name}' is complete; unfinished runs: none" in done.stderr
+    assert f"error: run '{tiny.folder.path.name}' is already complete; unfinished runs: none" in done.stderr
 
 
 def test_resume_of_a_run_whose_code_changed_says_why_not(disturbed: Disturbed, tmp_path: Path) -> None:
@@ -414,7 +415,7 @@ def test_dead_worker_is_replaced_and_its_task_retried(disturbed: Disturbed) -> N
 
 
 def test_second_process_on_the_same_run_is_refused(disturbed: Disturbed) -> None:
-    assert re.search(r"error: another process is working on .*tiny-random-\w+: wait for it", disturbed.second_process)
+    assert re.search(r"error: another process is using .*tiny-random-\w+: wait until it ends", disturbed.second_process)
     assert "worker processes" not in disturbed.second_process
 
 
@@ -435,7 +436,7 @@ def unfinished(disturbed: Disturbed, tmp_path: Path) -> RunFolder:
 def test_unfinished_run_with_another_spec_is_named_with_the_difference(unfinished: RunFolder, tmp_path: Path) -> None:
     with started(*TINY, "--seed", 7, "--lookahead", 3, cwd=tmp_path) as running:
         running.wait_until(lambda: "Starting" in running.text, "workers")
-        assert f"There is another unfinished run: {unfinished.path.name} with seed 0, lookahead 4\n" in running.text
+        assert f"Another run is unfinished: {unfinished.path.name} with seed 0, lookahead 4\n" in running.text
         assert stop(running, unfinished, signal.SIGINT, whole_group=True).code == 130
 
 

@@ -1,4 +1,4 @@
-"""Stages offer tasks without side effects; only starting a task writes."""
+"""Stages propose tasks without side effects; only starting a task writes files."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""python -m bench verify: a run that was trained passes, one that was edited fails."""
+"""bench verify: an unchanged run passes, an edited one fails."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ def test_edited_page_is_detected(copied: Finished) -> None:
     page = copied.results / "leaderboard.md"
     page.write_text(page.read_text() + "edited")
     done = run("verify", "tiny", cwd=copied.results.parent, code=1)
-    assert "FAILED  numbers: those recomputed from predictions differ in leaderboard.md" in done.stdout
+    assert "FAILED  numbers: recomputed values differ in leaderboard.md" in done.stdout
     assert done.stdout.splitlines()[-1] == "tiny: not verified"
     assert page.read_text().endswith("edited")
 

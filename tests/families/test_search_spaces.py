@@ -1,4 +1,4 @@
-"""Families as files: where they are found, and what makes one another family. Nothing here imports TensorFlow.
+"""Families as files: how they are found, and what changes their digests. Nothing here imports TensorFlow.
 
 These tests are not in tests/search_spaces, because tests/ is on the path, and that folder would be one of families.
 """
@@ -32,7 +32,7 @@ class Mine(Family):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the real folder with the family `mine` in it, which is the only place of families."""
+    """A copy of the built-in families plus the family `mine`; no other families exist."""
     copy = tmp_path / "search_spaces"
     shutil.copytree(REAL, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "mine.py").write_text(FAMILY)
@@ -148,7 +148,7 @@ def test_folder_without_families_is_not_put_on_the_path(tmp_path: Path, monkeypa
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installed package whose family `theirs` uses a helper module of its own."""
+    """An installed package whose family `theirs` uses its own helper module."""
     site = tmp_path / "site"
     folder = site / "their_package" / "families"
     folder.mkdir(parents=True)

@@ -74,7 +74,7 @@ def test_check_creates_the_folder_and_leaves_nothing_in_it(tmp_path: Path) -> No
 
 
 def test_check_names_the_missing_space(small_disk: Path) -> None:
-    with pytest.raises(StoreError, match=r"has 0\.1 MiB free, at least 50 MiB are required: free space"):
+    with pytest.raises(StoreError, match=r"has 0\.1 MiB of free space, at least 50 MiB are required: free up space"):
         check_writable(small_disk)
 
 
@@ -100,7 +100,7 @@ def test_processes_can_check_the_same_folder_at_the_same_time(tmp_path: Path) ->
 def test_folder_locked_by_another_process_is_refused(tmp_path: Path) -> None:
     with process("held = folder.lock(); print('locked', flush=True); sys.stdin.readline()", tmp_path) as running:
         assert next_line(running) == "locked"
-        with pytest.raises(StoreError, match=r"another process is working on .*: wait for it, or stop it and repeat"):
+        with pytest.raises(StoreError, match=r"another process is using .*: wait until it ends, or stop it and repeat"):
             RunFolder(tmp_path).lock()
 
 

@@ -1,4 +1,4 @@
-"""Records of every older schema are read as the current one, and `migrate` rewrites them without losing anything."""
+"""Records of every older schema are read as the current one, and `migrate` rewrites them without loss."""
 
 import shutil
 import signal

@@ -75,7 +75,7 @@ def test_successful_trial_has_no_error() -> None:
 
 
 def test_curve_must_be_as_long_as_the_trial() -> None:
-    with pytest.raises(RecordError, match="3 epochs but a curve of 2"):
+    with pytest.raises(RecordError, match="3 epochs, but the curve has 2"):
         make_trial(0, 0.8, epochs=3, curve=make_curve(2, 0.8))
 
 
@@ -102,7 +102,7 @@ def test_curves_of_a_promoted_trial_join() -> None:
 
 
 def test_winner_must_be_among_the_trials() -> None:
-    with pytest.raises(RecordError, match="winner '0009' is not among its 3 trials"):
+    with pytest.raises(RecordError, match="winner '0009' is not among the 3 trials"):
         make_search(winner="0009")
 
 
@@ -112,7 +112,7 @@ def test_winner_must_not_have_failed() -> None:
 
 
 def test_every_refit_seed_needs_a_refit() -> None:
-    with pytest.raises(RecordError, match="3 refits expected, 2 recorded"):
+    with pytest.raises(RecordError, match="expected 3 refits, found 2"):
         make_record(refits=make_record().refits[:2])
 
 

@@ -1,4 +1,4 @@
-"""Run folders: files come back as they were written, and damage is named, never read as a result."""
+"""Run folders: files are read as they were written; damaged files are errors, never results."""
 
 import json
 import time
@@ -49,7 +49,7 @@ def test_unknown_schema_is_refused_with_both_numbers(tmp_path: Path, schema: obj
     folder = write_run(tmp_path, make_run(make_predictions()), make_predictions())
     content = json.loads(folder.record_file.read_bytes())
     folder.record_file.write_text(json.dumps(content | {"schema": schema, "refits": "in an unknown form"}))
-    with pytest.raises(RecordError, match=rf"record\.json: schema {schema!r}, this version reads 1 to 4: upgrade"):
+    with pytest.raises(RecordError, match=rf"record\.json: found schema {schema!r}, expected 1 to 4: upgrade"):
         folder.read_record()
 
 
@@ -101,7 +101,7 @@ def test_predictions_of_another_run_are_refused(tmp_path: Path) -> None:
     (folder,) = all_folders(tmp_path)
     other = make_predictions([[0], [0], [0]])
     folder.write_predictions(other)
-    with pytest.raises(RecordError, match=rf"predictions\.npz: digest {other.digest()[:16]}, record\.json expects"):
+    with pytest.raises(RecordError, match=rf"predictions\.npz: record\.json expects .* found {other.digest()[:16]}"):
         folder.read_predictions(record)
 
 

@@ -48,7 +48,7 @@ def score(values: Mapping[str, Value]) -> float | None:
 
 @dataclass
 class Workers:
-    """Train in no time: up to `count` trials are in flight, and any of them may end next."""
+    """Instant training: up to `count` trials are in flight, and they end in random order."""
 
     count: int = 1
     seed: int = 0
@@ -56,8 +56,8 @@ class Workers:
     trained: list[PendingTrial] = field(default_factory=list)
     max_in_flight: int = 0
 
-    def carry_out(self, search: Search, until: int = 10_000) -> list[TrialRecord]:
-        """Carry on the search until it is done, or until `until` trials were trained; the records without times."""
+    def run(self, search: Search, until: int = 10_000) -> list[TrialRecord]:
+        """Run the search until it is done or `until` trials have been trained; returns records without times."""
         random = np.random.default_rng(self.seed)
         in_flight: dict[str, PendingTrial] = {}
         while len(self.trained) < until:
@@ -94,10 +94,10 @@ def without_times(trial: TrialRecord) -> TrialRecord:
     return replace(trial, fit_seconds=0.0, task_seconds=0.0, ended_seconds=0.0)
 
 
-def start(asked: SearchSpec, folder: RunFolder, hyperparameters: HyperParameters | None = None) -> Search:
+def start(search_spec: SearchSpec, folder: RunFolder, hyperparameters: HyperParameters | None = None) -> Search:
     """A search as a session starts it: resumed from the ledger in `folder`."""
-    space = hyperparameters or (spaces.flat() if asked.tuner == "grid" else spaces.layered())
-    return Search(asked, tuners.choose(asked, space), space, folder, folder.events())
+    space = hyperparameters or (spaces.flat() if search_spec.tuner == "grid" else spaces.layered())
+    return Search(search_spec, tuners.choose(search_spec, space), space, folder, folder.events())
 
 
 def next_trial(search: Search, *in_flight: PendingTrial) -> PendingTrial:
@@ -111,27 +111,27 @@ def next_trial(search: Search, *in_flight: PendingTrial) -> PendingTrial:
 
 @every_tuner
 def test_search_is_the_same_for_any_number_of_workers_in_any_order(tuner: str, tmp_path: Path) -> None:
-    asked = spec(tuner)
-    single = Workers(count=1).carry_out(start(asked, RunFolder(tmp_path / "single")))
+    search_spec = spec(tuner)
+    single = Workers(count=1).run(start(search_spec, RunFolder(tmp_path / "single")))
     assert {trial.status for trial in single} == {"ok", "failed"}
     for seed, count in enumerate((2, 3, 16)):
         workers = Workers(count=count, seed=seed)
-        assert workers.carry_out(start(asked, RunFolder(tmp_path / str(seed)))) == single
+        assert workers.run(start(search_spec, RunFolder(tmp_path / str(seed)))) == single
         # Proposals of random and grid search need no results: all 12 trials can be in flight.
-        assert workers.max_in_flight == min(count, 12 if tuner in ("random", "grid") else asked.lookahead)
+        assert workers.max_in_flight == min(count, 12 if tuner in ("random", "grid") else search_spec.lookahead)
 
 
 @every_tuner
 def test_trials_are_trained_as_they_are_recorded(tuner: str, tmp_path: Path) -> None:
-    asked = spec(tuner)
+    search_spec = spec(tuner)
     workers = Workers()
-    results = workers.carry_out(start(asked, RunFolder(tmp_path)))
+    results = workers.run(start(search_spec, RunFolder(tmp_path)))
     assert [trial.number for trial in results] == list(range(len(results)))
     trained = sorted(workers.trained, key=lambda trial: trial.number)
     for pending, record in zip(trained, results, strict=True):
         assert pending.number == record.number
         assert pending.spec.values == record.values
-        assert pending.spec.seed == record.seed == trial_seed(asked.seed, record.values)
+        assert pending.spec.seed == record.seed == trial_seed(search_spec.seed, record.values)
         assert (pending.spec.initial_epoch, pending.spec.epochs) == (record.initial_epoch, record.epochs)
         assert (pending.spec.part, pending.spec.horizon) == ("train", EPOCHS)
         assert pending.spec.keep_state == (record.epochs < EPOCHS)
@@ -153,9 +153,9 @@ def test_queries_change_nothing_and_write_nothing(tmp_path: Path) -> None:
 
 
 def test_promoted_trial_has_the_curves_of_its_parents(tmp_path: Path) -> None:
-    asked = make_spec(tuner="hyperband", budget=Budget(trials=9, epochs=9))
+    search_spec = make_spec(tuner="hyperband", budget=Budget(trials=9, epochs=9))
     workers = Workers(score=lambda values: float(values["units_1"]) / 200)
-    results = workers.carry_out(start(asked, RunFolder(tmp_path)))
+    results = workers.run(start(search_spec, RunFolder(tmp_path)))
     by_id = {trial.trial_id: trial for trial in results}
     promoted = [trial for trial in results if trial.parent is not None]
     assert len(promoted) == 6
@@ -195,8 +195,8 @@ def test_states_are_kept_while_they_may_be_promoted_and_never_more_than_the_larg
 
 
 def test_longest_waiting_trial_is_next(tmp_path: Path) -> None:
-    asked = make_spec(tuner="hyperband", lookahead=40, budget=Budget(trials=9, epochs=9))
-    search = start(asked, RunFolder(tmp_path))
+    search_spec = make_spec(tuner="hyperband", lookahead=40, budget=Budget(trials=9, epochs=9))
+    search = start(search_spec, RunFolder(tmp_path))
     in_flight: dict[str, int] = {}
     while (trial := search.next_trial(in_flight)) is not None:
         in_flight[trial.name] = trial.spec.epochs
@@ -279,9 +279,9 @@ class Scripted(Tuner):
 
 def scripted(folder: Path, *script: Mapping[str, Value] | None, **changes: Any) -> tuple[Search, Script]:
     tuner = Scripted(script)
-    asked = make_spec(budget=Budget(trials=len(script), epochs=EPOCHS), **changes)
+    search_spec = make_spec(budget=Budget(trials=len(script), epochs=EPOCHS), **changes)
     run = RunFolder(folder)
-    return Search(asked, tuner, HyperParameters(), run, run.events()), tuner.last_oracle
+    return Search(search_spec, tuner, HyperParameters(), run, run.events()), tuner.last_oracle
 
 
 def test_waiting_tuner_proposes_again_only_after_a_report(tmp_path: Path) -> None:
@@ -294,16 +294,16 @@ def test_waiting_tuner_proposes_again_only_after_a_report(tmp_path: Path) -> Non
     assert oracle.waited == 1
     for trial in (first, second):
         search.finish(Workers().train(search, trial))
-    assert oracle.waited == 2  # once more after the first report
+    assert oracle.waited == 2  # again after the first report
     assert next_trial(search).spec.values == {"a": 3}
 
 
 @pytest.mark.parametrize("seed", [2, 3])  # with which an extra call of a waiting oracle changes a trial
 def test_hyperband_that_runs_out_of_new_candidates_is_repeatable(seed: int, tmp_path: Path) -> None:
     # In this space nine draws in ten repeat one of nine candidates, after which Hyperband answers that it waits.
-    asked = make_spec(tuner="hyperband", budget=Budget(trials=33, epochs=9), seed=seed)
+    search_spec = make_spec(tuner="hyperband", budget=Budget(trials=33, epochs=9), seed=seed)
     searches = [
-        Workers(count=count, seed=count).carry_out(start(asked, RunFolder(tmp_path / str(count)), spaces.uneven()))
+        Workers(count=count, seed=count).run(start(search_spec, RunFolder(tmp_path / str(count)), spaces.uneven()))
         for count in (1, 2, 4)
     ]
     assert searches[0] == searches[1] == searches[2]
@@ -314,17 +314,17 @@ def test_hyperband_that_runs_out_of_new_candidates_is_repeatable(seed: int, tmp_
 
 @every_tuner
 def test_search_resumes_from_every_prefix_of_its_ledger(tuner: str, tmp_path: Path) -> None:
-    asked = spec(tuner)
+    search_spec = spec(tuner)
     complete = RunFolder(tmp_path / "complete")
-    expected = Workers(count=3).carry_out(start(asked, complete))
+    expected = Workers(count=3).run(start(search_spec, complete))
     events = complete.events()
     # Each Bayesian proposal takes a while: some prefixes stand for all.
     for length in range(0, len(events) + 1, 3 if tuner == "bayesian" else 1):
         folder = copy_ledger(complete, tmp_path / str(length), length)
         ended = {event.trial.number for event in events[:length] if isinstance(event, TrialEnded)}
         workers = Workers(count=2, seed=length)
-        search = start(asked, folder)
-        assert workers.carry_out(search) == expected
+        search = start(search_spec, folder)
+        assert workers.run(search) == expected
         assert search.overruled_proposals == 0
         assert {trial.number for trial in workers.trained} == set(range(len(expected))) - ended
         assert search.winner().trial_id == best(expected)
@@ -339,7 +339,7 @@ def copy_ledger(folder: RunFolder, path: Path, length: int) -> RunFolder:
 
 
 def ledger_lines(folder: RunFolder) -> set[str]:
-    """The events of a ledger whatever their order and times; a repeated event is an error."""
+    """The events of a ledger, ignoring order and times; a repeated event is an error."""
     lines = []
     for event in folder.events():
         changes = {"trial": without_times(event.trial)} if isinstance(event, TrialEnded) else {}
@@ -355,7 +355,7 @@ def best(trials: Sequence[TrialRecord]) -> str:
 
 def test_complete_ledger_makes_a_search_done_at_once(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    expected = Workers().carry_out(start(spec("hyperband"), folder))
+    expected = Workers().run(start(spec("hyperband"), folder))
     search = start(spec("hyperband"), folder)
     assert search.is_done()
     assert search.next_trial() is None
@@ -368,12 +368,12 @@ def test_complete_ledger_makes_a_search_done_at_once(tmp_path: Path) -> None:
 def test_ledger_overrules_a_tuner_that_now_proposes_something_else(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     script: list[Mapping[str, Value]] = [{"a": number, "tuner/round": 0} for number in range(3)]
-    Workers().carry_out(scripted(tmp_path, *script)[0], until=1)
+    Workers().run(scripted(tmp_path, *script)[0], until=1)
     # The second of three proposals was another one when the ledger was written.
     folder.ledger.write_text(folder.ledger.read_text().replace('"values":{"a":1}', '"values":{"a":7}'))
     search, oracle = scripted(tmp_path, *script)
     workers = Workers()
-    results = workers.carry_out(search)
+    results = workers.run(search)
     assert search.overruled_proposals == 1
     assert [trial.values for trial in results] == [{"a": 0}, {"a": 7}, {"a": 2}]
     assert [trial.spec.values for trial in workers.trained] == [{"a": 7}, {"a": 2}]
@@ -386,7 +386,7 @@ def test_overruled_promotion_takes_its_epochs_and_its_parent_from_the_ledger(tmp
         {"a": 2, "tuner/epochs": 1, "tuner/initial_epoch": 0},
         {"a": 2, "tuner/epochs": 3, "tuner/initial_epoch": 1, "tuner/trial_id": "0001"},
     ]
-    Workers(score=lambda _: 0.5).carry_out(scripted(tmp_path, *script, lookahead=1)[0], until=2)
+    Workers(score=lambda _: 0.5).run(scripted(tmp_path, *script, lookahead=1)[0], until=2)
     proposed = [event.trial_id for event in RunFolder(tmp_path).events() if isinstance(event, TrialProposed)]
     assert proposed == ["0000", "0001", "0002"]
     other = {"a": 3, "tuner/epochs": 1, "tuner/initial_epoch": 0}
@@ -399,7 +399,7 @@ def test_ledger_with_other_trial_ids_is_refused(tmp_path: Path) -> None:
     RunFolder(tmp_path).append(
         TrialProposed(time=now(), trial_id="00", values={"a": 1}, initial_epoch=0, epochs=3, parent=None)
     )
-    with pytest.raises(SearchError, match=r"trials\.jsonl: trial '00' where the tuner now proposes '0000'.* --again"):
+    with pytest.raises(SearchError, match=r"trials\.jsonl: expected trial '0000', found '00'.* --again"):
         scripted(tmp_path, {"a": 1})
 
 
@@ -409,7 +409,7 @@ def test_ledger_with_other_trial_ids_is_refused(tmp_path: Path) -> None:
 def test_duplicate_proposal_gets_the_result_of_the_first_without_training(tmp_path: Path) -> None:
     search, oracle = scripted(tmp_path, {"a": 1}, {"a": 2}, {"a": 1}, {"a": 2}, {"a": 3})
     workers = Workers(count=4, seed=1, score=lambda values: 0.1 * float(values["a"]))
-    results = workers.carry_out(search)
+    results = workers.run(search)
     assert sorted(trial.number for trial in workers.trained) == [0, 1, 4]
     assert [trial.duplicate_of for trial in results] == [None, None, "0000", "0001", None]
     assert [trial.trial_id for trial in results] == ["0000", "0001", "0002", "0003", "0004"]
@@ -420,13 +420,13 @@ def test_duplicate_proposal_gets_the_result_of_the_first_without_training(tmp_pa
 def test_same_values_for_more_epochs_are_no_duplicate(tmp_path: Path) -> None:
     search, _ = scripted(tmp_path, {"a": 1, "tuner/epochs": 1}, {"a": 1, "tuner/epochs": 3})
     workers = Workers(score=lambda _: 0.5)
-    workers.carry_out(search)
+    workers.run(search)
     assert sorted(trial.spec.epochs for trial in workers.trained) == [1, 3]
 
 
 def test_duplicate_of_a_failed_trial_fails_too(tmp_path: Path) -> None:
     search, oracle = scripted(tmp_path, {"a": 1}, {"a": 1})
-    results = Workers(score=lambda _: None).carry_out(search)
+    results = Workers(score=lambda _: None).run(search)
     assert [(trial.status, trial.error) for trial in results] == [("failed", FAILURE)] * 2
     assert [trial.status for trial in oracle.trials.values()] == ["FAILED"] * 2
 
@@ -436,7 +436,7 @@ def test_duplicate_of_a_failed_trial_fails_too(tmp_path: Path) -> None:
 
 def test_failed_trial_is_reported_and_recorded_with_its_reason(tmp_path: Path) -> None:
     search, oracle = scripted(tmp_path, {"a": 1}, {"a": 2})
-    Workers(score=lambda values: None if values["a"] == 1 else 0.5).carry_out(search)
+    Workers(score=lambda values: None if values["a"] == 1 else 0.5).run(search)
     failed, completed = oracle.trials.values()
     assert (failed.status, failed.message, failed.score) == ("FAILED", FAILURE, None)
     assert (completed.status, completed.score) == ("COMPLETED", 0.5)
@@ -448,7 +448,7 @@ def test_failed_trial_is_reported_and_recorded_with_its_reason(tmp_path: Path) -
 def test_winner_is_the_best_full_length_trial(tmp_path: Path) -> None:
     search, _ = scripted(tmp_path, {"a": 1}, {"a": 2}, {"a": 3, "tuner/epochs": 1}, {"a": 4})
     scores = {1: 0.6, 2: 0.7, 3: 0.9, 4: None}
-    Workers(score=lambda values: scores[int(values["a"])]).carry_out(search)
+    Workers(score=lambda values: scores[int(values["a"])]).run(search)
     assert search.winner().values == {"a": 2}
 
 
@@ -480,6 +480,6 @@ def test_winner_has_the_best_last_epoch_not_the_best_epoch(tmp_path: Path) -> No
 
 def test_search_in_which_all_trials_fail_names_the_reasons(tmp_path: Path) -> None:
     search, _ = scripted(tmp_path, {"a": 1}, {"a": 2})
-    Workers(score=lambda _: None).carry_out(search)
+    Workers(score=lambda _: None).run(search)
     with pytest.raises(SearchError, match=rf"none of 2 trials of 'dense' completed .* Reasons: {FAILURE}$"):
         search.winner()

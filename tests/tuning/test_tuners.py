@@ -30,14 +30,14 @@ def spec(tuner: str, trials: int | None = None, epochs: int = 3, seed: int = 1) 
     return make_spec(tuner=tuner, budget=Budget(trials=trials or BUDGETS[tuner], epochs=epochs), seed=seed)
 
 
-def start(asked: SearchSpec, hyperparameters: HyperParameters | None = None) -> Proposer:
+def start(search_spec: SearchSpec, hyperparameters: HyperParameters | None = None) -> Proposer:
     hyperparameters = hyperparameters or spaces.layered()
-    oracle = tuners.choose(asked, hyperparameters).oracle(asked, hyperparameters)
-    return Proposer(oracle, asked.budget.epochs)
+    oracle = tuners.choose(search_spec, hyperparameters).oracle(search_spec, hyperparameters)
+    return Proposer(oracle, search_spec.budget.epochs)
 
 
-def plan(asked: SearchSpec, hyperparameters: HyperParameters) -> Plan:
-    return tuners.choose(asked, hyperparameters).plan(asked, hyperparameters)
+def plan(search_spec: SearchSpec, hyperparameters: HyperParameters) -> Plan:
+    return tuners.choose(search_spec, hyperparameters).plan(search_spec, hyperparameters)
 
 
 def key(values: Mapping[str, Value]) -> str:
@@ -89,21 +89,21 @@ def test_names_and_search_import_no_keras() -> None:
 
 @every_tuner
 def test_space_within_the_budget_is_enumerated(tuner: str) -> None:
-    asked = spec(tuner, trials=36)
-    proposals = play(start(asked))
+    search_spec = spec(tuner, trials=36)
+    proposals = play(start(search_spec))
     assert [key(proposal.values) for proposal in proposals] == [
         key(values) for values in enumerate_candidates(parameters(spaces.layered()))
     ]
     assert {(proposal.initial_epoch, proposal.epochs, proposal.parent) for proposal in proposals} == {(0, 3, None)}
-    assert plan(asked, spaces.layered()) == Plan(candidates=36, tasks=36, epochs=108)
+    assert plan(search_spec, spaces.layered()) == Plan(candidates=36, tasks=36, epochs=108)
 
 
 @pytest.mark.parametrize(
-    ("space", "trials", "count"), [(spaces.layered, 35, "all 36"), (spaces.continuous, 1000, "all infinitely many")]
+    ("space", "trials", "count"), [(spaces.layered, 35, "36"), (spaces.continuous, 1000, "infinitely many")]
 )
 def test_grid_search_refuses_a_space_beyond_the_budget(space: object, trials: int, count: str) -> None:
     assert callable(space)
-    with pytest.raises(SearchError, match=rf"{count} candidates of 'dense', but the budget is {trials} trials: raise"):
+    with pytest.raises(SearchError, match=rf"'dense' has {count} candidates, but the budget is {trials} trials; raise"):
         start(spec("grid", trials), space())
 
 
@@ -131,9 +131,9 @@ def test_budget_is_spent_on_full_length_trials(tuner: str) -> None:
 )
 @pytest.mark.parametrize("ahead", [1, 4])
 def test_hyperband_trains_as_planned(trials: int, epochs: int, planned: Plan, ahead: int) -> None:
-    asked = spec("hyperband", trials, epochs)
-    assert plan(asked, spaces.layered()) == planned
-    proposals = play(start(asked), ahead)
+    search_spec = spec("hyperband", trials, epochs)
+    assert plan(search_spec, spaces.layered()) == planned
+    proposals = play(start(search_spec), ahead)
     assert planned == Plan(
         candidates=len({key(proposal.values) for proposal in proposals}),
         tasks=len(proposals),
@@ -167,10 +167,10 @@ def test_hyperband_refuses_a_space_of_less_than_twice_its_draws() -> None:
 
 
 def test_random_candidates_are_distinct_and_no_more_than_the_space_has() -> None:
-    asked = spec("hyperband")
-    drawn = tuners.random_candidates(asked, spaces.layered(), 6)
+    search_spec = spec("hyperband")
+    drawn = tuners.random_candidates(search_spec, spaces.layered(), 6)
     assert len({key(values) for values in drawn}) == 6
-    assert len(tuners.random_candidates(asked, spaces.nested(), 6)) == 5
+    assert len(tuners.random_candidates(search_spec, spaces.nested(), 6)) == 5
 
 
 # Repeatable, clean, quiet

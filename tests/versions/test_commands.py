@@ -81,5 +81,5 @@ def test_damaged_record_is_named_once_if_nothing_is_missing(tmp_path: Path) -> N
     write(tmp_path / "results", make_record("tf216", "2.16", code=timed_code_digest(CHECKOUT)))
     path_of(tmp_path / "results", "tf217").write_bytes(b"{")
     done = run("versions", "measure", *failing_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
-    assert "Everything is measured" in done.stdout
+    assert "All measurements are complete" in done.stdout
     assert done.stderr.count("could not be read: ") == 1

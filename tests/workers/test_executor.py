@@ -102,7 +102,7 @@ def test_dead_worker_is_reported_and_replaced(executor: Executor) -> None:
     executor.submit("trial", tasks.die)
     assert next_end(executor) == TaskFailed(
         key="trial",
-        reason="its worker process was killed by signal 9, possibly by the kernel for lack of memory",
+        reason="its worker process was killed by signal 9, possibly by the kernel because memory ran out",
         worker_died=True,
     )
     wait_until_idle(executor, workers=2)

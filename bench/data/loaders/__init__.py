@@ -1,1 +1,1 @@
-"""Where the files of a dataset come from: folders of this machine, then the network; checksums always verified."""
+"""Loaders of dataset files: local folders, downloads, file formats, checksums."""

@@ -1,4 +1,4 @@
-"""Where the files of Fashion-MNIST come from: folders of this machine, then the network; checksums always verified."""
+"""Load Fashion-MNIST from local folders, or else download it; checksums are always verified."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ from bench.data.loaders import fetch, folders, idx
 from bench.errors import DataError, StoreError
 from bench.records.files import write_atomic
 
-# SHA-256 of the decompressed files, smallest first, so that a cache that cannot be written is noticed early.
+# SHA-256 of the decompressed files, smallest first, so that an unwritable cache is noticed early.
 FILES: Mapping[str, str] = MappingProxyType(
     {
         "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
@@ -30,11 +30,11 @@ REMEDY = "Delete it and run `python -m bench data fetch fashion_mnist`."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where to look, in the order of the fields; downloads are kept in `cache`."""
+    """Where to look, in the order of the fields; downloads are stored in `cache`."""
 
     data_dir: Path | None
     cache: Path
-    system: Path  # files of the system package, where it is installed
+    system: Path  # files of the system package, if it is installed
     keras: Path
     url: str  # Keras' download, ends with /
     package: str  # of Debian and Ubuntu
@@ -42,8 +42,8 @@ class Sources:
     apt_options: tuple[str, ...] = ()
 
     @property
-    def places(self) -> tuple[tuple[str, Path], ...]:
-        """Title and path of each folder to look in."""
+    def local_folders(self) -> tuple[tuple[str, Path], ...]:
+        """Title and path of each folder to search."""
         data_dir = (("data folder", self.data_dir),) if self.data_dir else ()
         return (
             *data_dir,
@@ -67,27 +67,27 @@ def default(data_dir: Path | None) -> Sources:
 
 
 def load_development(access: DataAccess, sources: Sources | None = None) -> LabeledImages:
-    """The 60,000 images published for training, in the published order.
+    """The 60,000 images published for training, in their published order.
 
     Args:
-        access: names the user's folder.
-        sources: where to look; None: where `default` says.
+        access: names the user's data folder.
+        sources: where to look; None for `default`.
 
     Raises:
-        DataError: no source has all four files, or the first that has them holds other bytes than the published ones.
+        DataError: no source has all four files, or the first one that does fails the checksums.
     """
     return _read("train", sources or default(access.data_dir), access.notify)
 
 
 @requires_access
 def load_test(access: TestSetAccess, sources: Sources | None = None) -> LabeledImages:
-    """The 10,000 images published for testing, in the published order; otherwise as `load_development`."""
+    """The 10,000 images published for testing, in their published order; otherwise like `load_development`."""
     return _read("t10k", sources or default(access.data_dir), access.notify)
 
 
 def _read(prefix: str, sources: Sources, notify: Notify) -> LabeledImages:
-    # All four files are verified, whichever are needed: hours of search must not end at a damaged test file. Of the
-    # others, nothing but the checksum is computed.
+    # All four files are verified, whichever are needed, so that hours of search do not end at a damaged test file. The
+    # other two are only hashed.
     folder, source = _locate(sources, notify)
     content = {name: _read_file(folder, name, expected) for name, expected in sources.files.items()}
     images = idx.parse(content[f"{prefix}-images-idx3-ubyte"], f"{prefix}-images in {folder}")
@@ -96,11 +96,11 @@ def _read(prefix: str, sources: Sources, notify: Notify) -> LabeledImages:
 
 
 def _locate(sources: Sources, notify: Notify) -> tuple[Path, str]:
-    # Path.is_dir raises where a parent folder may not be entered.
+    # Path.is_dir raises an error if a parent folder is not accessible.
     if sources.data_dir and not os.path.isdir(sources.data_dir):  # noqa: PTH112
         raise DataError(f"{sources.data_dir} is not a folder: --data-dir or BENCH_DATA_DIR must name one")
     failures = []
-    for title, folder in sources.places:
+    for title, folder in sources.local_folders:
         missing = [name for name in sources.files if idx.find(folder, name) is None]
         if not missing:
             return folder, f"{title}, {folder}"
@@ -126,7 +126,9 @@ def _folder_content(folder: Path, missing: list[str], sources: Sources) -> str:
     if len(missing) < len(sources.files):
         return f"{', '.join(missing)} missing"
     if idx.is_file(folder / "fashion-mnist_train.csv"):
-        return "holds the CSV form, which cannot be verified against the published files and is not read"
+        return (
+            "contains the CSV version, which is not supported because it cannot be verified against the published files"
+        )
     return "none of the four files"
 
 
@@ -138,8 +140,8 @@ def _not_found(failures: list[str], sources: Sources) -> str:
             *(f"  - {failure}" for failure in failures),
             "Do one of these:",
             f"  - Debian, Ubuntu: apt-get install {sources.package}",
-            f"  - put {names} into a folder, and name it with --data-dir or BENCH_DATA_DIR",
-            "  - use --dataset digits, which needs no network",
+            f"  - put {names} into a folder and pass it with --data-dir or BENCH_DATA_DIR",
+            "  - use --dataset digits, which needs no download",
         )
     )
 
@@ -178,11 +180,11 @@ def _keep(path: Path, content: bytes, expected: str) -> None:
         idx.checked(content, expected, f"the downloaded {path.name}")
         write_atomic(path, content)
     except DataError as error:
-        # A proxy's error page is not a damaged file of the user's: the next source may still answer.
+        # A proxy's error page, for example: the next source may still work.
         raise fetch.Unreachable(str(error)) from error
     except StoreError as error:
         raise DataError(
-            f"downloads are kept in {path.parent}, which cannot be written ({error.__cause__ or error}). "
-            "Free space, choose another cache folder with XDG_CACHE_HOME, or name a folder that has the files with "
-            "--data-dir"
+            f"cannot write downloads to {path.parent} ({error.__cause__ or error}). "
+            "Free up space, choose another cache folder with XDG_CACHE_HOME, or use --data-dir to pass a folder that "
+            "contains the files"
         ) from error

@@ -1,4 +1,4 @@
-"""Download files: over HTTP, or out of a Debian package without root."""
+"""Download files over HTTP, or from a Debian package without root."""
 
 import io
 import shutil
@@ -9,29 +9,29 @@ from pathlib import Path
 
 from bench.data.dataset import Notify
 
-TIMEOUT_SECONDS = 10  # to connect, and for the longest silence during a download
-APT_SECONDS = 120  # for each of its steps
+TIMEOUT_SECONDS = 10  # to connect, and between two reads
+APT_SECONDS = 120  # per step
 
 
 class Unreachable(Exception):
-    """This source cannot be reached or does not have the files; the caller tries the next and reports this one."""
+    """The source cannot be reached or lacks the files; the caller tries the next one and reports this error."""
 
 
 def from_web(url: str) -> bytes:
     """The content of `url`.
 
     Raises:
-        Unreachable: no answer, an error, or a broken connection.
+        Unreachable: no response, an error, or a broken connection.
     """
     import pooch
 
-    # Without pooch's cache, which would verify the compressed bytes: mirrors recompress. Without streaming, since pooch
-    # leaves the connection of a streamed error open.
+    # Without pooch's cache, which would verify the compressed bytes, although mirrors recompress files. Without
+    # streaming, since pooch leaves the connection open after an error.
     content = io.BytesIO()
     try:
         pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS, stream=False)(url, content, None)
     except OSError as error:
-        # The innermost error says in a few words what the outer ones repeat at length.
+        # The innermost error is the shortest description; the outer ones repeat it at length.
         cause: BaseException = error
         while inner := cause.__cause__ or cause.__context__:
             cause = inner
@@ -40,16 +40,16 @@ def from_web(url: str) -> bytes:
 
 
 def from_debian(package: str, unpacked: Path, notify: Notify, options: Sequence[str] = ()) -> None:
-    """Unpack the newest version of a Debian or Ubuntu package into the folder `unpacked`, installing nothing.
+    """Unpack the newest version of a Debian or Ubuntu package into the folder `unpacked` without installing it.
 
-    Package lists and caches are apt-get's in a temporary folder, so that it needs neither root nor an earlier
-    `apt-get update`, and leaves the system as it was.
+    Package lists and caches are in a temporary folder, so that this needs neither root nor an earlier `apt-get update`,
+    and does not change the system.
 
     Args:
-        package: its name.
-        unpacked: an empty folder, which takes the place of / for the package's files.
-        notify: called with one line of text for each step.
-        options: further options of apt-get, each as `Name=value`.
+        package: package name.
+        unpacked: an empty folder, which serves as the root directory of the package's files.
+        notify: called with a one-line message before each step.
+        options: additional apt-get options, each as `Name=value`.
 
     Raises:
         Unreachable: apt-get is not installed, or it could not fetch the package.
@@ -71,7 +71,7 @@ def _download(package: str, folder: Path, notify: Notify, options: Sequence[str]
     settings = (
         f"Dir::State::Lists={folder / 'lists'}",
         f"Dir::Cache={folder / 'cache'}",
-        # As root, apt-get would otherwise fetch as a user that cannot enter this folder.
+        # As root, apt-get would otherwise download as a user without access to this folder.
         "APT::Sandbox::User=root",
         "Acquire::Languages=none",
         "Acquire::Retries=0",
@@ -80,11 +80,11 @@ def _download(package: str, folder: Path, notify: Notify, options: Sequence[str]
         *options,
     )
     apt_get = ["apt-get", "-qq", *(part for setting in settings for part in ("-o", setting))]
-    notify("reading the package lists with apt-get")
+    notify("updating package lists with apt-get")
     try:
         message = _run("apt-get update", [*apt_get, "update"], folder)
     except Unreachable as error:
-        # A repository that is down, such as a third party's, must not hide a package that another one has.
+        # One unavailable repository must not hide packages of the others.
         message = str(error)
     notify(f"downloading the package {package} with apt-get")
     try:
@@ -95,7 +95,7 @@ def _download(package: str, folder: Path, notify: Notify, options: Sequence[str]
 
 
 def _run(step: str, command: Sequence[str], folder: Path) -> str:
-    """Run a command in `folder`; returns the last line of its standard error, which may be empty."""
+    """Run a command in `folder`; returns the last line of its standard error, possibly empty."""
     try:
         done = subprocess.run(
             command,

@@ -1,7 +1,6 @@
-"""Folders of this machine that may hold datasets.
+"""Local folders that may contain datasets.
 
-It reads two environment variables itself, unlike all other files but machine.py: they name folders, which no record
-keeps.
+Besides machine.py, this is the only file that reads environment variables: they name folders, which are not recorded.
 """
 
 import os
@@ -13,20 +12,20 @@ APP_NAME = "keras-family-bench"
 
 
 def user_folder() -> Path | None:
-    """The folder that BENCH_DATA_DIR names, None where it is unset or empty."""
+    """The folder named by BENCH_DATA_DIR; None if it is unset or empty."""
     folder = os.environ.get("BENCH_DATA_DIR")
     return _expanded(folder) if folder else None
 
 
 def cache_folder() -> Path:
-    """The folder for downloads, with one subfolder for each dataset; XDG_CACHE_HOME moves it."""
+    """The download cache, with one subfolder per dataset; XDG_CACHE_HOME moves it."""
     return platformdirs.user_cache_path(APP_NAME, appauthor=False)
 
 
 def keras_folder() -> Path:
-    """The folder in which Keras keeps its downloads.
+    """Keras' own folder for downloads.
 
-    Source: `keras.config`: KERAS_HOME, else ~/.keras, else /tmp/.keras where the home folder cannot be written.
+    Source: `keras.config`: KERAS_HOME, else ~/.keras, else /tmp/.keras if the home folder is not writable.
     """
     folder = os.environ.get("KERAS_HOME")
     if folder:
@@ -36,5 +35,5 @@ def keras_folder() -> Path:
 
 
 def _expanded(path: str) -> Path:
-    # Path.expanduser raises for a user without a home folder, as containers have them.
+    # Path.expanduser raises an error for users without a home folder, as in containers.
     return Path(os.path.expanduser(path))  # noqa: PTH111

@@ -1,7 +1,7 @@
-"""The built-in datasets, one file each; the file's name is what --dataset takes.
+"""The built-in datasets, one file each; the file name, without `.py`, is the value of --dataset.
 
-To benchmark your own images, write one such file anywhere and name it: `--dataset path/to/my_images.py`. Its name,
-without `.py`, is the name of the dataset (letters, digits and _). It builds one object:
+To benchmark your own images, write such a file anywhere and pass its path: `--dataset path/to/my_images.py`. The file
+name, without `.py`, is the name of the dataset (letters, digits and _). The file defines one object:
 
     from bench.data import Budget, DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
 
@@ -19,15 +19,15 @@ without `.py`, is the name of the dataset (letters, digits and _). It builds one
         test=test,
     )
 
-`bench.data.definition` explains the fields. An installed package can offer the object under a name instead, as an
-entry point of the group `keras_family_bench.datasets`.
+`bench.data.definition` explains the fields. An installed package can instead provide the object as an entry point in
+the group `keras_family_bench.datasets`.
 
-`access` has `data_dir` (the folder of --data-dir or BENCH_DATA_DIR, else None) and `notify` (takes one line of text for
-the user, for what lasts longer than a second). Both functions return (images, labels, source): images uint8
-(n, *image_shape) with pixels from 0 to 255, integer labels (n,), and a few words on the origin of the bytes. They must
-return the same arrays in the same order on every machine, so that a run can be repeated: use fixed seeds, sort file
-names, verify checksums. No image may be in both sets. Raise `bench.errors.DataError` with what was expected, where, and
-what to do. Importing the file reads no images, and cannot import other files of its folder.
+`access` has `data_dir` (the folder of --data-dir or BENCH_DATA_DIR, else None) and `notify` (takes a one-line message
+for the user, before steps longer than a second). Both functions return (images, labels, source): images uint8
+(n, *image_shape) with pixels from 0 to 255, integer labels (n,), and where the data comes from, in a few words. They
+must return the same arrays in the same order on every machine, so that runs are reproducible: use fixed seeds, sort
+file names, verify checksums. No image may be in both sets. Raise `bench.errors.DataError` with what was expected,
+where, and what to do. Importing the file must not read any images, and it cannot import other files of its folder.
 
 `digits.py` is the shortest example; `bench.data.loaders.idx` reads the IDX format.
 """

@@ -1,4 +1,4 @@
-"""Handwritten digits, 8x8, from scikit-learn's package: needs no network."""
+"""Handwritten digits, 8x8, included in scikit-learn; needs no download."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ MAX_PIXEL = 16
 
 
 def scale(pixels: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Whole numbers from 0 to 16 as 0 to 255: p * 255 / 16, rounded half up."""
+    """Scale integers from 0 to 16 to 0 to 255: p * 255 / 16, rounded half up."""
     return ((pixels.astype(np.int64) * 255 + MAX_PIXEL // 2) // MAX_PIXEL).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 28x28 grayscale photographs of clothes, Zalando's replacement for MNIST (arXiv:1708.07747)."""
+"""Fashion-MNIST: 28x28 grayscale images of clothing, Zalando's drop-in replacement for MNIST (arXiv:1708.07747)."""
 
 from bench.data import Budget, DatasetDefinition
 from bench.data.loaders import fashion_mnist

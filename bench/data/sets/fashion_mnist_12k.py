@@ -1,4 +1,4 @@
-"""The first 12,000 training images of Fashion-MNIST and all of its test images: for many short trainings."""
+"""The first 12,000 training images and all test images of Fashion-MNIST, for many short training runs."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ N_DEVELOPMENT = 12_000
 
 
 def _development(access: DataAccess) -> LabeledImages:
-    """The first 12,000 images published for training, in the published order."""
+    """The first 12,000 images published for training, in their published order."""
     images, labels, source = fashion_mnist.DATASET.development(access)
     return images[:N_DEVELOPMENT].copy(), labels[:N_DEVELOPMENT].copy(), source
 

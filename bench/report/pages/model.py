@@ -113,8 +113,8 @@ def _interval_sentence(interval: Interval | None, n_test: int) -> str:
         return f"Training is deterministic. {limits} on {n_test:,} test images, for the finite test set only."
     return (
         f"Mean of {interval.n_seeds} refits on {n_test:,} test images, {limits}. "
-        f"The seeds account for {100 * interval.seed_variance_share:.0f}% of its squared half-width, the finite test set "
-        "for the rest."
+        f"The seeds account for {100 * interval.seed_variance_share:.0f}% of its squared half-width, the finite "
+        "test set for the rest."
     )
 
 

@@ -1,7 +1,7 @@
 """Tuners: each file here defines one as `TUNER`, and the file's name is the value of --tuner.
 
-A package adds one by an entry point, `name = module:TUNER` in the group `keras_family_bench.tuners`. The contract is
-`bench.tuning.tuner.Tuner`. Importing this package imports no Keras; loading a tuner does.
+A package can add tuners as entry points `name = module:TUNER` in the group `keras_family_bench.tuners`. The contract is
+`bench.tuning.tuner.Tuner`. Importing this package does not import Keras; loading a tuner does.
 """
 
 import importlib
@@ -28,15 +28,15 @@ GROUP = "keras_family_bench.tuners"
 
 
 def names() -> tuple[str, ...]:
-    """The names of all tuners, sorted; imports none of them."""
+    """Names of all tuners, sorted; imports none of them."""
     return tuple(sorted({*_built_in(), *extensions(GROUP)}))
 
 
 def load(name: str) -> "Tuner":
-    """The tuner with that name; the installed Keras Tuner is checked first.
+    """Load a tuner by name, after checking the installed Keras Tuner.
 
     Raises:
-        SpecError: there is none, its name is taken, or its entry point is not a tuner.
+        SpecError: the name is unknown or defined twice, or the entry point is not a tuner.
         CompatibilityError: the installed Keras Tuner does not behave as the tested versions do.
     """
     from bench.compat import run_checks
@@ -46,31 +46,35 @@ def load(name: str) -> "Tuner":
     entry_point = extensions(GROUP).get(name)
     if name in _built_in():
         if entry_point is not None:
-            raise SpecError(f"tuner {name!r} is built in, but also the entry point {entry_point.value}: rename that")
+            raise SpecError(
+                f"tuner {name!r} is both built in and the entry point {entry_point.value}: rename the entry point"
+            )
         return importlib.import_module(f"{__name__}.{name}").TUNER  # type: ignore[no-any-return]
     if entry_point is None:
         raise SpecError(f"unknown tuner {name!r}: valid names are {', '.join(names())}")
     tuner = entry_point.load()
     if not isinstance(tuner, Tuner):
-        raise SpecError(f"tuner {name!r}: {entry_point.value} is {tuner!r}, expected an instance of a Tuner subclass")
+        raise SpecError(
+            f"tuner {name!r}: entry point {entry_point.value} must be an instance of a Tuner subclass, got {tuner!r}"
+        )
     return tuner
 
 
 def choose(spec: SearchSpec, hyperparameters: "keras_tuner.HyperParameters") -> "Tuner":
-    """The tuner of a search: that of `spec`, or grid search if the budget covers the whole space.
+    """The tuner for a search: that of `spec`, or grid search if the budget covers the whole space.
 
     Raises:
-        SpecError: there is no such tuner.
+        SpecError: the tuner is unknown.
     """
     size = count_candidates(parameters(hyperparameters))
-    # Random search gives up early in a small space, after 20 repeated draws; and no tuner can do better than train all.
+    # In a small space random search stops early, after 20 repeated draws; no tuner can do better than train everything.
     return load("grid" if size is not None and size <= spec.budget.trials else spec.tuner)
 
 
 def random_candidates(
     spec: SearchSpec, hyperparameters: "keras_tuner.HyperParameters", candidates: int
 ) -> tuple[Mapping[str, Value], ...]:
-    """Hyperparameters of up to `candidates` random candidates of the space, fewer if it is smaller."""
+    """Hyperparameters of `candidates` random candidates; fewer if the space is smaller."""
     budget = replace(spec.budget, trials=candidates)
     spec = msgspec.structs.replace(spec, tuner="random", budget=budget)
     proposer = Proposer(choose(spec, hyperparameters).oracle(spec, hyperparameters), spec.budget.epochs)

@@ -1,4 +1,4 @@
-"""Bayesian optimization: a Gaussian process over the results so far chooses the next candidate."""
+"""Bayesian optimization: a Gaussian process fitted to earlier results chooses the next candidate."""
 
 import keras_tuner
 
@@ -8,13 +8,13 @@ from bench.tuning.tuner import Tuner, settings
 
 
 class BayesianOptimization(Tuner):
-    """Bayesian optimization by an upper confidence bound; its first proposals are random.
+    """Bayesian optimization with an upper confidence bound; the first proposals are random.
 
     Source: https://keras.io/api/keras_tuner/tuners/bayesian/
     """
 
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
-        """Keras Tuner's oracle; a third of the trials, and at least those proposed ahead, are drawn at random."""
+        """Keras Tuner's oracle; the first third of the trials, and at least `lookahead` of them, are random."""
         trials = spec.budget.trials
         return keras_tuner.oracles.BayesianOptimizationOracle(
             max_trials=trials,
@@ -23,7 +23,7 @@ class BayesianOptimization(Tuner):
         )
 
     def plan(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> Plan:  # noqa: ARG002
-        """Every trial of the budget at full length; a rehearsal would take up to a second a trial."""
+        """All trials at full length; simulating the search would take up to a second per trial."""
         budget = spec.budget
         return Plan(candidates=budget.trials, tasks=budget.trials, epochs=budget.total_epochs)
 

@@ -1,4 +1,4 @@
-"""Grid search: every candidate of a finite space, each trained to full length."""
+"""Grid search: every candidate of a finite space, trained to full length."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from bench.tuning.tuner import Tuner, settings
 
 
 class GridSearch(Tuner):
-    """Grid search in the order of declaration; it also serves every other tuner if the budget covers the space."""
+    """Grid search in order of declaration; replaces any other tuner if the budget covers the whole space."""
 
     needs_results = False
 
@@ -28,7 +28,7 @@ class GridSearch(Tuner):
         return _Enumeration(candidates=candidates, **settings(spec, hyperparameters))
 
     def plan(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> Plan:
-        """One full-length trial for each candidate.
+        """One full-length trial per candidate.
 
         Raises:
             SearchError: the space has more candidates than the budget has trials.
@@ -38,7 +38,7 @@ class GridSearch(Tuner):
 
 
 class _Enumeration(keras_tuner.Oracle):  # type: ignore[misc]
-    """Proposes a list of candidates; Keras Tuner's own grid oracle waits for each result before it proposes more."""
+    """Proposes a list of candidates; unlike Keras Tuner's grid oracle, it does not wait for results."""
 
     def __init__(self, candidates: Iterable[Mapping[str, Value]], **settings: Any) -> None:
         super().__init__(**settings)
@@ -53,9 +53,10 @@ class _Enumeration(keras_tuner.Oracle):  # type: ignore[misc]
 def _require_covered(spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> int:
     size = count_candidates(parameters(hyperparameters))
     if size is None or size > spec.budget.trials:
+        number = "infinitely many" if size is None else size
         raise SearchError(
-            f"grid search trains all {'infinitely many' if size is None else size} candidates of {spec.family!r}, "
-            f"but the budget is {spec.budget.trials} trials: raise --trials or choose another --tuner"
+            f"grid search needs one trial per candidate: {spec.family!r} has {number} candidates, "
+            f"but the budget is {spec.budget.trials} trials; raise --trials or choose another --tuner"
         )
     return size
 

@@ -1,4 +1,4 @@
-"""Hyperband: many short trials, of which the best are continued for longer."""
+"""Hyperband: many short trials, the best of which are promoted to longer ones."""
 
 from itertools import pairwise
 from typing import Any
@@ -8,7 +8,7 @@ import keras_tuner
 from bench.compat import hyperband_brackets
 from bench.errors import SearchError
 from bench.records.spec import SearchSpec
-from bench.tuning.proposer import Proposer, rehearse
+from bench.tuning.proposer import Proposer, simulate
 from bench.tuning.space import count_candidates, parameters
 from bench.tuning.trials import Plan
 from bench.tuning.tuner import Tuner, settings
@@ -17,7 +17,7 @@ FACTOR = 3
 
 
 class Hyperband(Tuner):
-    """As many whole iterations of Hyperband as the budget has epochs for.
+    """Hyperband, with as many full iterations as the epoch budget allows.
 
     Source: Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization, JMLR 18, 2018.
     """
@@ -26,14 +26,14 @@ class Hyperband(Tuner):
         """Keras Tuner's Hyperband.
 
         Raises:
-            SearchError: the budget is below one iteration, or the space has less than twice as many candidates as
+            SearchError: the budget is below one iteration, or the space has fewer than twice as many candidates as
                 would be drawn.
         """
         budget, once = spec.budget, _one_iteration(spec)
         iterations = budget.total_epochs // once.epochs
         if iterations < 1:
             raise SearchError(
-                f"one iteration of hyperband at {budget.epochs} epochs trains {once.epochs} epochs, but the budget is "
+                f"one Hyperband iteration with --epochs {budget.epochs} trains {once.epochs} epochs, but the budget is "
                 f"{budget.trials} trials x {budget.epochs} = {budget.total_epochs}: "
                 f"raise --trials to {-(-once.epochs // budget.epochs)} or choose --tuner random"
             )
@@ -41,13 +41,13 @@ class Hyperband(Tuner):
         size = count_candidates(parameters(hyperparameters))
         if size is not None and size < 2 * draws:
             raise SearchError(
-                f"hyperband would draw {draws} candidates from a space of only {size}: "
+                f"Hyperband would draw {draws} candidates from a space of only {size}: "
                 f"raise --trials to {size} to train them all, or choose --tuner random"
             )
         return _oracle(spec, hyperparameters, iterations)
 
     def promotable(self, oracle: keras_tuner.Oracle) -> set[str]:
-        """Of each rung: as many of the best as the next one has room for, and every trial without a score."""
+        """In each rung, the best trials that still fit into the next rung, and trials without a score."""
         promotable: set[str] = set()
         for bracket in hyperband_brackets(oracle):
             for rung, next_rung in pairwise(bracket):
@@ -61,10 +61,10 @@ class Hyperband(Tuner):
 
 
 def _one_iteration(spec: SearchSpec) -> Plan:
-    # Over an infinite space: in a small one Hyperband runs out of new candidates, and the rehearsal would end early.
+    # With an infinite space: in a small one Hyperband runs out of new candidates, and the simulation would end early.
     infinite = keras_tuner.HyperParameters()
     infinite.Float("any", 0, 1)
-    return rehearse(Proposer(_oracle(spec, infinite, 1), spec.budget.epochs))
+    return simulate(Proposer(_oracle(spec, infinite, 1), spec.budget.epochs))
 
 
 def _oracle(spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters, iterations: int) -> Any:

@@ -1,4 +1,4 @@
-"""Random search: independent uniform draws from the space, each trained to full length."""
+"""Random search: independent uniform samples of the space, trained to full length."""
 
 import keras_tuner
 
@@ -15,7 +15,7 @@ class RandomSearch(Tuner):
     needs_results = False
 
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
-        """Keras Tuner's random search over as many trials as the budget has."""
+        """Keras Tuner's random search, with the budget's number of trials."""
         return keras_tuner.oracles.RandomSearchOracle(max_trials=spec.budget.trials, **settings(spec, hyperparameters))
 
 
