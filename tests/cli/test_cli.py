@@ -275,7 +275,7 @@ def test_damaged_record_is_named_and_the_others_are_shown(results: Path, damaged
     done = call("leaderboard", "--json")
     assert {row["model"] for row in json.loads(done.stdout)} == {"dense", "tutorial-linear"}
     assert f"Could not be read: {name}: " in done.stderr
-    assert "cannot be read" in call("runs").stdout
+    assert "unreadable: " in call("runs").stdout
     call("report")
     page = (results / "leaderboard.md").read_text()
     assert name.as_posix() in page
