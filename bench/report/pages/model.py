@@ -112,9 +112,8 @@ def _interval_sentence(interval: Interval | None, n_test: int) -> str:
     if interval.n_seeds == 1:
         return f"Training is deterministic. {limits} on {n_test:,} test images, for the finite test set only."
     return (
-        f"Mean of {interval.n_seeds} refits on {n_test:,} test images, {limits}. "
-        f"The seeds account for {100 * interval.seed_variance_share:.0f}% of its squared half-width, the finite "
-        "test set for the rest."
+        f"Mean of {interval.n_seeds} refits on {n_test:,} test images, {limits}. The seeds account for "
+        f"{100 * interval.seed_variance_share:.0f}% of its squared half-width, the finite test set for the rest."
     )
 
 
