@@ -147,8 +147,8 @@ def test_installed_command_finds_a_local_search_spaces_folder_as_python_m_bench_
         (["--refit-seeds", "0"], r"refit_seeds must be a whole number from 1 to 1000, got 0"),
         (["--workers", "0"], r"workers must be a whole number from 1 to 1024, got 0"),
         (["--lookahead", "0"], r"lookahead must be a whole number from 1 to 1000, got 0"),
-        (["--time-limit", "soon"], r"--time-limit must be a time such as 90s, 10m or 1h30m, got 'soon'"),
-        (["--trial-timeout", "0s"], r"--trial-timeout must be a time such as 90s, 10m or 1h30m, got '0s'"),
+        (["--time-limit", "soon"], r"--time-limit must be a positive duration such as 90s, 10m or 1h30m, got 'soon'"),
+        (["--trial-timeout", "0s"], r"--trial-timeout must be a positive duration such as 90s, 10m or 1h30m, got '0s'"),
         (["--scheduler", "here"], r"--scheduler must be an address such as tcp://127\.0\.0\.1:8786, got 'here'"),
         (["--dataset", "missing.py"], r"missing\.py does not exist"),
         (["--trials", "many"], r"'--trials': Input should be a valid integer"),
@@ -212,7 +212,7 @@ def test_read_only_disk_is_an_error(tmp_path: Path) -> None:
 def test_full_disk_is_an_error(tmp_path: Path) -> None:
     with small_disk(tmp_path / "small", 2) as disk:
         output = refused_at_once(disk / "results", tmp_path)
-    assert "small/results has 2.0 MiB free, at least 50 MiB are required: free space or choose" in output
+    assert "small/results has 2.0 MiB of free space, at least 50 MiB are required: free up space, or choose" in output
 
 
 # The content of a results folder
@@ -237,7 +237,7 @@ def test_leaderboard_of_an_empty_folder_says_so(tmp_path: Path, call: Call) -> N
 
 @pytest.mark.parametrize("name", ["leaderboard", "report", "runs", "resume"])
 def test_missing_results_folder_is_named(name: str, tmp_path: Path, call: Call) -> None:
-    assert "error: no results folder elsewhere: " in call(name, "--results", "elsewhere", code=2).stderr
+    assert "error: there is no results folder elsewhere: " in call(name, "--results", "elsewhere", code=2).stderr
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -285,7 +285,7 @@ def test_damaged_record_is_named_and_the_others_are_shown(results: Path, damaged
 def test_record_of_an_unknown_schema_is_named(results: Path, call: Call) -> None:
     (record,) = results.glob("records/synthetic/cnn-*/record.json")
     record.write_text(re.sub(r'"schema": \d,', '"schema": 99,', record.read_text()))
-    assert "record.json: schema 99, this version reads 1 to 4: upgrade this package" in call("leaderboard").stdout
+    assert "record.json: found schema 99, expected 1 to 4: upgrade this package" in call("leaderboard").stdout
 
 
 def test_runs_says_which_run_cannot_be_resumed_and_why(results: Path, call: Call) -> None:
@@ -333,7 +333,7 @@ def test_resume_names_what_cannot_be_resumed(results: Path, call: Call) -> None:
 
 def test_resume_of_an_unknown_run_lists_the_unfinished_ones(results: Path, call: Call) -> None:
     assert re.search(
-        r"error: run 'nothing' does not exist; unfinished runs: dense-random-\w+\n",
+        r"error: run 'nothing' does not exist in results; unfinished runs: dense-random-\w+\n",
         call("resume", "nothing", code=2).stderr,
     )
 

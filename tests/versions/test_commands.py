@@ -54,7 +54,7 @@ def test_show_omits_a_damaged_record_and_names_it(tmp_path: Path) -> None:
     path_of(tmp_path / "results", "tf216").write_bytes(b"{")
     done = run("versions", "show", cwd=tmp_path)
     assert "2.17.1" in done.stdout
-    assert "could not be read: results/versions/tf216.json" in done.stderr
+    assert "Could not be read: results/versions/tf216.json" in done.stderr
 
 
 def test_show_fails_if_all_records_are_damaged(tmp_path: Path) -> None:
@@ -82,4 +82,4 @@ def test_damaged_record_is_named_once_if_nothing_is_missing(tmp_path: Path) -> N
     path_of(tmp_path / "results", "tf217").write_bytes(b"{")
     done = run("versions", "measure", *failing_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
     assert "All measurements are complete" in done.stdout
-    assert done.stderr.count("could not be read: ") == 1
+    assert done.stderr.count("Could not be read: ") == 1
