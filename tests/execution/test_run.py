@@ -447,8 +447,8 @@ def test_run_started_with_another_tensorflow_is_refused(unfinished: RunFolder, t
     changed = unfinished.ledger.read_bytes()
     done = run(*TINY, cwd=tmp_path, code=2)
     assert (
-        f"was started with tensorflow 2.15.0, here it is {version}: resume it there, or start another run with --again"
-        in (done.stderr)
+        f"was started with tensorflow 2.15.0, this machine has {version}: resume it in the original environment, or "
+        "start a new run with --again" in (done.stderr)
     )
     assert unfinished.ledger.read_bytes() == changed
 

@@ -36,7 +36,7 @@ def test_run_is_verified_and_the_evaluation_logged(copied: Finished) -> None:
     before = len(EvaluationLog(copied.results, "digits").read())
     done = run("verify", "tiny", cwd=copied.results.parent)
     assert done.stdout.splitlines()[-1] == "tiny: VERIFIED"
-    assert "all predictions identical bit for bit" in done.stdout
+    assert "all predictions are identical bit for bit" in done.stdout
     assert done.stdout.count("passed") == 5
     assert "oneDNN custom operations" not in done.stderr  # a message of TensorFlow
     assert len(EvaluationLog(copied.results, "digits").read()) == before + 1
@@ -110,7 +110,8 @@ def test_changed_code_with_identical_predictions_is_added_to_the_record(copied: 
     run("report", cwd=copied.results.parent)
     done = run("verify", "tiny", cwd=copied.results.parent)
     source = copied.record.spec.source
-    assert f"'tiny' has changed since, from 000000000000 to {source}; its predictions are identical" in done.stdout
+    assert f"'tiny' has changed, from digest 000000000000 to {source}; predictions are identical" in done.stdout
     assert copied.folder.read_record().sources == ("0" * 12, source)
     run("report", "--check", cwd=copied.results.parent)
-    assert f"code: 'tiny' is as recorded, {source}" in run("verify", "tiny", cwd=copied.results.parent).stdout
+    second = run("verify", "tiny", cwd=copied.results.parent)
+    assert f"code: 'tiny' matches the record, digest {source}" in second.stdout

@@ -148,7 +148,7 @@ def test_functions_are_evaluated_like_saved_models(tmp_path: Path) -> None:
 
 
 def test_nan_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="log_probabilities hold NaN"):
+    with pytest.raises(RecordError, match="log_probabilities contain NaN"):
         evaluate([constant([np.nan] * 10)], held_out("digits", tmp_path), [7])
 
 
