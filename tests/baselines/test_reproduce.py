@@ -47,6 +47,7 @@ def test_complete_models_are_not_retrained(results: Path) -> None:
     assert "Already complete" in done.stderr
 
 
+@pytest.mark.smoke
 def test_killed_command_resumes_with_equal_predictions(results: Path, tmp_path: Path) -> None:
     arguments = (*REPRODUCE, "tutorial-dense-128", "--workers", "1")
     with started(*arguments, cwd=tmp_path) as running:

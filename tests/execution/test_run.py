@@ -345,7 +345,6 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
     return Disturbed(finished(cwd / "results", "tiny"), stops, second.stderr, unfinished)
 
 
-@pytest.mark.smoke
 def test_disturbed_run_equals_an_undisturbed_one(disturbed: Disturbed, tiny: Finished) -> None:
     assert disturbed.run.record.resumed == 3
     assert_equal_runs(disturbed.run, tiny)
