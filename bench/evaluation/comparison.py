@@ -1,19 +1,4 @@
-"""Confidence intervals and significance tests for accuracies and their differences.
-
-An accuracy is uncertain because of both the finite test set and the seeds, and each source has its own quantile:
-
-    half-width^2 = z^2 C + t^2 S    with    S = sum of s^2 / k,    C = var_i(c_i) / n - min(R, S)
-
-where c_i is the mean over seeds at image i (for two models the difference of these means), s^2 a model's variance of
-accuracy across its k seeds, and R = sum of mean_i(variance across seeds) / (k n), which both terms would count; z is a
-quantile of the normal distribution, t one of Student's with Welch's degrees of freedom for S. A p-value is 1 minus the
-confidence level at which the interval just reaches 0.
-
-A single quantile for the sum, with Satterthwaite's degrees of freedom, has an 8% type I error where one of two models
-with three seeds varies ten times as much as the other; this has 5% (tests/evaluation/test_error_rates.py checks it).
-
-Source: Banerjee 1960, Approximate confidence interval for linear functions of means of k populations, Sankhya 22.
-"""
+"""Confidence intervals and significance tests for accuracies and their differences (method: see variance.py)."""
 
 import math
 from collections.abc import Sequence
@@ -22,38 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
-from scipy.optimize import elementwise
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from bench.errors import MetricError
+from bench.evaluation.variance import (
+    BoolArray,
+    Correctness,
+    FloatArray,
+    Variance,
+    terms_by_model,
+    variance_from_terms,
+    variance_terms,
+)
 
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 LEVEL = 0.95
 MIN_SYMMETRIC_COUNT = 100  # errors and correct predictions; with fewer, symmetric limits have too low a coverage
-P_VALUE_PRECISION = 1e-6  # relative, of the quantile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Correctness:
-    """Which test images a model classifies correctly, seed by seed."""
-
-    correct: BoolArray | FloatArray  # (k, n) for k seeds and n images; or means over several refits, in [0, 1]
-    deterministic: bool = False  # training does not depend on a seed
-
-    def __post_init__(self) -> None:
-        if self.correct.ndim != 2 or self.correct.shape[0] < 1 or self.correct.shape[1] < 2:
-            raise MetricError(f"correct must have shape (seeds, at least 2 images), got {self.correct.shape}")
-        if not ((self.correct >= 0) & (self.correct <= 1)).all():
-            raise MetricError("correct must contain 0 and 1, or means of them")
-
-    @property
-    def has_variance_estimate(self) -> bool:
-        """Whether the variance across seeds is known; one seed of a model that depends on it gives no estimate."""
-        return self.deterministic or len(self.correct) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,63 +52,6 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Variance:
-    """Estimated variance of means or differences, by source: arrays of one shape, NaN where there is no estimate."""
-
-    images: FloatArray  # C of the module's docstring
-    seeds: FloatArray  # S
-    degrees_of_freedom: FloatArray  # of S
-
-    def at(self, *index: int) -> "Variance":
-        """The variance of a single mean or difference."""
-        images, seeds, freedom = (part[index] for part in (self.images, self.seeds, self.degrees_of_freedom))
-        return Variance(images=images, seeds=seeds, degrees_of_freedom=freedom)
-
-    @property
-    def standard_error(self) -> FloatArray:
-        """Standard error of each mean or difference."""
-        error: FloatArray = np.sqrt(self.images + self.seeds)
-        return error
-
-    def half_width(self, level: float) -> FloatArray:
-        """Half-width of each confidence interval."""
-        upper = (1 + level) / 2
-        student = special.stdtrit(self.degrees_of_freedom, upper)
-        half: FloatArray = np.sqrt(special.ndtri(upper) ** 2 * self.images + student**2 * self.seeds)
-        return half
-
-    def p_value(self, difference: FloatArray) -> FloatArray:
-        """Two-sided p-value of each difference."""
-        total = self.images + self.seeds
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio, share = difference**2 / total, self.seeds / total
-        # Initialized for the case without variance.
-        p_value: FloatArray = np.where(np.isnan(total), np.nan, np.where(difference == 0, 1.0, 0.0))
-        images_only = (share == 0) & (difference != 0)
-        p_value[images_only] = 2 * special.ndtr(-np.sqrt(ratio[images_only]))
-        both = (share > 0) & (difference != 0)
-        p_value[both] = _p_value_of_both_sources(ratio[both], share[both], self.degrees_of_freedom[both])
-        return p_value
-
-
-def _p_value_of_both_sources(ratio: FloatArray, share: FloatArray, freedom: FloatArray) -> FloatArray:
-    """p-values where seeds contribute `share` > 0 of the variance; `ratio` is the squared difference over variance."""
-
-    def excess(t: FloatArray, ratio: FloatArray, share: FloatArray, freedom: FloatArray) -> FloatArray:
-        # A probability that underflows to 0 would make z infinite.
-        z = special.ndtri(np.maximum(special.stdtr(freedom, -t), np.finfo(float).tiny))
-        difference: FloatArray = (1 - share) * z**2 + share * t**2 - ratio
-        return difference
-
-    low, high = np.sqrt(ratio) * (1 - 1e-9), np.sqrt(ratio / share) * (1 + 1e-9)  # z^2 is between 0 and t^2
-    root = elementwise.find_root(
-        excess, (low, high), args=(ratio, share, freedom), tolerances={"xrtol": P_VALUE_PRECISION}
-    )
-    p_value: FloatArray = 2 * special.stdtr(freedom, -root.x)
-    return p_value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison:
     """All pairs of m models: arrays of shape (m, m), row against column, in the given order.
 
@@ -157,45 +71,6 @@ class Comparison:
         return Difference(mean=mean, low=low, high=high, p_value=float(self.p_value[a, b]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Components:
-    """The terms of the variance of means or differences: arrays of one shape, NaN where there is no estimate."""
-
-    images: FloatArray  # var_i(c_i) / n
-    seeds: FloatArray  # sum of s^2 / k
-    welch: FloatArray  # sum of (s^2 / k)^2 / (k - 1)
-    shared: FloatArray  # R, which `images` and `seeds` both contain
-
-    @property
-    def variance(self) -> Variance:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            freedom = np.where(self.seeds == 0, 1.0, self.seeds**2 / self.welch)
-        images = np.maximum(0.0, self.images - np.minimum(self.shared, self.seeds))
-        return Variance(images=images, seeds=self.seeds, degrees_of_freedom=freedom)
-
-
-def _components(models: Sequence[Correctness]) -> _Components:
-    """Of the mean accuracy of each model."""
-    images, seeds, welch, shared = np.array([_terms(model.correct) for model in models]).T
-    deterministic = [model.deterministic for model in models]
-    for term in (seeds, welch, shared):
-        term[deterministic] = 0.0
-    return _Components(images=images, seeds=seeds, welch=welch, shared=shared)
-
-
-def _terms(values: BoolArray | FloatArray) -> tuple[float, float, float, float]:
-    """The fields of _Components for the mean of any values, shape (k, n)."""
-    k, n = values.shape
-    mean = values.mean(axis=0)
-    images = float(mean.var(ddof=1)) / n
-    if k == 1:
-        return images, math.nan, math.nan, math.nan
-    seeds = float(values.mean(axis=1).var(ddof=1)) / k
-    # The mean over images of the variance across seeds; by means of squares, many times faster than `var`.
-    within = np.square(values, dtype=np.float64).mean() - np.square(mean).mean()
-    return images, seeds, seeds**2 / (k - 1), max(0.0, float(within)) / ((k - 1) * n)
-
-
 def paired_difference(newer: Correctness, older: Correctness) -> tuple[Difference, Variance]:
     """Compare two models refit with the same seeds, pairing refits by seed; k - 1 degrees of freedom.
 
@@ -209,13 +84,8 @@ def paired_difference(newer: Correctness, older: Correctness) -> tuple[Differenc
         raise MetricError(f"paired models must share their images and at least two seeds, got shapes {shapes}")
     difference = newer.correct.astype(np.float64) - older.correct
     n = difference.shape[1]
-    images, seeds, welch, shared = _terms(difference)
-    variance = _Components(
-        images=np.array([images if images > 0 else 1 / n**2]),  # as in `differences`
-        seeds=np.array([seeds]),
-        welch=np.array([welch]),
-        shared=np.array([shared]),
-    ).variance
+    images, *by_seed = variance_terms(difference)[:, None]
+    variance = variance_from_terms(np.where(images > 0, images, 1 / n**2), *by_seed)  # as in `differences`
     mean, half = float(difference.mean()), variance.half_width(LEVEL).item()
     p_value = variance.p_value(np.array([mean])).item()
     return Difference(mean=mean, low=max(-1.0, mean - half), high=min(1.0, mean + half), p_value=p_value), variance
@@ -233,7 +103,7 @@ def interval(model: Correctness) -> Interval | None:
     if not model.has_variance_estimate:
         return None
     k, n = model.correct.shape
-    variance = _components([model]).variance
+    variance = variance_from_terms(*terms_by_model([model]))
     mean, half = float(model.correct.mean()), variance.half_width(LEVEL).item()
     low, high = max(0.0, mean - half), min(1.0, mean + half)
     if mean in (0.0, 1.0):
@@ -285,7 +155,8 @@ def compare_all(models: Sequence[Correctness]) -> Comparison:
 
 def differences(models: Sequence[Correctness], a: IntArray, b: IntArray) -> tuple[FloatArray, Variance]:
     """Accuracy of models[a[i]] minus that of models[b[i]], with its variance; one matrix product serves all pairs."""
-    single, n = _components(models), models[0].correct.shape[1]
+    _, *by_seed = terms_by_model(models)
+    n = models[0].correct.shape[1]
     counts = np.array([len(model.correct) for model in models], dtype=np.float64)
     correct = np.array([model.correct.sum(axis=0) for model in models], dtype=np.float64)
     # Products of whole numbers are exact, so models with the same predictions differ by exactly 0.
@@ -293,14 +164,9 @@ def differences(models: Sequence[Correctness], a: IntArray, b: IntArray) -> tupl
     squares, mean = products.diagonal(), correct.sum(axis=1) / (counts * n)
     difference = mean[a] - mean[b]
     image_variance = (squares[a] + squares[b] - 2 * products[a, b] - n * difference**2) / (n - 1)
-    components = _Components(
-        # Models that agree on all n images may still disagree on others: assume a disagreement on one image.
-        images=np.where(image_variance > 0, image_variance, 1 / n) / n,
-        seeds=single.seeds[a] + single.seeds[b],
-        welch=single.welch[a] + single.welch[b],
-        shared=single.shared[a] + single.shared[b],
-    )
-    return difference, components.variance
+    # Models that agree on all n images may still disagree on others: assume a disagreement on one image.
+    images = np.where(image_variance > 0, image_variance, 1 / n) / n
+    return difference, variance_from_terms(images, *(term[a] + term[b] for term in by_seed))
 
 
 def holm(p_values: FloatArray) -> FloatArray:

@@ -17,7 +17,8 @@ from typing import Literal
 
 import numpy as np
 
-from bench.evaluation.comparison import LEVEL, Correctness, Difference, Variance, holm, paired_difference
+from bench.evaluation.comparison import LEVEL, Difference, holm, paired_difference
+from bench.evaluation.variance import Correctness, Variance
 
 EQUIVALENCE_MARGIN = 0.005  # of accuracy, in either direction
 EQUIVALENCE_LEVEL = 0.9

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import MetricError
-from bench.evaluation.metrics import Scores
+from bench.evaluation.scores import Scores
 from bench.machine import extensions
 
 GROUP = "keras_family_bench.metrics"

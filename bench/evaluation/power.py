@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from bench.evaluation.comparison import LEVEL, Variance
+from bench.evaluation.comparison import LEVEL
+from bench.evaluation.variance import Variance
 
 DRAWS = 20_000
 TARGET_POWER = 0.8

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from bench.evaluation.comparison import LEVEL, Comparison, Correctness, compare_all, holm, interval
+from bench.evaluation.comparison import LEVEL, Comparison, compare_all, holm, interval
+from bench.evaluation.variance import Correctness
 from bench.records.spec import RunSpec, SearchSpec
 from bench.report.board import TOP_ROWS, Board, FamilyResult, PairTest, Row, Table
 from bench.report.labels import SHORT_DIGEST

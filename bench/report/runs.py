@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, RecordError, SpecError
-from bench.evaluation.comparison import Correctness, Interval, interval
+from bench.evaluation.comparison import Interval, interval
 from bench.evaluation.metric import Evaluated, Metric, metrics
-from bench.evaluation.metrics import Scores, probabilities, score
+from bench.evaluation.scores import Scores, probabilities, score
+from bench.evaluation.variance import Correctness
 from bench.records.migrations import upgrade_run_id
 from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.evaluation.comparison import Correctness, interval
+from bench.evaluation.comparison import interval
 from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
+from bench.evaluation.variance import Correctness
 from bench.report.board import Board
 from bench.report.markdown import plain_table, render
 from bench.report.page import Files

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from bench.evaluation.comparison import Correctness
 from bench.evaluation.equivalence import AccuracyChange, accuracy_changes
 from bench.evaluation.speed import MIN_STARTS, FloatArray, log_ratio, noise_floor
+from bench.evaluation.variance import Correctness
 from bench.versions.record import MACHINE, NAME, ModelResults, ProcessStart, VersionRecord
 
 Key = tuple[str, str]  # name of the newer version, and a model or piece

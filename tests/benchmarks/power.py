@@ -27,8 +27,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.evaluation.comparison import LEVEL, Correctness, differences
+from bench.evaluation.comparison import LEVEL, differences
 from bench.evaluation.power import VarianceComponents, power
+from bench.evaluation.variance import Correctness
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
 from bench.report.figures.picture import Picture

@@ -7,7 +7,8 @@ import pytest
 from scipy import optimize, stats
 
 from bench.errors import MetricError
-from bench.evaluation.comparison import LEVEL, Comparison, Correctness, compare_all, holm, interval, mcnemar
+from bench.evaluation.comparison import LEVEL, Comparison, compare_all, holm, interval, mcnemar
+from bench.evaluation.variance import Correctness
 
 
 def compared(*models: np.ndarray) -> Comparison:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bench.errors import MetricError
-from bench.evaluation.comparison import BoolArray, Correctness
 from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange, accuracy_changes
+from bench.evaluation.variance import BoolArray, Correctness
 
 IMAGES = 10_000
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bench.evaluation.error_analysis import SharedError
-from bench.evaluation.metrics import Misclassification, confused_pairs
+from bench.evaluation.scores import Misclassification, confused_pairs
 from bench.report.figures.picture import Picture, picture
 from bench.report.runs import Run
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from bench.evaluation.metrics import IntArray
+from bench.evaluation.scores import IntArray
 from bench.records.record import Curve
 from bench.report.figures.picture import Picture, picture
 

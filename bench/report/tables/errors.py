@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from bench.evaluation.error_analysis import SharedError, error_changes, shared_errors
-from bench.evaluation.metrics import ClassReport, confused_pairs
+from bench.evaluation.scores import ClassReport, confused_pairs
 from bench.report.board import Row, Table
 from bench.report.runs import Run
 

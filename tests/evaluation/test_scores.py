@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sk
 
 from bench.errors import MetricError
-from bench.evaluation.metrics import (
+from bench.evaluation.scores import (
     ConfusedPair,
     class_report,
     confused_pairs,
