@@ -106,6 +106,14 @@ def _load(metric: object, name: str) -> Metric:
     return metric
 
 
+TEST_ACCURACY = Metric(  # not among BUILT_IN: tables show it with its interval
+    name="test accuracy",
+    unit="%",
+    direction="higher",
+    digits=2,
+    compute=lambda evaluated: evaluated.scores.accuracy,
+    glossary="fraction of the test images classified correctly",
+)
 TRAIN_TEST_GAP = Metric(
     name="train/test gap",
     unit="pp",

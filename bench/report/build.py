@@ -11,8 +11,8 @@ from bench.report.board import Board, Row
 from bench.report.evaluations import count_evaluations
 from bench.report.figures.picture import Picture, stored_digest
 from bench.report.markdown import MARK_PREFIX
-from bench.report.page import Files, Page, ReportsProblems
 from bench.report.pages import pages
+from bench.report.pages.contract import Files, Page, ReportsProblems
 from bench.report.ranking import leaderboard
 from bench.report.runs import relative_to
 

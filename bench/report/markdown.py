@@ -42,34 +42,27 @@ def environment(package: str = PACKAGE, *, escape: bool = False) -> Environment:
 
 
 def table(frame: pd.DataFrame) -> str:
-    """A pipe table, padded so that it is readable as text; columns of numbers are right-aligned."""
-    escaped = frame.map(inline)
-    escaped.columns = pd.Index([inline(str(name)) for name in frame.columns])
-    return tabulate(
-        escaped,  # type: ignore[arg-type]
-        headers="keys",
-        tablefmt="pipe",
-        showindex=False,
-        disable_numparse=True,
-        colalign=alignment(frame),
-    )
+    """A pipe table, padded so that it is readable as text."""
+    return _tabulated(frame.map(inline), [inline(str(name)) for name in frame.columns], "pipe")
 
 
 def plain_table(frame: pd.DataFrame) -> str:
     """A table for the terminal, with wrapped headers so that columns are narrow."""
+    headers = [textwrap.fill(str(name), MIN_HEADING, break_long_words=False) for name in frame.columns]
+    return _tabulated(frame, headers, "simple")
+
+
+def _tabulated(frame: pd.DataFrame, headers: list[str], style: str) -> str:
+    """A table of text, with columns of numbers right-aligned."""
+    numeric = [all(map(NUMBER.fullmatch, map(str, frame[name]))) for name in frame.columns]
     return tabulate(
         frame,  # type: ignore[arg-type]
-        headers=[textwrap.fill(str(name), MIN_HEADING, break_long_words=False) for name in frame.columns],
-        tablefmt="simple",
+        headers=headers,
+        tablefmt=style,
         showindex=False,
         disable_numparse=True,
-        colalign=alignment(frame),
+        colalign=["right" if each else "left" for each in numeric],
     )
-
-
-def alignment(frame: pd.DataFrame) -> list[str]:
-    """The alignment of each column: right if all cells are numbers, else left."""
-    return ["right" if all(NUMBER.fullmatch(str(cell)) for cell in frame[name]) else "left" for name in frame.columns]
 
 
 def inline(text: str) -> str:

@@ -13,7 +13,7 @@ from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
 from bench.evaluation.variance import Correctness
 from bench.report.board import Board
 from bench.report.markdown import plain_table, render
-from bench.report.page import Files
+from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
 from bench.report.text.numbers import accuracy_cell, points
 from bench.versions.differences import LIBRARIES, differences

@@ -88,7 +88,7 @@ def simulate(tuner: str, pool: RunRecord, seed: int) -> float:
     proposer = Proposer(tuners.choose(spec, space).oracle(spec, space), BUDGET.epochs)
     best = 0.0
     while isinstance(proposal := proposer.propose(), Proposal):
-        candidate = int(proposal.values["candidate"])  # noqa: PD011 - no DataFrame
+        candidate = int(proposal.values["candidate"])
         score = curves[candidate][proposal.epochs - 1]
         proposer.report(proposal.trial_id, score)
         best = max(best, score if proposal.epochs == BUDGET.epochs else 0.0)

@@ -16,7 +16,7 @@ from bench.records.store import all_folders
 from bench.report.build import build, check, write
 from bench.report.figures.picture import Picture, stored_digest
 from bench.report.markdown import mark
-from bench.report.page import Files
+from bench.report.pages.contract import Files
 from bench.report.ranking import leaderboard
 from builders import add_run, make_curve, make_environment, make_failed_trial, make_trial
 

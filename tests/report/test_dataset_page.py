@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bench.records.record import Latency
-from bench.report.figures.styles import FAMILY_COLORS, styles
+from bench.report.figures.table import FAMILY_COLORS, styles
 from bench.report.pages.dataset import dataset_section
 from bench.report.ranking import leaderboard
 from bench.report.tables.costs import pareto_fronts

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.report.board import Table
 from bench.report.ranking import leaderboard
-from bench.report.text.summary import summary
+from bench.report.text.statements import summary
 from builders import add_reference, add_run, make_failed_trial, make_trial
 
 EVEN = [list(range(20)), list(range(1, 21)), list(range(2, 22))]  # of 200 images, slightly different for each seed

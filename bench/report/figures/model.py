@@ -42,8 +42,7 @@ def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:
         epochs = max(len(trial.training_loss), *(len(refit.training_loss) for refit in refits))
         axes.set(xlabel="epoch", ylabel=f"{measure} ({unit})", xlim=(0.5, epochs + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain_axes(axes)
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     return figure
 
@@ -123,12 +122,17 @@ def _draw_hyperparameters(
             axes.set_xscale("log")
             few_logarithmic_ticks(axes.xaxis)
         axes.set_title(name, fontsize=9)
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain_axes(axes)
     for axes in panels[len(tried) :]:
         axes.set_visible(False)
     figure.supylabel("validation accuracy (%)", fontsize=9)
     return figure
+
+
+def plain_axes(axes: Axes) -> None:
+    """A faint grid and no frame at the top and right."""
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def few_logarithmic_ticks(axis: Axis) -> None:

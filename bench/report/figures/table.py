@@ -1,18 +1,44 @@
 """Figures of a dataset's page, which show the models of a table side by side."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle, product
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report.board import Row
-from bench.report.figures.model import GRAY, few_logarithmic_ticks
+from bench.report.board import Board, Row
+from bench.report.figures.model import BLUE, GRAY, ORANGE, few_logarithmic_ticks, plain_axes
 from bench.report.figures.picture import Picture, picture
-from bench.report.figures.styles import Style
 from bench.report.tables.costs import UNITS
 from bench.report.tables.search import SearchProgress
 
-Styles = Mapping[str, Style]
+FAMILY_COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+REFERENCE_COLOR = "#666666"
+MARKERS = "osD^vP"
+REFERENCE_MARKERS = "X*^v<>PD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """Color and marker; the combination is unique within a dataset."""
+
+    color: str
+    marker: str
+
+
+Styles = Mapping[str, Style]  # by name of the family or the reference model
+
+
+def styles(board: Board) -> Styles:
+    """The style of each family and each reference model of a results folder, by name."""
+    records = [row.run.record for table in board.tables for row in table.everything]
+    families = sorted({record.spec.model for record in records if record.search is not None})
+    references = sorted({record.spec.model for record in records if record.reference is not None})
+    looks = [
+        *zip(families, cycle(product(MARKERS, FAMILY_COLORS)), strict=False),
+        *zip(references, cycle(product(REFERENCE_MARKERS, (REFERENCE_COLOR,))), strict=False),
+    ]
+    return {name: Style(color=color, marker=marker) for name, (marker, color) in looks}
 
 
 def _style(styles: Styles, row: Row) -> Style:
@@ -67,7 +93,7 @@ def search_progress(searches: Sequence[SearchProgress], styles: Styles, *, with_
                 ylabel="best validation accuracy (%)",
                 xlim=(0, None),
             )
-            _plain(axes)
+            plain_axes(axes)
         panels[0].legend(frameon=False)
         return figure
 
@@ -94,7 +120,7 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
                 linewidth=1,
             )
         axes.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 101), ylim=(0, 101))
-        _plain(axes)
+        plain_axes(axes)
         axes.legend(frameon=False, fontsize=8)
         return figure
 
@@ -115,15 +141,10 @@ def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str
                 axes.plot(*place[label], style.marker, color=style.color, markersize=7, label=label)
             axes.set(xlabel=f"{cost} ({UNITS[cost]})" if UNITS[cost] else cost, xscale="log")
             few_logarithmic_ticks(axes.xaxis)
-            _plain(axes)
+            plain_axes(axes)
         panels[0].set_ylabel("test accuracy (%)")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
         return figure
 
     return picture("costs", [points, {cost: list(front) for cost, front in fronts.items()}], draw)
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -2,14 +2,11 @@
 
 from bench.errors import SpecError
 from bench.machine import extensions
-from bench.report.page import Page
-from bench.report.pages.dataset import DatasetPages
-from bench.report.pages.leaderboard import LeaderboardPage
-from bench.report.pages.model import ModelPages
-from bench.report.pages.tutorials import TutorialsPage
+from bench.report.pages import dataset, leaderboard, model, tutorials
+from bench.report.pages.contract import Page
 
 GROUP = "keras_family_bench.pages"
-BUILT_IN: tuple[Page, ...] = (LeaderboardPage(), DatasetPages(), ModelPages(), TutorialsPage())
+BUILT_IN: tuple[Page, ...] = (leaderboard, dataset, model, tutorials)
 
 
 def pages() -> tuple[Page, ...]:

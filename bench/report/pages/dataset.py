@@ -15,10 +15,9 @@ from bench.report.evaluations import count_text
 from bench.report.figures import images
 from bench.report.figures import table as figures
 from bench.report.figures.picture import Picture
-from bench.report.figures.styles import styles
 from bench.report.markdown import render
-from bench.report.page import Files
-from bench.report.pages.sections import table_section
+from bench.report.pages.contract import Files
+from bench.report.pages.leaderboard import table_section
 from bench.report.tables import costs, details, errors, scores
 from bench.report.tables import search as searches
 from bench.report.text.glossary import glossary
@@ -26,34 +25,32 @@ from bench.report.text.glossary import glossary
 SHOWN_SHARED_ERRORS = 20
 
 
-class DatasetPages:
-    """A page for each dataset."""
-
-    name = "datasets"
-
-    def files(self, board: Board) -> Files:
-        """<dataset>/README.md and its pictures."""
-        looks = styles(board)
-        files: dict[str, bytes | Picture] = {}
-        for name, tables in groupby(board.tables, key=lambda table: table.dataset.name):
-            sections = [dataset_section(table, looks) for table in tables]
-            files[f"{name}/README.md"] = _page(board, name, sections)
-            for section in sections:
-                start = f"{name}/figures/table-{section['scores']['table'].number}"
-                files |= {f"{start}-{kind}.png": picture for kind, picture in section["pictures"].items()}
-        return files
+name = "datasets"
 
 
-def _page(board: Board, name: str, sections: Sequence[dict[str, Any]]) -> bytes:
+def files(board: Board) -> Files:
+    """<dataset>/README.md and its pictures."""
+    looks = figures.styles(board)
+    made: dict[str, bytes | Picture] = {}
+    for dataset, tables in groupby(board.tables, key=lambda table: table.dataset.name):
+        sections = [dataset_section(table, looks) for table in tables]
+        made[f"{dataset}/README.md"] = _page(board, dataset, sections)
+        for section in sections:
+            start = f"{dataset}/figures/table-{section['scores']['table'].number}"
+            made |= {f"{start}-{kind}.png": picture for kind, picture in section["pictures"].items()}
+    return made
+
+
+def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> bytes:
     tables = [section["scores"]["table"] for section in sections]
     rows = [row for table in tables for row in table.everything]
     specs = [row.run.record.spec for row in rows]
     return render(
         "dataset.md.j2",
-        dataset=name,
+        dataset=dataset,
         title=tables[0].dataset.title,
         sections=sections,
-        evaluations=count_text(board.results, name),
+        evaluations=count_text(board.results, dataset),
         reduced_precision=any(isinstance(spec, SearchSpec) and spec.precision != "float32" for spec in specs),
         glossary=glossary(rows[0].run.metrics),
     )

@@ -7,37 +7,33 @@ import pandas as pd
 
 from bench.evaluation.comparison import Interval
 from bench.evaluation.importance import ImportanceAnalysis, importances
-from bench.records.record import Curve
+from bench.records.record import Curve, SearchOutcome
 from bench.report.board import TOP_ROWS, Board, Row, Table
 from bench.report.figures import images
 from bench.report.figures import model as figures
 from bench.report.figures.picture import Picture
 from bench.report.markdown import render
-from bench.report.page import Files
+from bench.report.pages.contract import Files
 from bench.report.ranking import conditions
-from bench.report.tables import costs, details, errors, scores
+from bench.report.tables import costs, details, errors, hyperparameters, scores
 from bench.report.tables import search as searches
-from bench.report.text.hyperparameters import candidate_text
 from bench.report.text.numbers import accuracy_cell, interval_text, percent, points
 from bench.report.text.signature import signature_text
 
+name = "models"
 
-class ModelPages:
-    """A page for each model of each dataset."""
 
-    name = "models"
-
-    def files(self, board: Board) -> Files:
-        """<dataset>/<model>.md and its pictures."""
-        files: dict[str, bytes | Picture] = {}
-        for page, placed in _by_page(board).items():
-            sections = [_section(table, row) for table, row in placed if row.in_full]
-            files[page] = _page(placed, sections)
-            for section in sections:
-                run = section["row"].run
-                start = f"{run.record.dataset.name}/figures/{run.stem}"
-                files |= {f"{start}-{kind}.png": picture for kind, picture in section["pictures"].items()}
-        return files
+def files(board: Board) -> Files:
+    """<dataset>/<model>.md and its pictures."""
+    made: dict[str, bytes | Picture] = {}
+    for page, placed in _by_page(board).items():
+        sections = [_section(table, row) for table, row in placed if row.in_full]
+        made[page] = _page(placed, sections)
+        for section in sections:
+            run = section["row"].run
+            start = f"{run.record.dataset.name}/figures/{run.stem}"
+            made |= {f"{start}-{kind}.png": picture for kind, picture in section["pictures"].items()}
+    return made
 
 
 def _by_page(board: Board) -> dict[str, list[tuple[Table, Row]]]:
@@ -66,10 +62,6 @@ def _page(placed: Sequence[tuple[Table, Row]], sections: Sequence[dict[str, Any]
 def _section(table: Table, row: Row) -> dict[str, Any]:
     """What the template shows of one run; empty frames and lists are left out."""
     run, record = row.run, row.run.record
-    search = record.search
-    analysis = ImportanceAnalysis(unavailable_reason="computed for the best model of a large table only")
-    if row.has_figures and search is not None:
-        analysis = importances(search.space, search.trials, record.spec.refit_epochs)
     return {
         "row": row,
         "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
@@ -78,17 +70,27 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "signature": signature_text(record),
         "reproductions": details.reproductions_of_run_table(run),
         "reproduction_sentence": _reproduction_sentence(row),
-        "hyperparameters": searches.hyperparameters_table(search),
-        "bounds": searches.bound_sentences(search),
-        "importance": searches.importance_table(analysis),
-        "importance_text": searches.importance_text(analysis),
+        "search": None if record.search is None else _search_section(record.search, row),
         "scores": details.two_columns(_scores(table, row)),
         "by_class": errors.class_report_table(run.scores.by_class),
         "confused": pd.DataFrame(errors.confused_classes(run)),
         "misclassified": errors.misclassified_table(row),
+        "pictures": _pictures(row) if row.has_figures else {},
+    }
+
+
+def _search_section(search: SearchOutcome, row: Row) -> dict[str, Any]:
+    """The parts of a section that a reference model lacks."""
+    analysis = ImportanceAnalysis(unavailable_reason="computed for the best model of a large table only")
+    if row.has_figures:
+        analysis = importances(search.space, search.trials, row.run.record.spec.refit_epochs)
+    return {
+        "hyperparameters": hyperparameters.hyperparameters_table(search),
+        "bounds": hyperparameters.bound_sentences(search),
+        "importance": hyperparameters.importance_table(analysis),
+        "importance_text": hyperparameters.importance_text(analysis),
         "trials": searches.trials_table(search),
         "failed": searches.failed_trials_table(search),
-        "pictures": _pictures(row) if row.has_figures else {},
     }
 
 
@@ -144,7 +146,7 @@ def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
             "model": row.label,
             scores.ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
             "budget": table.conditions["budget"],
-            "hyperparameters": candidate_text(search.winning_trial),
+            "hyperparameters": hyperparameters.candidate_text(search.winning_trial),
             "run": row.run.record.run_id,
         }
         for table, row in placed
@@ -155,16 +157,17 @@ def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
 def _pictures(row: Row) -> dict[str, Picture]:
     """The figures of a section by kind."""
     run, record, names = row.run, row.run.record, row.run.record.dataset.class_names
-    winner = record.search.winning_trial if record.search is not None else None
     pictures = {"confusion": figures.confusion_matrix(run.scores.confusion, names)}
     # scikit-learn's classifiers have no epochs.
     if any(refit.curve.training_loss for refit in record.refits):
-        trial = Curve() if winner is None else winner.curve
+        trial = Curve() if record.search is None else record.search.winning_trial.curve
         pictures["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
     if shown := run.scores.misclassifications[: errors.SHOWN_MISCLASSIFICATIONS]:
         pictures["misclassified"] = images.misclassified(run.wrong_images[: len(shown)], shown, names)
     if (confused := images.confused(run)) is not None:
         pictures["confused"] = confused
-    if winner is not None and (tried := searches.tried_values(row)):
-        pictures["hyperparameters"] = figures.hyperparameters(tried, winner.score)
+    if record.search is not None and (
+        tried := hyperparameters.tried_values(record.search.space, searches.full_length(row))
+    ):
+        pictures["hyperparameters"] = figures.hyperparameters(tried, record.search.winning_trial.score)
     return pictures

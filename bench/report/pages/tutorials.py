@@ -10,28 +10,24 @@ from bench.evaluation.metric import LOG_LOSS, TRAIN_TEST_GAP
 from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row
 from bench.report.markdown import render
-from bench.report.page import Files
-from bench.report.text.numbers import accuracy_cell, percent, seconds
+from bench.report.pages.contract import Files
+from bench.report.text.numbers import accuracy_cell, percent, range_text, seconds
+
+name = "tutorials"
 
 
-class TutorialsPage:
-    """The page of the published tutorials."""
-
-    name = "tutorials"
-
-    def files(self, board: Board) -> Files:
-        """tutorials.md, if a tutorial was trained."""
-        tutorials = {title: sorted(rows, key=lambda row: row.label) for title, rows in _tutorials(board).items()}
-        if not tutorials:
-            return {}
-        page = render(
-            "tutorials.md.j2",
-            tutorials=tutorials,
-            tutorials_table=tutorials_table,
-            recipes_table=recipes_table,
-            machines=machines,
-        )
-        return {"tutorials.md": page}
+def files(board: Board) -> Files:
+    """tutorials.md, if a tutorial was trained."""
+    sections = [
+        {
+            "title": title,
+            "measured": tutorials_table(rows),
+            "recipes": recipes_table(rows),
+            "machines": _machines(rows),
+        }
+        for title, rows in _tutorials(board).items()
+    ]
+    return {"tutorials.md": render("tutorials.md.j2", sections=sections)} if sections else {}
 
 
 def _tutorials(board: Board) -> dict[str, list[Row]]:
@@ -43,14 +39,14 @@ def _tutorials(board: Board) -> dict[str, list[Row]]:
         if row.run.record.reference is not None and row.run.record.reference.group == "tutorial"
     }
     tutorials: dict[str, list[Row]] = {}
-    for row in rows.values():
+    for row in sorted(rows.values(), key=lambda row: row.label):
         tutorials.setdefault(row.run.record.dataset.title, []).append(row)
     return tutorials
 
 
 def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
     """Published and measured accuracy; training times only if all are from one machine."""
-    one_machine = len(machines(rows)) == 1
+    one_machine = len(_machines(rows)) == 1
     return pd.DataFrame(
         {
             "model": row.label,
@@ -62,11 +58,6 @@ def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
         | ({"training time (s)": seconds(row.run.training_seconds)} if one_machine else {})
         for row in rows
     )
-
-
-def machines(rows: Sequence[Row]) -> list[str]:
-    """The CPUs these rows were trained on."""
-    return sorted({row.run.record.environment.cpu for row in rows})
 
 
 def recipes_table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -82,6 +73,11 @@ def recipes_table(rows: Sequence[Row]) -> pd.DataFrame:
     )
 
 
+def _machines(rows: Sequence[Row]) -> list[str]:
+    """The CPUs these rows were trained on."""
+    return sorted({row.run.record.environment.cpu for row in rows})
+
+
 def _published(row: Row) -> PublishedAccuracy | None:
     reference = row.run.record.reference
     # The published values are for Fashion-MNIST.
@@ -92,17 +88,15 @@ def _compared(published: PublishedAccuracy | None, limits: tuple[float, float] |
     """The columns that compare a published value with the prediction interval of one training."""
     value, stands_for, agreement = "no value", "-", "-"
     if published is not None:
-        value, stands_for = published.text, f"{percent(published.low)} to {percent(published.high)}"
-        if published.high - published.low < 0.0002:  # published with two decimals
-            stands_for = percent((published.low + published.high) / 2)
+        exact = published.high - published.low < 0.0002  # published with two decimals
+        middle = (published.low + published.high) / 2
+        value, stands_for = published.text, percent(middle) if exact else range_text(published.low, published.high)
         if limits is not None:
             low, high = limits
             agreement = "below" if published.high < low else "above" if published.low > high else "consistent"
     return {
         "published": value,
         "published range (%)": stands_for,
-        "95% prediction interval of one training (%)": "unknown (1 seed)"
-        if limits is None
-        else f"{percent(limits[0])} to {percent(limits[1])}",
+        "95% prediction interval of one training (%)": "unknown (1 seed)" if limits is None else range_text(*limits),
         "published compared with interval": agreement,
     }

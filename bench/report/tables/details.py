@@ -1,12 +1,12 @@
 """How the runs were made: conditions, machine, versions, reproductions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from bench.machine import Environment
 from bench.records.spec import SearchSpec
-from bench.report.board import Row, Table
+from bench.report.board import Table
 from bench.report.runs import Run
 from bench.report.tables.scores import different_conditions_text, prediction_interval_text
 from bench.report.text.numbers import counted, percent
@@ -71,22 +71,21 @@ def two_columns(values: Mapping[str, str]) -> pd.DataFrame:
 
 def shared_details(table: Table) -> pd.DataFrame:
     """Details that are the same for every row."""
-    details = _details(table.compared)
-    return two_columns({name: values[0] for name, values in details.items() if len(set(values)) == 1})
+    details, is_shared = _details(table)
+    return two_columns({str(name): str(value) for name, value in details.loc[is_shared].iloc[:, 0].items()})
 
 
 def different_details(table: Table) -> pd.DataFrame:
     """Details that differ between rows: one column for each of the best models. Empty for a single row."""
-    different = {name: values for name, values in _details(table.compared).items() if len(set(values)) > 1}
-    columns = {row.label: [values[number] for values in different.values()] for number, row in enumerate(table.top)}
-    return pd.DataFrame({"name": different.keys(), **columns})
+    details, is_shared = _details(table)
+    different = details.loc[~is_shared, [row.label for row in table.top]]
+    return different.reset_index(names="name", allow_duplicates=True)
 
 
-def _details(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Name to its value in each row; "-" where a row has none."""
-    details = [run_details(row.run) for row in rows]
-    names = dict.fromkeys(name for values in details for name in values)
-    return {name: [values.get(name, "-") for values in details] for name in names}
+def _details(table: Table) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
+    """A column of details for each row, "-" where a row has none, and which of them are the same for every row."""
+    details = pd.DataFrame({row.label: run_details(row.run) for row in table.compared}).fillna("-")
+    return details, details.eq(details.iloc[:, 0], axis="index").all(axis="columns")
 
 
 def reproductions_of_run_table(run: Run) -> pd.DataFrame:

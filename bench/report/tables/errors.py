@@ -8,6 +8,7 @@ from bench.evaluation.error_analysis import SharedError, error_changes, shared_e
 from bench.evaluation.scores import ClassReport, confused_pairs
 from bench.report.board import Row, Table
 from bench.report.runs import Run
+from bench.report.text.numbers import percent
 
 TOP_PAIRS = 5
 SHOWN_CHANGES = 8
@@ -49,7 +50,7 @@ def confused_classes(run: Run) -> Iterator[dict[str, str]]:
             "confused classes": f"{pair.a} and {pair.b}",
             "A predicted as B": f"{pair.a_as_b / refits:.1f}",
             "B predicted as A": f"{pair.b_as_a / refits:.1f}",
-            "share of errors (%)": f"{100 * pair.share:.1f}",
+            "share of errors (%)": percent(pair.share, 1),
         }
 
 
@@ -61,7 +62,7 @@ def misclassified_table(row: Row) -> pd.DataFrame:
             "test image": str(error.index),
             "true class": names[error.true],
             "predicted class": names[error.predicted],
-            "probability (%)": f"{100 * error.probability:.1f}",
+            "probability (%)": percent(error.probability, 1),
             "misclassified by": f"{error.wrong_seeds} of {refits} refits",
         }
         for error in row.run.scores.misclassifications[:SHOWN_MISCLASSIFICATIONS]
@@ -100,8 +101,8 @@ def shared_misclassifications_table(table: Table, errors: Sequence[SharedError])
             "test image": str(error.index),
             "label": names[error.true],
             "most frequent prediction": names[error.most_common_prediction],
-            "refits that agree (%)": f"{100 * error.agreement:.0f}",
-            "mean confidence (%)": f"{100 * confidence[error.index]:.0f}" if error.index in confidence else "-",
+            "refits that agree (%)": percent(error.agreement, 0),
+            "mean confidence (%)": percent(confidence[error.index], 0) if error.index in confidence else "-",
         }
         for error in errors
     )

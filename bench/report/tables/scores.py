@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, Metric
+from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, TEST_ACCURACY, Metric
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
-from bench.report.text.numbers import accuracy_cell, joined, percent, points, uncertainty_source
+from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, uncertainty_source
 
 MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
 FIRST_NAMED = 5
-ACCURACY = "test accuracy (%)"
+ACCURACY = TEST_ACCURACY.heading
 UNCERTAINTY = "main source of uncertainty"
 NOT_DIFFERENT = "not significantly different from"
 
@@ -22,9 +22,7 @@ def scores_table(table: Table) -> pd.DataFrame:
         {
             "rank": rank_text(row),
             "model": row.label,
-            ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
-            UNCERTAINTY: uncertainty_source(row.run.interval),
-            "seeds": seeds_text(row),
+            **_accuracy(row),
             NOT_DIFFERENT: not_different_text(row, len(table.rows)),
             **_leaderboard_metrics(row),
             "validation accuracy (%)": percent(row.run.record.search.winning_trial.score),
@@ -40,15 +38,23 @@ def references_table(table: Table) -> pd.DataFrame:
         {
             "model": row.label,
             "type": "published tutorial" if reference.is_network else "scikit-learn classifier",
-            ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
-            UNCERTAINTY: uncertainty_source(row.run.interval),
-            "seeds": seeds_text(row),
+            **_accuracy(row),
             "difference from the best tuned model (pp)": versus_best_text(row),
             **_leaderboard_metrics(row),
         }
         for row in table.references
         if (reference := row.run.record.reference) is not None
     )
+
+
+def _accuracy(row: Row) -> dict[str, str]:
+    reference, interval = row.run.record.reference, row.run.interval
+    deterministic = reference is not None and reference.deterministic
+    return {
+        ACCURACY: accuracy_cell(row.test_accuracy, interval),
+        UNCERTAINTY: uncertainty_source(interval),
+        "seeds": "1 (deterministic)" if deterministic else str(len(row.run.record.refits)),
+    }
 
 
 def _leaderboard_metrics(row: Row) -> dict[str, str]:
@@ -62,7 +68,7 @@ def reproductions_table(table: Table) -> pd.DataFrame:
         {
             "model": row.label,
             ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
-            "seeds": seeds_text(row),
+            "seeds": str(len(row.run.record.refits)),
             "difference from the published row (pp)": points(row.test_accuracy - row.run.reproduces.scores.accuracy),
             "95% prediction interval (%)": prediction_interval_text(entry := reproduction_entry(row)),
             "different conditions": different_conditions_text(entry),
@@ -84,8 +90,7 @@ def prediction_interval_text(entry: Reproduction | None) -> str:
     """The prediction interval of a reproduction, and whether its accuracy is inside."""
     if entry is None or entry.prediction_interval is None:
         return "-"
-    low, high = entry.prediction_interval
-    return f"{percent(low)} to {percent(high)}, {'inside' if entry.inside else 'outside'}"
+    return f"{range_text(*entry.prediction_interval)}, {'inside' if entry.inside else 'outside'}"
 
 
 def different_conditions_text(entry: Reproduction | None) -> str:
@@ -142,17 +147,11 @@ def not_different_text(row: Row, rows: int) -> str:
     return ", ".join(row.not_different_from) or "none"
 
 
-def seeds_text(row: Row) -> str:
-    """The number of seeds."""
-    reference, refits = row.run.record.reference, len(row.run.record.refits)
-    return "1 (deterministic)" if reference is not None and reference.deterministic else str(refits)
-
-
 def calibration_table(rows: Sequence[Row]) -> pd.DataFrame:
     """Calibration of each model."""
 
     def confidence(mean: float | None) -> str:
-        return "-" if mean is None else f"{100 * mean:.1f}"
+        return "-" if mean is None else percent(mean, 1)
 
     return pd.DataFrame(
         {
@@ -167,36 +166,33 @@ def calibration_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 def metrics_table(rows: Sequence[Row]) -> pd.DataFrame:
     """Every metric, with the rank it gives in parentheses."""
-
-    def cell(row: Row, metric: Metric) -> str:
-        text = metric.text(row.run.metrics[metric])
-        return text if metric.direction is None else f"{text} ({_rank(rows, row, metric)})"
-
-    return pd.DataFrame(
-        {"model": row.label, ACCURACY: f"{percent(row.test_accuracy)} ({_accuracy_rank(rows, row)})"}
-        | {metric.heading: cell(row, metric) for metric in row.run.metrics}
-        for row in rows
-    )
+    columns = {"model": [row.label for row in rows]}
+    for metric, values in _values(rows).items():
+        ranks = _ranks(metric, values)
+        columns[metric.heading] = [
+            metric.text(value) + (f" ({rank})" if metric.direction else "")
+            for value, rank in zip(values, ranks, strict=True)
+        ]
+    return pd.DataFrame(columns)
 
 
 def metrics_text(rows: Sequence[Row]) -> str:
     """Which metrics order the models differently from test accuracy, as a sentence; empty for a single model."""
     if len(rows) < 2:
         return ""
-    ranking = [metric for metric in rows[0].run.metrics if metric.direction is not None]
-    others = [
-        metric.name for metric in ranking if any(_rank(rows, row, metric) != _accuracy_rank(rows, row) for row in rows)
-    ]
+    ranks = {metric: _ranks(metric, values) for metric, values in _values(rows).items() if metric.direction}
+    others = [metric.name for metric in ranks if ranks[metric] != ranks[TEST_ACCURACY]]
     if not others:
         return "All metrics give the same order."
     return f"The order by {joined(others)} differs from the order by test accuracy."
 
 
-def _accuracy_rank(rows: Sequence[Row], row: Row) -> int:
-    return 1 + sum(other.test_accuracy > row.test_accuracy for other in rows)
+def _values(rows: Sequence[Row]) -> dict[Metric, list[float]]:
+    """Test accuracy and all metrics, for each row."""
+    metrics = {metric: [row.run.metrics[metric] for row in rows] for metric in rows[0].run.metrics}
+    return {TEST_ACCURACY: [row.test_accuracy for row in rows], **metrics}
 
 
-def _rank(rows: Sequence[Row], row: Row, metric: Metric) -> int:
+def _ranks(metric: Metric, values: Sequence[float]) -> list[int]:
     """From 1; equal values share the better rank."""
-    sign = 1 if metric.direction == "higher" else -1
-    return 1 + sum(sign * other.run.metrics[metric] > sign * row.run.metrics[metric] for other in rows)
+    return pd.Series(values).rank(method="min", ascending=metric.direction == "lower").astype(int).tolist()

@@ -8,22 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.evaluation.importance import ImportanceAnalysis, at_bound, full_length_trials
+from bench.evaluation.importance import full_length_trials
 from bench.evaluation.selection import crossover, expected_best_score
 from bench.records.record import SearchOutcome, TrialRecord
-from bench.records.spec import SearchSpec, Value
+from bench.records.spec import SearchSpec
 from bench.report.board import Row
-from bench.report.text.hyperparameters import (
-    MAX_LISTED,
-    candidate_text,
-    chosen_text,
-    conditions_text,
-    range_text,
-    reason_text,
-    status_text,
-)
+from bench.report.tables.hyperparameters import candidate_text
 from bench.report.text.numbers import percent, points, seconds
 
+MAX_REASON = 160  # characters of an error
 MIN_TRIALS = 5  # of random searches whose expected best scores are compared
 
 
@@ -113,76 +106,8 @@ def crossover_sentences(rows: Sequence[Row]) -> list[str]:
     return sentences
 
 
-def hyperparameters_table(search: SearchOutcome | None) -> pd.DataFrame:
-    """The winner's value of each hyperparameter with its range; empty for a reference model."""
-    if search is None:
-        return pd.DataFrame()
-    return pd.DataFrame(
-        {
-            "hyperparameter": parameter.name,
-            "winner": chosen_text(parameter, search.winning_trial),
-            "range": range_text(parameter),
-            "active when": conditions_text(parameter),
-        }
-        for parameter in search.space
-    )
-
-
-def bound_sentences(search: SearchOutcome | None) -> list[str]:
-    """A warning for each hyperparameter at its bound in the winner."""
-    if search is None:
-        return []
-    trial, names = search.winning_trial, {"smallest": "lower", "largest": "upper"}
-    return [
-        f"{parameter.name} = {chosen_text(parameter, trial)} is at its {names[bound]} bound: a wider range may "
-        "contain a better model."
-        for parameter in search.space
-        if (bound := at_bound(parameter, trial)) is not None
-    ]
-
-
-def importance_table(analysis: ImportanceAnalysis) -> pd.DataFrame:
-    """Permutation importance of each hyperparameter."""
-    return pd.DataFrame(
-        {"hyperparameter": importance.name, "decrease of R²": f"{importance.mean:.2f} ± {importance.std:.2f}"}
-        for importance in analysis.ranking
-    )
-
-
-def importance_text(analysis: ImportanceAnalysis) -> str:
-    """How the importances were computed, or why there are none."""
-    if analysis.unavailable_reason is not None or analysis.oob_r2 is None:
-        return f"No hyperparameter importances: {analysis.unavailable_reason}."
-    return (
-        f"Permutation importance from a random forest over {analysis.n_trials} full-length trials with an out-of-bag "
-        f"R² of {analysis.oob_r2:.2f}; ± is the standard deviation over shuffles."
-    )
-
-
-Tried = tuple[str, list[Value], list[Value], list[float]]  # name, all values if finite, tried ones, their scores
-
-
-def tried_values(row: Row) -> list[Tried]:
-    """The values of each hyperparameter that varies over the full-length trials, with their scores."""
-    search = row.run.record.search
-    tried: list[Tried] = []
-    for parameter in search.space if search is not None else ():
-        name, possible = parameter.name, list(parameter.values)
-        trials = [trial for trial in full_length(row) if name in trial.values]  # noqa: PD011
-        chosen = [trial.values[name] for trial in trials]  # noqa: PD011
-        if len(set(chosen)) > 1:
-            # Many numbers are drawn on a numeric axis, as are those of a continuous range.
-            numbers = not any(isinstance(value, bool | str) for value in possible)
-            listed = parameter.finite and not (numbers and len(possible) > MAX_LISTED)
-            every = list(dict.fromkeys([*possible, *chosen])) if listed else []
-            tried.append((name, every, chosen, [trial.score for trial in trials]))
-    return tried
-
-
-def trials_table(search: SearchOutcome | None) -> pd.DataFrame:
-    """Every trial, best score first, failed ones last; empty for a reference model."""
-    if search is None:
-        return pd.DataFrame()
+def trials_table(search: SearchOutcome) -> pd.DataFrame:
+    """Every trial, best score first, failed ones last."""
 
     def order(trial: TrialRecord) -> tuple[bool, float, int]:
         return trial.status != "ok", -trial.score if trial.status == "ok" else 0.0, trial.number
@@ -201,9 +126,25 @@ def trials_table(search: SearchOutcome | None) -> pd.DataFrame:
     )
 
 
-def failed_trials_table(search: SearchOutcome | None) -> pd.DataFrame:
-    """Each failed trial with its error; empty for a reference model."""
-    trials = () if search is None else search.trials
-    return pd.DataFrame(
-        {"trial": trial.trial_id, "error": reason_text(trial.error)} for trial in trials if trial.error is not None
-    )
+def failed_trials_table(search: SearchOutcome) -> pd.DataFrame:
+    """Each failed trial with its error."""
+    failed = [(trial.trial_id, trial.error) for trial in search.trials if trial.error is not None]
+    return pd.DataFrame({"trial": trial_id, "error": reason_text(error)} for trial_id, error in failed)
+
+
+def status_text(trial: TrialRecord, winner: str) -> str:
+    """How a trial ended, and which other trial it duplicates or continues."""
+    status = {"ok": "completed", "cut": "cut short"}.get(trial.status, trial.status)
+    status = "winner" if trial.trial_id == winner else status
+    if trial.duplicate_of is not None:
+        return f"{status}, duplicate of {trial.duplicate_of}"
+    if trial.parent is not None:
+        return f"{status}, continues {trial.parent}"
+    return status
+
+
+def reason_text(error: str) -> str:
+    """The last line of an error, where Python puts its name and message, shortened if it is long."""
+    lines = error.strip().splitlines() or ["no reason given"]
+    last = lines[-1].strip()
+    return last if len(last) <= MAX_REASON else f"{last[:MAX_REASON]} ..."

@@ -5,9 +5,14 @@ from collections.abc import Sequence
 from bench.evaluation.comparison import Interval
 
 
-def percent(fraction: float) -> str:
+def percent(fraction: float, digits: int = 2) -> str:
     """A fraction in [0, 1] as a percentage, without the sign."""
-    return f"{100 * fraction:.2f}"
+    return f"{100 * fraction:.{digits}f}"
+
+
+def range_text(low: float, high: float) -> str:
+    """Two fractions as percentages."""
+    return f"{percent(low)} to {percent(high)}"
 
 
 def points(fraction: float) -> str:
@@ -35,7 +40,7 @@ def accuracy_cell(accuracy: float, interval: Interval | None) -> str:
     if interval is None:
         return f"{percent(accuracy)} (no interval)"
     half = _half_width(interval)
-    return f"{percent(accuracy)} ± {half}" if half else f"{percent(accuracy)} ({_limits(interval)})"
+    return f"{percent(accuracy)} " + (f"± {half}" if half else f"({range_text(interval.low, interval.high)})")
 
 
 def interval_text(interval: Interval | None) -> str:
@@ -43,17 +48,13 @@ def interval_text(interval: Interval | None) -> str:
     if interval is None:
         return "no interval"
     half = _half_width(interval)
-    return f"95% CI ±{half}" if half else f"95% CI {_limits(interval)}"
+    return f"95% CI ±{half}" if half else f"95% CI {range_text(interval.low, interval.high)}"
 
 
 def _half_width(interval: Interval) -> str | None:
     """In points; None if it is not the same in both directions."""
     below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
     return above if below == above else None
-
-
-def _limits(interval: Interval) -> str:
-    return f"{percent(interval.low)} to {percent(interval.high)}"
 
 
 def uncertainty_source(interval: Interval | None) -> str:

@@ -1,8 +1,9 @@
-"""Test results as sentences: which model is better, by how much, and which differences are not significant."""
+"""Results as sentences: the summary of a table, and which differences are significant."""
 
 from bench.evaluation.comparison import Difference
-from bench.report.board import PairTest, Table
-from bench.report.text.numbers import percent, points
+from bench.report.board import FamilyResult, PairTest, Row, Table
+from bench.report.ranking import MIN_SEARCHES
+from bench.report.text.numbers import interval_text, percent, points, range_text
 
 MAX_SENTENCES = 6  # of a table with more pairs of models, only those of the best model
 
@@ -45,6 +46,95 @@ def _sentence(test: PairTest, difference: Difference, a: str, b: str, basis: str
     if test.verdict == "worse":
         low, high = -high, -low
     return (
-        f"{a} is {percent(abs(difference.mean))} points {test.verdict} than {b} (95% CI {percent(low)} to "
-        f"{percent(high)}; {basis})."
+        f"{a} is {percent(abs(difference.mean))} points {test.verdict} than {b} (95% CI "
+        f"{range_text(low, high)}; {basis})."
     )
+
+
+def summary(table: Table) -> tuple[str, str, str]:
+    """The summary of a table with at least one row."""
+    best = table.compared[0]
+    # The best of several searches is selected by its test accuracy, which biases it upwards; the family's mean is not.
+    for family in table.families:
+        if best.label in family.searches:
+            return _best_family(table, family), _next_family(table, family), _weakest_class(best)
+    return _best_model(best), _next_model(table, best), _weakest_class(best)
+
+
+def _best_family(table: Table, family: FamilyResult) -> str:
+    searches = len(family.searches)
+    if family.interval is None:
+        return f"The best family is {family.name}; there is no interval over its {searches} searches."
+    return (
+        f"The best family is {family.name}: its searches reach {percent(family.interval.mean)}% test accuracy on "
+        f"average ({interval_text(family.interval)}; {searches} searches, {table.dataset.n_test:,} test images)."
+    )
+
+
+def _next_family(table: Table, family: FamilyResult) -> str:
+    """The next best family, or a reference model that is better."""
+    if (better := _better_reference(table)) is not None:
+        return f"The reference model {better.a} is better than the best of them."
+    other = next((candidate for candidate in table.families if candidate is not family), None)
+    if other is None:
+        return f"No other family has {MIN_SEARCHES} searches to compare it with."
+    test = next(test for test in table.family_tests if {test.a, test.b} == {family.name, other.name})
+    return _comparison(test, family.name, f"the family {other.name}")
+
+
+def _best_model(row: Row) -> str:
+    record, interval = row.run.record, row.run.interval
+    kind = "tuned model" if record.reference is None else "model (untuned)"
+    start = f"The best {kind} is {row.label} with {percent(row.test_accuracy)}% test accuracy"
+    images = f"{record.dataset.n_test:,} test images"
+    if interval is None:
+        return f"{start} on {images}; a single seed gives no variance estimate."
+    trained = "deterministic training" if interval.n_seeds == 1 else f"mean of {len(record.refits)} refits"
+    return f"{start} ({interval_text(interval)}; {trained}, {images})."
+
+
+def _next_model(table: Table, best: Row) -> str:
+    """A reference model that is better than all tuned ones; else the next tuned model, or the best reference model."""
+    if (better := _better_reference(table)) is not None:
+        return _comparison(better, best.label, better.a)
+    if len(table.rows) > 1:
+        other = table.rows[1].label
+        test = next(test for test in table.pair_tests if {test.a, test.b} == {best.label, other})
+        return _comparison(test, best.label, other)
+    if table.rows and table.references:
+        reference = table.references[0]
+        if reference.versus_best is not None:
+            return _comparison(reference.versus_best, best.label, reference.label)
+    return "There is no other model to compare it with."
+
+
+def _better_reference(table: Table) -> PairTest | None:
+    """The test of the best reference model that is better than all tuned models."""
+    tests = (row.versus_best for row in table.references)
+    return next((test for test in tests if test is not None and test.verdict == "better"), None)
+
+
+def _comparison(test: PairTest, best: str, other: str) -> str:
+    difference = test.difference
+    if difference is None:
+        return f"It is not compared with {other}: a single seed gives no variance estimate."
+    size = percent(abs(difference.mean))
+    if test.verdict == "not significantly different":
+        return f"It is not significantly different from {other} (difference {size} points)."
+    first_wins = (test.verdict == "better") == (test.a == best)
+    return (
+        f"It is {size} points {'better' if first_wins else 'worse'} than {other}, which is statistically significant."
+    )
+
+
+def _weakest_class(best: Row) -> str:
+    record, names = best.run.record, best.run.record.dataset.class_names
+    recall = best.run.scores.by_class.recall[: len(names)]
+    weakest = int(recall.argmin())
+    text = f"Its weakest class is {names[weakest]} with a recall of {percent(recall[weakest])}%"
+    if recall[weakest] == 1:
+        text = "It classifies every test image correctly"
+    trials = record.search.trials if record.search is not None else ()
+    if failed := sum(trial.status == "failed" for trial in trials):
+        return f"{text}; {failed} of the {len(trials)} trials of its search failed."
+    return f"{text}."

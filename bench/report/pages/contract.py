@@ -1,4 +1,4 @@
-"""The contract of pages and exporters: an object that makes files from the leaderboard."""
+"""The contract of pages and exporters: an object or module that makes files from the leaderboard."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable

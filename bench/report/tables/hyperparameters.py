@@ -1,0 +1,102 @@
+"""Hyperparameters: the search space, the winner's values, their importance, and the values of all trials."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bench.evaluation.importance import ImportanceAnalysis, at_bound
+from bench.records.record import Parameter, SearchOutcome, TrialRecord
+from bench.records.spec import Value
+
+MAX_LISTED = 8  # values of a hyperparameter that are listed individually
+
+Tried = tuple[str, list[Value], list[Value], list[float]]  # name, all values if finite, tried ones, their scores
+
+
+def hyperparameters_table(search: SearchOutcome) -> pd.DataFrame:
+    """The winner's value of each hyperparameter with its range."""
+    return pd.DataFrame(
+        {
+            "hyperparameter": parameter.name,
+            "winner": chosen_text(parameter, search.winning_trial),
+            "range": range_text(parameter),
+            "active when": conditions_text(parameter),
+        }
+        for parameter in search.space
+    )
+
+
+def bound_sentences(search: SearchOutcome) -> list[str]:
+    """A warning for each hyperparameter at its bound in the winner."""
+    trial, names = search.winning_trial, {"smallest": "lower", "largest": "upper"}
+    return [
+        f"{parameter.name} = {chosen_text(parameter, trial)} is at its {names[bound]} bound: a wider range may "
+        "contain a better model."
+        for parameter in search.space
+        if (bound := at_bound(parameter, trial)) is not None
+    ]
+
+
+def importance_table(analysis: ImportanceAnalysis) -> pd.DataFrame:
+    """Permutation importance of each hyperparameter."""
+    return pd.DataFrame(
+        {"hyperparameter": importance.name, "decrease of R²": f"{importance.mean:.2f} ± {importance.std:.2f}"}
+        for importance in analysis.ranking
+    )
+
+
+def importance_text(analysis: ImportanceAnalysis) -> str:
+    """How the importances were computed, or why there are none."""
+    if analysis.unavailable_reason is not None or analysis.oob_r2 is None:
+        return f"No hyperparameter importances: {analysis.unavailable_reason}."
+    return (
+        f"Permutation importance from a random forest over {analysis.n_trials} full-length trials with an out-of-bag "
+        f"R² of {analysis.oob_r2:.2f}; ± is the standard deviation over shuffles."
+    )
+
+
+def tried_values(space: Sequence[Parameter], eligible: Sequence[TrialRecord]) -> list[Tried]:
+    """The values of each hyperparameter that varies over the full-length trials, with their scores."""
+    tried: list[Tried] = []
+    for parameter in space:
+        name, possible = parameter.name, list(parameter.values)
+        trials = [trial for trial in eligible if name in trial.values]
+        chosen = [trial.values[name] for trial in trials]
+        if len(set(chosen)) > 1:
+            # Many numbers are drawn on a numeric axis, as are those of a continuous range.
+            numbers = not any(isinstance(value, bool | str) for value in possible)
+            listed = parameter.finite and not (numbers and len(possible) > MAX_LISTED)
+            every = list(dict.fromkeys([*possible, *chosen])) if listed else []
+            tried.append((name, every, chosen, [trial.score for trial in trials]))
+    return tried
+
+
+def candidate_text(trial: TrialRecord) -> str:
+    """All hyperparameters of a trial."""
+    return ", ".join(f"{name}={value_text(value)}" for name, value in trial.values.items())
+
+
+def value_text(value: Value) -> str:
+    """A hyperparameter's value, fractions with four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def range_text(parameter: Parameter) -> str:
+    """The values that a hyperparameter can take."""
+    first, last = value_text(parameter.values[0]), value_text(parameter.values[-1])
+    if not parameter.finite:
+        return f"{first} to {last}"
+    if len(parameter.values) > MAX_LISTED:
+        return f"{first} to {last}, {len(parameter.values)} values"
+    return ", ".join(map(value_text, parameter.values))
+
+
+def conditions_text(parameter: Parameter) -> str:
+    """When a hyperparameter is active."""
+    conditions = (f"{each.name} is {' or '.join(map(value_text, each.values))}" for each in parameter.conditions)
+    return " and ".join(conditions) or "always"
+
+
+def chosen_text(parameter: Parameter, trial: TrialRecord) -> str:
+    """A trial's value of a hyperparameter."""
+    return value_text(trial.values[parameter.name]) if parameter.name in trial.values else "inactive"
