@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.errors import SpecError
 from bench.evaluation.comparison import compare_all, mcnemar
+from bench.evaluation.variance import BoolArray, FloatArray
 from bench.report.board import PairTest
 from bench.report.markdown import plain_table
 from bench.report.ranking import conditions, data_of
 from bench.report.runs import Loaded, Run, find_run, load
 from bench.report.tables.costs import cost_cells
-from bench.report.text.numbers import accuracy_cell
+from bench.report.text.numbers import accuracy_cell, percent
 from bench.report.text.statements import pair_sentence
 
 SHOWN_IMAGES = 10
@@ -76,20 +76,11 @@ def comparable_runs(loaded: Loaded, a: str, b: str) -> tuple[Run, Run]:
     return run_a, run_b
 
 
-def _images(
-    run: Run, correct_a: NDArray[np.float64], correct_b: NDArray[np.float64], selected: NDArray[np.bool_]
-) -> pd.DataFrame:
+def _images(run: Run, correct_a: FloatArray, correct_b: FloatArray, selected: BoolArray) -> pd.DataFrame:
     images = np.flatnonzero(selected)
     images = images[np.argsort(-np.abs(correct_a - correct_b)[images], kind="stable")]
-    names = np.array(run.record.dataset.class_names)
-    return pd.DataFrame(
-        {
-            "image": images,
-            "true": names[run.labels[images]],
-            "correct_a": correct_a[images],
-            "correct_b": correct_b[images],
-        }
-    )
+    true = np.array(run.record.dataset.class_names)[run.labels[images]]
+    return pd.DataFrame({"image": images, "true": true, "correct_a": correct_a[images], "correct_b": correct_b[images]})
 
 
 def comparison_text(comparison: RunComparison) -> str:
@@ -150,27 +141,19 @@ def _scores(a: Run, b: Run) -> pd.DataFrame:
 
 def _classes(a: Run, b: Run) -> pd.DataFrame:
     names = a.record.dataset.class_names
-    f1_a, f1_b = (run.scores.by_class.f1[: len(names)] for run in (a, b))
-    return pd.DataFrame(
-        {
-            "class": names[number],
-            a.label: f"{f1_a[number]:.3f}",
-            b.label: f"{f1_b[number]:.3f}",
-            "difference": f"{f1_a[number] - f1_b[number]:+.3f}",
-        }
-        for number in np.argsort(-np.abs(f1_a - f1_b), kind="stable").tolist()
-    )
+    f1 = pd.DataFrame({"a": a.scores.by_class.f1, "b": b.scores.by_class.f1}).head(len(names))
+    f1["difference"] = f1["a"] - f1["b"]
+    f1 = f1.sort_values("difference", key=lambda difference: -difference.abs(), kind="stable")
+    text = f1[["a", "b"]].map("{:.3f}".format).assign(difference=f1["difference"].map("{:+.3f}".format))
+    text.insert(0, "class", [names[number] for number in f1.index])
+    return text.set_axis(["class", a.label, b.label, "difference"], axis="columns")
 
 
 def _images_table(a: Run, b: Run, images: pd.DataFrame) -> pd.DataFrame:
-    shown = images.head(SHOWN_IMAGES)
-    return pd.DataFrame(
-        {
-            "test image": shown["image"].map(str),
-            "true class": shown["true"],
-            f"{a.label}: correct refits (%)": shown["correct_a"].map("{:.0%}".format).str.rstrip("%"),
-            f"{b.label}: correct refits (%)": shown["correct_b"].map("{:.0%}".format).str.rstrip("%"),
-        }
+    text = images.head(SHOWN_IMAGES).astype({"image": str})
+    text[["correct_a", "correct_b"]] = text[["correct_a", "correct_b"]].map(lambda fraction: percent(fraction, 0))
+    return text.set_axis(
+        ["test image", "true class", *(f"{run.label}: correct refits (%)" for run in (a, b))], axis="columns"
     )
 
 

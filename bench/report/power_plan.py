@@ -148,17 +148,14 @@ def _answer(plan: PowerPlan) -> str:
             f"{plan.a.record.dataset.n_test:,} test images: even unlimited seeds give {unlimited:.0%}. At least about "
             f"{images:,} test images are needed."
         )
+    detecting = f"Detecting a difference of {difference} with {TARGET_POWER:.0%} power"
     if plan.seeds is None:
-        return (
-            f"Detecting a difference of {difference} with {TARGET_POWER:.0%} power takes more than {MAX_SEEDS} seeds "
-            "per model."
-        )
+        return f"{detecting} takes more than {MAX_SEEDS} seeds per model."
     time = ""
     if plan.minutes is not None:
         minutes = "a minute" if plan.minutes < 1.5 else f"{plan.minutes:.0f} minutes"
         time = f", about {minutes} of training on {plan.a.record.environment.cpu}"
-    needed = f"takes {plan.seeds} seeds per model{time}"
-    return f"Detecting a difference of {difference} with {TARGET_POWER:.0%} power {needed}."
+    return f"{detecting} takes {plan.seeds} seeds per model{time}."
 
 
 def _points(difference: float) -> str:

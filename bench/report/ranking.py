@@ -13,8 +13,7 @@ from bench.evaluation.comparison import LEVEL, Comparison, compare_all, holm, in
 from bench.evaluation.variance import Correctness
 from bench.records.spec import RunSpec, SearchSpec
 from bench.report.board import TOP_ROWS, Board, FamilyResult, PairTest, Row, Table
-from bench.report.labels import SHORT_DIGEST
-from bench.report.runs import Loaded, Run, load
+from bench.report.runs import SHORT_DIGEST, Loaded, Run, load
 
 MIN_SEARCHES = 3  # of a family, to estimate the variance across searches
 

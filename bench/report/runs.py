@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import re
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +22,10 @@ from bench.evaluation.variance import Correctness
 from bench.records.migrations import upgrade_run_id
 from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
+from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
-from bench.report.labels import row_labels
+
+SHORT_DIGEST = 6
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
@@ -32,7 +36,6 @@ class Run:
     """A finished run that becomes a row: its record and what is computed from its predictions."""
 
     label: str  # unique within the dataset
-    stem: str  # the label as the beginning of a file name
     record: RunRecord
     scores: Scores
     metrics: Mapping[Metric, float]
@@ -43,6 +46,11 @@ class Run:
     wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.misclassifications
     reproductions: tuple[Reproduction, ...]  # of this published run, oldest first
     reproduces: "Run | None" = field(default=None, repr=False)  # the published run; None for any other run
+
+    @property
+    def stem(self) -> str:
+        """The label as the beginning of a file name."""
+        return re.sub(r"[ ()]+", "-", self.label).strip("-")
 
     @property
     def training_seconds(self) -> float:
@@ -93,7 +101,7 @@ def load(results: Path) -> Loaded:
     }
     runs = read(sorted(newest.values(), key=lambda pair: str(pair[0].path)))
     labels = row_labels([run.record.spec for run in runs])
-    rows = {run.record.spec: replace(run, label=(label := labels[run.record.spec]), stem=label) for run in runs}
+    rows = {run.record.spec: replace(run, label=labels[run.record.spec]) for run in runs}
     originals = {run_id: rows[record.spec] for run_id, record in published.items() if record.spec in rows}
     reproductions = _label_reproductions(read(reproducing), originals)
     # Paths relative to the results folder, so that a page never names the machine it was made on.
@@ -182,7 +190,6 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
     correctness = Correctness(correct=scores.correct, deterministic=deterministic)
     return Run(
         label=record.spec.model,
-        stem=record.spec.model,
         record=record,
         scores=scores,
         metrics={metric: metric.value(evaluated) for metric in declared},
@@ -202,12 +209,36 @@ def _label_reproductions(reproductions: Iterable[Run], originals: Mapping[str, R
         original = originals.get(_reproduced(run.record) or "")
         if original is None:  # its predictions could not be read, which is among the problems
             continue
-        counts[original.stem] += 1
-        number = counts[original.stem]
+        counts[original.label] += 1
+        number = counts[original.label]
         suffix = "reproduction" if number == 1 else f"reproduction {number}"
-        yield replace(
-            run,
-            label=f"{original.label} ({suffix})",
-            stem=f"{original.stem}-{suffix.replace(' ', '-')}",
-            reproduces=original,
-        )
+        yield replace(run, label=f"{original.label} ({suffix})", reproduces=original)
+
+
+def row_labels(specs: Iterable[RunSpec]) -> dict[RunSpec, str]:
+    """A name for each run, unique within its dataset: the model, with a suffix only where that is ambiguous.
+
+    The suffix is the seed where nothing else differs, else the tuner, else a short digest of the spec.
+    """
+    specs = list(specs)
+    models = Counter((spec.dataset, spec.model) for spec in specs)
+    tuners = Counter((spec.dataset, spec.model, _tuner(spec)) for spec in specs)
+    without_seed: dict[tuple[str, str], set[RunSpec]] = {}
+    for spec in specs:
+        without_seed.setdefault((spec.dataset, spec.model), set()).add(msgspec.structs.replace(spec, seed=0))
+
+    def label(spec: RunSpec) -> str:
+        if models[spec.dataset, spec.model] == 1:
+            return spec.model
+        if len(without_seed[spec.dataset, spec.model]) == 1:
+            return f"{spec.model}-seed{spec.seed}"
+        parts = [spec.model, *_tuner(spec)]
+        if not _tuner(spec) or tuners[spec.dataset, spec.model, _tuner(spec)] > 1:
+            parts.append(spec.digest[:SHORT_DIGEST])
+        return "-".join(parts)
+
+    return {spec: label(spec) for spec in specs}
+
+
+def _tuner(spec: RunSpec) -> tuple[str, ...]:
+    return (spec.tuner,) if isinstance(spec, SearchSpec) else ()

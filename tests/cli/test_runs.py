@@ -12,11 +12,10 @@ from bench.records.migrate import migrate
 from bench.records.record import SCHEMA_VERSION
 from bench.records.store import RunFolder, all_folders
 from bench.report import build
-from bench.report.labels import row_labels
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
 from bench.report.run_status import run_statuses, runs_table
-from bench.report.runs import load
+from bench.report.runs import load, row_labels
 from builders import add_run, make_predictions, make_run, make_spec, write_run, write_unfinished_run
 from command_line import run
 
