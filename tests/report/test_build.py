@@ -246,7 +246,7 @@ def test_shared_details_are_listed_once_and_different_ones_side_by_side(tmp_path
     add_run(tmp_path)
     add_run(tmp_path, spec={"family": "cnn", "tuner": "grid"})
     measured = section(dataset_page(tmp_path), "Methods and environment")
-    shared, different = measured.split("Different across rows")
+    shared, different = measured.split("Differences between rows")
     assert "TensorFlow 2.21.0" in shared
     assert "grid" not in shared
     assert "grid" in different
@@ -256,7 +256,7 @@ def test_the_page_counts_test_set_evaluations(tmp_path: Path) -> None:
     for _ in range(2):
         EvaluationLog(tmp_path, "synthetic").append("dense")
     add_run(tmp_path)
-    assert "The test set of synthetic was evaluated 2 times" in page(tmp_path)
+    assert "The synthetic test set has been evaluated 2 times" in page(tmp_path)
 
 
 def test_a_bfloat16_search_is_a_known_limitation(tmp_path: Path) -> None:
@@ -391,7 +391,7 @@ def test_only_the_ten_best_are_shown_side_by_side(crowd: Path) -> None:
         assert "Only the 10 best models are shown." in section(text, heading)
         assert "model10" not in section(text, heading)
     assert header(text, "F1 by class") == ["class", *best]
-    different = section(text, "Methods and environment").split("Different across rows")[1]
+    different = section(text, "Methods and environment").split("Differences between rows")[1]
     assert different.startswith(", for the 10 best models only:")
     assert "model9" in different
     assert "model10" not in different
@@ -400,7 +400,7 @@ def test_only_the_ten_best_are_shown_side_by_side(crowd: Path) -> None:
 def test_details_that_only_the_ten_best_share_are_not_shared_details(tmp_path: Path) -> None:
     for number in range(11):
         add_run(tmp_path, [range(number)] * 3, spec={"family": f"model{number}"}, workers=2 if number < 10 else 7)
-    shared, different = section(dataset_page(tmp_path), "Methods and environment").split("Different across rows")
+    shared, different = section(dataset_page(tmp_path), "Methods and environment").split("Differences between rows")
     assert "| workers" not in shared
     assert "| workers" in different
 

@@ -25,7 +25,7 @@ def test_the_best_model_is_significantly_better(tmp_path: Path) -> None:
     one, two, three = summary(table(tmp_path, ("cnn", EVEN), ("dense", WORSE)))
     assert one.startswith("The best tuned model is cnn with 90.00% test accuracy (95% CI ")
     assert one.endswith("; mean of 3 refits, 200 test images).")
-    assert two == "It is 20.00 points better than dense, which is statistically significant."
+    assert two == "It is 20.00 points better than dense, a statistically significant difference."
     assert three.startswith("Its weakest class is ")
 
 
@@ -56,7 +56,7 @@ def test_failed_trials_are_counted(tmp_path: Path) -> None:
 def test_a_reference_model_that_is_better_is_named(tmp_path: Path) -> None:
     add_reference(tmp_path, [[]] * 3, spec={"model": "tutorial-cnn"})
     _, two, _ = summary(table(tmp_path, ("cnn", EVEN), ("dense", WORSE)))
-    assert two == "It is 10.00 points worse than tutorial-cnn, which is statistically significant."
+    assert two == "It is 10.00 points worse than tutorial-cnn, a statistically significant difference."
 
 
 def test_a_model_without_errors_has_no_weakest_class(tmp_path: Path) -> None:

@@ -112,9 +112,9 @@ def _interval_sentence(interval: Interval | None, n_test: int) -> str:
         return f"One refit on {n_test:,} test images: a single seed gives no variance estimate."
     limits = f"95% confidence interval {percent(interval.low)}% to {percent(interval.high)}%"
     if interval.n_seeds == 1:
-        return f"Training is deterministic. {limits} on {n_test:,} test images, for the finite test set only."
+        return f"Training is deterministic. {limits} on {n_test:,} test images, which covers only the finite test set."
     return (
-        f"Mean of {interval.n_seeds} refits on {n_test:,} test images, {limits}. The seeds account for "
+        f"Mean of {interval.n_seeds} refits on {n_test:,} test images; {limits}. The seeds account for "
         f"{100 * interval.seed_variance_share:.0f}% of its squared half-width, the finite test set for the rest."
     )
 

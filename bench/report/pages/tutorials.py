@@ -85,8 +85,8 @@ def _published(row: Row) -> PublishedAccuracy | None:
 
 
 def _compared(published: PublishedAccuracy | None, limits: tuple[float, float] | None) -> dict[str, str]:
-    """The columns that compare a published value with the prediction interval of one training."""
-    value, stands_for, agreement = "no value", "-", "-"
+    """The columns that compare a published value with the prediction interval of one training run."""
+    value, stands_for, agreement = "not published", "-", "-"
     if published is not None:
         exact = published.high - published.low < 0.0002  # published with two decimals
         middle = (published.low + published.high) / 2
@@ -97,6 +97,8 @@ def _compared(published: PublishedAccuracy | None, limits: tuple[float, float] |
     return {
         "published": value,
         "published range (%)": stands_for,
-        "95% prediction interval of one training (%)": "unknown (1 seed)" if limits is None else range_text(*limits),
-        "published compared with interval": agreement,
+        "95% prediction interval of one training run (%)": "unknown (1 seed)"
+        if limits is None
+        else range_text(*limits),
+        "published value vs. interval": agreement,
     }

@@ -18,7 +18,7 @@ def costs_table(table: Table) -> pd.DataFrame:
         {
             "model": row.label,
             **cost_cells(row.run),
-            "on the Pareto front of": ", ".join(cost for cost in fronts if row.label in fronts[cost]) or "-",
+            "on the Pareto front for": ", ".join(cost for cost in fronts if row.label in fronts[cost]) or "-",
         }
         | ({"machine": row.run.record.environment.cpu} if len(table.machines) > 1 else {})
         for row in table.compared

@@ -121,17 +121,15 @@ def _comparison(test: PairTest, best: str, other: str) -> str:
     size = percent(abs(difference.mean))
     if test.verdict == "not significantly different":
         return f"It is not significantly different from {other} (difference {size} points)."
-    first_wins = (test.verdict == "better") == (test.a == best)
-    return (
-        f"It is {size} points {'better' if first_wins else 'worse'} than {other}, which is statistically significant."
-    )
+    verdict = "better" if (test.verdict == "better") == (test.a == best) else "worse"
+    return f"It is {size} points {verdict} than {other}, a statistically significant difference."
 
 
 def _weakest_class(best: Row) -> str:
     record, names = best.run.record, best.run.record.dataset.class_names
     recall = best.run.scores.by_class.recall[: len(names)]
     weakest = int(recall.argmin())
-    text = f"Its weakest class is {names[weakest]} with a recall of {percent(recall[weakest])}%"
+    text = f"Its weakest class is {names[weakest]}, with a recall of {percent(recall[weakest])}%"
     if recall[weakest] == 1:
         text = "It classifies every test image correctly"
     trials = record.search.trials if record.search is not None else ()
