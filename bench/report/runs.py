@@ -16,10 +16,10 @@ from bench.errors import BenchError, RecordError, SpecError
 from bench.evaluation.comparison import Correctness, Interval, interval
 from bench.evaluation.metric import Evaluated, Metric, metrics
 from bench.evaluation.metrics import Scores, probabilities, score
-from bench.records.migrations import upgrade_run_id
 from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
 from bench.records.store import RunFolder, all_folders
+from bench.records.upgrades import upgrade_run_id
 from bench.report.labels import row_labels
 
 _Item = TypeVar("_Item")

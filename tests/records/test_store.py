@@ -115,14 +115,14 @@ def test_damaged_predictions_are_refused(tmp_path: Path, content: bytes) -> None
 
 
 def test_predictions_with_mismatched_shapes_are_refused() -> None:
-    with pytest.raises(RecordError, match=r"log_probabilities are \(3, 200, 4\), but .* labels \(199,\)"):
+    with pytest.raises(RecordError, match=r"got \{'log_probabilities': \(3, 200, 4\), 'labels': \(199,\)"):
         replace(make_predictions(), labels=make_predictions().labels[1:])
 
 
 def test_predictions_of_a_model_that_diverged_are_refused() -> None:
     log_probabilities = make_predictions().log_probabilities.copy()
     log_probabilities[0, 0, 0] = np.nan
-    with pytest.raises(RecordError, match="contain NaN"):
+    with pytest.raises(RecordError, match="must not contain NaN"):
         replace(make_predictions(), log_probabilities=log_probabilities)
 
 
