@@ -38,7 +38,7 @@ class Predictions:
             )
         # The argmax of NaN is class 0, which would count as a prediction.
         if np.isnan(self.log_probabilities).any():
-            raise RecordError("log_probabilities must not contain NaN, as they do after a refit has diverged")
+            raise RecordError("log_probabilities contain NaN: a refit has diverged")
 
     def _arrays(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -122,7 +122,7 @@ def test_predictions_with_mismatched_shapes_are_refused() -> None:
 def test_predictions_of_a_model_that_diverged_are_refused() -> None:
     log_probabilities = make_predictions().log_probabilities.copy()
     log_probabilities[0, 0, 0] = np.nan
-    with pytest.raises(RecordError, match="must not contain NaN"):
+    with pytest.raises(RecordError, match="contain NaN"):
         replace(make_predictions(), log_probabilities=log_probabilities)
 
 
