@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from bench.data import TestSetAccess, catalog
-from bench.data.access import LoggedEvaluation
 from bench.data.dataset import Dataset
 from bench.data.held_out import HeldOutTestSet
 from bench.records.evaluation_log import EvaluationLog
@@ -22,4 +21,4 @@ def open_test_set(dataset: str, results: Path, data_dir: Path | None = None) -> 
 
 def access(results: Path) -> TestSetAccess:
     """Access for one call of a loader of test images."""
-    return TestSetAccess(evaluation=LoggedEvaluation(EvaluationLog(results, "digits"), "a-test"))
+    return TestSetAccess(test_set=held_out("digits", results))

@@ -1,14 +1,15 @@
 """Whole runs of the family `tiny` on digits: their commands and their results."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from bench.records.ledger import RefitEnded, TrialEnded
 from bench.records.predictions import Predictions
-from bench.records.record import RunRecord, without_circumstances
+from bench.records.record import RunRecord, SearchOutcome
 from bench.records.store import RunFolder, all_folders
 from command_line import run
 
@@ -45,6 +46,31 @@ def finished(results: Path, family: str, tuner: str = "random") -> Finished:
     """The only run of a family with a tuner, which must be finished."""
     (folder,) = [folder for folder in all_folders(results) if folder.path.name.startswith(f"{family}-{tuner}-")]
     return Finished(folder, folder.read_record())
+
+
+def without_circumstances(record: RunRecord) -> RunRecord:
+    """`record` without everything that may differ when the same run is repeated on the same machine.
+
+    These are times, workers, sessions, run id and commit.
+    """
+    origin = record.origin
+    if isinstance(origin, SearchOutcome):
+        trials = tuple(replace(trial, fit_seconds=0.0, task_seconds=0.0, ended_seconds=0.0) for trial in origin.trials)
+        origin = msgspec.structs.replace(origin, trials=trials, search_seconds=0.0, overruled_proposals=0)
+    refits = tuple(replace(refit, fit_seconds=0.0, task_seconds=0.0) for refit in record.refits)
+    return replace(
+        record,
+        run_id="",
+        environment=replace(record.environment, git_commit=None),
+        origin=origin,
+        refits=refits,
+        latency=replace(record.latency, microseconds_per_image=0.0),
+        workers=0,
+        started="",
+        finished="",
+        total_seconds=0.0,
+        resumed=0,
+    )
 
 
 def assert_equal_runs(first: Finished, second: Finished) -> None:

@@ -1,6 +1,7 @@
 """bench data: download and describe datasets."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +61,7 @@ def describe(
     location = catalog.locate(dataset, data_dir)
     images = load_development(location, _notify)
     description = describe_images(location, images)
-    typer.echo(json.dumps(description.mapping(), indent=1) if as_json else description.text())
+    typer.echo(json.dumps(asdict(description), indent=1) if as_json else description.text())
     for path in write_samples(images, results / location.name / "samples"):
         _notify(f"figure: {path}")
 

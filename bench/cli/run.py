@@ -113,7 +113,7 @@ def run(  # noqa: PLR0917 - one for each option
         raise SpecError(f"--searches must be a whole number from 1 to {MAX_SEARCHES}, got {searches}")
     check_name("tuner", tuner, tuners.names())
     location = catalog.locate(dataset, data_dir)
-    default = catalog.definition(location).default_budget
+    default = location.definition().default_budget
     best_precision = PrecisionChoice.bfloat16 if supports_bfloat16() else PrecisionChoice.float32
     specs = [
         SearchSpec(

@@ -3,9 +3,9 @@
 Files that define a dataset import what they need from here; `bench.data.sets` explains the contract.
 """
 
-from bench.data.access import DataAccess, TestSetAccess
-from bench.data.dataset import LabeledImages
+from bench.data.dataset import DataAccess, LabeledImages
 from bench.data.definition import DatasetDefinition
+from bench.data.held_out import TestSetAccess
 from bench.records.spec import Budget
 
 __all__ = ["Budget", "DataAccess", "DatasetDefinition", "LabeledImages", "TestSetAccess"]

@@ -1,14 +1,16 @@
 """Find datasets: by built-in name, by entry point, or by the path of a file."""
 
 import difflib
-import importlib.util
+import importlib
 import re
 import sys
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 from bench.data.definition import DatasetDefinition
+from bench.data.loaders import folders
 from bench.errors import BenchError, DataError, SpecError
 from bench.machine import extensions
 
@@ -23,6 +25,33 @@ class DatasetLocation:
     name: str  # letters, digits and _
     path: Path | None = None  # absolute path of the file that defines it; None for a built-in or an entry point
     data_dir: Path | None = None  # folder with its files, if the user named one
+
+    @property
+    def files_dir(self) -> Path | None:
+        """The folder that the user named for its files: `data_dir`, else BENCH_DATA_DIR on this machine."""
+        return self.data_dir or folders.user_folder()
+
+    def definition(self) -> DatasetDefinition:
+        """The definition of the dataset; reads none of its images.
+
+        Raises:
+            SpecError: there is no such dataset.
+            DataError: it cannot be imported, or does not define exactly one DatasetDefinition.
+        """
+        if self.path is not None:
+            return _only_definition(_import_file(self.path))
+        if self.name in _built_in():
+            return _only_definition(importlib.import_module(f"bench.data.sets.{self.name}"))
+        if (entry_point := extensions(GROUP).get(self.name)) is None:
+            raise _unknown(self.name)
+        where = f"dataset {self.name!r}: the entry point {entry_point.value}"
+        try:
+            loaded = entry_point.load()
+        except Exception as error:
+            raise _import_error(where, error) from error
+        if not isinstance(loaded, DatasetDefinition):
+            raise DataError(f"{where} must be a DatasetDefinition, got {type(loaded).__name__}")
+        return loaded
 
 
 def names() -> tuple[str, ...]:
@@ -40,48 +69,23 @@ def locate(dataset: str, data_dir: Path | None = None) -> DatasetLocation:
     if path.suffix == ".py" or path.name != dataset:
         return _locate_file(path, data_dir)
     if dataset not in names():
-        raise SpecError(f"unknown dataset {dataset!r}: valid names are {', '.join(names())}{_hint(dataset)}")
+        raise _unknown(dataset)
     if dataset in _built_in() and dataset in extensions(GROUP):
         value = extensions(GROUP)[dataset].value
         raise SpecError(f"dataset {dataset!r} is both built in and the entry point {value}: rename the entry point")
     return DatasetLocation(dataset, data_dir=data_dir)
 
 
-def definition(location: DatasetLocation) -> DatasetDefinition:
-    """The definition of the dataset at `location`; reads none of its images.
-
-    Raises:
-        SpecError: there is no such dataset.
-        DataError: it cannot be imported, or does not define exactly one DatasetDefinition.
-    """
-    if location.path is not None:
-        return _only_definition(_import_file(location.path))
-    if location.name in _built_in():
-        return _only_definition(importlib.import_module(f"bench.data.sets.{location.name}"))
-    if location.name not in extensions(GROUP):
-        raise SpecError(f"there is no dataset {location.name!r}: valid names are {', '.join(names())}")
-    entry_point = extensions(GROUP)[location.name]
-    try:
-        loaded = entry_point.load()
-    except Exception as error:
-        raise DataError(f"dataset {location.name!r}: {entry_point.value} {_import_failure(error)}") from error
-    if not isinstance(loaded, DatasetDefinition):
-        raise DataError(
-            f"dataset {location.name!r}: the entry point {entry_point.value} must be a DatasetDefinition, "
-            f"got {type(loaded).__name__}"
-        )
-    return loaded
-
-
 def _built_in() -> frozenset[str]:
     return frozenset(file.stem for file in SETS.glob("[!_]*.py"))
 
 
-def _hint(dataset: str) -> str:
-    if Path(f"{dataset}.py").is_file():
-        return f". To use the file in this folder: {dataset}.py"
+def _unknown(dataset: str) -> SpecError:
     nearest = difflib.get_close_matches(dataset.lower().replace("-", "_"), names(), n=1, cutoff=0.5)
-    return f". Did you mean {nearest[0]}?" if nearest else ""
+    hint = f". Did you mean {nearest[0]}?" if nearest else ""
+    if Path(f"{dataset}.py").is_file():
+        hint = f". To use the file in this folder: {dataset}.py"
+    return SpecError(f"unknown dataset {dataset!r}: valid names are {', '.join(names())}{hint}")
 
 
 def _locate_file(path: Path, data_dir: Path | None) -> DatasetLocation:
@@ -91,28 +95,28 @@ def _locate_file(path: Path, data_dir: Path | None) -> DatasetLocation:
             f"{path} {problem}: expected the name of a dataset, or the path of a Python file that defines one"
         )
     if not re.fullmatch(r"\w+", path.stem, re.ASCII):
-        raise SpecError(f"{path}: the file name becomes the dataset's name and must consist of letters, digits and _")
+        raise SpecError(
+            f"{path}: the file name is the dataset's name and must consist of letters, digits and _: rename the file"
+        )
     if path.stem in names():
         raise SpecError(f"{path}: the name {path.stem!r} is taken by another dataset: rename the file")
     return DatasetLocation(path.stem, path=path.resolve(), data_dir=data_dir)
 
 
 def _import_file(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"bench_dataset_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise DataError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look up their module there
+    module = ModuleType(f"bench_dataset_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses look up their module there
     try:
-        spec.loader.exec_module(module)
+        SourceFileLoader(module.__name__, str(path)).exec_module(module)
     except Exception as error:
-        raise DataError(f"{path} {_import_failure(error)}") from error
+        raise _import_error(str(path), error) from error
     return module
 
 
-def _import_failure(error: Exception) -> str:
+def _import_error(where: str, error: Exception) -> DataError:
     kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
-    return f"cannot be imported: {kind}{error}"
+    return DataError(f"{where} cannot be imported: {kind}{error}")
 
 
 def _only_definition(module: ModuleType) -> DatasetDefinition:

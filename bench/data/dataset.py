@@ -1,8 +1,9 @@
-"""Images and labels in memory, with class names and source."""
+"""The images and labels of a dataset in memory, and what its loaders take and return to build them."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,14 @@ Notify = Callable[[str], None]
 
 def quiet(_: str) -> None:
     """Drop the message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataAccess:
+    """The argument of a loader of development images."""
+
+    data_dir: Path | None = None  # folder with the dataset's files, if the user named one
+    notify: Notify = quiet  # takes a one-line message for the user, before steps longer than a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,7 +49,9 @@ class Dataset:
             array.setflags(write=False)
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "checksum", _checksum(images, labels))
+        digest = hashlib.sha256(images.data)
+        digest.update(labels.astype("<i8").data)
+        object.__setattr__(self, "checksum", digest.hexdigest())
 
     def _check(self) -> None:
         images, labels, classes = self.images, self.labels, len(self.class_names)
@@ -53,14 +64,12 @@ class Dataset:
                 f"{self.name}: labels must be integers, one for each of {len(images)} images, "
                 f"got {labels.dtype} {labels.shape}"
             )
-        if classes < 2 or len(set(self.class_names)) != classes:
-            raise DataError(f"{self.name}: expected at least two distinct class names, got {self.class_names}")
-        missing = sorted(set(range(classes)) - set(labels.tolist()))
-        invalid = sorted(set(labels.tolist()) - set(range(classes)))
+        found, expected = set(labels.tolist()), set(range(classes))
+        missing, invalid = sorted(expected - found), sorted(found - expected)
         if missing or invalid:
             raise DataError(
                 f"{self.name}: labels must be 0 to {classes - 1}, each at least once; "
-                f"missing: {missing[:5]}, invalid: {invalid[:5]}"
+                f"missing: {missing[:5]}, invalid: {invalid[:5]}: correct the labels or class_names"
             )
 
     def __len__(self) -> int:
@@ -71,9 +80,3 @@ class Dataset:
         """Height, width, channels."""
         _, height, width, channels = self.images.shape
         return height, width, channels
-
-
-def _checksum(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> str:
-    digest = hashlib.sha256(images.data)
-    digest.update(labels.astype("<i8").data)
-    return digest.hexdigest()

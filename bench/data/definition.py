@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.data.access import DataAccess, TestSetAccess, requires_access
-from bench.data.dataset import Dataset, LabeledImages
+from bench.data.dataset import DataAccess, Dataset, LabeledImages
+from bench.data.held_out import TestSetAccess, check_access
 from bench.errors import DataError
 from bench.records.spec import Budget
 
@@ -43,7 +43,13 @@ class DatasetDefinition:
         self._check("default_budget", isinstance(self.default_budget, Budget), "a bench.data.Budget")
         for name in ("development", "test"):
             self._check(name, callable(getattr(self, name)), "a function")
-        object.__setattr__(self, "test", requires_access(self.test))
+        load = self.test
+
+        def guarded(access: TestSetAccess) -> LabeledImages:
+            check_access(access)
+            return load(access)
+
+        object.__setattr__(self, "test", guarded)
 
     def _check(self, name: str, valid: bool, expected: str) -> None:
         if not valid:
@@ -73,7 +79,8 @@ class DatasetDefinition:
         )
         if dataset.image_shape != self.image_shape:
             raise DataError(
-                f"{name}: image_shape is {self.image_shape}, but the images from {source} are {dataset.image_shape}"
+                f"{name}: image_shape is {self.image_shape}, but the images from {source} are {dataset.image_shape}: "
+                "correct image_shape or the loader"
             )
         return dataset
 

@@ -1,14 +1,13 @@
-"""Summarize a dataset's development images."""
+"""The description of a dataset that `bench data describe` prints: facts, and images per class."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from tabulate import tabulate
 
-from bench.data import catalog, splits
 from bench.data.catalog import DatasetLocation
 from bench.data.dataset import Dataset
+from bench.data.splits import split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +61,6 @@ class Description:
         )
         return f"{self.title}\n\n{tabulate(facts, tablefmt='plain', disable_numparse=True)}\n\n{counts}"
 
-    def mapping(self) -> dict[str, object]:
-        """The fields as plain values for `json.dumps`."""
-        return asdict(self)
-
 
 def describe(location: DatasetLocation, dataset: Dataset) -> Description:
     """Describe the development images `dataset`, loaded from `location`.
@@ -73,7 +68,8 @@ def describe(location: DatasetLocation, dataset: Dataset) -> Description:
     Raises:
         DataError: a class has too few images to be split.
     """
-    train, validation = splits.split(dataset)
+    parts = split(dataset)
+    counts = (np.bincount(dataset.labels[part], minlength=len(dataset.class_names)).tolist() for part in parts)
     return Description(
         name=dataset.name,
         title=dataset.title,
@@ -83,21 +79,14 @@ def describe(location: DatasetLocation, dataset: Dataset) -> Description:
         smallest_pixel=int(dataset.images.min()),
         largest_pixel=int(dataset.images.max()),
         mean_pixel=float(dataset.images.mean(dtype=np.float64)),
-        n_train=len(train),
-        n_validation=len(validation),
-        n_test=catalog.definition(location).n_test,
-        classes=_count(dataset, train, validation),
+        n_train=len(parts[0]),
+        n_validation=len(parts[1]),
+        n_test=location.definition().n_test,
+        classes=tuple(
+            ClassCount(label=label, name=name, images=train + validation, train=train, validation=validation)
+            for label, (name, train, validation) in enumerate(zip(dataset.class_names, *counts, strict=True))
+        ),
         source=dataset.source,
         checksum=dataset.checksum,
         license=dataset.license,
-    )
-
-
-def _count(dataset: Dataset, train: NDArray[np.int64], validation: NDArray[np.int64]) -> tuple[ClassCount, ...]:
-    classes = len(dataset.class_names)
-    in_train = np.bincount(dataset.labels[train], minlength=classes).tolist()
-    in_validation = np.bincount(dataset.labels[validation], minlength=classes).tolist()
-    return tuple(
-        ClassCount(label=label, name=name, images=a + b, train=a, validation=b)
-        for label, (name, a, b) in enumerate(zip(dataset.class_names, in_train, in_validation, strict=True))
     )

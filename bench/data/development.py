@@ -1,10 +1,8 @@
 """The development images of a dataset: everything that searches and refits may use."""
 
-from bench.data import catalog, splits
-from bench.data.access import DataAccess
+from bench.data import splits
 from bench.data.catalog import DatasetLocation
-from bench.data.dataset import Dataset, Notify, quiet
-from bench.data.loaders import folders
+from bench.data.dataset import DataAccess, Dataset, Notify, quiet
 from bench.records.record import DatasetFacts
 
 
@@ -12,15 +10,15 @@ def load_development(location: DatasetLocation, notify: Notify = quiet) -> Datas
     """Load all images of a dataset except its test set.
 
     Args:
-        location: the dataset; BENCH_DATA_DIR is used if its data_dir is None.
+        location: the dataset.
         notify: called with a one-line message before each download.
 
     Raises:
         SpecError: there is no such dataset.
         DataError: its files cannot be found or do not match the published checksums.
     """
-    definition = catalog.definition(location)
-    access = DataAccess(data_dir=location.data_dir or folders.user_folder(), notify=notify)
+    definition = location.definition()
+    access = DataAccess(data_dir=location.files_dir, notify=notify)
     return definition.assemble(location.name, definition.development(access))
 
 
@@ -35,5 +33,5 @@ def facts(location: DatasetLocation, dataset: Dataset) -> DatasetFacts:
         class_names=dataset.class_names,
         n_train=len(dataset) - n_validation,
         n_validation=n_validation,
-        n_test=catalog.definition(location).n_test,
+        n_test=location.definition().n_test,
     )

@@ -34,5 +34,7 @@ def split(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
             random_state=derive_seed(0, "validation split"),
         )
     except ValueError as error:
-        raise DataError(f"{dataset.name}: {len(dataset)} images cannot be split by class: {error}") from error
+        raise DataError(
+            f"{dataset.name}: {len(dataset)} images cannot be split by class: {error}. Add images of rare classes"
+        ) from error
     return np.sort(train), np.sort(validation)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import search_spaces
 from bench.baselines import catalog as baselines
-from bench.data import catalog
 from bench.errors import BenchError, SpecError
 from bench.execution.options import Options
 from bench.machine import usable_cores
@@ -72,7 +71,7 @@ def resume_blocker(folder: RunFolder) -> str | None:
         spec = folder.read_spec()
         if spec.protocol != PROTOCOL_VERSION:
             return f"it uses protocol {spec.protocol}, but the current protocol is {PROTOCOL_VERSION}"
-        catalog.definition(last_options(folder).dataset)
+        last_options(folder).dataset.definition()
         source = model_source(spec)
     except BenchError as error:
         return str(error)

@@ -1,48 +1,35 @@
-"""Encode and decode JSON: strict types, no NaN, errors that name the file."""
+"""Encode and decode JSON: strict types, no NaN, errors that name the file and the line."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from bench.errors import BenchError, RecordError
 
-_T = TypeVar("_T")
+Upgrade = Callable[[Any], Any]  # JSON of an older schema to that of the current one
 
 
-def decode(kind: type[_T], content: bytes, where: str) -> _T:
-    """Decode `content` as an object of type `kind`.
-
-    Raises:
-        RecordError: the content is not JSON or not of this type; the message starts with `where`.
-    """
-    value: _T = convert(kind, parse(content, where), where)
-    return value
-
-
-def parse(content: bytes, where: str) -> Any:
-    """Decode `content` as plain values.
+def read_json(kind: Any, path: Path, upgrade: Upgrade | None = None) -> Any:
+    """Decode a file that contains one object of type `kind`.
 
     Raises:
-        RecordError: the content is not JSON.
+        RecordError: the file is missing or damaged.
     """
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise RecordError(f"{where}: {error}") from error
+    return _decode(kind, read_bytes(path), str(path), upgrade)
 
 
-def convert(kind: Any, fields: Any, where: str) -> Any:
-    """Convert plain values to an object of type `kind`.
+def read_lines(kind: Any, path: Path, upgrade: Upgrade | None = None) -> list[Any]:
+    """Decode a file with one object of type `kind` per line; empty if there is no file.
 
     Raises:
-        RecordError: the values are not of this type.
+        RecordError: the file cannot be read, or a line other than a torn last one is damaged.
     """
-    try:
-        return msgspec.convert(fields, type=kind)
-    except (msgspec.MsgspecError, ValueError, BenchError) as error:
-        raise RecordError(f"{where}: {error}") from error
+    # A last line torn by a kill is skipped, and not removed: another process may be writing it at this moment.
+    lines = read_bytes(path).split(b"\n")[:-1] if path.exists() else []
+    return [_decode(kind, line, f"{path}:{number}", upgrade) for number, line in enumerate(lines, 1)]
 
 
 def encode(value: object, where: Path, *, indent: int | None = None) -> bytes:
@@ -57,7 +44,7 @@ def encode(value: object, where: Path, *, indent: int | None = None) -> bytes:
         # Not msgspec's encoder, which writes NaN as null.
         text = json.dumps(fields, allow_nan=False, ensure_ascii=False, indent=indent, separators=separators)
     except ValueError as error:
-        raise RecordError(f"{where}: contains a number that is not finite: {fields}") from error
+        raise RecordError(f"{where} was not written: expected finite numbers, found {fields}") from error
     return text.encode() + b"\n"
 
 
@@ -70,4 +57,15 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise RecordError(f"{path}: {error.strerror or error}") from error
+        raise RecordError(f"{path}: {error.strerror or error}: restore the file") from error
+
+
+def _decode(kind: Any, content: bytes, where: str, upgrade: Upgrade | None) -> Any:
+    try:
+        fields = msgspec.json.decode(content)
+        return msgspec.convert(upgrade(fields) if upgrade else fields, type=kind)
+    except (KeyError, TypeError, AttributeError) as error:  # raised by `upgrade`
+        problem = f"does not match any known schema: {type(error).__name__}: {error}"
+        raise RecordError(f"{where}: {problem}: restore the file") from error
+    except (ValueError, BenchError) as error:  # msgspec's errors are ValueErrors
+        raise RecordError(f"{where}: {error}: restore the file") from error

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.records.encoding import decode, encode, read_bytes
+from bench.records.encoding import encode, read_lines
 from bench.records.files import append_line
 from bench.records.store import now
 
@@ -41,9 +41,9 @@ class EvaluationLog:
     def read(self) -> list[TestSetEvaluation]:
         """All evaluations, oldest first.
 
+        The evaluation of a torn last line never happened, since the line is written before the test set is opened.
+
         Raises:
             RecordError: the file cannot be read, or a line is damaged.
         """
-        # The evaluation of a torn last line never happened, since the line is written before the test set is read.
-        lines = read_bytes(self.path).split(b"\n")[:-1] if self.path.exists() else []
-        return [decode(TestSetEvaluation, line, f"{self.path}:{number}") for number, line in enumerate(lines, 1)]
+        return read_lines(TestSetEvaluation, self.path)

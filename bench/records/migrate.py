@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.records.encoding import encode, parse, read_bytes
+from bench.records.encoding import encode, read_lines
 from bench.records.evaluation_log import EvaluationLog, TestSetEvaluation
 from bench.records.files import write_atomic, writing
-from bench.records.migrations import upgrade_run_id
 from bench.records.record import SCHEMA_VERSION
 from bench.records.store import RunFolder, all_folders
+from bench.records.upgrades import upgrade_evaluation
 
 OLD_LOG = "test_readings.jsonl"
 
@@ -25,15 +25,14 @@ def migrate(results: Path) -> tuple[str, ...]:
         RecordError: a run is damaged.
         StoreError: a file cannot be written, or another process is using a run.
     """
-    migrated = [run_id for folder in list(all_folders(results)) if folder.finished and (run_id := _migrate_run(folder))]
+    old = [run for run in all_folders(results) if run.finished and run.schema() != SCHEMA_VERSION]
+    migrated = tuple(_migrate_run(run) for run in old)
     for old_log in sorted((results / "records").glob(f"*/{OLD_LOG}")):
         _migrate_log(EvaluationLog(results, old_log.parent.name), old_log)
-    return tuple(migrated)
+    return migrated
 
 
-def _migrate_run(folder: RunFolder) -> str | None:
-    if parse(read_bytes(folder.record_file), str(folder.record_file)).get("schema") == SCHEMA_VERSION:
-        return None
+def _migrate_run(folder: RunFolder) -> str:
     lock = folder.lock()
     try:
         folder.check()
@@ -53,16 +52,16 @@ def _renamed(folder: RunFolder, run_id: str) -> RunFolder:
     if target == folder.path:
         return folder
     if target.exists():
-        raise StoreError(f"{folder.path} cannot be renamed to {run_id}, since that folder exists: move it away")
+        raise StoreError(
+            f"{folder.path} cannot be renamed to {run_id}: expected no folder of that name, found one: move it away"
+        )
     with writing(target):
         folder.path.rename(target)
     return RunFolder(target)
 
 
 def _migrate_log(log: EvaluationLog, old: Path) -> None:
-    lines = read_bytes(old).split(b"\n")[:-1]
-    entries = [parse(line, f"{old}:{number}") for number, line in enumerate(lines, 1)]
-    upgraded = [TestSetEvaluation(time=entry["time"], run=upgrade_run_id(entry["run"])) for entry in entries]
+    upgraded = read_lines(TestSetEvaluation, old, upgrade_evaluation)
     current = log.read()
     if current[: len(upgraded)] != upgraded:  # equal if a kill prevented the removal of the old file
         write_atomic(log.path, b"".join(encode(line, log.path) for line in (*upgraded, *current)))

@@ -1,12 +1,17 @@
 """Predictions of a run's refits on the held-out test set."""
 
 import hashlib
-from dataclasses import dataclass
+import io
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import RecordError
+from bench.records.encoding import read_bytes
+from bench.records.files import write_atomic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,24 +28,45 @@ class Predictions:
     wrong_images: NDArray[np.uint8]  # (m, height, width, channels)
 
     def __post_init__(self) -> None:
-        if self.log_probabilities.ndim != 3:
-            raise RecordError(f"log_probabilities must be (seeds, n_test, classes), got {self.log_probabilities.shape}")
-        seeds, n_test, _ = self.log_probabilities.shape
-        shapes = self.seeds.shape, self.labels.shape, self.wrong_images.shape[:1]
-        if shapes != ((seeds,), (n_test,), self.wrong_indices.shape):
+        outputs, images = self.log_probabilities.shape, self.wrong_images.shape
+        expected = (self.seeds.shape, self.labels.shape, self.wrong_indices.shape)
+        if len(outputs) != 3 or (outputs[:1], outputs[1:2], images[:1]) != expected:
+            shapes = {name: array.shape for name, array in self._arrays().items()}
             raise RecordError(
-                f"log_probabilities are {self.log_probabilities.shape}, but seeds are {self.seeds.shape}, labels "
-                f"{self.labels.shape}, wrong_indices {self.wrong_indices.shape}, wrong_images {self.wrong_images.shape}"
+                "predictions must have log_probabilities (seeds, n_test, classes), labels (n_test,), seeds (seeds,), "
+                f"wrong_indices (m,) and wrong_images (m, height, width, channels), got {shapes}"
             )
         # The argmax of NaN is class 0, which would count as a prediction.
         if np.isnan(self.log_probabilities).any():
             raise RecordError("log_probabilities contain NaN: a refit has diverged")
 
+    def _arrays(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def digest(self) -> str:
         """SHA-256 of all arrays, with their shapes and types."""
         digest = hashlib.sha256()
-        for name in self.__slots__:
-            array = np.ascontiguousarray(getattr(self, name))
+        for name, array in self._arrays().items():
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
-            digest.update(array.tobytes())
+            digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+    def write(self, path: Path) -> None:
+        """Write all arrays to the npz file `path`; equal arrays give equal bytes."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **self._arrays())
+        write_atomic(path, buffer.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> "Predictions":
+        """Read a file written by `write`.
+
+        Raises:
+            RecordError: the file is missing or damaged.
+        """
+        content = io.BytesIO(read_bytes(path))  # in memory, since NumPy does not close a damaged file
+        try:
+            with np.load(content, allow_pickle=False) as arrays:
+                return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+        except Exception as error:  # NumPy and zipfile raise many types for a damaged file
+            raise RecordError(f"{path}: cannot be read: {error}: restore the file") from error

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -18,7 +18,7 @@ from bench.records.spec import Precision, RunSpec, SearchSpec, Value
 #    records name the published run that they reproduce and later code that they were verified with; no idle seconds of
 #    workers.
 SCHEMA_VERSION = 4
-READABLE_SCHEMAS = (1, 2, 3, 4)  # older ones by bench.records.migrations
+READABLE_SCHEMAS = (1, 2, 3, 4)  # older ones by bench.records.upgrades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +69,13 @@ class Curve:
                 in_range = math.isfinite(value) if name.endswith("loss") else 0 <= value <= 1
                 if not in_range:
                     raise RecordError(
-                        f"{name} is {value} after epoch {epoch}: losses must be finite, accuracies in [0, 1]; a curve "
-                        "ends before the epoch in which the trial diverged"
+                        f"{name} is {value} after epoch {epoch}: losses must be finite, accuracies in [0, 1]; end the "
+                        "curve before the epoch in which the trial diverged"
                     )
 
     def __add__(self, later: "Curve") -> "Curve":
         """Append a later part of the same training."""
-        return Curve(
-            training_loss=self.training_loss + later.training_loss,
-            training_accuracy=self.training_accuracy + later.training_accuracy,
-            validation_loss=self.validation_loss + later.validation_loss,
-            validation_accuracy=self.validation_accuracy + later.validation_accuracy,
-        )
+        return Curve(**{name: getattr(self, name) + getattr(later, name) for name in self.__slots__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,15 +100,18 @@ class TrialRecord:
 
     def __post_init__(self) -> None:
         if (self.status == "failed") != (self.error is not None):
-            raise RecordError(f"trial {self.trial_id}: status={self.status!r} but error={self.error!r}")
-        if self.status == "ok" and len(self.curve.validation_accuracy) != self.epochs:
             raise RecordError(
-                f"trial {self.trial_id}: {self.epochs} epochs, but the curve has {len(self.curve.validation_accuracy)}"
+                f"trial {self.trial_id} must have an error if and only if it failed, got status={self.status!r}, "
+                f"error={self.error!r}"
             )
-        if self.status == "ok" and not 0 <= self.initial_epoch < self.epochs:
+        if self.status != "ok":
+            return
+        if not 0 <= self.initial_epoch < self.epochs:
             raise RecordError(
                 f"trial {self.trial_id}: expected 0 <= initial_epoch < epochs, got {self.initial_epoch}, {self.epochs}"
             )
+        if (length := len(self.curve.validation_accuracy)) != self.epochs:
+            raise RecordError(f"trial {self.trial_id}: expected a curve of {self.epochs} epochs, got {length}")
 
     @property
     def score(self) -> float:
@@ -122,10 +120,9 @@ class TrialRecord:
         Raises:
             RecordError: the trial failed or was cut short.
         """
-        if self.status == "failed":
-            raise RecordError(f"trial {self.trial_id} failed and has no score: {self.error}")
-        if self.status == "cut":
-            raise RecordError(f"trial {self.trial_id} was cut short and has no score")
+        if self.status != "ok":
+            reason = f"it failed: {self.error}" if self.status == "failed" else "the time limit cut it short"
+            raise RecordError(f"trial {self.trial_id} has no score, since {reason}")
         return self.curve.validation_accuracy[-1]
 
 
@@ -175,12 +172,10 @@ class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     overruled_proposals: int  # proposals that the ledger overruled when the run was resumed
 
     def __post_init__(self) -> None:
-        """Check that the winner is a completed trial."""
-        statuses = [trial.status for trial in self.trials if trial.trial_id == self.winner]
-        if not statuses:
-            raise RecordError(f"winner {self.winner!r} is not among the {len(self.trials)} trials")
-        if statuses[0] != "ok":
-            raise RecordError(f"winner {self.winner!r} has status {statuses[0]!r}, expected 'ok'")
+        statuses = {trial.trial_id: trial.status for trial in self.trials}
+        if (status := statuses.get(self.winner)) != "ok":
+            found = f"status {status!r}" if status else f"no such trial among {len(statuses)}"
+            raise RecordError(f"winner {self.winner!r} must be a trial with status 'ok', found {found}")
 
     @property
     def winning_trial(self) -> TrialRecord:
@@ -233,7 +228,8 @@ class RunRecord:
     def __post_init__(self) -> None:
         if isinstance(self.spec, SearchSpec) != isinstance(self.origin, SearchOutcome):
             raise RecordError(
-                f"{self.run_id}: the spec is a {type(self.spec).__name__}, its origin a {type(self.origin).__name__}"
+                f"{self.run_id}: spec and origin must both be of a search or of a reference model, "
+                f"got {type(self.spec).__name__} and {type(self.origin).__name__}"
             )
         if len(self.refits) != self.spec.refit_seeds:
             raise RecordError(f"{self.run_id}: expected {self.spec.refit_seeds} refits, found {len(self.refits)}")
@@ -252,28 +248,3 @@ class RunRecord:
     def sources(self) -> tuple[str, ...]:
         """Digests of all code known to give this record's predictions."""
         return (self.spec.source, *self.verified_sources)
-
-
-def without_circumstances(record: RunRecord) -> RunRecord:
-    """`record` without everything that may differ when the same run is repeated on the same machine.
-
-    These are times, workers, sessions, run id and commit.
-    """
-    origin = record.origin
-    if isinstance(origin, SearchOutcome):
-        trials = tuple(replace(trial, fit_seconds=0.0, task_seconds=0.0, ended_seconds=0.0) for trial in origin.trials)
-        origin = msgspec.structs.replace(origin, trials=trials, search_seconds=0.0, overruled_proposals=0)
-    refits = tuple(replace(refit, fit_seconds=0.0, task_seconds=0.0) for refit in record.refits)
-    return replace(
-        record,
-        run_id="",
-        environment=replace(record.environment, git_commit=None),
-        origin=origin,
-        refits=refits,
-        latency=replace(record.latency, microseconds_per_image=0.0),
-        workers=0,
-        started="",
-        finished="",
-        total_seconds=0.0,
-        resumed=0,
-    )

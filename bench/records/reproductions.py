@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.machine import Environment
-from bench.records.encoding import decode, encode, read_bytes
-from bench.records.files import append_line
 from bench.records.spec import Precision
 
 
@@ -32,19 +29,3 @@ class Reproduction:
             return None
         low, high = self.prediction_interval
         return low <= self.test_accuracy <= high
-
-
-def append_reproduction(path: Path, reproduction: Reproduction) -> None:
-    """Append a reproduction to the file next to the published record; it is on disk when this returns."""
-    append_line(path, encode(reproduction, path))
-
-
-def read_reproductions(path: Path) -> tuple[Reproduction, ...]:
-    """All reproductions in the file, oldest first; empty if there is no file.
-
-    Raises:
-        RecordError: the file cannot be read, or a line is damaged.
-    """
-    # A torn last line is appended again when its run is resumed.
-    lines = read_bytes(path).split(b"\n")[:-1] if path.exists() else []
-    return tuple(decode(Reproduction, line, f"{path}:{number}") for number, line in enumerate(lines, 1))

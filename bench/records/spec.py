@@ -73,9 +73,9 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
     def differences(self, other: "RunSpec") -> dict[str, tuple[Any, Any]]:
         """Fields that differ: name to (own value, value in `other`); None if a field is missing."""
-        own_fields, other_fields = msgspec.to_builtins(self), msgspec.to_builtins(other)
-        pairs = {name: (own_fields.get(name), other_fields.get(name)) for name in (*own_fields, *other_fields)}
-        return {name: (own, other) for name, (own, other) in pairs.items() if own != other}
+        own, others = msgspec.to_builtins(self), msgspec.to_builtins(other)
+        pairs = {name: (own.get(name), others.get(name)) for name in (*own, *others)}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search"):
@@ -89,7 +89,6 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
     time_limit: int | None = None  # wall-clock seconds, including start-up, refits and evaluation
 
     def __post_init__(self) -> None:
-        """Check every field."""
         self._check()
         _require_name("family", self.family, r"\w+", "letters, digits and _")
         _require_name("tuner", self.tuner, r"[\w-]+", "letters, digits, _ and -")
@@ -122,7 +121,6 @@ class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="ref
     epochs: int  # 0 if the model is not trained in epochs
 
     def __post_init__(self) -> None:
-        """Check every field."""
         self._check()
         _require_name("model", self.model, r"[\w-]+", "letters, digits, _ and -")
         _require("epochs", self.epochs, 0, 10_000)
@@ -160,7 +158,7 @@ class TrialSpec:
     def __post_init__(self) -> None:
         if not 0 <= self.initial_epoch < self.epochs <= self.horizon:
             raise SpecError(
-                "expected 0 <= initial_epoch < epochs <= horizon, got "
+                f"a trial of {self.model} must have 0 <= initial_epoch < epochs <= horizon, got "
                 f"{self.initial_epoch}, {self.epochs}, {self.horizon}"
             )
 

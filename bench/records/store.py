@@ -1,25 +1,28 @@
 """Run folders: spec and append-only ledger, then predictions and record."""
 
-import io
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import filelock
-import numpy as np
+import msgspec
 
 from bench.errors import RecordError
-from bench.records.encoding import convert, encode, parse, read_bytes
+from bench.records.encoding import encode, read_bytes, read_json, read_lines
 from bench.records.files import append_line, lock_folder, write_atomic
 from bench.records.ledger import LedgerEvent, TrialEnded
-from bench.records.migrations import upgrade_event, upgrade_record, upgrade_spec
 from bench.records.predictions import Predictions
 from bench.records.record import READABLE_SCHEMAS, RunRecord
-from bench.records.reproductions import Reproduction, append_reproduction, read_reproductions
+from bench.records.reproductions import Reproduction
 from bench.records.spec import RunSpec
+from bench.records.upgrades import upgrade_event, upgrade_record, upgrade_spec
+
+
+class _Versioned(msgspec.Struct):
+    schema: Any = None
 
 
 class RunFolder:
@@ -27,36 +30,12 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def spec_file(self) -> Path:
-        """The specification."""
-        return self.path / "spec.json"
-
-    @property
-    def ledger(self) -> Path:
-        """The append-only file of events."""
-        return self.path / "trials.jsonl"
-
-    @property
-    def record_file(self) -> Path:
-        """The record; exists only if the run is finished."""
-        return self.path / "record.json"
-
-    @property
-    def predictions_file(self) -> Path:
-        """The predictions, written before the record."""
-        return self.path / "predictions.npz"
-
-    @property
-    def reproductions_file(self) -> Path:
-        """The log of reproductions; exists only if the run has been reproduced."""
-        return self.path / "reproductions.jsonl"
-
-    @property
-    def models_dir(self) -> Path:
-        """Models of the refits; ignored by git, so it exists only on machines that trained the run."""
-        return self.path / "models"
+        self.spec_file = path / "spec.json"
+        self.ledger = path / "trials.jsonl"  # append-only events
+        self.predictions_file = path / "predictions.npz"  # written before the record
+        self.record_file = path / "record.json"  # exists only if the run is finished
+        self.reproductions_file = path / "reproductions.jsonl"  # exists only if the run has been reproduced
+        self.models_dir = path / "models"  # ignored by git, so it exists only on machines that trained the run
 
     @property
     def finished(self) -> bool:
@@ -95,9 +74,8 @@ class RunFolder:
         Raises:
             RecordError: the file is missing or damaged.
         """
-        where = str(self.spec_file)
         with self._remedy():
-            spec: RunSpec = _upgraded(RunSpec, upgrade_spec, parse(read_bytes(self.spec_file), where), where)
+            spec: RunSpec = read_json(RunSpec, self.spec_file, upgrade_spec)
             return spec
 
     def append(self, event: LedgerEvent) -> None:
@@ -115,26 +93,25 @@ class RunFolder:
         Raises:
             RecordError: the file cannot be read, or a line other than a torn last one is damaged.
         """
-        if not self.ledger.exists():
-            return []
-        # The torn line is not removed, since another process may be writing it at this moment.
-        lines = read_bytes(self.ledger).split(b"\n")[:-1]
         with self._remedy():
-            return [self._event(line, f"{self.ledger}:{number}") for number, line in enumerate(lines, 1)]
-
-    def _event(self, line: bytes, where: str) -> LedgerEvent:
-        event: LedgerEvent = _upgraded(LedgerEvent, upgrade_event, parse(line, where), where)
-        return event
+            return read_lines(LedgerEvent, self.ledger, upgrade_event)
 
     def write_predictions(self, predictions: Predictions) -> None:
         """Write the predictions; call it before `write_record`, so that no record lacks them."""
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **{name: getattr(predictions, name) for name in Predictions.__slots__})
-        write_atomic(self.predictions_file, buffer.getvalue())
+        predictions.write(self.predictions_file)
 
     def write_record(self, record: RunRecord) -> None:
         """Write the record, the last step of a run."""
         write_atomic(self.record_file, encode(record, self.record_file, indent=1))
+
+    def schema(self) -> Any:
+        """The schema of the record as it was written; `read_record` upgrades older ones.
+
+        Raises:
+            RecordError: the file is missing or damaged.
+        """
+        with self._remedy():
+            return read_json(_Versioned, self.record_file).schema
 
     def read_record(self) -> RunRecord:
         """The record of the finished run.
@@ -142,26 +119,22 @@ class RunFolder:
         Raises:
             RecordError: the file is missing, damaged, or of an unknown schema.
         """
-        where = str(self.record_file)
+        if (schema := self.schema()) not in READABLE_SCHEMAS:
+            raise RecordError(
+                f"{self.record_file}: found schema {schema!r}, expected {READABLE_SCHEMAS[0]} to "
+                f"{READABLE_SCHEMAS[-1]}: upgrade this package, or restore the file"
+            )
         with self._remedy():
-            fields = parse(read_bytes(self.record_file), where)
-            schema = fields.get("schema") if isinstance(fields, dict) else None
-            if schema in READABLE_SCHEMAS:
-                record: RunRecord = _upgraded(RunRecord, upgrade_record, fields, where)
-                return record
-        raise RecordError(
-            f"{where}: found schema {schema!r}, expected {READABLE_SCHEMAS[0]} to {READABLE_SCHEMAS[-1]}: "
-            "upgrade this package, or restore the file"
-        )
+            record: RunRecord = read_json(RunRecord, self.record_file, upgrade_record)
+            return record
 
     @contextmanager
     def _remedy(self) -> Iterator[None]:
-        """Add what to do to the message of a RecordError."""
+        """Add to the message of a RecordError, which ends with "restore the file", the other remedy."""
         try:
             yield
         except RecordError as error:
-            remedy = f"restore the file, or `python -m bench runs delete {self.path.name}`"
-            raise RecordError(f"{error}: {remedy}") from error
+            raise RecordError(f"{error}, or `python -m bench runs delete {self.path.name}`") from error
 
     def read_predictions(self, record: RunRecord) -> Predictions:
         """The predictions that belong to `record`.
@@ -170,13 +143,7 @@ class RunFolder:
             RecordError: the file is missing or damaged, or belongs to another record.
         """
         with self._remedy():
-            # In memory, since NumPy does not close a damaged file.
-            content = io.BytesIO(read_bytes(self.predictions_file))
-            try:
-                with np.load(content, allow_pickle=False) as arrays:
-                    predictions = Predictions(**{name: arrays[name] for name in Predictions.__slots__})
-            except Exception as error:  # NumPy and zipfile raise many types for a damaged file
-                raise RecordError(f"{self.predictions_file}: cannot be read: {error}") from error
+            predictions = Predictions.read(self.predictions_file)
         if predictions.digest() != record.predictions_sha256:
             raise RecordError(
                 f"{self.predictions_file}: {self.record_file.name} expects digest {record.predictions_sha256[:16]}, "
@@ -186,7 +153,7 @@ class RunFolder:
 
     def append_reproduction(self, reproduction: Reproduction) -> None:
         """Log a reproduction of this published run."""
-        append_reproduction(self.reproductions_file, reproduction)
+        append_line(self.reproductions_file, encode(reproduction, self.reproductions_file))
 
     def reproductions(self) -> tuple[Reproduction, ...]:
         """All reproductions of this published run, oldest first.
@@ -194,7 +161,8 @@ class RunFolder:
         Raises:
             RecordError: the file cannot be read, or a line is damaged.
         """
-        return read_reproductions(self.reproductions_file)
+        # A torn last line is appended again when its run is resumed.
+        return tuple(read_lines(Reproduction, self.reproductions_file))
 
     def check(self) -> None:
         """Check every file of a finished run, including those not needed for the report.
@@ -219,15 +187,6 @@ class RunFolder:
     def disk_bytes(self) -> int:
         """Total size of the folder's files in bytes."""
         return sum(_file_bytes(file) for file in self.path.rglob("*"))
-
-
-def _upgraded(kind: Any, upgrade: Callable[[Any], Any], fields: Any, where: str) -> Any:
-    """Convert plain values of any schema to an object of type `kind`."""
-    try:
-        fields = upgrade(fields)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise RecordError(f"{where}: does not match any known schema: {type(error).__name__}: {error}") from error
-    return convert(kind, fields, where)
 
 
 def _file_bytes(path: Path) -> int:

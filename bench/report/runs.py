@@ -19,11 +19,11 @@ from bench.evaluation.comparison import Interval, interval
 from bench.evaluation.metric import Evaluated, Metric, metrics
 from bench.evaluation.scores import Scores, probabilities, score
 from bench.evaluation.variance import Correctness
-from bench.records.migrations import upgrade_run_id
 from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
 from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
+from bench.records.upgrades import upgrade_run_id
 
 SHORT_DIGEST = 6
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import search_spaces
-from bench.data.catalog import DatasetLocation, definition, locate
+from bench.data.catalog import DatasetLocation, locate
 from bench.data.development import load_development
 from bench.machine import environment, supports_bfloat16, usable_cores
 from bench.records.files import append_line, write_atomic
@@ -41,7 +41,7 @@ from bench.workers.local import LocalPool
 
 TARGET = 0.3  # percentage points of accuracy
 PRECISIONS: tuple[Precision, ...] = ("bfloat16", "float32")  # the order of the first axis of scores
-POOL = definition(locate("fashion_mnist")).default_budget.trials
+POOL = locate("fashion_mnist").definition().default_budget.trials
 POOLS = 2000
 RESAMPLES = 1000
 POOLS_PER_RESAMPLE = 200

@@ -37,7 +37,7 @@ from bench.tuning.proposer import Proposer
 from bench.tuning.trials import Proposal
 
 DATASET = catalog.locate("fashion_mnist")
-BUDGET = catalog.definition(DATASET).default_budget
+BUDGET = DATASET.definition().default_budget
 POOL = 4 * BUDGET.trials
 SIMULATIONS = 1000
 SIMULATED = ("hyperband", "random")

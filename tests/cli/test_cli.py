@@ -293,7 +293,7 @@ def test_runs_says_which_run_cannot_be_resumed_and_why(results: Path, call: Call
     (line,) = [line for line in done.stdout.splitlines() if "unfinished" in line]
     assert "unfinished: 3 trials, 6 of 12 epochs, 1 of 3 refits" in line
     name = line.split()[0]
-    assert f"{name} cannot be resumed: there is no dataset 'synthetic'" in done.stdout
+    assert f"{name} cannot be resumed: unknown dataset 'synthetic'" in done.stdout
     assert f"python -m bench runs delete {name}\n" in done.stdout
 
 
@@ -328,7 +328,7 @@ def test_unknown_run_is_not_deleted(results: Path, call: Call) -> None:
 def test_resume_names_what_cannot_be_resumed(results: Path, call: Call) -> None:
     (name,) = [state["run_id"] for state in json.loads(call("runs", "--json").stdout) if not state["finished"]]
     done = call("resume", code=2)
-    assert done.stderr.startswith(f"error: {name} cannot be resumed: there is no dataset 'synthetic'")
+    assert done.stderr.startswith(f"error: {name} cannot be resumed: unknown dataset 'synthetic'")
 
 
 def test_resume_of_an_unknown_run_lists_the_unfinished_ones(results: Path, call: Call) -> None:

@@ -100,8 +100,8 @@ def test_package_file_is_not_a_dataset() -> None:
 
 
 def test_default_budgets() -> None:
-    assert catalog.definition(catalog.locate("fashion_mnist")).default_budget == Budget(trials=12, epochs=6)
-    assert catalog.definition(catalog.locate("digits")).default_budget == Budget(trials=11, epochs=18)
+    assert catalog.locate("fashion_mnist").definition().default_budget == Budget(trials=12, epochs=6)
+    assert catalog.locate("digits").definition().default_budget == Budget(trials=11, epochs=18)
 
 
 # By path
@@ -175,7 +175,7 @@ def test_name_that_is_taken_or_malformed_is_refused(shades: Path, name: str, mes
 def test_file_without_a_valid_definition_is_refused(shades: Path, content: str, message: str) -> None:
     shades.write_text(content)
     with pytest.raises(DataError, match=message) as caught:
-        catalog.definition(catalog.locate(str(shades)))
+        catalog.locate(str(shades)).definition()
     assert str(shades) in str(caught.value)
 
 
@@ -209,9 +209,9 @@ def test_entry_point_that_is_not_a_definition_is_refused(
 ) -> None:
     install(tmp_path, monkeypatch, "shades", value)
     with pytest.raises(DataError, match=f"{value} {message}" if "cannot" in message else message):
-        catalog.definition(catalog.locate("shades"))
+        catalog.locate("shades").definition()
 
 
 def test_dataset_that_was_uninstalled_is_named() -> None:
-    with pytest.raises(SpecError, match="there is no dataset 'gone': valid names"):
-        catalog.definition(DatasetLocation("gone"))
+    with pytest.raises(SpecError, match="unknown dataset 'gone': valid names"):
+        DatasetLocation("gone").definition()

@@ -1,6 +1,7 @@
 """The description of a dataset."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -38,5 +39,5 @@ def test_text_shows_every_fact(description: Description, dataset: Dataset) -> No
         assert expected in text
 
 
-def test_mapping_can_be_written_as_json(description: Description) -> None:
-    assert json.loads(json.dumps(description.mapping()))["classes"][3]["name"] == "3"
+def test_fields_can_be_written_as_json(description: Description) -> None:
+    assert json.loads(json.dumps(asdict(description)))["classes"][3]["name"] == "3"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.data import TestSetAccess, catalog
-from bench.data.access import DataAccess
+from bench.data.dataset import DataAccess
 from bench.data.held_out import HeldOutTestSet
 from bench.data.loaders import fashion_mnist
 from bench.errors import DataError, StoreError
@@ -42,7 +42,7 @@ def test_two_attempts_are_two_lines(log: EvaluationLog) -> None:
 def test_second_open_raises(log: EvaluationLog) -> None:
     test_set = HeldOutTestSet(DIGITS, "a-run", log)
     test_set.open()
-    with pytest.raises(RuntimeError, match="a second one needs its own log entry"):
+    with pytest.raises(RuntimeError, match="the test set of digits was already opened: log a second evaluation"):
         test_set.open()
 
 
@@ -54,7 +54,7 @@ def test_log_that_cannot_be_written_leaves_the_test_set_closed(tmp_path: Path) -
 
 def test_log_of_another_dataset_is_refused(tmp_path: Path) -> None:
     log = EvaluationLog(tmp_path, "fashion_mnist")
-    with pytest.raises(ValueError, match="is the log of fashion_mnist, not of digits"):
+    with pytest.raises(ValueError, match="expected the evaluation log of digits, got that of fashion_mnist"):
         HeldOutTestSet(DIGITS, "a-run", log)
     assert log.read() == []
 
@@ -86,7 +86,7 @@ def test_copy_of_an_opened_test_set_stays_closed(log: EvaluationLog) -> None:
 @pytest.mark.parametrize("name", catalog.names())
 def test_loader_refuses_everything_but_an_access_object(name: str, forged: Any) -> None:
     with pytest.raises(TypeError, match="loading a test set needs a TestSetAccess"):
-        catalog.definition(catalog.locate(name)).test(forged)
+        catalog.locate(name).definition().test(forged)
 
 
 def test_shared_loader_refuses_it_too() -> None:
@@ -97,13 +97,13 @@ def test_shared_loader_refuses_it_too() -> None:
 
 def test_access_object_cannot_be_built_without_a_log_entry() -> None:
     forged: Any = SimpleNamespace(use=lambda: None)
-    with pytest.raises(TypeError, match="needs a LoggedEvaluation"):
-        TestSetAccess(evaluation=forged)
+    with pytest.raises(TypeError, match="needs a HeldOutTestSet"):
+        TestSetAccess(test_set=forged)
 
 
 def test_one_log_entry_gives_one_access_object(log: EvaluationLog) -> None:
     test_set = HeldOutTestSet(DIGITS, "a-run", log)
-    access = TestSetAccess(evaluation=test_set._evaluation)
+    access = TestSetAccess(test_set=test_set)
     with pytest.raises(RuntimeError, match="already opened"):
         replace(access)
     with pytest.raises(RuntimeError, match="already opened"):

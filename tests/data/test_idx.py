@@ -24,8 +24,8 @@ def test_parse_takes_the_shape_from_the_header() -> None:
     ("content", "message"),
     [
         (b"", "starts with nothing"),
-        (b"\x89PNG1234", "not an IDX file"),
-        (CONTENT[:10], "not an IDX file"),
+        (b"\x89PNG1234", "but starts with 89 50 4e 47, not with 00 00 08"),
+        (CONTENT[:10], "must be an IDX file of unsigned bytes"),
         (CONTENT[:-1], "5 values follow"),
         (CONTENT + b"x", "7 values follow"),
     ],

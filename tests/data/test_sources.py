@@ -110,7 +110,7 @@ def test_sources_have_a_fixed_order(sources: Sources, tmp_path: Path) -> None:
 
 def test_data_folder_that_does_not_exist_is_refused(sources: Sources, tmp_path: Path) -> None:
     fill(sources.cache)
-    with pytest.raises(DataError, match="typo is not a folder: --data-dir or BENCH_DATA_DIR"):
+    with pytest.raises(DataError, match=r"--data-dir or BENCH_DATA_DIR must name a folder, got .*typo"):
         read(replace(sources, data_dir=tmp_path / "typo"))
 
 
@@ -237,7 +237,7 @@ def test_server_without_the_file_is_reported(sources: Sources, served: tuple[Pat
 
 def test_published_bytes(tmp_path: Path) -> None:
     here = default(folders.user_folder())
-    complete = [folder for _, folder in here.local_folders if all(idx.find(folder, name) for name in here.files)]
+    complete = [folder for folder in here.local_folders.values() if all(idx.find(folder, name) for name in here.files)]
     if not complete:
         pytest.skip("no folder of this machine has Fashion-MNIST: `python -m bench data fetch fashion_mnist` gets it")
     # Checksums over the arrays as this suite reads them: a change makes older scores incomparable.

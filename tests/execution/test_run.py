@@ -20,7 +20,6 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 from bench.machine import usable_cores
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.ledger import SessionStarted
-from bench.records.record import without_circumstances
 from bench.records.store import RunFolder, all_folders
 from bench.report.runs import load
 from command_line import SOURCE, Started, command, group, run, small_disk, started, variables
@@ -36,6 +35,7 @@ from whole_runs import (
     ended_trials,
     finished,
     searches,
+    without_circumstances,
 )
 
 pytestmark = pytest.mark.slow

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import RecordError
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.ledger import SessionStarted, TrialEnded, TrialProposed
 from bench.records.migrate import migrate
@@ -135,3 +136,19 @@ def test_folder_in_the_way_of_a_new_name_is_named(results: Path) -> None:
     taken.write_spec(make_reference_spec())
     with pytest.raises(Exception, match="cannot be renamed to baseline-logistic-regression-680c7ccb0a"):
         migrate(results)
+
+
+def test_record_that_is_not_an_object_is_named(results: Path) -> None:
+    record = results / "records/synthetic/dense-random-1da8017f0e/record.json"
+    record.write_text("[]")
+    with pytest.raises(RecordError, match=r"record\.json: Expected `object`, got `array`: restore the file, or `"):
+        migrate(results)
+
+
+@pytest.mark.parametrize("line", ["[]", '{"time":"2026-01-01T00:00:00+00:00"}'])
+def test_damaged_line_of_an_old_log_is_named_and_the_log_kept(line: str, results: Path) -> None:
+    old = results / "records/synthetic/test_readings.jsonl"
+    old.write_text(f"{line}\n")
+    with pytest.raises(RecordError, match=r"test_readings\.jsonl:1: does not match any known schema"):
+        migrate(results)
+    assert old.exists()

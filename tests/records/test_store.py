@@ -115,7 +115,7 @@ def test_damaged_predictions_are_refused(tmp_path: Path, content: bytes) -> None
 
 
 def test_predictions_with_mismatched_shapes_are_refused() -> None:
-    with pytest.raises(RecordError, match=r"log_probabilities are \(3, 200, 4\), but .* labels \(199,\)"):
+    with pytest.raises(RecordError, match=r"got \{'log_probabilities': \(3, 200, 4\), 'labels': \(199,\)"):
         replace(make_predictions(), labels=make_predictions().labels[1:])
 
 

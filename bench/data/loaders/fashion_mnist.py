@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from bench.data.access import DataAccess, TestSetAccess, requires_access
-from bench.data.dataset import LabeledImages, Notify
+from bench.data.dataset import DataAccess, LabeledImages, Notify
+from bench.data.held_out import TestSetAccess, check_access
 from bench.data.loaders import fetch, folders, idx
 from bench.errors import DataError, StoreError
 from bench.records.files import write_atomic
@@ -42,15 +42,15 @@ class Sources:
     apt_options: tuple[str, ...] = ()
 
     @property
-    def local_folders(self) -> tuple[tuple[str, Path], ...]:
-        """Title and path of each folder to search."""
-        data_dir = (("data folder", self.data_dir),) if self.data_dir else ()
-        return (
-            *data_dir,
-            ("download cache", self.cache),
-            ("system package", self.system),
-            ("Keras' cache", self.keras),
-        )
+    def local_folders(self) -> dict[str, Path]:
+        """The folders to search, by title."""
+        data_dir = {"data folder": self.data_dir} if self.data_dir else {}
+        return {
+            **data_dir,
+            "download cache": self.cache,
+            "system package": self.system,
+            "Keras' cache": self.keras,
+        }
 
 
 def default(data_dir: Path | None) -> Sources:
@@ -79,9 +79,9 @@ def load_development(access: DataAccess, sources: Sources | None = None) -> Labe
     return _read("train", sources or default(access.data_dir), access.notify)
 
 
-@requires_access
 def load_test(access: TestSetAccess, sources: Sources | None = None) -> LabeledImages:
     """The 10,000 images published for testing, in their published order; otherwise like `load_development`."""
+    check_access(access)
     return _read("t10k", sources or default(access.data_dir), access.notify)
 
 
@@ -98,20 +98,20 @@ def _read(prefix: str, sources: Sources, notify: Notify) -> LabeledImages:
 def _locate(sources: Sources, notify: Notify) -> tuple[Path, str]:
     # Path.is_dir raises an error if a parent folder is not accessible.
     if sources.data_dir and not os.path.isdir(sources.data_dir):  # noqa: PTH112
-        raise DataError(f"{sources.data_dir} is not a folder: --data-dir or BENCH_DATA_DIR must name one")
+        raise DataError(f"--data-dir or BENCH_DATA_DIR must name a folder, got {sources.data_dir}")
     failures = []
-    for title, folder in sources.local_folders:
+    for title, folder in sources.local_folders.items():
         missing = [name for name in sources.files if idx.find(folder, name) is None]
         if not missing:
             return folder, f"{title}, {folder}"
         failures.append(f"{title}, {folder}: {_folder_content(folder, missing, sources)}")
         if folder == sources.data_dir:
             notify(f"{failures[-1]}; trying other sources")
-    downloads: tuple[tuple[str, Callable[[Sources, Notify], None]], ...] = (
-        (f"download from {urlsplit(sources.url).hostname}", _fetch_from_web),
-        (f"Debian package {sources.package}", _fetch_from_debian),
-    )
-    for title, fetch_into_cache in downloads:
+    downloads = {
+        f"download from {urlsplit(sources.url).hostname}": _fetch_from_web,
+        f"Debian package {sources.package}": _fetch_from_debian,
+    }
+    for title, fetch_into_cache in downloads.items():
         try:
             fetch_into_cache(sources, notify)
         except fetch.Unreachable as error:
@@ -126,9 +126,7 @@ def _folder_content(folder: Path, missing: list[str], sources: Sources) -> str:
     if len(missing) < len(sources.files):
         return f"{', '.join(missing)} missing"
     if idx.is_file(folder / "fashion-mnist_train.csv"):
-        return (
-            "contains the CSV version, which is not supported because it cannot be verified against the published files"
-        )
+        return "contains the CSV version, which cannot be verified against the published files and is not supported"
     return "none of the four files"
 
 
@@ -184,7 +182,7 @@ def _keep(path: Path, content: bytes, expected: str) -> None:
         raise fetch.Unreachable(str(error)) from error
     except StoreError as error:
         raise DataError(
-            f"cannot write downloads to {path.parent} ({error.__cause__ or error}). "
+            f"cannot write downloads to {path.parent}: {error.__cause__ or error}. "
             "Free up space, choose another cache folder with XDG_CACHE_HOME, or use --data-dir to pass a folder that "
             "contains the files"
         ) from error

@@ -70,11 +70,14 @@ def parse(content: bytes, where: str) -> NDArray[np.uint8]:
     """
     if content[:3] != bytes((0, 0, UNSIGNED_BYTE)) or len(content) < 4 or len(content) < 4 + 4 * content[3]:
         raise DataError(
-            f"{where} is not an IDX file of unsigned bytes: it starts with {content[:4].hex(' ') or 'nothing'}"
+            f"{where} must be an IDX file of unsigned bytes, but starts with {content[:4].hex(' ') or 'nothing'}, "
+            "not with 00 00 08 and the number of dimensions: replace the file"
         )
     start = 4 + 4 * content[3]
     shape = tuple(int(size) for size in np.frombuffer(content[4:start], dtype=">u4"))
     values = np.frombuffer(content, dtype=np.uint8, offset=start)
     if values.size != np.prod(shape, dtype=np.int64):
-        raise DataError(f"{where}: the header declares shape {shape}, but {values.size:,} values follow")
+        raise DataError(
+            f"{where}: the header declares shape {shape}, but {values.size:,} values follow: replace the file"
+        )
     return values.reshape(shape)

@@ -1,6 +1,7 @@
-"""Upgrades from older schemas: pure functions on the JSON of specs, ledger lines and records.
+"""Upgrades from older schemas: pure functions on the JSON of specs, ledger lines, records and logs.
 
-They are applied whenever an older file is read; `bench runs migrate` saves the result.
+They are applied whenever an older file is read, and keep unknown fields, which decoding ignores. `bench runs migrate`
+saves the result.
 """
 
 from collections.abc import Mapping
@@ -45,12 +46,8 @@ def upgrade_spec(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_trial(fields: Mapping[str, Any]) -> Fields:
-    """Upgrade a trial of any schema to schema 4."""
-    upgraded = dict(fields)
-    upgraded["values"] = _hyperparameters(fields["values"])
-    if "repeats" in upgraded:
-        upgraded["duplicate_of"] = upgraded.pop("repeats")
-    return upgraded
+    """Upgrade a trial of schema 1 to 3 to schema 4."""
+    return {**fields, "values": _hyperparameters(fields["values"]), "duplicate_of": fields["repeats"]}
 
 
 def upgrade_event(fields: Mapping[str, Any]) -> Fields:
@@ -82,28 +79,31 @@ def upgrade_record(fields: Mapping[str, Any]) -> Fields:
     """Upgrade a record of any schema to schema 4, keeping its digests and commit."""
     if fields["schema"] >= 4:
         return dict(fields)
-    upgraded = {**fields, "schema": 4, "spec": upgrade_spec(fields["spec"])}
-    upgraded.pop("usage", None)
-    search = {
-        "space": upgraded.pop("space"),
-        "trials": [upgrade_trial(trial) for trial in upgraded.pop("trials")],
-        "winner": upgraded.pop("winner"),
-        "search_seconds": upgraded.pop("search_seconds"),
-        "overruled_proposals": upgraded.pop("differing_proposals"),
-    }
-    reference = upgraded.pop("reference", None)
-    if reference is None:
-        upgraded["origin"] = {"kind": "search", **search}
+    if (reference := fields.get("reference")) is None:
+        origin = {
+            "kind": "search",
+            "space": fields["space"],
+            "trials": [upgrade_trial(trial) for trial in fields["trials"]],
+            "winner": fields["winner"],
+            "search_seconds": fields["search_seconds"],
+            "overruled_proposals": fields["differing_proposals"],
+        }
     else:
-        upgraded["origin"] = {
+        published = reference["published"]
+        origin = {
             "kind": "reference",
             "group": "classifier" if reference["kind"] == "floor" else reference["kind"],
             "recipe": _percent(reference["recipe"]),
             "deterministic": reference["deterministic"],
-            "published": _published(reference["published"]),
+            "published": published and {**published, "text": _percent(published["text"])},
         }
-        upgraded["run_id"] = upgrade_run_id(fields["run_id"])
-    return upgraded
+    changed = {"schema": 4, "run_id": upgrade_run_id(fields["run_id"]), "spec": upgrade_spec(fields["spec"])}
+    return {**fields, **changed, "origin": origin}
+
+
+def upgrade_evaluation(fields: Mapping[str, Any]) -> Fields:
+    """Upgrade a line of the log of test-set evaluations of any schema to schema 4."""
+    return {**fields, "run": upgrade_run_id(fields["run"])}
 
 
 def upgrade_run_id(run_id: str) -> str:
@@ -114,10 +114,6 @@ def upgrade_run_id(run_id: str) -> str:
 
 def _hyperparameters(values: Mapping[str, Any]) -> Fields:
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}
-
-
-def _published(fields: Mapping[str, Any] | None) -> Fields | None:
-    return None if fields is None else {**fields, "text": _percent(fields["text"])}
 
 
 def _percent(text: str) -> str:
