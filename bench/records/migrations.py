@@ -6,7 +6,7 @@ They are applied whenever an older file is read; `bench runs migrate` saves the 
 from collections.abc import Mapping
 from typing import Any
 
-from bench.records.spec import DEFAULT_LOOKAHEAD
+from bench.records.limits import DEFAULT_LOOKAHEAD
 
 Fields = dict[str, Any]
 

@@ -29,8 +29,9 @@ import numpy as np
 
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
+from bench.records.limits import DEFAULT_LOOKAHEAD
 from bench.records.record import Curve
-from bench.records.spec import DEFAULT_LOOKAHEAD, Budget, SearchSpec
+from bench.records.spec import Budget, SearchSpec
 from bench.records.store import RunFolder
 from bench.tuning import tuners
 from bench.tuning.search import MAX_AHEAD, Search

@@ -36,8 +36,9 @@ from bench.execution.events import Event, Progress
 from bench.machine import Environment, environment, supports_bfloat16, usable_cores
 from bench.records.files import write_atomic
 from bench.records.ledger import TrialEnded
+from bench.records.limits import DEFAULT_LOOKAHEAD
 from bench.records.record import DatasetFacts
-from bench.records.spec import DEFAULT_LOOKAHEAD, Budget, Precision, SearchSpec, TrialSpec, Value, trial_seed
+from bench.records.spec import Budget, Precision, SearchSpec, TrialSpec, Value, trial_seed
 from bench.records.store import run_folder
 from bench.seeds import derive_seed
 from bench.workers import tasks as worker

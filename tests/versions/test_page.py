@@ -188,7 +188,7 @@ def test_damaged_record_is_named_on_the_page_of_the_others(tmp_path: Path) -> No
     path_of(tmp_path, "tf216").write_bytes(b"{")
     _, problems = build.write(tmp_path)
     text = (tmp_path / "versions.md").read_text()
-    assert "cannot be read: versions/tf216.json: " in text
+    assert "Could not be read: versions/tf216.json: " in text
     assert "2.17.1" in table_row(text, "tf217")
     assert (len(problems), build.check(tmp_path)) == (1, problems)
 
