@@ -470,7 +470,7 @@ def _child(file: Path) -> None:
 EXPLANATION = """\
 - Stock is `keras_tuner.RandomSearch` with NumPy arrays, its own loop, checkpoints and files, TensorFlow's default
   number of threads, and `verbose=0`. The suite is `python -m bench run` with one process per core, stopped after its
-  last trial. Each search runs in a process of its own.
+  last trial. Each search runs in its own process.
 - Both train the same candidates (checked) with the same recipe: Adam with a cosine schedule. Orders of images and
   initial weights differ, so accuracies differ by chance. The suite drops images of each epoch that do not fill a step:
   at most half a percent of the images plus less than one batch.
