@@ -30,10 +30,21 @@ def test_leaderboard_reads_a_results_folder() -> None:
     assert {row.run.record.spec.model for table in board.tables for row in table.rows} >= {"cnn", "dense"}
 
 
-def test_run_is_the_function_behind_the_command() -> None:
-    from bench.execution import runner
+def test_compare_tests_the_difference_of_two_runs() -> None:
+    comparison = bench.compare(GOLDEN, "cnn", "dense-random-ad9bd6")
+    assert (comparison.a.label, comparison.b.label) == ("cnn", "dense-random-ad9bd6")
+    assert comparison.test.difference.mean > 0
 
-    assert bench.run is runner.run
+
+@pytest.mark.parametrize("name", ["run", "verify"])
+def test_function_that_trains_is_that_of_the_command(name: str) -> None:
+    from bench.execution import runner, verify
+
+    assert getattr(bench, name) is {"run": runner.run, "verify": verify.verify}[name]
+
+
+def test_every_name_of_the_api_exists() -> None:
+    assert all(hasattr(bench, name) for name in bench.__all__)
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

@@ -30,14 +30,14 @@ def make_results(accuracy: float, model: str = "tutorial-cnn") -> ModelResults:
 
 
 def make_starts(seconds: float, month: int = 1) -> tuple[ProcessStart, ...]:
-    """Six process starts whose only piece takes `seconds`, within 1%, while the machine becomes slower."""
+    """Six process starts whose only operation takes `seconds`, within 1%, while the machine becomes slower."""
     return tuple(
         ProcessStart(
             started=f"2026-{month:02}-01T0{hour}:00:00+00:00",
             git_commit="b" * 40 + "+",
             threads=1,
             reference="SciPy 1.17.1",
-            pieces={"step[cnn]": Timing(seconds=seconds * slow * noise, rounds=5, reference_seconds=0.01 * slow)},
+            operations={"step[cnn]": Timing(seconds=seconds * slow * noise, rounds=5, reference_seconds=0.01 * slow)},
             facts={"megabytes, cnn": 500.0},
         )
         for hour, slow, noise in zip(range(6), (1, 1, 2, 2, 3, 3), (1.0, 1.01, 0.99, 1.0, 1.01, 0.99), strict=True)
@@ -47,7 +47,7 @@ def make_starts(seconds: float, month: int = 1) -> tuple[ProcessStart, ...]:
 def make_record(
     name: str, tensorflow: str, accuracy: float = 0.9, seconds: float = 0.1, **changes: Any
 ) -> VersionRecord:
-    """A version with one trained model and one timed piece."""
+    """A version with one trained model and one timed operation."""
     fields: dict[str, Any] = {
         "name": name,
         "code": "0" * 12,

@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Benchmark families of Keras models, tuned with Keras Tuner.\n\n"
-    "Exit codes: 0 success, 1 a check found differences, 2 invalid input or a failed run, 130 and 143 interrupted.",
+    "Exit codes: 0 success (or nothing to do), 1 a check found differences, 2 invalid input or a failed run, "
+    "130 and 143 interrupted.",
     epilog="\b\nExamples:\n  bench run --family cnn\n  bench leaderboard",
 )
 for commands in (run_app, verify_app, list_app, results_app):

@@ -7,25 +7,19 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.options import AsJson, DataDir, DatasetArgument
+
 data_app = typer.Typer(
     no_args_is_help=True,
     help="Download or describe a dataset.",
     epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data describe digits",
 )
 
-DatasetName = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATASET", help="Dataset name (see `bench list`) or path to a Python file that defines one."
-    ),
-]
-DataDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the dataset's files.")]
-
 
 @data_app.command(
     epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data fetch fashion_mnist --data-dir ~/fashion"
 )
-def fetch(dataset: DatasetName, data_dir: DataDir = None) -> None:
+def fetch(dataset: DatasetArgument, data_dir: DataDir = None) -> None:
     """Find or download a dataset and verify its checksums."""
     from bench.data import catalog
     from bench.data.development import load_development
@@ -41,12 +35,12 @@ def fetch(dataset: DatasetName, data_dir: DataDir = None) -> None:
     "  bench data describe my_images.py"
 )
 def describe(
-    dataset: DatasetName,
+    dataset: DatasetArgument,
     data_dir: DataDir = None,
     results: Annotated[
         Path, typer.Option("--results", metavar="DIR", help="Folder for the figures, saved to DIR/NAME/samples.")
     ] = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Describe a dataset and draw sample images.
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.records.spec import SearchSpec
 from bench.signals import handle_sigterm
 
 if TYPE_CHECKING:
     from bench.execution.options import Options
+    from bench.records.spec import SearchSpec
 
 
-def print_forecast(specs: Sequence[SearchSpec], options: "Options") -> None:
+def print_forecast(specs: "Sequence[SearchSpec]", options: "Options") -> None:
     """Print trials, epochs, time and disk space of each search that is not complete."""
     from bench.data.development import facts, load_development
     from bench.execution.events import Event, Message

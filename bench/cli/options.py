@@ -1,40 +1,30 @@
-"""Options that several commands share."""
+"""Options that several commands share, and those of `bench run`."""
 
 import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from bench.errors import SpecError
+from bench.records.limits import MAX_EPOCHS, MAX_LOOKAHEAD, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
 
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder with records and reports.")]
-DatasetOption = Annotated[
-    str,
-    typer.Option(
-        "--dataset",
-        metavar="DATASET",
-        help="Dataset name (see `bench list`) or path to a Python file that defines one.",
-    ),
-]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder with the dataset's files.")]
-Seed = Annotated[int, typer.Option(help="Base seed, from which all random seeds are derived.")]
-Workers = Annotated[int | None, typer.Option(show_default="one per usable core", help="Number of worker processes.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")]
+MAX_SEARCHES = 100
+DATASET_HELP = "Dataset name (see `bench list`) or path to a Python file that defines one."
 
 
-def parse_duration(option: str, text: str) -> int:
+def parse_duration(text: str) -> int:
     """Convert a duration such as 90s, 10m or 1h30m to seconds.
 
     Raises:
-        SpecError: `text`, the value of `option`, is not a duration, or is zero.
+        BadParameter: `text` is not a duration, or is zero; Typer adds the name of the option.
     """
     match = re.fullmatch(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", text.strip())
     hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     if (total := 3600 * hours + 60 * minutes + seconds) == 0:
-        raise SpecError(f"{option} must be a positive duration such as 90s, 10m or 1h30m, got {text!r}")
+        raise typer.BadParameter(f"expected a positive duration such as 90s, 10m or 1h30m, got {text!r}.")
     return total
 
 
@@ -48,3 +38,87 @@ def check_name(kind: str, name: str, valid: Sequence[str]) -> None:
         nearest = difflib.get_close_matches(name.lower().replace("-", "_"), valid, n=1, cutoff=0.5)
         hint = f". Did you mean {nearest[0]}?" if nearest else ""
         raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint}")
+
+
+def _existing(results: Path) -> Path:
+    from bench.records.files import require_results_dir
+
+    require_results_dir(results)
+    return results
+
+
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder with records and reports.")]
+ExistingResults = Annotated[
+    Path, typer.Option("--results", metavar="DIR", callback=_existing, help="Folder with records and reports.")
+]
+DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP)]
+DatasetOption = Annotated[str, typer.Option("--dataset", metavar="DATASET", help=DATASET_HELP)]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder with the dataset's files.")]
+Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Base seed, from which all random seeds are derived.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, max=MAX_WORKERS, show_default="one per usable core", help="Number of worker processes."),
+]
+Again = Annotated[bool, typer.Option("--again", help="Rerun even if a run is complete.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")]
+
+# Options of `bench run`.
+Families = Annotated[list[str], typer.Option("--family", metavar="NAME", help="Family to search; can be repeated.")]
+Tuner = Annotated[str, typer.Option(metavar="NAME", help="Tuner (see `bench list`).")]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MAX_TRIALS,
+        show_default="depends on the dataset",
+        help="Search budget: the number of full-length trials whose epochs it may use.",
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(min=1, max=MAX_EPOCHS, show_default="depends on the dataset", help="Epochs of a full-length trial."),
+]
+RefitSeeds = Annotated[
+    int, typer.Option(min=1, max=MAX_REFIT_SEEDS, help="Number of seeds with which the winner is retrained.")
+]
+Searches = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=MAX_SEARCHES,
+        help="Independent searches per family; 3 or more compare families rather than single winners.",
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Train on the Dask cluster with this scheduler, e.g. tcp://127.0.0.1:8786."),
+]
+TimeLimit = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TIME",
+        parser=parse_duration,
+        help="Time limit per family, including start-up, refits and evaluation, e.g. 90s, 10m or 1h30m.",
+    ),
+]
+TrialTimeout = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TIME",
+        parser=parse_duration,
+        help="Time limit per trial; a slower trial is retried once, then recorded as failed.",
+    ),
+]
+PrecisionChoice = Annotated[
+    Literal["auto", "float32", "bfloat16"],
+    typer.Option(help="Precision of the search; auto is bfloat16 if the CPU supports it."),
+]
+Lookahead = Annotated[
+    int,
+    typer.Option(
+        min=1, max=MAX_LOOKAHEAD, help="Maximum number of trials proposed ahead of results; affects the proposals."
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print planned trials and estimated time and disk space; train nothing.")
+]

@@ -7,24 +7,22 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import AsJson, Results
+from bench.cli.options import AsJson, ExistingResults
 from bench.errors import SpecError
 
 results_app = typer.Typer()
 
 
 @results_app.command(epilog="\b\nExamples:\n  bench leaderboard\n  bench leaderboard --json | jq '.[].test_accuracy'")
-def leaderboard(results: Results = Path("results"), as_json: AsJson = False) -> None:
+def leaderboard(results: ExistingResults = Path("results"), as_json: AsJson = False) -> None:
     """Print the leaderboard.
 
     Needs neither TensorFlow nor the dataset.
     """
-    from bench.records.files import require_results_dir
     from bench.report.ranking import leaderboard
     from bench.report.rows_json import rows_json
     from bench.report.terminal import leaderboard_text
 
-    require_results_dir(results)
     board = leaderboard(results)
     typer.echo(json.dumps(rows_json(board), indent=1) if as_json else leaderboard_text(board))
     if as_json:
@@ -37,17 +35,15 @@ def leaderboard(results: Results = Path("results"), as_json: AsJson = False) -> 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="Row of the leaderboard, or run id.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another row or run id, evaluated on the same test images.")],
-    results: Results = Path("results"),
+    results: ExistingResults = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: significance test, metrics, F1 by class, images classified differently, costs.
 
     Needs neither TensorFlow nor the dataset.
     """
-    from bench.records.files import require_results_dir
     from bench.report.comparison import compare_runs, comparison_json, comparison_text
 
-    require_results_dir(results)
     comparison = compare_runs(results, a, b)
     typer.echo(json.dumps(comparison_json(comparison), indent=1) if as_json else comparison_text(comparison))
 
@@ -62,24 +58,22 @@ def plan(
         typer.Argument(metavar="[A B]", help="Two rows of the leaderboard.", show_default="the two best"),
     ] = None,
     dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset, see `bench list`.")] = "fashion_mnist",
-    results: Results = Path("results"),
+    results: ExistingResults = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Plan a comparison: the seeds and minutes needed to detect a difference, or whether the test set is too small.
 
     Needs neither TensorFlow nor the dataset.
     """
-    from bench.records.files import require_results_dir
     from bench.report.power_plan import plan_json, plan_text, power_plan
 
-    require_results_dir(results)
     planned = power_plan(results, dataset, detect, names or ())
     typer.echo(json.dumps(plan_json(planned), indent=1) if as_json else plan_text(planned))
 
 
 @results_app.command(epilog="\b\nExamples:\n  bench report\n  bench report --check\n  bench report --html")
 def report(
-    results: Results = Path("results"),
+    results: ExistingResults = Path("results"),
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with code 1 if a page is out of date.")
     ] = False,
@@ -88,12 +82,10 @@ def report(
     ] = False,
 ) -> None:
     """Rebuild every page and picture from the records."""
-    from bench.records.files import require_results_dir
     from bench.report import build
 
     if check and html:
         raise SpecError("--check changes nothing and --html writes a file: choose one")
-    require_results_dir(results)
     if check:
         differences = build.check(results)
         for difference in differences:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from bench.cli.options import Results
@@ -41,6 +40,8 @@ def runs(
     context.obj = results
     if context.invoked_subcommand is not None:
         return
+    import msgspec
+
     from bench.records.files import require_results_dir
     from bench.report.run_status import run_statuses, runs_table
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import DataDir, Results
+from bench.cli.options import DataDir, ExistingResults
 from bench.signals import exit_code, handle_sigterm
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def verify(
         ),
     ] = None,
     data_dir: DataDir = None,
-    results: Results = Path("results"),
+    results: ExistingResults = Path("results"),
 ) -> None:
     """Recompute a run's published numbers, check its code and data, and retrain one refit.
 
@@ -38,12 +38,10 @@ def verify(
     from bench.cli.progress import display
     from bench.data import catalog
     from bench.execution.options import Options
-    from bench.records.files import require_results_dir
     from bench.records.store import RunFolder
     from bench.report import build
     from bench.report.runs import find_run, load
 
-    require_results_dir(results)
     record = find_run(load(results), name).record
     folder = RunFolder(results / "records" / record.dataset.name / record.run_id)
     options = Options(results=results, dataset=catalog.locate(dataset or record.dataset.name, data_dir), workers=1)

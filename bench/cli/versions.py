@@ -8,7 +8,7 @@ import typer
 
 from bench.cli.options import AsJson, Results
 from bench.cli.results import warn_unreadable, write_pages
-from bench.errors import SearchError, SpecError
+from bench.errors import RecordError, SearchError
 from bench.signals import exit_code, handle_sigterm
 
 versions_app = typer.Typer(
@@ -32,11 +32,13 @@ def show(
     from bench.versions.series import all_series
 
     records, problems = read_all(results)
-    if not records:
-        nothing = f"no versions measured in {results / 'versions'}: run `python -m bench versions measure`"
-        raise SpecError("; ".join(problems) or nothing)
+    if problems and not records:
+        raise RecordError("; ".join(problems))
     series = all_series(records)
-    typer.echo(json.dumps(versions_data(series), indent=1) if as_json else versions_text(series))
+    if as_json:
+        typer.echo(json.dumps(versions_data(series), indent=1))
+    else:
+        typer.echo(versions_text(series) or "No version measured yet: run `python -m bench versions measure`.")
     warn_unreadable(problems)
 
 
@@ -47,7 +49,8 @@ def show(
     "  bench versions measure keras312 keras315 --starts 0\n"
     "  bench versions measure --again --seeds 0"
 )
-def measure(  # noqa: PLR0917 - one per option
+def measure(
+    *,
     names: Annotated[
         list[str] | None,
         typer.Argument(metavar="NAME", help="Names of tox environments, e.g. tf216.", show_default="all that exist"),

@@ -7,8 +7,7 @@ from pathlib import Path
 from bench.data.catalog import DatasetLocation
 from bench.errors import SpecError
 from bench.records.ledger import SessionOptions
-
-MAX_WORKERS = 1024
+from bench.records.limits import MAX_WORKERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

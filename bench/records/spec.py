@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from bench.errors import SpecError
+from bench.records.limits import MAX_EPOCHS, MAX_LOOKAHEAD, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS
 from bench.seeds import derive_seed
 
 # 1: first. Raised when a change to splits, scoring or training makes older scores incomparable.
@@ -18,9 +19,6 @@ PROTOCOL_VERSION = 1
 Value = int | float | str | bool
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
-DEFAULT_TUNER = "hyperband"
-DEFAULT_REFIT_SEEDS = 5
-DEFAULT_LOOKAHEAD = 4
 
 
 def _require(name: str, value: int, low: int, high: int) -> None:
@@ -41,8 +39,8 @@ class Budget:
     epochs: int
 
     def __post_init__(self) -> None:
-        _require("trials", self.trials, 1, 100_000)
-        _require("epochs", self.epochs, 1, 10_000)
+        _require("trials", self.trials, 1, MAX_TRIALS)
+        _require("epochs", self.epochs, 1, MAX_EPOCHS)
 
     @property
     def total_epochs(self) -> int:
@@ -61,8 +59,8 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
     def _check(self) -> None:
         _require_name("dataset", self.dataset, r"\w+", "letters, digits and _")
-        _require("seed", self.seed, 0, 2**31 - 1)
-        _require("refit_seeds", self.refit_seeds, 1, 1_000)
+        _require("seed", self.seed, 0, MAX_SEED)
+        _require("refit_seeds", self.refit_seeds, 1, MAX_REFIT_SEEDS)
 
     @property
     def digest(self) -> str:
@@ -94,7 +92,7 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
         _require_name("tuner", self.tuner, r"[\w-]+", "letters, digits, _ and -")
         if self.precision not in PRECISIONS:
             raise SpecError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-        _require("lookahead", self.lookahead, 1, 1_000)
+        _require("lookahead", self.lookahead, 1, MAX_LOOKAHEAD)
         if self.time_limit is not None:
             _require("time_limit", self.time_limit, 1, 10_000_000)
 
@@ -123,7 +121,7 @@ class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="ref
     def __post_init__(self) -> None:
         self._check()
         _require_name("model", self.model, r"[\w-]+", "letters, digits, _ and -")
-        _require("epochs", self.epochs, 0, 10_000)
+        _require("epochs", self.epochs, 0, MAX_EPOCHS)
 
     @property
     def refit_epochs(self) -> int:

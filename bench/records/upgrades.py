@@ -7,7 +7,7 @@ saves the result.
 from collections.abc import Mapping
 from typing import Any
 
-from bench.records.spec import DEFAULT_LOOKAHEAD
+from bench.records.limits import DEFAULT_LOOKAHEAD
 
 Fields = dict[str, Any]
 

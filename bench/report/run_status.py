@@ -1,5 +1,6 @@
 """`bench runs`: the status of every run in a results folder, finished or not."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
 from bench.report.markdown import plain_table
 from bench.report.runs import read_record
+
+MAX_PROBLEM_LENGTH = 60  # characters in the table; the JSON has the whole text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +114,15 @@ def _state_text(status: RunStatus) -> str:
     if status.finished:
         return "finished" + (f", reproduction of {status.reproduces}" if status.reproduces is not None else "")
     if status.spec is None:
-        return f"unreadable: {status.problem}"
+        return f"unreadable: {_shortened(status)}"
     refits = f"{status.refits} of {status.spec.refit_seeds} refits"
     if not isinstance(status.spec, SearchSpec):
         return f"unfinished: {refits}"
     return f"unfinished: {status.trials} trials, {status.epochs} of {status.spec.budget.total_epochs} epochs, {refits}"
+
+
+def _shortened(status: RunStatus) -> str:
+    """The beginning of the problem, without the path of the run's folder."""
+    problem = str(status.problem)
+    first_line = (problem.partition(f"/{status.run_id}/")[2] or problem).partition("\n")[0]
+    return textwrap.shorten(first_line, MAX_PROBLEM_LENGTH, placeholder="...")

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from bench.machine import variables
 
 
-def run_python(code: str, hidden: Sequence[str] = ()) -> str:
+def output_of(code: str, hidden: Sequence[str] = ()) -> str:
     """The standard output of a new process that runs `code` and cannot import the modules `hidden`."""
     prepare = f"import sys; sys.path[:0] = {sys.path!r}; sys.modules.update(dict.fromkeys({hidden!r}))"
     return subprocess.run(

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from bench.errors import SpecError
-from bench.machine import Environment
+from bench.errors import SearchError, SpecError
+from bench.machine import Environment, variables
 from bench.versions.record import NAME
 
-TIMEOUT_SECONDS = 120
-DESCRIBE = (
-    "import sys, msgspec; from bench.machine import environment; "
-    "sys.stdout.buffer.write(msgspec.json.encode(environment()))"
-)
+DESCRIBE_SECONDS = 120
+DESCRIBE = "import msgspec; from bench.machine import environment; print(msgspec.json.encode(environment()).decode())"
+SHOWN_LINES = 5  # of the output of a process that failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +44,7 @@ def _interpreter(python: Path, name: str, checkout: Path) -> Interpreter:
         raise SpecError(f"no interpreter {python}: create it with `tox -e {name} --notest`")
     try:
         environment = _describe(python, checkout)
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, SearchError) as error:
         raise SpecError(
             f"{python} cannot report what is installed: {error}. Recreate it with `tox -r -e {name} --notest`"
         ) from error
@@ -54,12 +52,38 @@ def _interpreter(python: Path, name: str, checkout: Path) -> Interpreter:
 
 
 def _describe(python: Path, checkout: Path) -> Environment:
-    done = subprocess.run(
-        [python, "-c", DESCRIBE], cwd=checkout, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
-    )
-    if done.returncode != 0:
-        raise ValueError((done.stderr.decode().strip().splitlines() or ["no error message"])[-1])
-    environment = msgspec.json.decode(done.stdout, type=Environment)
+    output = run_python(python, checkout, "-c", DESCRIBE, timeout=DESCRIBE_SECONDS)
+    environment = msgspec.json.decode(output.strip().rpartition("\n")[2], type=Environment)
     if "missing" in (environment.tensorflow, environment.keras):
         raise ValueError(f"tensorflow is {environment.tensorflow}, keras is {environment.keras}")
     return environment
+
+
+def run_python(python: Path, checkout: Path, *arguments: object, timeout: float | None = None) -> str:
+    """Run the interpreter of an environment on the code of `checkout`, and return its output.
+
+    Raises:
+        SearchError: the process failed or timed out.
+    """
+    name = python.parents[1].name
+    try:
+        done = subprocess.run(
+            [python, *map(str, arguments)],
+            cwd=checkout,
+            # Bytecode is cached, so that a version is not slower merely because it never ran before.
+            env=variables(PYTHONPATH=str(checkout), PYTHONDONTWRITEBYTECODE=""),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SearchError(
+            f"{name} did not finish within {timeout:g} s: check whether it hangs, then repeat the command"
+        ) from error
+    if done.returncode != 0:
+        output = "\n".join(done.stdout.strip().splitlines()[-SHOWN_LINES:])
+        raise SearchError(f"{name} failed with exit code {done.returncode}:\n{output}")
+    return done.stdout

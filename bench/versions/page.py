@@ -1,7 +1,7 @@
 """versions.md: how a newer TensorFlow or Keras changed accuracy and speed, and the differences that may explain it."""
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from math import exp
 from typing import Any
@@ -18,10 +18,19 @@ from bench.report.runs import relative_to
 from bench.report.text.numbers import accuracy_cell, points
 from bench.versions.differences import LIBRARIES, differences
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord, read_all
-from bench.versions.series import Series, all_series
+from bench.versions.series import ComparedVersion, Series, all_series
 
 NAME_COLUMNS = 3  # version, TensorFlow, Keras
 COMMIT_DIGITS = 12
+ENVIRONMENT_HEADINGS = {
+    "python": "Python",
+    "tensorflow": "TensorFlow",
+    "keras": "Keras",
+    "keras_tuner": "Keras Tuner",
+    "numpy": "NumPy",
+    "onednn": "oneDNN",
+    "cpu": "CPU",
+}
 # Facts in records, and their column names; `{}` stands for what follows the prefix, a model or an input.
 MEMORY_FACTS = {"megabytes, ": "{}: resident", "megabytes of its own, ": "{}: unique"}
 DELAY_FACTS = {"seconds at the start of an epoch, ": "{}: delay", "of these idle, ": "{}: idle"}
@@ -51,87 +60,87 @@ def _page(records: Sequence[VersionRecord], problems: Sequence[str]) -> bytes:
         "versions.md.j2",
         package="bench.versions",
         problems=problems,
-        series=all_series(records),
-        records=records,
-        functions={
-            "versions": versions_table,
-            "speed": speed_table,
-            "memory": memory_table,
-            "delays": delays_table,
-            "differences": differences,
-            "environments": environments_table,
-        },
+        series=[
+            {
+                "title": series.title,
+                "versions": versions_table(series),
+                "speed": speed_table(series),
+                "differences": differences([version.record for version in series.versions]),
+            }
+            for series in all_series(records)
+        ],
+        memory=facts_table(records, MEMORY_FACTS, digits=0),
+        delays=facts_table(records, DELAY_FACTS, digits=3),
+        environments=environments_table(records),
     )
 
 
 def versions_text(series: Sequence[Series]) -> str:
     """The tables for a terminal: one for each model and one for speed, narrow enough for most terminals."""
-    return "\n\n".join(f"{each.title}\n\n{plain_table(table)}" for each in series for table in _narrow_tables(each))
-
-
-def _narrow_tables(series: Series) -> Iterator[pd.DataFrame]:
-    """Two columns each, after those that name the version."""
-    table = versions_table(series)
-    for first in range(NAME_COLUMNS, len(table.columns), 2):
-        yield table.iloc[:, [*range(NAME_COLUMNS), first, first + 1]]
+    parts = []
+    for each in series:
+        table = versions_table(each)
+        for first in range(NAME_COLUMNS, len(table.columns), 2):
+            narrow = table.iloc[:, [*range(NAME_COLUMNS), first, first + 1]]
+            parts.append(f"{each.title}\n\n{plain_table(narrow)}")
+    return "\n\n".join(parts)
 
 
 def versions_data(series: Sequence[Series]) -> list[dict[str, Any]]:
     """One dict per row with unrounded values, for JSON."""
-    return [_row_data(each, record) for each in series for record in each.records]
+    return [_row_data(each, version) for each in series for version in each.versions]
 
 
-def _row_data(series: Series, record: VersionRecord) -> dict[str, Any]:
+def _row_data(series: Series, version: ComparedVersion) -> dict[str, Any]:
+    record, ratios = version.record, _ratios(version)
     return {
         "series": series.title,
         "version": record.name,
         **{name: getattr(record.environment, name) for name in LIBRARIES},
-        "models": {results.model: _model_data(series, record, results) for results in record.trained},
-        "speed_not_compared": series.speed_not_compared.get(record.name),
-        "speed": {piece: _speed_data(series, record, piece) for piece in series.noise if _has(record, piece)},
+        "models": {
+            results.model: _model_data(results, version.accuracy.get(results.model)) for results in record.trained
+        },
+        "speed_not_compared": version.speed if isinstance(version.speed, str) else None,
+        "speed": {
+            operation: {
+                "seconds": seconds,
+                "ratio_to_previous": exp(ratios[operation]) if operation in ratios else None,
+                "noise": exp(noise),
+            }
+            for operation, noise in series.noise.items()
+            if (seconds := _seconds(record, operation)) is not None
+        },
     }
 
 
-def _model_data(series: Series, record: VersionRecord, results: ModelResults) -> dict[str, Any]:
-    correctness, key = Correctness(correct=results.bits), (record.name, results.model)
-    limits, change = interval(correctness), series.changes.get(key)
+def _model_data(results: ModelResults, change: AccuracyChange | str | None) -> dict[str, Any]:
+    correctness = Correctness(correct=results.bits)
+    limits = interval(correctness)
     return {
         "test_accuracy": float(correctness.correct.mean()),
         "interval": None if limits is None else asdict(limits),
-        "verdict": None if change is None else change.verdict,
-        "not_compared": series.accuracy_not_compared.get(key),
-        "change": None if change is None else asdict(change),
-    }
-
-
-def _speed_data(series: Series, record: VersionRecord, piece: str) -> dict[str, float | None]:
-    ratio = series.ratios.get((record.name, piece))
-    return {
-        "seconds": _seconds(record, piece),
-        "ratio_to_previous": None if ratio is None else exp(ratio),
-        "noise": exp(series.noise[piece]),
+        "verdict": change.verdict if isinstance(change, AccuracyChange) else None,
+        "not_compared": change if isinstance(change, str) else None,
+        "change": asdict(change) if isinstance(change, AccuracyChange) else None,
     }
 
 
 def versions_table(series: Series) -> pd.DataFrame:
-    """One row per version: accuracy and verdict of each model, and the pieces that became slower or faster."""
-    return pd.DataFrame(_row(series, record) for record in series.records)
+    """One row per version: accuracy and verdict of each model, and the operations that became slower or faster."""
+    models = dict.fromkeys(results.model for version in series.versions for results in version.record.trained)
+    return pd.DataFrame(_row(series, version, list(models)) for version in series.versions)
 
 
-def _row(series: Series, record: VersionRecord) -> dict[str, str]:
+def _row(series: Series, version: ComparedVersion, models: Sequence[str]) -> dict[str, str]:
+    record = version.record
     row = {"version": record.name, "TensorFlow": record.environment.tensorflow, "Keras": record.environment.keras}
-    for model in dict.fromkeys(results.model for each in series.records for results in each.trained):
-        results, change = record.results_of(model), series.changes.get((record.name, model))
-        why = series.accuracy_not_compared.get((record.name, model))
+    for model in models:
+        results = record.results_of(model)
         row[f"{model} (%)"] = "-" if results is None else _accuracy(results)
-        row[f"{model}: change (pp)"] = change_text(change) if change else _not_compared(why)
-    row["slower"] = _changed_pieces(series, record.name, slower=True)
-    row["faster"] = _changed_pieces(series, record.name, slower=False)
+        row[f"{model}: change (pp)"] = _change_text(version.accuracy.get(model))
+    row["slower"] = _changed_operations(series, version, sign=1)
+    row["faster"] = _changed_operations(series, version, sign=-1)
     return row
-
-
-def _not_compared(why: str | None) -> str:
-    return f"not compared: {why}" if why else "-"
 
 
 def _accuracy(results: ModelResults) -> str:
@@ -139,8 +148,12 @@ def _accuracy(results: ModelResults) -> str:
     return accuracy_cell(float(correctness.correct.mean()), interval(correctness))
 
 
-def change_text(change: AccuracyChange) -> str:
+def _change_text(change: AccuracyChange | str | None) -> str:
     """A verdict with its numbers."""
+    if change is None:
+        return "-"
+    if isinstance(change, str):
+        return f"not compared: {change}"
     numbers = f"{points(change.difference.mean)} ({points(change.low)} to {points(change.high)})"
     if change.verdict == "inconclusive":
         return f"inconclusive, needs {_seeds_text(change.additional_seeds)} seeds: {numbers}"
@@ -154,90 +167,74 @@ def _seeds_text(seeds: int | None) -> str:
     return f"about {-(-seeds // SEEDS_PER_RUN) * SEEDS_PER_RUN} more"
 
 
-def _changed_pieces(series: Series, name: str, *, slower: bool) -> str:
-    """How many pieces became slower (or faster) by more than noise, and the one that changed most."""
-    if name in series.speed_not_compared:
-        return _not_compared(series.speed_not_compared[name])
-    ratios = {
-        piece: series.ratios[name, piece]
-        for piece, noise in series.noise.items()
-        if abs(series.ratios.get((name, piece), 0.0)) > noise and (series.ratios[name, piece] > 0) == slower
-    }
-    if not ratios:
+def _ratios(version: ComparedVersion) -> Mapping[str, float]:
+    return {} if isinstance(version.speed, str) else version.speed
+
+
+def _changed_operations(series: Series, version: ComparedVersion, *, sign: int) -> str:
+    """How many operations became slower (sign 1) or faster (-1) by more than noise, and the one that changed most."""
+    if isinstance(version.speed, str):
+        return f"not compared: {version.speed}"
+    changed = {name: ratio for name, ratio in version.speed.items() if sign * ratio > series.noise[name]}
+    if not changed:
         return "-"
-    most = max(ratios, key=lambda piece: abs(ratios[piece]))
-    return f"{len(ratios)} of {len(series.noise)}, most {most} x{exp(ratios[most]):.2f}"
+    most = max(sorted(changed), key=lambda name: abs(changed[name]))
+    return f"{len(changed)} of {len(series.noise)}, most {most} x{exp(changed[most]):.2f}"
 
 
 def speed_table(series: Series) -> pd.DataFrame | None:
-    """One row per piece: time with the oldest version, and ratios to the previous version; None without any."""
-    compared = {piece for _, piece in series.ratios}
-    pieces = [piece for piece in series.noise if piece in compared or _has(series.records[0], piece)]
-    return pd.DataFrame(_speed_row(series, piece) for piece in pieces) if pieces else None
+    """One row per operation: time with the oldest version, and ratios to the previous version; None without any."""
+    oldest, *newer = series.versions
+    rows = []
+    for operation, noise in series.noise.items():
+        seconds = _seconds(oldest.record, operation)
+        if seconds is None and not any(operation in _ratios(version) for version in newer):
+            continue
+        rows.append(
+            {
+                "operation": operation,
+                f"{oldest.record.name} (ms)": "-" if seconds is None else f"{1000 * seconds:,.2f}",
+                **{version.record.name: _ratio_text(_ratios(version).get(operation), noise) for version in newer},
+                "noise range": f"{exp(-noise):.3f} to {exp(noise):.3f}",
+            }
+        )
+    return pd.DataFrame(rows) if rows else None
 
 
-def _speed_row(series: Series, piece: str) -> dict[str, str]:
-    oldest, noise = series.records[0], series.noise[piece]
-    return {
-        "piece": piece,
-        f"{oldest.name} (ms)": f"{1000 * _seconds(oldest, piece):,.2f}" if _has(oldest, piece) else "-",
-        **{record.name: _ratio_text(series, record.name, piece) for record in series.records[1:]},
-        "noise range": f"{exp(-noise):.3f} to {exp(noise):.3f}",
-    }
+def _seconds(record: VersionRecord, operation: str) -> float | None:
+    """The median over the process starts; None if they did not time the operation."""
+    seconds = [start.operations[operation].seconds for start in record.starts if operation in start.operations]
+    return statistics.median(seconds) if seconds else None
 
 
-def _has(record: VersionRecord, piece: str) -> bool:
-    return any(piece in start.pieces for start in record.starts)
-
-
-def _seconds(record: VersionRecord, piece: str) -> float:
-    return statistics.median(start.pieces[piece].seconds for start in record.starts if piece in start.pieces)
-
-
-def _ratio_text(series: Series, name: str, piece: str) -> str:
+def _ratio_text(ratio: float | None, noise: float) -> str:
     """In parentheses if it is within the noise."""
-    ratio = series.ratios.get((name, piece))
     if ratio is None:
         return "-"
-    text = f"{exp(ratio):.3f}"
-    return text if abs(ratio) > series.noise[piece] else f"({text})"
+    return f"{exp(ratio):.3f}" if abs(ratio) > noise else f"({exp(ratio):.3f})"
 
 
-def memory_table(records: Sequence[VersionRecord]) -> pd.DataFrame | None:
-    """Megabytes of a process; None if no version has any."""
-    return _facts_table(records, MEMORY_FACTS, lambda mean: f"{mean:.0f}")
+def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *, digits: int) -> pd.DataFrame | None:
+    """Means over the process starts, since delays are rare but long, with the smallest and the largest value.
 
-
-def delays_table(records: Sequence[VersionRecord]) -> pd.DataFrame | None:
-    """Seconds between the start of an epoch and its first batch; None if no version has any."""
-    return _facts_table(records, DELAY_FACTS, lambda mean: f"{mean:.3f}")
-
-
-def _facts_table(
-    records: Sequence[VersionRecord], columns: dict[str, str], as_text: Callable[[float], str]
-) -> pd.DataFrame | None:
-    """Means over the process starts, since delays are rare but long, with the smallest and the largest value."""
-    recorded = dict.fromkeys(name for record in records for start in record.starts for name in start.facts)
-    headings = {
+    None if no version has any of the facts in `headings`.
+    """
+    starts = pd.DataFrame({"version": record.name, **start.facts} for record in records for start in record.starts)
+    columns = {
         name: heading.format(name.removeprefix(prefix))
-        for name in recorded
-        for prefix, heading in columns.items()
+        for name in map(str, starts)
+        for prefix, heading in headings.items()
         if name.startswith(prefix)
     }
-    if not headings:
+    if not columns:
         return None
-    return pd.DataFrame(
-        {"version": record.name, **{heading: _fact(name, record, as_text) for name, heading in headings.items()}}
-        for record in records
-        if record.starts
-    )
 
+    def cell(values: "pd.Series[float]") -> str:
+        low, high = values.min(), values.max()
+        return "-" if values.isna().all() else f"{values.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
-def _fact(name: str, record: VersionRecord, as_text: Callable[[float], str]) -> str:
-    values = [start.facts[name] for start in record.starts if name in start.facts]
-    if not values:
-        return "-"
-    return f"{as_text(statistics.fmean(values))} ({as_text(min(values))} to {as_text(max(values))})"
+    table = starts.rename(columns=columns).groupby("version", sort=False)[list(columns.values())].agg(cell)
+    return table.reset_index()
 
 
 def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
@@ -245,13 +242,7 @@ def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "version": record.name,
-            "Python": record.environment.python,
-            "TensorFlow": record.environment.tensorflow,
-            "Keras": record.environment.keras,
-            "Keras Tuner": record.environment.keras_tuner,
-            "NumPy": record.environment.numpy,
-            "oneDNN": record.environment.onednn,
-            "CPU": record.environment.cpu,
+            **{heading: getattr(record.environment, name) for name, heading in ENVIRONMENT_HEADINGS.items()},
             "threads": _distinct(str(start.threads) for start in record.starts),
             "reference workload": _distinct(start.reference for start in record.starts),
             "process starts": str(len(record.starts)),

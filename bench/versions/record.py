@@ -3,7 +3,6 @@
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,45 +23,41 @@ BoolArray = NDArray[np.bool_]
 # 3: starts name the library of the reference workload.
 SCHEMA_VERSION = 3
 SEEDS_PER_RUN = 12
-NAME = re.compile(r"(py\d+-)?(?P<library>tf|keras)\d+")  # of an environment: the library that varies, and the Python
+NAME = re.compile(r"(py\d+-)?(tf|keras)\d+")  # of an environment: the library that varies, and the Python
 MACHINE = ("python", "cpu", "cores", "instruction_sets", "onednn")  # fields that affect speed, besides the libraries
 REMEDY = "restore the file, or move it away and measure that version again"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """A piece of work timed in one process."""
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """An operation timed in one process."""
 
     seconds: float  # median over rounds
     rounds: int
     reference_seconds: float  # of the reference workload, timed before and after
 
+    def __post_init__(self) -> None:
+        """Check that a ratio can be computed."""
+        if min(self.seconds, self.reference_seconds) <= 0:
+            raise ValueError(f"seconds must be positive, got {self.seconds}, {self.reference_seconds}")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
+
+class ProcessStart(msgspec.Struct, frozen=True, kw_only=True):
     """What one process measured."""
-
-    threads: int  # used by TensorFlow
-    reference: str  # library of the reference workload, such as SciPy 1.17.1
-    pieces: Mapping[str, Timing]
-    facts: Mapping[str, float]  # other measurements by name: megabytes, seconds at the start of an epoch
-    configs: Mapping[str, Any]  # settings of layers, initializers and optimizer, by model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessStart:
-    """The recorded measurement of one process; fields as in Measurement."""
 
     started: str  # ISO 8601, UTC
     git_commit: str | None  # of the checkout that ran, with "+" if it had uncommitted changes
-    threads: int
-    reference: str
-    pieces: Mapping[str, Timing]
-    facts: Mapping[str, float]
+    threads: int  # used by TensorFlow
+    reference: str  # library of the reference workload, such as SciPy 1.17.1
+    operations: Mapping[str, Timing] = msgspec.field(name="pieces")  # the name in schemas 1 to 3
+    facts: Mapping[str, float]  # other measurements by name: megabytes, seconds at the start of an epoch
+
+    def __post_init__(self) -> None:
+        """Check that starts can be ordered."""
+        if datetime.fromisoformat(self.started).tzinfo is None:
+            raise ValueError(f"start times need a time zone such as +00:00, got {self.started}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelResults:
+class ModelResults(msgspec.Struct, frozen=True, kw_only=True):
     """A model trained with several seeds: which test images each refit classifies correctly."""
 
     model: str
@@ -75,6 +70,18 @@ class ModelResults:
     n_test: int
     correct: str  # one bit per seed and test image, packed row by row, in base64
 
+    def __post_init__(self) -> None:
+        """Check that a variance can be computed."""
+        if len(self.seeds) < 2 or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"{self.model}: expected at least two distinct seeds, got {self.seeds}")
+        if self.n_test < 2:
+            raise ValueError(f"{self.model}: expected at least 2 test images, got {self.n_test}")
+        size, bits = len(base64.b64decode(self.correct)), len(self.seeds) * self.n_test
+        if size != -(-bits // 8):
+            raise ValueError(
+                f"{self.model}: {size} bytes in `correct`, expected {len(self.seeds)} seeds x {self.n_test} bits"
+            )
+
     @property
     def conditions(self) -> tuple[str, str, int]:
         """Recipe, training images and number of test images; models are comparable only if these are equal."""
@@ -82,18 +89,10 @@ class ModelResults:
 
     @property
     def bits(self) -> BoolArray:
-        """`correct` as an array, shape (seeds, n_test).
-
-        Raises:
-            ValueError: `correct` has another length, or is no base64.
-        """
+        """`correct` as an array, shape (seeds, n_test)."""
+        shape = len(self.seeds), self.n_test
         packed = np.frombuffer(base64.b64decode(self.correct), dtype=np.uint8)
-        count = len(self.seeds) * self.n_test
-        if len(packed) != -(-count // 8):
-            raise ValueError(
-                f"{self.model}: {len(packed)} bytes in `correct`, expected {len(self.seeds)} seeds x {self.n_test} bits"
-            )
-        bits: BoolArray = np.unpackbits(packed, count=count).astype(np.bool_).reshape(len(self.seeds), self.n_test)
+        bits: BoolArray = np.unpackbits(packed, count=shape[0] * shape[1]).astype(np.bool_).reshape(shape)
         return bits
 
 
@@ -102,17 +101,29 @@ def pack(correct: BoolArray) -> str:
     return base64.b64encode(np.packbits(correct).tobytes()).decode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionRecord:
+class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """All measurements of one version."""
 
     schema: int = SCHEMA_VERSION
     name: str  # of its environment, such as tf216 or keras315
     code: str  # digest of the timed code; speed is comparable only if it is equal
     environment: Environment
-    configs: Mapping[str, Any]  # as in Measurement; empty if speed was not measured
+    configs: Mapping[str, Any]  # settings of layers and optimizer by operation; empty if speed was not measured
     starts: tuple[ProcessStart, ...] = ()
     trained: tuple[ModelResults, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check that the page can be made from it."""
+        if self.schema != SCHEMA_VERSION:
+            raise ValueError(f"schema {self.schema}, this version reads {SCHEMA_VERSION}")
+        if NAME.fullmatch(self.name) is None:
+            raise ValueError(f"{self.name} is not an environment name such as tf221, keras315 or py312-tf221")
+        _ = self.sort_key  # raises if a version cannot be parsed
+
+    @property
+    def sort_key(self) -> tuple[Version, Version, str]:
+        """TensorFlow version, Keras version, name."""
+        return Version(self.environment.tensorflow), Version(self.environment.keras), self.name
 
     def results_of(self, model: str) -> ModelResults | None:
         """The results of `model`; None if it was not trained."""
@@ -139,45 +150,17 @@ def read(path: Path) -> VersionRecord:
         record = msgspec.json.decode(path.read_bytes(), type=VersionRecord)
     except (OSError, msgspec.MsgspecError) as error:
         raise RecordError(f"{path}: {error}: {REMEDY}") from error
-    if record.schema != SCHEMA_VERSION:
-        raise RecordError(f"{path}: schema {record.schema}, this version reads {SCHEMA_VERSION}: {REMEDY}")
     if record.name != path.stem:
         raise RecordError(f"{path}: this is the record of {record.name}: rename the file")
-    try:
-        _check(record)
-    except ValueError as error:
-        raise RecordError(f"{path}: {error}: {REMEDY}") from error
     return record
 
 
-def _check(record: VersionRecord) -> None:
-    """Raise ValueError for anything that the page cannot be made from."""
-    if NAME.fullmatch(record.name) is None:
-        raise ValueError(f"{record.name} is not an environment name such as tf221, keras315 or py312-tf221")
-    _sort_key(record)  # raises if a version cannot be parsed
-    for results in record.trained:
-        if len(results.seeds) < 2 or len(set(results.seeds)) < len(results.seeds):
-            raise ValueError(f"{results.model}: expected at least two distinct seeds, got {results.seeds}")
-        if results.n_test < 2 or results.bits.size == 0:
-            raise ValueError(f"{results.model}: expected at least 2 test images, got {results.n_test}")
-    for start in record.starts:
-        if datetime.fromisoformat(start.started).tzinfo is None:
-            raise ValueError(f"start times need a time zone such as +00:00, got {start.started}")
-        for name, timing in start.pieces.items():
-            if min(timing.seconds, timing.reference_seconds) <= 0:
-                raise ValueError(f"{name}: seconds must be positive, got {timing.seconds}, {timing.reference_seconds}")
-
-
 def read_all(results: Path) -> tuple[tuple[VersionRecord, ...], tuple[str, ...]]:
-    """The records of a results folder, by TensorFlow version, then Keras version; and the errors of unreadable ones."""
+    """The records of a results folder, oldest version first, and the errors of unreadable ones."""
     records, problems = [], []
     for path in sorted((results / "versions").glob("*.json")):
         try:
             records.append(read(path))
         except RecordError as error:
             problems.append(str(error))
-    return tuple(sorted(records, key=_sort_key)), tuple(problems)
-
-
-def _sort_key(record: VersionRecord) -> tuple[Version, Version, str]:
-    return Version(record.environment.tensorflow), Version(record.environment.keras), record.name
+    return tuple(sorted(records, key=lambda record: record.sort_key)), tuple(problems)

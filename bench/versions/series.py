@@ -1,32 +1,34 @@
 """Series of versions of one library: each version compared with the previous one, in accuracy and speed."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-import numpy as np
+import pandas as pd
 
 from bench.evaluation.equivalence import AccuracyChange, accuracy_changes
 from bench.evaluation.speed import MIN_STARTS, FloatArray, log_ratio, noise_floor
 from bench.evaluation.variance import Correctness
-from bench.versions.record import MACHINE, NAME, ModelResults, ProcessStart, VersionRecord
+from bench.versions.record import MACHINE, ModelResults, ProcessStart, VersionRecord
 
-Key = tuple[str, str]  # name of the newer version, and a model or piece
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedVersion:
+    """A version compared with the previous one; text in place of a result says why they cannot be compared."""
+
+    record: VersionRecord
+    accuracy: Mapping[str, AccuracyChange | str]  # by model
+    speed: Mapping[str, float] | str  # log ratio to the previous version by operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Versions of one library, oldest first, each compared with the previous one."""
+    """Versions of one library, oldest first; the oldest has no comparisons."""
 
     title: str
-    records: tuple[VersionRecord, ...]
-    changes: Mapping[Key, AccuracyChange]  # by model
-    accuracy_not_compared: Mapping[Key, str]  # by model: why there is no change
-    noise: Mapping[str, float]  # by piece: absolute log ratio below which versions do not differ
-    ratios: Mapping[Key, float]  # by piece: log ratio to the previous version
-    speed_not_compared: Mapping[str, str]  # by newer version: why there are no ratios
+    versions: tuple[ComparedVersion, ...]
+    noise: Mapping[str, float]  # by operation: absolute log ratio below which versions do not differ
 
 
 def all_series(records: Sequence[VersionRecord]) -> tuple[Series, ...]:
@@ -38,48 +40,75 @@ def _by_library(records: Sequence[VersionRecord]) -> dict[str, list[VersionRecor
     """Groups of records that differ in one library only, oldest first, by title."""
     groups: dict[str, list[VersionRecord]] = {}
     for record in records:
-        python, tensorflow = _python(record), record.environment.tensorflow
-        if _library(record) == "tf":
+        python, tensorflow = _python_and_tensorflow(record)
+        if "tf" in record.name:
             groups.setdefault(f"TensorFlow, with Python {python}", []).append(record)
         else:
-            same = [each for each in records if (_python(each), each.environment.tensorflow) == (python, tensorflow)]
+            same = [each for each in records if _python_and_tensorflow(each) == (python, tensorflow)]
             groups[f"Keras, with TensorFlow {tensorflow} and Python {python}"] = same
     return groups
 
 
-def _python(record: VersionRecord) -> str:
-    return ".".join(record.environment.python.split(".")[:2])
-
-
-def _library(record: VersionRecord) -> str:
-    """The library whose version the environment varies: tf or keras."""
-    match = NAME.fullmatch(record.name)
-    if match is None:
-        raise ValueError(f"{record.name} is not an environment name")
-    return match["library"]
+def _python_and_tensorflow(record: VersionRecord) -> tuple[str, str]:
+    return record.environment.python.rpartition(".")[0], record.environment.tensorflow
 
 
 def _series(title: str, records: Sequence[VersionRecord]) -> Series:
-    pairs = list(pairwise(records))
-    matches = {(new.name, model.model): _match(old, model) for old, new in pairs for model in new.trained}
-    matched = {key: pair for key, pair in matches.items() if not isinstance(pair, str)}
-    speed_not_compared = {new.name: why for old, new in pairs if (why := _speed_incomparable(old, new)) is not None}
-    relative = _relative_seconds(records)
-    pieces = sorted({piece for _, piece in relative})
+    relative = {record.name: _relative_seconds(record) for record in records}
+    operations = sorted({operation for seconds in relative.values() for operation in seconds})
+    versions = [ComparedVersion(record=records[0], accuracy={}, speed={})]
+    for (old, new), accuracy in zip(pairwise(records), _accuracy(records), strict=True):
+        speed = _speed_incomparable(old, new) or _log_ratios(relative[new.name], relative[old.name])
+        versions.append(ComparedVersion(record=new, accuracy=accuracy, speed=speed))
     return Series(
         title=title,
-        records=tuple(records),
-        changes=dict(zip(matched, accuracy_changes(list(matched.values())), strict=True)),
-        accuracy_not_compared={key: why for key, why in matches.items() if isinstance(why, str)},
-        noise={piece: noise_floor([starts for (_, of), starts in relative.items() if of == piece]) for piece in pieces},
-        ratios={
-            (new.name, piece): log_ratio(*_rotated(relative[new.name, piece], relative[old.name, piece]))
-            for old, new in pairs
-            for piece in pieces
-            if new.name not in speed_not_compared and {(old.name, piece), (new.name, piece)} <= relative.keys()
+        versions=tuple(versions),
+        noise={
+            operation: noise_floor([seconds[operation] for seconds in relative.values() if operation in seconds])
+            for operation in operations
         },
-        speed_not_compared=speed_not_compared,
     )
+
+
+def _accuracy(records: Sequence[VersionRecord]) -> list[dict[str, AccuracyChange | str]]:
+    """For each version but the first, the change of each model; p-values are adjusted over all of them."""
+    matches = [{model.model: _match(old, model) for model in new.trained} for old, new in pairwise(records)]
+    pairs = [match for by_model in matches for match in by_model.values() if not isinstance(match, str)]
+    changes = iter(accuracy_changes(pairs))
+    return [
+        {model: match if isinstance(match, str) else next(changes) for model, match in by_model.items()}
+        for by_model in matches
+    ]
+
+
+def _match(old: VersionRecord, new_results: ModelResults) -> tuple[Correctness, Correctness] | str:
+    """The results of the older and the newer version for their common seeds, or why they cannot be compared."""
+    old_results = old.results_of(new_results.model)
+    if old_results is None:
+        return f"not trained with {old.name}"
+    if old_results.conditions != new_results.conditions:
+        return "trained with a different recipe or on different images"
+    common = [seed for seed in new_results.seeds if seed in old_results.seeds]
+    if len(common) < 2:
+        return "fewer than two common seeds"
+    older, newer = (each.bits[[each.seeds.index(seed) for seed in common]] for each in (old_results, new_results))
+    return Correctness(correct=older), Correctness(correct=newer)
+
+
+def _relative_seconds(record: VersionRecord) -> dict[str, FloatArray]:
+    """By operation, seconds in units of the reference workload, one per start; none if there are too few starts."""
+    starts = pd.DataFrame(
+        {name: timing.seconds / timing.reference_seconds for name, timing in start.operations.items()}
+        for start in record.starts
+    )
+    timed = {name: starts[name].dropna().to_numpy() for name in starts}
+    return {str(name): seconds for name, seconds in timed.items() if len(seconds) >= MIN_STARTS}
+
+
+def _log_ratios(new: Mapping[str, FloatArray], old: Mapping[str, FloatArray]) -> dict[str, float]:
+    """By operation, from the starts in rotation; one version may have additional later ones."""
+    counts = {name: min(len(new[name]), len(old[name])) for name in new if name in old}
+    return {name: log_ratio(new[name][:count], old[name][:count]) for name, count in counts.items()}
 
 
 def _speed_incomparable(old: VersionRecord, new: VersionRecord) -> str | None:
@@ -104,33 +133,3 @@ def _in_rotation(a: Sequence[ProcessStart], b: Sequence[ProcessStart]) -> bool:
     return all(
         x <= y for late, early in ((first, second), (second, first)) for x, y in zip(late, early[1:], strict=False)
     )
-
-
-def _rotated(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The starts in rotation; one version may have additional later ones."""
-    both = min(len(a), len(b))
-    return a[:both], b[:both]
-
-
-def _match(old: VersionRecord, new_results: ModelResults) -> tuple[Correctness, Correctness] | str:
-    """The results of the older and the newer version for their common seeds, or why they cannot be compared."""
-    old_results = old.results_of(new_results.model)
-    if old_results is None:
-        return f"not trained with {old.name}"
-    if old_results.conditions != new_results.conditions:
-        return "trained with a different recipe or on different images"
-    common = [seed for seed in new_results.seeds if seed in old_results.seeds]
-    if len(common) < 2:
-        return "fewer than two common seeds"
-    older, newer = (each.bits[[each.seeds.index(seed) for seed in common]] for each in (old_results, new_results))
-    return Correctness(correct=older), Correctness(correct=newer)
-
-
-def _relative_seconds(records: Sequence[VersionRecord]) -> dict[Key, FloatArray]:
-    """Seconds in units of the reference workload, one per start; versions with too few starts are omitted."""
-    seconds: dict[Key, list[float]] = defaultdict(list)
-    for record in records:
-        for start in record.starts:
-            for piece, timing in start.pieces.items():
-                seconds[record.name, piece].append(timing.seconds / timing.reference_seconds)
-    return {key: np.array(starts) for key, starts in seconds.items() if len(starts) >= MIN_STARTS}

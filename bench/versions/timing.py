@@ -1,14 +1,15 @@
-"""Time the pieces in this process: `python -m bench.versions.timing FILE` writes the measurement to FILE as JSON.
+"""Time the operations in this process: `python -m bench.versions.timing FILE` writes the results to FILE as JSON.
 
-If names of pieces follow FILE, only these are timed, and memory and delays are not measured.
+If names of operations follow FILE, only these are timed, and memory and delays are not measured.
 
-A matrix product is timed next to each piece, as the unit of its time, since the speed of a machine varies over time.
+A matrix product is timed next to each operation as the unit of time, since the speed of a machine varies.
 """
 
 import sys
 import tempfile
 import time
 from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ import tensorflow as tf
 from scipy.linalg.blas import sgemm
 from threadpoolctl import threadpool_limits
 
-from bench.versions.child_process import optional_modules, run_python
-from bench.versions.pieces import Task, TimedPiece, pieces
-from bench.versions.record import Measurement, Timing
+from bench.machine import git_commit
+from bench.versions.child_process import optional_modules, output_of
+from bench.versions.operations import Task, operations
+from bench.versions.record import ProcessStart, Timing
 from bench.versions.workloads import MODELS, use_one_thread
 
 MATRIX_SIZE = 768  # rows and columns
@@ -63,31 +65,35 @@ def median_seconds(task: Task) -> tuple[float, Any]:
     return float(np.median(seconds)), result
 
 
-def measure_process(names: Collection[str] = ()) -> Measurement:
-    """Time the pieces `names`, or all pieces and the facts if it is empty, in this process and its children."""
+def measure_process(names: Collection[str] = ()) -> tuple[ProcessStart, dict[str, Any]]:
+    """Time the operations `names`, or all of them and the facts if it is empty, in this process and its children.
+
+    Returns:
+        The measurements; and the settings of layers, initializers and optimizer, by operation.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
     use_one_thread()
     timings, configs = dict[str, Timing](), dict[str, Any]()
-    for piece in (piece for piece in pieces() if not names or piece.name in names):
-        timings[piece.name], config = _measure_piece(piece)
-        if config is not None:
-            configs[piece.name] = config
-    return Measurement(
+    for name, prepare in operations().items():
+        if names and name not in names:
+            continue
+        before = reference_seconds()
+        with tempfile.TemporaryDirectory() as folder:
+            task = prepare(Path(folder))
+            seconds, result = median_seconds(task)
+            if task.config is not None:
+                configs[name] = task.config(result)
+        reference = (before + reference_seconds()) / 2
+        timings[name] = Timing(seconds=seconds, rounds=task.rounds, reference_seconds=reference)
+    start = ProcessStart(
+        started=started,
+        git_commit=git_commit(Path(__file__).parents[1]),
         threads=tf.config.threading.get_intra_op_parallelism_threads(),
         reference=REFERENCE,
-        pieces=timings,
+        operations=timings,
         facts={} if names else {**memory_facts(), **epoch_start_facts()},
-        configs=configs,
     )
-
-
-def _measure_piece(piece: TimedPiece) -> tuple[Timing, dict[str, Any] | None]:
-    before = reference_seconds()
-    with tempfile.TemporaryDirectory() as folder:
-        task = piece.prepare(Path(folder))
-        seconds, result = median_seconds(task)
-        config = None if task.config is None else task.config(result)
-    reference = (before + reference_seconds()) / 2
-    return Timing(seconds=seconds, rounds=task.rounds, reference_seconds=reference), config
+    return start, configs
 
 
 def memory_facts() -> dict[str, float]:
@@ -95,7 +101,7 @@ def memory_facts() -> dict[str, float]:
     facts = dict[str, float]()
     for model in MODELS:
         code = f"from bench.versions import workloads; print(*workloads.memory_after_training({model!r}))"
-        resident, unique = map(float, run_python(code, optional_modules()).split())
+        resident, unique = map(float, output_of(code, optional_modules()).split())
         facts |= {f"megabytes, {model}": resident, f"megabytes of its own, {model}": unique}
     return facts
 
@@ -108,7 +114,7 @@ def epoch_start_facts() -> dict[str, float]:
         ("this suite", "epoch_start_delay_with_suite_pipeline", []),
     ):
         code = f"from bench.versions import workloads; print(*workloads.{function}())"
-        seconds, idle = map(float, run_python(code, hidden).split())
+        seconds, idle = map(float, output_of(code, hidden).split())
         facts |= {f"seconds at the start of an epoch, {name}": seconds, f"of these idle, {name}": idle}
     return facts
 

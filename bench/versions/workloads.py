@@ -1,4 +1,4 @@
-"""The workloads of the timed pieces: two published models, random images, and a typical tf.data pipeline.
+"""The workloads of the timed operations: two published models, random images, and a typical tf.data pipeline.
 
 Imports little besides TensorFlow and Keras, so that memory is measured as in a small script.
 """

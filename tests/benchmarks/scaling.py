@@ -29,8 +29,9 @@ import numpy as np
 
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
+from bench.records.limits import DEFAULT_LOOKAHEAD
 from bench.records.record import Curve
-from bench.records.spec import DEFAULT_LOOKAHEAD, Budget, SearchSpec
+from bench.records.spec import Budget, SearchSpec
 from bench.records.store import RunFolder
 from bench.tuning import tuners
 from bench.tuning.search import MAX_AHEAD, Search
@@ -414,7 +415,7 @@ def _page(measurement: Measurement) -> str:
                 "of the workers' time spent in trials. The last column is the throughput of the executor alone, with "
                 f"empty tasks. With {measurement.saturated[-1].workers} workers it takes {executor:.1f} ms per task, "
                 "which covers sending the task, receiving its result, and one report for each epoch. The workers "
-                "share the cores with it, so on a machine of its own it would take less."
+                "share the cores with it, so it would take less time on a dedicated machine."
             ),
             "",
             "## Cost of a trial by tuner and number of trials",

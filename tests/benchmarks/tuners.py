@@ -28,8 +28,9 @@ from bench.execution.options import Options
 from bench.execution.runner import run
 from bench.machine import supports_bfloat16, usable_cores
 from bench.records.files import write_atomic
+from bench.records.limits import DEFAULT_LOOKAHEAD
 from bench.records.record import RunRecord, SearchOutcome
-from bench.records.spec import DEFAULT_LOOKAHEAD, Budget, SearchSpec
+from bench.records.spec import Budget, SearchSpec
 from bench.report.markdown import table as markdown_table
 from bench.report.runs import load
 from bench.tuning import tuners

@@ -36,8 +36,9 @@ from bench.execution.events import Event, Progress
 from bench.machine import Environment, environment, supports_bfloat16, usable_cores
 from bench.records.files import write_atomic
 from bench.records.ledger import TrialEnded
+from bench.records.limits import DEFAULT_LOOKAHEAD
 from bench.records.record import DatasetFacts
-from bench.records.spec import DEFAULT_LOOKAHEAD, Budget, Precision, SearchSpec, TrialSpec, Value, trial_seed
+from bench.records.spec import Budget, Precision, SearchSpec, TrialSpec, Value, trial_seed
 from bench.records.store import run_folder
 from bench.seeds import derive_seed
 from bench.workers import tasks as worker
@@ -469,7 +470,7 @@ def _child(file: Path) -> None:
 EXPLANATION = """\
 - Stock is `keras_tuner.RandomSearch` with NumPy arrays, its own loop, checkpoints and files, TensorFlow's default
   number of threads, and `verbose=0`. The suite is `python -m bench run` with one process per core, stopped after its
-  last trial. Each search runs in a process of its own.
+  last trial. Each search runs in its own process.
 - Both train the same candidates (checked) with the same recipe: Adam with a cosine schedule. Orders of images and
   initial weights differ, so accuracies differ by chance. The suite drops images of each epoch that do not fill a step:
   at most half a percent of the images plus less than one batch.

@@ -141,14 +141,18 @@ def test_installed_command_finds_a_local_search_spaces_folder_as_python_m_bench_
             ["--tuner", "hyper"],
             r"unknown tuner 'hyper': valid names are bayesian, grid, hyperband, random\. Did you mean hyperband\?",
         ),
-        (["--trials", "0"], r"trials must be a whole number from 1 to 100000, got 0"),
-        (["--epochs", "0"], r"epochs must be a whole number from 1 to 10000, got 0"),
-        (["--seed", "-1"], r"seed must be a whole number from 0 to 2147483647, got -1"),
-        (["--refit-seeds", "0"], r"refit_seeds must be a whole number from 1 to 1000, got 0"),
-        (["--workers", "0"], r"workers must be a whole number from 1 to 1024, got 0"),
-        (["--lookahead", "0"], r"lookahead must be a whole number from 1 to 1000, got 0"),
-        (["--time-limit", "soon"], r"--time-limit must be a positive duration such as 90s, 10m or 1h30m, got 'soon'"),
-        (["--trial-timeout", "0s"], r"--trial-timeout must be a positive duration such as 90s, 10m or 1h30m, got '0s'"),
+        (["--trials", "0"], r"'--trials': Input should be greater than or equal to 1"),
+        (["--epochs", "0"], r"'--epochs': Input should be greater than or equal to 1"),
+        (["--seed", "-1"], r"'--seed': Input should be greater than or equal to 0"),
+        (["--refit-seeds", "1001"], r"'--refit-seeds': Input should be less than or equal to 1000"),
+        (["--workers", "0"], r"'--workers': Input should be greater than or equal to 1"),
+        (["--lookahead", "0"], r"'--lookahead': Input should be greater than or equal to 1"),
+        (["--searches", "0"], r"'--searches': Input should be greater than or equal to 1"),
+        (
+            ["--time-limit", "soon"],
+            r"'--time-limit': expected a positive duration such as 90s, 10m or 1h30m, got 'soon'",
+        ),
+        (["--trial-timeout", "0s"], r"'--trial-timeout': expected a positive duration .*, got '0s'"),
         (["--scheduler", "here"], r"--scheduler must be an address such as tcp://127\.0\.0\.1:8786, got 'here'"),
         (["--dataset", "missing.py"], r"missing\.py does not exist"),
         (["--trials", "many"], r"'--trials': Input should be a valid integer"),
@@ -318,6 +322,15 @@ def test_results_option_can_precede_or_follow_delete(results: Path, call: Call) 
     call("runs", "--results", results, "delete", first, "--yes")
     call("runs", "delete", "--results", results, second, "--yes")
     assert {path.name for path in results.glob("records/synthetic/*-*")}.isdisjoint({first, second})
+
+
+def test_nothing_to_resume_is_not_an_error(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "results").mkdir()
+    assert call("resume").stdout == "Nothing to resume: results has no unfinished run.\n"
+
+
+def test_group_of_reference_models_is_named_after_its_kind(call: Call) -> None:
+    assert "valid names are tutorials, classifiers, all, " in call("reproduce", "classifier", code=2).stderr
 
 
 def test_unknown_run_is_not_deleted(results: Path, call: Call) -> None:

@@ -1,6 +1,7 @@
 """Which runs become rows, with which label, and how unreadable and unfinished runs are listed."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from bench.records.store import RunFolder, all_folders
 from bench.report import build
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
-from bench.report.run_status import run_statuses, runs_table
+from bench.report.run_status import MAX_PROBLEM_LENGTH, run_statuses, runs_table
 from bench.report.runs import load, row_labels
 from builders import add_run, make_predictions, make_run, make_spec, write_run, write_unfinished_run
 from command_line import run
@@ -139,7 +140,10 @@ def test_an_unreadable_run_is_listed_with_the_reason(tmp_path: Path) -> None:
     (status,) = run_statuses(tmp_path)
     assert status.spec is None
     assert "9999" in str(status.problem)
-    assert "unreadable" in runs_table((status,))
+    assert str(status.problem).startswith(str(folder.record_file))
+    shown = re.search(r"unreadable: (record\.json: .*?)( {2,}|$)", runs_table((status,)), re.MULTILINE)
+    assert shown is not None
+    assert len(shown[1]) <= MAX_PROBLEM_LENGTH < len(str(status.problem))
 
 
 def test_a_run_with_damaged_predictions_is_not_finished(tmp_path: Path) -> None:

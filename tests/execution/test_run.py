@@ -383,9 +383,8 @@ def test_resume_uses_the_options_of_the_last_session(disturbed: Disturbed) -> No
     assert [options.workers for options in sessions if options is not None] == [1, 1, usable_cores(), usable_cores()]
 
 
-def test_resume_without_unfinished_runs_is_an_error(tiny: Finished) -> None:
-    done = run("resume", cwd=tiny.results.parent, code=2)
-    assert "error: no unfinished run in results: start one with `python -m bench run`" in done.stderr
+def test_resume_without_unfinished_runs_says_so(tiny: Finished) -> None:
+    assert run("resume", cwd=tiny.results.parent).stdout == "Nothing to resume: results has no unfinished run.\n"
     done = run("resume", tiny.folder.path.name, cwd=tiny.results.parent, code=2)
     assert f"error: run '{tiny.folder.path.name}' is already complete; unfinished runs: none" in done.stderr
 

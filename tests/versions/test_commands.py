@@ -45,7 +45,8 @@ def test_show_prints_json(tmp_path: Path) -> None:
 
 
 def test_show_without_records_names_the_command_to_measure(tmp_path: Path) -> None:
-    assert "python -m bench versions measure" in run("versions", "show", cwd=tmp_path, code=2).stderr
+    assert "python -m bench versions measure" in run("versions", "show", cwd=tmp_path).stdout
+    assert json.loads(run("versions", "show", "--json", cwd=tmp_path).stdout) == []
 
 
 def test_show_omits_a_damaged_record_and_names_it(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 """versions.md: verdicts, ratios, and the reasons why versions are not compared."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from bench.report import build
 from bench.versions.record import pack, path_of, read_all, write
@@ -154,7 +154,8 @@ def test_versions_of_another_python_are_a_separate_series(tmp_path: Path) -> Non
     write(tmp_path, make_record("py312-tf221", "2.21.0", environment=other))
     keras312 = make_environment(tensorflow="2.21.0", keras="3.12.4")
     write(tmp_path, make_record("keras312", "2.21.0", environment=keras312))
-    names = {series.title: [record.name for record in series.records] for series in all_series(read_all(tmp_path)[0])}
+    series = all_series(read_all(tmp_path)[0])
+    names = {each.title: [version.record.name for version in each.versions] for each in series}
     assert names == {
         "TensorFlow, with Python 3.12": ["py312-tf221"],
         f"Keras, with TensorFlow 2.21.0 and Python {make_environment().python.rpartition('.')[0]}": ["keras312"],
@@ -188,7 +189,7 @@ def test_damaged_record_is_named_on_the_page_of_the_others(tmp_path: Path) -> No
     path_of(tmp_path, "tf216").write_bytes(b"{")
     _, problems = build.write(tmp_path)
     text = (tmp_path / "versions.md").read_text()
-    assert "cannot be read: versions/tf216.json: " in text
+    assert "Could not be read: versions/tf216.json: " in text
     assert "2.17.1" in table_row(text, "tf217")
     assert (len(problems), build.check(tmp_path)) == (1, problems)
 

@@ -1,4 +1,4 @@
-"""The timed pieces in the current environment: `pytest tests/benchmarks/test_pieces.py -m slow --benchmark-only`."""
+"""The timed operations, here and now: `pytest tests/benchmarks/test_operations.py -m slow --benchmark-only`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.versions.pieces import TimedPiece, pieces
+from bench.versions.operations import Prepare, operations
 from bench.versions.timing import REFERENCE, epoch_start_facts, memory_facts, reference_seconds
 from bench.versions.workloads import MODELS, use_one_thread
 
@@ -22,9 +22,9 @@ def _one_thread(request: pytest.FixtureRequest) -> None:
         use_one_thread()
 
 
-@pytest.mark.parametrize("piece", list(pieces()), ids=lambda piece: piece.name)
-def test_piece(benchmark: BenchmarkFixture, piece: TimedPiece, tmp_path: Path) -> None:
-    before, task = reference_seconds(), piece.prepare(tmp_path)
+@pytest.mark.parametrize("prepare", operations().values(), ids=operations().keys())
+def test_operation(benchmark: BenchmarkFixture, prepare: Prepare, tmp_path: Path) -> None:
+    before, task = reference_seconds(), prepare(tmp_path)
     result = benchmark.pedantic(
         task.run, setup=lambda: (task.setup(), {}), rounds=task.rounds, warmup_rounds=task.warmup_rounds
     )

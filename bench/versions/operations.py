@@ -1,10 +1,10 @@
-"""The timed pieces of work: typical uses of Keras, on random images, with one thread, in float32.
+"""The timed operations: typical uses of Keras, on random images, with one thread, in float32.
 
-`bench versions measure` times them in the interpreter of each version, tests/benchmarks/test_pieces.py by
+`bench versions measure` times them in the interpreter of each version, tests/benchmarks/test_operations.py by
 pytest-benchmark in the current one. Random images suffice: the time of a step does not depend on their content.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.versions.child_process import optional_modules, run_python
+from bench.versions.child_process import optional_modules, output_of
 from bench.versions.workloads import (
     CLASSES,
     MODELS,
@@ -29,52 +29,41 @@ from bench.versions.workloads import (
 )
 
 
-def _no_arguments() -> tuple[Any, ...]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A piece of work, ready to be timed."""
+    """An operation, ready to be timed."""
 
     run: Callable[..., Any]  # is timed
-    setup: Callable[[], tuple[Any, ...]] = _no_arguments  # before each round, not timed; returns the arguments of `run`
+    setup: Callable[[], tuple[Any, ...]] = tuple  # before each round, not timed; returns the arguments of `run`
     is_valid: Callable[[Any], bool]  # whether a result of `run` is as expected
     rounds: int
     warmup_rounds: int = 0  # run first and not timed
     config: Callable[[Any], dict[str, Any]] | None = None  # of the model that `run` returns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimedPiece:
-    """A piece of work by name."""
-
-    name: str  # such as step[cnn]
-    prepare: Callable[[Path], Task]  # takes a folder for temporary files; not timed
+Prepare = Callable[[Path], Task]  # takes a folder for temporary files; not timed
 
 
-def pieces() -> Iterator[TimedPiece]:
-    """All pieces, in the order in which they are timed."""
-    yield TimedPiece(name="import[alone]", prepare=lambda _: import_libraries(optional_modules()))
-    yield TimedPiece(name="import[among others]", prepare=lambda _: import_libraries([]))
-    for name, prepare in (("build", build_model), ("first_step", first_step), ("step", step)):
-        yield from _for_each_model(name, prepare)
-    yield from _for_each_model("train_on_batch", train_on_batch)
-    yield from _for_each_model("epoch", epoch)
-    for model, (api, call), size in product(MODELS, PREDICT_APIS.items(), (1, 256)):
-        yield TimedPiece(name=f"predict[{model}-{api}-{size}]", prepare=partial(predict, model, call, size))
-    yield from _for_each_model("save", save)
-    yield from _for_each_model("load", load)
-
-
-def _for_each_model(name: str, prepare: Callable[[str, Path], Task]) -> Iterator[TimedPiece]:
-    for model in MODELS:
-        yield TimedPiece(name=f"{name}[{model}]", prepare=partial(prepare, model))
+def operations() -> dict[str, Prepare]:
+    """All operations by name, such as step[cnn], in the order in which they are timed."""
+    per_model = (build_model, first_step, step, train_on_batch, epoch, save, load)
+    return {
+        "import[alone]": lambda _: import_libraries(optional_modules()),
+        "import[among others]": lambda _: import_libraries([]),
+        **{
+            f"{prepare.__name__.removesuffix('_model')}[{model}]": partial(prepare, model)
+            for prepare, model in product(per_model, MODELS)
+        },
+        **{
+            f"predict[{model}-{api}-{size}]": partial(predict, model, call, size)
+            for model, (api, call), size in product(MODELS, PREDICT_APIS.items(), (1, 256))
+        },
+    }
 
 
 def import_libraries(hidden: Sequence[str]) -> Task:
     """Start Python and import TensorFlow and Keras, without the modules `hidden`."""
-    return Task(run=lambda: run_python("import tensorflow, keras", hidden), is_valid=lambda _: True, rounds=1)
+    return Task(run=lambda: output_of("import tensorflow, keras", hidden), is_valid=lambda _: True, rounds=1)
 
 
 def build_model(model: str, _: Path) -> Task:
