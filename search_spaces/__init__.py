@@ -12,6 +12,7 @@ An installed package can provide its class as an entry point in the group `keras
 names start with an underscore are not families: here, they contain the base class, the training recipe and digests.
 """
 
+import ast
 import importlib
 import sys
 from contextlib import suppress
@@ -90,12 +91,14 @@ def source_digest(name: str) -> str:
     shared base class and recipe.
 
     Raises:
-        ValueError: there is no such family, or it is defined twice.
+        ValueError: there is no such family, it is defined twice, or its file defines no subclass.
         SyntaxError: a file is not valid Python.
     """
     module = _module(name)
     folders = package_folders(module) | {__name__: list(__path__)}
     files = module_files((module, f"{__name__}._family"), folders)
+    if module == f"{__name__}.{name}":
+        _check_subclass(files[module])
     return code_digest(*(files[module] for module in sorted(files)))
 
 
@@ -111,6 +114,15 @@ def _module(name: str) -> str:
     if not definitions:
         raise ValueError(f"there is no family {name!r}: valid names are {', '.join(names())}")
     return entry_point.module if entry_point else f"{__name__}.{name}"
+
+
+def _check_subclass(file: Path) -> None:
+    """Check, without importing `file`, that it could define a family; `load` checks the rest."""
+    if not any(isinstance(node, ast.ClassDef) and node.bases for node in ast.walk(ast.parse(file.read_bytes()))):
+        raise ValueError(
+            f"{file} must define a subclass of search_spaces.Family, found none: add it, or, if other families import "
+            f"the file, rename it to _{file.name}"
+        )
 
 
 def _entry_points() -> dict[str, EntryPoint]:

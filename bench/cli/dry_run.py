@@ -25,7 +25,7 @@ def print_forecast(specs: "Sequence[SearchSpec]", options: "Options") -> None:
     with handle_sigterm():
         import_libraries()
         from bench.execution.forecast import forecast
-        from bench.execution.runner import space
+        from bench.execution.models import family_space
 
         def report(event: Event) -> None:
             if isinstance(event, Message):
@@ -40,7 +40,7 @@ def print_forecast(specs: "Sequence[SearchSpec]", options: "Options") -> None:
                 typer.echo(f"{spec.family} on {spec.dataset}: already complete in {folder.path}, nothing to train")
                 continue
             typer.echo(f"Timing a few training steps of {spec.family} candidates", err=True)
-            expected = forecast(spec, space(spec, dataset), dataset, options, report)
+            expected = forecast(spec, family_space(spec, dataset), dataset, options, report)
             plan = expected.plan
             typer.echo(
                 f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, "

@@ -25,9 +25,9 @@ def display(stream: TextIO | None = None) -> AbstractContextManager[Report]:
     return _live(console) if can_redraw else _plain(stream)
 
 
-def duration(seconds: float | None) -> str:
-    """Minutes and seconds as 3:05, "unknown" without an estimate."""
-    return "unknown" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+def duration(seconds: float) -> str:
+    """Minutes and seconds as 3:05."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def line(progress: Progress) -> str:
@@ -38,7 +38,7 @@ def line(progress: Progress) -> str:
         f"trials {progress.trials} of {progress.trials_total}" + _failed(progress) if is_search else "",
         f"epochs {progress.epochs} of {progress.epochs_total}" if progress.epochs_total else "",
         f"best validation accuracy {100 * best:.2f}%" if best is not None else "no score yet" if is_search else "",
-        f"time left {duration(progress.seconds_left)}",
+        f"time left {duration(progress.seconds_left)}" if progress.seconds_left is not None else "",
     ]
     return ", ".join(filter(None, parts))
 
@@ -108,6 +108,6 @@ def _table(rows: Sequence[Progress]) -> Table:
             f"{row.trials} of {row.trials_total}" + _failed(row) if row.trials_total else "-",
             f"{row.epochs} of {row.epochs_total}" if row.epochs_total else "-",
             "-" if best is None else f"{100 * best:.2f}%",
-            duration(row.seconds_left),
+            "-" if row.seconds_left is None else duration(row.seconds_left),
         )
     return table

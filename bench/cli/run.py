@@ -78,8 +78,8 @@ def run(
     trained on this machine and compared with the published predictions.
     """
     from bench.data import catalog
+    from bench.execution.models import family_source
     from bench.execution.options import Options
-    from bench.execution.resume import family_source
     from bench.machine import supports_bfloat16, usable_cores
     from bench.records.spec import Budget, SearchSpec
     from bench.tuning import tuners
@@ -141,7 +141,7 @@ def resume(
     groups, blocked = resumable(results, runs or ())
     if not groups and not blocked:
         typer.echo(f"Nothing to resume: {results} has no unfinished run.")
-    reasons = [f"{entry.folder.path.name} cannot be resumed: {entry.reason}" for entry in blocked]
+    reasons = [f"{run_id} cannot be resumed: {reason}" for run_id, reason in blocked.items()]
     for options, folders in groups.items():
         title = f"Resuming {', '.join(folder.path.name for folder in folders)}, results in {results}"
         reasons += execute(partial(_resume_all, folders, options), title, results)

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean, median
 
 from bench.records.record import TrialRecord
@@ -12,42 +11,41 @@ from bench.records.spec import Precision, RunSpec, SearchSpec
 # A refit has a fifth more images than a trial, and float32 takes about twice as long as bfloat16.
 REFIT_EPOCH: Mapping[Precision, float] = {"float32": 1.2, "bfloat16": 2.2}
 EVALUATION_SECONDS = 5.0
+# The epochs of two candidates of a family may differ in time by a factor of ten.
+MIN_TRIALS = 4  # completed before the remaining time of a search is estimated
+BEST_TRIALS = 3  # whose mean is the estimate for the winner
 
 
-@dataclass(slots=True, kw_only=True)
-class _Mean:
+class _Epochs:
     """Mean seconds per epoch, excluding each task's first epoch if possible, since that includes tracing."""
 
-    first_seconds: float = 0.0  # sum over first epochs
-    tasks: int = 0
-    later_seconds: float = 0.0  # sum over later epochs
-    later_epochs: int = 0
+    def __init__(self) -> None:
+        self._seconds = {True: 0.0, False: 0.0}  # sums, by whether the epoch is the first of its task
+        self._counts = {True: 0, False: 0}
 
     def add(self, seconds: float, *, first: bool) -> None:
-        if first:
-            self.first_seconds, self.tasks = self.first_seconds + seconds, self.tasks + 1
-        else:
-            self.later_seconds, self.later_epochs = self.later_seconds + seconds, self.later_epochs + 1
+        self._seconds[first] += seconds
+        self._counts[first] += 1
 
     @property
-    def value(self) -> float | None:
-        if self.later_epochs:
-            return self.later_seconds / self.later_epochs
-        return self.first_seconds / self.tasks if self.tasks else None
+    def mean(self) -> float | None:
+        first = self._counts[False] == 0
+        return self._seconds[first] / self._counts[first] if self._counts[first] else None
 
 
 class Pace:
-    """Measured seconds per epoch and per task of one run; updated in constant time."""
+    """Measured seconds per epoch and per task of one run."""
 
-    def __init__(self, spec: RunSpec, workers: int) -> None:
-        """Assume `workers` processes."""
+    def __init__(self, spec: RunSpec, workers: int, deadline: float | None = None) -> None:
+        """Assume `workers` processes; `deadline` is the time.perf_counter() by which the run should end."""
         self._spec = spec
         self._workers = workers
-        self._trial_epochs = _Mean()
-        self._refit_epochs = _Mean()
-        self._overheads: list[float] = []  # of each trial: seconds outside its epochs
+        self._deadline = deadline
+        self._trial_epochs = _Epochs()
+        self._refit_epochs = _Epochs()
+        self._overheads: list[float] = []  # of each completed trial: seconds outside its epochs
         self._overhead: float | None = None  # their median
-        self._best: tuple[float, float] | None = None  # of the best trial: score, and seconds of an epoch
+        self._best: list[tuple[float, float]] = []  # of the best trials, best first: score, and seconds of an epoch
 
     def take_trial_epoch(self, seconds: float, *, first: bool) -> None:
         """Add an epoch of a trial; `first` if it is the first of its task."""
@@ -64,36 +62,37 @@ class Pace:
         epoch = fmean(epoch_seconds[1:] or epoch_seconds)
         self._overheads.append(max(0.0, trial.task_seconds - (trial.epochs - trial.initial_epoch) * epoch))
         self._overhead = median(self._overheads)
-        if self._best is None or trial.score > self._best[0]:
-            self._best = trial.score, epoch
+        self._best = sorted([*self._best, (trial.score, epoch)], reverse=True)[:BEST_TRIALS]
 
-    def trial_seconds(self) -> tuple[float, float] | None:
-        """Overhead of a trial and seconds per epoch; None before they are measured."""
-        if self._overhead is None or self._trial_epochs.value is None:
-            return None
-        return self._overhead, self._trial_epochs.value
+    # Time limit
 
-    def closing_seconds(self) -> float:
-        """Seconds that all refits and the evaluation will take; 0 before anything is measured."""
-        epoch = self._refit_epoch_seconds()
-        if epoch is None or self._overhead is None:
-            return 0.0
-        refit = self._overhead + self._spec.refit_epochs * epoch
-        return math.ceil(self._spec.refit_seeds / self._workers) * refit + EVALUATION_SECONDS
+    def seconds_until_cut(self) -> float | None:
+        """Seconds until trials are cut short, so that refits and evaluation end in time; None for no limit."""
+        return None if self._deadline is None else self._deadline - time.perf_counter() - self._closing_seconds()
 
-    def search_seconds_left(self, trials: int, epochs: int, limit: float | None) -> float | None:
-        """Seconds until the run is finished, while it searches; None before anything is measured.
+    def epochs_until_cut(self) -> float:
+        """Epochs that a trial started now could complete; infinite without a limit or before anything is measured."""
+        if (seconds := self.seconds_until_cut()) is None:
+            return math.inf
+        if self._overhead is None or (epoch := self._trial_epochs.mean) is None:
+            return math.inf if seconds > 0 else 0.0
+        return (seconds - self._overhead) / epoch
+
+    # Remaining time
+
+    def search_seconds_left(self, trials: int, epochs: int) -> float | None:
+        """Seconds until the run is finished, while it searches; None before enough trials have been measured.
 
         Args:
             trials: trials not started yet.
             epochs: epochs left to train, including those of running trials.
-            limit: seconds after which trials are cut short; None for no limit.
         """
-        if (trial := self.trial_seconds()) is None or self._refit_epoch_seconds() is None:
+        epoch = self._trial_epochs.mean
+        if len(self._overheads) < MIN_TRIALS or self._overhead is None or epoch is None:
             return None
-        overhead, epoch = trial
-        search = (max(0, trials) * overhead + max(0, epochs) * epoch) / self._workers
-        return (search if limit is None else min(search, max(0.0, limit))) + self.closing_seconds()
+        search = (max(0, trials) * self._overhead + max(0, epochs) * epoch) / self._workers
+        limit = self.seconds_until_cut()
+        return (search if limit is None else min(search, max(0.0, limit))) + self._closing_seconds()
 
     def refit_seconds_left(self, refits: int, running: int, epochs: int) -> float | None:
         """Seconds until the run is finished, with `refits` left, of which `running` have started; None if unknown."""
@@ -102,34 +101,18 @@ class Pace:
         seconds = epochs * epoch + (refits - running) * (self._overhead or 0.0)
         return seconds / max(1, min(refits, self._workers)) + EVALUATION_SECONDS
 
+    def _closing_seconds(self) -> float:
+        """Seconds that all refits and the evaluation will take; 0 before anything is measured."""
+        epoch = self._refit_epoch_seconds()
+        if epoch is None or self._overhead is None:
+            return 0.0
+        refit = self._overhead + self._spec.refit_epochs * epoch
+        return math.ceil(self._spec.refit_seeds / self._workers) * refit + EVALUATION_SECONDS
+
     def _refit_epoch_seconds(self) -> float | None:
-        """As measured; before that, estimated from the best trial so far."""
-        if self._refit_epochs.value is not None:
-            return self._refit_epochs.value
-        if self._best is None or not isinstance(self._spec, SearchSpec):
+        """As measured; before that, estimated from the best trials so far."""
+        if self._refit_epochs.mean is not None:
+            return self._refit_epochs.mean
+        if not self._best or not isinstance(self._spec, SearchSpec):
             return None
-        return self._best[1] * REFIT_EPOCH[self._spec.precision]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
-    """The time left for a search, after reserving time for refits and evaluation."""
-
-    pace: Pace
-    deadline: float | None  # time.perf_counter() by which the whole run should end; None for no limit
-
-    def seconds_left(self) -> float | None:
-        """Seconds until trials are cut short; None for no limit."""
-        if self.deadline is None:
-            return None
-        return self.deadline - time.perf_counter() - self.pace.closing_seconds()
-
-    def epochs_left(self) -> float:
-        """Epochs that a trial started now could complete; infinite without a limit or before anything is measured."""
-        seconds = self.seconds_left()
-        if seconds is None:
-            return math.inf
-        if (trial := self.pace.trial_seconds()) is None:
-            return math.inf if seconds > 0 else 0.0
-        overhead, epoch = trial
-        return (seconds - overhead) / epoch
+        return fmean(epoch for _, epoch in self._best) * REFIT_EPOCH[self._spec.precision]

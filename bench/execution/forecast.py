@@ -1,6 +1,6 @@
 """Estimate a run's time and disk space by timing a few training steps of random candidates."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -12,14 +12,13 @@ from bench.errors import SearchError
 from bench.execution.eta import EVALUATION_SECONDS, REFIT_EPOCH
 from bench.execution.events import Report
 from bench.execution.options import Options
-from bench.execution.scheduling import RunningTask, work
-from bench.execution.stages import Call, Task, TaskEnd
+from bench.execution.scheduling import Job, Task, TaskEnd, work
 from bench.records.record import DatasetFacts
-from bench.records.spec import SearchSpec, TrialSpec, Value, trial_seed
+from bench.records.spec import SearchSpec, TrialSpec
 from bench.tuning import tuners
-from bench.tuning.trials import Plan
+from bench.tuning.trials import Plan, trial_spec
 from bench.workers import tasks as worker
-from bench.workers.executor import EpochCompleted, Executor, TaskFailed
+from bench.workers.executor import Executor, TaskFailed
 from bench.workers.local import LocalPool
 
 if TYPE_CHECKING:
@@ -55,12 +54,12 @@ def forecast(
     """
     plan = tuners.choose(spec, hyperparameters).plan(spec, hyperparameters)
     values = tuners.random_candidates(spec, hyperparameters, CANDIDATES)
-    timing = _Timing([_trial(spec, each) for each in values], options)
+    timing = _Timing([trial_spec(spec, each) for each in values], options)
     with closing(LocalPool(options.workers)) as pool:
         work([timing], Executor(pool), report)
-    times = timing.times
+    times = list(timing.times.values())
     if not times:
-        reasons = "; ".join(sorted(set(timing.errors)))
+        reasons = "; ".join(sorted(set(timing.errors.values())))
         raise SearchError(f"none of {len(timing.errors)} candidates of {spec.family!r} could be trained: {reasons}")
     epoch = fmean(each.epoch_seconds for each in times)
     start = median(each.start_seconds for each in times)
@@ -77,66 +76,30 @@ def forecast(
     )
 
 
-def _trial(spec: SearchSpec, values: Mapping[str, Value]) -> TrialSpec:
-    return TrialSpec(
-        dataset=spec.dataset,
-        model=spec.family,
-        values=values,
-        part="train",
-        seed=trial_seed(spec.seed, values),
-        initial_epoch=0,
-        epochs=spec.budget.epochs,
-        horizon=spec.budget.epochs,
-        precision=spec.precision,
-        keep_state=False,
-    )
-
-
-class _Timing:
+class _Timing(Job):
     """Time a few steps of each candidate, on all workers at once, since processes slow each other down."""
 
     key = title = "timing"
-    priority = 0
 
     def __init__(self, candidates: Sequence[TrialSpec], options: Options) -> None:
-        self._candidates = candidates
+        self._candidates = {f"candidate {number}": candidate for number, candidate in enumerate(candidates)}
         self._options = options
-        self._ended: set[str] = set()
-        self.times: list[StepTimes] = []
-        self.errors: list[str] = []
+        self.times: dict[str, StepTimes] = {}  # by name
+        self.errors: dict[str, str] = {}
 
     @property
     def done(self) -> bool:
-        return len(self._ended) == len(self._candidates)
-
-    def advance(self, in_flight: Collection[str]) -> None:
-        pass
+        return len(self.times) + len(self.errors) == len(self._candidates)
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
-        for number, candidate in enumerate(self._candidates):
-            name = f"candidate {number}"
-            if name not in in_flight and name not in self._ended:
-                return Task(name=name, start=partial(self._start, candidate), take=partial(self._take, name))
+        for name, candidate in self._candidates.items():
+            if name not in in_flight and name not in self.times and name not in self.errors:
+                start = partial(partial, worker.time_steps, candidate, self._options.dataset)
+                return Task(name=name, start=start, take=partial(self._take, name))
         return None
 
-    def _start(self, candidate: TrialSpec) -> Call:
-        return Call(function=worker.time_steps, arguments=(candidate, self._options.dataset))
-
-    def _take(self, name: str, end: TaskEnd, _elapsed: float) -> None:
-        self._ended.add(name)
+    def _take(self, name: str, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         if isinstance(end, TaskFailed):
-            self.errors.append(end.reason)
+            self.errors[name] = end.reason
         else:
-            self.times.append(end.value)
-
-    def take_epoch(self, running: RunningTask, epoch: EpochCompleted) -> None:
-        pass
-
-    def take(self, running: RunningTask, end: TaskEnd) -> None:
-        running.task.take(end, 0.0)
-
-    def fail(self, reason: str) -> None:
-        raise SearchError(reason)
-
-    def progress(self, running: Sequence[RunningTask]) -> None:  # noqa: ARG002 - part of the protocol
-        return None
+            self.times[name] = end.value

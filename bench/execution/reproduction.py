@@ -6,22 +6,18 @@ After a kill at any moment, `settle` continues.
 """
 
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock
 
 from bench.errors import RecordError, StoreError
 from bench.evaluation.comparison import prediction_interval
-from bench.execution.compatibility import DECISIVE
 from bench.execution.events import Message, Report
+from bench.execution.preconditions import changed_conditions
 from bench.records.files import writing
-from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
 from bench.records.spec import Precision, RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
-
-_CONDITIONS = (*DECISIVE, "scikit_learn", "onednn", "threads")
 
 
 def settle(new: RunFolder, published: RunFolder) -> tuple[RunFolder, Reproduction]:
@@ -60,21 +56,29 @@ def settle_interrupted(results: Path, report: Report) -> None:
     """
     for folder in list(all_folders(results)):
         with suppress(RecordError):  # reported by commands that read runs
-            if (published := _unsettled(folder)) is not None and (lock := _try_lock(folder)) is not None:
-                _, reproduction = settle(folder, published)
-                lock.release()
-                report(Message(text=describe(reproduction, published)))
-            if _leftover(folder).exists() and (lock := _try_lock(folder)) is not None:
-                _merge(folder)
-                lock.release()
+            if (published := _unsettled(folder)) is not None:
+                with _lock_if_free(folder) as locked:
+                    if locked:
+                        _, reproduction = settle(folder, published)
+                        report(Message(text=describe(reproduction, published)))
+            if _leftover(folder).exists():
+                with _lock_if_free(folder) as locked:
+                    if locked:
+                        _merge(folder)
 
 
-def _try_lock(folder: RunFolder) -> FileLock | None:
-    """A lock on a run; None if another process is working on it."""
+@contextmanager
+def _lock_if_free(folder: RunFolder) -> Iterator[bool]:
+    """Lock a run for the block; False if another process is working on it."""
     try:
-        return folder.lock()
+        lock = folder.lock()
     except StoreError:
-        return None
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def compare(new: RunFolder, published: RunFolder) -> Reproduction:
@@ -89,12 +93,16 @@ def compare(new: RunFolder, published: RunFolder) -> Reproduction:
     expected, labels = expected_predictions.log_probabilities.argmax(axis=-1), expected_predictions.labels
     accuracies = (expected == labels).mean(axis=1)
     identical = record.predictions_sha256 == original.predictions_sha256
+    conditions = changed_conditions(original.environment, record.environment)
+    precisions = _precision(original.spec), _precision(record.spec)
+    if precisions[0] != precisions[1]:
+        conditions["search_precision"] = str(precisions[0]), str(precisions[1])
     return Reproduction(
         time=record.finished,
         run_id=None if identical else record.run_id,
         environment=record.environment,
-        search_precision=_precision(record.spec),
-        conditions=_conditions(record, original),
+        search_precision=precisions[1],
+        conditions=conditions,
         identical=identical,
         changed_predictions=int((predicted != expected).sum()),
         test_accuracy=float((predicted == labels).mean(axis=1).mean()),
@@ -144,15 +152,6 @@ def _conditions_text(reproduction: Reproduction) -> str:
         for name, (published, current) in reproduction.conditions.items()
     )
     return f"Different conditions: {', '.join(conditions)}."
-
-
-def _conditions(record: RunRecord, original: RunRecord) -> dict[str, tuple[str, str]]:
-    """Conditions that differ and may change the predictions: name to (published, new)."""
-    values = {
-        name: (str(getattr(original.environment, name)), str(getattr(record.environment, name))) for name in _CONDITIONS
-    }
-    values["search_precision"] = str(_precision(original.spec)), str(_precision(record.spec))
-    return {name: pair for name, pair in values.items() if pair[0] != pair[1]}
 
 
 def _precision(spec: RunSpec) -> Precision | None:

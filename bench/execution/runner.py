@@ -6,26 +6,26 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import search_spaces
 from bench.baselines.catalog import unsuitable
 from bench.data.development import facts, load_development
 from bench.errors import RecordError, SearchError
-from bench.execution.compatibility import check_data, check_environment, check_versions, rejection
 from bench.execution.events import Message, Outcome, Report, RunFinished
 from bench.execution.folders import Assignment, assign, locked, resume_in
 from bench.execution.options import Options
+from bench.execution.preconditions import check_data, check_environment, check_versions, rejection
 from bench.execution.reproduction import settle_interrupted
 from bench.machine import Environment, environment, usable_cores
 from bench.records.files import check_writable
 from bench.records.record import DatasetFacts
-from bench.records.spec import RunSpec, SearchSpec
+from bench.records.spec import ReferenceSpec, RunSpec
 from bench.records.store import RunFolder, all_folders, now
 from bench.workers import tasks as worker
 
 if TYPE_CHECKING:
-    from bench.execution.active_run import ActiveRun, Session
+    from bench.execution.active_run import ActiveRun
+    from bench.execution.session import Session
     from bench.workers.executor import Executor
 
 
@@ -66,8 +66,8 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
         _report_context(options.results, to_train, report)
         executor, dataset, trained_on, options = _start_workers(to_train, options, local, stack, report)
         worker.import_libraries()
-        from bench.execution.active_run import Session
         from bench.execution.scheduling import work
+        from bench.execution.session import Session
 
         session = Session(
             options=options, dataset=dataset, environment=trained_on, started=started, start=start, report=report
@@ -181,23 +181,18 @@ def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["Act
     Raises:
         SearchError: none is possible, or a run cannot start.
     """
-    from bench.execution.reference_run import ReferenceRun
-    from bench.execution.search_run import SearchRun
+    from bench.execution.active_run import ActiveRun
 
-    runs: list[ActiveRun] = []
+    runs = []
     skipped = []
     for assignment in to_train:
         spec, folder = assignment.spec, assignment.folder
         check_data(folder, session.dataset)
-        published = _with_same_data(assignment.published, session)
-        if isinstance(spec, SearchSpec):
-            runs.append(SearchRun(spec, folder, session, published, space(spec, session.dataset)))
-        elif (reason := unsuitable(spec.model, session.dataset)) is not None:
+        if isinstance(spec, ReferenceSpec) and (reason := unsuitable(spec.model, session.dataset)) is not None:
             skipped.append(reason)
             session.report(Message(text=f"Skipped: {reason}"))
             continue
-        else:
-            runs.append(ReferenceRun(spec, folder, session, published))
+        runs.append(ActiveRun(spec, folder, session, _with_same_data(assignment.published, session)))
         session.report(Message(text=runs[-1].introduction))
     if not runs:
         raise SearchError("\n".join(skipped))
@@ -212,18 +207,3 @@ def _with_same_data(published: RunFolder | None, session: "Session") -> RunFolde
         Message(text=f"The data differs from that of the published run {published.path.name}: starting a new run")
     )
     return None
-
-
-def space(spec: SearchSpec, dataset: DatasetFacts) -> Any:
-    """The search space of a family for the images of `dataset`, as Keras Tuner's HyperParameters.
-
-    Raises:
-        SearchError: the family cannot be loaded or does not fit the images.
-    """
-    worker.import_libraries()
-    from bench.workers.executor import describe
-
-    try:
-        return search_spaces.load(spec.family)(dataset.image_shape, len(dataset.class_names)).space()
-    except Exception as error:
-        raise SearchError(f"family {spec.family!r} cannot be built for {dataset.name}: {describe(error)}") from error

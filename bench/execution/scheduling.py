@@ -1,73 +1,40 @@
 """The polling loop: runs the tasks of several jobs on the same workers until every job is done."""
 
-from collections.abc import Collection, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Any
 
 from bench.errors import SearchError
 from bench.execution.events import Event, Message, Report
-from bench.execution.stages import Task
 from bench.workers.executor import EpochCompleted, Executor, TaskCompleted, TaskFailed
 from bench.workers.executor import Event as ExecutorEvent
 
 POLL_SECONDS = 0.5
 MAX_ATTEMPTS = 2
 
+TaskEnd = TaskCompleted | TaskFailed
 
-class Job(Protocol):
-    """A sequence of tasks that depend on each other, such as a run."""
 
-    @property
-    def key(self) -> str:
-        """Unique name among the jobs of a call."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A unit of work for a worker, retried once if the worker dies."""
 
-    @property
-    def title(self) -> str:
-        """Its name in messages."""
-
-    @property
-    def priority(self) -> int:
-        """Jobs with a lower number get idle workers first."""
-
-    @property
-    def done(self) -> bool:
-        """Whether it has succeeded or failed."""
-
-    def advance(self, in_flight: Collection[str]) -> None:
-        """Do everything that needs no worker.
-
-        Args:
-            in_flight: names of its tasks that are running or waiting for a retry.
-
-        Raises:
-            SearchError: the job cannot be completed.
-        """
-
-    def next_task(self, in_flight: Collection[str]) -> Task | None:
-        """The next task to start, or None; changes nothing."""
-
-    def take_epoch(self, running: "RunningTask", epoch: EpochCompleted) -> None:
-        """Measure an epoch of a running task."""
-
-    def take(self, running: "RunningTask", end: TaskCompleted | TaskFailed) -> None:
-        """Store the outcome of a task.
-
-        Raises:
-            SearchError: the job cannot be completed.
-        """
-
-    def fail(self, reason: str) -> None:
-        """End the job as failed."""
-
-    def progress(self, running: Sequence["RunningTask"]) -> Event | None:
-        """Its progress, given its tasks in flight."""
+    name: str  # unique within its job
+    # Called for each attempt: writes what must be on disk first, and returns what a worker calls with a callback that
+    # reports epochs.
+    start: Callable[[], "partial[Any]"]
+    take: Callable[[TaskEnd, Sequence[float]], None]  # stores the outcome, given the seconds of each epoch
+    initial_epoch: int = 0
+    timeout: float | None = None  # seconds after which its worker is stopped
 
 
 @dataclass(slots=True, kw_only=True)
 class RunningTask:
     """A task in flight: on a worker, or waiting for a retry."""
 
-    job: Job
+    job: "Job"
     task: Task
     attempts: int = 0
     waiting: bool = True  # for a worker
@@ -78,6 +45,53 @@ class RunningTask:
     def key(self) -> str:
         """Identifies the task in events of the executor."""
         return f"{self.job.key}/{self.task.name}"
+
+
+class Job(ABC):
+    """A sequence of tasks that depend on each other, such as a run."""
+
+    key: str  # unique among the jobs of a call
+    title: str  # its name in messages
+
+    @property
+    def priority(self) -> int:
+        """Jobs with a lower number get idle workers first."""
+        return 0
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether it has succeeded or failed."""
+
+    @abstractmethod
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        """The next task to start, or None; changes nothing.
+
+        Args:
+            in_flight: names of its tasks that are running or waiting for a retry.
+        """
+
+    def advance(self, in_flight: Collection[str]) -> None:  # noqa: B027 - many jobs need nothing
+        """Do everything that needs no worker.
+
+        Raises:
+            SearchError: the job cannot be completed.
+        """
+
+    def take_epoch(self, seconds: float, *, first: bool) -> None:  # noqa: B027 - many jobs measure nothing
+        """Measure an epoch of a task; `first` if it is the first of this attempt."""
+
+    def progress(self, running: Sequence[RunningTask]) -> Event | None:  # noqa: ARG002 - for jobs that report
+        """Its progress, given its tasks in flight."""
+        return None
+
+    def fail(self, reason: str) -> None:
+        """End the job as failed.
+
+        Raises:
+            SearchError: the other jobs of the call cannot continue.
+        """
+        raise SearchError(reason)
 
 
 def work(jobs: Sequence[Job], executor: Executor, report: Report) -> None:
@@ -133,8 +147,7 @@ def _start_tasks(jobs: Sequence[Job], in_flight: dict[str, RunningTask], executo
             return
         in_flight[running.key] = running
         running.waiting, running.attempts = False, running.attempts + 1
-        call = running.task.start()
-        executor.submit(running.key, call.function, *call.arguments, timeout=call.timeout)
+        executor.submit(running.key, running.task.start(), timeout=running.task.timeout)
 
 
 def _next(jobs: Sequence[Job], in_flight: dict[str, RunningTask]) -> RunningTask | None:
@@ -149,7 +162,7 @@ def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Rep
     """Process an executor event; returns the task that it concerns."""
     running = in_flight[event.key]
     if isinstance(event, EpochCompleted):
-        running.job.take_epoch(running, event)
+        running.job.take_epoch(event.seconds, first=not running.epoch_seconds)
         running.epochs = event.epochs
         running.epoch_seconds.append(event.seconds)
         return running
@@ -160,14 +173,10 @@ def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Rep
         report(Message(text=f"{running.task.name} of {running.job.title}: {event.reason}; retrying"))
         return running
     del in_flight[event.key]
-    _take(running, event)
-    return running
-
-
-def _take(running: RunningTask, end: TaskCompleted | TaskFailed) -> None:
     try:
-        running.job.take(running, end)
+        running.task.take(event, running.epoch_seconds)
     except SearchError as error:
         # A failed job still stores the results of tasks that end later.
         if not running.job.done:
             running.job.fail(str(error))
+    return running

@@ -1,23 +1,23 @@
 """The search of a run: every trial is a task."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
 from zipfile import BadZipFile
 
 import numpy as np
 
 from bench.errors import RecordError
-from bench.execution.eta import Clock
-from bench.execution.options import Options
-from bench.execution.stages import Call, StageName, Task, TaskEnd
+from bench.execution.eta import Pace
+from bench.execution.scheduling import Task, TaskEnd
+from bench.execution.session import Session
 from bench.records.files import write_atomic
-from bench.records.record import Curve, TrialRecord
 from bench.records.store import RunFolder
 from bench.tuning.search import Search
-from bench.tuning.trials import PendingTrial
+from bench.tuning.trials import PendingTrial, Plan
 from bench.workers import tasks as worker
 from bench.workers.executor import TaskFailed
 
@@ -29,22 +29,23 @@ if TYPE_CHECKING:
 class SearchStage:
     """Trains the trials of a search."""
 
-    name: StageName = "search"
+    name: Literal["search"] = "search"
 
-    def __init__(self, search: Search, folder: RunFolder, options: Options, clock: Clock) -> None:
-        """Train the trials of `search` within the time left on `clock`."""
-        self._search = search
+    def __init__(self, search: Search, plan: Plan, folder: RunFolder, session: Session, pace: Pace) -> None:
+        """Train the trials of `search`, which `plan` counts, within the time left according to `pace`."""
+        self.search = search
+        self.plan = plan
         self._folder = folder
-        self._options = options
-        self._clock = clock
+        self._session = session
+        self._pace = pace
 
     def is_done(self, in_flight: Collection[str]) -> bool:
         """Whether every trial has ended."""
-        return self._search.is_done(in_flight)
+        return self.search.is_done(in_flight)
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
         """The next trial."""
-        trial = self._search.next_trial(in_flight, self._clock.epochs_left())
+        trial = self.search.next_trial(in_flight, self._pace.epochs_until_cut())
         if trial is None:
             return None
         return Task(
@@ -52,53 +53,45 @@ class SearchStage:
             start=partial(self._start, trial),
             take=partial(self._take, trial),
             initial_epoch=trial.spec.initial_epoch,
+            timeout=self._session.options.trial_timeout,
         )
 
     def stop_in_time(self, in_flight: Collection[str]) -> None:
         """Stop the search if time is up, even if no worker is idle."""
-        seconds = self._clock.seconds_left()
-        if seconds is not None and (seconds <= 0 or self._search.is_out_of_time(in_flight, self._clock.epochs_left())):
-            self._search.stop()
+        seconds, epochs = self._pace.seconds_until_cut(), self._pace.epochs_until_cut()
+        if seconds is not None and (seconds <= 0 or self.search.is_out_of_time(in_flight, epochs)):
+            self.search.stop()
 
-    def _start(self, trial: PendingTrial) -> Call:
+    def seconds_left(self, running: int, epochs: int) -> float | None:
+        """Seconds until the whole run is finished, with `running` trials and `epochs` left; None if unknown."""
+        trials = self.plan.tasks - self.search.totals.trials - running
+        return self._pace.search_seconds_left(trials, epochs)
+
+    def _start(self, trial: PendingTrial) -> "partial[TrainedTrial]":
         # Without the parent's state the trial starts from epoch 0 and ends with the same weights.
         state = None if trial.parent is None else _read_state(self._folder.state_file(trial.parent))
-        return Call(
-            function=worker.train,
-            arguments=(trial.spec, state, self._options.dataset, self._clock.seconds_left()),
-            timeout=self._options.trial_timeout,
-        )
+        return partial(worker.train, trial.spec, state, self._session.options.dataset, self._pace.seconds_until_cut())
 
-    def _take(self, trial: PendingTrial, end: TaskEnd, elapsed: float) -> None:
+    def _take(self, trial: PendingTrial, end: TaskEnd, epoch_seconds: Sequence[float]) -> None:
+        ended_seconds = perf_counter() - self._session.start
         if isinstance(end, TaskFailed):
-            self._search.finish(self._failed(trial, end.reason, elapsed))
+            self.search.finish(trial.record(error=end.reason, ended_seconds=ended_seconds))
             return
         trained: TrainedTrial = end.value
-        record = self._search.record(
-            trial,
+        record = trial.record(
             curve=trained.curve,
             parameters=trained.parameters,
             fit_seconds=trained.fit_seconds,
             task_seconds=trained.task_seconds,
-            ended_seconds=elapsed,
+            ended_seconds=ended_seconds,
             cut=trained.cut,
         )
         if trained.cut:
-            self._search.stop()
+            self.search.stop()
         if trained.state is not None:  # before the record, so that no record lacks its state
             _write_state(self._folder.state_file(record.trial_id), trained.state)
-        self._search.finish(record)
-
-    def _failed(self, trial: PendingTrial, reason: str, elapsed: float) -> TrialRecord:
-        return self._search.record(
-            trial,
-            curve=Curve(),
-            parameters=None,
-            fit_seconds=0.0,
-            task_seconds=0.0,
-            ended_seconds=elapsed,
-            error=reason,
-        )
+        self.search.finish(record)
+        self._pace.take_trial(record, epoch_seconds)
 
 
 def _write_state(path: Path, state: "State") -> None:

@@ -1,40 +1,30 @@
 """The parts of a run: a stage offers tasks for workers and keeps their outcomes."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Protocol
 
-from bench.workers.executor import TaskCompleted, TaskFailed
+from bench.data.catalog import DatasetLocation
+from bench.data.held_out import HeldOutTestSet
+from bench.errors import SearchError
+from bench.execution.scheduling import Task, TaskEnd
+from bench.records.files import write_atomic
+from bench.records.ledger import RefitEnded
+from bench.records.predictions import Predictions
+from bench.records.record import Latency, RefitRecord
+from bench.records.spec import ReferenceSpec, RunSpec, TrialSpec, Value, refit_seed
+from bench.records.store import RunFolder, now
+from bench.workers import tasks as worker
+from bench.workers.executor import TaskFailed
 
-StageName = Literal["search", "refit", "evaluation"]
-TaskEnd = TaskCompleted | TaskFailed
 RESUME_HINT = "Continue with `python -m bench resume`"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A function for a worker to call; it also receives a callback that reports epochs."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    timeout: float | None = None  # seconds after which its worker is stopped
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A unit of work for a worker, retried once if the worker dies."""
-
-    name: str  # unique within its run
-    start: Callable[[], Call]  # called for each attempt; writes what must be on disk first
-    take: Callable[[TaskEnd, float], None]  # stores the outcome, given the seconds since the session started
-    initial_epoch: int = 0
 
 
 class Stage(Protocol):
     """A part of a run; it ends before the next stage starts."""
 
     @property
-    def name(self) -> StageName:
+    def name(self) -> Literal["search", "refit", "evaluation"]:
         """Shown in messages; decides the priority."""
 
     def is_done(self, in_flight: Collection[str]) -> bool:
@@ -42,3 +32,138 @@ class Stage(Protocol):
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
         """The next task to start, or None; changes nothing."""
+
+
+class RefitStage:
+    """Trains one model per refit seed."""
+
+    name: Literal["refit"] = "refit"
+
+    def __init__(self, spec: RunSpec, values: Mapping[str, Value], folder: RunFolder, dataset: DatasetLocation) -> None:
+        """Train the missing refits: those without a ledger line or a model file in `folder`.
+
+        Args:
+            spec: the run's spec.
+            values: the winner's hyperparameters; empty for a reference model.
+            folder: the run folder.
+            dataset: the dataset to train on.
+        """
+        self._spec = spec
+        self._values = values
+        self._folder = folder
+        self._dataset = dataset
+        recorded = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
+        self._refits = {refit.number: refit for refit in recorded if folder.model_file(refit.number).exists()}
+
+    def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
+        """Whether every seed has a model."""
+        return len(self._refits) == self._spec.refit_seeds
+
+    @property
+    def refits(self) -> tuple[RefitRecord, ...]:
+        """Completed refits, by number."""
+        return tuple(self._refits[number] for number in sorted(self._refits))
+
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        """The refit with the next seed."""
+        for number in range(self._spec.refit_seeds):
+            name = f"refit {number}"
+            if number not in self._refits and name not in in_flight:
+                return Task(name=name, start=partial(self._start, number), take=partial(self._take, number))
+        return None
+
+    def _start(self, number: int) -> "partial[tuple[RefitRecord, bytes]]":
+        return partial(worker.refit, refit_spec(self._spec, self._values, number), number, self._dataset)
+
+    def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+        if isinstance(end, TaskFailed):
+            raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}. {RESUME_HINT}")
+        refit: RefitRecord
+        refit, model = end.value
+        write_atomic(self._folder.model_file(number), model)
+        self._folder.append(RefitEnded(time=now(), refit=refit))
+        self._refits[number] = refit
+
+
+def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> TrialSpec:
+    """The spec of a refit in float32: a winner on all development images, a reference model with its recipe.
+
+    Args:
+        spec: the run's spec.
+        values: the winner's hyperparameters; empty for a reference model.
+        number: of the refit, from 0.
+    """
+    return TrialSpec(
+        dataset=spec.dataset,
+        model=spec.model,
+        values=values,
+        part="reference" if isinstance(spec, ReferenceSpec) else "development",
+        seed=refit_seed(spec, number),
+        initial_epoch=0,
+        epochs=spec.refit_epochs,
+        horizon=spec.refit_epochs,
+        precision="float32",
+        keep_state=False,
+    )
+
+
+class EvaluationStage:
+    """Evaluates all refits on the held-out test set."""
+
+    name: Literal["evaluation"] = "evaluation"
+
+    def __init__(self, spec: RunSpec, folder: RunFolder, test_set: Callable[[], HeldOutTestSet]) -> None:
+        """Evaluate the models in `folder`; every attempt calls `test_set`, which logs it."""
+        self._spec = spec
+        self._folder = folder
+        self._test_set = test_set
+        self.result: tuple[Predictions, Latency] | None = None  # the latency is that of the first refit
+
+    def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
+        """Whether the test set has been predicted."""
+        return self.result is not None
+
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        """A single task that evaluates all refits."""
+        if self.result is not None or in_flight:
+            return None
+        return Task(name="evaluation", start=self._start, take=self._take)
+
+    def _seeds(self) -> list[int]:
+        return [refit_seed(self._spec, number) for number in range(self._spec.refit_seeds)]
+
+    def _start(self) -> "partial[Any]":
+        models = [self._folder.model_file(number).read_bytes() for number in range(self._spec.refit_seeds)]
+        return partial(worker.evaluate, models, self._test_set(), self._seeds())
+
+    def _take(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+        if isinstance(end, TaskFailed):
+            raise SearchError(f"evaluation of {self._spec.model!r} failed: {end.reason}. {RESUME_HINT}")
+        self.result = self._keep(end.value)
+
+    def _keep(self, value: Any) -> tuple[Predictions, Latency]:
+        result: tuple[Predictions, Latency] = value
+        return result
+
+
+class ClassifierStage(EvaluationStage):
+    """Fits and evaluates a scikit-learn classifier with all seeds in one task, since its models may be large."""
+
+    refits: tuple[RefitRecord, ...] = ()
+
+    def __init__(
+        self, spec: RunSpec, folder: RunFolder, test_set: Callable[[], HeldOutTestSet], dataset: DatasetLocation
+    ) -> None:
+        """Fit on the development images of `dataset`."""
+        super().__init__(spec, folder, test_set)
+        self._dataset = dataset
+
+    def _start(self) -> "partial[Any]":
+        return partial(worker.fit_classifier, self._spec.model, self._seeds(), self._test_set(), self._dataset)
+
+    def _keep(self, value: Any) -> tuple[Predictions, Latency]:
+        self.refits, *result = value
+        # The models folder marks the run as trained on this machine.
+        write_atomic(self._folder.models_dir / "README", b"scikit-learn models are not kept\n")
+        predictions, latency = result
+        return predictions, latency

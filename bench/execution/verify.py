@@ -1,38 +1,31 @@
 """Verify a finished run: its files, code and data, and one retrained refit."""
 
-from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
 
-from bench.baselines.catalog import CLASSIFIERS
 from bench.data.development import facts, load_development
-from bench.data.held_out import HeldOutTestSet
-from bench.errors import BenchError, SearchError
+from bench.errors import BenchError
 from bench.evaluation.comparison import prediction_interval
-from bench.execution.compatibility import DECISIVE
-from bench.execution.evaluation_stage import ClassifierStage, EvaluationStage
-from bench.execution.events import Message, Progress, Report
+from bench.execution.eta import Pace
+from bench.execution.events import Message, Report
+from bench.execution.models import family_space, model_source
 from bench.execution.options import Options
-from bench.execution.refit_stage import RefitStage
-from bench.execution.resume import model_source
-from bench.execution.runner import space
-from bench.execution.scheduling import RunningTask, work
-from bench.execution.stages import Stage, Task, TaskEnd
+from bench.execution.preconditions import changed_conditions
+from bench.execution.refit_job import RefitJob
+from bench.execution.scheduling import work
 from bench.machine import environment
-from bench.records.evaluation_log import EvaluationLog
 from bench.records.predictions import Predictions
-from bench.records.record import RunRecord
-from bench.records.spec import PROTOCOL_VERSION, RunSpec, SearchSpec
+from bench.records.record import Latency, RunRecord
+from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder
 from bench.tuning.space import parameters
 from bench.workers import tasks as worker
-from bench.workers.executor import EpochCompleted, Executor
+from bench.workers.executor import Executor
 from bench.workers.local import LocalPool
 
 
@@ -60,9 +53,10 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
         files = Check(passed=True, text="files: spec, ledger, record and predictions are consistent")
     except BenchError as error:
         files = Check(passed=False, text=f"files: {error}")
-    blocker = _blocker(record.spec)
-    if blocker is not None:
-        return files, Check(passed=False, text=f"code: {blocker}"), Check(passed=False, text="refit: not trained")
+    try:
+        source = model_source(record.spec)
+    except BenchError as error:
+        return files, Check(passed=False, text=f"code: {error}"), Check(passed=False, text="refit: not trained")
     report(Message(text="Reading the data"))
     data = _data(record, options)
     if not data.passed:
@@ -70,18 +64,7 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
     refitted = _first_refit(record, options, report)
     refit = _compare(record, predictions, refitted)
     identical = np.array_equal(refitted.log_probabilities[0], predictions.log_probabilities[0])
-    return files, _code(folder, record, identical=identical), data, refit
-
-
-def _blocker(spec: RunSpec) -> str | None:
-    """Why the model cannot be retrained here; None if it can."""
-    if spec.protocol != PROTOCOL_VERSION:
-        return f"the run uses protocol {spec.protocol}, but the current protocol is {PROTOCOL_VERSION}"
-    try:
-        model_source(spec)
-    except BenchError as error:
-        return str(error)
-    return None
+    return files, _code(folder, record, source, identical=identical), data, refit
 
 
 def _data(record: RunRecord, options: Options) -> Check:
@@ -93,16 +76,16 @@ def _data(record: RunRecord, options: Options) -> Check:
     return Check(passed=False, text=f"data: differs from the record: {changes}")
 
 
-def _code(folder: RunFolder, record: RunRecord, *, identical: bool) -> Check:
+def _code(folder: RunFolder, record: RunRecord, source: str, *, identical: bool) -> Check:
     """Compare the code with the record; changed code passes if its predictions are identical."""
-    source, model = model_source(record.spec), record.spec.model
+    model = record.spec.model
     if source in record.sources:
         return Check(passed=True, text=f"code: {model!r} matches the record, digest {source}")
     changed = f"code: {model!r} has changed, from digest {record.spec.source} to {source}"
     if not identical:
         return Check(passed=False, text=changed)
     if isinstance(record.spec, SearchSpec) and record.search is not None:
-        declared = parameters(space(record.spec, record.dataset))
+        declared = parameters(family_space(record.spec, record.dataset))
         if declared != record.search.space:
             return Check(passed=False, text=f"{changed}, and so has its search space")
     folder.write_record(replace(record, verified_sources=(*record.verified_sources, source)))
@@ -114,66 +97,22 @@ def _first_refit(record: RunRecord, options: Options, report: Report) -> Predict
     worker.import_libraries()
     spec = msgspec.structs.replace(record.spec, refit_seeds=1)
     values = {} if record.search is None else record.search.winning_trial.values
-    log = EvaluationLog(options.results, record.dataset.name)
-    test_set = partial(HeldOutTestSet, options.dataset, record.run_id, log)
     report(Message(text=f"Retraining {spec.model} with its first seed"))
     with TemporaryDirectory(prefix="bench-verify-") as name, closing(LocalPool(1)) as pool:
-        folder = RunFolder(Path(name))
-        stage = (
-            ClassifierStage(spec, folder, test_set, options.dataset)
-            if spec.model in CLASSIFIERS
-            else RefitStage(spec, values, folder, options.dataset)
-        )
-        refit = _Refit(spec, stage, EvaluationStage(spec, folder, test_set))
+        refit = _FirstRefit(spec, RunFolder(Path(name)), options, Pace(spec, workers=1), record.run_id)
+        refit.start_refits(values)
         work([refit], Executor(pool), report)
-        predictions, _ = refit.evaluation.result
-        return predictions
+        return refit.predictions
 
 
-class _Refit:
-    """A single refit and its evaluation, as a job of the polling loop."""
+class _FirstRefit(RefitJob):
+    """A single refit and its evaluation."""
 
-    key = "verify"
-    priority = 0
+    predictions: Predictions
+    done = False
 
-    def __init__(self, spec: RunSpec, stage: Stage, evaluation: EvaluationStage) -> None:
-        self.title = spec.model
-        self._spec = spec
-        self._stage = stage
-        self.evaluation = stage if isinstance(stage, EvaluationStage) else evaluation
-
-    @property
-    def done(self) -> bool:
-        return self._stage is self.evaluation and self._stage.is_done(())
-
-    def advance(self, in_flight: Collection[str]) -> None:
-        if self._stage.is_done(in_flight):
-            self._stage = self.evaluation
-
-    def next_task(self, in_flight: Collection[str]) -> Task | None:
-        return self._stage.next_task(in_flight)
-
-    def take_epoch(self, running: RunningTask, epoch: EpochCompleted) -> None:
-        pass
-
-    def take(self, running: RunningTask, end: TaskEnd) -> None:
-        running.task.take(end, 0.0)
-
-    def fail(self, reason: str) -> None:
-        raise SearchError(reason)
-
-    def progress(self, running: Sequence[RunningTask]) -> Progress:
-        return Progress(
-            run=f"{self._spec.dataset} {self._spec.model}",
-            stage=self._stage.name,
-            trials=0,
-            trials_total=0,
-            failed=0,
-            epochs=sum(task.epochs for task in running),
-            epochs_total=self._spec.refit_epochs,
-            best_validation_accuracy=None,
-            seconds_left=None,
-        )
+    def finish(self, predictions: Predictions, latency: Latency) -> None:  # noqa: ARG002 - not compared
+        self.predictions, self.done = predictions, True
 
 
 def _compare(record: RunRecord, recorded: Predictions, new: Predictions) -> Check:
@@ -188,22 +127,13 @@ def _compare(record: RunRecord, recorded: Predictions, new: Predictions) -> Chec
         return Check(passed=True, text=f"{text}, all predictions are identical bit for bit")
     changed = int((predicted != recorded.log_probabilities[0].argmax(axis=1)).sum())
     text += f", recorded {100 * accuracies[0]:.2f}%; {changed:,} of {len(predicted):,} predicted classes differ"
-    conditions = _changed_conditions(record)
-    if not conditions:
+    changes = changed_conditions(record.environment, environment())
+    if not changes:
         return Check(passed=False, text=f"{text}, although CPU model and versions are the same")
-    text += f", with {', '.join(conditions)}"
+    text += ", with " + ", ".join(f"{name} {now} instead of {before}" for name, (before, now) in changes.items())
     interval = prediction_interval(accuracies)
     if interval is None:
         return Check(passed=False, text=f"{text}; a single seed gives no prediction interval")
     inside = interval[0] <= accuracy <= interval[1]
     limits = f"the 95% prediction interval for one seed, {100 * interval[0]:.2f}% to {100 * interval[1]:.2f}%"
     return Check(passed=inside, text=f"{text}: {'inside' if inside else 'outside'} {limits}")
-
-
-def _changed_conditions(record: RunRecord) -> list[str]:
-    current = environment()
-    return [
-        f"{name} {getattr(current, name)} instead of {getattr(record.environment, name)}"
-        for name in (*DECISIVE, "scikit_learn", "threads")
-        if getattr(current, name) != getattr(record.environment, name)
-    ]

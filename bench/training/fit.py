@@ -17,7 +17,7 @@ import numpy as np
 import search_spaces
 from bench import compat
 from bench.baselines.tutorials import TUTORIALS
-from bench.records.record import Curve
+from bench.records.record import Curve, RefitRecord
 from bench.records.spec import TrialSpec
 from bench.training.batches import MAX_STEPS_PER_EXECUTION, TrainingData, training_data
 from bench.training.precision import prepare_process
@@ -42,20 +42,6 @@ class TrainedTrial:
     task_seconds: float  # wall clock of the task: build, tracing, fit
     state: State | None  # None unless `spec.keep_state` and the trial completed
     cut: bool  # stopped by its time limit, in an epoch that is not counted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refitted:
-    """A model trained for evaluation."""
-
-    curve: Curve
-    parameters: int
-    fit_seconds: float
-    task_seconds: float
-    train_accuracy: float  # in inference mode, on the images it was trained on, fraction in [0, 1]
-    summary: str  # Keras' model summary, as plain text
-    weights_sha256: str  # over all weights in order
-    model: bytes  # a .keras file without the optimizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +102,11 @@ def train(
     )
 
 
-def refit(spec: TrialSpec, location: "DatasetLocation", report: EpochReport) -> Refitted:
-    """Train the model of `spec` from its first epoch, and save it for evaluation.
+def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: EpochReport) -> tuple[RefitRecord, bytes]:
+    """Train the model of `spec`, refit `number` of its run, from its first epoch.
+
+    Returns:
+        Its record, and its model as a .keras file without the optimizer.
 
     Raises:
         NonFiniteLossError: the loss became NaN or infinite.
@@ -133,16 +122,19 @@ def refit(spec: TrialSpec, location: "DatasetLocation", report: EpochReport) -> 
     parameters, weights, content = model.count_params(), _weights_digest(model), _saved(model)
     del model
     compat.release_graphs()
-    return Refitted(
+    record = RefitRecord(
+        number=number,
+        seed=spec.seed,
+        epochs=spec.epochs,
         curve=_curve(logs),
-        parameters=parameters,
-        fit_seconds=fit_seconds,
-        task_seconds=time.perf_counter() - started,
         train_accuracy=float(train_accuracy),
+        parameters=parameters,
         summary=summary,
         weights_sha256=weights,
-        model=content,
+        fit_seconds=fit_seconds,
+        task_seconds=time.perf_counter() - started,
     )
+    return record, content
 
 
 def time_steps(spec: TrialSpec, location: "DatasetLocation") -> StepTimes:

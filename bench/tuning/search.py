@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from bench.errors import SearchError
 from bench.records.ledger import LedgerEvent, TrialEnded, TrialProposed
 from bench.records.record import Curve, TrialRecord
-from bench.records.spec import SearchSpec, TrialSpec, trial_seed
+from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, now
 from bench.tuning.proposer import Proposer
-from bench.tuning.trials import TRIAL_PREFIX, NoProposal, PendingTrial, Proposal, Totals, trial_name
+from bench.tuning.trials import NoProposal, PendingTrial, Proposal, Totals, trial_name, trial_spec
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -100,11 +100,6 @@ class Search:
         """Ended trials, in order of proposal."""
         return tuple(self._results[number] for number in sorted(self._results))
 
-    def result(self, name: str) -> TrialRecord | None:
-        """The record of the trial with this task name; None if it has not ended."""
-        is_trial = name.startswith(TRIAL_PREFIX)
-        return self._results.get(int(name.removeprefix(TRIAL_PREFIX))) if is_trial else None
-
     def winner(self) -> TrialRecord:
         """The full-length trial with the best score; ties go to fewer parameters, then to the earlier trial.
 
@@ -118,51 +113,6 @@ class Search:
                 f"{trials} of {self.spec.family!r} completed at full length. Reasons: {self._failure_reasons()}"
             )
         return min(full, key=lambda trial: (-trial.score, trial.parameters or 0, trial.number))
-
-    def record(
-        self,
-        trial: PendingTrial,
-        *,
-        curve: Curve,
-        parameters: int | None,
-        fit_seconds: float,
-        task_seconds: float,
-        ended_seconds: float,
-        error: str | None = None,
-        cut: bool = False,
-    ) -> TrialRecord:
-        """Build the record of a trial that ended.
-
-        Args:
-            trial: the trained trial.
-            curve: curve of the newly trained epochs; its parents' curves are prepended.
-            parameters: number of weights; None if the model could not be built.
-            fit_seconds: wall clock inside fit.
-            task_seconds: wall clock of the whole task.
-            ended_seconds: seconds since the start of the session.
-            error: why it failed; None on success.
-            cut: whether the time limit ended it.
-        """
-        proposal = self._proposals[trial.number]
-        if proposal.parent is not None and error is None:
-            curve = self._results[self._numbers[proposal.parent]].curve + curve
-        return TrialRecord(
-            number=trial.number,
-            trial_id=proposal.trial_id,
-            values=proposal.values,
-            status="failed" if error is not None else "cut" if cut else "ok",
-            error=error,
-            seed=trial.spec.seed,
-            parent=proposal.parent,
-            duplicate_of=None,
-            initial_epoch=proposal.initial_epoch,
-            epochs=len(curve.validation_accuracy) if cut else proposal.epochs,
-            parameters=parameters,
-            curve=curve,
-            fit_seconds=fit_seconds,
-            task_seconds=task_seconds,
-            ended_seconds=ended_seconds,
-        )
 
     # Commands
 
@@ -315,19 +265,14 @@ class Search:
 
     def _pending_trial(self, number: int) -> PendingTrial:
         proposal = self._proposals[number]
-        spec = TrialSpec(
-            dataset=self.spec.dataset,
-            model=self.spec.family,
-            values=proposal.values,
-            part="train",
-            seed=trial_seed(self.spec.seed, proposal.values),
-            initial_epoch=proposal.initial_epoch,
-            epochs=proposal.epochs,
-            horizon=self.spec.budget.epochs,
-            precision=self.spec.precision,
-            keep_state=proposal.epochs < self.spec.budget.epochs,
+        parent = proposal.parent
+        return PendingTrial(
+            number=number,
+            trial_id=proposal.trial_id,
+            spec=trial_spec(self.spec, proposal.values, initial_epoch=proposal.initial_epoch, epochs=proposal.epochs),
+            parent=parent,
+            parent_curve=Curve() if parent is None else self._results[self._numbers[parent]].curve,
         )
-        return PendingTrial(number=number, spec=spec, parent=proposal.parent)
 
 
 def _identity(proposal: Proposal) -> tuple[str, int]:

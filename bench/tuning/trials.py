@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from bench.records.spec import TrialSpec, Value
-
-TRIAL_PREFIX = "trial "
+from bench.records.record import Curve, TrialRecord
+from bench.records.spec import SearchSpec, TrialSpec, Value, trial_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +40,80 @@ class PendingTrial:
     """A proposed trial without a result."""
 
     number: int  # order of proposal, from 0
+    trial_id: str
     spec: TrialSpec
     parent: str | None  # id of the trial whose saved state it continues
+    parent_curve: Curve  # empty without a parent
 
     @property
     def name(self) -> str:
         """Task name."""
         return trial_name(self.number)
 
+    def record(
+        self,
+        *,
+        ended_seconds: float,
+        curve: Curve = Curve(),  # noqa: B008 - immutable
+        parameters: int | None = None,
+        fit_seconds: float = 0.0,
+        task_seconds: float = 0.0,
+        error: str | None = None,
+        cut: bool = False,
+    ) -> TrialRecord:
+        """The record of this trial, which has ended.
+
+        Args:
+            ended_seconds: seconds since the start of the session.
+            curve: of the epochs that it trained itself.
+            parameters: number of weights; None if the model could not be built.
+            fit_seconds: wall clock inside fit.
+            task_seconds: wall clock of the whole task.
+            error: why it failed; None on success.
+            cut: whether the time limit ended it.
+        """
+        curve = curve if error is not None else self.parent_curve + curve
+        return TrialRecord(
+            number=self.number,
+            trial_id=self.trial_id,
+            values=self.spec.values,
+            status="failed" if error is not None else "cut" if cut else "ok",
+            error=error,
+            seed=self.spec.seed,
+            parent=self.parent,
+            duplicate_of=None,
+            initial_epoch=self.spec.initial_epoch,
+            epochs=len(curve.validation_accuracy) if cut else self.spec.epochs,
+            parameters=parameters,
+            curve=curve,
+            fit_seconds=fit_seconds,
+            task_seconds=task_seconds,
+            ended_seconds=ended_seconds,
+        )
+
 
 def trial_name(number: int) -> str:
     """Task name of a trial."""
-    return f"{TRIAL_PREFIX}{number}"
+    return f"trial {number}"
+
+
+def trial_spec(
+    spec: SearchSpec, values: Mapping[str, Value], *, initial_epoch: int = 0, epochs: int | None = None
+) -> TrialSpec:
+    """Training of a candidate of a search, to full length unless `epochs` is given."""
+    full = spec.budget.epochs
+    return TrialSpec(
+        dataset=spec.dataset,
+        model=spec.family,
+        values=values,
+        part="train",
+        seed=trial_seed(spec.seed, values),
+        initial_epoch=initial_epoch,
+        epochs=full if epochs is None else epochs,
+        horizon=full,
+        precision=spec.precision,
+        keep_state=epochs is not None and epochs < full,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
     from bench.data.held_out import HeldOutTestSet
     from bench.records.predictions import Predictions
-    from bench.training.fit import Refitted, StepTimes, TrainedTrial
+    from bench.training.fit import StepTimes, TrainedTrial
     from bench.training.state import State
 
 # Takes the epochs completed, the seconds of the last one, and its validation accuracy.
@@ -93,12 +93,12 @@ def train(
     return fit.train(spec, state, location, seconds, report)
 
 
-def refit(spec: TrialSpec, location: "DatasetLocation", report: Report) -> "Refitted":
+def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Report) -> tuple[RefitRecord, bytes]:
     """Train a model for evaluation: a winner on all development images, or a tutorial with its own recipe."""
     prepare_worker()
     from bench.training import fit
 
-    return fit.refit(spec, location, report)
+    return fit.refit(spec, number, location, report)
 
 
 def time_steps(spec: TrialSpec, location: "DatasetLocation", _report: Report) -> "StepTimes":

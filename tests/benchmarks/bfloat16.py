@@ -17,7 +17,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -35,6 +35,7 @@ from bench.records.record import Curve
 from bench.records.spec import Budget, Precision, SearchSpec, TrialSpec, Value
 from bench.report.markdown import table
 from bench.seeds import derive_seed
+from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker
 from bench.workers.executor import Executor, TaskCompleted, TaskFailed
 from bench.workers.local import LocalPool
@@ -104,31 +105,7 @@ def main(*, families: Sequence[str], dataset: str, candidates: int, seeds: int, 
 
 def _jobs(family: str, location: DatasetLocation, candidates: int, seeds: int, epochs: int) -> Iterator[Job]:
     """All trainings, both precisions of a candidate next to each other."""
-    for candidate, values in enumerate(_candidates(family, location, candidates, epochs)):
-        for number in range(seeds):
-            for precision in PRECISIONS:
-                spec = TrialSpec(
-                    dataset=location.name,
-                    model=family,
-                    values=values,
-                    part="train",
-                    seed=derive_seed(0, "bfloat16", family, candidate, number),
-                    initial_epoch=0,
-                    epochs=epochs,
-                    horizon=epochs,
-                    precision=precision,
-                    keep_state=False,
-                )
-                yield candidate, number, spec
-
-
-def _candidates(
-    family: str, location: DatasetLocation, candidates: int, epochs: int
-) -> tuple[Mapping[str, Value], ...]:
-    from bench.tuning.tuners import random_candidates
-
-    dataset = load_development(location)
-    spec = SearchSpec(
+    search = SearchSpec(
         dataset=location.name,
         family=family,
         source=search_spaces.source_digest(family),
@@ -139,8 +116,19 @@ def _candidates(
         precision="float32",
         lookahead=1,
     )
-    space = search_spaces.load(family)(dataset.image_shape, len(dataset.class_names)).space()
-    return random_candidates(spec, space, candidates)
+    for candidate, values in enumerate(_candidates(search, location)):
+        for number in range(seeds):
+            seed = derive_seed(0, "bfloat16", family, candidate, number)
+            for precision in PRECISIONS:
+                yield candidate, number, replace(trial_spec(search, values), seed=seed, precision=precision)
+
+
+def _candidates(search: SearchSpec, location: DatasetLocation) -> tuple[Mapping[str, Value], ...]:
+    from bench.tuning.tuners import random_candidates
+
+    dataset = load_development(location)
+    space = search_spaces.load(search.family)(dataset.image_shape, len(dataset.class_names)).space()
+    return random_candidates(search, space, search.budget.trials)
 
 
 def _train(family: str, location: DatasetLocation, jobs: Sequence[Job]) -> None:

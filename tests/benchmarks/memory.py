@@ -22,7 +22,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,10 +39,11 @@ from bench.data.catalog import DatasetLocation
 from bench.data.development import load_development
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
-from bench.records.spec import Budget, SearchSpec, TrialSpec, trial_seed
+from bench.records.spec import Budget, SearchSpec, TrialSpec
 from bench.report.figures.picture import Picture
 from bench.report.markdown import table
 from bench.seeds import derive_seed
+from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker
 from bench.workers.executor import Executor, TaskCompleted, TaskFailed
 from bench.workers.local import LocalPool
@@ -167,18 +168,8 @@ def _candidates(trials: int, epochs: int) -> Iterator[TrialSpec]:
     for number in range(trials):
         spec, candidates = drawn[number % len(drawn)]
         values = candidates[number // len(drawn)]
-        yield TrialSpec(
-            dataset=DATASET.name,
-            model=spec.family,
-            values=values,
-            part="train",
-            seed=trial_seed(spec.seed, values),
-            initial_epoch=0,
-            epochs=epochs,
-            horizon=epochs,
-            precision="float32",
-            keep_state=True,  # sent back as in a search, since that could leak memory too
-        )
+        # The state is sent back as in a search, since that could leak memory too.
+        yield replace(trial_spec(spec, values), keep_state=True)
 
 
 def _spec(family: str, budget: Budget) -> SearchSpec:

@@ -288,9 +288,7 @@ def _finish(search: Search, trial: PendingTrial, random: np.random.Generator) ->
     """End a trial with a made-up validation accuracy."""
     values = tuple(random.uniform(0.5, 0.9, trial.spec.epochs - trial.spec.initial_epoch).tolist())
     curve = Curve(training_loss=values, training_accuracy=values, validation_loss=values, validation_accuracy=values)
-    search.finish(
-        search.record(trial, curve=curve, parameters=1000, fit_seconds=1.0, task_seconds=1.0, ended_seconds=1.0)
-    )
+    search.finish(trial.record(curve=curve, parameters=1000, fit_seconds=1.0, task_seconds=1.0, ended_seconds=1.0))
 
 
 def make_spec(tuner: str, trials: int) -> SearchSpec:

@@ -38,9 +38,10 @@ from bench.records.files import write_atomic
 from bench.records.ledger import TrialEnded
 from bench.records.limits import DEFAULT_LOOKAHEAD
 from bench.records.record import DatasetFacts
-from bench.records.spec import Budget, Precision, SearchSpec, TrialSpec, Value, trial_seed
+from bench.records.spec import Budget, Precision, SearchSpec, Value
 from bench.records.store import run_folder
 from bench.seeds import derive_seed
+from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker
 
 NAME = "versus_keras_tuner"
@@ -243,17 +244,7 @@ def _suite(job: Job) -> SearchResult:
     from bench.execution.options import Options
     from bench.execution.runner import run
 
-    spec = SearchSpec(
-        dataset=job.dataset.name,
-        family=job.family,
-        source=search_spaces.source_digest(job.family),
-        tuner="random",
-        budget=job.budget,
-        seed=job.seed,
-        refit_seeds=1,
-        precision=job.precision,
-        lookahead=DEFAULT_LOOKAHEAD,
-    )
+    spec = _spec(job)
     with tempfile.TemporaryDirectory() as folder:
         options = Options(results=Path(folder), dataset=job.dataset, workers=job.workers)
         session_started = job.seconds()
@@ -294,7 +285,7 @@ def _bare_loop(job: Job) -> SearchResult:
     prepare_process(job.precision)
     fits = []
     for values in job.candidates:
-        spec = _trial_spec(job, values)
+        spec = trial_spec(_spec(job), values)
         data = training_data(spec, job.dataset)
         model = build(spec, data)
         batches = data.training_batches(spec.seed, 0, spec.epochs)
@@ -311,18 +302,17 @@ def _bare_loop(job: Job) -> SearchResult:
     return SearchResult(candidates=job.candidates, fits=tuple(fits), ended=job.seconds())
 
 
-def _trial_spec(job: Job, values: Mapping[str, Value]) -> TrialSpec:
-    return TrialSpec(
+def _spec(job: Job) -> SearchSpec:
+    return SearchSpec(
         dataset=job.dataset.name,
-        model=job.family,
-        values=values,
-        part="train",
-        seed=trial_seed(job.seed, values),
-        initial_epoch=0,
-        epochs=job.budget.epochs,
-        horizon=job.budget.epochs,
+        family=job.family,
+        source=search_spaces.source_digest(job.family),
+        tuner="random",
+        budget=job.budget,
+        seed=job.seed,
+        refit_seeds=1,
         precision=job.precision,
-        keep_state=False,
+        lookahead=DEFAULT_LOOKAHEAD,
     )
 
 

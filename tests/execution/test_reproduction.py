@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import BaseFileLock
 
 from bench.execution.folders import assign
 from bench.execution.reproduction import compare, describe, settle, settle_interrupted
@@ -182,8 +183,37 @@ def test_identical_reproduction_is_described(tmp_path: Path) -> None:
     )
 
 
+def test_published_run_with_a_single_seed_gives_no_prediction_interval(tmp_path: Path) -> None:
+    spec = make_spec(refit_seeds=1)
+    own, published = (
+        write_run(tmp_path, make_run(predictions, spec=spec, run_id=run_id), predictions)
+        for run_id, predictions in (
+            (f"{spec.name}-repeat2", make_predictions([range(5, 15)])),
+            (spec.name, make_predictions(seeds=1)),
+        )
+    )
+    reproduction = compare(own, published)
+    assert reproduction.prediction_interval is None
+    # Images 0 to 4 and 10 to 14 change.
+    assert describe(reproduction, published).startswith(
+        f"Did not reproduce {spec.name} bit for bit: 10 of 200 predicted classes differ. Test accuracy is 95.00%, "
+        "published 95.00%; a single seed gives no prediction interval."
+    )
+
+
 def settled(results: Path) -> None:
     settle_interrupted(results, lambda _: None)
+
+
+def test_lock_is_released_although_a_damaged_run_cannot_be_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, _ = reproduced(tmp_path)
+    own.predictions_file.write_bytes(b"damaged")
+    # Python releases a lock that is no longer referenced, but not necessarily at once.
+    monkeypatch.setattr(BaseFileLock, "__del__", lambda _: None)
+    settled(tmp_path)
+    own.lock().release()
 
 
 @pytest.mark.parametrize("wrong", [None, range(5, 15)])

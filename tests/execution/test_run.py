@@ -77,7 +77,7 @@ def test_run_prints_its_progress_and_nothing_else(tiny: Finished) -> None:
     lines = tiny.stderr.splitlines()
     assert all(re.match(r"\[\d+:\d\d\] ", line) for line in lines), tiny.stderr
     assert re.search(r"tiny: random search of 5 candidates in 5 trials, 50 epochs", tiny.stderr)
-    assert re.search(r"tiny: search, trials 0 of 5, epochs 0 of 50, no score yet, time left unknown", tiny.stderr)
+    assert re.search(r"tiny: search, trials 0 of 5, epochs 0 of 50, no score yet\n", tiny.stderr)
     assert re.search(
         r"tiny: refit, trials 5 of 5, .*best validation accuracy \d\d\.\d\d%, time left \d+:\d\d", tiny.stderr
     )

@@ -8,9 +8,8 @@ import pytest
 from bench.data.catalog import DatasetLocation
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
-from bench.execution.active_run import search_seconds, session_seconds
-from bench.execution.evaluation_stage import ClassifierStage, EvaluationStage
-from bench.execution.refit_stage import RefitStage
+from bench.execution.session import search_seconds, session_seconds
+from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded
@@ -75,8 +74,8 @@ def test_refits_are_offered_in_order_without_those_in_flight(tmp_path: Path) -> 
 def test_refit_is_the_winner_on_all_development_images(tmp_path: Path) -> None:
     task = RefitStage(make_spec(), {"units": 8}, RunFolder(tmp_path), DIGITS).next_task(())
     assert task is not None
-    spec, location = task.start().arguments
-    assert (spec.seed, spec.part, spec.epochs) == (refit_seed(make_spec(), 0), "development", 3)
+    spec, number, location = task.start().args
+    assert (number, spec.seed, spec.part, spec.epochs) == (0, refit_seed(make_spec(), 0), "development", 3)
     assert (spec.values, spec.precision, location) == ({"units": 8}, "float32", DIGITS)
 
 
@@ -99,7 +98,7 @@ def test_failed_refit_is_an_error_that_says_how_to_continue(tmp_path: Path) -> N
     with pytest.raises(
         SearchError, match=r"refit 0 of 'dense' failed: killed\. Continue with `python -m bench resume`"
     ):
-        task.take(TaskFailed(key="0", reason="killed", worker_died=True), 1.0)
+        task.take(TaskFailed(key="0", reason="killed", worker_died=True), [])
 
 
 def test_seconds_of_a_run_exclude_pauses_between_sessions() -> None:

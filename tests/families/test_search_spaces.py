@@ -101,6 +101,16 @@ def test_second_copy_of_the_package_is_no_conflict_and_adds_its_families(
     assert digest_after(copy / "mine.py", "return images", "return None") == before
 
 
+@pytest.mark.parametrize("text", ["", "import keras\n\n\ndef build_model(hp): ...\n\n\nclass Helper: ...\n"])
+def test_file_without_a_subclass_is_refused_with_what_to_do(folder: Path, text: str) -> None:
+    (folder / "mine.py").write_text(text)
+    with pytest.raises(
+        ValueError, match=r"mine\.py must define a subclass of search_spaces\.Family, found none: "
+    ) as caught:
+        search_spaces.source_digest("mine")
+    assert str(folder) in str(caught.value)
+
+
 # A local folder
 
 
@@ -116,7 +126,10 @@ def test_local_folder_is_found_without_the_current_folder_on_the_path(workplace:
 @pytest.mark.parametrize(
     "start", [["-m", "bench"], [str(Path(sys.executable).with_name("bench"))]], ids=["python -m bench", "bench"]
 )
-def test_commands_find_the_local_folder(workplace: Path, start: list[str]) -> None:
+@pytest.mark.parametrize("shadowing", [False, True])
+def test_commands_find_the_local_folder(workplace: Path, start: list[str], *, shadowing: bool) -> None:
+    if shadowing:  # an __init__.py there makes it a package of the same name
+        (workplace / "search_spaces" / "__init__.py").write_text("from search_spaces.mine import Mine\n")
     done = subprocess.run(
         [sys.executable, *start, "list", "--json"],
         cwd=workplace,

@@ -16,10 +16,10 @@ from bench.data.catalog import DatasetLocation
 from bench.data.development import load_development
 from bench.data.splits import split
 from bench.machine import supports_bfloat16
-from bench.records.record import Curve
+from bench.records.record import Curve, RefitRecord
 from bench.records.spec import Precision, TrialSpec, Value
 from bench.training import fit
-from bench.training.fit import NonFiniteLossError, Refitted, TrainedTrial
+from bench.training.fit import NonFiniteLossError, TrainedTrial
 from bench.training.state import State
 from machine import slowness
 
@@ -86,9 +86,9 @@ def two_epochs(model: str, precision: Precision = "float32") -> TrainedTrial:
 
 
 @cache
-def refitted() -> Refitted:
+def refitted() -> tuple[RefitRecord, bytes]:
     """The dense candidate on all development images."""
-    return fit.refit(make_spec(part="development", epochs=2, horizon=2), DIGITS, lambda *_: None)
+    return fit.refit(make_spec(part="development", epochs=2, horizon=2), 0, DIGITS, lambda *_: None)
 
 
 def assert_equal_states(first: TrainedTrial, second: TrainedTrial) -> None:
@@ -147,14 +147,14 @@ def test_bfloat16_changes_the_numbers_and_is_repeatable() -> None:
 def test_refit_after_other_trainings_equals_one_in_a_new_process() -> None:
     two_epochs("cnn", "bfloat16" if supports_bfloat16() else "float32")
     spec = make_spec("cnn", part="development", epochs=2, horizon=2, keep_state=False)
-    refit = fit.refit(spec, DIGITS, lambda *_: None)
+    refit, _ = fit.refit(spec, 0, DIGITS, lambda *_: None)
     code = """if True:
         import json, sys
         from bench.training.fit import refit
         from bench.data.catalog import DatasetLocation
         from bench.records.spec import TrialSpec
-        refitted = refit(TrialSpec(**json.loads(sys.argv[1])), DatasetLocation("digits"), lambda *_: None)
-        print(json.dumps([refitted.weights_sha256, refitted.train_accuracy]))
+        record, _ = refit(TrialSpec(**json.loads(sys.argv[1])), 0, DatasetLocation("digits"), lambda *_: None)
+        print(json.dumps([record.weights_sha256, record.train_accuracy]))
     """
     fields = {name: getattr(spec, name) for name in TrialSpec.__slots__}
     done = subprocess.run([sys.executable, "-c", code, json.dumps(fields)], check=True, capture_output=True, text=True)
@@ -208,10 +208,10 @@ def test_score_is_the_accuracy_of_the_last_weights_on_the_validation_images() ->
 
 
 def test_refit_trains_on_all_development_images_and_saves_the_model(tmp_path: Path) -> None:
-    refit = refitted()
+    refit, content = refitted()
     assert len(refit.curve.training_loss) == 2
     assert refit.curve.validation_accuracy == ()
-    (tmp_path / "model.keras").write_bytes(refit.model)
+    (tmp_path / "model.keras").write_bytes(content)
     model = keras.models.load_model(tmp_path / "model.keras")
     dataset = load_development(DIGITS)
     predicted = model.predict(dataset.images, verbose=0).argmax(axis=1)
@@ -222,7 +222,7 @@ def test_refit_trains_on_all_development_images_and_saves_the_model(tmp_path: Pa
 
 def test_tutorial_is_refitted_by_its_own_recipe() -> None:
     spec = make_spec("tutorial-dense-256-dropout", part="reference", values={}, epochs=2, horizon=2)
-    refit = fit.refit(spec, DIGITS, lambda *_: None)
+    refit, _ = fit.refit(spec, 0, DIGITS, lambda *_: None)
     # It is scored on the images that it holds back.
     assert len(refit.curve.validation_accuracy) == 2
     assert "softmax (Dense)" in refit.summary

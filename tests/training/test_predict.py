@@ -49,7 +49,8 @@ def trained(seed: int, precision: Precision = "float32") -> bytes:
         precision=precision,
         keep_state=False,
     )
-    return fit.refit(spec, catalog.locate("digits"), lambda *_: None).model
+    _, model = fit.refit(spec, 0, catalog.locate("digits"), lambda *_: None)
+    return model
 
 
 @pytest.fixture(scope="module")

@@ -83,9 +83,7 @@ def test_tuner_from_outside_searches_like_a_built_in_one(tmp_path: Path) -> None
             folder.state_file(str(trial.number)).write_bytes(b"weights")
         accuracies = (0.5 + trial.number % 4 / 10,) * (trial.spec.epochs - trial.spec.initial_epoch)
         curve = Curve(training_loss=accuracies, training_accuracy=accuracies, validation_accuracy=accuracies)
-        search.finish(
-            search.record(trial, curve=curve, parameters=10, fit_seconds=1.0, task_seconds=1.0, ended_seconds=1.0)
-        )
+        search.finish(trial.record(curve=curve, parameters=10, fit_seconds=1.0, task_seconds=1.0, ended_seconds=1.0))
     assert search.is_done()
     assert [trial.parent for trial in search.results] == [None] * 4 + ["3"]
     assert search.winner().values == search.results[3].values

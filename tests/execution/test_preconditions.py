@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bench.errors import SearchError
-from bench.execution.compatibility import check_versions, rejection
+from bench.execution.preconditions import check_versions, rejection
 from bench.workers.tasks import WorkerInfo
 from builders import make_environment
 

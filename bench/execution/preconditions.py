@@ -1,4 +1,4 @@
-"""Checks before a run starts or resumes: versions, CPU model, code and data must match."""
+"""What must match before a run starts or resumes, or a worker is used: versions, CPU model, code and data."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +14,7 @@ from bench.workers.tasks import WorkerInfo
 MINIMUM_VERSIONS = {"tensorflow": "2.16", "keras": "3.1", "keras_tuner": "1.4.8"}  # the oldest that are tested
 VERSIONS = ("tensorflow", "keras", "keras_tuner", "numpy")
 DECISIVE = (*VERSIONS, "cpu")  # fields of an environment that decide a run's results
+CONDITIONS = (*DECISIVE, "scikit_learn", "onednn", "threads")  # fields that may change predictions
 
 
 def check_versions(environment: Environment) -> None:
@@ -46,6 +47,12 @@ def check_environment(folder: RunFolder, environment: Environment) -> None:
                     f"{folder.path} was started with {name} {earlier}, this machine has {current}: "
                     "resume it in the original environment, or start a new run with --again"
                 )
+
+
+def changed_conditions(before: Environment, after: Environment) -> dict[str, tuple[str, str]]:
+    """Conditions that differ and may change predictions: name to (before, after)."""
+    values = {name: (str(getattr(before, name)), str(getattr(after, name))) for name in CONDITIONS}
+    return {name: pair for name, pair in values.items() if pair[0] != pair[1]}
 
 
 def check_data(folder: RunFolder, dataset: DatasetFacts) -> None:

@@ -1,0 +1,66 @@
+"""Estimates of the remaining time, on trials with times worked out by hand."""
+
+import time
+
+import pytest
+
+from bench.execution.eta import Pace
+from bench.records.spec import Budget
+from builders import make_spec, make_trial
+
+
+def take_trial(pace: Pace, epoch_seconds: float, accuracy: float = 0.8) -> None:
+    """A trial of three epochs: one second of tracing in the first, and half a second outside its epochs."""
+    seconds = [epoch_seconds + 1, epoch_seconds, epoch_seconds]
+    for number, each in enumerate(seconds):
+        pace.take_trial_epoch(each, first=number == 0)
+    pace.take_trial(make_trial(0, accuracy, task_seconds=3 * epoch_seconds + 0.5), seconds)
+
+
+def pace(deadline: float | None = None) -> Pace:
+    return Pace(make_spec(budget=Budget(trials=12, epochs=3), refit_seeds=2, precision="float32"), 2, deadline)
+
+
+def test_search_has_no_estimate_before_four_trials_are_complete() -> None:
+    measured = pace()
+    for _ in range(3):
+        take_trial(measured, 2.0)
+        assert measured.search_seconds_left(8, 24) is None
+    take_trial(measured, 2.0)
+    # Search: (8 * 0.5 + 24 * 2) / 2 = 26; refits, both at a time: 0.5 + 3 * 2 * 1.2 = 7.7; evaluation: 5.
+    assert measured.search_seconds_left(8, 24) == pytest.approx(26 + 7.7 + 5)
+
+
+def test_one_good_trial_of_another_size_changes_the_estimate_of_the_refits_little() -> None:
+    measured = pace()
+    for _ in range(4):
+        take_trial(measured, 4.0)
+    before = measured.search_seconds_left(0, 0)
+    take_trial(measured, 1.0, accuracy=0.9)
+    after = measured.search_seconds_left(0, 0)
+    # 0.5 + 3 * 4 * 1.2 + 5, then 0.5 + 3 * 3 * 1.2 + 5, since the best three take 1, 4 and 4 s.
+    assert before == pytest.approx(19.9)
+    assert after == pytest.approx(16.3)
+
+
+def test_time_limit_reserves_time_for_refits_and_evaluation() -> None:
+    limited = pace(deadline=time.perf_counter() + 112.7)
+    take_trial(limited, 2.0)
+    seconds = limited.seconds_until_cut()
+    # 112.7 - 7.7 - 5, as above; (100 - 0.5) / 2 epochs.
+    assert seconds == pytest.approx(100, abs=1)
+    assert limited.epochs_until_cut() == pytest.approx(49.75, abs=1)
+
+
+def test_without_a_time_limit_trials_are_never_cut() -> None:
+    assert pace().seconds_until_cut() is None
+    assert pace().epochs_until_cut() == float("inf")
+
+
+def test_refits_are_estimated_from_their_own_epochs() -> None:
+    measured = pace()
+    take_trial(measured, 2.0)
+    for first, seconds in ((True, 9.0), (False, 5.0)):
+        measured.take_refit_epoch(seconds, first=first)
+    # One of two refits has started: (4 * 5 + 0.5) / 2 + 5.
+    assert measured.refit_seconds_left(2, 1, 4) == pytest.approx(15.25)
