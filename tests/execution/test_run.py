@@ -169,13 +169,21 @@ def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cwd / "results"
 
 
-@pytest.mark.parametrize("tuner", TUNERS)
+# Grid search, like random search, proposes without results, and tests/tuning compares it for any number of workers.
+@pytest.mark.parametrize("tuner", ["hyperband", "bayesian"])
 def test_one_worker_and_two_give_equal_runs(
     tuner: str, one_worker: Path, undisturbed: Callable[[str], Finished]
 ) -> None:
     one, two = finished(one_worker, "tiny", tuner), undisturbed(tuner)
     assert (one.record.workers, two.record.workers) == (1, 2)
     assert_equal_runs(one, two)
+
+
+def test_grid_search_trains_every_candidate_once(one_worker: Path) -> None:
+    search = finished(one_worker, "tiny", "grid").record.search
+    assert search is not None
+    assert [trial.status for trial in search.trials] == ["ok"] * 10
+    assert len({tuple(sorted(trial.values.items())) for trial in search.trials}) == 10
 
 
 # Several families in one command; families with bugs
