@@ -39,6 +39,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if re.search(r"^pytestmark = .*slow", text, re.MULTILINE) else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with files of slow tests, so that parallel processes, with fast ones left, end at about the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def _same_tensorflow(request: pytest.FixtureRequest) -> None:
     """Configure TensorFlow in slow tests as in a worker: one thread, float32."""

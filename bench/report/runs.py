@@ -117,6 +117,7 @@ def find_run(loaded: Loaded, name: str) -> Run:
 
     Raises:
         SpecError: there is none, or there are several.
+        RecordError: it cannot be read.
     """
     every = (*loaded.runs, *loaded.reproductions)
     matches = [run for run in every if name in (run.label, run.stem, run.record.run_id)]
@@ -125,11 +126,20 @@ def find_run(loaded: Loaded, name: str) -> Run:
     if matches:
         names = ", ".join(f"{run.record.run_id} on {run.record.dataset.name}" for run in matches)
         raise SpecError(f"several runs are called {name!r}: use a run id: {names}")
+    damaged = [problem for problem in loaded.problems if _concerns(problem, name)]
+    if damaged:
+        raise RecordError("\n".join(damaged))
     labels = [run.label for run in every]
     nearest = difflib.get_close_matches(name, labels, n=1, cutoff=0.5)
     hint = f". Did you mean {nearest[0]}?" if nearest else ""
     unread = "".join(f"\nCould not be read: {problem}" for problem in loaded.problems)
     raise SpecError(f"no finished run {name!r}; rows: {', '.join(labels) or 'none'}{hint}{unread}")
+
+
+def _concerns(problem: str, name: str) -> bool:
+    """Whether a problem, which starts with the path of a file, is one of the run or the model `name`."""
+    run_id = Path(problem.partition(":")[0]).parent.name
+    return run_id == name or run_id.startswith(f"{name}-")
 
 
 def relative_to(results: Path, problem: object) -> str:

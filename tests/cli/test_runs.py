@@ -229,3 +229,16 @@ def test_the_list_of_runs_marks_reproductions(tmp_path: Path) -> None:
     statuses = json.loads(run("runs", "--json", cwd=tmp_path).stdout)
     assert [status["reproduces"] for status in statuses] == [None, published.run_id]
     assert statuses[0]["spec"]["family"] == "dense"
+
+
+@pytest.mark.parametrize("name", ["dense", make_spec().name])
+@pytest.mark.parametrize("file", ["record.json", "predictions.npz"])
+def test_damaged_run_is_named_by_the_commands_that_need_it(name: str, file: str, tmp_path: Path) -> None:
+    add_run(tmp_path / "results")
+    add_run(tmp_path / "results", spec={"family": "cnn"})
+    folder = folder_of(tmp_path / "results", make_spec().name)
+    (folder.path / file).write_bytes(b"damaged")
+    for command in (("verify", name), ("compare", name, "cnn")):
+        done = run(*command, cwd=tmp_path, code=2)
+        assert done.stderr.startswith(f"error: records/synthetic/{folder.path.name}/{file}: ")
+        assert f"restore the file, or `python -m bench runs delete {folder.path.name}`" in done.stderr

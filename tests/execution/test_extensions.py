@@ -118,7 +118,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
     env = variables(site)
     search = ("--family", "narrow", "--dataset", "stripes.py", "--tuner", "descending", "--refit-seeds", 2)
-    run("run", *search, "--searches", 2, "--workers", 2, cwd=cwd, env=env)
+    run("run", *search, "--searches", 2, "--workers", 1, cwd=cwd, env=env)
     return cwd, env
 
 

@@ -15,8 +15,8 @@ from whole_runs import finished
 pytestmark = pytest.mark.slow
 
 # All of these trials together exceed the limit (seconds) by far; one of them takes far less.
-TRIALS, EPOCHS, LIMIT = 300, 8, 45
-MEMORY = 8 * 2**30  # bytes, for all workers
+TRIALS, EPOCHS, LIMIT = 300, 8, 40
+MEMORY = 4 * 2**30  # bytes, for all workers
 FAULTS = {  # family to the error of its bad candidates
     "aborts": r"its worker process was killed by signal 6",
     "hangs": r"it took longer than --trial-timeout, so its worker process was killed",
@@ -29,9 +29,11 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Searches of these families in one command: the results and the output."""
     cwd = tmp_path_factory.mktemp("faulty")
     families = chain(*(("--family", family) for family in FAULTS))
-    few = ("--dataset", "digits", "--tuner", "random", "--trials", 3, "--epochs", 2, "--refit-seeds", 1)
+    # With this seed, each family has one good and one bad candidate.
+    few = ("--tuner", "random", "--seed", 2, "--trials", 2, "--epochs", 1, "--refit-seeds", 1)
     # Little memory, so that a worker's share is exhausted long before the trial timeout.
-    done = run("run", *families, *few, "--workers", 4, "--trial-timeout", "20s", cwd=cwd, memory=MEMORY)
+    limits = ("--workers", 2, "--trial-timeout", "12s")
+    done = run("run", "--dataset", "digits", *families, *few, *limits, cwd=cwd, memory=MEMORY)
     return cwd / "results", done.stderr
 
 
@@ -66,7 +68,7 @@ def limited_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of a run with too little time for its trials."""
     cwd = tmp_path_factory.mktemp("limited")
     trials = ("--tuner", "random", "--trials", TRIALS, "--epochs", EPOCHS, "--refit-seeds", 1)
-    limit = ("--time-limit", f"{LIMIT}s", "--workers", 2)
+    limit = ("--time-limit", f"{LIMIT}s", "--workers", 1)
     run("run", "--family", "dense", "--dataset", "digits", *trials, *limit, cwd=cwd)
     return cwd / "results"
 
@@ -101,7 +103,7 @@ def test_trials_cut_short_are_marked_and_do_not_win(limited: RunRecord) -> None:
 @pytest.mark.parametrize(("seconds", "trials"), [(25, "none of [1-9] trials"), (1, "no trial")])
 def test_time_limit_too_short_for_any_trial_is_an_error(seconds: int, trials: str, tmp_path: Path) -> None:
     search = ("--tuner", "random", "--trials", 10, "--epochs", 9000, "--refit-seeds", 1)
-    limit = ("--time-limit", f"{seconds}s")
+    limit = ("--time-limit", f"{seconds}s", "--workers", 1)
     done = run("run", "--family", "tiny", "--dataset", "digits", *search, *limit, cwd=tmp_path, code=2)
     assert re.search(
         rf"{trials} of 'tiny' completed at full length\. Reasons: --time-limit of {seconds} s was too short; "

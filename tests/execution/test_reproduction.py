@@ -1,10 +1,9 @@
 """Reproductions of published runs: retrained, compared, logged once, merged if identical; kills change nothing."""
 
-import json
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from filelock import BaseFileLock
 
 from bench.execution.folders import assign
 from bench.execution.reproduction import compare, describe, settle, settle_interrupted
-from bench.records.reproductions import Reproduction
-from bench.records.spec import RunSpec, SearchSpec
+from bench.records.spec import RunSpec
 from bench.records.store import RunFolder, all_folders, run_folder
 from builders import make_environment, make_predictions, make_reference_spec, make_run, make_spec, write_run
 from command_line import run, started, variables
@@ -201,6 +199,15 @@ def test_published_run_with_a_single_seed_gives_no_prediction_interval(tmp_path:
     )
 
 
+def test_other_precision_is_named_as_a_condition(tmp_path: Path) -> None:
+    published = add(tmp_path, make_spec(precision="bfloat16"))
+    own = add(tmp_path, make_spec(), reproduces=published.path.name)
+    reproduction = compare(own, published)
+    assert reproduction.search_precision == "float32"
+    assert reproduction.conditions == {"search_precision": ("bfloat16", "float32")}
+    assert "Different conditions: search precision float32 (published: bfloat16)." in describe(reproduction, published)
+
+
 def settled(results: Path) -> None:
     settle_interrupted(results, lambda _: None)
 
@@ -238,30 +245,83 @@ def test_merge_that_was_interrupted_is_completed(tmp_path: Path) -> None:
 # Whole runs
 
 
-@pytest.fixture
-def clone(tiny: Finished, tmp_path: Path) -> Callable[[], RunFolder]:
+ONE_WORKER = (*TINY, "--workers", 1)
+# Each session is killed at its point and the next one continues; `resume` needs a spec on disk.
+TRAINING_KILLS = (
+    (ONE_WORKER, "replace */spec.json 1"),
+    (ONE_WORKER, "append */trials.jsonl 1"),  # between the spec and the session, which names the published run
+    (("resume",), "replace */models/refit-0.keras 1"),
+    (("resume",), "append */reproductions.jsonl 1"),
+)
+IDENTICAL_KILLS = (
+    (ONE_WORKER, "replace */reproduction 1"),
+    (ONE_WORKER, "replace */models 1"),
+    (ONE_WORKER, "remove predictions.npz 1"),  # of the folder that was merged
+    (ONE_WORKER, "replace */leaderboard.md 1"),
+)
+DIFFERENT_KILLS = ((ONE_WORKER, "append */reproductions.jsonl 1"), (ONE_WORKER, "replace */leaderboard.md 1"))
+
+
+def clone(tiny: Finished, cwd: Path) -> RunFolder:
     """A copy of the results of `tiny` without its models, as in a fresh clone; returns the published run."""
-    ignored = shutil.ignore_patterns("models", ".lock")
-    shutil.copytree(tiny.results, tmp_path / "results", ignore=ignored)
-    return lambda: RunFolder(tmp_path / "results" / tiny.folder.path.relative_to(tiny.results))
+    shutil.copytree(tiny.results, cwd / "results", ignore=shutil.ignore_patterns("models", ".lock"))
+    return published_in(cwd, tiny)
+
+
+def published_in(cwd: Path, tiny: Finished) -> RunFolder:
+    return RunFolder(cwd / "results" / tiny.folder.path.relative_to(tiny.results))
+
+
+def killed_again_and_again(kills: Iterable[tuple[tuple[object, ...], str]], cwd: Path) -> str:
+    """The output of all sessions."""
+    output = ""
+    for arguments, stop in kills:
+        env = variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {stop}")
+        with started(*arguments, cwd=cwd, env=env) as running:
+            assert running.end() == -signal.SIGKILL, f"never reached {stop!r}:\n{running.text}"
+            output += running.text
+    return output
+
+
+@pytest.fixture(scope="module")
+def unsettled(tiny: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a reproduction of `tiny` that was killed in training and before it was logged."""
+    cwd = tmp_path_factory.mktemp("unsettled")
+    clone(tiny, cwd)
+    killed_again_and_again(TRAINING_KILLS, cwd)
+    return cwd
 
 
 @pytest.mark.slow
-def test_published_run_is_reproduced_bit_for_bit_and_then_complete(
-    clone: Callable[[], RunFolder], tmp_path: Path
-) -> None:
-    published = clone()
+def test_published_run_is_reproduced_bit_for_bit_and_then_complete(tiny: Finished, tmp_path: Path) -> None:
+    published = clone(tiny, tmp_path)
     record = published.record_file.read_bytes()
-    done = run(*TINY, cwd=tmp_path)
+    done = run(*ONE_WORKER, cwd=tmp_path)
     assert f"Reproducing the published run {published.path.name}" in done.stderr
     assert f"Reproduced {published.path.name} bit for bit: all 720 predictions equal the published ones" in done.stdout
     assert published.record_file.read_bytes() == record
     assert published.model_file(0).exists()
     assert len(list(all_folders(tmp_path / "results"))) == 1
     run("report", "--check", cwd=tmp_path)
-    repeated = run(*TINY, cwd=tmp_path)
+    repeated = run(*ONE_WORKER, cwd=tmp_path)
     assert "Already complete; nothing trained. Use --again to rerun." in repeated.stderr
     assert len(published.reproductions()) == 1
+
+
+@pytest.mark.slow
+def test_identical_reproduction_killed_at_any_step_ends_as_one_entry_and_no_row(
+    unsettled: Path, tiny: Finished, tmp_path: Path
+) -> None:
+    shutil.copytree(unsettled, tmp_path, dirs_exist_ok=True)
+    published = published_in(tmp_path, tiny)
+    killed_again_and_again(IDENTICAL_KILLS, tmp_path)
+    assert "Already complete; nothing trained." in run(*ONE_WORKER, cwd=tmp_path).stderr
+    (reproduction,) = published.reproductions()
+    assert reproduction.identical
+    assert published.model_file(0).exists()
+    assert [folder.path for folder in all_folders(tmp_path / "results")] == [published.path]
+    assert not (published.path / "reproduction").exists()
+    run("report", "--check", cwd=tmp_path)
 
 
 def edit_published(published: RunFolder) -> None:
@@ -280,61 +340,20 @@ def edit_published(published: RunFolder) -> None:
     published.ledger.write_text(published.ledger.read_text().replace(record.environment.cpu, "Synthetic CPU"))
 
 
-# Each session is killed at its point and the next one continues; `resume` needs a spec on disk.
-KILLS = {
-    "identical": (
-        (TINY, "replace */spec.json 1"),
-        (TINY, "append */trials.jsonl 1"),  # between the spec and the session, which names the published run
-        (("resume",), "replace */models/refit-0.keras 1"),
-        (("resume",), "append */reproductions.jsonl 1"),
-        (TINY, "replace */reproduction 1"),
-        (TINY, "replace */models 1"),
-        (TINY, "remove predictions.npz 1"),  # of the folder that was merged
-        (TINY, "replace */leaderboard.md 1"),
-    ),
-    "different": ((TINY, "append */reproductions.jsonl 1"), (TINY, "replace */leaderboard.md 1")),
-}
-
-
-def killed_again_and_again(outcome: str, cwd: Path) -> str:
-    """The output of all sessions."""
-    output = ""
-    for arguments, stop in KILLS[outcome]:
-        env = variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {stop}")
-        with started(*arguments, cwd=cwd, env=env) as running:
-            assert running.end() == -signal.SIGKILL, f"never reached {stop!r}:\n{running.text}"
-            output += running.text
-    return output
-
-
-@pytest.mark.slow
-def test_identical_reproduction_killed_at_any_step_ends_as_one_entry_and_no_row(
-    clone: Callable[[], RunFolder], tmp_path: Path
-) -> None:
-    published = clone()
-    killed_again_and_again("identical", tmp_path)
-    assert "Already complete; nothing trained." in run(*TINY, cwd=tmp_path).stderr
-    (reproduction,) = published.reproductions()
-    assert reproduction.identical
-    assert published.model_file(0).exists()
-    assert [folder.path for folder in all_folders(tmp_path / "results")] == [published.path]
-    assert not (published.path / "reproduction").exists()
-    run("report", "--check", cwd=tmp_path)
-
-
 @pytest.mark.slow
 def test_different_reproduction_killed_at_any_step_ends_as_one_entry_with_its_own_row(
-    clone: Callable[[], RunFolder], tmp_path: Path
+    unsettled: Path, tiny: Finished, tmp_path: Path
 ) -> None:
-    published = clone()
+    shutil.copytree(unsettled, tmp_path, dirs_exist_ok=True)
+    published = published_in(tmp_path, tiny)
     edit_published(published)
     record = published.record_file.read_bytes()
-    output = killed_again_and_again("different", tmp_path)
+    output = killed_again_and_again(DIFFERENT_KILLS, tmp_path)
     assert re.search(rf"Did not reproduce {published.path.name} bit for bit: \d+ of 720 predicted classes", output)
     assert "(published: Synthetic CPU)" in output
     assert (
         f"Already complete (a reproduction of {published.path.name} with different predictions); nothing trained."
-        in run(*TINY, cwd=tmp_path).stderr
+        in run(*ONE_WORKER, cwd=tmp_path).stderr
     )
     (reproduction,) = published.reproductions()
     own = RunFolder(published.path.with_name(reproduction.run_id or ""))
@@ -343,24 +362,3 @@ def test_different_reproduction_killed_at_any_step_ends_as_one_entry_with_its_ow
     assert not published.models_dir.exists()
     assert published.record_file.read_bytes() == record
     run("report", "--check", cwd=tmp_path)
-
-
-def precision_of(folder: RunFolder) -> str:
-    spec = folder.read_record().spec
-    assert isinstance(spec, SearchSpec)
-    return spec.precision
-
-
-@pytest.mark.slow
-def test_other_precision_is_named_as_a_condition(clone: Callable[[], RunFolder], tmp_path: Path) -> None:
-    published = clone()
-    record = json.loads(published.record_file.read_text())
-    other = "float32" if precision_of(published) == "bfloat16" else "bfloat16"
-    for file in (published.record_file, published.spec_file):
-        file.write_text(re.sub(r'("precision": )"\w+"', rf'\1"{other}"', file.read_text()))
-    assert record["spec"]["precision"] != precision_of(published)
-    done = run(*TINY, cwd=tmp_path)
-    assert f"search precision {record['spec']['precision']} (published: {other})" in done.stdout
-    (reproduction,) = published.reproductions()
-    assert isinstance(reproduction, Reproduction)
-    assert reproduction.search_precision == record["spec"]["precision"]

@@ -169,13 +169,21 @@ def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cwd / "results"
 
 
-@pytest.mark.parametrize("tuner", TUNERS)
+# Grid search, like random search, proposes without results, and tests/tuning compares it for any number of workers.
+@pytest.mark.parametrize("tuner", ["hyperband", "bayesian"])
 def test_one_worker_and_two_give_equal_runs(
     tuner: str, one_worker: Path, undisturbed: Callable[[str], Finished]
 ) -> None:
     one, two = finished(one_worker, "tiny", tuner), undisturbed(tuner)
     assert (one.record.workers, two.record.workers) == (1, 2)
     assert_equal_runs(one, two)
+
+
+def test_grid_search_trains_every_candidate_once(one_worker: Path) -> None:
+    search = finished(one_worker, "tiny", "grid").record.search
+    assert search is not None
+    assert [trial.status for trial in search.trials] == ["ok"] * 10
+    assert len({tuple(sorted(trial.values.items())) for trial in search.trials}) == 10
 
 
 # Several families in one command; families with bugs
@@ -228,10 +236,23 @@ def test_family_that_always_fails_is_an_error_with_the_reason(several: tuple[Pat
 
 def test_family_that_cannot_declare_its_space_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "search_spaces").mkdir()
-    (tmp_path / "search_spaces" / "broken.py").write_text("import no_such_library\n")
+    (tmp_path / "search_spaces" / "broken.py").write_text(
+        "import no_such_library\nfrom search_spaces import Family\n\nclass Broken(Family): ...\n"
+    )
     done = run(*DIGITS, "--family", "broken", *SMALL, "--workers", 1, cwd=tmp_path, code=2, env=variables(tmp_path))
     assert "error: family 'broken' cannot be built for digits: ModuleNotFoundError: No module named" in done.stderr
+    assert "(in <module>, broken.py:1): fix that, then repeat the command\n" in done.stderr
     assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_file_without_a_family_is_refused_before_workers_start(tmp_path: Path) -> None:
+    (tmp_path / "search_spaces").mkdir()
+    (tmp_path / "search_spaces" / "helper.py").write_text("WIDTH = 8\n")
+    done = run(*DIGITS, "--family", "helper", *SMALL, cwd=tmp_path, code=2)
+    assert done.stderr == (
+        f"error: family 'helper' cannot be loaded: {tmp_path}/search_spaces/helper.py must define a subclass of "
+        "search_spaces.Family, found none: add it, or, if other families import the file, rename it to _helper.py\n"
+    )
 
 
 # The test set does not influence the search

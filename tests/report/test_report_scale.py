@@ -63,7 +63,6 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     return results, report_seconds(results)
 
 
-@pytest.mark.quiet
 @pytest.mark.timeout(60 * MINUTES)
 def test_the_report_over_a_thousand_runs_takes_less_than_ten_seconds(reported: tuple[Path, float]) -> None:
     results, seconds = reported
@@ -73,7 +72,6 @@ def test_the_report_over_a_thousand_runs_takes_less_than_ten_seconds(reported: t
     assert seconds < 10 * slowness()
 
 
-@pytest.mark.quiet
 @pytest.mark.timeout(60 * MINUTES)
 def test_the_time_grows_linearly_with_the_runs(reported: tuple[Path, float], tmp_path: Path) -> None:
     results, _ = reported

@@ -60,11 +60,11 @@ def address_in(log: Path) -> str:
     return wait_for(r"Scheduler at: +(tcp://\S+)", log)
 
 
-@pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[str]:
-    """The address of a scheduler."""
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a scheduler; every test starts workers of its own."""
     any_port = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
-    with dask("scheduler", *any_port, cwd=tmp_path) as log:
+    with dask("scheduler", *any_port, cwd=tmp_path_factory.mktemp("scheduler")) as log:
         yield address_in(log)
 
 
