@@ -350,10 +350,14 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
 
     with started(*TINY, "--workers", 1, cwd=cwd) as running:
         running.wait_until(lambda: list(all_folders(cwd / "results")) and ended_trials(folder()), "result of a trial")
+        # Paused, so that trials are left for the next session.
+        running.process.send_signal(signal.SIGSTOP)
         second = run(*TINY, cwd=cwd, code=2)
         stops["SIGKILL"] = stop(running, folder(), signal.SIGKILL, whole_group=False)
     with started(*TINY, "--workers", 1, cwd=cwd) as running:
-        running.wait_until(lambda: len(ended_trials(folder())) >= 3, "results of three trials")
+        running.wait_until(
+            lambda: len(ended_trials(folder())) > len(stops["SIGKILL"].trials), "result of another trial"
+        )
         stops["SIGINT"] = stop(running, folder(), signal.SIGINT, whole_group=True)
     unfinished = shutil.copytree(cwd / "results", tmp_path_factory.mktemp("unfinished") / "results")
     with started(*TINY, cwd=cwd) as running:
