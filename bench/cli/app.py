@@ -1,5 +1,6 @@
 """The `bench` command. Heavy libraries are imported inside the command that needs them."""
 
+import errno
 import sys
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from bench.cli.runs import runs_app
 from bench.cli.verify import verify_app
 from bench.cli.versions import versions_app
 from bench.errors import BenchError
+from bench.machine import discard_output
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,4 +58,10 @@ def main() -> None:
         app()
     except BenchError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        discard_output()  # or Python would fail again when it flushes the buffer
+        typer.echo("error: the output cannot be written: no space left on the device", err=True)
         sys.exit(2)

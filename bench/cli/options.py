@@ -40,6 +40,13 @@ def check_name(kind: str, name: str, valid: Sequence[str]) -> None:
         raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint}")
 
 
+def _folder(text: str) -> Path:
+    """Convert the value of --results; an empty one, e.g. of an unset shell variable, would be the current folder."""
+    if not text:
+        raise typer.BadParameter("expected a folder, got an empty string.")
+    return Path(text)
+
+
 def _existing(results: Path) -> Path:
     from bench.records.files import require_results_dir
 
@@ -47,9 +54,14 @@ def _existing(results: Path) -> Path:
     return results
 
 
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder with records and reports.")]
+Results = Annotated[
+    Path, typer.Option("--results", metavar="DIR", parser=_folder, help="Folder with records and reports.")
+]
 ExistingResults = Annotated[
-    Path, typer.Option("--results", metavar="DIR", callback=_existing, help="Folder with records and reports.")
+    Path,
+    typer.Option(
+        "--results", metavar="DIR", parser=_folder, callback=_existing, help="Folder with records and reports."
+    ),
 ]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP)]
 DatasetOption = Annotated[str, typer.Option("--dataset", metavar="DATASET", help=DATASET_HELP)]

@@ -27,6 +27,8 @@ def leaderboard(results: ExistingResults = Path("results"), as_json: AsJson = Fa
     typer.echo(json.dumps(rows_json(board), indent=1) if as_json else leaderboard_text(board))
     if as_json:
         warn_unreadable(board.problems)
+    if board.problems and not board.tables:
+        raise typer.Exit(2)
 
 
 @results_app.command(

@@ -68,4 +68,6 @@ def _decode(kind: Any, content: bytes, where: str, upgrade: Upgrade | None) -> A
         problem = f"does not match any known schema: {type(error).__name__}: {error}"
         raise RecordError(f"{where}: {problem}: restore the file") from error
     except (ValueError, BenchError) as error:  # msgspec's errors are ValueErrors
+        if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
+            error = ValueError(f"expected JSON, found damaged text ({error})")
         raise RecordError(f"{where}: {error}: restore the file") from error

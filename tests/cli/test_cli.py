@@ -197,7 +197,22 @@ def refused_at_once(results: Path, cwd: Path) -> str:
 def test_file_in_place_of_the_results_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("taken")
     output = refused_at_once(Path("results"), tmp_path)
-    assert "error: cannot write results: File exists. Choose a writable folder with --results" in output
+    assert "error: expected a results folder, found the file results: choose a folder with --results" in output
+
+
+def test_empty_path_of_the_results_folder_is_an_error(tmp_path: Path) -> None:
+    output = run("leaderboard", "--results", "", cwd=tmp_path, code=2).stderr
+    assert "expected a folder, got an empty string" in output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [("leaderboard",), ("leaderboard", "--json"), ("--help",)])
+def test_full_output_device_is_an_error_without_a_traceback(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "bench", *arguments]
+        ended = subprocess.run(command, cwd=GOLDEN.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "error: the output cannot be written: no space left on the device\n"
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root can write anywhere")

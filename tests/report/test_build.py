@@ -193,6 +193,18 @@ def test_pages_without_a_record_are_found_and_removed(results: Path) -> None:
     assert not list((results / "synthetic" / "figures").iterdir())
 
 
+def test_pages_of_a_results_folder_inside_another_are_kept(results: Path) -> None:
+    pages = [results / "leaderboard.md", *results.glob("synthetic/figures/*.png")]
+    write(results.parent)
+    assert all(page.exists() for page in pages)
+
+
+def test_a_missing_ledger_is_found(results: Path) -> None:
+    (folder,) = all_folders(results)
+    folder.ledger.unlink()
+    assert "trials.jsonl: No such file or directory: restore the file" in check(results)[0]
+
+
 def test_a_page_of_a_package_that_is_not_installed_is_kept(results: Path) -> None:
     for other in (results / "other.md", results / "synthetic" / "other.md"):
         other.write_text(f"{mark('other_package')}\n# Other\n")
