@@ -225,7 +225,7 @@ def test_full_disk_is_an_error(tmp_path: Path) -> None:
 def test_leaderboard_prints_every_row(results: Path, call: Call) -> None:
     text = call("leaderboard").stdout
     assert re.search(r"^ +1 +cnn +98\.83 \(96\.38 to 99\.63\)", text, re.MULTILINE)
-    assert "Not ranked with table 1: budget is 2 trials x 3 epochs here" in text
+    assert "Not ranked with table 1: budget is 6 epochs (equivalent to 2 trials of 3 epochs) here" in text
 
 
 def test_leaderboard_as_json_has_a_row_for_each_run(results: Path, call: Call) -> None:
