@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 from bench.baselines import tutorials
 from bench.baselines.tutorials import TUTORIALS
-from bench.errors import SpecError
 from bench.records.record import DatasetFacts, ReferenceModel
 from bench.records.spec import ReferenceSpec
 from search_spaces import code_digest

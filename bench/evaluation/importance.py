@@ -87,8 +87,8 @@ def _encoded(parameter: Parameter, trial: TrialRecord) -> float:
 def at_bound(parameter: Parameter, trial: TrialRecord) -> str | None:
     """Whether a trial's value is the "smallest" or "largest" of an ordered hyperparameter with at least three values.
 
-    None for values between the bounds, for hyperparameters that are inactive or not ordered, and for a lower bound of 0,
-    below which most hyperparameters, such as a dropout rate, are not defined.
+    None for values between the bounds, for hyperparameters that are inactive or not ordered, and for a lower bound of
+    0, below which most hyperparameters, such as a dropout rate, are not defined.
     """
     value, values = trial.values.get(parameter.name), parameter.values
     numbers = [choice for choice in values if not isinstance(choice, bool | str)]

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-
 from bench.baselines import catalog
 from bench.records.record import PublishedAccuracy
 from builders import make_dataset

@@ -127,10 +127,9 @@ def _page(records: Sequence[RunRecord]) -> str:
             "# Tuners compared at the default budget",
             "",
             (
-                f"{records[0].dataset.title}, budget of {BUDGET.total_epochs} epochs (equivalent to {BUDGET.trials} trials "
-                f"of {BUDGET.epochs} epochs) in {precision}, on {machine.cpu} with {machine.cores} cores, TensorFlow "
-                f"{machine.tensorflow}, Keras {machine.keras}, "
-                f"Keras Tuner {machine.keras_tuner}."
+                f"{records[0].dataset.title}, budget of {BUDGET.total_epochs} epochs (equivalent to {BUDGET.trials} "
+                f"trials of {BUDGET.epochs} epochs) in {precision}, on {machine.cpu} with {machine.cores} cores, "
+                f"TensorFlow {machine.tensorflow}, Keras {machine.keras}, Keras Tuner {machine.keras_tuner}."
             ),
             "",
             markdown_table(_table(winners)),
