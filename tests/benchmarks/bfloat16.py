@@ -329,10 +329,10 @@ def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
             (
                 f"The selection cost is that of choosing in bfloat16: from a pool of {POOL} candidates, the default "
                 "size of a search on Fashion-MNIST, each precision chooses the best with one seed, and the float32 "
-                f"accuracies of both choices with the other seeds are compared; mean over {POOLS:,} pools and all seeds. "
-                "Its upper bound is one-sided, by a bootstrap over candidates. Rank correlations are between different "
-                "seeds, so that those of bfloat16 and float32 can be compared with those of float32 and float32. "
-                "Accuracies are those on the validation images. For the speed of bfloat16, see [versus_keras_tuner.md]"
+                f"accuracies of both choices with the other seeds are compared; mean over {POOLS:,} pools and all "
+                "seeds. Its upper bound is one-sided, by a bootstrap over candidates. Rank correlations are between "
+                "different seeds, so that those of bfloat16 and float32 can be compared with those of float32 and "
+                "float32. Accuracies are those on the validation images. For the speed of bfloat16, see [versus_keras_tuner.md]"
                 "(versus_keras_tuner.md)."
             ),
             "",
