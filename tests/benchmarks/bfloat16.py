@@ -332,8 +332,8 @@ def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
                 f"accuracies of both choices with the other seeds are compared; mean over {POOLS:,} pools and all "
                 "seeds. Its upper bound is one-sided, by a bootstrap over candidates. Rank correlations are between "
                 "different seeds, so that those of bfloat16 and float32 can be compared with those of float32 and "
-                "float32. Accuracies are those on the validation images. For the speed of bfloat16, see [versus_keras_tuner.md]"
-                "(versus_keras_tuner.md)."
+                "float32. Accuracies are those on the validation images. For the speed of bfloat16, see "
+                "[versus_keras_tuner.md](versus_keras_tuner.md)."
             ),
             "",
             "## Choices from all candidates",
