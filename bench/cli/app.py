@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Benchmark families of Keras models, tuned with Keras Tuner.\n\n"
+    help="Compare families of Keras models, tuned with Keras Tuner.\n\n"
     "Exit codes: 0 success (or nothing to do), 1 a check found differences, 2 invalid input or a failed run, "
     "130 and 143 interrupted.",
     epilog="\b\nExamples:\n  bench run --family cnn\n  bench leaderboard",
@@ -48,7 +48,7 @@ def bench(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Options before a command; Typer takes the help text from above."""
+    """Options before a command; the help text is above."""
 
 
 def main() -> None:

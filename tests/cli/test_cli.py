@@ -240,7 +240,7 @@ def test_full_disk_is_an_error(tmp_path: Path) -> None:
 def test_leaderboard_prints_every_row(results: Path, call: Call) -> None:
     text = call("leaderboard").stdout
     assert re.search(r"^ +1 +cnn +98\.83 \(96\.38 to 99\.63\)", text, re.MULTILINE)
-    assert "Not ranked with table 1: budget is 2 trials x 3 epochs here" in text
+    assert "Not ranked with table 1: budget is 6 epochs (equivalent to 2 trials of 3 epochs) here" in text
 
 
 def test_leaderboard_as_json_has_a_row_for_each_run(results: Path, call: Call) -> None:
@@ -263,7 +263,7 @@ def test_missing_results_folder_is_named(name: str, tmp_path: Path, call: Call) 
 def test_report_of_unchanged_records_changes_nothing(results: Path, call: Call) -> None:
     before = {name: (results / name).read_bytes() for name in files(results)}
     assert call("report", "--check").stdout == "All pages are up to date.\n"
-    assert call("report").stderr == "0 file(s) written or removed\n"
+    assert call("report").stderr == "0 files written or removed\n"
     assert {name: (results / name).read_bytes() for name in files(results)} == before
 
 
@@ -272,7 +272,7 @@ def test_changed_page_fails_the_check_and_is_rebuilt(results: Path, call: Call) 
     original = page.read_bytes()
     page.write_text("better numbers")
     done = call("report", "--check", code=1)
-    assert done.stdout == "leaderboard.md is out of date\n1 problem(s)\n"
+    assert done.stdout == "leaderboard.md is out of date\n1 problem\n"
     assert page.read_text() == "better numbers"
     assert call("report").stdout == "results/leaderboard.md\n"
     assert page.read_bytes() == original
