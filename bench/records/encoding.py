@@ -63,7 +63,7 @@ def read_bytes(path: Path) -> bytes:
 def _decode(kind: Any, content: bytes, where: str, upgrade: Upgrade | None) -> Any:
     try:
         fields = msgspec.json.decode(content)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RecordError(f"{where}: expected JSON, found damaged text ({error}): restore the file") from error
     try:
         return msgspec.convert(upgrade(fields) if upgrade else fields, type=kind)
