@@ -16,6 +16,7 @@ from bench.report.board import TOP_ROWS, Board, FamilyResult, PairTest, Row, Tab
 from bench.report.runs import SHORT_DIGEST, Loaded, Run, load
 from bench.report.text.numbers import counted
 
+TEST_LABELS = "test-label checksum"  # name of a condition
 MIN_SEARCHES = 3  # of a family, to estimate the variance across searches
 
 
@@ -67,7 +68,7 @@ def data_of(run: Run) -> dict[str, str]:
         "protocol": f"version {run.record.spec.protocol}",
         "split": f"{dataset.n_train:,} training, {dataset.n_validation:,} validation, {dataset.n_test:,} test images",
         "dataset checksum": dataset.checksum[:12],
-        "test labels": run.test_labels,
+        TEST_LABELS: run.test_labels,
     }
 
 

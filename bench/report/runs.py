@@ -62,7 +62,7 @@ class Run:
         """Numbers stored by the model, seconds to train one refit, microseconds to predict one image."""
         return {
             "parameters": self.record.refits[0].parameters,
-            "training time": self.training_seconds,
+            "training time per refit": self.training_seconds,
             "prediction time": self.record.latency.microseconds_per_image,
         }
 
