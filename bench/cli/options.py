@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from bench.errors import SpecError
-from bench.records.limits import MAX_EPOCHS, MAX_LOOKAHEAD, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
+from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
 
 MAX_SEARCHES = 100
 DATASET_HELP = "Dataset name (see `bench list`) or path to a Python file that defines one."
@@ -113,10 +113,13 @@ PrecisionChoice = Annotated[
     Literal["auto", "float32", "bfloat16"],
     typer.Option(help="Precision of the search; auto is bfloat16 if the CPU supports it."),
 ]
-Lookahead = Annotated[
-    int,
+MaxPending = Annotated[
+    int | None,
     typer.Option(
-        min=1, max=MAX_LOOKAHEAD, help="Maximum number of trials proposed ahead of results; affects the proposals."
+        min=1,
+        max=MAX_PENDING,
+        help="Maximum number of trials that await results at once; affects the proposals of tuners that learn from them.",
+        show_default="4 for bayesian, unlimited for others",
     ),
 ]
 DryRun = Annotated[

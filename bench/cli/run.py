@@ -18,7 +18,7 @@ from bench.cli.options import (
     Epochs,
     ExistingResults,
     Families,
-    Lookahead,
+    MaxPending,
     PrecisionChoice,
     RefitSeeds,
     Results,
@@ -32,7 +32,7 @@ from bench.cli.options import (
     Workers,
     check_name,
 )
-from bench.records.limits import DEFAULT_LOOKAHEAD, DEFAULT_REFIT_SEEDS, DEFAULT_TUNER, MAX_REFIT_SEEDS
+from bench.records.limits import DEFAULT_REFIT_SEEDS, DEFAULT_TUNER, MAX_REFIT_SEEDS
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run(
     time_limit: TimeLimit = None,
     trial_timeout: TrialTimeout = None,
     precision: PrecisionChoice = "auto",
-    lookahead: Lookahead = DEFAULT_LOOKAHEAD,
+    max_pending: MaxPending = None,
     data_dir: DataDir = None,
     results: Results = Path("results"),
     again: Again = False,
@@ -102,7 +102,8 @@ def run(
             seed=seed + number,
             refit_seeds=refit_seeds,
             precision=precision,
-            lookahead=lookahead,
+            split=number,
+            max_pending=max_pending,
             time_limit=time_limit,
         )
         for name in families

@@ -10,11 +10,12 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from bench.errors import SpecError
-from bench.records.limits import MAX_EPOCHS, MAX_LOOKAHEAD, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS
+from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS
 from bench.seeds import derive_seed
 
-# 1: first. Raised when a change to splits, scoring or training makes older scores incomparable.
-PROTOCOL_VERSION = 1
+# Raised when a change to splits, scoring, training, plans or spaces makes older scores incomparable.
+# 1: first. 2: one split per search, presets, a recipe with warm-up and label smoothing, wider spaces.
+PROTOCOL_VERSION = 2
 
 Value = int | float | str | bool
 Precision = Literal["float32", "bfloat16"]
@@ -83,7 +84,8 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
     tuner: str
     budget: Budget
     precision: Precision  # of the search; refits are always float32
-    lookahead: int  # how many trials may be proposed before the oldest one is reported
+    split: int = 0  # number of the split into training and validation images
+    max_pending: int | None = None  # trials that may await results at once; None: as many as the tuner proposes
     time_limit: int | None = None  # wall-clock seconds, including start-up, refits and evaluation
 
     def __post_init__(self) -> None:
@@ -92,7 +94,9 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
         _require_name("tuner", self.tuner, r"[\w-]+", "letters, digits, _ and -")
         if self.precision not in PRECISIONS:
             raise SpecError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-        _require("lookahead", self.lookahead, 1, MAX_LOOKAHEAD)
+        _require("split", self.split, 0, MAX_SEED)
+        if self.max_pending is not None:
+            _require("max_pending", self.max_pending, 1, MAX_PENDING)
         if self.time_limit is not None:
             _require("time_limit", self.time_limit, 1, 10_000_000)
 
@@ -144,6 +148,7 @@ class TrialSpec:
     dataset: str
     model: str  # a family, or a reference model if `part` is "reference"
     values: Mapping[str, Value]  # active hyperparameters only
+    split: int = 0  # number of the split; affects only `part` "train"
     # Images to train on: "train" excludes the validation split, used for scoring; "reference" follows the recipe.
     part: Literal["train", "development", "reference"]
     seed: int

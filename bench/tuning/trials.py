@@ -106,6 +106,7 @@ def trial_spec(
         dataset=spec.dataset,
         model=spec.family,
         values=values,
+        split=spec.split,
         part="train",
         seed=trial_seed(spec.seed, values),
         initial_epoch=initial_epoch,

@@ -114,7 +114,6 @@ def _jobs(family: str, location: DatasetLocation, candidates: int, seeds: int, e
         seed=0,
         refit_seeds=1,
         precision="float32",
-        lookahead=1,
     )
     for candidate, values in enumerate(_candidates(search, location)):
         for number in range(seeds):

@@ -29,7 +29,6 @@ import numpy as np
 
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
-from bench.records.limits import DEFAULT_LOOKAHEAD
 from bench.records.record import Curve
 from bench.records.spec import Budget, SearchSpec
 from bench.records.store import RunFolder
@@ -302,7 +301,6 @@ def make_spec(tuner: str, trials: int) -> SearchSpec:
         seed=0,
         refit_seeds=1,
         precision="float32",
-        lookahead=DEFAULT_LOOKAHEAD,
     )
 
 
@@ -433,9 +431,8 @@ def _page(measurement: Measurement) -> str:
             "",
             (
                 f"The duration of a trial divided by its cost in the loop at the end of such a search, including the "
-                f"executor's {executor:.1f} ms. A Hyperband or Bayesian search also has at most `--lookahead` trials "
-                f"in flight, {DEFAULT_LOOKAHEAD} by default, a random or grid search at most {MAX_AHEAD}; further "
-                "workers train other families."
+                f"executor's {executor:.1f} ms. A search proposes at most {MAX_AHEAD} trials ahead, Bayesian "
+                "optimization at most `--max-pending`, 4 by default; further workers train other families."
             ),
             "",
             "Made by `python tests/benchmarks/scaling.py` from [scaling.json](scaling.json).",

@@ -28,7 +28,6 @@ from bench.execution.options import Options
 from bench.execution.runner import run
 from bench.machine import supports_bfloat16, usable_cores
 from bench.records.files import write_atomic
-from bench.records.limits import DEFAULT_LOOKAHEAD
 from bench.records.record import RunRecord, SearchOutcome
 from bench.records.spec import Budget, SearchSpec
 from bench.report.markdown import table as markdown_table
@@ -76,7 +75,6 @@ def _spec(family: str, source: str, tuner: str, budget: Budget, seed: int) -> Se
         seed=seed,
         refit_seeds=1,
         precision="bfloat16" if supports_bfloat16() else "float32",
-        lookahead=DEFAULT_LOOKAHEAD,
     )
 
 

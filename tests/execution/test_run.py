@@ -457,9 +457,9 @@ def unfinished(disturbed: Disturbed, tmp_path: Path) -> RunFolder:
 
 
 def test_unfinished_run_with_another_spec_is_named_with_the_difference(unfinished: RunFolder, tmp_path: Path) -> None:
-    with started(*TINY, "--seed", 7, "--lookahead", 3, cwd=tmp_path) as running:
+    with started(*TINY, "--seed", 7, "--max-pending", 3, cwd=tmp_path) as running:
         running.wait_until(lambda: "Starting" in running.text, "workers")
-        assert f"Another run is unfinished: {unfinished.path.name} with seed 0, lookahead 4\n" in running.text
+        assert f"Another run is unfinished: {unfinished.path.name} with seed 0, max_pending None\n" in running.text
         assert stop(running, unfinished, signal.SIGINT, whole_group=True).code == 130
 
 
