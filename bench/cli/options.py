@@ -118,7 +118,7 @@ MaxPending = Annotated[
     typer.Option(
         min=1,
         max=MAX_PENDING,
-        help="Maximum number of trials that await results at once; affects the proposals of tuners that learn from them.",
+        help="Maximum number of trials that await results at once; affects proposals that depend on results.",
         show_default="4 for bayesian, unlimited for others",
     ),
 ]

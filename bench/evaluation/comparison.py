@@ -95,8 +95,8 @@ def interval(model: Correctness) -> Interval | None:
     """The mean accuracy of a model with its confidence interval; None for a model without a variance estimate.
 
     Near 0 and 1, with fewer than MIN_SYMMETRIC_COUNT correct predictions or errors, the limits are Wilson's for the
-    number of images that gives the same half-width, and at most n. If all predictions are correct, or all are errors, the estimated
-    variance is 0, and the limits are those of Clopper and Pearson for n images.
+    number of images that gives the same half-width, and at most n. If all predictions are correct, or all are errors,
+    the estimated variance is 0, and the limits are those of Clopper and Pearson for n images.
 
     Source: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953.
     """

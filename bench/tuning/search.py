@@ -29,9 +29,9 @@ class Search:
 
     It does not know which trials are in flight: the caller passes their names.
 
-    Results are reported to the tuner in order of proposal. The tuner proposes as far ahead as it can, or, with a maximum
-    number m of pending trials, proposes trial i + m only after trial i was reported. Proposals therefore do not depend on
-    the number or speed of workers.
+    Results are reported to the tuner in order of proposal. The tuner proposes as far ahead as it can or, with a maximum
+    number m of pending trials, proposes trial i + m only after trial i was reported. Proposals therefore do not depend
+    on the number or speed of workers.
     """
 
     def __init__(

@@ -2,8 +2,8 @@
 
 python tests/benchmarks/recipes.py --families cnn dense
 
-Every variant changes one thing of its family's base recipe, or names a combination, and is trained with several seeds on
-the training images of split 0. Only validation images are scored: a recipe must not be chosen on the test set.
+Every variant changes one thing of its family's base recipe, or names a combination, and is trained with several seeds
+on the training images of split 0. Only validation images are scored: a recipe must not be chosen on the test set.
 
 Each training is appended to results/benchmarks/recipes/FAMILY.jsonl when it ends; repeating the command continues.
 """
