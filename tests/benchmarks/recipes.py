@@ -130,6 +130,31 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "12 epochs, flips": {"epochs": 12, "flips": True},
         "12 epochs, dropout 0.3": {"epochs": 12, "dropout": 0.3},
         "12 epochs, flips, dropout 0.3": {"epochs": 12, "flips": True, "dropout": 0.3},
+        "2 epochs, blocks 16, 32, 64": {"epochs": 2, "blocks": ((16,), (32,), (64,))},
+        "3 epochs, blocks 8, 16, 32": {"epochs": 3, "blocks": ((8,), (16,), (32,))},
+        "3 epochs, blocks 12, 24, 48": {"epochs": 3, "blocks": ((12,), (24,), (48,))},
+        "4 epochs, blocks 8, 16, 32": {"epochs": 4, "blocks": ((8,), (16,), (32,))},
+        "12 epochs, blocks 16-16, 48, 96, flips": {"epochs": 12, "blocks": ((16, 16), (48,), (96,)), "flips": True},
+        "20 epochs, blocks 16-16, 48-48, 96-96, flips, dropout 0.3": {
+            "epochs": 20,
+            "blocks": ((16, 16), (48, 48), (96, 96)),
+            "flips": True,
+            "dropout": 0.3,
+        },
+        "20 epochs, blocks 16-16, 48-48, 96-96, flips, shifts of 1 pixel, dropout 0.3": {
+            "epochs": 20,
+            "blocks": ((16, 16), (48, 48), (96, 96)),
+            "flips": True,
+            "shift": 1,
+            "dropout": 0.3,
+        },
+        "20 epochs, blocks 32-32, 64-64, 128, flips, shifts of 1 pixel, dropout 0.3": {
+            "epochs": 20,
+            "blocks": ((32, 32), (64, 64), (128,)),
+            "flips": True,
+            "shift": 1,
+            "dropout": 0.3,
+        },
     },
     "dense": SHARED
     | {
