@@ -29,5 +29,9 @@ class MetricError(BenchError):
     """The arrays given to a metric have mismatched shapes."""
 
 
+class ExtensionError(BenchError):
+    """A metric, page, tuner or dataset of an installed package cannot be imported, fails, or breaks its contract."""
+
+
 class CompatibilityError(BenchError):
     """An installed library does not behave as the tested versions do."""

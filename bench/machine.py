@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from bench.errors import SpecError
+from bench.errors import ExtensionError, SpecError
 
 # Linux names of the instruction sets that determine which kernels TensorFlow and oneDNN use.
 RELEVANT_INSTRUCTION_SETS = (
@@ -106,6 +107,28 @@ def extensions(group: str) -> dict[str, metadata.EntryPoint]:
                 "uninstall one of the two packages"
             )
     return points
+
+
+def load_extension(point: metadata.EntryPoint) -> Any:
+    """Import the object of an entry point.
+
+    Raises:
+        ExtensionError: it cannot be imported.
+    """
+    try:
+        return point.load()
+    except Exception as error:
+        raise ExtensionError(
+            f"the entry point {point.value} in {point.group} cannot be imported: {type(error).__name__}: {error}. "
+            "Fix or uninstall the package that provides it"
+        ) from error
+
+
+def discard_output() -> None:
+    """Send what this process still writes to standard output to nowhere."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> str:

@@ -1,15 +1,13 @@
 """Names, specs and descriptions of reference models; imports neither Keras nor scikit-learn."""
 
-import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from bench.baselines import tutorials
 from bench.baselines.tutorials import TUTORIALS
-from bench.errors import SpecError
 from bench.records.record import DatasetFacts, ReferenceModel
 from bench.records.spec import ReferenceSpec
 from search_spaces import code_digest
@@ -39,23 +37,6 @@ CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
     }
 )
 NAMES = (*TUTORIALS, *CLASSIFIERS)
-
-
-def select(words: Sequence[str]) -> tuple[str, ...]:
-    """The reference models named by `words`, without duplicates; "tutorials", "baselines" and "all" are groups.
-
-    Raises:
-        SpecError: a word is neither a name nor a group.
-    """
-    groups = {"tutorials": tuple(TUTORIALS), "baselines": tuple(CLASSIFIERS), "all": NAMES}
-    selected = [name for word in words for name in groups.get(word, (word,))]
-    for name in selected:
-        if name not in NAMES:
-            valid = (*groups, *NAMES)
-            nearest = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
-            hint = f". Did you mean {nearest[0]}?" if nearest else ""
-            raise SpecError(f"unknown reference model {name!r}: valid names are {', '.join(valid)}{hint}")
-    return tuple(dict.fromkeys(selected))
 
 
 def reference_spec(name: str, dataset: str, seed: int, refit_seeds: int) -> ReferenceSpec:

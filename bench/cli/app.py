@@ -1,5 +1,6 @@
 """The `bench` command. Heavy libraries are imported inside the command that needs them."""
 
+import errno
 import sys
 from typing import Annotated
 
@@ -14,13 +15,14 @@ from bench.cli.runs import runs_app
 from bench.cli.verify import verify_app
 from bench.cli.versions import versions_app
 from bench.errors import BenchError
+from bench.machine import discard_output
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Benchmark families of Keras models, tuned with Keras Tuner.\n\n"
+    help="Compare families of Keras models, tuned with Keras Tuner.\n\n"
     "Exit codes: 0 success (or nothing to do), 1 a check found differences, 2 invalid input or a failed run, "
     "130 and 143 interrupted.",
     epilog="\b\nExamples:\n  bench run --family cnn\n  bench leaderboard",
@@ -46,7 +48,7 @@ def bench(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Options before a command; Typer takes the help text from above."""
+    """Options before a command; the help text is above."""
 
 
 def main() -> None:
@@ -56,4 +58,10 @@ def main() -> None:
         app()
     except BenchError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        discard_output()  # or Python would fail again when it flushes the buffer
+        typer.echo("error: the output cannot be written: no space left on the device", err=True)
         sys.exit(2)

@@ -11,7 +11,10 @@ list_app = typer.Typer()
 
 @list_app.command("list", epilog="\b\nExamples:\n  bench list\n  bench list --json")
 def list_names(as_json: AsJson = False) -> None:
-    """List all families, datasets, tuners and reference models, including those provided by other packages."""
+    """List families, datasets, tuners and reference models.
+
+    The list includes those provided by other packages.
+    """
     import search_spaces
     from bench.baselines.catalog import NAMES
     from bench.data import catalog

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import AsJson, DataDir, DatasetArgument
+from bench.cli.options import AsJson, Command, DataDir, DatasetArgument
 
 data_app = typer.Typer(
     no_args_is_help=True,
@@ -17,7 +17,8 @@ data_app = typer.Typer(
 
 
 @data_app.command(
-    epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data fetch fashion_mnist --data-dir ~/fashion"
+    cls=Command,
+    epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data fetch fashion_mnist --data-dir ~/fashion",
 )
 def fetch(dataset: DatasetArgument, data_dir: DataDir = None) -> None:
     """Find or download a dataset and verify its checksums."""
@@ -29,16 +30,20 @@ def fetch(dataset: DatasetArgument, data_dir: DataDir = None) -> None:
 
 
 @data_app.command(
+    cls=Command,
     epilog="\b\nExamples:\n"
     "  bench data describe fashion_mnist\n"
     "  bench data describe digits --json\n"
-    "  bench data describe my_images.py"
+    "  bench data describe my_images.py",
 )
 def describe(
     dataset: DatasetArgument,
     data_dir: DataDir = None,
     results: Annotated[
-        Path, typer.Option("--results", metavar="DIR", help="Folder for the figures, saved to DIR/NAME/samples.")
+        Path,
+        typer.Option(
+            "--results", metavar="DIR", help="Folder for the figures, which are saved to DIR/DATASET/samples."
+        ),
     ] = Path("results"),
     as_json: AsJson = False,
 ) -> None:

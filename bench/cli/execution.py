@@ -66,13 +66,14 @@ def _print_rows(results: Path, finished: "Sequence[RunFinished]") -> None:
 
     if not finished:
         return
-    build.write(results)
-    for outcome in finished:
+    for outcome in finished:  # before the pages, which may fail
         if not outcome.trained:
             typer.echo(_complete(outcome), err=True)
-        typer.echo(row_text(results, outcome.folder.path.parent.name, outcome.folder.path.name))
         if outcome.reproduction is not None and outcome.published is not None:
             typer.echo(describe(outcome.reproduction, outcome.published))
+    build.write(results)
+    for outcome in finished:
+        typer.echo(row_text(results, outcome.folder.path.parent.name, outcome.folder.path.name))
     typer.echo(f"Leaderboard: {results / 'leaderboard.md'}")
 
 

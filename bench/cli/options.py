@@ -1,12 +1,13 @@
-"""Options that several commands share, and those of `bench run`."""
+"""Options that several commands share, those of `bench run`, and how help names arguments."""
 
 import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from bench.errors import SpecError
 from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
@@ -40,6 +41,28 @@ def check_name(kind: str, name: str, valid: Sequence[str]) -> None:
         raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint}")
 
 
+def _folder(text: str) -> Path:
+    """Convert the value of --results; an empty one, e.g. of an unset shell variable, would be the current folder."""
+    if not text:
+        raise typer.BadParameter("expected a folder, got an empty string.")
+    return Path(text)
+
+
+class Command(TyperCommand):
+    """A command whose help shows arguments by name only, without Python types."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections Arguments and Options."""
+        records = [(each.param_type_name, each.get_help_record(ctx)) for each in self.get_params(ctx)]
+        for kind in ("argument", "option"):
+            rows = [record for each, record in records if each == kind and record is not None]
+            if kind == "argument":
+                rows = [(name.partition(" <")[0], text) for name, text in rows]
+            if rows:
+                with formatter.section(f"{kind.title()}s"):
+                    formatter.write_dl(rows)
+
+
 def _existing(results: Path) -> Path:
     from bench.records.files import require_results_dir
 
@@ -47,19 +70,34 @@ def _existing(results: Path) -> Path:
     return results
 
 
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder with records and reports.")]
+Results = Annotated[
+    Path, typer.Option("--results", metavar="DIR", parser=_folder, help="Folder with records and pages.")
+]
 ExistingResults = Annotated[
-    Path, typer.Option("--results", metavar="DIR", callback=_existing, help="Folder with records and reports.")
+    Path,
+    typer.Option("--results", metavar="DIR", parser=_folder, callback=_existing, help="Folder with records and pages."),
 ]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP)]
 DatasetOption = Annotated[str, typer.Option("--dataset", metavar="DATASET", help=DATASET_HELP)]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder with the dataset's files.")]
-Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Base seed, from which all random seeds are derived.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        show_default="$BENCH_DATA_DIR, else the download cache",
+        help="Folder with the dataset's files.",
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(metavar="N", min=0, max=MAX_SEED, help="Base seed, from which all random seeds are derived.")
+]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, max=MAX_WORKERS, show_default="one per usable core", help="Number of worker processes."),
+    typer.Option(
+        metavar="N", min=1, max=MAX_WORKERS, show_default="one per usable core", help="Number of worker processes."
+    ),
 ]
-Again = Annotated[bool, typer.Option("--again", help="Rerun even if a run is complete.")]
+Again = Annotated[bool, typer.Option("--again", help="Train even if the run is complete; the earlier run is kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")]
 
 # Options of `bench run`.
@@ -68,25 +106,34 @@ Tuner = Annotated[str, typer.Option(metavar="NAME", help="Tuner (see `bench list
 Trials = Annotated[
     int | None,
     typer.Option(
+        metavar="N",
         min=1,
         max=MAX_TRIALS,
         show_default="depends on the dataset",
-        help="Search budget: the number of full-length trials whose epochs it may use.",
+        help="Search budget in full-length trials; hyperband ends some early and trains more of them instead.",
     ),
 ]
 Epochs = Annotated[
     int | None,
-    typer.Option(min=1, max=MAX_EPOCHS, show_default="depends on the dataset", help="Epochs of a full-length trial."),
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=MAX_EPOCHS,
+        show_default="depends on the dataset",
+        help="Epochs of a full-length trial.",
+    ),
 ]
 RefitSeeds = Annotated[
-    int, typer.Option(min=1, max=MAX_REFIT_SEEDS, help="Number of seeds with which the winner is retrained.")
+    int,
+    typer.Option(metavar="N", min=1, max=MAX_REFIT_SEEDS, help="Number of seeds with which the winner is retrained."),
 ]
 Searches = Annotated[
     int,
     typer.Option(
+        metavar="N",
         min=1,
         max=MAX_SEARCHES,
-        help="Independent searches per family; 3 or more compare families rather than single winners.",
+        help="Independent searches per family; with 3 or more, families are compared, not only their winners.",
     ),
 ]
 Scheduler = Annotated[
@@ -98,7 +145,8 @@ TimeLimit = Annotated[
     typer.Option(
         metavar="TIME",
         parser=parse_duration,
-        help="Time limit per family, including start-up, refits and evaluation, e.g. 90s, 10m or 1h30m.",
+        help="Time limit per family, e.g. 90s, 10m or 1h30m. The search stops in time for the refits and the "
+        "evaluation of its best trial so far.",
     ),
 ]
 TrialTimeout = Annotated[
@@ -111,17 +159,21 @@ TrialTimeout = Annotated[
 ]
 PrecisionChoice = Annotated[
     Literal["auto", "float32", "bfloat16"],
-    typer.Option(help="Precision of the search; auto is bfloat16 if the CPU supports it."),
+    typer.Option(
+        metavar="NAME",
+        help="Precision of the search: float32, bfloat16, or auto, which is bfloat16 if the CPU supports it.",
+    ),
 ]
 MaxPending = Annotated[
     int | None,
     typer.Option(
+        metavar="N",
         min=1,
         max=MAX_PENDING,
-        help="Maximum number of trials that await results at once; affects proposals that depend on results.",
+        help="Maximum number of trials that await results when the tuner proposes the next; affects the proposals.",
         show_default="4 for bayesian, unlimited for others",
     ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print planned trials and estimated time and disk space; train nothing.")
+    bool, typer.Option("--dry-run", help="Print the planned trials and estimated time and disk space; train nothing.")
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import AsJson, ExistingResults
+from bench.cli.options import AsJson, Command, ExistingResults
 from bench.errors import SpecError
 
 results_app = typer.Typer()
@@ -27,18 +27,21 @@ def leaderboard(results: ExistingResults = Path("results"), as_json: AsJson = Fa
     typer.echo(json.dumps(rows_json(board), indent=1) if as_json else leaderboard_text(board))
     if as_json:
         warn_unreadable(board.problems)
+    if board.problems and not board.tables:
+        raise typer.Exit(2)
 
 
 @results_app.command(
-    epilog="\b\nExamples:\n  bench compare cnn dense\n  bench compare cnn tutorial-cnn --json | jq .verdict"
+    cls=Command,
+    epilog="\b\nExamples:\n  bench compare cnn dense\n  bench compare cnn tutorial-cnn --json | jq .verdict",
 )
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="Row of the leaderboard, or run id.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="Row of the leaderboard or run id.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another row or run id, evaluated on the same test images.")],
     results: ExistingResults = Path("results"),
     as_json: AsJson = False,
 ) -> None:
-    """Compare two runs: significance test, metrics, F1 by class, images classified differently, costs.
+    """Compare two runs: significance test, metrics, errors, costs.
 
     Needs neither TensorFlow nor the dataset.
     """
@@ -48,22 +51,26 @@ def compare(
     typer.echo(json.dumps(comparison_json(comparison), indent=1) if as_json else comparison_text(comparison))
 
 
-@results_app.command(epilog="\b\nExamples:\n  bench plan --detect 0.3\n  bench plan cnn tutorial-cnn --detect 1 --json")
+@results_app.command(
+    cls=Command,
+    epilog="\b\nExamples:\n  bench plan --detect 0.3\n  bench plan cnn tutorial-cnn --detect 1 --json",
+)
 def plan(
     detect: Annotated[
-        float, typer.Option(metavar="POINTS", help="Difference of test accuracy to detect, in percentage points.")
+        float, typer.Option(metavar="POINTS", help="Difference in test accuracy to detect, in percentage points.")
     ],
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[A B]", help="Two rows of the leaderboard.", show_default="the two best"),
+        typer.Argument(metavar="A B", help="Two rows of the leaderboard.", show_default="the two best"),
     ] = None,
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset, see `bench list`.")] = "fashion_mnist",
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset name (see `bench list`).")] = "fashion_mnist",
     results: ExistingResults = Path("results"),
     as_json: AsJson = False,
 ) -> None:
-    """Plan a comparison: the seeds and minutes needed to detect a difference, or whether the test set is too small.
+    """Compute how many seeds a comparison needs.
 
-    Needs neither TensorFlow nor the dataset.
+    Prints the seeds and minutes needed to detect a difference, or that the test set is too small for it. Needs neither
+    TensorFlow nor the dataset.
     """
     from bench.report.power_plan import plan_json, plan_text, power_plan
 
@@ -78,11 +85,12 @@ def report(
         bool, typer.Option("--check", help="Change nothing; exit with code 1 if a page is out of date.")
     ] = False,
     html: Annotated[
-        bool, typer.Option("--html", help="Also write report.html: all pages and pictures in one file.")
+        bool, typer.Option("--html", help="Also write report.html: all pages and figures in one file.")
     ] = False,
 ) -> None:
-    """Rebuild every page and picture from the records."""
+    """Rebuild all pages and figures from the records."""
     from bench.report import build
+    from bench.report.text.numbers import counted
 
     if check and html:
         raise SpecError("--check changes nothing and --html writes a file: choose one")
@@ -90,12 +98,12 @@ def report(
         differences = build.check(results)
         for difference in differences:
             typer.echo(difference)
-        typer.echo(f"{len(differences)} problem(s)" if differences else "All pages are up to date.")
+        typer.echo(counted(len(differences), "problem") if differences else "All pages are up to date.")
         raise typer.Exit(1 if differences else 0)
     changed, problems = build.write(results)
     for path in changed:
         typer.echo(path if path.exists() else f"removed {path}")
-    typer.echo(f"{len(changed)} file(s) written or removed", err=True)
+    typer.echo(f"{counted(len(changed), 'file')} written or removed", err=True)
     if html:
         from bench.report.html import write_html
 

@@ -1,4 +1,4 @@
-"""bench run, resume and reproduce: train, print the leaderboard rows, rebuild the pages."""
+"""bench run, resume and reproduce: train, print the rows of the leaderboard, rebuild the pages."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,6 +12,7 @@ from bench.cli.dry_run import print_forecast
 from bench.cli.execution import execute, raise_failures
 from bench.cli.options import (
     Again,
+    Command,
     DataDir,
     DatasetOption,
     DryRun,
@@ -72,10 +73,11 @@ def run(
     again: Again = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Search each family, refit its winner, evaluate it on the test set, and update the report.
+    """Tune families and evaluate the winners on the test set.
 
-    Repeating the command resumes an interrupted run. A published run with the same specification is reproduced: it is
-    trained on this machine and compared with the published predictions.
+    Searches each family on a validation split, retrains the winner with several seeds, evaluates it, and updates the
+    pages. Repeating the command resumes an interrupted run. If a published run has the same specification, it is
+    retrained on this machine, and the predictions are compared with the published ones.
     """
     from bench.data import catalog
     from bench.execution.models import family_source
@@ -124,7 +126,8 @@ def run(
 
 
 @run_app.command(
-    epilog="\b\nExamples:\n  bench resume\n  bench resume cnn-hyperband-0123456789\n  bench resume --results results"
+    cls=Command,
+    epilog="\b\nExamples:\n  bench resume\n  bench resume cnn-hyperband-0123456789\n  bench resume --results results",
 )
 def resume(
     runs: Annotated[
@@ -133,9 +136,9 @@ def resume(
     ] = None,
     results: ExistingResults = Path("results"),
 ) -> None:
-    """Resume interrupted runs with the options of their last session.
+    """Resume interrupted runs.
 
-    Having nothing to resume is not an error: the exit code is 0.
+    Each continues with the options of its last session. If there is nothing to resume, the exit code is 0.
     """
     from bench.execution.resume import resumable
 
@@ -150,10 +153,11 @@ def resume(
 
 
 @run_app.command(
+    cls=Command,
     epilog="\b\nExamples:\n"
     "  bench reproduce\n"
     "  bench reproduce tutorial-cnn --refit-seeds 10\n"
-    "  bench reproduce classifiers --dataset digits"
+    "  bench reproduce classifiers --dataset digits",
 )
 def reproduce(
     *,
@@ -170,7 +174,10 @@ def reproduce(
     refit_seeds: Annotated[
         int,
         typer.Option(
-            min=1, max=MAX_REFIT_SEEDS, help="Number of seeds per model; deterministic models are trained once."
+            metavar="N",
+            min=1,
+            max=MAX_REFIT_SEEDS,
+            help="Number of seeds per model; deterministic models are trained once.",
         ),
     ] = DEFAULT_REFIT_SEEDS,
     workers: Workers = None,
@@ -178,9 +185,10 @@ def reproduce(
     results: Results = Path("results"),
     again: Again = False,
 ) -> None:
-    """Train reference models: published tutorials with their original recipes, and scikit-learn classifiers.
+    """Train published tutorials and scikit-learn classifiers.
 
-    All are listed on the leaderboard; a separate page compares the tutorials with their published accuracies.
+    These reference models keep their original recipes and are listed on the leaderboard. A separate page compares the
+    tutorials with their published accuracies. To check a published run, use `bench verify`.
     """
     from bench.baselines.catalog import CLASSIFIERS, NAMES, reference_spec
     from bench.baselines.tutorials import TUTORIALS

@@ -1,4 +1,4 @@
-"""python -m bench runs: list, delete and migrate the runs of a results folder."""
+"""bench runs: list, delete and migrate the runs of a results folder."""
 
 import json
 import shlex
@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import Results
+from bench.cli.options import Command, Results
 from bench.cli.results import write_pages
 from bench.errors import SpecError, StoreError
 
 runs_app = typer.Typer(
     invoke_without_command=True,
-    help="List the runs of a results folder, delete one, or migrate old records.\n\n"
+    help="List runs, delete a run, or migrate old records.\n\n"
     "Unfinished runs are listed with the command that resumes them.",
     epilog="\b\nExamples:\n"
     "  bench runs\n"
@@ -26,7 +26,7 @@ runs_app = typer.Typer(
 )
 
 SameResults = Annotated[
-    Path | None, typer.Option("--results", metavar="DIR", help="As for `bench runs`.", show_default="results")
+    Path | None, typer.Option("--results", metavar="DIR", help="Folder with records and pages.", show_default="results")
 ]
 
 
@@ -73,19 +73,20 @@ def _command(results: Path, *words: str) -> str:
 
 
 @runs_app.command(
+    cls=Command,
     epilog="\b\nExamples:\n"
     "  bench runs delete cnn-hyperband-0123456789\n"
-    "  bench runs delete cnn-hyperband-0123456789 --yes"
+    "  bench runs delete cnn-hyperband-0123456789 --yes",
 )
 def delete(
     context: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Run id, as listed by `bench runs`.")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Run id (see `bench runs`).")],
     results: SameResults = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Delete a run and rebuild the report.
+    """Delete a run and rebuild the pages.
 
-    Record, predictions and models are lost.
+    Its record, predictions and models are lost. Its test-set evaluations remain in the log.
     """
     from bench.records.store import all_folders
 
@@ -112,17 +113,20 @@ def delete(
 
 @runs_app.command("migrate", epilog="\b\nExamples:\n  bench runs migrate\n  bench runs migrate --results my_results")
 def migrate_records(context: typer.Context, results: SameResults = None) -> None:
-    """Rewrite records of older schemas in the current one and rebuild the report.
+    """Migrate records of older schemas and rebuild the pages.
 
     Digests, commits and all numbers stay the same.
     """
     from bench.records.files import require_results_dir
     from bench.records.migrate import migrate
+    from bench.report.text.numbers import counted
 
     results = results or context.obj
     require_results_dir(results)
     migrated = migrate(results)
     for run_id in migrated:
         typer.echo(f"migrated {run_id}")
-    typer.echo(f"{len(migrated)} run(s) migrated" if migrated else "All records have the current schema.", err=True)
+    typer.echo(
+        f"{counted(len(migrated), 'run')} migrated" if migrated else "All records have the current schema.", err=True
+    )
     write_pages(results)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import DataDir, ExistingResults
+from bench.cli.options import Command, DataDir, ExistingResults
 from bench.signals import exit_code, handle_sigterm
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ verify_app = typer.Typer()
 
 
 @verify_app.command(
-    epilog="\b\nExamples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results results"
+    cls=Command, epilog="\b\nExamples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results results"
 )
 def verify(
     name: Annotated[str, typer.Argument(metavar="RUN", help="Leaderboard row or run id.")],
@@ -29,11 +29,12 @@ def verify(
     data_dir: DataDir = None,
     results: ExistingResults = Path("results"),
 ) -> None:
-    """Recompute a run's published numbers, check its code and data, and retrain one refit.
+    """Check a published run and retrain one of its refits.
 
-    With the same CPU model and versions, the predictions must be identical bit for bit; otherwise the accuracy must lie
-    inside the 95% prediction interval for one seed. The additional test-set evaluation is logged. If the code has
-    changed but the predictions are identical, the new code is added to the record.
+    Recomputes the run's published numbers and checks its code and data. With the same CPU model and versions, the
+    predictions must be identical bit for bit; otherwise the accuracy must lie inside the 95% prediction interval for
+    one seed. The additional test-set evaluation is logged. If the code has changed but the predictions are identical,
+    the new code is added to the record.
     """
     from bench.cli.progress import display
     from bench.data import catalog

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import AsJson, Results
+from bench.cli.options import AsJson, Command, Results
 from bench.cli.results import warn_unreadable, write_pages
 from bench.errors import RecordError, SearchError
 from bench.signals import exit_code, handle_sigterm
@@ -23,9 +23,9 @@ def show(
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
-    """Show accuracy and speed of the measured versions, and what changed between them.
+    """Show accuracy and speed of the measured versions.
 
-    Needs neither TensorFlow nor the dataset.
+    Also shows what changed between them. Needs neither TensorFlow nor the dataset.
     """
     from bench.versions.page import versions_data, versions_text
     from bench.versions.record import read_all
@@ -43,11 +43,12 @@ def show(
 
 
 @versions_app.command(
+    cls=Command,
     epilog="\b\nExamples:\n"
     "  bench versions measure\n"
     "  bench versions measure tf216 tf221 --starts 20\n"
     "  bench versions measure keras312 keras315 --starts 0\n"
-    "  bench versions measure --again --seeds 0"
+    "  bench versions measure --again --seeds 0",
 )
 def measure(
     *,
@@ -56,9 +57,12 @@ def measure(
         typer.Argument(metavar="NAME", help="Names of tox environments, e.g. tf216.", show_default="all that exist"),
     ] = None,
     starts: Annotated[
-        int, typer.Option(help="Process starts per version that measure speed; 0 for accuracy only.")
+        int,
+        typer.Option(metavar="N", help="Process starts per version to measure speed; 0 for accuracy only."),
     ] = 10,
-    seeds: Annotated[int, typer.Option(help="Number of seeds per model, a multiple of 12; 0 for speed only.")] = 12,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", help="Number of seeds per model, a multiple of 12; 0 for speed only.")
+    ] = 12,
     again: Annotated[
         bool,
         typer.Option("--again", help="Measure speed again, replacing earlier process starts; trained models are kept."),

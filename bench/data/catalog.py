@@ -11,8 +11,8 @@ from types import ModuleType
 
 from bench.data.definition import DatasetDefinition
 from bench.data.loaders import folders
-from bench.errors import BenchError, DataError, SpecError
-from bench.machine import extensions
+from bench.errors import BenchError, DataError, ExtensionError, SpecError
+from bench.machine import extensions, load_extension
 
 SETS = Path(__file__).parent / "sets"
 GROUP = "keras_family_bench.datasets"  # of entry points, each a DatasetDefinition
@@ -36,7 +36,8 @@ class DatasetLocation:
 
         Raises:
             SpecError: there is no such dataset.
-            DataError: it cannot be imported, or does not define exactly one DatasetDefinition.
+            DataError: its file cannot be imported, or does not define exactly one DatasetDefinition.
+            ExtensionError: its entry point cannot be imported, or is not a DatasetDefinition.
         """
         if self.path is not None:
             return _only_definition(_import_file(self.path))
@@ -44,13 +45,12 @@ class DatasetLocation:
             return _only_definition(importlib.import_module(f"bench.data.sets.{self.name}"))
         if (entry_point := extensions(GROUP).get(self.name)) is None:
             raise _unknown(self.name)
-        where = f"dataset {self.name!r}: the entry point {entry_point.value}"
-        try:
-            loaded = entry_point.load()
-        except Exception as error:
-            raise _import_error(where, error) from error
+        loaded = load_extension(entry_point)
         if not isinstance(loaded, DatasetDefinition):
-            raise DataError(f"{where} must be a DatasetDefinition, got {type(loaded).__name__}")
+            raise ExtensionError(
+                f"dataset {self.name!r}: the entry point {entry_point.value} must be a DatasetDefinition, got "
+                f"{type(loaded).__name__}"
+            )
         return loaded
 
 

@@ -87,7 +87,8 @@ def _encoded(parameter: Parameter, trial: TrialRecord) -> float:
 def at_bound(parameter: Parameter, trial: TrialRecord) -> str | None:
     """Whether a trial's value is the "smallest" or "largest" of an ordered hyperparameter with at least three values.
 
-    None for values between the bounds, and for hyperparameters that are inactive or not ordered.
+    None for values between the bounds, for hyperparameters that are inactive or not ordered, and for a lower bound of
+    0, below which most hyperparameters, such as a dropout rate, are not defined.
     """
     value, values = trial.values.get(parameter.name), parameter.values
     numbers = [choice for choice in values if not isinstance(choice, bool | str)]
@@ -98,5 +99,5 @@ def at_bound(parameter: Parameter, trial: TrialRecord) -> str | None:
     tolerance = 0.0 if parameter.finite else 0.01
     position = (np.log(value) - np.log(low)) / (np.log(high) - np.log(low)) if low > 0 else (value - low) / (high - low)
     if position <= tolerance:
-        return "smallest"
+        return None if low == 0 else "smallest"
     return "largest" if position >= 1 - tolerance else None

@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import MetricError
+from bench.errors import ExtensionError, MetricError
 from bench.evaluation.scores import Scores
-from bench.machine import extensions
+from bench.machine import extensions, load_extension
 
 GROUP = "keras_family_bench.metrics"
+_REMEDY = "Fix or uninstall the package that provides it"
 _SCALE = {"%": 100, "pp": 100}  # units of values that are computed as fractions
 
 
@@ -73,12 +74,19 @@ class Metric:
         """The value for one model.
 
         Raises:
-            MetricError: it is not a finite number.
+            ExtensionError: it cannot be computed, or is not a finite number.
         """
-        value = float(self.compute(evaluated))
+        try:
+            value = float(self.compute(evaluated))
+        except Exception as error:
+            raise ExtensionError(f"{self._where} failed: {type(error).__name__}: {error}. {_REMEDY}") from error
         if not math.isfinite(value):
-            raise MetricError(f"metric {self.name!r}: expected a finite number, got {value}")
+            raise ExtensionError(f"{self._where}: expected a finite number, got {value}. {_REMEDY}")
         return value
+
+    @property
+    def _where(self) -> str:
+        return f"metric {self.name!r} of {self.compute.__module__}"
 
     def text(self, value: float) -> str:
         """The value as tables show it, without the unit."""
@@ -89,21 +97,18 @@ def metrics() -> tuple[Metric, ...]:
     """The built-in metrics, then those of installed packages (entry points of the group `keras_family_bench.metrics`).
 
     Raises:
-        MetricError: an entry point is not a Metric, or two metrics have the same name.
+        ExtensionError: an entry point cannot be imported or is not a Metric, or two metrics have the same name.
     """
-    installed = [_load(entry_point.load(), name) for name, entry_point in extensions(GROUP).items()]
-    every = (*BUILT_IN, *installed)
-    keys = [metric.key for metric in every]
-    if len(set(keys)) < len(keys):
-        duplicates = sorted({metric.name for metric in every if keys.count(metric.key) > 1})
-        raise MetricError(f"several metrics are called {', '.join(duplicates)}: uninstall or rename one")
-    return every
-
-
-def _load(metric: object, name: str) -> Metric:
-    if not isinstance(metric, Metric):
-        raise MetricError(f"the entry point {name!r} of {GROUP} must be a Metric, got {type(metric).__name__}")
-    return metric
+    by_key = {metric.key: metric for metric in BUILT_IN}
+    for entry_point in extensions(GROUP).values():
+        metric = load_extension(entry_point)
+        where = f"the entry point {entry_point.value} in {GROUP}"
+        if not isinstance(metric, Metric):
+            raise ExtensionError(f"{where} must be a Metric, got {type(metric).__name__}")
+        if metric.key in by_key:
+            raise ExtensionError(f"{where}: there is another metric called {metric.name!r}: rename or uninstall one")
+        by_key[metric.key] = metric
+    return tuple(by_key.values())
 
 
 TEST_ACCURACY = Metric(  # not among BUILT_IN: tables show it with its interval

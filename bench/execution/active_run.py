@@ -60,12 +60,13 @@ class ActiveRun(RefitJob):
     def introduction(self) -> str:
         """One line on what the run will train."""
         spec, seeds = self.spec, self.spec.refit_seeds
+        refits = f"{seeds} refit{'s' if seeds > 1 else ''}"
         if self._search_stage is None or not isinstance(spec, SearchSpec):
-            return f"{spec.model}: {seeds} model{'s' if seeds > 1 else ''} trained by its own recipe"
+            return f"{spec.model}: {refits} with its own recipe"
         plan = self._search_stage.plan
         return (
             f"{spec.family}: {spec.tuner} search of {plan.candidates} candidates in {plan.tasks} trials, "
-            f"{plan.epochs} epochs in {spec.precision}; then {seeds} refits of the winner, "
+            f"{plan.epochs} epochs in {spec.precision}; then {refits} of the winner, "
             f"{spec.refit_epochs} epochs each in float32"
         )
 

@@ -40,6 +40,8 @@ def assign(results: Path, spec: RunSpec, *, again: bool) -> Assignment:
         if not folder.published and spec.source in record.sources and _has_results_of(spec, folder, record):
             return Assignment(spec=spec, folder=folder)
     published = _published(spec, matches)
+    if published is not None:
+        published.check()
     note = None
     if published is None and (changed := next((folder for folder, _ in matches if folder.published), None)):
         note = (
@@ -63,6 +65,8 @@ def resume_in(folder: RunFolder) -> Assignment:
         published = None if reproduces is None else RunFolder(folder.path.with_name(reproduces))
     if published is not None and not published.finished:
         published = None  # deleted in the meantime
+    if published is not None:
+        published.check()  # before training: the results could not be compared with a damaged run
     return Assignment(spec=spec, folder=folder, published=published)
 
 

@@ -124,7 +124,7 @@ def _compare(record: RunRecord, recorded: Predictions, new: Predictions) -> Chec
     accuracy = float((predicted == recorded.labels).mean())
     text = f"refit: {100 * accuracy:.2f}% test accuracy"
     if np.array_equal(new.log_probabilities[0], recorded.log_probabilities[0]):
-        return Check(passed=True, text=f"{text}, all predictions are identical bit for bit")
+        return Check(passed=True, text=f"{text}; all predictions are identical bit for bit")
     changed = int((predicted != recorded.log_probabilities[0].argmax(axis=1)).sum())
     text += f", recorded {100 * accuracies[0]:.2f}%; {changed:,} of {len(predicted):,} predicted classes differ"
     changes = changed_conditions(record.environment, environment())

@@ -63,6 +63,9 @@ def read_bytes(path: Path) -> bytes:
 def _decode(kind: Any, content: bytes, where: str, upgrade: Upgrade | None) -> Any:
     try:
         fields = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{where}: expected JSON, found damaged text ({error}): restore the file") from error
+    try:
         return msgspec.convert(upgrade(fields) if upgrade else fields, type=kind)
     except (KeyError, TypeError, AttributeError) as error:  # raised by `upgrade`
         problem = f"does not match any known schema: {type(error).__name__}: {error}"

@@ -98,12 +98,18 @@ def require_results_dir(results: Path) -> None:
     """Check that the results folder exists.
 
     Raises:
-        StoreError: it does not exist.
+        StoreError: it does not exist, or is a file.
     """
+    _require_no_file(results)
     if not results.is_dir():
         raise StoreError(
             f"there is no results folder {results}: choose one with --results, or create it with `python -m bench run`"
         )
+
+
+def _require_no_file(results: Path) -> None:
+    if results.exists() and not results.is_dir():
+        raise StoreError(f"expected a results folder, found the file {results}: choose a folder with --results")
 
 
 def lock_folder(folder: Path) -> filelock.FileLock:
@@ -130,6 +136,7 @@ def check_writable(results: Path) -> None:
     Raises:
         StoreError: it cannot be created or written, or has less than 50 MiB of free space.
     """
+    _require_no_file(results)
     with writing(results):
         results.mkdir(parents=True, exist_ok=True)
         # A unique name, since another process may check at the same time.

@@ -173,7 +173,7 @@ class RunFolder:
         record = self.read_record()
         self.read_predictions(record)
         self.reproductions()
-        if self.ledger.exists() and not read_bytes(self.ledger).endswith(b"\n"):
+        if not read_bytes(self.ledger).endswith(b"\n"):
             raise RecordError(f"{self.ledger}: the last line is cut off although the run is finished: restore the file")
         if self.read_spec() != record.spec:
             raise RecordError(f"{self.spec_file}: differs from the spec in {self.record_file.name}: restore the file")

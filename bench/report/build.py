@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from bench.errors import RecordError, SpecError
+from bench.errors import BenchError, ExtensionError, RecordError
 from bench.records.files import write_atomic
 from bench.records.store import all_folders
 from bench.report.board import Board, Row
 from bench.report.evaluations import count_evaluations
 from bench.report.figures.picture import Picture, stored_digest
 from bench.report.markdown import MARK_PREFIX
-from bench.report.pages import pages
+from bench.report.pages import BUILT_IN, pages
 from bench.report.pages.contract import Files, Page, ReportsProblems
 from bench.report.ranking import leaderboard
 from bench.report.runs import relative_to
@@ -25,21 +25,38 @@ def build(board: Board, makers: Sequence[Page] | None = None) -> Files:
         makers: the pages; all by default.
 
     Raises:
-        SpecError: two pages make the same file, or a path leaves the results folder.
+        ExtensionError: a page fails, two pages make the same file, or a file is neither bytes nor a picture or has a
+            path outside the results folder.
     """
     files: dict[str, bytes | Picture] = {}
     for page in pages() if makers is None else makers:
-        made = page.files(board)
-        for name in made:
+        made = page.files(board) if page in BUILT_IN else _files(page, board)
+        for name, content in made.items():
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or path.parts[:1] == ("records",):
-                raise SpecError(
+                raise ExtensionError(
                     f"page {page.name!r} makes {name}: it must be a path in the results folder, not in records"
                 )
             if name in files:
-                raise SpecError(f"page {page.name!r} makes {name}, which another page makes too")
+                raise ExtensionError(f"page {page.name!r} makes {name}, which another page makes too")
+            if not isinstance(content, bytes | Picture):
+                raise ExtensionError(
+                    f"page {page.name!r} makes {name} as {type(content).__name__}: expected bytes or a Picture"
+                )
         files |= made
     return files
+
+
+def _files(page: Page, board: Board) -> Files:
+    """The files of a page of an installed package."""
+    try:
+        return page.files(board)
+    except BenchError:
+        raise
+    except Exception as error:
+        raise ExtensionError(
+            f"page {page.name!r} failed: {type(error).__name__}: {error}. Fix or uninstall the package that provides it"
+        ) from error
 
 
 def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
@@ -123,7 +140,9 @@ def _stale(results: Path, files: Files) -> list[str]:
 
     Files with another mark or none are kept: they are of a package that may not be installed here, or of a person.
     """
-    candidates = (path for path in (*results.glob("*.md"), *results.glob("*/*.md")) if path.is_file())
-    marked = [path for path in candidates if path.read_bytes().startswith(MARK_PREFIX.encode())]
-    pictures = [path for path in results.glob("*/figures/*.png") if stored_digest(path) is not None]
+    # A folder with records of its own is another results folder.
+    folders = [path for path in results.iterdir() if path.is_dir() and not (path / "records").exists()]
+    candidates = [file for folder in (results, *folders) for file in folder.glob("*.md") if file.is_file()]
+    marked = [file for file in candidates if file.read_bytes().startswith(MARK_PREFIX.encode())]
+    pictures = [file for folder in folders for file in folder.glob("figures/*.png") if stored_digest(file) is not None]
     return sorted({path.relative_to(results).as_posix() for path in (*marked, *pictures)} - set(files))

@@ -7,6 +7,7 @@ from bench.records.evaluation_log import EvaluationLog
 from bench.records.migrate import OLD_LOG
 from bench.records.store import all_folders
 from bench.report.runs import relative_to
+from bench.report.text.numbers import counted
 
 
 def count_evaluations(results: Path, dataset: str) -> int:
@@ -17,10 +18,11 @@ def count_evaluations(results: Path, dataset: str) -> int:
     """
     log = EvaluationLog(results, dataset)
     if (old := log.path.with_name(OLD_LOG)).exists():
-        raise RecordError(f"{old}: of an older schema: `python -m bench runs migrate` upgrades it")
+        raise RecordError(f"{old}: of an older schema: `python -m bench runs migrate` migrates it")
     finished = sum(folder.finished and folder.path.parent.name == dataset for folder in all_folders(results))
     if (count := len(log.read())) < finished:
-        raise RecordError(f"{log.path}: {count} evaluations for {finished} finished runs: restore the file")
+        missing = f"{counted(count, 'evaluation')} for {counted(finished, 'finished run')}"
+        raise RecordError(f"{log.path}: {missing}: restore the file")
     return count
 
 
@@ -30,4 +32,4 @@ def count_text(results: Path, dataset: str) -> str:
         count = count_evaluations(results, dataset)
     except RecordError as error:
         return f"an unknown number of times ({relative_to(results, error)})"
-    return "once" if count == 1 else f"{count} times"
+    return "once" if count == 1 else f"{count:,} times"

@@ -14,6 +14,7 @@ from bench.evaluation.variance import Correctness
 from bench.records.spec import RunSpec, SearchSpec
 from bench.report.board import TOP_ROWS, Board, FamilyResult, PairTest, Row, Table
 from bench.report.runs import SHORT_DIGEST, Loaded, Run, load
+from bench.report.text.numbers import counted
 
 MIN_SEARCHES = 3  # of a family, to estimate the variance across searches
 
@@ -54,7 +55,8 @@ def conditions(run: Run) -> dict[str, str]:
     spec, budget = run.record.spec, "none (no search)"
     if isinstance(spec, SearchSpec):
         limit = "" if spec.time_limit is None else f", time limit {spec.time_limit:,} s"
-        budget = f"{spec.budget.trials} trials x {spec.budget.epochs} epochs{limit}"
+        total, trials = counted(spec.budget.total_epochs, "epoch"), counted(spec.budget.trials, "trial")
+        budget = f"{total} (equivalent to {trials} of {counted(spec.budget.epochs, 'epoch')}){limit}"
     return {"budget": budget} | data_of(run)
 
 

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import BenchError, RecordError, SpecError
+from bench.errors import BenchError, ExtensionError, RecordError, SpecError
 from bench.evaluation.comparison import Interval, interval
 from bench.evaluation.metric import Evaluated, Metric, metrics
 from bench.evaluation.scores import Scores, probabilities, score
@@ -80,7 +80,7 @@ def load(results: Path) -> Loaded:
     """Every finished run that can be read; of repeated runs the newest only.
 
     Raises:
-        MetricError: a metric of an installed package is not valid.
+        ExtensionError: a metric of an installed package fails or is not valid.
     """
     problems: list[str] = []
     declared = metrics()
@@ -153,6 +153,8 @@ def _read_each(items: Iterable[_Item], read: Callable[[_Item], _Value], problems
     for item in items:
         try:
             values.append(read(item))
+        except ExtensionError:  # not a fault of the record
+            raise
         except BenchError as error:
             problems.append(str(error))
     return values

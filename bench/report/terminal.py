@@ -13,7 +13,7 @@ from bench.report.text.numbers import counted
 def leaderboard_text(board: Board) -> str:
     """Scores and costs of every table, and the runs that could not be read."""
     parts = [_table_text(table, table.everything) for table in board.tables]
-    if not board.tables:
+    if not board.tables and not board.problems:
         parts.append("No finished run yet.")
     if board.problems:
         parts.append("\n".join(["Could not be read:", *(f"  {problem}" for problem in board.problems)]))

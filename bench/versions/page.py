@@ -179,7 +179,7 @@ def _changed_operations(series: Series, version: ComparedVersion, *, sign: int) 
     if not changed:
         return "-"
     most = max(sorted(changed), key=lambda name: abs(changed[name]))
-    return f"{len(changed)} of {len(series.noise)}, most {most} x{exp(changed[most]):.2f}"
+    return f"{len(changed)} of {len(series.noise)}, largest change: {most} x{exp(changed[most]):.2f}"
 
 
 def speed_table(series: Series) -> pd.DataFrame | None:

@@ -3,10 +3,7 @@
 import subprocess
 import sys
 
-import pytest
-
 from bench.baselines import catalog
-from bench.errors import SpecError
 from bench.records.record import PublishedAccuracy
 from builders import make_dataset
 
@@ -33,17 +30,6 @@ def test_names_import_neither_keras_nor_scikit_learn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_groups_stand_for_several_names_each_once() -> None:
-    assert catalog.select(["baselines", "baseline-majority"]) == NAMES[5:]
-    assert catalog.select(["tutorials"]) == NAMES[:5]
-    assert catalog.select(["all"]) == NAMES
-
-
-def test_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(SpecError, match=r"unknown reference model 'tutorial-cn'.*Did you mean tutorial-cnn"):
-        catalog.select(["tutorial-cn"])
 
 
 def test_deterministic_model_is_trained_once_and_a_classifier_has_no_epochs() -> None:

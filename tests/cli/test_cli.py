@@ -197,7 +197,22 @@ def refused_at_once(results: Path, cwd: Path) -> str:
 def test_file_in_place_of_the_results_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("taken")
     output = refused_at_once(Path("results"), tmp_path)
-    assert "error: cannot write results: File exists. Choose a writable folder with --results" in output
+    assert "error: expected a results folder, found the file results: choose a folder with --results" in output
+
+
+def test_empty_path_of_the_results_folder_is_an_error(tmp_path: Path) -> None:
+    output = run("leaderboard", "--results", "", cwd=tmp_path, code=2).stderr
+    assert "expected a folder, got an empty string" in output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [("leaderboard",), ("leaderboard", "--json"), ("--help",)])
+def test_full_output_device_is_an_error_without_a_traceback(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "bench", *arguments]
+        ended = subprocess.run(command, cwd=GOLDEN.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "error: the output cannot be written: no space left on the device\n"
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root can write anywhere")
@@ -225,7 +240,7 @@ def test_full_disk_is_an_error(tmp_path: Path) -> None:
 def test_leaderboard_prints_every_row(results: Path, call: Call) -> None:
     text = call("leaderboard").stdout
     assert re.search(r"^ +1 +cnn +98\.83 \(96\.18 to 99\.65\)", text, re.MULTILINE)
-    assert "Not ranked with table 1: budget is 2 trials x 3 epochs here" in text
+    assert "Not ranked with table 1: budget is 6 epochs (equivalent to 2 trials of 3 epochs) here" in text
 
 
 def test_leaderboard_as_json_has_a_row_for_each_run(results: Path, call: Call) -> None:
@@ -248,7 +263,7 @@ def test_missing_results_folder_is_named(name: str, tmp_path: Path, call: Call) 
 def test_report_of_unchanged_records_changes_nothing(results: Path, call: Call) -> None:
     before = {name: (results / name).read_bytes() for name in files(results)}
     assert call("report", "--check").stdout == "All pages are up to date.\n"
-    assert call("report").stderr == "0 file(s) written or removed\n"
+    assert call("report").stderr == "0 files written or removed\n"
     assert {name: (results / name).read_bytes() for name in files(results)} == before
 
 
@@ -257,7 +272,7 @@ def test_changed_page_fails_the_check_and_is_rebuilt(results: Path, call: Call) 
     original = page.read_bytes()
     page.write_text("better numbers")
     done = call("report", "--check", code=1)
-    assert done.stdout == "leaderboard.md is out of date\n1 problem(s)\n"
+    assert done.stdout == "leaderboard.md is out of date\n1 problem\n"
     assert page.read_text() == "better numbers"
     assert call("report").stdout == "results/leaderboard.md\n"
     assert page.read_bytes() == original

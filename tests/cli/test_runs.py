@@ -203,10 +203,10 @@ def test_migration_renames_reference_models_and_upgrades_the_evaluation_log(tmp_
     assert (repeated.stdout, repeated.stderr) == ("", "All records have the current schema.\n")
 
 
-def test_a_log_of_an_older_schema_is_named_with_the_command_that_upgrades_it(tmp_path: Path) -> None:
+def test_a_log_of_an_older_schema_is_named_with_the_command_that_migrates_it(tmp_path: Path) -> None:
     add_run(tmp_path)
     (tmp_path / "records" / "synthetic" / "test_readings.jsonl").write_text("")
-    assert any("`python -m bench runs migrate` upgrades it" in problem for problem in build.check(tmp_path))
+    assert any("`python -m bench runs migrate` migrates it" in problem for problem in build.check(tmp_path))
 
 
 def test_deleting_a_run_removes_its_pages(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_equal_hyperparameters_have_no_importances() -> None:
         (KIND, "a", None),
         (Parameter(name="on", kind="Boolean", values=(False, True), finite=True, conditions=()), True, None),
         (Parameter(name="two", kind="Int", values=(1, 2), finite=True, conditions=()), 2, None),
-        (Parameter(name="rate", kind="Choice", values=(0.0, 0.1, 0.2), finite=True, conditions=()), 0.0, "smallest"),
+        (Parameter(name="rate", kind="Choice", values=(0.0, 0.1, 0.2), finite=True, conditions=()), 0.0, None),
     ],
 )
 def test_value_at_a_bound(parameter: Parameter, value: object, expected: str | None) -> None:

@@ -81,7 +81,7 @@ def limited(limited_results: Path) -> RunRecord:
 
 def test_time_limit_is_on_the_leaderboard(limited_results: Path) -> None:
     page = (limited_results / "leaderboard.md").read_text()
-    assert f"{TRIALS} trials x {EPOCHS} epochs, time limit {LIMIT} s" in page
+    assert f"(equivalent to {TRIALS} trials of {EPOCHS} epochs), time limit {LIMIT} s" in page
 
 
 def test_run_with_a_time_limit_ends_in_time(limited: RunRecord) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from filelock import BaseFileLock
 
+from bench.errors import RecordError
 from bench.execution.folders import assign
 from bench.execution.reproduction import compare, describe, settle, settle_interrupted
 from bench.records.spec import RunSpec
@@ -57,6 +58,15 @@ def test_published_run_is_reproduced_in_another_folder(spec: RunSpec, tmp_path: 
     add(tmp_path, spec)
     assert assigned(tmp_path, spec) == (f"{spec.name}-repeat2", spec.name)
     assert assigned(tmp_path, spec, again=True) == (f"{spec.name}-repeat2", None)
+
+
+@pytest.mark.parametrize("name", ["predictions.npz", "trials.jsonl", "record.json"])
+def test_damaged_published_run_is_an_error_before_training(name: str, tmp_path: Path) -> None:
+    folder = add(tmp_path, make_spec())
+    file = folder.path / name
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(RecordError, match=f"{name}.*: restore"):
+        assign(tmp_path, make_spec(), again=False)
 
 
 def test_published_run_of_an_older_schema_is_found_under_its_own_name(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_check_names_the_missing_space(small_disk: Path) -> None:
 
 def test_check_refuses_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "results").write_bytes(b"a file")
-    with pytest.raises(StoreError, match=r"cannot write .*results"):
+    with pytest.raises(StoreError, match=r"expected a results folder, found the file .*results"):
         check_writable(tmp_path / "results")
 
 

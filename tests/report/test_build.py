@@ -140,7 +140,7 @@ def test_check_names_an_unreadable_record_but_not_its_pages(results: Path) -> No
 
 def test_a_lost_evaluation_log_is_a_problem(results: Path) -> None:
     EvaluationLog(results, "synthetic").path.unlink()
-    problem = "records/synthetic/test_evaluations.jsonl: 0 evaluations for 1 finished runs: restore the file"
+    problem = "records/synthetic/test_evaluations.jsonl: 0 evaluations for 1 finished run: restore the file"
     assert f"evaluated an unknown number of times ({problem})" in page(results)
     assert problem in check(results)
 
@@ -193,6 +193,18 @@ def test_pages_without_a_record_are_found_and_removed(results: Path) -> None:
     assert not list((results / "synthetic" / "figures").iterdir())
 
 
+def test_pages_of_a_results_folder_inside_another_are_kept(results: Path) -> None:
+    pages = [results / "leaderboard.md", *results.glob("synthetic/figures/*.png")]
+    write(results.parent)
+    assert all(page.exists() for page in pages)
+
+
+def test_a_missing_ledger_is_found(results: Path) -> None:
+    (folder,) = all_folders(results)
+    folder.ledger.unlink()
+    assert "trials.jsonl: No such file or directory: restore the file" in check(results)[0]
+
+
 def test_a_page_of_a_package_that_is_not_installed_is_kept(results: Path) -> None:
     for other in (results / "other.md", results / "synthetic" / "other.md"):
         other.write_text(f"{mark('other_package')}\n# Other\n")
@@ -223,9 +235,9 @@ def test_two_budgets_are_in_two_tables_that_name_the_difference(tmp_path: Path) 
     add_run(tmp_path)
     add_run(tmp_path, spec={"family": "cnn", "budget": Budget(trials=2, epochs=3)})
     text = page(tmp_path)
-    assert "### Table 1: budget 4 trials x 3 epochs" in text
-    assert "### Table 2: budget 2 trials x 3 epochs" in text
-    assert "- budget: 2 trials x 3 epochs here, 4 trials x 3 epochs in table 1" in text
+    assert "### Table 1: budget 12 epochs (equivalent to 4 trials of 3 epochs)" in text
+    assert "### Table 2: budget 6 epochs (equivalent to 2 trials of 3 epochs)" in text
+    assert "- budget: 6 epochs (equivalent to 2 trials of 3 epochs) here, 12 epochs (equivalent to 4 " in text
 
 
 def test_a_single_seed_has_no_interval(tmp_path: Path) -> None:
@@ -256,7 +268,7 @@ def test_the_page_counts_test_set_evaluations(tmp_path: Path) -> None:
     for _ in range(2):
         EvaluationLog(tmp_path, "synthetic").append("dense")
     add_run(tmp_path)
-    assert "The synthetic test set has been evaluated 2 times" in page(tmp_path)
+    assert "The test set of Synthetic test data (not a real dataset) has been evaluated 2 times" in page(tmp_path)
 
 
 def test_a_bfloat16_search_is_a_known_limitation(tmp_path: Path) -> None:
@@ -371,7 +383,7 @@ def test_runs_that_are_not_among_the_ten_best_are_listed(crowd: Path) -> None:
     assert "## Other runs" not in ninth
     assert "### Hyperparameters" not in tenth
     ((rank, model, accuracy, budget, _, run),) = cells(tenth, "Other runs")
-    assert (model, budget) == ("model10", "4 trials x 3 epochs")
+    assert (model, budget) == ("model10", "12 epochs (equivalent to 4 trials of 3 epochs)")
     assert run.startswith("model10-")
     assert accuracy.startswith("90.00")  # 20 of 200 images are misclassified
     assert rank.endswith(" to 12")

@@ -77,7 +77,7 @@ def test_different_budgets_are_named(tmp_path: Path) -> None:
     add_run(tmp_path, spec={"family": "cnn", "budget": Budget(trials=8, epochs=3)})
     comparison = compare_runs(tmp_path, "dense", "cnn")
     text = comparison_text(comparison)
-    assert "Not ranked together: budget is 4 trials x 3 epochs for dense and 8 trials x 3 epochs for cnn." in text
+    assert "Not ranked together: budget is 12 epochs (equivalent to 4 trials of 3 epochs) for dense and 24 ep" in text
     assert comparison_json(comparison)["different_conditions"] == ["budget"]
 
 

@@ -81,7 +81,7 @@ def test_the_order_of_a_single_model_is_not_mentioned(tmp_path: Path) -> None:
     assert only_section(tmp_path)["metrics_text"] == ""
 
 
-@pytest.mark.parametrize(("spread", "expected"), [(0, "test images"), (40, "seeds")])
+@pytest.mark.parametrize(("spread", "expected"), [(0, "test-set size"), (40, "seeds")])
 def test_the_main_source_of_uncertainty_is_named(tmp_path: Path, spread: int, expected: str) -> None:
     add_run(tmp_path, [range(20), range(20 + spread), range(20 + 2 * spread)])
     assert uncertainty_source(leaderboard(tmp_path).tables[0].rows[0].run.interval) == expected

@@ -49,12 +49,17 @@ csv = outside_package:csv
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an installed distribution."""
     folder = tmp_path_factory.mktemp("site")
-    (folder / "outside_package.py").write_text(MODULE)
-    metadata = folder / "outside_package-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-package\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
+    install(folder, "outside_package", MODULE, ENTRY_POINTS)
     return folder
+
+
+def install(folder: Path, name: str, module: str, entry_points: str) -> None:
+    """Install a distribution with a single module."""
+    (folder / f"{name}.py").write_text(module)
+    metadata = folder / f"{name}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(entry_points)
 
 
 @pytest.fixture(scope="module")
@@ -99,19 +104,54 @@ def test_a_page_is_written_and_checked(site: Path, results: Path) -> None:
     assert "export/rows.csv is out of date" in checked.stdout
 
 
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("import absent", "broken:top_2 in keras_family_bench.metrics cannot be imported: ModuleNotFoundError"),
+        (
+            MODULE.replace("top-2 accuracy", "third").replace("evaluated.labels[:, None]", "evaluated.absent"),
+            "metric 'third' of broken failed: AttributeError",
+        ),
+        (
+            MODULE.replace("top-2 accuracy", "third").replace(".mean()\n", ".mean() * float('nan')\n"),
+            "metric 'third' of broken: expected a finite number, got nan",
+        ),
+    ],
+    ids=["import", "exception", "nan"],
+)
+def test_broken_metric_is_named(module: str, expected: str, site: Path, results: Path, tmp_path: Path) -> None:
+    install(tmp_path, "broken", module, "[keras_family_bench.metrics]\nbroken = broken:top_2\n")
+    failed = run("leaderboard", cwd=results.parent, env=variables(tmp_path), code=2)
+    assert expected in failed.stderr
+    assert "uninstall the package" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ('return {"a.txt": "text"}', "page 'csv' makes a.txt as str: expected bytes or a Picture"),
+        ("return board.absent", "page 'csv' failed: AttributeError"),
+    ],
+    ids=["text", "exception"],
+)
+def test_broken_page_is_named_and_no_traceback_is_shown(
+    code: str, expected: str, results: Path, tmp_path: Path
+) -> None:
+    module = f"class Csv:\n    name = 'csv'\n\n    def files(self, board):\n        {code}\n\n\ncsv = Csv()\n"
+    install(tmp_path, "broken", module, "[keras_family_bench.pages]\nbroken = broken:csv\n")
+    assert expected in run("report", "--check", cwd=results.parent, env=variables(tmp_path), code=2).stderr
+
+
 def test_without_the_package_its_metric_is_gone(results: Path) -> None:
     rows = json.loads(run("leaderboard", "--json", cwd=results.parent).stdout)
     assert set(rows[0]["metrics"]) == {metric.key for metric in BUILT_IN}
 
 
 def test_two_metrics_of_one_name_are_an_error(site: Path, results: Path, tmp_path: Path) -> None:
-    (tmp_path / "second.py").write_text(MODULE.replace("top-2 accuracy", "log loss"))
-    metadata = tmp_path / "second-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: second\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[keras_family_bench.metrics]\nsecond = second:top_2\n")
+    module = MODULE.replace("top-2 accuracy", "log loss")
+    install(tmp_path, "second", module, "[keras_family_bench.metrics]\nsecond = second:top_2\n")
     failed = run("leaderboard", cwd=results.parent, env=variables(tmp_path), code=2)
-    assert "several metrics are called log loss" in failed.stderr
+    assert "second:top_2 in keras_family_bench.metrics: there is another metric called 'log loss'" in failed.stderr
 
 
 def test_invalid_metrics_are_refused() -> None:

@@ -77,8 +77,8 @@ def test_the_largest_budget_comes_first(tmp_path: Path) -> None:
     add_run(tmp_path, spec={"budget": Budget(trials=2, epochs=3)})
     add_run(tmp_path, spec={"budget": Budget(trials=9, epochs=3)})
     assert [table.conditions["budget"] for table in leaderboard(tmp_path).tables] == [
-        "9 trials x 3 epochs",
-        "2 trials x 3 epochs",
+        "27 epochs (equivalent to 9 trials of 3 epochs)",
+        "6 epochs (equivalent to 2 trials of 3 epochs)",
     ]
 
 

@@ -1,7 +1,9 @@
 """The pages: the built-in ones, and those that installed packages add."""
 
-from bench.errors import SpecError
-from bench.machine import extensions
+from importlib.metadata import EntryPoint
+
+from bench.errors import ExtensionError
+from bench.machine import extensions, load_extension
 from bench.report.pages import dataset, leaderboard, model, tutorials
 from bench.report.pages.contract import Page
 
@@ -13,12 +15,15 @@ def pages() -> tuple[Page, ...]:
     """The built-in pages, then those of entry points in the group `keras_family_bench.pages`.
 
     Raises:
-        SpecError: an entry point is not a page.
+        ExtensionError: an entry point cannot be imported, or is not a page.
     """
-    return (*BUILT_IN, *(_load(entry_point.load(), name) for name, entry_point in extensions(GROUP).items()))
+    return (*BUILT_IN, *map(_load, extensions(GROUP).values()))
 
 
-def _load(page: object, name: str) -> Page:
+def _load(entry_point: EntryPoint) -> Page:
+    page = load_extension(entry_point)
     if not isinstance(page, Page):
-        raise SpecError(f"the entry point {name!r} of {GROUP} must be an object with `name` and `files(board)`")
+        raise ExtensionError(
+            f"the entry point {entry_point.value} in {GROUP} must be an object with `name` and `files(board)`"
+        )
     return page

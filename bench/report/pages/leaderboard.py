@@ -8,7 +8,7 @@ from bench.report.evaluations import count_text
 from bench.report.markdown import render
 from bench.report.pages.contract import Files
 from bench.report.tables import scores
-from bench.report.text.statements import family_sentences, pair_sentences, summary
+from bench.report.text.statements import family_sentences, identical_sentences, pair_sentences, summary
 
 name = "leaderboard"
 
@@ -34,5 +34,6 @@ def table_section(table: Table) -> dict[str, Any]:
         "families": scores.families_table(table),
         "family_tests": family_sentences(table),
         "references": scores.references_table(table),
+        "identical": identical_sentences(table),
         "reproductions": scores.reproductions_table(table),
     }

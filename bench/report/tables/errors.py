@@ -8,7 +8,7 @@ from bench.evaluation.error_analysis import SharedError, error_changes, shared_e
 from bench.evaluation.scores import ClassReport, confused_pairs
 from bench.report.board import Row, Table
 from bench.report.runs import Run
-from bench.report.text.numbers import percent
+from bench.report.text.numbers import counted, percent
 
 TOP_PAIRS = 5
 SHOWN_CHANGES = 8
@@ -45,11 +45,12 @@ def confused_classes_table(table: Table) -> pd.DataFrame:
 def confused_classes(run: Run) -> Iterator[dict[str, str]]:
     """Table rows with the most confused classes of one model: heading to text."""
     refits = len(run.record.refits)
+    digits = 0 if refits == 1 else 1
     for pair in confused_pairs(run.scores.confusion, run.record.dataset.class_names, TOP_PAIRS):
         yield {
             "confused classes": f"{pair.a} and {pair.b}",
-            "A predicted as B": f"{pair.a_as_b / refits:.1f}",
-            "B predicted as A": f"{pair.b_as_a / refits:.1f}",
+            "A predicted as B": f"{pair.a_as_b / refits:,.{digits}f}",
+            "B predicted as A": f"{pair.b_as_a / refits:,.{digits}f}",
             "share of errors (%)": percent(pair.share, 1),
         }
 
@@ -63,7 +64,7 @@ def misclassified_table(row: Row) -> pd.DataFrame:
             "true class": names[error.true],
             "predicted class": names[error.predicted],
             "probability (%)": percent(error.probability, 1),
-            "misclassified by": f"{error.wrong_seeds} of {refits} refits",
+            "misclassified by": f"{error.wrong_seeds} of {counted(refits, 'refit')}",
         }
         for error in row.run.scores.misclassifications[:SHOWN_MISCLASSIFICATIONS]
     )
@@ -120,10 +121,10 @@ def error_comparison(table: Table) -> tuple[Row, Row] | None:
     return None
 
 
-def error_changes_table(baseline: Row, improved: Row) -> pd.DataFrame:
-    """The errors of one model that another fixes, by classes, most first."""
-    names = baseline.run.record.dataset.class_names
-    changes = error_changes(baseline.run.scores.predicted, improved.run.scores.predicted, baseline.run.labels)
+def error_changes_table(first: Row, second: Row) -> pd.DataFrame:
+    """The errors of the first model that the second fixes, by classes, most first."""
+    names = first.run.record.dataset.class_names
+    changes = error_changes(first.run.scores.predicted, second.run.scores.predicted, first.run.labels)
     return pd.DataFrame(
         {
             "error": f"{names[change.true]} predicted as {names[change.predicted]}",

@@ -27,7 +27,7 @@ def hyperparameters_table(search: SearchOutcome) -> pd.DataFrame:
 
 
 def bound_sentences(search: SearchOutcome) -> list[str]:
-    """A warning for each hyperparameter at its bound in the winner."""
+    """A warning for each hyperparameter at a bound that could be widened."""
     trial, names = search.winning_trial, {"smallest": "lower", "largest": "upper"}
     return [
         f"{parameter.name} = {chosen_text(parameter, trial)} is at its {names[bound]} bound: a wider range may "

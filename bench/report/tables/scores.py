@@ -97,7 +97,8 @@ def different_conditions_text(entry: Reproduction | None) -> str:
     """The conditions of a reproduction that differ from those of the published run."""
     if entry is None:
         return "unknown"
-    return "; ".join(f"{name}: {here} instead of {there}" for name, (there, here) in entry.conditions.items()) or "none"
+    pairs = entry.conditions.items()
+    return "; ".join(f"{name.replace('_', ' ')}: {here} instead of {there}" for name, (there, here) in pairs) or "none"
 
 
 def families_table(table: Table) -> pd.DataFrame:

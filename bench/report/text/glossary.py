@@ -7,8 +7,9 @@ from bench.report.markdown import inline
 
 _TERMS = {
     "accuracy": "fraction of images classified correctly",
-    "baseline": "a simple model that others are compared with; here untuned scikit-learn classifiers",
-    "budget": "number of training epochs that a search may use: trials x epochs of a full-length trial",
+    "baseline": "a simple reference model: a scikit-learn classifier trained on raw pixels",
+    "budget": "number of training epochs that a search may use, enough for the stated number of full-length trials; "
+    "Hyperband ends some trials early and trains more of them instead",
     "confidence": "predicted probability of the predicted class",
     "confidence interval (CI)": "if training and evaluation were repeated with other seeds and other test "
     "images, 95% of such intervals would contain the expected accuracy",
@@ -20,8 +21,10 @@ _TERMS = {
     "fitted on; 1 is perfect, 0 or less is no better than predicting the mean",
     "parameters": "numbers that a fitted model stores, trainable or not",
     "recall": "fraction of the images of a class that are predicted as that class",
+    "reference model": "a model that no search has tuned: a published tutorial with its own recipe, or a baseline",
     "refit": "the winner of a search, retrained from scratch with one seed on all development images, or a reference "
     "model, trained with one seed by its recipe",
+    "reproduction": "a rerun of a published run, compared with its predictions",
     "search precision": "floating-point format used in a search; bfloat16 is less precise than float32 and faster on "
     "some processors",
     "seed": "initial state of a random number generator; it determines initial weights and the order of images",

@@ -62,5 +62,5 @@ def uncertainty_source(interval: Interval | None) -> str:
     if interval is None:
         return "-"
     if interval.n_seeds == 1:
-        return "test images only"
-    return "seeds" if interval.seed_variance_share > 0.5 else "test images"
+        return "test-set size only"
+    return "seeds" if interval.seed_variance_share > 0.5 else "test-set size"

@@ -3,7 +3,7 @@
 from bench.evaluation.comparison import Difference
 from bench.report.board import FamilyResult, PairTest, Row, Table
 from bench.report.ranking import MIN_SEARCHES
-from bench.report.text.numbers import interval_text, percent, points, range_text
+from bench.report.text.numbers import interval_text, joined, percent, points, range_text
 
 MAX_SENTENCES = 6  # of a table with more pairs of models, only those of the best model
 
@@ -32,6 +32,19 @@ def family_sentences(table: Table) -> list[str]:
         if test.difference is not None:
             sentences.append(_sentence(test, test.difference, f"Family {test.a}", f"family {test.b}", basis))
     return sentences
+
+
+def identical_sentences(table: Table) -> list[str]:
+    """The reference models whose refits all predict the same classes."""
+    groups: dict[tuple[int, bytes], list[str]] = {}
+    for row in table.references:
+        predicted = row.run.scores.predicted
+        groups.setdefault((len(predicted), predicted.tobytes()), []).append(row.label)
+    return [
+        f"The predictions of {joined(labels)} are identical: every refit predicts the same classes."
+        for labels in groups.values()
+        if len(labels) > 1
+    ]
 
 
 def _sentence(test: PairTest, difference: Difference, a: str, b: str, basis: str) -> str:

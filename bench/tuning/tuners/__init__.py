@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bench.errors import SpecError
-from bench.machine import extensions
+from bench.errors import ExtensionError, SpecError
+from bench.machine import extensions, load_extension
 from bench.records.spec import SearchSpec, Value
 from bench.tuning.proposer import Proposer
 from bench.tuning.space import count_candidates, parameters
@@ -36,7 +36,8 @@ def load(name: str) -> "Tuner":
     """Load a tuner by name, after checking the installed Keras Tuner.
 
     Raises:
-        SpecError: the name is unknown or defined twice, or the entry point is not a tuner.
+        SpecError: the name is unknown or defined twice.
+        ExtensionError: the entry point cannot be imported, or is not a tuner.
         CompatibilityError: the installed Keras Tuner does not behave as the tested versions do.
     """
     from bench.compat import run_checks
@@ -52,9 +53,9 @@ def load(name: str) -> "Tuner":
         return importlib.import_module(f"{__name__}.{name}").TUNER  # type: ignore[no-any-return]
     if entry_point is None:
         raise SpecError(f"unknown tuner {name!r}: valid names are {', '.join(names())}")
-    tuner = entry_point.load()
+    tuner = load_extension(entry_point)
     if not isinstance(tuner, Tuner):
-        raise SpecError(
+        raise ExtensionError(
             f"tuner {name!r}: entry point {entry_point.value} must be an instance of a Tuner subclass, got {tuner!r}"
         )
     return tuner
