@@ -103,13 +103,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON at full precisi
 # Options of `bench run`.
 Families = Annotated[list[str], typer.Option("--family", metavar="NAME", help="Family to search; can be repeated.")]
 Tuner = Annotated[str, typer.Option(metavar="NAME", help="Tuner (see `bench list`).")]
+PresetName = Annotated[
+    Literal["quick", "default", "long"],
+    typer.Option(
+        metavar="NAME",
+        help="How much to train: quick, default or long, about 1, 10 or 60 minutes per family on two cores.",
+    ),
+]
 Trials = Annotated[
     int | None,
     typer.Option(
         metavar="N",
         min=1,
         max=MAX_TRIALS,
-        show_default="depends on the dataset",
+        show_default="depends on preset, family and dataset",
         help="Search budget in full-length trials; hyperband ends some early and trains more of them instead.",
     ),
 ]
@@ -119,13 +126,19 @@ Epochs = Annotated[
         metavar="N",
         min=1,
         max=MAX_EPOCHS,
-        show_default="depends on the dataset",
+        show_default="depends on preset, family and dataset",
         help="Epochs of a full-length trial.",
     ),
 ]
 RefitSeeds = Annotated[
-    int,
-    typer.Option(metavar="N", min=1, max=MAX_REFIT_SEEDS, help="Number of seeds with which the winner is retrained."),
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=MAX_REFIT_SEEDS,
+        show_default="depends on the preset",
+        help="Number of seeds with which the winner is retrained.",
+    ),
 ]
 Searches = Annotated[
     int,

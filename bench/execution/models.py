@@ -51,7 +51,8 @@ def family_space(spec: SearchSpec, dataset: DatasetFacts) -> Any:
     from bench.workers.executor import describe
 
     try:
-        return search_spaces.load(spec.family)(dataset.image_shape, len(dataset.class_names)).space()
+        family = search_spaces.load(spec.family)
+        return family(dataset.image_shape, len(dataset.class_names), multiply_adds=spec.budget.multiply_adds).space()
     except Exception as error:
         raise SearchError(
             f"family {spec.family!r} cannot be built for {dataset.name}: {describe(error)}: fix that, then repeat the "

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from bench.errors import SpecError
-from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS
+from bench.records.limits import MAX_EPOCHS, MAX_MULTIPLY_ADDS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS
 from bench.seeds import derive_seed
 
 # Raised when a change to splits, scoring, training, plans or spaces makes older scores incomparable.
@@ -20,6 +20,8 @@ PROTOCOL_VERSION = 2
 Value = int | float | str | bool
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
+Preset = Literal["quick", "default", "long"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
 def _require(name: str, value: int, low: int, high: int) -> None:
@@ -34,14 +36,17 @@ def _require_name(field: str, value: str, allowed: str, meaning: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The training budget of a search: `trials` times `epochs` epochs in total."""
+    """The training budget of a search: `trials` times `epochs` epochs in total, of models up to a certain size."""
 
     trials: int
     epochs: int
+    multiply_adds: int | None = None  # of the largest candidate, per image; None for the family's default
 
     def __post_init__(self) -> None:
         _require("trials", self.trials, 1, MAX_TRIALS)
         _require("epochs", self.epochs, 1, MAX_EPOCHS)
+        if self.multiply_adds is not None:
+            _require("multiply_adds", self.multiply_adds, 1, MAX_MULTIPLY_ADDS)
 
     @property
     def total_epochs(self) -> int:
@@ -84,6 +89,7 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
     tuner: str
     budget: Budget
     precision: Precision  # of the search; refits are always float32
+    preset: Preset | None = None  # which names the budget; None for a custom one
     split: int = 0  # number of the split into training and validation images
     max_pending: int | None = None  # trials that may await results at once; None: as many as the tuner proposes
     time_limit: int | None = None  # wall-clock seconds, including start-up, refits and evaluation
@@ -94,6 +100,8 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
         _require_name("tuner", self.tuner, r"[\w-]+", "letters, digits, _ and -")
         if self.precision not in PRECISIONS:
             raise SpecError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        if self.preset not in (*PRESETS, None):
+            raise SpecError(f"preset must be one of {', '.join(PRESETS)}, got {self.preset!r}")
         _require("split", self.split, 0, MAX_SEED)
         if self.max_pending is not None:
             _require("max_pending", self.max_pending, 1, MAX_PENDING)
@@ -155,6 +163,7 @@ class TrialSpec:
     initial_epoch: int
     epochs: int
     horizon: int
+    multiply_adds: int | None  # of the family's largest candidate, per image
     precision: Precision
     keep_state: bool  # whether a later trial may continue this one
 

@@ -41,7 +41,8 @@ class Row:
     run: Run
     rank: tuple[int, int] | None = None  # best and worst possible rank; None for a single seed, and for unranked rows
     not_different_from: tuple[str, ...] | None = None  # labels; None where `rank` is
-    versus_best: PairTest | None = None  # a reference model compared with the best tuned model; None if there is none
+    versus_tuned: tuple[PairTest, ...] = ()  # a reference model compared with every tuned model
+    versus_best: PairTest | None = None  # that with the tuned model of the best validation accuracy, if there is one
     in_full: bool = True  # whether its page has a section for it
     has_figures: bool = True  # whether that section has figures
 

@@ -112,6 +112,7 @@ def trial_spec(
         initial_epoch=initial_epoch,
         epochs=full if epochs is None else epochs,
         horizon=full,
+        multiply_adds=spec.budget.multiply_adds,
         precision=spec.precision,
         keep_state=epochs is not None and epochs < full,
     )

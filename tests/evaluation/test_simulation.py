@@ -1,12 +1,12 @@
 """Type I errors and coverage on models drawn by another generator than that of test_error_rates.py.
 
-Whether a fit of model m with seed s classifies image i of class c correctly is a probit model: the sum of a difficulty of
-the image, an effect of the model on the image, on the class, and of the seed overall and on the class. The models of a
+Whether a model with one seed classifies an image correctly is a probit model: the sum of the image's difficulty,
+effects of the model on the image and on its class, and effects of the seed, overall and on the class. The models of a
 draw have equal true accuracies, although their effects differ. A rate is rejected if its 99.9% interval by Clopper and
 Pearson lies beyond 5.5% type I errors or below 94.5% coverage.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np

@@ -25,7 +25,7 @@ class Narrow(Family):
 # A dataset is a file anywhere.
 DATASET = """
 import numpy as np
-from bench.data import Budget, DatasetDefinition
+from bench.data import DatasetDefinition
 
 
 def images(classes, seed):
@@ -41,7 +41,6 @@ DATASET = DatasetDefinition(
     license="public domain",
     image_shape=(6, 6, 1),
     n_test=60,
-    default_budget=Budget(trials=3, epochs=2),
     development=lambda access: images(100, 0),
     test=lambda access: images(20, 1),
 )
