@@ -44,6 +44,14 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
         call declares the whole space.
         """
 
+    def flipped(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Declare random horizontal flips, active in training only, for architectures that call this first.
+
+        Whether they help depends on the images: they suit clothing, but not digits.
+        """
+        flips = hp.Boolean("horizontal_flips")
+        return keras.layers.RandomFlip("horizontal", name="flip")(images) if flips else images
+
     def build(self, hp: HyperParameters) -> keras.Model:
         """Build a compiled model from uint8 images (batch, *input_shape) to float32 logits (batch, classes)."""
         pixels = keras.Input(self.input_shape, dtype="uint8", name="pixels")

@@ -87,7 +87,7 @@ def run(
     from bench.execution.options import Options
     from bench.execution.plans import choose_plan
     from bench.machine import supports_bfloat16, usable_cores
-    from bench.records.spec import Budget, SearchSpec
+    from bench.records.spec import SearchSpec
     from bench.tuning import tuners
 
     families = list(dict.fromkeys(families))
@@ -107,7 +107,7 @@ def run(
             family=name,
             source=family_source(name),
             tuner=tuner,
-            budget=Budget(trials=plan.trials, epochs=plan.epochs, multiply_adds=plan.multiply_adds),
+            budget=plan.budget,
             seed=seed + number,
             refit_seeds=plan.refit_seeds,
             precision=precision,

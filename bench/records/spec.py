@@ -163,7 +163,7 @@ class TrialSpec:
     initial_epoch: int
     epochs: int
     horizon: int
-    multiply_adds: int | None  # of the family's largest candidate, per image
+    multiply_adds: int | None = None  # of the family's largest candidate, per image
     precision: Precision
     keep_state: bool  # whether a later trial may continue this one
 

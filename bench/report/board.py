@@ -10,6 +10,7 @@ from bench.evaluation.comparison import LEVEL, Difference, Interval
 from bench.records.record import DatasetFacts
 from bench.report.runs import Run
 
+MAX_TIME_RATIO = 1.5  # between tuned models of one table, beyond which they are marked
 TOP_ROWS = 10  # of a table are shown in full: more columns or sections would be unreadable
 
 Verdict = Literal["better", "worse", "not significantly different", "unknown"]
@@ -90,6 +91,12 @@ class Table:
     def compared(self) -> tuple[Row, ...]:
         """Tuned models, then reference models."""
         return self.rows + self.references
+
+    @property
+    def costly(self) -> tuple[Run, ...]:
+        """Tuned models whose search and refits took more than MAX_TIME_RATIO times the core-seconds of another."""
+        least = min((row.run.core_seconds for row in self.rows), default=0.0)
+        return tuple(row.run for row in self.rows if row.run.core_seconds > MAX_TIME_RATIO * least)
 
     @property
     def everything(self) -> tuple[Row, ...]:

@@ -61,12 +61,13 @@ class Run:
     def core_seconds(self) -> float:
         """Seconds of all trials and refits; each occupies one core."""
         trials = () if self.record.search is None else self.record.search.trials
-        return sum(each.task_seconds for each in (*trials, *self.record.refits))
+        return sum(trial.task_seconds for trial in trials) + sum(refit.task_seconds for refit in self.record.refits)
 
     @property
     def costs(self) -> Mapping[str, float]:
-        """Numbers stored by the model, seconds to train one refit, microseconds to predict one image."""
+        """Core-seconds of the run, weights of the model, seconds to train a refit, microseconds to predict an image."""
         return {
+            "search and refits": self.core_seconds,
             "parameters": self.record.refits[0].parameters,
             "training time": self.training_seconds,
             "prediction time": self.record.latency.microseconds_per_image,

@@ -11,7 +11,7 @@ protocol: raise `PROTOCOL_VERSION`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.records.spec import Preset
+from bench.records.spec import Budget, Preset
 
 # Two cores for 1, 10 and 60 minutes.
 CORE_SECONDS: Mapping[Preset, int] = {"quick": 120, "default": 1_200, "long": 7_200}
@@ -25,6 +25,11 @@ class PresetPlan:
     epochs: int  # of a full-length trial and of a refit
     refit_seeds: int
     multiply_adds: int | None = None  # of the largest candidate, per image; None for the family's default
+
+    @property
+    def budget(self) -> Budget:
+        """The budget of the search."""
+        return Budget(trials=self.trials, epochs=self.epochs, multiply_adds=self.multiply_adds)
 
 
 def _plan(trials: int, epochs: int, refit_seeds: int, million_multiply_adds: float | None = None) -> PresetPlan:
@@ -40,12 +45,12 @@ PLANS: Mapping[tuple[str, str, Preset], PresetPlan] = {
     ("fashion_mnist", "cnn", "quick"): _plan(7, 3, 3, 0.6),
     ("fashion_mnist", "cnn", "default"): _plan(12, 6, 5, 5.5),
     ("fashion_mnist", "cnn", "long"): _plan(15, 20, 5, 20),
-    ("fashion_mnist_12k", "dense", "quick"): _plan(9, 10, 3),
-    ("fashion_mnist_12k", "cnn", "quick"): _plan(9, 6, 3, 0.6),
     ("digits", "dense", "quick"): _plan(9, 20, 3),
+    ("digits", "dense", "default"): _plan(30, 40, 5),
+    ("digits", "dense", "long"): _plan(150, 60, 5),
     ("digits", "cnn", "quick"): _plan(9, 20, 3),
-    ("digits", "dense", "default"): _plan(30, 30, 5),
-    ("digits", "cnn", "default"): _plan(30, 30, 5),
+    ("digits", "cnn", "default"): _plan(30, 40, 5),
+    ("digits", "cnn", "long"): _plan(100, 60, 5),
 }
 
 # The cost model. A core trains with about this many multiply-adds of the forward pass per second, backward pass

@@ -268,7 +268,7 @@ def _start(spec: SearchSpec, folder: RunFolder, clocks: Clocks) -> tuple[Search,
     tuner = tuners.choose(spec, hyperparameters)
 
     class TimedTuner(Tuner):
-        needs_results = tuner.needs_results
+        max_pending = tuner.max_pending
 
         def oracle(self, spec: SearchSpec, hyperparameters: "keras_tuner.HyperParameters") -> "keras_tuner.Oracle":
             oracle = tuner.oracle(spec, hyperparameters)

@@ -33,11 +33,12 @@ from bench.records.spec import Budget, SearchSpec
 from bench.report.markdown import table as markdown_table
 from bench.report.runs import load
 from bench.tuning import tuners
+from bench.tuning.presets import PLANS
 from bench.tuning.proposer import Proposer
 from bench.tuning.trials import Proposal
 
 DATASET = catalog.locate("fashion_mnist")
-BUDGET = DATASET.definition().default_budget
+BUDGET = PLANS["fashion_mnist", "cnn", "default"].budget
 POOL = 4 * BUDGET.trials
 SIMULATIONS = 1000
 SIMULATED = ("hyperband", "random")

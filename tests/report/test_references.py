@@ -3,13 +3,15 @@
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bench.evaluation.comparison import holm
 from bench.records.record import PublishedAccuracy
 from bench.report.build import build
 from bench.report.ranking import leaderboard
 from bench.report.text.signature import signature_text
-from builders import add_reference, add_run, make_dataset, make_environment
+from builders import add_reference, add_run, make_dataset, make_environment, make_trial
 
 DETERMINISTIC = {"group": "classifier", "recipe": "the most frequent class", "deterministic": True, "published": None}
 
@@ -38,6 +40,34 @@ def test_reference_models_are_compared_with_the_best_tuned_model(tmp_path: Path)
     assert (tutorial.versus_best.b, tutorial.versus_best.verdict) == ("dense", "not significantly different")
     assert majority.versus_best.verdict == "worse"
     assert (tutorial.rank, majority.rank) == (None, None)
+
+
+def test_the_tuned_model_to_compare_with_is_chosen_by_validation_accuracy(tmp_path: Path) -> None:
+    # By test accuracy dense is the best of the two, which may be chance.
+    add_run(tmp_path, [range(10)] * 3, search={"trials": (make_trial(0, 0.8), make_trial(1, 0.85))})
+    add_run(tmp_path, [range(12)] * 3, spec={"family": "cnn"})
+    add_reference(tmp_path, [range(60)] * 3)
+    (table,) = leaderboard(tmp_path).tables
+    (reference,) = table.references
+    assert reference.versus_best is not None
+    assert reference.versus_best.b == "cnn"
+
+
+def test_reference_models_are_tested_against_every_tuned_model_as_one_family_of_tests(tmp_path: Path) -> None:
+    add_run(tmp_path, [range(10)] * 3)
+    add_run(tmp_path, [range(60)] * 3, spec={"family": "cnn"})
+    add_reference(tmp_path, [range(30)] * 3, spec={"model": "tutorial-cnn"})
+    add_majority(tmp_path)
+    (table,) = leaderboard(tmp_path).tables
+    tests = [test for reference in table.references for test in reference.versus_tuned]
+    assert [(test.a, test.b, test.verdict) for test in tests] == [
+        ("tutorial-cnn", "dense", "worse"),
+        ("tutorial-cnn", "cnn", "better"),
+        ("baseline-majority", "dense", "worse"),
+        ("baseline-majority", "cnn", "worse"),
+    ]
+    adjusted = holm(np.array([test.difference.p_value for test in tests if test.difference is not None]))
+    assert [test.p_adjusted for test in tests] == adjusted.tolist()
 
 
 def test_reference_models_are_in_every_table_of_the_same_data_only(tmp_path: Path) -> None:
