@@ -160,7 +160,8 @@ def test_saved_models_load_without_the_code_of_their_family(tmp_path: Path) -> N
         import keras, numpy
         folder = pathlib.Path(sys.argv[1])
         for file in folder.glob("*.keras"):
-            logits = keras.models.load_model(file, compile=False)(numpy.load(folder / "images.npy"), training=False).numpy()
+            model = keras.models.load_model(file, compile=False)
+            logits = model(numpy.load(folder / "images.npy"), training=False).numpy()
             numpy.save(file.with_suffix(".logits.npy"), logits)
         assert not {name for name in sys.modules if name.split(".")[0] in ("bench", "search_spaces", "keras_tuner")}
     """
