@@ -1,15 +1,15 @@
 """versions.md: how a newer TensorFlow or Keras changed accuracy and speed, and the differences that may explain it."""
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from math import exp
+from math import log
 from typing import Any
 
 import pandas as pd
 
 from bench.evaluation.comparison import interval
 from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
+from bench.evaluation.speed import SpeedChange, Verdict, required_starts
 from bench.evaluation.variance import Correctness
 from bench.report.board import Board
 from bench.report.markdown import plain_table, render
@@ -65,6 +65,7 @@ def _page(records: Sequence[VersionRecord], problems: Sequence[str]) -> bytes:
                 "title": series.title,
                 "versions": versions_table(series),
                 "speed": speed_table(series),
+                **_speed_comparisons(series),
                 "differences": differences([version.record for version in series.versions]),
             }
             for series in all_series(records)
@@ -92,7 +93,7 @@ def versions_data(series: Sequence[Series]) -> list[dict[str, Any]]:
 
 
 def _row_data(series: Series, version: ComparedVersion) -> dict[str, Any]:
-    record, ratios = version.record, _ratios(version)
+    record, changes = version.record, _changes(version)
     return {
         "series": series.title,
         "version": record.name,
@@ -104,11 +105,9 @@ def _row_data(series: Series, version: ComparedVersion) -> dict[str, Any]:
         "speed": {
             operation: {
                 "seconds": seconds,
-                "ratio_to_previous": exp(ratios[operation]) if operation in ratios else None,
-                "noise": exp(noise),
+                "change": asdict(changes[operation]) if operation in changes else None,
             }
-            for operation, noise in series.noise.items()
-            if (seconds := _seconds(record, operation)) is not None
+            for operation, seconds in _median_seconds(record).items()
         },
     }
 
@@ -128,18 +127,18 @@ def _model_data(results: ModelResults, change: AccuracyChange | str | None) -> d
 def versions_table(series: Series) -> pd.DataFrame:
     """One row per version: accuracy and verdict of each model, and the operations that became slower or faster."""
     models = dict.fromkeys(results.model for version in series.versions for results in version.record.trained)
-    return pd.DataFrame(_row(series, version, list(models)) for version in series.versions)
+    return pd.DataFrame(_row(version, list(models)) for version in series.versions)
 
 
-def _row(series: Series, version: ComparedVersion, models: Sequence[str]) -> dict[str, str]:
+def _row(version: ComparedVersion, models: Sequence[str]) -> dict[str, str]:
     record = version.record
     row = {"version": record.name, "TensorFlow": record.environment.tensorflow, "Keras": record.environment.keras}
     for model in models:
         results = record.results_of(model)
         row[f"{model} (%)"] = "-" if results is None else _accuracy(results)
         row[f"{model}: change (pp)"] = _change_text(version.accuracy.get(model))
-    row["slower"] = _changed_operations(series, version, sign=1)
-    row["faster"] = _changed_operations(series, version, sign=-1)
+    row["slower"] = _changed_operations(version, "slower")
+    row["faster"] = _changed_operations(version, "faster")
     return row
 
 
@@ -167,51 +166,58 @@ def _seeds_text(seeds: int | None) -> str:
     return f"about {-(-seeds // SEEDS_PER_RUN) * SEEDS_PER_RUN} more"
 
 
-def _ratios(version: ComparedVersion) -> Mapping[str, float]:
+def _changes(version: ComparedVersion) -> Mapping[str, SpeedChange]:
     return {} if isinstance(version.speed, str) else version.speed
 
 
-def _changed_operations(series: Series, version: ComparedVersion, *, sign: int) -> str:
-    """How many operations became slower (sign 1) or faster (-1) by more than noise, and the one that changed most."""
+def _speed_comparisons(series: Series) -> dict[str, int]:
+    """How many comparisons of speed there are, their fewest process starts, and how many one change would require."""
+    starts = [change.starts for version in series.versions for change in _changes(version).values()]
+    return {
+        "comparisons": len(starts),
+        "fewest_starts": min(starts, default=0),
+        "required_starts": required_starts(len(starts)),
+    }
+
+
+def _changed_operations(version: ComparedVersion, verdict: Verdict) -> str:
+    """How many operations became slower or faster, and the one that changed most."""
     if isinstance(version.speed, str):
         return f"not compared: {version.speed}"
-    changed = {name: ratio for name, ratio in version.speed.items() if sign * ratio > series.noise[name]}
+    changed = {name: change.ratio for name, change in version.speed.items() if change.verdict == verdict}
     if not changed:
         return "-"
-    most = max(sorted(changed), key=lambda name: abs(changed[name]))
-    return f"{len(changed)} of {len(series.noise)}, largest change: {most} x{exp(changed[most]):.2f}"
+    most = max(changed, key=lambda name: abs(log(changed[name])))
+    return f"{len(changed)} of {len(version.speed)}, largest change: {most} x{changed[most]:.2f}"
 
 
 def speed_table(series: Series) -> pd.DataFrame | None:
     """One row per operation: time with the oldest version, and ratios to the previous version; None without any."""
     oldest, *newer = series.versions
-    rows = []
-    for operation, noise in series.noise.items():
-        seconds = _seconds(oldest.record, operation)
-        if seconds is None and not any(operation in _ratios(version) for version in newer):
-            continue
-        rows.append(
-            {
-                "operation": operation,
-                f"{oldest.record.name} (ms)": "-" if seconds is None else f"{1000 * seconds:,.2f}",
-                **{version.record.name: _ratio_text(_ratios(version).get(operation), noise) for version in newer},
-                "noise range": f"{exp(-noise):.3f} to {exp(noise):.3f}",
-            }
-        )
+    seconds = _median_seconds(oldest.record)
+    operations = sorted({*seconds, *(operation for version in newer for operation in _changes(version))})
+    rows = [
+        {
+            "operation": operation,
+            f"{oldest.record.name} (ms)": f"{1000 * seconds[operation]:,.2f}" if operation in seconds else "-",
+            **{version.record.name: _ratio_text(_changes(version).get(operation)) for version in newer},
+        }
+        for operation in operations
+    ]
     return pd.DataFrame(rows) if rows else None
 
 
-def _seconds(record: VersionRecord, operation: str) -> float | None:
-    """The median over the process starts; None if they did not time the operation."""
-    seconds = [start.operations[operation].seconds for start in record.starts if operation in start.operations]
-    return statistics.median(seconds) if seconds else None
+def _median_seconds(record: VersionRecord) -> dict[str, float]:
+    """By operation, over the process starts that timed it."""
+    starts = pd.DataFrame({name: each.seconds for name, each in start.operations.items()} for start in record.starts)
+    return {str(name): float(starts[name].median()) for name in sorted(starts)}
 
 
-def _ratio_text(ratio: float | None, noise: float) -> str:
-    """In parentheses if it is within the noise."""
-    if ratio is None:
+def _ratio_text(change: SpeedChange | None) -> str:
+    """In parentheses if it is not significant."""
+    if change is None:
         return "-"
-    return f"{exp(ratio):.3f}" if abs(ratio) > noise else f"({exp(ratio):.3f})"
+    return f"({change.ratio:.3f})" if change.verdict == "not significant" else f"{change.ratio:.3f}"
 
 
 def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *, digits: int) -> pd.DataFrame | None:

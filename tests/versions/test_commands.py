@@ -39,8 +39,8 @@ def test_show_prints_json(tmp_path: Path) -> None:
     assert new["models"]["tutorial-cnn"]["test_accuracy"] == pytest.approx(0.851)
     assert new["models"]["tutorial-cnn"]["verdict"] == "worse"
     assert new["models"]["tutorial-cnn"]["change"]["difference"]["mean"] == pytest.approx(-0.05)
-    assert new["speed"]["step[cnn]"]["ratio_to_previous"] == pytest.approx(2)
-    assert new["speed"]["step[cnn]"]["noise"] < 1.05
+    assert new["speed"]["step[cnn]"]["change"]["ratio"] == pytest.approx(2)
+    assert new["speed"]["step[cnn]"]["change"]["adjusted_p_value"] < 0.05
     assert new["speed_not_compared"] is new["models"]["tutorial-cnn"]["not_compared"] is None
 
 

@@ -31,7 +31,7 @@ def test_less_accurate_and_slower_version_is_reported(tmp_path: Path) -> None:
     assert "step\\[cnn\\] x2.00" in newer
 
 
-def test_ratio_within_the_noise_is_in_parentheses(tmp_path: Path) -> None:
+def test_ratio_that_is_not_significant_is_in_parentheses(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     write(tmp_path, make_record("tf217", "2.17.1", seconds=0.1005))
     text = page_text(tmp_path)
@@ -45,6 +45,19 @@ def test_version_with_too_few_starts_is_not_compared_by_speed(tmp_path: Path) ->
     text = page_text(tmp_path)
     assert "x2.00" not in text
     assert "| step\\[cnn\\] | 101.00 | - |" in " ".join(table_row(text, "step\\[cnn\\]").split())
+
+
+@pytest.mark.parametrize(("starts", "few"), [(4, True), (5, False)])
+def test_too_few_starts_for_a_single_change_are_stated(tmp_path: Path, starts: int, *, few: bool) -> None:
+    # The smallest p-value, adjusted for two operations, is 2 * 2 / C(8, 4) = 0.057 or 2 * 2 / C(10, 5) = 0.016.
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        measured = make_starts(0.1, operations=("step[cnn]", "step[dense]"))[:starts]
+        write(tmp_path, make_record(name, version, starts=measured))
+    text = " ".join(page_text(tmp_path).split())
+    sentence = (
+        "compared with only 4 process starts each; with fewer than 5, an operation cannot count as changed unless"
+    )
+    assert (sentence in text) == few
 
 
 def test_speed_table_is_omitted_if_nothing_is_compared(tmp_path: Path) -> None:
