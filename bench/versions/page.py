@@ -1,5 +1,6 @@
 """versions.md: how a newer TensorFlow or Keras changed accuracy and speed, and the differences that may explain it."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from math import log
@@ -66,7 +67,7 @@ def _page(records: Sequence[VersionRecord], problems: Sequence[str]) -> bytes:
                 "versions": versions_table(series),
                 "speed": speed_table(series),
                 **_speed_comparisons(series),
-                "differences": differences([version.record for version in series.versions]),
+                "differences": differences(series.records),
             }
             for series in all_series(records)
         ],
@@ -89,7 +90,7 @@ def versions_text(series: Sequence[Series]) -> str:
 
 def versions_data(series: Sequence[Series]) -> list[dict[str, Any]]:
     """One dict per row with unrounded values, for JSON."""
-    return [_row_data(each, version) for each in series for version in each.versions]
+    return [_row_data(each, version) for each in series for version in each.rows.values()]
 
 
 def _row_data(series: Series, version: ComparedVersion) -> dict[str, Any]:
@@ -97,6 +98,7 @@ def _row_data(series: Series, version: ComparedVersion) -> dict[str, Any]:
     return {
         "series": series.title,
         "version": record.name,
+        "compared_with": version.compared_with,
         **{name: getattr(record.environment, name) for name in LIBRARIES},
         "models": {
             results.model: _model_data(results, version.accuracy.get(results.model)) for results in record.trained
@@ -125,14 +127,14 @@ def _model_data(results: ModelResults, change: AccuracyChange | str | None) -> d
 
 
 def versions_table(series: Series) -> pd.DataFrame:
-    """One row per version: accuracy and verdict of each model, and the operations that became slower or faster."""
-    models = dict.fromkeys(results.model for version in series.versions for results in version.record.trained)
-    return pd.DataFrame(_row(version, list(models)) for version in series.versions)
+    """One row per comparison: accuracy and verdict of each model, and the operations that became slower or faster."""
+    models = dict.fromkeys(results.model for record in series.records for results in record.trained)
+    return pd.DataFrame({"version": heading, **_row(row, list(models))} for heading, row in series.rows.items())
 
 
 def _row(version: ComparedVersion, models: Sequence[str]) -> dict[str, str]:
     record = version.record
-    row = {"version": record.name, "TensorFlow": record.environment.tensorflow, "Keras": record.environment.keras}
+    row = {"TensorFlow": record.environment.tensorflow, "Keras": record.environment.keras}
     for model in models:
         results = record.results_of(model)
         row[f"{model} (%)"] = "-" if results is None else _accuracy(results)
@@ -172,7 +174,7 @@ def _changes(version: ComparedVersion) -> Mapping[str, SpeedChange]:
 
 def _speed_comparisons(series: Series) -> dict[str, int]:
     """How many comparisons of speed there are, their fewest process starts, and how many one change would require."""
-    starts = [change.starts for version in series.versions for change in _changes(version).values()]
+    starts = [change.starts for row in series.rows.values() for change in _changes(row).values()]
     return {
         "comparisons": len(starts),
         "fewest_starts": min(starts, default=0),
@@ -192,15 +194,15 @@ def _changed_operations(version: ComparedVersion, verdict: Verdict) -> str:
 
 
 def speed_table(series: Series) -> pd.DataFrame | None:
-    """One row per operation: time with the oldest version, and ratios to the previous version; None without any."""
-    oldest, *newer = series.versions
-    seconds = _median_seconds(oldest.record)
-    operations = sorted({*seconds, *(operation for version in newer for operation in _changes(version))})
+    """One row per operation: time with the oldest version, and the ratio of each comparison; None without any."""
+    oldest, seconds = series.records[0].name, _median_seconds(series.records[0])
+    changes = {heading: _changes(row) for heading, row in series.rows.items() if heading != oldest}
+    operations = sorted({*seconds, *itertools.chain.from_iterable(changes.values())})
     rows = [
         {
             "operation": operation,
-            f"{oldest.record.name} (ms)": f"{1000 * seconds[operation]:,.2f}" if operation in seconds else "-",
-            **{version.record.name: _ratio_text(_changes(version).get(operation)) for version in newer},
+            f"{oldest} (ms)": f"{1000 * seconds[operation]:,.2f}" if operation in seconds else "-",
+            **{heading: _ratio_text(by_operation.get(operation)) for heading, by_operation in changes.items()},
         }
         for operation in operations
     ]
@@ -210,7 +212,7 @@ def speed_table(series: Series) -> pd.DataFrame | None:
 def _median_seconds(record: VersionRecord) -> dict[str, float]:
     """By operation, over the process starts that timed it."""
     starts = pd.DataFrame({name: each.seconds for name, each in start.operations.items()} for start in record.starts)
-    return {str(name): float(starts[name].median()) for name in sorted(starts)}
+    return {str(name): float(median) for name, median in starts.median().sort_index().items()}
 
 
 def _ratio_text(change: SpeedChange | None) -> str:

@@ -1,6 +1,6 @@
-"""Series of versions of one library: each version compared with the previous one, in accuracy and speed."""
+"""Series of versions of one library: each compared with the previous one, and the newest with the oldest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -17,19 +17,21 @@ Pair = tuple[VersionRecord, VersionRecord]  # older, newer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedVersion:
-    """A version compared with the previous one; text in place of a result says why they cannot be compared."""
+    """A version compared with an older one; text in place of a result says why they cannot be compared."""
 
     record: VersionRecord
+    compared_with: str | None  # name of the older version; None for the oldest, which has no comparisons
     accuracy: Mapping[str, AccuracyChange | str]  # by model
     speed: Mapping[str, SpeedChange] | str  # by operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Versions of one library, oldest first; the oldest has no comparisons."""
+    """Versions of one library, oldest first."""
 
     title: str
-    versions: tuple[ComparedVersion, ...]
+    records: tuple[VersionRecord, ...]
+    rows: Mapping[str, ComparedVersion]  # by heading: all versions; of three or more, also the newest with the oldest
 
 
 def all_series(records: Sequence[VersionRecord]) -> tuple[Series, ...]:
@@ -55,14 +57,18 @@ def _python_and_tensorflow(record: VersionRecord) -> tuple[str, str]:
 
 
 def _series(title: str, records: Sequence[VersionRecord]) -> Series:
-    pairs = tuple(pairwise(records))
-    versions = [ComparedVersion(record=records[0], accuracy={}, speed={})]
-    for (_, new), accuracy, speed in zip(pairs, _accuracy(pairs), _speed(pairs), strict=True):
-        versions.append(ComparedVersion(record=new, accuracy=accuracy, speed=speed))
-    return Series(title=title, versions=tuple(versions))
+    oldest, newest = records[0], records[-1]
+    pairs = {new.name: (old, new) for old, new in pairwise(records)}
+    if len(records) > 2:
+        pairs[f"{newest.name} vs. {oldest.name}"] = oldest, newest
+    rows = {oldest.name: ComparedVersion(record=oldest, compared_with=None, accuracy={}, speed={})}
+    changes = zip(_accuracy(pairs.values()), _speed(pairs.values()), strict=True)
+    for (heading, (old, new)), (accuracy, speed) in zip(pairs.items(), changes, strict=True):
+        rows[heading] = ComparedVersion(record=new, compared_with=old.name, accuracy=accuracy, speed=speed)
+    return Series(title=title, records=tuple(records), rows=rows)
 
 
-def _accuracy(pairs: Sequence[Pair]) -> list[dict[str, AccuracyChange | str]]:
+def _accuracy(pairs: Iterable[Pair]) -> list[dict[str, AccuracyChange | str]]:
     """For each pair, the change of each model; p-values are adjusted over all of them."""
     matches = [{model.model: _match(old, model) for model in new.trained} for old, new in pairs]
     matched = [match for by_model in matches for match in by_model.values() if not isinstance(match, str)]
@@ -87,7 +93,7 @@ def _match(old: VersionRecord, new_results: ModelResults) -> tuple[Correctness, 
     return Correctness(correct=older), Correctness(correct=newer)
 
 
-def _speed(pairs: Sequence[Pair]) -> list[dict[str, SpeedChange] | str]:
+def _speed(pairs: Iterable[Pair]) -> list[dict[str, SpeedChange] | str]:
     """For each pair, the change of each operation; p-values are adjusted over all of them."""
     matches = [_speed_incomparable(old, new) or _common_starts(old, new) for old, new in pairs]
     matched = [starts for each in matches if not isinstance(each, str) for starts in each.values()]

@@ -8,7 +8,7 @@ from bench.evaluation.speed import MIN_STARTS, SpeedChange, p_value, required_st
 from bench.evaluation.variance import BoolArray, FloatArray
 
 OPERATIONS = 28
-TABLES = 500
+TABLES = 1_000
 
 
 def change(older: FloatArray, newer: FloatArray) -> SpeedChange:
@@ -83,7 +83,7 @@ def test_required_starts_make_one_change_significant(comparisons: int, starts: i
 @pytest.mark.parametrize("shared", [0.0, 0.03], ids=["independent", "correlated"])
 def test_at_most_5_percent_of_tables_without_a_change_report_one(versions: int, shared: float) -> None:
     significant, _ = simulated(0.03, versions=versions, shared=shared)
-    assert 0.01 < significant.any(axis=(1, 2)).mean() <= 0.05
+    assert 0.02 < significant.any(axis=(1, 2)).mean() <= 0.05
 
 
 def test_four_starts_show_nothing_in_a_large_table() -> None:
