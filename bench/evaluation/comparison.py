@@ -178,6 +178,15 @@ def holm(p_values: FloatArray) -> FloatArray:
     return adjusted
 
 
+def benjamini_hochberg(p_values: FloatArray) -> FloatArray:
+    """p-values of shape (n,), adjusted to control the false discovery rate.
+
+    Source: Benjamini and Hochberg 1995, https://doi.org/10.1111/j.2517-6161.1995.tb02031.x.
+    """
+    adjusted: FloatArray = multipletests(p_values, method="fdr_bh")[1]
+    return adjusted
+
+
 def mcnemar(a: BoolArray, b: BoolArray) -> float:
     """McNemar's exact p-value for two fitted models; it ignores the variance across seeds.
 
