@@ -79,6 +79,19 @@ def test_false_positive_rates_are_those_of_the_simulation() -> None:
     assert f"{min(rates)}% to {max(rates)}% of comparisons" in README.replace("\n  ", " ")
 
 
+def test_accuracies_of_tuners_are_those_of_the_simulation() -> None:
+    page = (ROOT / "results" / "benchmarks" / "tuners.md").read_text(encoding="utf-8")
+    claimed = re.search(r"<!-- tuners -->\n(.*?)<!-- /tuners -->", README, re.DOTALL)
+    assert claimed is not None
+    text = claimed[1].replace("\n", " ")
+    for family in ("cnn", "dense"):
+        simulated = re.findall(rf"^\| {family} +\|.* simulated \| +(\S+) \| +(\S+) \|", page, re.MULTILINE)
+        (mean, low), (random_mean, random_low) = simulated  # hyperband, random
+        means = f"{mean}% for both on {family}" if mean == random_mean else f"{mean}% vs. {random_mean}% for {family}"
+        assert means in text
+        assert f"{low}% vs. {random_low}% for {family}" in text
+
+
 def test_links_lead_to_files() -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert links

@@ -1,1 +1,1 @@
-"""Reference models, trained without a search: published tutorials and scikit-learn classifiers."""
+"""Reference models, trained without a search: published tutorials, and baselines (scikit-learn classifiers)."""

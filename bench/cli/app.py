@@ -48,7 +48,7 @@ def bench(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Options before a command; the help text is above."""
+    """Global options. The help text is set on `app`."""
 
 
 def main() -> None:
@@ -63,5 +63,5 @@ def main() -> None:
         if error.errno != errno.ENOSPC or error.filename is not None:
             raise
         discard_output()  # or Python would fail again when it flushes the buffer
-        typer.echo("error: the output cannot be written: no space left on the device", err=True)
+        typer.echo("error: cannot write output: no space left on device", err=True)
         sys.exit(2)

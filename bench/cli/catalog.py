@@ -13,7 +13,7 @@ list_app = typer.Typer()
 def list_names(as_json: AsJson = False) -> None:
     """List families, datasets, tuners and reference models.
 
-    The list includes those provided by other packages.
+    Includes those that installed packages provide.
     """
     import search_spaces
     from bench.baselines.catalog import NAMES

@@ -1,4 +1,4 @@
-"""What the commands that train share: progress while runs execute, then their rows, or how to resume them."""
+"""Shared by all training commands: show progress, then the new leaderboard rows, or how to resume if interrupted."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ def execute(start: "Callable[[Report], tuple[Outcome, ...]]", title: str, result
         results: the results folder.
 
     Returns:
-        The reasons of the runs that failed.
+        Why runs failed, one message per failed run.
     """
     from bench.cli.progress import display
     from bench.execution.events import Message, RunFinished

@@ -1,4 +1,4 @@
-"""Options that several commands share, those of `bench run`, and how help names arguments."""
+"""Options shared by several commands, options of `bench run`, and help formatting."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ from bench.errors import SpecError
 from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
 
 MAX_SEARCHES = 100
-DATASET_HELP = "Dataset name (see `bench list`) or path to a Python file that defines one."
+DATASET_HELP = "Dataset name (see `bench list`) or path to a Python file that defines a dataset."
 
 
 def parse_duration(text: str) -> int:
@@ -117,7 +117,8 @@ Trials = Annotated[
         min=1,
         max=MAX_TRIALS,
         show_default="depends on preset, family and dataset",
-        help="Search budget in full-length trials; hyperband ends some early and trains more of them instead.",
+        help="Search budget in full-length trials. Hyperband stops weak trials early and uses the saved epochs for "
+        "additional trials.",
     ),
 ]
 Epochs = Annotated[
@@ -137,7 +138,7 @@ RefitSeeds = Annotated[
         min=1,
         max=MAX_REFIT_SEEDS,
         show_default="depends on the preset",
-        help="Number of seeds with which the winner is retrained.",
+        help="Number of times the winner is retrained, each with its own seed.",
     ),
 ]
 Searches = Annotated[
@@ -146,7 +147,8 @@ Searches = Annotated[
         metavar="N",
         min=1,
         max=MAX_SEARCHES,
-        help="Independent searches per family; with 3 or more, families are compared, not only their winners.",
+        help="Number of independent searches per family. Three or more allow comparing families rather than individual "
+        "winners.",
     ),
 ]
 Scheduler = Annotated[
@@ -158,8 +160,8 @@ TimeLimit = Annotated[
     typer.Option(
         metavar="TIME",
         parser=parse_duration,
-        help="Time limit per family, e.g. 90s, 10m or 1h30m. The search stops in time for the refits and the "
-        "evaluation of its best trial so far.",
+        help="Time limit per search, including its refits and evaluation, e.g. 90s, 10m or 1h30m. The search stops "
+        "early enough to leave time for them.",
     ),
 ]
 TrialTimeout = Annotated[
@@ -174,7 +176,7 @@ PrecisionChoice = Annotated[
     Literal["auto", "float32", "bfloat16"],
     typer.Option(
         metavar="NAME",
-        help="Precision of the search: float32, bfloat16, or auto, which is bfloat16 if the CPU supports it.",
+        help="Precision of the search: float32, bfloat16, or auto: bfloat16 if the CPU supports it, otherwise float32.",
     ),
 ]
 MaxPending = Annotated[
@@ -183,7 +185,8 @@ MaxPending = Annotated[
         metavar="N",
         min=1,
         max=MAX_PENDING,
-        help="Maximum number of trials that await results when the tuner proposes the next; affects the proposals.",
+        help="Maximum number of trials that may be pending when the tuner proposes another one; changing it changes "
+        "the proposals.",
         show_default="4 for bayesian, unlimited for others",
     ),
 ]

@@ -36,8 +36,10 @@ def leaderboard(results: ExistingResults = Path("results"), as_json: AsJson = Fa
     epilog="\b\nExamples:\n  bench compare cnn dense\n  bench compare cnn tutorial-cnn --json | jq .verdict",
 )
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="Row of the leaderboard or run id.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another row or run id, evaluated on the same test images.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="Model name from the leaderboard, or run id.")],
+    b: Annotated[
+        str, typer.Argument(metavar="B", help="Another model name or run id, evaluated on the same test images.")
+    ],
     results: ExistingResults = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +63,9 @@ def plan(
     ],
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="A B", help="Two rows of the leaderboard.", show_default="the two best"),
+        typer.Argument(
+            metavar="A B", help="Two model names from the leaderboard, or run ids.", show_default="the two best"
+        ),
     ] = None,
     dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset name (see `bench list`).")] = "fashion_mnist",
     results: ExistingResults = Path("results"),
@@ -69,8 +73,8 @@ def plan(
 ) -> None:
     """Compute how many seeds a comparison needs.
 
-    Prints the seeds and minutes needed to detect a difference, or that the test set is too small for it. Needs neither
-    TensorFlow nor the dataset.
+    Prints the number of seeds and minutes needed, or reports that the test set is too small to detect the difference.
+    Needs neither TensorFlow nor the dataset.
     """
     from bench.report.power_plan import plan_json, plan_text, power_plan
 

@@ -79,8 +79,9 @@ def run(
     """Tune families and evaluate the winners on the test set.
 
     Searches each family on a validation split, retrains the winner with several seeds, evaluates it, and updates the
-    pages. Repeating the command resumes an interrupted run. If a published run has the same specification, it is
-    retrained on this machine, and the predictions are compared with the published ones.
+    pages. Repeating the command resumes an interrupted run. If the results folder contains a finished run with the
+    same specification but without its models (for example, from a git checkout), that run is repeated and the
+    predictions are compared.
     """
     from bench.data import catalog
     from bench.execution.models import family_source
@@ -135,7 +136,10 @@ def run(
 
 @run_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n  bench resume\n  bench resume cnn-hyperband-0123456789\n  bench resume --results results",
+    epilog="\b\nExamples:\n"
+    "  bench resume\n"
+    "  bench resume cnn-hyperband-0123456789\n"
+    "  bench resume --results my_results",
 )
 def resume(
     runs: Annotated[
@@ -185,7 +189,8 @@ def reproduce(
             metavar="N",
             min=1,
             max=MAX_REFIT_SEEDS,
-            help="Number of seeds per model; deterministic models are trained once.",
+            help="Number of times each model is trained, each with its own seed; deterministic models are "
+            "trained once.",
         ),
     ] = DEFAULT_REFIT_SEEDS,
     workers: Workers = None,
@@ -193,10 +198,11 @@ def reproduce(
     results: Results = Path("results"),
     again: Again = False,
 ) -> None:
-    """Train published tutorials and scikit-learn classifiers.
+    """Train the models of published tutorials and scikit-learn classifiers.
 
     These reference models keep their original recipes and are listed on the leaderboard. A separate page compares the
-    tutorials with their published accuracies. To check a published run, use `bench verify`.
+    tutorial models' accuracies with the published ones. To repeat a published search, use `bench run`. To check a
+    finished run, use `bench verify`.
     """
     from bench.baselines.catalog import CLASSIFIERS, NAMES, reference_spec
     from bench.baselines.tutorials import TUTORIALS

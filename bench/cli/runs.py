@@ -36,7 +36,7 @@ def runs(
     results: Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the runs; the help text is above, where Typer looks for it."""
+    """List the runs. The help text is set on `runs_app`."""
     context.obj = results
     if context.invoked_subcommand is not None:
         return
@@ -86,7 +86,7 @@ def delete(
 ) -> None:
     """Delete a run and rebuild the pages.
 
-    Its record, predictions and models are lost. Its test-set evaluations remain in the log.
+    Its record, predictions and models are permanently deleted. Its test-set evaluations remain in the log.
     """
     from bench.records.store import all_folders
 
@@ -94,7 +94,7 @@ def delete(
     matches = [folder for folder in all_folders(results) if folder.path.name == run_id]
     if not matches:
         known = ", ".join(folder.path.name for folder in all_folders(results)) or "none"
-        raise SpecError(f"no run {run_id!r} in {results}; runs: {known}")
+        raise SpecError(f"no run {run_id!r} in {results}; existing runs: {known}")
     folder = matches[0]
     if not yes:
         if not sys.stdin.isatty():
@@ -113,7 +113,7 @@ def delete(
 
 @runs_app.command("migrate", epilog="\b\nExamples:\n  bench runs migrate\n  bench runs migrate --results my_results")
 def migrate_records(context: typer.Context, results: SameResults = None) -> None:
-    """Migrate records of older schemas and rebuild the pages.
+    """Migrate records with older schemas to the current one and rebuild the pages.
 
     Digests, commits and all numbers stay the same.
     """
@@ -126,7 +126,6 @@ def migrate_records(context: typer.Context, results: SameResults = None) -> None
     migrated = migrate(results)
     for run_id in migrated:
         typer.echo(f"migrated {run_id}")
-    typer.echo(
-        f"{counted(len(migrated), 'run')} migrated" if migrated else "All records have the current schema.", err=True
-    )
+    summary = f"{counted(len(migrated), 'run')} migrated" if migrated else "All records already use the current schema."
+    typer.echo(summary, err=True)
     write_pages(results)

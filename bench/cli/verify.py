@@ -16,10 +16,11 @@ verify_app = typer.Typer()
 
 
 @verify_app.command(
-    cls=Command, epilog="\b\nExamples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results results"
+    cls=Command,
+    epilog="\b\nExamples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results my_results",
 )
 def verify(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="Leaderboard row or run id.")],
+    name: Annotated[str, typer.Argument(metavar="RUN", help="Model name from the leaderboard, or run id.")],
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -29,12 +30,12 @@ def verify(
     data_dir: DataDir = None,
     results: ExistingResults = Path("results"),
 ) -> None:
-    """Check a published run and retrain one of its refits.
+    """Check a finished run and retrain one of its refits.
 
-    Recomputes the run's published numbers and checks its code and data. With the same CPU model and versions, the
+    Recomputes the numbers on the run's pages and checks its code and data. With the same CPU model and versions, the
     predictions must be identical bit for bit; otherwise the accuracy must lie inside the 95% prediction interval for
     one seed. The additional test-set evaluation is logged. If the code has changed but the predictions are identical,
-    the new code is added to the record.
+    the new code's digest is added to the record.
     """
     from bench.cli.progress import display
     from bench.data import catalog

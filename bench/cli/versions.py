@@ -69,7 +69,7 @@ def measure(
     ] = 12,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Measure speed again, replacing earlier process starts; trained models are kept."),
+        typer.Option("--again", help="Measure speed again, replacing earlier timings; trained models are kept."),
     ] = False,
     environments: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the tox environments.")] = Path(".tox"),
     results: Results = Path("results"),
@@ -84,23 +84,28 @@ def measure(
     versions to compare it with, and use --again.
     """
     from bench.versions.environments import find
-    from bench.versions.measure import Plan
+    from bench.versions.measure import STARTS_DROPPED, Plan
     from bench.versions.measure import measure as measure_versions
+
+    steps: list[str] = []
+
+    def report(step: str) -> None:
+        steps.append(step)
+        typer.echo(step, err=True)
 
     plan = Plan(checkout=Path.cwd(), results=results.absolute(), starts=starts, seeds=seeds, again=again)
     try:
         with handle_sigterm():
             interpreters = find(environments, tuple(names or ()), plan.checkout)
-            measure_versions(interpreters, plan, lambda step: typer.echo(step, err=True))
+            measure_versions(interpreters, plan, report)
     except SearchError:
         write_pages(plan.results)
         raise
     except KeyboardInterrupt as interrupt:
         write_pages(plan.results)
-        remedy = "repeat the command to resume"
-        if plan.again:
-            remedy += ", without --again if earlier starts were already dropped"
-        typer.echo(f"Interrupted; all completed measurements are saved: {remedy}.", err=True)
+        # With --again, a repeated command would drop the new starts as well.
+        option = " without --again" if STARTS_DROPPED in steps else ""
+        typer.echo(f"Interrupted. Completed measurements are saved. To resume, repeat the command{option}.", err=True)
         raise typer.Exit(exit_code(interrupt)) from None
     write_pages(plan.results)
     typer.echo(f"All measurements are complete; see {results / 'versions.md'} or `bench versions show`.")

@@ -47,7 +47,7 @@ def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epoch
     scores = np.array([trial.score for trial in eligible])
     reason = None
     if len(eligible) < MIN_TRIALS:
-        reason = f"{len(eligible)} full-length trials, at least {MIN_TRIALS} required"
+        reason = f"at least {MIN_TRIALS} full-length trials are required, the search has {len(eligible)}"
     elif not varied:
         reason = "all trials have the same hyperparameters"
     elif scores.std() == 0:
@@ -63,8 +63,8 @@ def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epoch
     r2 = float(forest.oob_score_)
     if r2 < MIN_R2:
         reason = (
-            f"the random forest explains too little of the variance in scores (out-of-bag R² {r2:.2f} over "
-            f"{len(eligible)} trials, at least {MIN_R2} required)"
+            f"a random forest fitted to the trials explains too little of the variance in their scores (out-of-bag R² "
+            f"{r2:.2f} over {len(eligible)} trials; at least {MIN_R2} is required)"
         )
         return ImportanceAnalysis(n_trials=len(eligible), unavailable_reason=reason, oob_r2=r2)
     shuffled = permutation_importance(forest, values, scores, n_repeats=REPEATS, random_state=0)

@@ -20,7 +20,7 @@ from bench.report.text.numbers import accuracy_cell, percent
 from bench.report.text.statements import pair_sentence
 
 SHOWN_IMAGES = 10
-TIMES = ("search time (s)", "training time (s)", "prediction time (µs/image)")
+TIMES = ("search time (s)", "training time per refit (s)", "prediction time (µs/image)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,8 +96,8 @@ def comparison_text(comparison: RunComparison) -> str:
     ]
     if comparison.mcnemar is not None:
         parts.append(
-            f"McNemar's exact test of these two refits: p = {comparison.mcnemar:.3g}. It does not cover the variance "
-            "across seeds."
+            f"McNemar's exact test of these two refits: p = {comparison.mcnemar:.3g}. It does not account for the "
+            "variance across seeds."
         )
     parts.append(plain_table(_scores(a, b)))
     parts.append("F1 by class, largest difference first\n\n" + plain_table(_classes(a, b)))

@@ -27,9 +27,9 @@ def count_evaluations(results: Path, dataset: str) -> int:
 
 
 def count_text(results: Path, dataset: str) -> str:
-    """The same as text."""
+    """The same as text, with its noun."""
     try:
         count = count_evaluations(results, dataset)
     except RecordError as error:
-        return f"an unknown number of times ({relative_to(results, error)})"
-    return "once" if count == 1 else f"{count:,} times"
+        return f"an unknown number of evaluations ({relative_to(results, error)})"
+    return counted(count, "evaluation")

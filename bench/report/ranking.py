@@ -16,6 +16,7 @@ from bench.report.runs import SHORT_DIGEST, Loaded, Run, load, without_search_nu
 from bench.report.text.numbers import counted
 from bench.tuning.presets import CORE_SECONDS
 
+TEST_LABELS = "test-label checksum"  # name of a condition
 _PRESET_ORDER: tuple[Preset, ...] = ("default", "long", "quick")  # the default is what most readers look for
 MIN_SEARCHES = 3  # of a family, to estimate the variance across searches
 
@@ -78,7 +79,7 @@ def data_of(run: Run) -> dict[str, str]:
         "protocol": f"version {run.record.spec.protocol}",
         "split": f"{dataset.n_train:,} training, {dataset.n_validation:,} validation, {dataset.n_test:,} test images",
         "dataset checksum": dataset.checksum[:12],
-        "test labels": run.test_labels,
+        TEST_LABELS: run.test_labels,
     }
 
 

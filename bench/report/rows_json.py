@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, PairTest, Row, Table
+from bench.report.ranking import TEST_LABELS
 from bench.report.text.signature import signature_text
 
 
@@ -43,7 +44,10 @@ def _row_json(table: Table, row: Row) -> dict[str, Any]:
         "training_seconds": run.training_seconds,
         "prediction_microseconds_per_image": record.latency.microseconds_per_image,
         "cpu": record.environment.cpu,
-        "conditions": dict(table.conditions),
+        # Keys of the JSON do not change with the texts of pages.
+        "conditions": {
+            "test labels" if name == TEST_LABELS else name: value for name, value in table.conditions.items()
+        },
         "reproductions": len(run.reproductions),
         "signature": signature_text(record),
         "page": row.page,

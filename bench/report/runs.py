@@ -69,7 +69,7 @@ class Run:
         return {
             "search and refits": self.core_seconds,
             "parameters": self.record.refits[0].parameters,
-            "training time": self.training_seconds,
+            "training time per refit": self.training_seconds,
             "prediction time": self.record.latency.microseconds_per_image,
         }
 

@@ -36,6 +36,7 @@ TIMED_CODE = (
 )
 MODELS = ("tutorial-dense-128", "tutorial-cnn")
 DATASET = "fashion_mnist_12k"
+STARTS_DROPPED = "earlier starts were dropped; to resume after an interruption, omit --again"
 TIMEOUT_SECONDS = 600  # for one process to time every operation
 COMPARABLE = (*MACHINE, "tensorflow", "keras", "numpy")  # fields that must not change while a record is extended
 
@@ -110,7 +111,7 @@ def _measure_speed(
                 write(plan.results, records[name])
             if replacing:
                 replacing = False
-                report("earlier starts were dropped; to resume after an interruption, omit --again")
+                report(STARTS_DROPPED)
 
 
 def _measure_accuracy(

@@ -212,7 +212,7 @@ def test_full_output_device_is_an_error_without_a_traceback(arguments: tuple[str
         command = [sys.executable, "-m", "bench", *arguments]
         ended = subprocess.run(command, cwd=GOLDEN.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 2
-    assert ended.stderr == "error: the output cannot be written: no space left on the device\n"
+    assert ended.stderr == "error: cannot write output: no space left on device\n"
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root can write anywhere")
@@ -350,7 +350,7 @@ def test_group_of_reference_models_is_named_after_its_kind(call: Call) -> None:
 
 def test_unknown_run_is_not_deleted(results: Path, call: Call) -> None:
     done = call("runs", "delete", "nothing", "--yes", code=2)
-    assert "error: no run 'nothing' in results; runs: cnn-hyperband-" in done.stderr
+    assert "error: no run 'nothing' in results; existing runs: cnn-hyperband-" in done.stderr
 
 
 def test_resume_names_what_cannot_be_resumed(results: Path, call: Call) -> None:

@@ -198,9 +198,9 @@ def test_migration_renames_reference_models_and_upgrades_the_evaluation_log(tmp_
     assert [line.run for line in EvaluationLog(results, "synthetic").read()] == [renamed, "dense-random-1da8017f0e"]
     assert not old_log.exists()
     assert build.check(results) == ()
-    assert "evaluated 2 times" in (results / "leaderboard.md").read_text()
+    assert "contains 2 evaluations on the test set of" in (results / "leaderboard.md").read_text()
     repeated = run("runs", "migrate", "--results", results, cwd=tmp_path)
-    assert (repeated.stdout, repeated.stderr) == ("", "All records have the current schema.\n")
+    assert (repeated.stdout, repeated.stderr) == ("", "All records already use the current schema.\n")
 
 
 def test_a_log_of_an_older_schema_is_named_with_the_command_that_migrates_it(tmp_path: Path) -> None:

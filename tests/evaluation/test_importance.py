@@ -48,7 +48,8 @@ def test_random_scores_have_no_importances() -> None:
 
 def test_too_few_full_length_trials_have_no_importances() -> None:
     trials = [*make_trials(9, lambda _: 0.5), make_failed_trial(9, "no"), make_trial(10, 0.9, epochs=2)]
-    assert importances((WIDTH,), trials, 3).unavailable_reason == "9 full-length trials, at least 10 required"
+    reason = importances((WIDTH,), trials, 3).unavailable_reason
+    assert reason == "at least 10 full-length trials are required, the search has 9"
 
 
 @pytest.mark.slow

@@ -303,7 +303,7 @@ def test_evaluation_whose_worker_is_killed_is_retried_and_logged_twice(tmp_path:
     (folder,) = all_folders(tmp_path / "results")
     evaluations = EvaluationLog(tmp_path / "results", "fragile").read()
     assert [entry.run for entry in evaluations] == [folder.path.name] * 2
-    assert "evaluated 2 times" in (tmp_path / "results/leaderboard.md").read_text()
+    assert "contains 2 evaluations on the test set of" in (tmp_path / "results/leaderboard.md").read_text()
 
 
 # Killed, interrupted, resumed

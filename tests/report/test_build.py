@@ -141,13 +141,13 @@ def test_check_names_an_unreadable_record_but_not_its_pages(results: Path) -> No
 def test_a_lost_evaluation_log_is_a_problem(results: Path) -> None:
     EvaluationLog(results, "synthetic").path.unlink()
     problem = "records/synthetic/test_evaluations.jsonl: 0 evaluations for 1 finished run: restore the file"
-    assert f"evaluated an unknown number of times ({problem})" in page(results)
+    assert f"an unknown number of evaluations ({problem}) on the test set of" in page(results)
     assert problem in check(results)
 
 
 def test_a_damaged_evaluation_log_is_named_on_the_page(results: Path) -> None:
     EvaluationLog(results, "synthetic").path.write_text("nonsense\n")
-    assert "evaluated an unknown number of times (records/synthetic/test_evaluations.jsonl:1: " in page(results)
+    assert "an unknown number of evaluations (records/synthetic/test_evaluations.jsonl:1: " in page(results)
     assert any(problem.startswith("records/synthetic/test_evaluations.jsonl:1: ") for problem in check(results))
 
 
@@ -268,7 +268,8 @@ def test_the_page_counts_test_set_evaluations(tmp_path: Path) -> None:
     for _ in range(2):
         EvaluationLog(tmp_path, "synthetic").append("dense")
     add_run(tmp_path)
-    assert "The test set of Synthetic test data (not a real dataset) has been evaluated 2 times" in page(tmp_path)
+    text = page(tmp_path)
+    assert "contains 2 evaluations on the test set of Synthetic test data (not a real dataset), including those" in text
 
 
 def test_a_bfloat16_search_is_a_known_limitation(tmp_path: Path) -> None:
@@ -330,7 +331,7 @@ def test_hyperparameters_are_listed_with_their_ranges(tmp_path: Path) -> None:
 def test_a_model_without_misclassifications_has_no_picture_of_them(tmp_path: Path) -> None:
     add_run(tmp_path, [[], [], []])
     assert "synthetic/figures/dense-misclassified.png" not in files(tmp_path)
-    assert "misclassifies no test image" in page(tmp_path, "synthetic/dense.md")
+    assert "No test image is misclassified" in page(tmp_path, "synthetic/dense.md")
     assert "No model misclassifies an image" in dataset_page(tmp_path)
 
 
@@ -375,7 +376,7 @@ def test_in_a_table_with_more_than_ten_rows_only_the_best_has_figures(crowd: Pat
     assert best.count("](figures/") == 3  # it has no misclassified images
     assert "](figures/" not in second
     assert len(cells(second, "Most confident misclassifications")) == 2  # two images
-    assert "No hyperparameter importances: computed for the best model of a large table only." in second
+    assert "Hyperparameter importance is not shown: it is computed only for the best model of a large table." in second
 
 
 def test_runs_that_are_not_among_the_ten_best_are_listed(crowd: Path) -> None:

@@ -29,7 +29,7 @@ def test_single_refits_are_compared_by_mcnemars_test_only(tmp_path: Path) -> Non
     comparison = compare_runs(tmp_path, "dense", "cnn")
     assert comparison.test.verdict == "unknown"
     assert comparison.mcnemar == pytest.approx(0.0625)
-    assert "p = 0.0625. It does not cover the variance across seeds" in comparison_text(comparison)
+    assert "p = 0.0625. It does not account for the variance across seeds" in comparison_text(comparison)
 
 
 def test_several_refits_are_not_compared_by_mcnemars_test(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_model_that_is_worse_and_costs_more_is_not_on_the_pareto_front(tmp_pat
     (table,) = leaderboard(tmp_path).tables
     assert pareto_fronts(table.top, with_times=True) == {
         "parameters": ["small", "best"],
-        "training time": ["best"],
+        "training time per refit": ["best"],
         "prediction time": ["small", "best"],
     }
     assert list(pareto_fronts(table.top, with_times=False)) == ["parameters"]

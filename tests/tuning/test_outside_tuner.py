@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import spaces
-from bench.errors import SpecError
+from bench.errors import ExtensionError, SpecError
 from bench.records.record import Curve
 from bench.records.spec import Budget
 from bench.records.store import RunFolder
@@ -95,15 +95,18 @@ def test_tuner_from_outside_searches_like_a_built_in_one(tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("outside")
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "error", "message"),
     [
         (
             "broken",
+            ExtensionError,
             r"tuner 'broken': entry point outside_halving:Halving must be an instance of a Tuner subclass, got ",
         ),
-        ("grid", r"tuner 'grid' is both built in and the entry point outside_halving:TUNER"),
+        ("grid", SpecError, r"tuner 'grid' is both built in and the entry point outside_halving:TUNER"),
     ],
 )
-def test_entry_point_that_is_no_tuner_or_has_a_taken_name_is_refused(name: str, message: str) -> None:
-    with pytest.raises(SpecError, match=message):
+def test_entry_point_that_is_no_tuner_or_has_a_taken_name_is_refused(
+    name: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
         tuners.load(name)

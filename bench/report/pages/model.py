@@ -81,7 +81,7 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
 
 def _search_section(search: SearchOutcome, row: Row) -> dict[str, Any]:
     """The parts of a section that a reference model lacks."""
-    analysis = ImportanceAnalysis(unavailable_reason="computed for the best model of a large table only")
+    analysis = ImportanceAnalysis(unavailable_reason="it is computed only for the best model of a large table")
     if row.has_figures:
         analysis = importances(search.space, search.trials, row.run.record.spec.refit_epochs)
     return {
@@ -112,10 +112,13 @@ def _interval_sentence(interval: Interval | None, n_test: int) -> str:
         return f"One refit on {n_test:,} test images: a single seed gives no variance estimate."
     limits = f"95% confidence interval {percent(interval.low)}% to {percent(interval.high)}%"
     if interval.n_seeds == 1:
-        return f"Training is deterministic. {limits} on {n_test:,} test images, which covers only the finite test set."
+        return (
+            f"Training is deterministic. {limits} on {n_test:,} test images; it accounts only for the finite test set."
+        )
     return (
-        f"Mean of {interval.n_seeds} refits on {n_test:,} test images; {limits}. The seeds account for "
-        f"{100 * interval.seed_variance_share:.0f}% of its squared half-width, the finite test set for the rest."
+        f"Mean of {interval.n_seeds} refits on {n_test:,} test images; {limits}. Variance across seeds contributes "
+        f"{100 * interval.seed_variance_share:.0f}% of the squared half-width of the interval; the finite test set "
+        "contributes the rest."
     )
 
 

@@ -55,7 +55,7 @@ def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
             "seeds": str(len(row.run.record.refits)),
             **{metric.heading: metric.text(row.run.metrics[metric]) for metric in (TRAIN_TEST_GAP, LOG_LOSS)},
         }
-        | ({"training time (s)": seconds(row.run.training_seconds)} if one_machine else {})
+        | ({"training time per refit (s)": seconds(row.run.training_seconds)} if one_machine else {})
         for row in rows
     )
 

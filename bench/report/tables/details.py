@@ -28,8 +28,8 @@ def run_details(run: Run) -> dict[str, str]:
         "precision": f"{search_precision}refits {record.precision_refit}",
         "prediction time": f"median of {record.latency.repeats} passes over {record.latency.images:,} images, batches "
         f"of {record.latency.batch_size}{threads}",
-        "source digest": spec.source,
-        **({"verified with source": ", ".join(record.verified_sources)} if record.verified_sources else {}),
+        "code digest": spec.source,
+        **({"also verified with code digest": ", ".join(record.verified_sources)} if record.verified_sources else {}),
         "machine": f"{machine.cpu}, {counted(machine.cores, 'usable core')}",
         "workers": f"{record.workers}, {counted(machine.threads, 'thread')} each",
         "instruction sets": ", ".join(machine.instruction_sets) or "none recorded",

@@ -48,7 +48,7 @@ def importance_table(analysis: ImportanceAnalysis) -> pd.DataFrame:
 def importance_text(analysis: ImportanceAnalysis) -> str:
     """How the importances were computed, or why there are none."""
     if analysis.unavailable_reason is not None or analysis.oob_r2 is None:
-        return f"No hyperparameter importances: {analysis.unavailable_reason}."
+        return f"Hyperparameter importance is not shown: {analysis.unavailable_reason}."
     return (
         f"Permutation importance from a random forest over {analysis.n_trials} full-length trials with an out-of-bag "
         f"R² of {analysis.oob_r2:.2f}; ± is the standard deviation over shuffles."

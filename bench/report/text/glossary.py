@@ -7,21 +7,22 @@ from bench.report.markdown import inline
 
 _TERMS = {
     "accuracy": "fraction of images classified correctly",
-    "baseline": "a simple reference model: a scikit-learn classifier trained on raw pixels",
+    "baseline": "a reference model that is a scikit-learn classifier trained on raw pixels",
     "budget": "number of training epochs that a search may use, enough for the stated number of full-length trials; "
-    "Hyperband ends some trials early and trains more of them instead",
+    "Hyperband stops weak trials early and uses the saved epochs for additional trials",
     "confidence": "predicted probability of the predicted class",
     "confidence interval (CI)": "if training and evaluation were repeated with other seeds and other test "
     "images, 95% of such intervals would contain the expected accuracy",
-    "dataset checksum, test labels": "digests of the development images and of the true classes of the test images; "
-    "equal digests mean equal data",
+    "dataset checksum, test-label checksum": "checksums of the development images and of the true classes of the test "
+    "images; equal checksums mean equal data",
     "epoch": "one pass over all training images",
     "F1": "harmonic mean of precision (fraction of the images predicted as a class that belong to it) and recall",
     "out-of-bag R²": "fraction of the variance in trial scores that a random forest explains on trials it was not "
     "fitted on; 1 is perfect, 0 or less is no better than predicting the mean",
     "parameters": "numbers that a fitted model stores, trainable or not",
+    "published run": "a finished run in the results folder without its models, for example from a git checkout",
     "recall": "fraction of the images of a class that are predicted as that class",
-    "reference model": "a model that no search has tuned: a published tutorial with its own recipe, or a baseline",
+    "reference model": "an untuned model: that of a published tutorial with its original recipe, or a baseline",
     "refit": "the winner of a search, retrained from scratch with one seed on all development images, or a reference "
     "model, trained with one seed by its recipe",
     "reproduction": "a rerun of a published run, compared with its predictions",

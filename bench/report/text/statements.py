@@ -41,7 +41,7 @@ def identical_sentences(table: Table) -> list[str]:
         predicted = row.run.scores.predicted
         groups.setdefault((len(predicted), predicted.tobytes()), []).append(row.label)
     return [
-        f"The predictions of {joined(labels)} are identical: every refit predicts the same classes."
+        f"{joined(labels)} predict the same class for every test image, seed by seed."
         for labels in groups.values()
         if len(labels) > 1
     ]
