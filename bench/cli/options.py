@@ -184,7 +184,7 @@ MaxPending = Annotated[
         min=1,
         max=MAX_PENDING,
         help="Maximum number of trials that await results when the tuner proposes the next; affects the proposals.",
-        show_default="4 for bayesian, unlimited for others",
+        show_default="4 for bayesian and tpe, unlimited for others",
     ),
 ]
 DryRun = Annotated[
