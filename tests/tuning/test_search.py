@@ -27,7 +27,7 @@ from builders import make_curve, make_spec
 
 pytestmark = pytest.mark.slow
 
-TRIALS = {"grid": 12, "random": 12, "hyperband": 8, "bayesian": 7}
+TRIALS = {"grid": 12, "random": 12, "hyperband": 8, "bayesian": 7, "tpe": 12}
 EPOCHS = 3
 FAILURE = "ValueError: this candidate cannot be trained"
 
@@ -117,7 +117,35 @@ def test_search_is_the_same_for_any_number_of_workers_in_any_order(tuner: str, t
         workers = Workers(count=count, seed=seed)
         assert workers.run(start(search_spec, RunFolder(tmp_path / str(seed)))) == single
         # Random and grid search propose all 12 trials at once, Hyperband all candidates of its first rungs.
-        assert workers.max_in_flight == min(count, {"bayesian": 4, "hyperband": 10}.get(tuner, 12))
+        assert workers.max_in_flight == min(count, {"bayesian": 4, "tpe": 4, "hyperband": 10}.get(tuner, 12))
+
+
+@dataclass
+class Promotions(Workers):
+    """Workers with which one in four promoted trials fails too."""
+
+    def train(self, trial: PendingTrial) -> TrialRecord:
+        if trial.parent is not None and derive_seed(0, trial.trial_id) % 4 == 0:
+            return trial.record(error=FAILURE, ended_seconds=float(len(self.trained)))
+        return super().train(trial)
+
+
+def test_hyperband_with_failed_and_promoted_trials_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
+    outcomes = set()
+    for seed in range(4):
+        search_spec = make_spec(tuner="hyperband", budget=Budget(trials=18, epochs=9), seed=seed)
+        folder = tmp_path / str(seed)
+        single = Promotions(count=1).run(start(search_spec, RunFolder(folder / "1"), spaces.continuous()))
+        for count in (2, 3, 16):
+            workers = Promotions(count=count, seed=seed)
+            assert workers.run(start(search_spec, RunFolder(folder / str(count)), spaces.continuous())) == single
+            assert workers.max_in_flight == count
+        # Two iterations of brackets of 9 candidates for 1 epoch, 5 for 3 epochs, and 3 for 9 epochs.
+        assert sum(trial.parent is None for trial in single) == 34
+        outcomes |= {(trial.initial_epoch, trial.epochs, trial.status) for trial in single}
+    # Every rung has trials that succeed, and trials that fail.
+    rungs = {(0, 1), (1, 3), (3, 9), (0, 3), (0, 9)}
+    assert outcomes == {(*rung, status) for rung in rungs for status in ("ok", "failed")}
 
 
 @every_tuner
