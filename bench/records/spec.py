@@ -16,6 +16,8 @@ from bench.seeds import derive_seed
 # Raised when a change to splits, scoring, training, plans or spaces makes older scores incomparable.
 # 1: first. 2: one split per search, presets, a recipe with warm-up and label smoothing, wider spaces.
 PROTOCOL_VERSION = 2
+# The same for reference models, which have neither a search nor a validation split.
+REFERENCE_PROTOCOL_VERSION = 1
 
 Value = int | float | str | bool
 Precision = Literal["float32", "bfloat16"]
@@ -61,7 +63,7 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     source: str  # digest of the model's code, so that edited code gives a new run
     seed: int  # base of all seeds of the run
     refit_seeds: int  # number of models that are trained and evaluated, each with its own seed
-    protocol: int = PROTOCOL_VERSION
+    protocol: int  # versions are compared within one kind of spec
 
     def _check(self) -> None:
         _require_name("dataset", self.dataset, r"\w+", "letters, digits and _")
@@ -92,6 +94,7 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
     preset: Preset | None = None  # which names the budget; None for a custom one
     split: int = 0  # number of the split into training and validation images
     max_pending: int | None = None  # trials that may await results at once; None: as many as the tuner proposes
+    protocol: int = PROTOCOL_VERSION
     time_limit: int | None = None  # wall-clock seconds, including start-up, refits and evaluation
 
     def __post_init__(self) -> None:
@@ -129,6 +132,7 @@ class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="ref
 
     model: str
     epochs: int  # 0 if the model is not trained in epochs
+    protocol: int = REFERENCE_PROTOCOL_VERSION
 
     def __post_init__(self) -> None:
         self._check()

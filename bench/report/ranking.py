@@ -60,7 +60,8 @@ def conditions(run: Run) -> dict[str, str]:
     spec, budget, precision = run.record.spec, "none (no search)", "none (no search)"
     if isinstance(spec, SearchSpec):
         budget, precision = _budget_text(spec), spec.precision
-    return {"budget": budget, "search precision": precision} | data_of(run)
+    protocol = f"version {spec.protocol}"
+    return {"budget": budget, "search precision": precision, "protocol": protocol} | data_of(run)
 
 
 def _budget_text(spec: SearchSpec) -> str:
@@ -76,7 +77,6 @@ def data_of(run: Run) -> dict[str, str]:
     """Conditions that must be equal for a run to be compared with a reference model: name to value."""
     dataset = run.record.dataset
     return {
-        "protocol": f"version {run.record.spec.protocol}",
         "split": f"{dataset.n_train:,} training, {dataset.n_validation:,} validation, {dataset.n_test:,} test images",
         "dataset checksum": dataset.checksum[:12],
         TEST_LABELS: run.test_labels,

@@ -560,7 +560,7 @@ def test_cnn_on_digits_finishes_in_time_without_a_network(tmp_path: Path) -> Non
         pytest.skip(f"no network namespace: {probe.stderr.strip()}")
     start = time.monotonic()
     done = subprocess.run(
-        [*offline, *command(*DIGITS, "--family", "cnn")],
+        [*offline, *command(*DIGITS, "--family", "cnn", "--preset", "quick")],
         cwd=tmp_path,
         env=variables(),
         capture_output=True,

@@ -72,7 +72,7 @@ def test_reference_models_are_tested_against_every_tuned_model_as_one_family_of_
 
 def test_reference_models_are_in_every_table_of_the_same_data_only(tmp_path: Path) -> None:
     add_run(tmp_path)
-    add_run(tmp_path, spec={"family": "cnn", "protocol": 0})
+    add_run(tmp_path, spec={"family": "cnn"}, dataset=make_dataset(checksum="6" * 64))
     add_run(tmp_path, spec={"family": "wide", "time_limit": 60})
     add_majority(tmp_path)
     references = {table.rows[0].label: len(table.references) for table in leaderboard(tmp_path).tables}
