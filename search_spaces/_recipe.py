@@ -26,7 +26,8 @@ class SmoothedCrossentropy(keras.losses.Loss):  # type: ignore[misc]
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         """The loss of each image, shape (batch,)."""
         classes = y_pred.shape[-1]
-        one_hot = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), classes, dtype=y_pred.dtype)
+        labels = keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "int32")  # Keras 3.1 passes them as floats
+        one_hot = keras.ops.one_hot(labels, classes, dtype=y_pred.dtype)
         targets = (1 - LABEL_SMOOTHING) * one_hot + LABEL_SMOOTHING / classes
         return keras.losses.categorical_crossentropy(targets, y_pred, from_logits=True)
 

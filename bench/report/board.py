@@ -42,8 +42,10 @@ class Row:
     run: Run
     rank: tuple[int, int] | None = None  # best and worst possible rank; None for a single seed, and for unranked rows
     not_different_from: tuple[str, ...] | None = None  # labels; None where `rank` is
-    versus_tuned: tuple[PairTest, ...] = ()  # a reference model compared with every tuned model
-    versus_best: PairTest | None = None  # that with the tuned model of the best validation accuracy, if there is one
+    # Of a reference model: the test against the tuned model with the best validation accuracy, if there is one, and the
+    # labels of the tuned models than which it is significantly better.
+    versus_best: PairTest | None = None
+    better_than: tuple[str, ...] = ()
     in_full: bool = True  # whether its page has a section for it
     has_figures: bool = True  # whether that section has figures
 
@@ -93,10 +95,9 @@ class Table:
         return self.rows + self.references
 
     @property
-    def costly(self) -> tuple[Run, ...]:
-        """Tuned models whose search and refits took more than MAX_TIME_RATIO times the core-seconds of another."""
-        least = min((row.run.core_seconds for row in self.rows), default=0.0)
-        return tuple(row.run for row in self.rows if row.run.core_seconds > MAX_TIME_RATIO * least)
+    def max_core_seconds(self) -> float:
+        """Tuned models that took longer are marked: MAX_TIME_RATIO times the least core-seconds."""
+        return MAX_TIME_RATIO * min((row.run.core_seconds for row in self.rows), default=0.0)
 
     @property
     def everything(self) -> tuple[Row, ...]:

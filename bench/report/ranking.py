@@ -185,11 +185,23 @@ def _references(compared: Sequence[Run], tuned: int, comparison: Comparison) -> 
     All these tests are one family. The tuned model that a row shows is chosen by validation accuracy: the best of
     several by test accuracy would look better than it is.
     """
-    pairs = [(place, row) for place in range(tuned, len(compared)) for row in range(tuned)]
-    tests = _tests([run.label for run in compared], comparison, pairs)
-    best = max(compared[:tuned], key=_validation_accuracy).label if tuned else None
-    rows = []
-    for place, run in enumerate(compared[tuned:]):
-        own = tests[place * tuned : (place + 1) * tuned]
-        rows.append(Row(run=run, versus_tuned=own, versus_best=next((test for test in own if test.b == best), None)))
-    return tuple(rows)
+    references = compared[tuned:]
+    if not tuned:
+        return tuple(Row(run=run) for run in references)
+    adjusted = holm(comparison.p_value[tuned:, :tuned])
+    better = (adjusted < 1 - LEVEL) & (comparison.difference[tuned:, :tuned] > 0)
+    best = max(range(tuned), key=lambda number: _validation_accuracy(compared[number]))
+    labels = np.array([run.label for run in compared[:tuned]])
+    return tuple(
+        Row(
+            run=run,
+            versus_best=PairTest(
+                a=run.label,
+                b=compared[best].label,
+                difference=comparison.pair(tuned + number, best),
+                p_adjusted=float(adjusted[number, best]),
+            ),
+            better_than=tuple(labels[better[number]].tolist()),
+        )
+        for number, run in enumerate(references)
+    )

@@ -45,10 +45,10 @@ PLANS: Mapping[tuple[str, str, Preset], PresetPlan] = {
     ("fashion_mnist", "cnn", "quick"): _plan(7, 3, 3, 0.6),
     ("fashion_mnist", "cnn", "default"): _plan(12, 6, 5, 4.2),
     ("fashion_mnist", "cnn", "long"): _plan(15, 20, 5, 20),
-    ("digits", "dense", "quick"): _plan(9, 20, 3),
+    ("digits", "dense", "quick"): _plan(12, 20, 3),
     ("digits", "dense", "default"): _plan(30, 40, 5),
     ("digits", "dense", "long"): _plan(150, 60, 5),
-    ("digits", "cnn", "quick"): _plan(9, 20, 3),
+    ("digits", "cnn", "quick"): _plan(12, 20, 3),
     ("digits", "cnn", "default"): _plan(30, 40, 5),
     ("digits", "cnn", "long"): _plan(100, 60, 5),
 }
@@ -62,7 +62,7 @@ BATCH_SIZE = 128
 SEARCH_SHARE = 0.6  # of the time; the refits get the rest
 EPOCHS: Mapping[Preset, int] = {"quick": 4, "default": 10, "long": 20}
 REFIT_SEEDS: Mapping[Preset, int] = {"quick": 3, "default": 5, "long": 5}
-MIN_TRIALS = 4
+MIN_TRIALS = 12  # enough for one iteration of Hyperband with up to 20 epochs
 
 
 def cost_model_plan(preset: Preset, multiply_adds: float, images: int) -> PresetPlan:

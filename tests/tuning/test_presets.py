@@ -9,6 +9,7 @@ from bench.data import catalog
 from bench.execution.plans import choose_plan
 from bench.records.spec import PRESETS
 from bench.tuning.presets import CORE_SECONDS, PLANS, PresetPlan, cost_model_plan
+from builders import make_spec
 
 
 def test_built_in_families_have_a_plan_for_fashion_mnist_and_digits() -> None:
@@ -22,14 +23,15 @@ def test_plans_name_existing_families_and_datasets() -> None:
 
 
 def test_cost_model_spends_the_time_of_the_preset() -> None:
-    # 50,000 images x (5 million / 25e9 + 0.001 / 128) = 10.39 s per epoch; 10 epochs and 5 s: 108.9 s; 0.6 x 1,200 s
-    # allow 6 such trials.
-    assert cost_model_plan("default", 5e6, 50_000) == PresetPlan(trials=6, epochs=10, refit_seeds=5)
+    # 50,000 images x (0.5 million / 25e9 + 0.001 / 128) = 1.3906 s per epoch; 10 epochs and 5 s: 18.906 s; 720 s allow
+    # 38 such trials.
+    assert cost_model_plan("default", 5e5, 50_000) == PresetPlan(trials=38, epochs=10, refit_seeds=5)
 
 
 def test_cost_model_shortens_the_trials_of_large_models() -> None:
-    # 100 million: 200.4 s per epoch; 720 s for 4 trials leave 175 s for one epoch less than a whole one.
-    assert cost_model_plan("default", 1e8, 50_000) == PresetPlan(trials=4, epochs=1, refit_seeds=5)
+    # 5 million: 10.39 s per epoch; 720 s for 12 trials leave 55 s for the epochs of each.
+    assert cost_model_plan("default", 5e6, 50_000) == PresetPlan(trials=12, epochs=5, refit_seeds=5)
+    assert cost_model_plan("default", 1e9, 50_000) == PresetPlan(trials=12, epochs=1, refit_seeds=5)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -37,6 +39,21 @@ def test_cost_model_gives_more_trials_to_smaller_models(preset: str) -> None:
     trials = [cost_model_plan(preset, size, 10_000).trials for size in (1e8, 1e7, 1e6, 1e5)]  # type: ignore[arg-type]
     assert trials == sorted(trials)
     assert trials[-1] * 5 <= CORE_SECONDS[preset]  # type: ignore[index]  # 5 s per trial in addition to its epochs
+
+
+@pytest.mark.slow
+def test_every_plan_is_enough_for_hyperband() -> None:
+    import keras_tuner
+
+    from bench.tuning import tuners
+
+    infinite = keras_tuner.HyperParameters()
+    infinite.Float("any", 0, 1)
+    plans = {*PLANS.values()}
+    plans |= {cost_model_plan(preset, size, 50_000) for preset in PRESETS for size in (1e4, 1e5, 1e6, 1e7, 1e8, 1e9)}
+    for plan in plans:
+        spec = make_spec(tuner="hyperband", budget=plan.budget)
+        assert tuners.load("hyperband").plan(spec, infinite).epochs <= plan.budget.total_epochs
 
 
 def test_given_numbers_replace_those_of_the_plan() -> None:

@@ -22,6 +22,7 @@ NOT_DIFFERENT = "not significantly different from"
 
 def scores_table(table: Table) -> pd.DataFrame:
     """The tuned models, best first."""
+    limit = table.max_core_seconds
     return pd.DataFrame(
         {
             "rank": rank_text(row),
@@ -31,7 +32,7 @@ def scores_table(table: Table) -> pd.DataFrame:
             **_leaderboard_metrics(row),
             "validation accuracy (%)": percent(search.winning_trial.score),
             "trials (of candidates in the space)": f"{len(search.trials):,} ({_space_size(search)})",
-            CORE_SECONDS: f"{row.run.core_seconds:,.0f}{UNEQUAL_MARK if row.run in table.costly else ''}",
+            CORE_SECONDS: f"{row.run.core_seconds:,.0f}{UNEQUAL_MARK if row.run.core_seconds > limit else ''}",
         }
         for row in table.rows
         if (search := row.run.record.search) is not None

@@ -121,15 +121,13 @@ def _next_model(table: Table, best: Row) -> str:
 
 def _beaten_by_references(table: Table) -> list[str]:
     """Which tuned models are worse than reference models, one sentence for each best such reference model."""
-    beaten: dict[str, list[str]] = {}
-    for row in table.rows:
-        tests = (test for reference in table.references for test in reference.versus_tuned if test.b == row.label)
-        if (better := next((test for test in tests if test.verdict == "better"), None)) is not None:
-            beaten.setdefault(better.a, []).append(row.label)
-    return [
-        f"The reference model {reference} is significantly better than {joined(labels)}."
-        for reference, labels in beaten.items()
-    ]
+    named: set[str] = set()
+    sentences = []
+    for reference in table.references:
+        if beaten := [label for label in reference.better_than if label not in named]:
+            sentences.append(f"The reference model {reference.label} is significantly better than {joined(beaten)}.")
+            named |= set(beaten)
+    return sentences
 
 
 def _comparison(test: PairTest, best: str, other: str) -> str:
