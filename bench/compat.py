@@ -1,4 +1,4 @@
-"""All uses of private or unstable APIs of TensorFlow, Keras Tuner and Dask, each with a start-up check.
+"""All uses of private or unstable APIs of TensorFlow, Keras Tuner, Dask and Python, each with a start-up check.
 
 A check calls the API and verifies the outcome, so that a new version of a library stops a run with an error message
 instead of changing its results. The libraries are imported inside functions, since importing them takes seconds.
@@ -6,13 +6,15 @@ instead of changing its results. The libraries are imported inside functions, si
 
 import gc
 import logging
+import multiprocessing.forkserver
 import os
 import random
 import re
+import signal
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,7 @@ TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tf-nightly")
 KERAS_TUNER = ("keras-tuner",)
 DASK = ("dask",)
 DISTRIBUTED = ("distributed",)
+PYTHON = ("python",)
 
 BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"
 # The operations of batch normalization; in bfloat16 they are slower and reduce validation accuracy by several points.
@@ -295,6 +298,20 @@ def cluster_workers(client: "distributed.Client") -> Mapping[str, Any]:
         }
 
 
+def keep_fork_server() -> None:
+    """Keep Dask from importing pandas and others for a fork server of its own, since workers are forked from ours.
+
+    Raises:
+        CompatibilityError: Dask does not remember whether it has done so.
+    """
+    with _expecting(DISTRIBUTED, "a flag `_forkserver_preload_set` in distributed.utils"):
+        from distributed import utils
+
+        if not isinstance(vars(utils)["_forkserver_preload_set"], bool):
+            raise TypeError(f"it is {vars(utils)['_forkserver_preload_set']!r}")
+        vars(utils)["_forkserver_preload_set"] = True
+
+
 class WorkerDeathLog(logging.Handler):
     """Causes of worker deaths, from log messages of Dask's nannies and out-of-memory events of the scheduler."""
 
@@ -390,6 +407,36 @@ def _out_of_memory_event(address: str) -> tuple[str, Mapping[str, Any]]:
     with dask.config.set({"distributed.worker.memory.terminate": 0.5}):
         NannyMemoryManager(nanny, memory_limit=2).memory_monitor(nanny)
     return events[0]
+
+
+# Python's fork server
+
+
+def fork_server_process() -> int | None:
+    """Process id of this process' multiprocessing fork server; None if none is running.
+
+    Raises:
+        CompatibilityError: the fork server has other attributes.
+    """
+    with _expecting(PYTHON, "multiprocessing.forkserver._forkserver with `_forkserver_pid` and a method `_stop`"):
+        server = _fork_server()
+        if not callable(server._stop):  # noqa: SLF001 - not public
+            raise TypeError("`_stop` cannot be called")
+        process: int | None = server._forkserver_pid  # noqa: SLF001 - not public
+    return process
+
+
+def kill_fork_server() -> None:
+    """Kill the fork server, if one is running; multiprocessing itself ends it only with this process."""
+    process = fork_server_process()
+    if process is not None:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        _fork_server()._stop()  # noqa: SLF001 - not public
+
+
+def _fork_server() -> Any:
+    return multiprocessing.forkserver._forkserver  # noqa: SLF001 - not public
 
 
 CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(

@@ -90,8 +90,9 @@ class Started:
             time.sleep(0.02)
 
     def workers(self) -> list[int]:
-        """Process ids of the worker processes."""
-        return [pid for pid, line in group(self.process.pid).items() if "spawn_main" in line]
+        """Process ids of the worker processes, which are forked from the fork server and have its command line."""
+        forked = {pid for pid, line in group(self.process.pid).items() if "forkserver" in line}
+        return [pid for pid in forked if parent(pid) in forked]
 
     def signal_all(self, number: int) -> None:
         """Send a signal to every process of the group, as a terminal does when Ctrl-C is pressed."""
@@ -134,6 +135,14 @@ def group(leader: int) -> dict[int, str]:
             if int(group_id) == leader and state != "Z":
                 processes[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
     return processes
+
+
+def parent(process: int) -> int | None:
+    """Process id of the parent of `process`; None if it has exited."""
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from bench.records.record import DatasetFacts
 from bench.records.spec import ReferenceSpec, RunSpec
 from bench.records.store import RunFolder, all_folders, now
 from bench.workers import tasks as worker
+from bench.workers.fork_server import fork_server
 
 if TYPE_CHECKING:
     from bench.execution.active_run import ActiveRun
@@ -65,7 +66,6 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
             return tuple(complete)
         _report_context(options.results, to_train, report)
         executor, dataset, trained_on, options = _start_workers(to_train, options, local, stack, report)
-        worker.import_libraries()
         from bench.execution.scheduling import work
         from bench.execution.session import Session
 
@@ -123,21 +123,24 @@ def _start_workers(
     to_train: Sequence[Assignment], options: Options, local: Environment, stack: ExitStack, report: Report
 ) -> tuple["Executor", DatasetFacts, Environment, Options]:
     """Start local workers, or use those of the user's cluster; the returned options have their actual number."""
-    from bench.workers.executor import Executor
-
     if options.scheduler is None:
-        from bench.workers.local import LocalPool
-
         _check_environments(to_train, local)
         cores = usable_cores()
         shared = f" on {cores} cores" if options.workers > cores else ""
         report(Message(text=f"Starting {options.workers} worker process{'es' if options.workers > 1 else ''}{shared}"))
-        # Workers import TensorFlow while this process reads the data.
-        pool = LocalPool(options.workers, worker.prepare_worker)
+        # First of all, since the fork server imports TensorFlow while this process does everything else.
+        start_method = stack.enter_context(fork_server())
+        from bench.workers.executor import Executor
+        from bench.workers.local import LocalPool
+
+        pool = LocalPool(options.workers, worker.prepare_worker, start_method)
         stack.callback(pool.close)
-        return Executor(pool), _read_data(options, report), local, options
+        dataset = _read_data(options, report)
+        worker.import_libraries()
+        return Executor(pool), dataset, local, options
 
     from bench.workers.cluster import ClusterPool
+    from bench.workers.executor import Executor
 
     dataset = _read_data(options, report)
     report(Message(text=f"Checking the workers of the cluster at {options.scheduler}"))
@@ -155,6 +158,7 @@ def _start_workers(
     report(Message(text=f"Using {workers} worker{'s' if workers > 1 else ''}"))
     trained_on = cluster.admitted[0].environment
     _check_environments(to_train, trained_on)
+    worker.import_libraries()
     return executor, dataset, trained_on, replace(options, workers=workers)
 
 

@@ -12,9 +12,10 @@ import distributed
 from distributed.deploy.local import LocalCluster
 from distributed.scheduler import KilledWorker
 
-from bench.compat import WorkerDeathLog
+from bench.compat import WorkerDeathLog, keep_fork_server
 from bench.errors import SearchError
 from bench.signals import shield_children_from_sigint
+from bench.workers.fork_server import WORKER_VARIABLES, StartMethod
 from bench.workers.pool import CLOSE_SECONDS, START_SECONDS
 
 MAX_DEATHS_AT_START = 3
@@ -28,33 +29,35 @@ DASK_SETTINGS = {
     "distributed.worker.profile.enabled": False,
     # The scheduling loop retries tasks of dead workers, so that a crash is attributed to its trial.
     "distributed.scheduler.allowed-failures": 0,
-    "distributed.nanny.pre-spawn-environ": {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    },
+    "distributed.nanny.pre-spawn-environ": WORKER_VARIABLES,
 }
 
 
 class LocalPool:
     """Worker processes of a local Dask cluster; dead processes are replaced."""
 
-    def __init__(self, workers: int, prepare: Callable[[], object] | None = None) -> None:
-        """Start the worker processes.
+    def __init__(
+        self, workers: int, prepare: Callable[[], object] | None = None, start_method: StartMethod = "spawn"
+    ) -> None:
+        """Start the worker processes, without waiting for them.
 
         Args:
             workers: number of processes.
             prepare: called once in each worker before its first task, in the background.
+            start_method: of the processes; "forkserver" inside `fork_server` only.
 
         Raises:
-            SearchError: the processes did not start.
+            SearchError: the scheduler did not start.
         """
+        self._workers = workers
+        self._connected = False  # whether all workers have been connected
         self._prepare = prepare
         self._preparations: dict[str, distributed.Future[Any]] = {}  # by address
         self._prepared: set[str] = set()
         self._deaths_at_start = 0
-        self._settings = dask.config.set(DASK_SETTINGS)
+        if start_method == "forkserver":
+            keep_fork_server()
+        self._settings = dask.config.set({**DASK_SETTINGS, "distributed.worker.multiprocessing-method": start_method})
         # Dask logs every lost connection, even to workers that are killed on purpose.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self._deaths = WorkerDeathLog()
@@ -63,8 +66,9 @@ class LocalPool:
         try:
             with shield_children_from_sigint():
                 self._cluster = LocalCluster(
-                    n_workers=workers,
+                    n_workers=0,  # it would wait for them
                     threads_per_worker=1,
+                    memory_limit=1 / workers,
                     processes=True,
                     host="127.0.0.1",
                     dashboard_address=None,
@@ -72,19 +76,19 @@ class LocalPool:
                     scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                     silence_logs="CRITICAL",
                 )
+                self._cluster.scale(workers)
                 self.client = distributed.Client(self._cluster, set_as_default=False)
-                self.client.wait_for_workers(workers, timeout=START_SECONDS)
         except (OSError, TimeoutError, RuntimeError) as error:
-            raise SearchError(f"{workers} worker processes did not start within {START_SECONDS} s: {error}") from error
+            raise SearchError(f"the scheduler of the worker processes did not start: {error}") from error
         self._deaths.subscribe(self.client)
-        self.addresses()
 
     def addresses(self) -> list[str]:
-        """Addresses of the living and prepared workers.
+        """Addresses of the living and prepared workers; the first call waits until all workers have started.
 
         Raises:
-            SearchError: workers cannot be prepared.
+            SearchError: workers did not start, or cannot be prepared.
         """
+        self._wait_for_start()
         alive = self._alive()
         if self._prepare is None:
             return alive
@@ -129,6 +133,17 @@ class LocalPool:
                 close()
         self._deaths.close()
         self._settings.__exit__(None, None, None)
+
+    def _wait_for_start(self) -> None:
+        if self._connected:
+            return
+        try:
+            self.client.wait_for_workers(self._workers, timeout=START_SECONDS)
+        except TimeoutError as error:
+            raise SearchError(
+                f"{self._workers} worker processes did not start within {START_SECONDS} s: {error}"
+            ) from error
+        self._connected = True
 
     def _alive(self) -> list[str]:
         scheduler: Any = self._cluster.scheduler
