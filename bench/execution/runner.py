@@ -1,7 +1,7 @@
 """Execute specs: assign folders, load data, start workers, then train until every run has its record."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from bench.records.record import DatasetFacts
 from bench.records.spec import ReferenceSpec, RunSpec
 from bench.records.store import RunFolder, all_folders, now
 from bench.workers import tasks as worker
-from bench.workers.fork_server import fork_server
+from bench.workers.fork_server import StartMethod, fork_server
 
 if TYPE_CHECKING:
     from bench.execution.active_run import ActiveRun
@@ -65,12 +65,27 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
         if not to_train:
             return tuple(complete)
         _report_context(options.results, to_train, report)
-        executor, dataset, trained_on, options = _start_workers(to_train, options, local, stack, report)
+        if options.scheduler is None:
+            _check_environments(to_train, local)
+        # First, since it imports TensorFlow while this process does everything else.
+        start_method = stack.enter_context(fork_server())
+        executor, dataset, trained_on, options = _start_workers(
+            to_train, options, local, stack, report, start_method=start_method
+        )
+        from bench.execution.tuner_process import TunerProcess
+
+        tuner_process = stack.enter_context(closing(TunerProcess(start_method)))
         from bench.execution.scheduling import work
         from bench.execution.session import Session
 
         session = Session(
-            options=options, dataset=dataset, environment=trained_on, started=started, start=start, report=report
+            options=options,
+            dataset=dataset,
+            environment=trained_on,
+            started=started,
+            start=start,
+            report=report,
+            tuner_process=tuner_process,
         )
         runs = _start_runs(to_train, session)
         work(runs, executor, report)
@@ -120,27 +135,30 @@ def _other_unfinished(results: Path, to_train: Sequence[Assignment]) -> Iterator
 
 
 def _start_workers(
-    to_train: Sequence[Assignment], options: Options, local: Environment, stack: ExitStack, report: Report
+    to_train: Sequence[Assignment],
+    options: Options,
+    local: Environment,
+    stack: ExitStack,
+    report: Report,
+    *,
+    start_method: StartMethod,
 ) -> tuple["Executor", DatasetFacts, Environment, Options]:
     """Start local workers, or use those of the user's cluster; the returned options have their actual number."""
+    from bench.workers.executor import Executor
+
     if options.scheduler is None:
-        _check_environments(to_train, local)
+        from bench.workers.local import LocalPool
+
         cores = usable_cores()
         shared = f" on {cores} cores" if options.workers > cores else ""
         report(Message(text=f"Starting {options.workers} worker process{'es' if options.workers > 1 else ''}{shared}"))
-        # First of all, since the fork server imports TensorFlow while this process does everything else.
-        start_method = stack.enter_context(fork_server())
-        from bench.workers.executor import Executor
-        from bench.workers.local import LocalPool
-
         pool = LocalPool(options.workers, worker.prepare_worker, start_method)
         stack.callback(pool.close)
         dataset = _read_data(options, report)
-        worker.import_libraries()
+        pool.addresses()  # waits until the workers have started; they prepare while the tuner starts
         return Executor(pool), dataset, local, options
 
     from bench.workers.cluster import ClusterPool
-    from bench.workers.executor import Executor
 
     dataset = _read_data(options, report)
     report(Message(text=f"Checking the workers of the cluster at {options.scheduler}"))
@@ -158,7 +176,6 @@ def _start_workers(
     report(Message(text=f"Using {workers} worker{'s' if workers > 1 else ''}"))
     trained_on = cluster.admitted[0].environment
     _check_environments(to_train, trained_on)
-    worker.import_libraries()
     return executor, dataset, trained_on, replace(options, workers=workers)
 
 

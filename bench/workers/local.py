@@ -3,22 +3,27 @@
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import dask
 import distributed
+from distributed.core import Status
 from distributed.deploy.local import LocalCluster
 from distributed.scheduler import KilledWorker
 
-from bench.compat import WorkerDeathLog, keep_fork_server
+from bench.compat import WorkerDeathLog, keep_fork_server, kill_fork_server
 from bench.errors import SearchError
 from bench.signals import shield_children_from_sigint
 from bench.workers.fork_server import WORKER_VARIABLES, StartMethod
 from bench.workers.pool import CLOSE_SECONDS, START_SECONDS
 
 MAX_DEATHS_AT_START = 3
+FORK_SECONDS = 600  # the fork server first imports TensorFlow, possibly on a busy machine
+POLL_SECONDS = 0.01
+ENDED = (Status.closing, Status.closed, Status.failed)  # of a nanny
 DASK_SETTINGS = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
@@ -50,6 +55,7 @@ class LocalPool:
             SearchError: the scheduler did not start.
         """
         self._workers = workers
+        self._start_method = start_method
         self._connected = False  # whether all workers have been connected
         self._prepare = prepare
         self._preparations: dict[str, distributed.Future[Any]] = {}  # by address
@@ -124,6 +130,8 @@ class LocalPool:
 
     def close(self) -> None:
         """Kill all workers: a regular shutdown would wait for running tasks, whose results are not needed."""
+        if not self._connected and self._start_method == "forkserver":
+            kill_fork_server()  # or the scheduler would wait until it has imported everything
         for close in (
             lambda: self.client.close(timeout=CLOSE_SECONDS),
             self._kill,
@@ -135,15 +143,17 @@ class LocalPool:
         self._settings.__exit__(None, None, None)
 
     def _wait_for_start(self) -> None:
-        if self._connected:
-            return
-        try:
-            self.client.wait_for_workers(self._workers, timeout=START_SECONDS)
-        except TimeoutError as error:
-            raise SearchError(
-                f"{self._workers} worker processes did not start within {START_SECONDS} s: {error}"
-            ) from error
-        self._connected = True
+        scheduler: Any = self._cluster.scheduler
+        deadline = time.monotonic() + (FORK_SECONDS if self._start_method == "forkserver" else START_SECONDS)
+        while not self._connected:
+            nannies = tuple(self._cluster.workers.values())  # empty until all of them have started or failed
+            self._connected = len(nannies) == self._workers <= len(scheduler.workers)
+            if any(nanny.status in ENDED for nanny in nannies) or time.monotonic() > deadline:
+                raise SearchError(
+                    f"{self._workers} worker processes did not start: check whether memory or processes are limited, "
+                    "and whether `python -c 'import tensorflow, keras_tuner'` works"
+                )
+            time.sleep(POLL_SECONDS)
 
     def _alive(self) -> list[str]:
         scheduler: Any = self._cluster.scheduler
