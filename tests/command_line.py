@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
 import bench
@@ -90,9 +91,8 @@ class Started:
             time.sleep(0.02)
 
     def workers(self) -> list[int]:
-        """Process ids of the worker processes, which are forked from the fork server and have its command line."""
-        forked = {pid for pid, line in group(self.process.pid).items() if "forkserver" in line}
-        return [pid for pid in forked if parent(pid) in forked]
+        """Process ids of the worker processes: they listen for the scheduler, which is in the first process."""
+        return [pid for pid in group(self.process.pid) if pid != self.process.pid and listens(pid)]
 
     def signal_all(self, number: int) -> None:
         """Send a signal to every process of the group, as a terminal does when Ctrl-C is pressed."""
@@ -137,12 +137,13 @@ def group(leader: int) -> dict[int, str]:
     return processes
 
 
-def parent(process: int) -> int | None:
-    """Process id of the parent of `process`; None if it has exited."""
+def listens(process: int) -> bool:
+    """Whether a process has a listening TCP socket."""
     try:
-        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
+        sockets = psutil.Process(process).net_connections("tcp")
+    except psutil.NoSuchProcess:  # it has just exited
+        return False
+    return any(each.status == psutil.CONN_LISTEN for each in sockets)
 
 
 @contextmanager
