@@ -54,6 +54,7 @@ def fork_server() -> Iterator[StartMethod]:
         yield "forkserver"
     finally:
         kill_fork_server()
+        multiprocessing.set_forkserver_preload(["__main__"])  # Python's default, for others in this process
 
 
 def check_forked_process() -> None:
