@@ -1,6 +1,7 @@
 """Tox plugin for configuration that tox.ini cannot express."""
 
 import tomllib
+from itertools import chain
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -23,7 +24,8 @@ def tox_on_install(tox_env: ToxEnv, arguments: Any, section: str, of_type: str) 
     if tox_env.name != "next":
         return
     with (tox_env.core["tox_root"] / "pyproject.toml").open("rb") as file:
-        dependencies = map(Requirement, tomllib.load(file)["project"]["dependencies"])
+        project = tomllib.load(file)["project"]
+    dependencies = map(Requirement, [*project["dependencies"], *chain(*project["optional-dependencies"].values())])
     lower_bounds = [
         f"{dependency.name}{bound}"
         for dependency in dependencies

@@ -19,13 +19,22 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
         input_shape: (height, width, channels) of one image.
         classes: number of classes, at least 2.
         training_steps: optimizer steps over which the learning rate decays to zero; None keeps it constant.
+        multiply_adds: of the largest candidate, per image, for families whose space depends on it; None for their
+            default.
     """
 
-    def __init__(self, input_shape: tuple[int, int, int], classes: int, training_steps: int | None = None) -> None:
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int],
+        classes: int,
+        training_steps: int | None = None,
+        multiply_adds: int | None = None,
+    ) -> None:
         super().__init__()
         self.input_shape = input_shape
         self.classes = classes
         self.training_steps = training_steps
+        self.multiply_adds = multiply_adds
 
     @abstractmethod
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
@@ -34,6 +43,14 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
         Declare all hyperparameters in every call, those of optional layers under `hp.conditional_scope`, so that one
         call declares the whole space.
         """
+
+    def flipped(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Declare random horizontal flips, active in training only, for architectures that call this first.
+
+        Whether they help depends on the images: they suit clothing, but not digits.
+        """
+        flips = hp.Boolean("horizontal_flips")
+        return keras.layers.RandomFlip("horizontal", name="flip")(images) if flips else images
 
     def build(self, hp: HyperParameters) -> keras.Model:
         """Build a compiled model from uint8 images (batch, *input_shape) to float32 logits (batch, classes)."""

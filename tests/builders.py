@@ -46,7 +46,6 @@ def make_spec(**changes: Any) -> SearchSpec:
         "seed": 1,
         "refit_seeds": 3,
         "precision": "float32",
-        "lookahead": 4,
     }
     return SearchSpec(**fields | changes)
 

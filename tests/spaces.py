@@ -50,6 +50,29 @@ def continuous() -> HyperParameters:
     return hp
 
 
+def every_kind() -> HyperParameters:
+    """Every kind of hyperparameter, step and sampling, and a scope in a scope; continuous."""
+    hp = HyperParameters()
+    hp.Fixed("fixed", "only")
+    hp.Boolean("wide")
+    hp.Choice("kind", ["small", "large"])
+    hp.Choice("batch", [64, 32, 128])
+    hp.Int("layers", 1, 3)
+    hp.Int("stride", 3, 10, step=3)
+    hp.Int("units", 4, 100, step=2, sampling="log")
+    hp.Int("filters", 4, 100, sampling="log")
+    hp.Int("bottleneck", 4, 100, sampling="reverse_log")
+    hp.Float("momentum", 0.1, 0.9)
+    hp.Float("dropout", 0.0, 0.5, step=0.1)
+    hp.Float("decay", 1e-4, 1e-1, step=10, sampling="reverse_log")
+    hp.Float("smoothing", 0.01, 0.9, sampling="reverse_log")
+    with hp.conditional_scope("kind", ["large"]):
+        hp.Boolean("decays")
+        with hp.conditional_scope("decays", [True]):
+            hp.Float("rate", 0.001, 0.1, sampling="log")
+    return hp
+
+
 def single() -> HyperParameters:
     """A fixed value: one candidate."""
     hp = HyperParameters()

@@ -18,7 +18,9 @@ COMMANDS = [line for block in re.findall(r"```console\n(.*?)```", README, re.DOT
 VENV = "python3 -m venv --without-pip .venv && python3 -m pip --python .venv install"
 MAIN = f"{VENV} . && .venv/bin/python -m bench run --family cnn"
 TESTS = f"{VENV} tox && .venv/bin/tox"  # run by .ci/run
-TIMED = "python -m bench run --family cnn --dataset digits"  # run and timed in tests/execution/test_run.py
+TIMED = (
+    "python -m bench run --family cnn --dataset digits --preset quick"  # run and timed in tests/execution/test_run.py
+)
 RUNNING = [line for line in COMMANDS if line not in (MAIN, TESTS, TIMED)]
 # A run of the main command that takes seconds.
 SMALL = "--dataset digits --tuner random --trials 2 --epochs 1 --refit-seeds 1 --workers 2 --data-dir ."

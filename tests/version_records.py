@@ -1,5 +1,6 @@
 """Synthetic version records."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +30,17 @@ def make_results(accuracy: float, model: str = "tutorial-cnn") -> ModelResults:
     )
 
 
-def make_starts(seconds: float, month: int = 1) -> tuple[ProcessStart, ...]:
-    """Six process starts whose only operation takes `seconds`, within 1%, while the machine becomes slower."""
+def make_starts(seconds: float, month: int = 1, operations: Sequence[str] = ("step[cnn]",)) -> tuple[ProcessStart, ...]:
+    """Six process starts in which each operation takes `seconds`, within 1%, while the machine becomes slower."""
     return tuple(
         ProcessStart(
             started=f"2026-{month:02}-01T0{hour}:00:00+00:00",
             git_commit="b" * 40 + "+",
             threads=1,
             reference="SciPy 1.17.1",
-            operations={"step[cnn]": Timing(seconds=seconds * slow * noise, rounds=5, reference_seconds=0.01 * slow)},
+            operations=dict.fromkeys(
+                operations, Timing(seconds=seconds * slow * noise, rounds=5, reference_seconds=0.01 * slow)
+            ),
             facts={"megabytes, cnn": 500.0},
         )
         for hour, slow, noise in zip(range(6), (1, 1, 2, 2, 3, 3), (1.0, 1.01, 0.99, 1.0, 1.01, 0.99), strict=True)

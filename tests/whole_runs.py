@@ -19,7 +19,7 @@ TINY = (*DIGITS, "--family", "tiny", *SMALL)
 # Small searches that fit the ten candidates of `tiny`; the last four trials of bayesian are not random.
 TUNERS = {
     "hyperband": ("--tuner", "hyperband", "--trials", "4", "--epochs", "3", "--refit-seeds", "1"),
-    "bayesian": ("--tuner", "bayesian", "--trials", "6", "--epochs", "2", "--refit-seeds", "1", "--lookahead", "2"),
+    "bayesian": ("--tuner", "bayesian", "--trials", "6", "--epochs", "2", "--refit-seeds", "1", "--max-pending", "2"),
     "grid": ("--tuner", "grid", "--trials", "10", "--epochs", "1", "--refit-seeds", "1"),
 }
 

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from bench.errors import SpecError
-from bench.records.limits import MAX_EPOCHS, MAX_LOOKAHEAD, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
+from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
 
 MAX_SEARCHES = 100
 DATASET_HELP = "Dataset name (see `bench list`) or path to a Python file that defines a dataset."
@@ -103,13 +103,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON at full precisi
 # Options of `bench run`.
 Families = Annotated[list[str], typer.Option("--family", metavar="NAME", help="Family to search; can be repeated.")]
 Tuner = Annotated[str, typer.Option(metavar="NAME", help="Tuner (see `bench list`).")]
+PresetName = Annotated[
+    Literal["quick", "default", "long"],
+    typer.Option(
+        metavar="NAME",
+        help="How much to train: quick, default or long, about 1, 10 or 60 minutes per family on two cores.",
+    ),
+]
 Trials = Annotated[
     int | None,
     typer.Option(
         metavar="N",
         min=1,
         max=MAX_TRIALS,
-        show_default="depends on the dataset",
+        show_default="depends on preset, family and dataset",
         help="Search budget in full-length trials. Hyperband stops weak trials early and uses the saved epochs for "
         "additional trials.",
     ),
@@ -120,16 +127,17 @@ Epochs = Annotated[
         metavar="N",
         min=1,
         max=MAX_EPOCHS,
-        show_default="depends on the dataset",
+        show_default="depends on preset, family and dataset",
         help="Epochs of a full-length trial.",
     ),
 ]
 RefitSeeds = Annotated[
-    int,
+    int | None,
     typer.Option(
         metavar="N",
         min=1,
         max=MAX_REFIT_SEEDS,
+        show_default="depends on the preset",
         help="Number of times the winner is retrained, each with its own seed.",
     ),
 ]
@@ -171,14 +179,15 @@ PrecisionChoice = Annotated[
         help="Precision of the search: float32, bfloat16, or auto: bfloat16 if the CPU supports it, otherwise float32.",
     ),
 ]
-Lookahead = Annotated[
-    int,
+MaxPending = Annotated[
+    int | None,
     typer.Option(
         metavar="N",
         min=1,
-        max=MAX_LOOKAHEAD,
+        max=MAX_PENDING,
         help="Maximum number of trials that may be pending when the tuner proposes another one; changing it changes "
         "the proposals.",
+        show_default="4 for bayesian and tpe, unlimited for others",
     ),
 ]
 DryRun = Annotated[

@@ -19,8 +19,9 @@ from bench.cli.options import (
     Epochs,
     ExistingResults,
     Families,
-    Lookahead,
+    MaxPending,
     PrecisionChoice,
+    PresetName,
     RefitSeeds,
     Results,
     Scheduler,
@@ -33,7 +34,7 @@ from bench.cli.options import (
     Workers,
     check_name,
 )
-from bench.records.limits import DEFAULT_LOOKAHEAD, DEFAULT_REFIT_SEEDS, DEFAULT_TUNER, MAX_REFIT_SEEDS
+from bench.records.limits import DEFAULT_REFIT_SEEDS, DEFAULT_TUNER, MAX_REFIT_SEEDS
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ run_app = typer.Typer()
 @run_app.command(
     epilog="\b\nExamples:\n"
     "  bench run --family cnn\n"
+    "  bench run --family dense --family cnn --preset quick\n"
     "  bench run --family dense --family cnn --refit-seeds 8\n"
     "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5\n"
     "  bench run --family dense --dataset my_images.py"
@@ -56,18 +58,19 @@ def run(
     *,
     families: Families,
     dataset: DatasetOption = "fashion_mnist",
+    preset: PresetName = "default",
     tuner: Tuner = DEFAULT_TUNER,
     trials: Trials = None,
     epochs: Epochs = None,
     seed: Seed = 0,
-    refit_seeds: RefitSeeds = DEFAULT_REFIT_SEEDS,
+    refit_seeds: RefitSeeds = None,
     searches: Searches = 1,
     workers: Workers = None,
     scheduler: Scheduler = None,
     time_limit: TimeLimit = None,
     trial_timeout: TrialTimeout = None,
     precision: PrecisionChoice = "auto",
-    lookahead: Lookahead = DEFAULT_LOOKAHEAD,
+    max_pending: MaxPending = None,
     data_dir: DataDir = None,
     results: Results = Path("results"),
     again: Again = False,
@@ -83,8 +86,9 @@ def run(
     from bench.data import catalog
     from bench.execution.models import family_source
     from bench.execution.options import Options
+    from bench.execution.plans import choose_plan
     from bench.machine import supports_bfloat16, usable_cores
-    from bench.records.spec import Budget, SearchSpec
+    from bench.records.spec import SearchSpec
     from bench.tuning import tuners
 
     families = list(dict.fromkeys(families))
@@ -92,7 +96,10 @@ def run(
         check_name("family", name, search_spaces.names())
     check_name("tuner", tuner, tuners.names())
     location = catalog.locate(dataset, data_dir)
-    default = location.definition().default_budget
+    plans = {
+        name: choose_plan(preset, name, location, trials=trials, epochs=epochs, refit_seeds=refit_seeds)
+        for name in families
+    }
     if precision == "auto":
         precision = "bfloat16" if supports_bfloat16() else "float32"
     specs = [
@@ -101,14 +108,16 @@ def run(
             family=name,
             source=family_source(name),
             tuner=tuner,
-            budget=Budget(trials=trials or default.trials, epochs=epochs or default.epochs),
+            budget=plan.budget,
             seed=seed + number,
-            refit_seeds=refit_seeds,
+            refit_seeds=plan.refit_seeds,
             precision=precision,
-            lookahead=lookahead,
+            preset=preset if trials is epochs is refit_seeds is None else None,
+            split=number,
+            max_pending=max_pending,
             time_limit=time_limit,
         )
-        for name in families
+        for name, plan in plans.items()
         for number in range(searches)
     ]
     options = Options(

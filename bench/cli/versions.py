@@ -58,7 +58,11 @@ def measure(
     ] = None,
     starts: Annotated[
         int,
-        typer.Option(metavar="N", help="Process starts per version to measure speed; 0 for accuracy only."),
+        typer.Option(
+            metavar="N",
+            help="Process starts per version to measure speed; 0 for accuracy only. With fewer than 8, a change of a "
+            "single operation may never be significant.",
+        ),
     ] = 10,
     seeds: Annotated[
         int, typer.Option(metavar="N", help="Number of seeds per model, a multiple of 12; 0 for speed only.")

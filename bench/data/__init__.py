@@ -6,6 +6,5 @@ Files that define a dataset import what they need from here; `bench.data.sets` e
 from bench.data.dataset import DataAccess, LabeledImages
 from bench.data.definition import DatasetDefinition
 from bench.data.held_out import TestSetAccess
-from bench.records.spec import Budget
 
-__all__ = ["Budget", "DataAccess", "DatasetDefinition", "LabeledImages", "TestSetAccess"]
+__all__ = ["DataAccess", "DatasetDefinition", "LabeledImages", "TestSetAccess"]

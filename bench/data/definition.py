@@ -8,7 +8,6 @@ import numpy as np
 from bench.data.dataset import DataAccess, Dataset, LabeledImages
 from bench.data.held_out import TestSetAccess, check_access
 from bench.errors import DataError
-from bench.records.spec import Budget
 
 DevelopmentLoader = Callable[[DataAccess], LabeledImages]
 TestLoader = Callable[[TestSetAccess], LabeledImages]
@@ -27,7 +26,6 @@ class DatasetDefinition:
     license: str  # of the images, e.g. "CC BY 4.0"
     image_shape: tuple[int, int, int]  # height, width, channels; the same for all images
     n_test: int  # images in the test set
-    default_budget: Budget  # of a search, if the user gives none
     development: DevelopmentLoader  # all images except the test set
     test: TestLoader  # the held-out test set; rejects any argument but a TestSetAccess
 
@@ -40,7 +38,6 @@ class DatasetDefinition:
         )
         enough = _is_count(self.n_test) and self.n_test >= len(self.class_names)
         self._check("n_test", enough, f"a whole number, at least one image for each of {len(self.class_names)} classes")
-        self._check("default_budget", isinstance(self.default_budget, Budget), "a bench.data.Budget")
         for name in ("development", "test"):
             self._check(name, callable(getattr(self, name)), "a function")
         load = self.test

@@ -1,4 +1,4 @@
-"""The fixed split of the development images into training and validation images, equal for all families and runs."""
+"""Splits of the development images into training and validation images, the same for every family."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,11 @@ def validation_size(n: int) -> int:
     return n // VALIDATION_DIVISOR
 
 
-def split(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sorted indices of the training and the validation images, stratified by class.
+def split(dataset: Dataset, number: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sorted indices of the training and the validation images of one split, stratified by class.
 
-    The seed is fixed. Changing seed, size or algorithm changes the protocol: raise `PROTOCOL_VERSION`.
+    Search k of every family uses split k. Changing seeds, size or algorithm changes the protocol: raise
+    `PROTOCOL_VERSION`.
 
     Raises:
         DataError: a class has fewer than two images, or there are fewer validation images than classes.
@@ -31,7 +32,7 @@ def split(dataset: Dataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
             np.arange(len(dataset), dtype=np.int64),
             test_size=validation_size(len(dataset)),
             stratify=dataset.labels,
-            random_state=derive_seed(0, "validation split"),
+            random_state=derive_seed(number, "validation split"),
         )
     except ValueError as error:
         raise DataError(

@@ -95,8 +95,8 @@ def interval(model: Correctness) -> Interval | None:
     """The mean accuracy of a model with its confidence interval; None for a model without a variance estimate.
 
     Near 0 and 1, with fewer than MIN_SYMMETRIC_COUNT correct predictions or errors, the limits are Wilson's for the
-    number of images that gives the same half-width. If all predictions are correct, or all are errors, the estimated
-    variance is 0, and the limits are those of Clopper and Pearson for n images.
+    number of images that gives the same half-width, and at most n. If all predictions are correct, or all are errors,
+    the estimated variance is 0, and the limits are those of Clopper and Pearson for n images.
 
     Source: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953.
     """
@@ -110,7 +110,7 @@ def interval(model: Correctness) -> Interval | None:
         exact = stats.binomtest(round(mean * n), n).proportion_ci(LEVEL, method="exact")
         low, high = float(exact.low), float(exact.high)
     elif n * min(mean, 1 - mean) < MIN_SYMMETRIC_COUNT:
-        effective = special.ndtri((1 + LEVEL) / 2) ** 2 * mean * (1 - mean) / half**2
+        effective = min(n, special.ndtri((1 + LEVEL) / 2) ** 2 * mean * (1 - mean) / half**2)
         low, high = map(float, proportion_confint(mean * effective, effective, 1 - LEVEL, method="wilson"))
     seeds_part = special.stdtrit(variance.degrees_of_freedom, (1 + LEVEL) / 2) ** 2 * variance.seeds
     return Interval(
@@ -175,6 +175,15 @@ def holm(p_values: FloatArray) -> FloatArray:
     adjusted = np.full(p_values.shape, np.nan)
     if tested.any():
         adjusted[tested] = multipletests(p_values[tested], method="holm")[1]
+    return adjusted
+
+
+def benjamini_hochberg(p_values: FloatArray) -> FloatArray:
+    """p-values of shape (n,), adjusted to control the false discovery rate.
+
+    Source: Benjamini and Hochberg 1995, https://doi.org/10.1111/j.2517-6161.1995.tb02031.x.
+    """
+    adjusted: FloatArray = multipletests(p_values, method="fdr_bh")[1]
     return adjusted
 
 

@@ -141,7 +141,9 @@ LOG_LOSS = Metric(
     direction="lower",
     digits=4,
     compute=lambda evaluated: evaluated.scores.log_loss,
-    glossary="mean of -ln(predicted probability of the true class); 0 is perfect, confident errors cost most",
+    glossary="mean of -ln(predicted probability of the true class); 0 is perfect, confident errors cost most; "
+    "probabilities below 2.2e-16 count as 2.2e-16, which decides the log loss of models that predict exact zeros, such "
+    "as random forests",
 )
 CALIBRATION_ERROR = Metric(
     name="calibration error",

@@ -1,60 +1,67 @@
-"""Speed compared between versions: ratios of seconds, and the noise floor below which a ratio is meaningless.
+"""Speed compared between versions: ratios of seconds, and whether they are statistically significant.
 
 Seconds come from several processes per version and are divided by those of a reference workload timed right next to
 them, so that a temporarily slow machine affects both.
+
+Source: Mann and Whitney 1947, https://doi.org/10.1214/aoms/1177730491.
 """
 
 from collections.abc import Sequence
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import count
 from math import comb
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
+
+from bench.evaluation.comparison import LEVEL, benjamini_hochberg
 
 FloatArray = NDArray[np.float64]
 
-NOISE_QUANTILE = 0.95
-MIN_STARTS = 4  # process starts per version, for splits into halves
-MAX_SPLITS = 2_000  # per version
+Verdict = Literal["slower", "faster", "not significant"]
+
+MIN_STARTS = 4  # process starts per version; with fewer, no p-value is below 5%
 
 
-def log_ratio(newer: FloatArray, older: FloatArray) -> float:
-    """Natural logarithm of the ratio of medians; positive if the newer version is slower.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedChange:
+    """The time of an operation with the newer version relative to the older one."""
+
+    ratio: float  # of the medians; above 1 if the newer version is slower
+    adjusted_p_value: float  # null hypothesis: the times of both versions have the same distribution
+    starts: int  # process starts per version
+
+    @property
+    def verdict(self) -> Verdict:
+        """The conclusion of the test; a significant change has the direction of the ratio."""
+        if self.adjusted_p_value >= 1 - LEVEL or self.ratio == 1:
+            return "not significant"
+        return "slower" if self.ratio > 1 else "faster"
+
+
+def speed_changes(pairs: Sequence[tuple[FloatArray, FloatArray]]) -> tuple[SpeedChange, ...]:
+    """Compare all `pairs` of (older, newer) as one family of tests, at a false discovery rate of 5%.
 
     Args:
-        newer: seconds in units of the reference workload, one per process start.
-        older: the same for the version compared against.
+        pairs: seconds in units of the reference workload, one per process start, as many for both versions.
     """
-    return float(np.log(np.median(newer) / np.median(older)))
+    adjusted = benjamini_hochberg(np.array([p_value(older, newer) for older, newer in pairs]))
+    return tuple(
+        SpeedChange(ratio=float(np.median(newer) / np.median(older)), adjusted_p_value=float(p), starts=len(newer))
+        for (older, newer), p in zip(pairs, adjusted, strict=True)
+    )
 
 
-def noise_floor(versions: Sequence[FloatArray]) -> float:
-    """The absolute log ratio that a version reaches against itself by chance.
-
-    The 95th percentile over all splits of each version's starts into halves. Conservative, since halves vary more than
-    the whole: for six unchanged versions with ten starts each, 1% of the ratios exceed it; for two versions with four
-    starts, 7%.
-
-    Args:
-        versions: for each version, seconds in units of the reference workload, one per process start; at least
-            MIN_STARTS.
-    """
-    absolute = [np.abs(_split_half_log_ratios(starts)) for starts in versions]
-    return float(np.quantile(np.concatenate(absolute), NOISE_QUANTILE))
+def p_value(older: FloatArray, newer: FloatArray) -> FloatArray:
+    """The two-sided p-value of the Mann-Whitney U test, unadjusted; arrays of shape (..., starts)."""
+    # Exact, since the normal approximation is too coarse for p-values that survive the adjustment.
+    p: FloatArray = stats.mannwhitneyu(newer, older, axis=-1, method="exact").pvalue
+    return p
 
 
-def _split_half_log_ratios(starts: FloatArray) -> FloatArray:
-    """Log ratios between the halves of every split, or of MAX_SPLITS random ones if there are more."""
-    if len(starts) < MIN_STARTS:
-        raise ValueError(f"a noise floor needs at least {MIN_STARTS} starts per version, got {len(starts)}")
-    half = len(starts) // 2
-    if comb(len(starts), half) <= MAX_SPLITS:
-        selections = np.array(list(combinations(range(len(starts)), half)))
-    else:
-        indices = np.tile(np.arange(len(starts)), (MAX_SPLITS, 1))
-        selections = np.random.default_rng(0).permuted(indices, axis=1)[:, :half]
-    complement = np.ones((len(selections), len(starts)), dtype=np.bool_)
-    np.put_along_axis(complement, selections, values=False, axis=1)
-    rest = np.broadcast_to(starts, complement.shape)[complement].reshape(len(selections), -1)
-    ratios: FloatArray = np.log(np.median(starts[selections], axis=1) / np.median(rest, axis=1))
-    return ratios
+def required_starts(comparisons: int) -> int:
+    """The fewest process starts with which one change can be significant, though none of the others is."""
+    # With n starts, the smallest p-value is 2 / C(2n, n), when all starts of one version are slower.
+    return next(n for n in count(1) if 2 * comparisons / comb(2 * n, n) < 1 - LEVEL)

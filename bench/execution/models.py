@@ -6,7 +6,7 @@ import search_spaces
 from bench.baselines import catalog as baselines
 from bench.errors import SearchError, SpecError
 from bench.records.record import DatasetFacts
-from bench.records.spec import PROTOCOL_VERSION, ReferenceSpec, RunSpec, SearchSpec
+from bench.records.spec import PROTOCOL_VERSION, REFERENCE_PROTOCOL_VERSION, ReferenceSpec, RunSpec, SearchSpec
 from bench.workers import tasks as worker
 
 
@@ -16,8 +16,9 @@ def model_source(spec: RunSpec) -> str:
     Raises:
         SpecError: the spec has another protocol, its model is unknown, or the code cannot be read.
     """
-    if spec.protocol != PROTOCOL_VERSION:
-        raise SpecError(f"the run uses protocol {spec.protocol}, but the current protocol is {PROTOCOL_VERSION}")
+    current = REFERENCE_PROTOCOL_VERSION if isinstance(spec, ReferenceSpec) else PROTOCOL_VERSION
+    if spec.protocol != current:
+        raise SpecError(f"the run uses protocol {spec.protocol}, but the current protocol is {current}")
     if isinstance(spec, ReferenceSpec):
         if spec.model not in baselines.NAMES:
             raise SpecError(f"there is no reference model {spec.model!r}: valid names are {', '.join(baselines.NAMES)}")
@@ -51,7 +52,8 @@ def family_space(spec: SearchSpec, dataset: DatasetFacts) -> Any:
     from bench.workers.executor import describe
 
     try:
-        return search_spaces.load(spec.family)(dataset.image_shape, len(dataset.class_names)).space()
+        family = search_spaces.load(spec.family)
+        return family(dataset.image_shape, len(dataset.class_names), multiply_adds=spec.budget.multiply_adds).space()
     except Exception as error:
         raise SearchError(
             f"family {spec.family!r} cannot be built for {dataset.name}: {describe(error)}: fix that, then repeat the "

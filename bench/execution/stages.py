@@ -12,7 +12,7 @@ from bench.records.files import write_atomic
 from bench.records.ledger import RefitEnded
 from bench.records.predictions import Predictions
 from bench.records.record import Latency, RefitRecord
-from bench.records.spec import ReferenceSpec, RunSpec, TrialSpec, Value, refit_seed
+from bench.records.spec import ReferenceSpec, RunSpec, SearchSpec, TrialSpec, Value, refit_seed
 from bench.records.store import RunFolder, now
 from bench.workers import tasks as worker
 from bench.workers.executor import TaskFailed
@@ -102,6 +102,7 @@ def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> Trial
         initial_epoch=0,
         epochs=spec.refit_epochs,
         horizon=spec.refit_epochs,
+        multiply_adds=spec.budget.multiply_adds if isinstance(spec, SearchSpec) else None,
         precision="float32",
         keep_state=False,
     )

@@ -17,8 +17,9 @@ from bench.records.spec import Precision, RunSpec, SearchSpec, Value
 # 4: separate types for searches and reference models, in specs and records; no `tuner/*` keys among hyperparameters;
 #    records name the published run that they reproduce and later code that they were verified with; no idle seconds of
 #    workers.
-SCHEMA_VERSION = 4
-READABLE_SCHEMAS = (1, 2, 3, 4)  # older ones by bench.records.upgrades
+# 5: the spec has the number of its split, and a maximum number of pending trials instead of `lookahead`.
+SCHEMA_VERSION = 5
+READABLE_SCHEMAS = (1, 2, 3, 4, 5)  # older ones by bench.records.upgrades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

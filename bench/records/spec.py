@@ -10,15 +10,20 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from bench.errors import SpecError
-from bench.records.limits import MAX_EPOCHS, MAX_LOOKAHEAD, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS
+from bench.records.limits import MAX_EPOCHS, MAX_MULTIPLY_ADDS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS
 from bench.seeds import derive_seed
 
-# 1: first. Raised when a change to splits, scoring or training makes older scores incomparable.
-PROTOCOL_VERSION = 1
+# Raised when a change to splits, scoring, training, plans or spaces makes older scores incomparable.
+# 1: first. 2: one split per search, presets, a recipe with warm-up and label smoothing, wider spaces.
+PROTOCOL_VERSION = 2
+# The same for reference models, which have neither a search nor a validation split.
+REFERENCE_PROTOCOL_VERSION = 1
 
 Value = int | float | str | bool
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
+Preset = Literal["quick", "default", "long"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
 def _require(name: str, value: int, low: int, high: int) -> None:
@@ -33,14 +38,17 @@ def _require_name(field: str, value: str, allowed: str, meaning: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The training budget of a search: `trials` times `epochs` epochs in total."""
+    """The training budget of a search: `trials` times `epochs` epochs in total, of models up to a certain size."""
 
     trials: int
     epochs: int
+    multiply_adds: int | None = None  # of the largest candidate, per image; None for the family's default
 
     def __post_init__(self) -> None:
         _require("trials", self.trials, 1, MAX_TRIALS)
         _require("epochs", self.epochs, 1, MAX_EPOCHS)
+        if self.multiply_adds is not None:
+            _require("multiply_adds", self.multiply_adds, 1, MAX_MULTIPLY_ADDS)
 
     @property
     def total_epochs(self) -> int:
@@ -55,7 +63,7 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     source: str  # digest of the model's code, so that edited code gives a new run
     seed: int  # base of all seeds of the run
     refit_seeds: int  # number of models that are trained and evaluated, each with its own seed
-    protocol: int = PROTOCOL_VERSION
+    protocol: int  # versions are compared within one kind of spec
 
     def _check(self) -> None:
         _require_name("dataset", self.dataset, r"\w+", "letters, digits and _")
@@ -83,7 +91,10 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
     tuner: str
     budget: Budget
     precision: Precision  # of the search; refits are always float32
-    lookahead: int  # how many trials may be proposed before the oldest one is reported
+    preset: Preset | None = None  # which names the budget; None for a custom one
+    split: int = 0  # number of the split into training and validation images
+    max_pending: int | None = None  # trials that may await results at once; None: as many as the tuner proposes
+    protocol: int = PROTOCOL_VERSION
     time_limit: int | None = None  # wall-clock seconds, including start-up, refits and evaluation
 
     def __post_init__(self) -> None:
@@ -92,7 +103,11 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
         _require_name("tuner", self.tuner, r"[\w-]+", "letters, digits, _ and -")
         if self.precision not in PRECISIONS:
             raise SpecError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-        _require("lookahead", self.lookahead, 1, MAX_LOOKAHEAD)
+        if self.preset not in (*PRESETS, None):
+            raise SpecError(f"preset must be one of {', '.join(PRESETS)}, got {self.preset!r}")
+        _require("split", self.split, 0, MAX_SEED)
+        if self.max_pending is not None:
+            _require("max_pending", self.max_pending, 1, MAX_PENDING)
         if self.time_limit is not None:
             _require("time_limit", self.time_limit, 1, 10_000_000)
 
@@ -117,6 +132,7 @@ class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="ref
 
     model: str
     epochs: int  # 0 if the model is not trained in epochs
+    protocol: int = REFERENCE_PROTOCOL_VERSION
 
     def __post_init__(self) -> None:
         self._check()
@@ -144,12 +160,14 @@ class TrialSpec:
     dataset: str
     model: str  # a family, or a reference model if `part` is "reference"
     values: Mapping[str, Value]  # active hyperparameters only
+    split: int = 0  # number of the split; affects only `part` "train"
     # Images to train on: "train" excludes the validation split, used for scoring; "reference" follows the recipe.
     part: Literal["train", "development", "reference"]
     seed: int
     initial_epoch: int
     epochs: int
     horizon: int
+    multiply_adds: int | None = None  # of the family's largest candidate, per image
     precision: Precision
     keep_state: bool  # whether a later trial may continue this one
 

@@ -7,8 +7,6 @@ saves the result.
 from collections.abc import Mapping
 from typing import Any
 
-from bench.records.limits import DEFAULT_LOOKAHEAD
-
 Fields = dict[str, Any]
 
 _RENAMED_MODELS = {
@@ -19,9 +17,9 @@ _RENAMED_MODELS = {
 
 
 def upgrade_spec(fields: Mapping[str, Any]) -> Fields:
-    """Upgrade a spec of any schema to schema 4."""
+    """Upgrade a spec of any schema to schema 5."""
     if "kind" in fields:
-        return dict(fields)
+        return _upgrade_pending(fields)
     shared = {
         "dataset": fields["dataset"],
         "source": fields["family_source"],
@@ -40,9 +38,22 @@ def upgrade_spec(fields: Mapping[str, Any]) -> Fields:
         "tuner": fields["tuner"],
         "budget": fields["budget"],
         "precision": fields["precision"],
-        "lookahead": fields.get("lookahead", DEFAULT_LOOKAHEAD),
+        "max_pending": _max_pending(fields),
         "time_limit": fields.get("seconds"),
     }
+
+
+def _upgrade_pending(fields: Mapping[str, Any]) -> Fields:
+    """Upgrade a spec of schema 4 or later to schema 5."""
+    if "lookahead" not in fields:
+        return dict(fields)
+    kept = {name: value for name, value in fields.items() if name != "lookahead"}
+    return {**kept, "max_pending": _max_pending(fields)}
+
+
+def _max_pending(fields: Mapping[str, Any]) -> int | None:
+    """The maximum number of pending trials of a spec before schema 5, which limited every tuner, 4 by default."""
+    return None if fields["tuner"] in ("random", "grid") else int(fields.get("lookahead", 4))
 
 
 def upgrade_trial(fields: Mapping[str, Any]) -> Fields:
@@ -76,9 +87,9 @@ def upgrade_event(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_record(fields: Mapping[str, Any]) -> Fields:
-    """Upgrade a record of any schema to schema 4, keeping its digests and commit."""
+    """Upgrade a record of any schema to schema 5, keeping its digests and commit."""
     if fields["schema"] >= 4:
-        return dict(fields)
+        return {**fields, "schema": max(5, fields["schema"]), "spec": upgrade_spec(fields["spec"])}
     if (reference := fields.get("reference")) is None:
         origin = {
             "kind": "search",
@@ -97,7 +108,7 @@ def upgrade_record(fields: Mapping[str, Any]) -> Fields:
             "deterministic": reference["deterministic"],
             "published": published and {**published, "text": _percent(published["text"])},
         }
-    changed = {"schema": 4, "run_id": upgrade_run_id(fields["run_id"]), "spec": upgrade_spec(fields["spec"])}
+    changed = {"schema": 5, "run_id": upgrade_run_id(fields["run_id"]), "spec": upgrade_spec(fields["spec"])}
     return {**fields, **changed, "origin": origin}
 
 

@@ -10,6 +10,7 @@ from bench.evaluation.comparison import LEVEL, Difference, Interval
 from bench.records.record import DatasetFacts
 from bench.report.runs import Run
 
+MAX_TIME_RATIO = 1.5  # between tuned models of one table, beyond which they are marked
 TOP_ROWS = 10  # of a table are shown in full: more columns or sections would be unreadable
 
 Verdict = Literal["better", "worse", "not significantly different", "unknown"]
@@ -41,7 +42,10 @@ class Row:
     run: Run
     rank: tuple[int, int] | None = None  # best and worst possible rank; None for a single seed, and for unranked rows
     not_different_from: tuple[str, ...] | None = None  # labels; None where `rank` is
-    versus_best: PairTest | None = None  # a reference model compared with the best tuned model; None if there is none
+    # Of a reference model: the test against the tuned model with the best validation accuracy, if there is one, and the
+    # labels of the tuned models than which it is significantly better.
+    versus_best: PairTest | None = None
+    better_than: tuple[str, ...] = ()
     in_full: bool = True  # whether its page has a section for it
     has_figures: bool = True  # whether that section has figures
 
@@ -89,6 +93,11 @@ class Table:
     def compared(self) -> tuple[Row, ...]:
         """Tuned models, then reference models."""
         return self.rows + self.references
+
+    @property
+    def max_core_seconds(self) -> float:
+        """Tuned models that took longer are marked: MAX_TIME_RATIO times the least core-seconds."""
+        return MAX_TIME_RATIO * min((row.run.core_seconds for row in self.rows), default=0.0)
 
     @property
     def everything(self) -> tuple[Row, ...]:

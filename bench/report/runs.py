@@ -58,9 +58,16 @@ class Run:
         return statistics.median(refit.fit_seconds for refit in self.record.refits)
 
     @property
+    def core_seconds(self) -> float:
+        """Seconds of all trials and refits; each occupies one core."""
+        trials = () if self.record.search is None else self.record.search.trials
+        return sum(trial.task_seconds for trial in trials) + sum(refit.task_seconds for refit in self.record.refits)
+
+    @property
     def costs(self) -> Mapping[str, float]:
-        """Numbers stored by the model, seconds to train one refit, microseconds to predict one image."""
+        """Core-seconds of the run, weights of the model, seconds to train a refit, microseconds to predict an image."""
         return {
+            "search and refits": self.core_seconds,
             "parameters": self.record.refits[0].parameters,
             "training time per refit": self.training_seconds,
             "prediction time": self.record.latency.microseconds_per_image,
@@ -237,7 +244,7 @@ def row_labels(specs: Iterable[RunSpec]) -> dict[RunSpec, str]:
     tuners = Counter((spec.dataset, spec.model, _tuner(spec)) for spec in specs)
     without_seed: dict[tuple[str, str], set[RunSpec]] = {}
     for spec in specs:
-        without_seed.setdefault((spec.dataset, spec.model), set()).add(msgspec.structs.replace(spec, seed=0))
+        without_seed.setdefault((spec.dataset, spec.model), set()).add(without_search_number(spec))
 
     def label(spec: RunSpec) -> str:
         if models[spec.dataset, spec.model] == 1:
@@ -250,6 +257,13 @@ def row_labels(specs: Iterable[RunSpec]) -> dict[RunSpec, str]:
         return "-".join(parts)
 
     return {spec: label(spec) for spec in specs}
+
+
+def without_search_number(spec: RunSpec) -> RunSpec:
+    """The spec without seed and split, which differ between several searches of a family."""
+    if isinstance(spec, SearchSpec):
+        return msgspec.structs.replace(spec, seed=0, split=0)
+    return msgspec.structs.replace(spec, seed=0)
 
 
 def _tuner(spec: RunSpec) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def training_data(spec: TrialSpec, location: "DatasetLocation") -> TrainingData:
     """The images that the candidate of `spec` is trained and scored on."""
     dataset = cached_development(location)
     if spec.part == "train":
-        train, validation = split(dataset)
+        train, validation = split(dataset, spec.split)
         return TrainingData(dataset=dataset, fitted=train, held_back=validation)
     everything = np.arange(len(dataset))
     if spec.part == "development":

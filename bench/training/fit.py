@@ -170,7 +170,7 @@ def build(spec: TrialSpec, data: TrainingData) -> keras.Model:
     if spec.part == "reference":
         model = TUTORIALS[spec.model].build(shape, classes)
     else:
-        family = search_spaces.load(spec.model)(shape, classes, data.steps * spec.horizon)
+        family = search_spaces.load(spec.model)(shape, classes, data.steps * spec.horizon, spec.multiply_adds)
         model = family.build_from(spec.values)
     model.steps_per_execution = data.steps_per_execution
     return model

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bench.tuning.tuner import Tuner
 
-# Enough for the largest cluster; a proposal takes milliseconds, so proposing everything at once would delay the start.
+# Enough for a large cluster; a proposal takes milliseconds, so proposing everything at once would delay the start.
 MAX_AHEAD = 256
 
 
@@ -29,8 +29,9 @@ class Search:
 
     It does not know which trials are in flight: the caller passes their names.
 
-    Results are reported to the tuner in order of proposal, and a tuner that depends on results proposes trial
-    i + lookahead only after trial i was reported. Proposals therefore do not depend on the number or speed of workers.
+    Results are reported to the tuner in order of proposal. The tuner proposes as far ahead as it can or, with a maximum
+    number m of pending trials, proposes trial i + m only after trial i was reported. Proposals therefore do not depend
+    on the number or speed of workers.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Search:
         self._stopped = False
         self._tuner = tuner
         self._proposer = Proposer(tuner.oracle(spec, hyperparameters), spec.budget.epochs)
-        self._lookahead = spec.lookahead if tuner.needs_results else max(spec.lookahead, MAX_AHEAD)
+        self._max_ahead = spec.max_pending or tuner.max_pending or MAX_AHEAD
         self._advance()
 
     # Queries
@@ -158,7 +159,7 @@ class Search:
         # Hyperband draws random numbers even if it then has to wait. It is therefore called once after each report, not
         # whenever a worker is idle, so that its proposals do not depend on the workers.
         ahead = len(self._proposals) - self._reported
-        return not self._ended and not self._tuner_waits and ahead < self._lookahead
+        return not self._ended and not self._tuner_waits and ahead < self._max_ahead
 
     def _add_proposal(self, proposal: Proposal) -> None:
         number = len(self._proposals)

@@ -17,7 +17,7 @@ def parameters(hyperparameters: "keras_tuner.HyperParameters") -> tuple[Paramete
         Parameter(
             name=hp.name,
             kind=type(hp).__name__,
-            values=tuple(hp.values) if _is_finite(hp) else (hp.min_value, hp.max_value),
+            values=_values(hp) if _is_finite(hp) else (hp.min_value, hp.max_value),
             finite=_is_finite(hp),
             conditions=tuple(Condition(name=parent.name, values=tuple(parent.values)) for parent in hp.conditions),
         )
@@ -32,6 +32,11 @@ def _is_finite(hp: Any) -> bool:
     return sampling is None or hp.step is not None
 
 
+def _values(hp: Any) -> tuple[Value, ...]:
+    # With logarithmic steps Keras Tuner lists the values of an Int as floats, although it proposes integers.
+    return tuple(map(int, hp.values)) if type(hp).__name__ == "Int" else tuple(hp.values)
+
+
 def count_candidates(space: Sequence[Parameter]) -> int | None:
     """Number of candidates in the space; None if a parameter is continuous."""
     if not all(parameter.finite for parameter in space):
@@ -43,7 +48,7 @@ def count_candidates(space: Sequence[Parameter]) -> int | None:
         if index == len(space):
             return 1
         parameter = space[index]
-        if not _is_active(parameter, dict(chosen)):
+        if not is_active(parameter, dict(chosen)):
             return count(index + 1, chosen)
         if parameter.name not in parents:
             return len(parameter.values) * count(index + 1, chosen)
@@ -58,7 +63,7 @@ def enumerate_candidates(space: Sequence[Parameter]) -> Iterator[dict[str, Value
     def extend(index: int, chosen: dict[str, Value]) -> Iterator[dict[str, Value]]:
         if index == len(space):
             yield dict(chosen)
-        elif not _is_active(space[index], chosen):
+        elif not is_active(space[index], chosen):
             yield from extend(index + 1, chosen)
         else:
             for value in space[index].values:
@@ -67,5 +72,6 @@ def enumerate_candidates(space: Sequence[Parameter]) -> Iterator[dict[str, Value
     return extend(0, {})
 
 
-def _is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
+def is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
+    """Whether all conditions of a parameter hold, given the values of those declared before it."""
     return all(parent.name in values and values[parent.name] in parent.values for parent in parameter.conditions)

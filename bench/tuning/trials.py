@@ -106,11 +106,13 @@ def trial_spec(
         dataset=spec.dataset,
         model=spec.family,
         values=values,
+        split=spec.split,
         part="train",
         seed=trial_seed(spec.seed, values),
         initial_epoch=initial_epoch,
         epochs=full if epochs is None else epochs,
         horizon=full,
+        multiply_adds=spec.budget.multiply_adds,
         precision=spec.precision,
         keep_state=epochs is not None and epochs < full,
     )

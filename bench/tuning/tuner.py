@@ -17,9 +17,9 @@ _NEVER = 10**9
 class Tuner(ABC):
     """A search strategy: how it spends a budget, and the Keras Tuner oracle that proposes its trials."""
 
-    # Whether proposals depend on the scores of earlier trials. If not, trials are proposed far ahead, so that any
-    # number of workers stays busy.
-    needs_results: bool = True
+    # How many trials may await their results at once, by default. None if the oracle itself waits for the results that
+    # it needs, as Hyperband's does at the end of a rung: then everything that it proposes may be trained at once.
+    max_pending: int | None = None
 
     @abstractmethod
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:

@@ -60,7 +60,9 @@ class Plan:
         if missing := [file for file in TIMED_CODE if not (self.checkout / file).exists()]:
             raise SpecError(f"no {', '.join(missing)} in {self.checkout}: run this in a checkout of the project")
         if self.starts != 0 and self.starts < MIN_STARTS:
-            raise SpecError(f"--starts must be 0 or at least {MIN_STARTS} to estimate the noise, got {self.starts}")
+            raise SpecError(
+                f"--starts must be 0 or at least {MIN_STARTS}, got {self.starts}: with fewer, no change is significant"
+            )
         if self.seeds < 0 or self.seeds % SEEDS_PER_RUN:
             raise SpecError(f"--seeds must be a multiple of {SEEDS_PER_RUN}, got {self.seeds}")
         if not self.starts and not self.seeds:

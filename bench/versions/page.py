@@ -1,15 +1,16 @@
 """versions.md: how a newer TensorFlow or Keras changed accuracy and speed, and the differences that may explain it."""
 
-import statistics
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from math import exp
+from math import log
 from typing import Any
 
 import pandas as pd
 
 from bench.evaluation.comparison import interval
 from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
+from bench.evaluation.speed import SpeedChange, Verdict, required_starts
 from bench.evaluation.variance import Correctness
 from bench.report.board import Board
 from bench.report.markdown import plain_table, render
@@ -65,7 +66,8 @@ def _page(records: Sequence[VersionRecord], problems: Sequence[str]) -> bytes:
                 "title": series.title,
                 "versions": versions_table(series),
                 "speed": speed_table(series),
-                "differences": differences([version.record for version in series.versions]),
+                **_speed_comparisons(series),
+                "differences": differences(series.records),
             }
             for series in all_series(records)
         ],
@@ -88,14 +90,15 @@ def versions_text(series: Sequence[Series]) -> str:
 
 def versions_data(series: Sequence[Series]) -> list[dict[str, Any]]:
     """One dict per row with unrounded values, for JSON."""
-    return [_row_data(each, version) for each in series for version in each.versions]
+    return [_row_data(each, version) for each in series for version in each.rows.values()]
 
 
 def _row_data(series: Series, version: ComparedVersion) -> dict[str, Any]:
-    record, ratios = version.record, _ratios(version)
+    record, changes = version.record, _changes(version)
     return {
         "series": series.title,
         "version": record.name,
+        "compared_with": version.compared_with,
         **{name: getattr(record.environment, name) for name in LIBRARIES},
         "models": {
             results.model: _model_data(results, version.accuracy.get(results.model)) for results in record.trained
@@ -104,11 +107,9 @@ def _row_data(series: Series, version: ComparedVersion) -> dict[str, Any]:
         "speed": {
             operation: {
                 "seconds": seconds,
-                "ratio_to_previous": exp(ratios[operation]) if operation in ratios else None,
-                "noise": exp(noise),
+                "change": asdict(changes[operation]) if operation in changes else None,
             }
-            for operation, noise in series.noise.items()
-            if (seconds := _seconds(record, operation)) is not None
+            for operation, seconds in _median_seconds(record).items()
         },
     }
 
@@ -126,20 +127,20 @@ def _model_data(results: ModelResults, change: AccuracyChange | str | None) -> d
 
 
 def versions_table(series: Series) -> pd.DataFrame:
-    """One row per version: accuracy and verdict of each model, and the operations that became slower or faster."""
-    models = dict.fromkeys(results.model for version in series.versions for results in version.record.trained)
-    return pd.DataFrame(_row(series, version, list(models)) for version in series.versions)
+    """One row per comparison: accuracy and verdict of each model, and the operations that became slower or faster."""
+    models = dict.fromkeys(results.model for record in series.records for results in record.trained)
+    return pd.DataFrame({"version": heading, **_row(row, list(models))} for heading, row in series.rows.items())
 
 
-def _row(series: Series, version: ComparedVersion, models: Sequence[str]) -> dict[str, str]:
+def _row(version: ComparedVersion, models: Sequence[str]) -> dict[str, str]:
     record = version.record
-    row = {"version": record.name, "TensorFlow": record.environment.tensorflow, "Keras": record.environment.keras}
+    row = {"TensorFlow": record.environment.tensorflow, "Keras": record.environment.keras}
     for model in models:
         results = record.results_of(model)
         row[f"{model} (%)"] = "-" if results is None else _accuracy(results)
         row[f"{model}: change (pp)"] = _change_text(version.accuracy.get(model))
-    row["slower"] = _changed_operations(series, version, sign=1)
-    row["faster"] = _changed_operations(series, version, sign=-1)
+    row["slower"] = _changed_operations(version, "slower")
+    row["faster"] = _changed_operations(version, "faster")
     return row
 
 
@@ -167,51 +168,58 @@ def _seeds_text(seeds: int | None) -> str:
     return f"about {-(-seeds // SEEDS_PER_RUN) * SEEDS_PER_RUN} more"
 
 
-def _ratios(version: ComparedVersion) -> Mapping[str, float]:
+def _changes(version: ComparedVersion) -> Mapping[str, SpeedChange]:
     return {} if isinstance(version.speed, str) else version.speed
 
 
-def _changed_operations(series: Series, version: ComparedVersion, *, sign: int) -> str:
-    """How many operations became slower (sign 1) or faster (-1) by more than noise, and the one that changed most."""
+def _speed_comparisons(series: Series) -> dict[str, int]:
+    """How many comparisons of speed there are, their fewest process starts, and how many one change would require."""
+    starts = [change.starts for row in series.rows.values() for change in _changes(row).values()]
+    return {
+        "comparisons": len(starts),
+        "fewest_starts": min(starts, default=0),
+        "required_starts": required_starts(len(starts)),
+    }
+
+
+def _changed_operations(version: ComparedVersion, verdict: Verdict) -> str:
+    """How many operations became slower or faster, and the one that changed most."""
     if isinstance(version.speed, str):
         return f"not compared: {version.speed}"
-    changed = {name: ratio for name, ratio in version.speed.items() if sign * ratio > series.noise[name]}
+    changed = {name: change.ratio for name, change in version.speed.items() if change.verdict == verdict}
     if not changed:
         return "-"
-    most = max(sorted(changed), key=lambda name: abs(changed[name]))
-    return f"{len(changed)} of {len(series.noise)}, largest change: {most} x{exp(changed[most]):.2f}"
+    most = max(changed, key=lambda name: abs(log(changed[name])))
+    return f"{len(changed)} of {len(version.speed)}, largest change: {most} x{changed[most]:.2f}"
 
 
 def speed_table(series: Series) -> pd.DataFrame | None:
-    """One row per operation: time with the oldest version, and ratios to the previous version; None without any."""
-    oldest, *newer = series.versions
-    rows = []
-    for operation, noise in series.noise.items():
-        seconds = _seconds(oldest.record, operation)
-        if seconds is None and not any(operation in _ratios(version) for version in newer):
-            continue
-        rows.append(
-            {
-                "operation": operation,
-                f"{oldest.record.name} (ms)": "-" if seconds is None else f"{1000 * seconds:,.2f}",
-                **{version.record.name: _ratio_text(_ratios(version).get(operation), noise) for version in newer},
-                "noise range": f"{exp(-noise):.3f} to {exp(noise):.3f}",
-            }
-        )
+    """One row per operation: time with the oldest version, and the ratio of each comparison; None without any."""
+    oldest, seconds = series.records[0].name, _median_seconds(series.records[0])
+    changes = {heading: _changes(row) for heading, row in series.rows.items() if heading != oldest}
+    operations = sorted({*seconds, *itertools.chain.from_iterable(changes.values())})
+    rows = [
+        {
+            "operation": operation,
+            f"{oldest} (ms)": f"{1000 * seconds[operation]:,.2f}" if operation in seconds else "-",
+            **{heading: _ratio_text(by_operation.get(operation)) for heading, by_operation in changes.items()},
+        }
+        for operation in operations
+    ]
     return pd.DataFrame(rows) if rows else None
 
 
-def _seconds(record: VersionRecord, operation: str) -> float | None:
-    """The median over the process starts; None if they did not time the operation."""
-    seconds = [start.operations[operation].seconds for start in record.starts if operation in start.operations]
-    return statistics.median(seconds) if seconds else None
+def _median_seconds(record: VersionRecord) -> dict[str, float]:
+    """By operation, over the process starts that timed it."""
+    starts = pd.DataFrame({name: each.seconds for name, each in start.operations.items()} for start in record.starts)
+    return {str(name): float(median) for name, median in starts.median().sort_index().items()}
 
 
-def _ratio_text(ratio: float | None, noise: float) -> str:
-    """In parentheses if it is within the noise."""
-    if ratio is None:
+def _ratio_text(change: SpeedChange | None) -> str:
+    """In parentheses if it is not significant."""
+    if change is None:
         return "-"
-    return f"{exp(ratio):.3f}" if abs(ratio) > noise else f"({exp(ratio):.3f})"
+    return f"({change.ratio:.3f})" if change.verdict == "not significant" else f"{change.ratio:.3f}"
 
 
 def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *, digits: int) -> pd.DataFrame | None:

@@ -1,6 +1,6 @@
-"""Series of versions of one library: each version compared with the previous one, in accuracy and speed."""
+"""Series of versions of one library: each compared with the previous one, and the newest with the oldest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -8,27 +8,30 @@ from itertools import pairwise
 import pandas as pd
 
 from bench.evaluation.equivalence import AccuracyChange, accuracy_changes
-from bench.evaluation.speed import MIN_STARTS, FloatArray, log_ratio, noise_floor
+from bench.evaluation.speed import MIN_STARTS, FloatArray, SpeedChange, speed_changes
 from bench.evaluation.variance import Correctness
 from bench.versions.record import MACHINE, ModelResults, ProcessStart, VersionRecord
+
+Pair = tuple[VersionRecord, VersionRecord]  # older, newer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedVersion:
-    """A version compared with the previous one; text in place of a result says why they cannot be compared."""
+    """A version compared with an older one; text in place of a result says why they cannot be compared."""
 
     record: VersionRecord
+    compared_with: str | None  # name of the older version; None for the oldest, which has no comparisons
     accuracy: Mapping[str, AccuracyChange | str]  # by model
-    speed: Mapping[str, float] | str  # log ratio to the previous version by operation
+    speed: Mapping[str, SpeedChange] | str  # by operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Versions of one library, oldest first; the oldest has no comparisons."""
+    """Versions of one library, oldest first."""
 
     title: str
-    versions: tuple[ComparedVersion, ...]
-    noise: Mapping[str, float]  # by operation: absolute log ratio below which versions do not differ
+    records: tuple[VersionRecord, ...]
+    rows: Mapping[str, ComparedVersion]  # by heading: all versions; of three or more, also the newest with the oldest
 
 
 def all_series(records: Sequence[VersionRecord]) -> tuple[Series, ...]:
@@ -54,27 +57,22 @@ def _python_and_tensorflow(record: VersionRecord) -> tuple[str, str]:
 
 
 def _series(title: str, records: Sequence[VersionRecord]) -> Series:
-    relative = {record.name: _relative_seconds(record) for record in records}
-    operations = sorted({operation for seconds in relative.values() for operation in seconds})
-    versions = [ComparedVersion(record=records[0], accuracy={}, speed={})]
-    for (old, new), accuracy in zip(pairwise(records), _accuracy(records), strict=True):
-        speed = _speed_incomparable(old, new) or _log_ratios(relative[new.name], relative[old.name])
-        versions.append(ComparedVersion(record=new, accuracy=accuracy, speed=speed))
-    return Series(
-        title=title,
-        versions=tuple(versions),
-        noise={
-            operation: noise_floor([seconds[operation] for seconds in relative.values() if operation in seconds])
-            for operation in operations
-        },
-    )
+    oldest, newest = records[0], records[-1]
+    pairs = {new.name: (old, new) for old, new in pairwise(records)}
+    if len(records) > 2:
+        pairs[f"{newest.name} vs. {oldest.name}"] = oldest, newest
+    rows = {oldest.name: ComparedVersion(record=oldest, compared_with=None, accuracy={}, speed={})}
+    changes = zip(_accuracy(pairs.values()), _speed(pairs.values()), strict=True)
+    for (heading, (old, new)), (accuracy, speed) in zip(pairs.items(), changes, strict=True):
+        rows[heading] = ComparedVersion(record=new, compared_with=old.name, accuracy=accuracy, speed=speed)
+    return Series(title=title, records=tuple(records), rows=rows)
 
 
-def _accuracy(records: Sequence[VersionRecord]) -> list[dict[str, AccuracyChange | str]]:
-    """For each version but the first, the change of each model; p-values are adjusted over all of them."""
-    matches = [{model.model: _match(old, model) for model in new.trained} for old, new in pairwise(records)]
-    pairs = [match for by_model in matches for match in by_model.values() if not isinstance(match, str)]
-    changes = iter(accuracy_changes(pairs))
+def _accuracy(pairs: Iterable[Pair]) -> list[dict[str, AccuracyChange | str]]:
+    """For each pair, the change of each model; p-values are adjusted over all of them."""
+    matches = [{model.model: _match(old, model) for model in new.trained} for old, new in pairs]
+    matched = [match for by_model in matches for match in by_model.values() if not isinstance(match, str)]
+    changes = iter(accuracy_changes(matched))
     return [
         {model: match if isinstance(match, str) else next(changes) for model, match in by_model.items()}
         for by_model in matches
@@ -95,6 +93,21 @@ def _match(old: VersionRecord, new_results: ModelResults) -> tuple[Correctness, 
     return Correctness(correct=older), Correctness(correct=newer)
 
 
+def _speed(pairs: Iterable[Pair]) -> list[dict[str, SpeedChange] | str]:
+    """For each pair, the change of each operation; p-values are adjusted over all of them."""
+    matches = [_speed_incomparable(old, new) or _common_starts(old, new) for old, new in pairs]
+    matched = [starts for each in matches if not isinstance(each, str) for starts in each.values()]
+    changes = iter(speed_changes(matched))
+    return [each if isinstance(each, str) else {operation: next(changes) for operation in each} for each in matches]
+
+
+def _common_starts(old: VersionRecord, new: VersionRecord) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """By operation, the relative seconds of both from the starts in rotation; one may have additional later ones."""
+    older, newer = _relative_seconds(old), _relative_seconds(new)
+    counts = {name: min(len(older[name]), len(newer[name])) for name in sorted(newer) if name in older}
+    return {name: (older[name][:count], newer[name][:count]) for name, count in counts.items()}
+
+
 def _relative_seconds(record: VersionRecord) -> dict[str, FloatArray]:
     """By operation, seconds in units of the reference workload, one per start; none if there are too few starts."""
     starts = pd.DataFrame(
@@ -103,12 +116,6 @@ def _relative_seconds(record: VersionRecord) -> dict[str, FloatArray]:
     )
     timed = {name: starts[name].dropna().to_numpy() for name in starts}
     return {str(name): seconds for name, seconds in timed.items() if len(seconds) >= MIN_STARTS}
-
-
-def _log_ratios(new: Mapping[str, FloatArray], old: Mapping[str, FloatArray]) -> dict[str, float]:
-    """By operation, from the starts in rotation; one version may have additional later ones."""
-    counts = {name: min(len(new[name]), len(old[name])) for name in new if name in old}
-    return {name: log_ratio(new[name][:count], old[name][:count]) for name, count in counts.items()}
 
 
 def _speed_incomparable(old: VersionRecord, new: VersionRecord) -> str | None:

@@ -5,14 +5,11 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from keras_tuner import HyperParameters
 from numpy.typing import NDArray
 
 from bench.baselines.tutorials import TUTORIALS, Tutorial
 from bench.data import catalog
 from bench.data.development import load_development
-from bench.records.spec import Value
-from search_spaces import cnn, dense
 
 pytestmark = pytest.mark.slow
 
@@ -64,42 +61,3 @@ def test_integer_and_one_hot_labels_train_alike() -> None:
 
 
 # The search spaces contain the tutorials' architectures
-
-
-def shapes(model: keras.Model) -> list[tuple[str, tuple[int, ...]]]:
-    """Class and weight shapes of all layers with weights, in order."""
-    return [(type(layer).__name__, tuple(weight.shape)) for layer in model.layers for weight in layer.weights]
-
-
-def assert_in_space(space: HyperParameters, values: dict[str, Value]) -> None:
-    for name, value in values.items():
-        (parameter,) = {str(hp.values): hp for hp in space.space if hp.name == name}.values()
-        assert value in parameter.values, name
-
-
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        ("tutorial-dense-128", {"dense_layers": 1, "units_1": 128, "activation_1": "relu", "dropout_1": 0.0}),
-        ("tutorial-dense-256-dropout", {"dense_layers": 1, "units_1": 256, "activation_1": "relu", "dropout_1": 0.2}),
-    ],
-)
-def test_dense_contains_the_dense_tutorials(name: str, values: dict[str, Value]) -> None:
-    family = dense.Dense(SHAPE, 10)
-    assert_in_space(family.space(), values)
-    # The family adds an activation layer, which has no weights.
-    assert shapes(family.build_from(values)) == shapes(TUTORIALS[name].build(SHAPE, 10))
-
-
-def test_cnn_contains_the_convolutional_tutorial() -> None:
-    family = cnn.CNN(SHAPE, 10)
-    values: dict[str, Value] = {
-        "filters": 32,
-        "pooling_depth": 2,
-        "padding": "valid",
-        "dense_units": 128,
-        "dropout": 0.5,
-        "batch_normalization": False,
-    }
-    assert_in_space(family.space(), values)
-    assert shapes(family.build_from(values)) == shapes(TUTORIALS["tutorial-cnn"].build(SHAPE, 10))

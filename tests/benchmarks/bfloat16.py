@@ -35,6 +35,7 @@ from bench.records.record import Curve
 from bench.records.spec import Budget, Precision, SearchSpec, TrialSpec, Value
 from bench.report.markdown import table
 from bench.seeds import derive_seed
+from bench.tuning.presets import PLANS
 from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker
 from bench.workers.executor import Executor, TaskCompleted, TaskFailed
@@ -42,7 +43,7 @@ from bench.workers.local import LocalPool
 
 TARGET = 0.3  # percentage points of accuracy
 PRECISIONS: tuple[Precision, ...] = ("bfloat16", "float32")  # the order of the first axis of scores
-POOL = locate("fashion_mnist").definition().default_budget.trials
+POOL = PLANS["fashion_mnist", "cnn", "default"].trials
 POOLS = 2000
 RESAMPLES = 1000
 POOLS_PER_RESAMPLE = 200
@@ -114,7 +115,6 @@ def _jobs(family: str, location: DatasetLocation, candidates: int, seeds: int, e
         seed=0,
         refit_seeds=1,
         precision="float32",
-        lookahead=1,
     )
     for candidate, values in enumerate(_candidates(search, location)):
         for number in range(seeds):

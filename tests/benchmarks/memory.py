@@ -182,7 +182,6 @@ def _spec(family: str, budget: Budget) -> SearchSpec:
         seed=derive_seed(0, "memory", family),
         refit_seeds=1,
         precision="float32",
-        lookahead=1,
     )
 
 

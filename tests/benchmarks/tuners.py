@@ -28,17 +28,17 @@ from bench.execution.options import Options
 from bench.execution.runner import run
 from bench.machine import supports_bfloat16, usable_cores
 from bench.records.files import write_atomic
-from bench.records.limits import DEFAULT_LOOKAHEAD
 from bench.records.record import RunRecord, SearchOutcome
 from bench.records.spec import Budget, SearchSpec
 from bench.report.markdown import table as markdown_table
 from bench.report.runs import load
 from bench.tuning import tuners
+from bench.tuning.presets import PLANS
 from bench.tuning.proposer import Proposer
 from bench.tuning.trials import Proposal
 
 DATASET = catalog.locate("fashion_mnist")
-BUDGET = DATASET.definition().default_budget
+BUDGET = PLANS["fashion_mnist", "cnn", "default"].budget
 POOL = 4 * BUDGET.trials
 SIMULATIONS = 1000
 SIMULATED = ("hyperband", "random")
@@ -76,7 +76,6 @@ def _spec(family: str, source: str, tuner: str, budget: Budget, seed: int) -> Se
         seed=seed,
         refit_seeds=1,
         precision="bfloat16" if supports_bfloat16() else "float32",
-        lookahead=DEFAULT_LOOKAHEAD,
     )
 
 

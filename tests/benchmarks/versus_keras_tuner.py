@@ -36,7 +36,6 @@ from bench.execution.events import Event, Progress
 from bench.machine import Environment, environment, supports_bfloat16, usable_cores
 from bench.records.files import write_atomic
 from bench.records.ledger import TrialEnded
-from bench.records.limits import DEFAULT_LOOKAHEAD
 from bench.records.record import DatasetFacts
 from bench.records.spec import Budget, Precision, SearchSpec, Value
 from bench.records.store import run_folder
@@ -312,7 +311,6 @@ def _spec(job: Job) -> SearchSpec:
         seed=job.seed,
         refit_seeds=1,
         precision=job.precision,
-        lookahead=DEFAULT_LOOKAHEAD,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data import Budget, catalog
+from bench.data import catalog
 from bench.data.catalog import DatasetLocation
 from bench.data.development import facts, load_development
 from bench.data.held_out import HeldOutTestSet
@@ -18,7 +18,7 @@ SHADES = '''"""Eight dark or light images of 2 x 3 pixels, two of them for testi
 
 import numpy as np
 
-from bench.data import Budget, DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
+from bench.data import DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
 
 
 def development(access: DataAccess) -> LabeledImages:
@@ -41,7 +41,6 @@ SHADES = DatasetDefinition(
     license="CC0",
     image_shape=(2, 3, 1),
     n_test=2,
-    default_budget=Budget(trials=3, epochs=2),
     development=development,
     test=test,
 )
@@ -97,11 +96,6 @@ def test_name_like_no_other_lists_the_valid_names_only() -> None:
 def test_package_file_is_not_a_dataset() -> None:
     with pytest.raises(SpecError, match="unknown dataset"):
         catalog.locate("__init__")
-
-
-def test_default_budgets() -> None:
-    assert catalog.locate("fashion_mnist").definition().default_budget == Budget(trials=12, epochs=6)
-    assert catalog.locate("digits").definition().default_budget == Budget(trials=11, epochs=18)
 
 
 # By path

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.data import Budget, DatasetDefinition
+from bench.data import DatasetDefinition
 from bench.errors import DataError
 
 IMAGES = np.zeros((4, 2, 2, 1), dtype=np.uint8)
@@ -20,7 +20,6 @@ def make(**changes: Any) -> DatasetDefinition:
         "license": "CC0",
         "image_shape": (2, 2, 1),
         "n_test": 2,
-        "default_budget": Budget(trials=1, epochs=1),
         "development": lambda _: (IMAGES, LABELS, "a test"),
         "test": lambda _: (IMAGES, LABELS, "a test"),
     }
@@ -45,7 +44,6 @@ def make(**changes: Any) -> DatasetDefinition:
         ({"image_shape": (2.0, 2, 1)}, "image_shape must be"),
         ({"n_test": 1}, "n_test must be a whole number, at least one image for each of 2 classes, got 1"),
         ({"n_test": 2.5}, "n_test must be"),
-        ({"default_budget": 12}, "default_budget must be a bench.data.Budget, got 12"),
         ({"development": None}, "development must be a function, got None"),
         ({"test": "test"}, "test must be a function"),
     ],

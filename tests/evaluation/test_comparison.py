@@ -80,6 +80,16 @@ def test_interval_near_1_is_the_wilson_interval() -> None:
     assert (result.low, result.high) == pytest.approx((0.887838, 0.978544), abs=1e-5)
 
 
+def test_interval_of_many_seeds_near_1_claims_no_more_images_than_the_test_set_has() -> None:
+    predictions = np.ones((10, 360), dtype=np.bool_)
+    predictions[0, 0] = False
+    result = interval(Correctness(correct=predictions))
+    assert result is not None
+    # Wilson with n = 360 at 3,599 of 3,600: z^2 / n = 0.0106707, center (0.9997222 + 0.0053353) / 1.0106707 = 0.994446,
+    # half-width sqrt(0.00027770 x 0.0106707 + 0.0053353^2) / 1.0106707 = 0.005547.
+    assert (result.low, result.high) == pytest.approx((0.988899, 0.999993), abs=1e-5)
+
+
 def test_interval_of_a_model_without_errors_has_positive_width() -> None:
     result = interval(Correctness(correct=np.ones((3, 100), dtype=np.bool_)))
     assert result is not None

@@ -25,7 +25,7 @@ class Narrow(Family):
 # A dataset is a file anywhere.
 DATASET = """
 import numpy as np
-from bench.data import Budget, DatasetDefinition
+from bench.data import DatasetDefinition
 
 
 def images(classes, seed):
@@ -41,7 +41,6 @@ DATASET = DatasetDefinition(
     license="public domain",
     image_shape=(6, 6, 1),
     n_test=60,
-    default_budget=Budget(trials=3, epochs=2),
     development=lambda access: images(100, 0),
     test=lambda access: images(20, 1),
 )
@@ -117,8 +116,8 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-extensions\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
     env = variables(site)
-    search = ("--family", "narrow", "--dataset", "stripes.py", "--tuner", "descending", "--refit-seeds", 2)
-    run("run", *search, "--searches", 2, "--workers", 1, cwd=cwd, env=env)
+    search = ("--family", "narrow", "--dataset", "stripes.py", "--tuner", "descending", "--trials", 3, "--epochs", 2)
+    run("run", *search, "--refit-seeds", 2, "--searches", 2, "--workers", 1, cwd=cwd, env=env)
     return cwd, env
 
 

@@ -89,7 +89,7 @@ def test_another_precision_is_a_reproduction_under_different_conditions(tmp_path
 
 def test_any_other_field_makes_another_run(tmp_path: Path) -> None:
     add(tmp_path, make_spec())
-    for changes in ({"seed": 2}, {"refit_seeds": 4}, {"lookahead": 5}, {"time_limit": 60}):
+    for changes in ({"seed": 2}, {"refit_seeds": 4}, {"max_pending": 5}, {"time_limit": 60}):
         assert assigned(tmp_path, make_spec(**changes)) == (make_spec(**changes).name, None)
 
 

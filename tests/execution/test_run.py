@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -19,7 +20,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from bench.machine import usable_cores
 from bench.records.evaluation_log import EvaluationLog
-from bench.records.ledger import SessionStarted
+from bench.records.ledger import SessionStarted, TrialEnded
+from bench.records.record import TrialRecord
 from bench.records.store import RunFolder, all_folders
 from bench.report.runs import load
 from command_line import SOURCE, Started, command, group, run, small_disk, started, variables
@@ -184,6 +186,43 @@ def test_grid_search_trains_every_candidate_once(one_worker: Path) -> None:
     assert search is not None
     assert [trial.status for trial in search.trials] == ["ok"] * 10
     assert len({tuple(sorted(trial.values.items())) for trial in search.trials}) == 10
+
+
+@pytest.mark.parametrize(
+    ("tuner", "trials", "epochs"),
+    [
+        ("random", 16, 1),
+        # Brackets of 9 candidates for 1 epoch, 5 for 3 epochs, and 3 for 9 epochs; the rungs above them need results.
+        ("hyperband", 9, 9),
+    ],
+)
+def test_eight_workers_train_eight_trials_at_the_same_time(
+    tuner: str, trials: int, epochs: int, tmp_path: Path
+) -> None:
+    sleepers = tmp_path / "sleepers"
+    sleepers.mkdir()
+    budget = ("--tuner", tuner, "--trials", trials, "--epochs", epochs, "--refit-seeds", 1)
+    env = variables(SLEEPERS_FOLDER=str(sleepers), SLEEPERS="8")
+    run(*DIGITS, "--family", "sleeps", "--workers", 8, *budget, cwd=tmp_path, env=env)
+    (folder,) = all_folders(tmp_path / "results")
+    ended = [event.trial for event in folder.events() if isinstance(event, TrialEnded)]
+    assert {trial.status for trial in ended} == {"ok"}
+    if tuner == "random":
+        assert len(ended) == 16
+        assert max_overlap(ended) == 8
+        return
+    first_rungs = [trial for trial in ended if trial.parent is None]
+    assert Counter(trial.epochs for trial in first_rungs) == {1: 9, 3: 5, 9: 3}
+    assert max_overlap(first_rungs) == 8
+
+
+def max_overlap(trials: Sequence[TrialRecord]) -> int:
+    """The largest number of trials that were in training at the same time."""
+    starts = [trial.ended_seconds - trial.task_seconds for trial in trials]
+    return max(
+        sum(start <= moment < trial.ended_seconds for start, trial in zip(starts, trials, strict=True))
+        for moment in starts
+    )
 
 
 # Several families in one command; families with bugs
@@ -457,9 +496,9 @@ def unfinished(disturbed: Disturbed, tmp_path: Path) -> RunFolder:
 
 
 def test_unfinished_run_with_another_spec_is_named_with_the_difference(unfinished: RunFolder, tmp_path: Path) -> None:
-    with started(*TINY, "--seed", 7, "--lookahead", 3, cwd=tmp_path) as running:
+    with started(*TINY, "--seed", 7, "--max-pending", 3, cwd=tmp_path) as running:
         running.wait_until(lambda: "Starting" in running.text, "workers")
-        assert f"Another run is unfinished: {unfinished.path.name} with seed 0, lookahead 4\n" in running.text
+        assert f"Another run is unfinished: {unfinished.path.name} with seed 0, max_pending None\n" in running.text
         assert stop(running, unfinished, signal.SIGINT, whole_group=True).code == 130
 
 
@@ -521,7 +560,7 @@ def test_cnn_on_digits_finishes_in_time_without_a_network(tmp_path: Path) -> Non
         pytest.skip(f"no network namespace: {probe.stderr.strip()}")
     start = time.monotonic()
     done = subprocess.run(
-        [*offline, *command(*DIGITS, "--family", "cnn")],
+        [*offline, *command(*DIGITS, "--family", "cnn", "--preset", "quick")],
         cwd=tmp_path,
         env=variables(),
         capture_output=True,

@@ -45,7 +45,7 @@ def main() -> None:
         add_run(
             RESULTS,
             [[0, 1], [0, 1, 2], [1, 50]],
-            spec={"family": "cnn", "tuner": "hyperband", "precision": "bfloat16"},
+            spec={"family": "cnn", "tuner": "hyperband"},
             environment=other_machine,
             search={
                 "trials": (

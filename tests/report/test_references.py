@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.evaluation.comparison import compare_all, holm
 from bench.records.record import PublishedAccuracy
 from bench.report.build import build
 from bench.report.ranking import leaderboard
 from bench.report.text.signature import signature_text
-from builders import add_reference, add_run, make_dataset, make_environment
+from builders import add_reference, add_run, make_dataset, make_environment, make_trial
 
 DETERMINISTIC = {"group": "classifier", "recipe": "the most frequent class", "deterministic": True, "published": None}
 
@@ -40,9 +41,34 @@ def test_reference_models_are_compared_with_the_best_tuned_model(tmp_path: Path)
     assert (tutorial.rank, majority.rank) == (None, None)
 
 
+def test_the_tuned_model_to_compare_with_is_chosen_by_validation_accuracy(tmp_path: Path) -> None:
+    # By test accuracy dense is the best of the two, which may be chance.
+    add_run(tmp_path, [range(10)] * 3, search={"trials": (make_trial(0, 0.8), make_trial(1, 0.85))})
+    add_run(tmp_path, [range(12)] * 3, spec={"family": "cnn"})
+    add_reference(tmp_path, [range(60)] * 3)
+    (table,) = leaderboard(tmp_path).tables
+    (reference,) = table.references
+    assert reference.versus_best is not None
+    assert reference.versus_best.b == "cnn"
+
+
+def test_reference_models_are_tested_against_every_tuned_model_as_one_family_of_tests(tmp_path: Path) -> None:
+    add_run(tmp_path, [range(10)] * 3)
+    add_run(tmp_path, [range(60)] * 3, spec={"family": "cnn"})
+    add_reference(tmp_path, [range(30)] * 3, spec={"model": "tutorial-cnn"})
+    add_majority(tmp_path)
+    (table,) = leaderboard(tmp_path).tables
+    tutorial, majority = table.references
+    assert (tutorial.better_than, majority.better_than) == (("cnn",), ())
+    runs = [row.run for row in table.compared]
+    p_values = compare_all([run.correctness for run in runs]).p_value[2:, :2]
+    shown = [row.versus_best.p_adjusted for row in table.references if row.versus_best is not None]
+    assert shown == holm(p_values)[:, 0].tolist()
+
+
 def test_reference_models_are_in_every_table_of_the_same_data_only(tmp_path: Path) -> None:
     add_run(tmp_path)
-    add_run(tmp_path, spec={"family": "cnn", "protocol": 0})
+    add_run(tmp_path, spec={"family": "cnn"}, dataset=make_dataset(checksum="6" * 64))
     add_run(tmp_path, spec={"family": "wide", "time_limit": 60})
     add_majority(tmp_path)
     references = {table.rows[0].label: len(table.references) for table in leaderboard(tmp_path).tables}

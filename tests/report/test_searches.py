@@ -17,7 +17,7 @@ def table_of(results: Path, **errors: list[int]) -> Table:
     for family, counts in errors.items():
         for seed, count in enumerate(counts):
             wrong = [random.choice(200, count, replace=False).tolist() for _ in range(3)]
-            add_run(results, wrong, spec={"family": family, "seed": seed})
+            add_run(results, wrong, spec={"family": family, "seed": seed, "split": seed})
     (table,) = leaderboard(results).tables
     return table
 

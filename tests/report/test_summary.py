@@ -53,10 +53,18 @@ def test_failed_trials_are_counted(tmp_path: Path) -> None:
     assert three.endswith("; 2 of the 4 trials of its search failed.")
 
 
-def test_a_reference_model_that_is_better_is_named(tmp_path: Path) -> None:
+def test_reference_models_that_are_better_than_tuned_models_are_named(tmp_path: Path) -> None:
     add_reference(tmp_path, [[]] * 3, spec={"model": "tutorial-cnn"})
-    _, two, _ = summary(table(tmp_path, ("cnn", EVEN), ("dense", WORSE)))
-    assert two == "It is 10.00 points worse than tutorial-cnn, a statistically significant difference."
+    add_reference(tmp_path, [range(25)] * 3, spec={"model": "tutorial-linear"})
+    _, two, three, _ = summary(table(tmp_path, ("cnn", EVEN), ("dense", WORSE)))
+    assert two == "It is 20.00 points better than dense, a statistically significant difference."
+    assert three == "The reference model tutorial-cnn is significantly better than cnn and dense."
+
+
+def test_a_reference_model_that_is_better_than_one_of_two_tuned_models_is_named(tmp_path: Path) -> None:
+    add_reference(tmp_path, [range(25)] * 3, spec={"model": "tutorial-linear"})
+    *_, three, _ = summary(table(tmp_path, ("cnn", EVEN), ("dense", WORSE)))
+    assert three == "The reference model tutorial-linear is significantly better than dense."
 
 
 def test_a_model_without_errors_has_no_weakest_class(tmp_path: Path) -> None:

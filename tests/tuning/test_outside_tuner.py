@@ -70,7 +70,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("outside")
 def test_tuner_from_outside_searches_like_a_built_in_one(tmp_path: Path) -> None:
     assert {"halving", "random"} <= set(tuners.names())
-    spec = make_spec(tuner="halving", budget=Budget(trials=5, epochs=3), lookahead=2)
+    spec = make_spec(tuner="halving", budget=Budget(trials=5, epochs=3), max_pending=2)
     tuner = tuners.choose(spec, spaces.layered())
     # Four trials of 1 epoch, then one of 2 more.
     assert tuner.plan(spec, spaces.layered()) == Plan(candidates=4, tasks=5, epochs=6)

@@ -27,7 +27,7 @@ from builders import make_curve, make_spec
 
 pytestmark = pytest.mark.slow
 
-TRIALS = {"grid": 12, "random": 12, "hyperband": 8, "bayesian": 7}
+TRIALS = {"grid": 12, "random": 12, "hyperband": 8, "bayesian": 7, "tpe": 12}
 EPOCHS = 3
 FAILURE = "ValueError: this candidate cannot be trained"
 
@@ -116,8 +116,36 @@ def test_search_is_the_same_for_any_number_of_workers_in_any_order(tuner: str, t
     for seed, count in enumerate((2, 3, 16)):
         workers = Workers(count=count, seed=seed)
         assert workers.run(start(search_spec, RunFolder(tmp_path / str(seed)))) == single
-        # Proposals of random and grid search need no results: all 12 trials can be in flight.
-        assert workers.max_in_flight == min(count, 12 if tuner in ("random", "grid") else search_spec.lookahead)
+        # Random and grid search propose all 12 trials at once, Hyperband all candidates of its first rungs.
+        assert workers.max_in_flight == min(count, {"bayesian": 4, "tpe": 4, "hyperband": 10}.get(tuner, 12))
+
+
+@dataclass
+class Promotions(Workers):
+    """Workers with which one in four promoted trials fails too."""
+
+    def train(self, trial: PendingTrial) -> TrialRecord:
+        if trial.parent is not None and derive_seed(0, trial.trial_id) % 4 == 0:
+            return trial.record(error=FAILURE, ended_seconds=float(len(self.trained)))
+        return super().train(trial)
+
+
+def test_hyperband_with_failed_and_promoted_trials_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
+    outcomes = set()
+    for seed in range(4):
+        search_spec = make_spec(tuner="hyperband", budget=Budget(trials=18, epochs=9), seed=seed)
+        folder = tmp_path / str(seed)
+        single = Promotions(count=1).run(start(search_spec, RunFolder(folder / "1"), spaces.continuous()))
+        for count in (2, 3, 16):
+            workers = Promotions(count=count, seed=seed)
+            assert workers.run(start(search_spec, RunFolder(folder / str(count)), spaces.continuous())) == single
+            assert workers.max_in_flight == count
+        # Two iterations of brackets of 9 candidates for 1 epoch, 5 for 3 epochs, and 3 for 9 epochs.
+        assert sum(trial.parent is None for trial in single) == 34
+        outcomes |= {(trial.initial_epoch, trial.epochs, trial.status) for trial in single}
+    # Every rung has trials that succeed, and trials that fail.
+    rungs = {(0, 1), (1, 3), (3, 9), (0, 3), (0, 9)}
+    assert outcomes == {(*rung, status) for rung in rungs for status in ("ok", "failed")}
 
 
 @every_tuner
@@ -194,7 +222,7 @@ def test_states_are_kept_while_they_may_be_promoted_and_never_more_than_the_larg
 
 
 def test_longest_waiting_trial_is_next(tmp_path: Path) -> None:
-    search_spec = make_spec(tuner="hyperband", lookahead=40, budget=Budget(trials=9, epochs=9))
+    search_spec = make_spec(tuner="hyperband", budget=Budget(trials=9, epochs=9))
     search = start(search_spec, RunFolder(tmp_path))
     in_flight: dict[str, int] = {}
     while (trial := search.next_trial(in_flight)) is not None:
@@ -382,11 +410,11 @@ def test_overruled_promotion_takes_its_epochs_and_its_parent_from_the_ledger(tmp
         {"a": 2, "tuner/epochs": 1, "tuner/initial_epoch": 0},
         {"a": 2, "tuner/epochs": 3, "tuner/initial_epoch": 1, "tuner/trial_id": "0001"},
     ]
-    Workers(score=lambda _: 0.5).run(scripted(tmp_path, *script, lookahead=1)[0], until=2)
+    Workers(score=lambda _: 0.5).run(scripted(tmp_path, *script, max_pending=1)[0], until=2)
     proposed = [event.trial_id for event in RunFolder(tmp_path).events() if isinstance(event, TrialProposed)]
     assert proposed == ["0000", "0001", "0002"]
     other = {"a": 3, "tuner/epochs": 1, "tuner/initial_epoch": 0}
-    search, _ = scripted(tmp_path, script[0], script[1], other, lookahead=1)
+    search, _ = scripted(tmp_path, script[0], script[1], other, max_pending=1)
     trial = next_trial(search)
     assert (trial.spec.initial_epoch, trial.spec.epochs, trial.parent) == (1, 3, "0001")
 

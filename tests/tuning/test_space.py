@@ -54,6 +54,14 @@ def test_continuous_space_has_no_count() -> None:
     assert count_candidates(parameters(spaces.continuous())) is None
 
 
+def test_integers_with_logarithmic_steps_are_listed_as_integers_as_keras_tuner_draws_them() -> None:
+    hp = HyperParameters()
+    hp.Int("units", 4, 32, step=2, sampling="log")
+    (units,) = parameters(hp)
+    assert units.values == (4, 8, 16, 32)
+    assert {type(value) for value in units.values} == {int} == {type(hp.space[0].random_sample())}
+
+
 def test_parameters_have_values_bounds_and_conditions() -> None:
     nested = {parameter.name: parameter for parameter in parameters(spaces.nested())}
     assert nested["kind"].values == ("small", "large")

@@ -21,7 +21,7 @@ from builders import make_spec
 
 pytestmark = pytest.mark.slow
 
-BUDGETS = {"grid": 36, "random": 8, "hyperband": 8, "bayesian": 8}  # trials, for the space `layered`
+BUDGETS = {"grid": 36, "random": 8, "hyperband": 8, "bayesian": 8, "tpe": 16}  # trials, for the space `layered`
 
 every_tuner = pytest.mark.parametrize("tuner", sorted(BUDGETS))
 
@@ -71,7 +71,9 @@ def test_every_file_is_a_tuner_that_loads_by_its_name() -> None:
 
 
 def test_unknown_tuner_is_refused_with_the_valid_names() -> None:
-    with pytest.raises(SpecError, match=r"unknown tuner 'sobol': valid names are bayesian, grid, hyperband, random"):
+    with pytest.raises(
+        SpecError, match=r"unknown tuner 'sobol': valid names are bayesian, grid, hyperband, random, tpe"
+    ):
         tuners.load("sobol")
 
 
@@ -110,10 +112,11 @@ def test_grid_search_refuses_a_space_beyond_the_budget(space: object, trials: in
 # Budgets
 
 
-@pytest.mark.parametrize("tuner", ["random", "bayesian"])
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "tpe"])
 def test_budget_is_spent_on_full_length_trials(tuner: str) -> None:
-    assert plan(spec(tuner), spaces.layered()) == Plan(candidates=8, tasks=8, epochs=24)
-    assert len(play(start(spec(tuner)))) == 8
+    trials = BUDGETS[tuner]
+    assert plan(spec(tuner), spaces.layered()) == Plan(candidates=trials, tasks=trials, epochs=3 * trials)
+    assert len(play(start(spec(tuner)))) == trials
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_proposals_are_repeatable_clean_and_quiet(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian"])
+@pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian", "tpe"])
 def test_seed_decides_the_proposals(tuner: str) -> None:
     # 0 too, which Keras Tuner itself replaces by a random number.
     by_seed = [play(start(spec(tuner, seed=seed))) for seed in (0, 0, 1, 2)]

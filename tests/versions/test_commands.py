@@ -39,9 +39,24 @@ def test_show_prints_json(tmp_path: Path) -> None:
     assert new["models"]["tutorial-cnn"]["test_accuracy"] == pytest.approx(0.851)
     assert new["models"]["tutorial-cnn"]["verdict"] == "worse"
     assert new["models"]["tutorial-cnn"]["change"]["difference"]["mean"] == pytest.approx(-0.05)
-    assert new["speed"]["step[cnn]"]["ratio_to_previous"] == pytest.approx(2)
-    assert new["speed"]["step[cnn]"]["noise"] < 1.05
+    assert new["speed"]["step[cnn]"]["change"]["ratio"] == pytest.approx(2)
+    assert new["speed"]["step[cnn]"]["change"]["adjusted_p_value"] < 0.05
     assert new["speed_not_compared"] is new["models"]["tutorial-cnn"]["not_compared"] is None
+
+
+def test_show_compares_the_newest_version_with_the_oldest(tmp_path: Path) -> None:
+    for name, version, seconds in (("tf216", "2.16.2", 0.1), ("tf217", "2.17.1", 0.2), ("tf218", "2.18.1", 0.4)):
+        write(tmp_path / "results", make_record(name, version, seconds=seconds))
+    assert "tf218 vs. tf216" in run("versions", "show", cwd=tmp_path).stdout
+    rows = json.loads(run("versions", "show", "--json", cwd=tmp_path).stdout)
+    assert [(row["version"], row["compared_with"]) for row in rows] == [
+        ("tf216", None),
+        ("tf217", "tf216"),
+        ("tf218", "tf217"),
+        ("tf218", "tf216"),
+    ]
+    ratios = [row["speed"]["step[cnn]"]["change"]["ratio"] for row in rows[1:]]
+    assert ratios == pytest.approx([2, 2, 4])
 
 
 def test_show_without_records_names_the_command_to_measure(tmp_path: Path) -> None:

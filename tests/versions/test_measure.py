@@ -65,7 +65,7 @@ def interpreters_with_records(results: Path, *versions: str) -> list[Interpreter
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"starts": 3}, "--starts must be 0 or at least 4"),
+        ({"starts": 3}, "--starts must be 0 or at least 4, got 3: with fewer, no change is significant"),
         ({"seeds": 10}, "multiple of 12"),
         ({"seeds": -12}, "multiple of 12"),
         ({"starts": 0, "seeds": 0}, "nothing to measure"),

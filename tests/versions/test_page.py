@@ -31,7 +31,7 @@ def test_less_accurate_and_slower_version_is_reported(tmp_path: Path) -> None:
     assert "step\\[cnn\\] x2.00" in newer
 
 
-def test_ratio_within_the_noise_is_in_parentheses(tmp_path: Path) -> None:
+def test_ratio_that_is_not_significant_is_in_parentheses(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     write(tmp_path, make_record("tf217", "2.17.1", seconds=0.1005))
     text = page_text(tmp_path)
@@ -45,6 +45,19 @@ def test_version_with_too_few_starts_is_not_compared_by_speed(tmp_path: Path) ->
     text = page_text(tmp_path)
     assert "x2.00" not in text
     assert "| step\\[cnn\\] | 101.00 | - |" in " ".join(table_row(text, "step\\[cnn\\]").split())
+
+
+@pytest.mark.parametrize(("starts", "few"), [(4, True), (5, False)])
+def test_too_few_starts_for_a_single_change_are_stated(tmp_path: Path, starts: int, *, few: bool) -> None:
+    # The smallest p-value, adjusted for two operations, is 2 * 2 / C(8, 4) = 0.057 or 2 * 2 / C(10, 5) = 0.016.
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        measured = make_starts(0.1, operations=("step[cnn]", "step[dense]"))[:starts]
+        write(tmp_path, make_record(name, version, starts=measured))
+    text = " ".join(page_text(tmp_path).split())
+    sentence = (
+        "compared with only 4 process starts each; with fewer than 5, an operation cannot count as changed unless"
+    )
+    assert (sentence in text) == few
 
 
 def test_speed_table_is_omitted_if_nothing_is_compared(tmp_path: Path) -> None:
@@ -118,6 +131,39 @@ def test_additional_starts_of_one_version_do_not_affect_the_ratio(tmp_path: Path
     assert "2.000" in table_row(page_text(tmp_path), "step\\[cnn\\]")
 
 
+def test_newest_version_is_compared_with_the_oldest(tmp_path: Path) -> None:
+    # 0.3 pp and 4% per version: neighbors are equivalent in accuracy, the newest is 0.6 pp worse than the oldest.
+    for name, version, accuracy, seconds in (
+        ("tf216", "2.16.2", 0.9, 0.1),
+        ("tf217", "2.17.1", 0.897, 0.104),
+        ("tf218", "2.18.1", 0.894, 0.10816),
+    ):
+        write(tmp_path, make_record(name, version, accuracy=accuracy, seconds=seconds))
+    text = page_text(tmp_path)
+    overall = table_row(text, "tf218 vs. tf216")
+    assert "-0.60" in overall
+    assert "step\\[cnn\\] x1.08" in overall
+    assert "-0.30" in table_row(text, "tf218")
+    heading, row = " ".join(table_row(text, "operation").split()), " ".join(table_row(text, "step\\[cnn\\]").split())
+    assert heading == "| operation | tf216 (ms) | tf217 | tf218 | tf218 vs. tf216 |"
+    assert row == "| step\\[cnn\\] | 199.00 | 1.040 | 1.040 | 1.082 |"
+
+
+def test_two_versions_are_compared_once(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, make_record(name, version))
+    assert " vs. " not in page_text(tmp_path)
+
+
+def test_all_comparisons_of_a_series_are_adjusted_together(tmp_path: Path) -> None:
+    # Only the newest version is slower, by more than the noise: two of three p-values are 2 / C(12, 6), the other is 1.
+    for name, version, seconds in (("tf216", "2.16.2", 0.1), ("tf217", "2.17.1", 0.1), ("tf218", "2.18.1", 0.2)):
+        write(tmp_path, make_record(name, version, seconds=seconds))
+    (series,) = all_series(read_all(tmp_path)[0])
+    changes = [row.speed["step[cnn]"].adjusted_p_value for row in [*series.rows.values()][1:]]  # type: ignore[index, union-attr]
+    assert changes == pytest.approx([1, 3 / 2 * 2 / 924, 3 / 2 * 2 / 924])
+
+
 def test_changed_dependencies_and_settings_are_listed(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     configs = {"cnn": {"layers": {"dense": {"units": 128, "quantization": None}}}}
@@ -155,7 +201,7 @@ def test_versions_of_another_python_are_a_separate_series(tmp_path: Path) -> Non
     keras312 = make_environment(tensorflow="2.21.0", keras="3.12.4")
     write(tmp_path, make_record("keras312", "2.21.0", environment=keras312))
     series = all_series(read_all(tmp_path)[0])
-    names = {each.title: [version.record.name for version in each.versions] for each in series}
+    names = {each.title: list(each.rows) for each in series}
     assert names == {
         "TensorFlow, with Python 3.12": ["py312-tf221"],
         f"Keras, with TensorFlow 2.21.0 and Python {make_environment().python.rpartition('.')[0]}": ["keras312"],

@@ -3,7 +3,7 @@
 To benchmark your own images, write such a file anywhere and pass its path: `--dataset path/to/my_images.py`. The file
 name, without `.py`, is the name of the dataset (letters, digits and _). The file defines one object:
 
-    from bench.data import Budget, DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
+    from bench.data import DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
 
     def development(access: DataAccess) -> LabeledImages: ...
     def test(access: TestSetAccess) -> LabeledImages: ...
@@ -14,7 +14,6 @@ name, without `.py`, is the name of the dataset (letters, digits and _). The fil
         license="CC BY 4.0",
         image_shape=(32, 32, 3),
         n_test=1_000,
-        default_budget=Budget(trials=12, epochs=6),
         development=development,
         test=test,
     )

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data import Budget, DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
+from bench.data import DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
 from bench.seeds import derive_seed
 
 IMAGE_SHAPE = (8, 8, 1)
@@ -46,7 +46,6 @@ DATASET = DatasetDefinition(
     license="CC BY 4.0 (Optical Recognition of Handwritten Digits, UCI Machine Learning Repository)",
     image_shape=IMAGE_SHAPE,
     n_test=N_TEST,
-    default_budget=Budget(trials=11, epochs=18),
     development=_development,
     test=_test,
 )

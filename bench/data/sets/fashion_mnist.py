@@ -1,6 +1,6 @@
 """Fashion-MNIST: 28x28 grayscale images of clothing, Zalando's drop-in replacement for MNIST (arXiv:1708.07747)."""
 
-from bench.data import Budget, DatasetDefinition
+from bench.data import DatasetDefinition
 from bench.data.loaders import fashion_mnist
 
 DATASET = DatasetDefinition(
@@ -20,7 +20,6 @@ DATASET = DatasetDefinition(
     license="MIT (c) 2017 Zalando SE",
     image_shape=(28, 28, 1),
     n_test=10_000,
-    default_budget=Budget(trials=12, epochs=6),
     development=fashion_mnist.load_development,
     test=fashion_mnist.load_test,
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bench.data import Budget, DataAccess, LabeledImages
+from bench.data import DataAccess, LabeledImages
 from bench.data.sets import fashion_mnist
 
 N_DEVELOPMENT = 12_000
@@ -17,6 +17,5 @@ def _development(access: DataAccess) -> LabeledImages:
 DATASET = replace(
     fashion_mnist.DATASET,
     title="Fashion-MNIST, 12,000 images to train",
-    default_budget=Budget(trials=8, epochs=6),
     development=_development,
 )

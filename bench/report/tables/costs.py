@@ -8,7 +8,12 @@ from bench.report.board import Row, Table
 from bench.report.runs import Run
 from bench.report.text.numbers import seconds
 
-UNITS = {"parameters": "", "training time per refit": "s", "prediction time": "µs/image"}
+UNITS = {
+    "search and refits": "core-seconds",
+    "parameters": "",
+    "training time per refit": "s",
+    "prediction time": "µs/image",
+}
 
 
 def costs_table(table: Table) -> pd.DataFrame:
@@ -29,6 +34,7 @@ def cost_cells(run: Run) -> dict[str, str]:
     """The costs of one model as table cells: heading to text."""
     search = run.record.search
     return {
+        "core-seconds": f"{run.core_seconds:,.0f}",
         "parameters": f"{run.costs['parameters']:,}",
         "search time (s)": "-" if search is None else seconds(search.search_seconds),
         "training time per refit (s)": seconds(run.costs["training time per refit"]),
@@ -45,9 +51,10 @@ def pareto_fronts(rows: Sequence[Row], *, with_times: bool) -> dict[str, list[st
     """
     fronts: dict[str, list[str]] = {}
     for cost in UNITS if with_times else ("parameters",):
-        fronts[cost], best = [], -1.0
+        fronts[cost], best = [], (0.0, -1.0)  # cost and accuracy of the last model on the front
         for row in sorted(rows, key=lambda row: (row.run.costs[cost], -row.test_accuracy)):
-            if row.test_accuracy > best:
-                best = row.test_accuracy
+            point = row.run.costs[cost], row.test_accuracy
+            if point[1] > best[1] or point == best:
+                best = point
                 fronts[cost].append(row.label)
     return fronts

@@ -5,19 +5,24 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, TEST_ACCURACY, Metric
+from bench.records.record import SearchOutcome
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
 from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, uncertainty_source
+from bench.tuning.space import count_candidates
 
 MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
 FIRST_NAMED = 5
 ACCURACY = TEST_ACCURACY.heading
+CORE_SECONDS = "core-seconds"
+UNEQUAL_MARK = " (!)"
 UNCERTAINTY = "main source of uncertainty"
 NOT_DIFFERENT = "not significantly different from"
 
 
 def scores_table(table: Table) -> pd.DataFrame:
     """The tuned models, best first."""
+    limit = table.max_core_seconds
     return pd.DataFrame(
         {
             "rank": rank_text(row),
@@ -25,11 +30,18 @@ def scores_table(table: Table) -> pd.DataFrame:
             **_accuracy(row),
             NOT_DIFFERENT: not_different_text(row, len(table.rows)),
             **_leaderboard_metrics(row),
-            "validation accuracy (%)": percent(row.run.record.search.winning_trial.score),
+            "validation accuracy (%)": percent(search.winning_trial.score),
+            "trials (of candidates in the space)": f"{len(search.trials):,} ({_space_size(search)})",
+            CORE_SECONDS: f"{row.run.core_seconds:,.0f}{UNEQUAL_MARK if row.run.core_seconds > limit else ''}",
         }
         for row in table.rows
-        if row.run.record.search is not None
+        if (search := row.run.record.search) is not None
     )
+
+
+def _space_size(search: SearchOutcome) -> str:
+    size = count_candidates(search.space)
+    return "infinite" if size is None else f"{size:,}"
 
 
 def references_table(table: Table) -> pd.DataFrame:

@@ -16,7 +16,7 @@ def signature_text(record: RunRecord) -> str:
             "epochs": spec.budget.epochs,
             "time-limit": spec.time_limit or "none",
             "seed": spec.seed,
-            "lookahead": spec.lookahead,
+            "split-number": spec.split,
             "search-precision": spec.precision,
         }
         if isinstance(spec, SearchSpec)

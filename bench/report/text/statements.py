@@ -64,14 +64,16 @@ def _sentence(test: PairTest, difference: Difference, a: str, b: str, basis: str
     )
 
 
-def summary(table: Table) -> tuple[str, str, str]:
-    """The summary of a table with at least one row."""
+def summary(table: Table) -> tuple[str, ...]:
+    """The summary of a table with at least one row, as sentences."""
     best = table.compared[0]
+    # A reference model beside a single tuned one is compared in the second sentence.
+    beaten = _beaten_by_references(table) if len(table.rows) > 1 else []
     # The best of several searches is selected by its test accuracy, which biases it upwards; the family's mean is not.
     for family in table.families:
         if best.label in family.searches:
-            return _best_family(table, family), _next_family(table, family), _weakest_class(best)
-    return _best_model(best), _next_model(table, best), _weakest_class(best)
+            return _best_family(table, family), _next_family(table, family), *beaten, _weakest_class(best)
+    return _best_model(best), _next_model(table, best), *beaten, _weakest_class(best)
 
 
 def _best_family(table: Table, family: FamilyResult) -> str:
@@ -85,9 +87,7 @@ def _best_family(table: Table, family: FamilyResult) -> str:
 
 
 def _next_family(table: Table, family: FamilyResult) -> str:
-    """The next best family, or a reference model that is better."""
-    if (better := _better_reference(table)) is not None:
-        return f"The reference model {better.a} is better than the best of them."
+    """The next best family."""
     other = next((candidate for candidate in table.families if candidate is not family), None)
     if other is None:
         return f"No other family has {MIN_SEARCHES} searches to compare it with."
@@ -107,9 +107,7 @@ def _best_model(row: Row) -> str:
 
 
 def _next_model(table: Table, best: Row) -> str:
-    """A reference model that is better than all tuned ones; else the next tuned model, or the best reference model."""
-    if (better := _better_reference(table)) is not None:
-        return _comparison(better, best.label, better.a)
+    """The next tuned model, or the best reference model."""
     if len(table.rows) > 1:
         other = table.rows[1].label
         test = next(test for test in table.pair_tests if {test.a, test.b} == {best.label, other})
@@ -121,10 +119,15 @@ def _next_model(table: Table, best: Row) -> str:
     return "There is no other model to compare it with."
 
 
-def _better_reference(table: Table) -> PairTest | None:
-    """The test of the best reference model that is better than all tuned models."""
-    tests = (row.versus_best for row in table.references)
-    return next((test for test in tests if test is not None and test.verdict == "better"), None)
+def _beaten_by_references(table: Table) -> list[str]:
+    """Which tuned models are worse than reference models, one sentence for each best such reference model."""
+    named: set[str] = set()
+    sentences = []
+    for reference in table.references:
+        if beaten := [label for label in reference.better_than if label not in named]:
+            sentences.append(f"The reference model {reference.label} is significantly better than {joined(beaten)}.")
+            named |= set(beaten)
+    return sentences
 
 
 def _comparison(test: PairTest, best: str, other: str) -> str:

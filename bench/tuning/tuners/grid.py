@@ -15,8 +15,6 @@ from bench.tuning.tuner import Tuner, settings
 class GridSearch(Tuner):
     """Grid search in order of declaration; replaces any other tuner if the budget covers the whole space."""
 
-    needs_results = False
-
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
         """An oracle over all candidates.
 

@@ -12,8 +12,6 @@ class RandomSearch(Tuner):
     Source: Bergstra and Bengio, Random Search for Hyper-Parameter Optimization, JMLR 13, 2012.
     """
 
-    needs_results = False
-
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
         """Keras Tuner's random search, with the budget's number of trials."""
         return keras_tuner.oracles.RandomSearchOracle(max_trials=spec.budget.trials, **settings(spec, hyperparameters))
