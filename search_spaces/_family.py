@@ -1,4 +1,4 @@
-"""The base class of families: raw pixels in, logits out, a shared training recipe."""
+"""The base class of families: raw pixels in, logits out, shared augmentation and a shared training recipe."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -7,11 +7,15 @@ import keras
 import keras_tuner
 from keras_tuner import HyperParameters
 
+from search_spaces._mirror import AppendMirrorImages, AverageMirrorImages
 from search_spaces._recipe import compile_model
 
 
 class Family(keras_tuner.HyperModel):  # type: ignore[misc]
     """A search space over architectures; subclasses only define `architecture`.
+
+    All families share the hyperparameters `learning_rate` and `horizontal_flips`: random flips in training, and
+    features averaged over each image and its mirror image at inference.
 
     It is a regular Keras Tuner hypermodel: `keras_tuner.RandomSearch(CNN((28, 28, 1), 10), "val_accuracy")` works.
 
@@ -44,18 +48,19 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
         call declares the whole space.
         """
 
-    def flipped(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
-        """Declare random horizontal flips, active in training only, for architectures that call this first.
-
-        Whether they help depends on the images: they suit clothing, but not digits.
-        """
-        flips = hp.Boolean("horizontal_flips")
-        return keras.layers.RandomFlip("horizontal", name="flip")(images) if flips else images
-
     def build(self, hp: HyperParameters) -> keras.Model:
         """Build a compiled model from uint8 images (batch, *input_shape) to float32 logits (batch, classes)."""
         pixels = keras.Input(self.input_shape, dtype="uint8", name="pixels")
-        features = self.architecture(hp, keras.layers.Rescaling(1 / 255, name="scale")(pixels))
+        images = keras.layers.Rescaling(1 / 255, name="scale")(pixels)
+        # Whether flips help depends on the images: they suit clothing, but not digits.
+        flips = hp.Boolean("horizontal_flips")
+        if flips:
+            images = AppendMirrorImages()(keras.layers.RandomFlip("horizontal", name="flip")(images))
+        features = self.architecture(hp, images)
+        if flips:
+            features = AverageMirrorImages()(
+                features
+            )  # averages the logits, too, since they are linear in the features
         logits = keras.layers.Dense(self.classes, dtype="float32", name="logits")(features)
         model = keras.Model(pixels, logits, name=type(self).__name__.lower())
         compile_model(model, hp, self.training_steps)

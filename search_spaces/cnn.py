@@ -7,6 +7,7 @@ from keras import layers
 from keras_tuner import HyperParameters
 
 from search_spaces import Family
+from search_spaces._recipe import NORMALIZATION_MOMENTUM
 
 MAX_BLOCKS = 4
 KERNEL = 3
@@ -20,7 +21,7 @@ class CNN(Family):
     """Convolutional network of two to four blocks (one if the images are small), each of one or two 3x3 convolutions.
 
     Hyperparameters: filters, number of blocks (the pooling depth), whether the first and the later blocks have a second
-    convolution, units and dropout of the dense layer, horizontal flips.
+    convolution, units and dropout of the dense layer.
 
     `filters` is the number of filters in the first block. It grows from block to block by the largest factor in GROWTH
     that keeps the convolutions below the limit on multiply-adds, so that candidates differ in shape rather than in
@@ -48,13 +49,13 @@ class CNN(Family):
         units = hp.Choice("dense_units", [64, 128, 256, 512], default=128)
         dropout = hp.Choice("dropout", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
-        features = self.flipped(hp, images)
+        features = images
         for block in self._widths(filters, [first, *[later] * (blocks - 1)]):
             for width in block:
                 features = layers.Conv2D(width, KERNEL, padding="same", activation="relu")(features)
             features = layers.MaxPooling2D()(features)
             # After pooling, on a quarter of the pixels; before it, this would cost more than some convolutions.
-            features = layers.BatchNormalization()(features)
+            features = layers.BatchNormalization(momentum=NORMALIZATION_MOMENTUM)(features)
         features = layers.Dense(units, activation="relu")(layers.Flatten()(features))
         return layers.Dropout(dropout)(features) if dropout else features
 

@@ -22,6 +22,7 @@ from bench.records.spec import TrialSpec
 from bench.training.batches import MAX_STEPS_PER_EXECUTION, TrainingData, training_data
 from bench.training.precision import prepare_process
 from bench.training.state import State, get_state, set_state
+from search_spaces._mirror import portable
 
 if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
@@ -264,6 +265,6 @@ def _weights_digest(model: keras.Model) -> str:
 def _saved(model: keras.Model) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        # A copy without the optimizer, whose variables are twice as large as the weights.
-        keras.Model(model.inputs, model.outputs, name=model.name).save(path)
+        # Without the optimizer, whose variables are twice as large as the weights.
+        portable(model).save(path)
         return path.read_bytes()

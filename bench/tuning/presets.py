@@ -40,11 +40,11 @@ def _plan(trials: int, epochs: int, refit_seeds: int, million_multiply_adds: flo
 #    dataset, family, preset: trials, epochs, refit seeds, largest candidate in millions of multiply-adds per image
 PLANS: Mapping[tuple[str, str, Preset], PresetPlan] = {
     ("fashion_mnist", "dense", "quick"): _plan(9, 5, 3),
-    ("fashion_mnist", "dense", "default"): _plan(20, 20, 5),
-    ("fashion_mnist", "dense", "long"): _plan(100, 40, 5),
+    ("fashion_mnist", "dense", "default"): _plan(40, 20, 5),
+    ("fashion_mnist", "dense", "long"): _plan(130, 40, 5),
     ("fashion_mnist", "cnn", "quick"): _plan(7, 3, 3, 0.6),
     ("fashion_mnist", "cnn", "default"): _plan(12, 6, 5, 4.2),
-    ("fashion_mnist", "cnn", "long"): _plan(15, 20, 5, 20),
+    ("fashion_mnist", "cnn", "long"): _plan(12, 14, 5, 13.5),
     ("digits", "dense", "quick"): _plan(12, 20, 3),
     ("digits", "dense", "default"): _plan(30, 40, 5),
     ("digits", "dense", "long"): _plan(150, 60, 5),

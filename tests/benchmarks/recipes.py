@@ -159,6 +159,20 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
             "shift": 1,
             "dropout": 0.3,
         },
+        "14 epochs, blocks 16-16, 48-48, 96-96, flips, dropout 0.3": {
+            "epochs": 14,
+            "blocks": ((16, 16), (48, 48), (96, 96)),
+            "flips": True,
+            "dropout": 0.3,
+        },
+        "14 epochs, blocks 16-16, 48-48, 96-96, flips, shifts of 1 pixel, mirror averaging, dropout 0.3": {
+            "epochs": 14,
+            "blocks": ((16, 16), (48, 48), (96, 96)),
+            "flips": True,
+            "shift": 1,
+            "mirror": True,
+            "dropout": 0.3,
+        },
         "20 epochs, blocks 32-32, 64-64, 128, flips, shifts of 1 pixel, dropout 0.3": {
             "epochs": 20,
             "blocks": ((32, 32), (64, 64), (128,)),

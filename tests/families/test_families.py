@@ -19,6 +19,7 @@ from bench.tuning.space import count_candidates, enumerate_candidates, parameter
 from bench.tuning.tuners import random_candidates
 from builders import make_spec
 from search_spaces import cnn
+from search_spaces._mirror import portable
 
 pytestmark = pytest.mark.slow
 
@@ -147,20 +148,32 @@ def multiply_adds(model: keras.Model) -> int:
     )
 
 
+def test_models_with_flips_predict_the_same_for_mirror_images() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (3, *SHAPES[0]), dtype=np.uint8)
+    mirrored = images[:, :, ::-1]
+    for flips in (True, False):
+        model = build("cnn", SHAPES[0], {**samples("cnn", SHAPES[0])[0], "horizontal_flips": flips})
+        logits = model(images, training=False)
+        assert logits.shape == (3, CLASSES)
+        assert np.allclose(logits, model(mirrored, training=False), atol=1e-5) == flips
+        assert model(images, training=True).shape == (3, CLASSES)
+
+
 def test_saved_models_load_without_the_code_of_their_family(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, *SHAPES[1]), dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
     expected = {}
     for name in search_spaces.names():
-        model = build(name, SHAPES[1], samples(name, SHAPES[1])[0])
-        model.save(tmp_path / f"{name}.keras")
-        expected[name] = model(images, training=False).numpy()
+        for flips in (True, False):
+            model = build(name, SHAPES[1], {**samples(name, SHAPES[1])[0], "horizontal_flips": flips})
+            portable(model).save(tmp_path / f"{name}-{flips}.keras")
+            expected[f"{name}-{flips}"] = model(images, training=False).numpy()
     code = """if True:
         import pathlib, sys
         import keras, numpy
         folder = pathlib.Path(sys.argv[1])
         for file in folder.glob("*.keras"):
-            model = keras.models.load_model(file, compile=False)
+            model = keras.models.load_model(file)
             logits = model(numpy.load(folder / "images.npy"), training=False).numpy()
             numpy.save(file.with_suffix(".logits.npy"), logits)
         assert not {name for name in sys.modules if name.split(".")[0] in ("bench", "search_spaces", "keras_tuner")}
