@@ -10,7 +10,7 @@ import keras
 from keras_tuner import HyperParameters
 
 BATCH_SIZE = 128
-LEARNING_RATES = (0.001, 0.016)
+LEARNING_RATES = (0.002, 0.016)
 WARM_UP = 0.15
 LABEL_SMOOTHING = 0.1
 # Keras' 0.99 needs more steps than a short training on a small dataset has.
@@ -44,7 +44,7 @@ def compile_model(model: keras.Model, hp: HyperParameters, training_steps: int |
     """
     low, high = LEARNING_RATES
     # Powers of two keep the space finite, as grid search requires.
-    rate = hp.Float("learning_rate", low, high, step=2, sampling="log", default=4 * low)
+    rate = hp.Float("learning_rate", low, high, step=2, sampling="log", default=2 * low)
     model.compile(
         optimizer=keras.optimizers.Adam(_schedule(rate, training_steps) if training_steps else rate),
         loss=SmoothedCrossentropy(),

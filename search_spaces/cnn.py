@@ -18,10 +18,10 @@ DEFAULT_MULTIPLY_ADDS_PER_PIXEL = 7_000
 
 
 class CNN(Family):
-    """Convolutional network of two to four blocks (one if the images are small), each of one or two 3x3 convolutions.
+    """Convolutional network of two to four blocks (fewer if the images are small) of one or two 3x3 convolutions.
 
     Hyperparameters: filters, number of blocks (the pooling depth), whether the first and the later blocks have a second
-    convolution, units and dropout of the dense layer.
+    convolution, units and dropout of the dense layer, random shifts by at most one pixel in training.
 
     `filters` is the number of filters in the first block. It grows from block to block by the largest factor in GROWTH
     that keeps the convolutions below the limit on multiply-adds, so that candidates differ in shape rather than in
@@ -30,8 +30,9 @@ class CNN(Family):
 
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
         """Map images (batch, *input_shape), already scaled to [0, 1], to features (batch, dense units)."""
-        depths = [depth for depth in range(1, MAX_BLOCKS + 1) if min(self.input_shape[:2]) >= 2**depth]
-        depths = depths[1:] or depths
+        # The last block must leave at least 2x2 positions; on a single one, its convolutions have nothing to compare.
+        depths = [depth for depth in range(2, MAX_BLOCKS + 1) if min(self.input_shape[:2]) >= 2 ** (depth + 1)]
+        depths = depths if len(depths) > 1 else [1, *depths]
         affordable = self._affordable(1, 1, depths[-1])
         if not affordable:
             raise ValueError(
@@ -50,6 +51,11 @@ class CNN(Family):
         dropout = hp.Choice("dropout", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
         features = images
+        if hp.Boolean("random_shifts"):
+            height, width, _ = self.input_shape
+            features = layers.RandomTranslation(
+                1 / height, 1 / width, fill_mode="constant", interpolation="nearest", name="shift"
+            )(features)
         for block in self._widths(filters, [first, *[later] * (blocks - 1)]):
             for width in block:
                 features = layers.Conv2D(width, KERNEL, padding="same", activation="relu")(features)

@@ -132,7 +132,7 @@ def test_no_candidate_of_cnn_exceeds_the_cap_on_multiply_adds(name: str, shape: 
 
 def convolutional_parts(shape: Shape) -> list[Values]:
     """Every combination of the hyperparameters of convolutions, all others at their first value."""
-    rest = {"dense_units", "dropout", "horizontal_flips", "learning_rate"}
+    rest = {"dense_units", "dropout", "horizontal_flips", "learning_rate", "random_shifts"}
     declared = parameters(space("cnn", shape))
     fixed: Values = {parameter.name: parameter.values[0] for parameter in declared if parameter.name in rest}
     convolutional = [parameter for parameter in declared if parameter.name not in rest]
