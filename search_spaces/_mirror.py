@@ -26,13 +26,15 @@ def portable(model: keras.Model) -> keras.Model:
     It has built-in layers only, so that a saved model loads without this package.
     """
     uncompiled = keras.Model(model.inputs, model.outputs, name=model.name)
-    return keras.models.clone_model(uncompiled, clone_function=_portable_layer)
+    copy = keras.models.clone_model(uncompiled, clone_function=_portable_layer)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _portable_layer(layer: keras.Layer) -> keras.Layer:
     functions = {AppendMirrorImages: _append_mirror_images, AverageMirrorImages: _average_mirror_images}
     if type(layer) not in functions:
-        return layer
+        return type(layer).from_config(layer.get_config())
     inputs = keras.Input(layer.input.shape[1:], dtype=layer.input.dtype)
     return keras.Model(inputs, functions[type(layer)](inputs), name=layer.name)
 
