@@ -48,6 +48,19 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
         call declares the whole space.
         """
 
+    def shifted(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Declare random shifts by at most one pixel, active in training only, for architectures that call this first.
+
+        They suit convolutions; fully connected layers lose accuracy.
+        """
+        if not hp.Boolean("random_shifts"):
+            return images
+        height, width, _ = self.input_shape
+        shift = keras.layers.RandomTranslation(
+            1 / height, 1 / width, fill_mode="constant", interpolation="nearest", name="shift"
+        )
+        return shift(images)
+
     def build(self, hp: HyperParameters) -> keras.Model:
         """Build a compiled model from uint8 images (batch, *input_shape) to float32 logits (batch, classes)."""
         pixels = keras.Input(self.input_shape, dtype="uint8", name="pixels")
@@ -58,9 +71,8 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
             images = AppendMirrorImages()(keras.layers.RandomFlip("horizontal", name="flip")(images))
         features = self.architecture(hp, images)
         if flips:
-            features = AverageMirrorImages()(
-                features
-            )  # averages the logits, too, since they are linear in the features
+            # This averages the logits, too, since they are linear in the features.
+            features = AverageMirrorImages()(features)
         logits = keras.layers.Dense(self.classes, dtype="float32", name="logits")(features)
         model = keras.Model(pixels, logits, name=type(self).__name__.lower())
         compile_model(model, hp, self.training_steps)

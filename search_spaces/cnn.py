@@ -50,12 +50,7 @@ class CNN(Family):
         units = hp.Choice("dense_units", [64, 128, 256, 512], default=128)
         dropout = hp.Choice("dropout", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
 
-        features = images
-        if hp.Boolean("random_shifts"):
-            height, width, _ = self.input_shape
-            features = layers.RandomTranslation(
-                1 / height, 1 / width, fill_mode="constant", interpolation="nearest", name="shift"
-            )(features)
+        features = self.shifted(hp, images)
         for block in self._widths(filters, [first, *[later] * (blocks - 1)]):
             for width in block:
                 features = layers.Conv2D(width, KERNEL, padding="same", activation="relu")(features)
