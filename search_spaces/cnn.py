@@ -48,7 +48,7 @@ class CNN(Family):
             with hp.conditional_scope("filters", narrow):
                 later += bool(hp.Boolean("second_convolution_later"))
         units = hp.Choice("dense_units", [64, 128, 256, 512], default=128)
-        dropout = hp.Choice("dropout", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+        dropout = hp.Choice("dropout", [0.0, 0.1, 0.2, 0.3, 0.4])
 
         features = self.shifted(hp, images)
         for block in self._widths(filters, [first, *[later] * (blocks - 1)]):

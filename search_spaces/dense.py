@@ -20,7 +20,7 @@ class Dense(Family):
         """Map images (batch, *input_shape), already scaled to [0, 1], to features (batch, units of the last layer)."""
         depth = hp.Int("dense_layers", 1, MAX_LAYERS, default=2)
         activation = hp.Choice("activation", ["relu", "gelu", "tanh"])
-        dropout = hp.Choice("dropout", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+        dropout = hp.Choice("dropout", [0.0, 0.1, 0.2, 0.3, 0.4])
         features = layers.Flatten()(images)
         for number in range(1, MAX_LAYERS + 1):
             # Conditional, so that records never list hyperparameters of layers that do not exist.

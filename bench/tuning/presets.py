@@ -43,7 +43,7 @@ PLANS: Mapping[tuple[str, str, Preset], PresetPlan] = {
     ("fashion_mnist", "dense", "default"): _plan(40, 20, 5),
     ("fashion_mnist", "dense", "long"): _plan(130, 40, 5),
     ("fashion_mnist", "cnn", "quick"): _plan(4, 3, 3, 1.3),
-    ("fashion_mnist", "cnn", "default"): _plan(12, 6, 5, 4.2),
+    ("fashion_mnist", "cnn", "default"): _plan(12, 6, 5, 5),
     ("fashion_mnist", "cnn", "long"): _plan(12, 20, 5, 13.5),
     ("digits", "dense", "quick"): _plan(12, 20, 3),
     ("digits", "dense", "default"): _plan(30, 40, 5),
