@@ -120,7 +120,7 @@ def load(results: Path) -> Loaded:
 
 
 def find_run(loaded: Loaded, name: str) -> Run:
-    """The run with the row label or the run id `name`.
+    """The run with the row label or the run id `name`; the first search if `name` lacks the seed.
 
     Raises:
         SpecError: there is none, or there are several.
@@ -128,6 +128,9 @@ def find_run(loaded: Loaded, name: str) -> Run:
     """
     every = (*loaded.runs, *loaded.reproductions)
     matches = [run for run in every if name in (run.label, run.stem, run.record.run_id)]
+    if not matches:
+        searches = [run for run in every if run.label == f"{name}{_seed(run.record.spec)}"]
+        matches = sorted(searches, key=lambda run: run.record.spec.seed)[:1]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -235,28 +238,41 @@ def _label_reproductions(reproductions: Iterable[Run], originals: Mapping[str, R
 
 
 def row_labels(specs: Iterable[RunSpec]) -> dict[RunSpec, str]:
-    """A name for each run, unique within its dataset: the model, with a suffix only where that is ambiguous.
+    """A name for each run, unique within its dataset: the model, with suffixes only where that is ambiguous.
 
-    The suffix is the seed where nothing else differs, else the tuner, else a short digest of the spec.
+    The suffixes are the preset unless it is the default one, the tuner, and the seed, each only if it differs between
+    runs with the same name so far, and a short digest of the spec if that is not enough.
     """
-    specs = list(specs)
-    models = Counter((spec.dataset, spec.model) for spec in specs)
-    tuners = Counter((spec.dataset, spec.model, _tuner(spec)) for spec in specs)
-    without_seed: dict[tuple[str, str], set[RunSpec]] = {}
-    for spec in specs:
-        without_seed.setdefault((spec.dataset, spec.model), set()).add(without_search_number(spec))
+    labels = {spec: spec.model for spec in specs}
+    for suffix in (_preset, _tuner, _seed):
+        for same in _ambiguous(labels):
+            if len({suffix(spec) for spec in same}) > 1:
+                labels |= {spec: f"{labels[spec]}{suffix(spec)}" for spec in same}
+    for same in _ambiguous(labels):
+        labels |= {spec: f"{labels[spec]}-{spec.digest[:SHORT_DIGEST]}" for spec in same}
+    return labels
 
-    def label(spec: RunSpec) -> str:
-        if models[spec.dataset, spec.model] == 1:
-            return spec.model
-        if len(without_seed[spec.dataset, spec.model]) == 1:
-            return f"{spec.model}-seed{spec.seed}"
-        parts = [spec.model, *_tuner(spec)]
-        if not _tuner(spec) or tuners[spec.dataset, spec.model, _tuner(spec)] > 1:
-            parts.append(spec.digest[:SHORT_DIGEST])
-        return "-".join(parts)
 
-    return {spec: label(spec) for spec in specs}
+def _ambiguous(labels: Mapping[RunSpec, str]) -> list[list[RunSpec]]:
+    """Specs that share a name."""
+    by_name: dict[tuple[str, str], list[RunSpec]] = {}
+    for spec, label in labels.items():
+        by_name.setdefault((spec.dataset, label), []).append(spec)
+    return [same for same in by_name.values() if len(same) > 1]
+
+
+def _preset(spec: RunSpec) -> str:
+    if not isinstance(spec, SearchSpec) or spec.preset == "default":
+        return ""
+    return f"-{spec.preset}" if spec.preset else "-custom"
+
+
+def _tuner(spec: RunSpec) -> str:
+    return f"-{spec.tuner}" if isinstance(spec, SearchSpec) else ""
+
+
+def _seed(spec: RunSpec) -> str:
+    return f"-seed{spec.seed}"
 
 
 def without_search_number(spec: RunSpec) -> RunSpec:
@@ -264,7 +280,3 @@ def without_search_number(spec: RunSpec) -> RunSpec:
     if isinstance(spec, SearchSpec):
         return msgspec.structs.replace(spec, seed=0, split=0)
     return msgspec.structs.replace(spec, seed=0)
-
-
-def _tuner(spec: RunSpec) -> tuple[str, ...]:
-    return (spec.tuner,) if isinstance(spec, SearchSpec) else ()

@@ -11,12 +11,13 @@ import pytest
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.migrate import migrate
 from bench.records.record import SCHEMA_VERSION
+from bench.records.spec import Budget
 from bench.records.store import RunFolder, all_folders
 from bench.report import build
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
 from bench.report.run_status import MAX_PROBLEM_LENGTH, run_statuses, runs_table
-from bench.report.runs import load, row_labels
+from bench.report.runs import find_run, load, row_labels
 from builders import add_run, make_predictions, make_run, make_spec, write_run, write_unfinished_run
 from command_line import run
 
@@ -30,13 +31,26 @@ def test_the_only_run_of_a_family_is_labeled_with_its_name() -> None:
     assert list(row_labels([dense, cnn]).values()) == ["dense", "cnn"]
 
 
-def test_runs_of_a_family_are_labeled_with_tuner_and_then_digest() -> None:
-    first, second, other = make_spec(seed=1), make_spec(seed=2), make_spec(tuner="grid")
-    assert row_labels([first, second, other]) == {
-        first: f"dense-random-{first.digest[:6]}",
-        second: f"dense-random-{second.digest[:6]}",
-        other: "dense-grid",
+def test_labels_name_what_differs() -> None:
+    first, second, grid = make_spec(seed=1), make_spec(seed=2), make_spec(tuner="grid")
+    assert row_labels([first, second]) == {first: "dense-seed1", second: "dense-seed2"}
+    assert row_labels([first, second, grid]) == {
+        first: "dense-random-seed1",
+        second: "dense-random-seed2",
+        grid: "dense-grid",
     }
+    default, quick = make_spec(preset="default"), make_spec(preset="quick")
+    assert row_labels([default, quick, first]) == {default: "dense", quick: "dense-quick", first: "dense-custom"}
+    longer = make_spec(budget=Budget(trials=99, epochs=2))
+    assert row_labels([first, longer]) == {spec: f"dense-{spec.digest[:6]}" for spec in (first, longer)}
+
+
+def test_a_name_without_seed_is_the_first_search(tmp_path: Path) -> None:
+    for seed in (2, 1):
+        add_run(tmp_path, spec={"seed": seed})
+    loaded = load(tmp_path)
+    assert find_run(loaded, "dense").label == "dense-seed1"
+    assert find_run(loaded, "dense-seed2").label == "dense-seed2"
 
 
 def test_a_family_on_two_datasets_keeps_its_name() -> None:
