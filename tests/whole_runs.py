@@ -20,7 +20,7 @@ TINY = (*DIGITS, "--family", "tiny", *SMALL)
 TUNERS = {
     "hyperband": ("--tuner", "hyperband", "--trials", "4", "--epochs", "3", "--refit-seeds", "1"),
     "bayesian": ("--tuner", "bayesian", "--trials", "6", "--epochs", "2", "--refit-seeds", "1", "--max-pending", "2"),
-    "grid": ("--tuner", "grid", "--trials", "10", "--epochs", "1", "--refit-seeds", "1"),
+    "grid": ("--tuner", "grid", "--trials", "16", "--epochs", "1", "--refit-seeds", "1"),
 }
 
 

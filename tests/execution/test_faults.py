@@ -30,7 +30,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     cwd = tmp_path_factory.mktemp("faulty")
     families = chain(*(("--family", family) for family in FAULTS))
     # With this seed, each family has one good and one bad candidate.
-    few = ("--tuner", "random", "--seed", 2, "--trials", 2, "--epochs", 1, "--refit-seeds", 1)
+    few = ("--tuner", "random", "--seed", 3, "--trials", 2, "--epochs", 1, "--refit-seeds", 1)
     # Little memory, so that a worker's share is exhausted long before the trial timeout.
     limits = ("--workers", 2, "--trial-timeout", "12s")
     done = run("run", "--dataset", "digits", *families, *few, *limits, cwd=cwd, memory=MEMORY)

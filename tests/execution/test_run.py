@@ -184,8 +184,8 @@ def test_one_worker_and_two_give_equal_runs(
 def test_grid_search_trains_every_candidate_once(one_worker: Path) -> None:
     search = finished(one_worker, "tiny", "grid").record.search
     assert search is not None
-    assert [trial.status for trial in search.trials] == ["ok"] * 10
-    assert len({tuple(sorted(trial.values.items())) for trial in search.trials}) == 10
+    assert [trial.status for trial in search.trials] == ["ok"] * 16
+    assert len({tuple(sorted(trial.values.items())) for trial in search.trials}) == 16
 
 
 @pytest.mark.parametrize(
