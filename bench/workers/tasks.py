@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
     from bench.data.held_out import HeldOutTestSet
     from bench.records.predictions import Predictions
-    from bench.training.fit import StepTimes, TrainedTrial
-    from bench.training.state import State
+    from bench.training.outcome import State, StepTimes, TrainedTrial
 
 # Takes the epochs completed, the seconds of the last one, and its validation accuracy.
 Report = Callable[[int, float, float | None], None]
