@@ -50,7 +50,7 @@ class ActiveRun(RefitJob):
             plan = tuner.plan(spec, space)  # before anything is written, since it may fail
             self._space = parameters(space)
             self._start_session()
-            search = Search(spec, tuner, space, folder, earlier)
+            search = Search(spec, tuner.proposer(spec, space), folder, earlier)
             self.stage = self._search_stage = SearchStage(search, plan, folder, session, pace)
         else:
             self._start_session()
