@@ -43,6 +43,15 @@ def test_help_answers_in_half_a_second() -> None:
     assert min(seconds) < 0.5, ", ".join(f"{value:.2f} s" for value in seconds)
 
 
+def test_runner_imports_no_slow_library_before_the_fork_server_starts() -> None:
+    code = (
+        "import bench.cli.app, bench.execution.runner, sys;"
+        "print(sorted({'distributed', 'pandas', 'scipy', 'sklearn', 'statsmodels'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
 @needs_tox
 @pytest.mark.parametrize("package", ["bench", "search_spaces"])
 def test_installed_package_is_tested_and_not_the_checkout(package: str) -> None:
