@@ -1,7 +1,7 @@
 """Execute specs: assign folders, load data, start workers, then train until every run has its record."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -70,12 +70,18 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
         executor, dataset, trained_on, options = _start_workers(
             to_train, options, local, stack, report, start_method=start_method
         )
-        worker.import_libraries()
         from bench.execution.scheduling import work
         from bench.execution.session import Session
+        from bench.execution.tuner_process import TunerProcess
 
         session = Session(
-            options=options, dataset=dataset, environment=trained_on, started=started, start=start, report=report
+            options=options,
+            dataset=dataset,
+            environment=trained_on,
+            started=started,
+            start=start,
+            report=report,
+            tuner_process=stack.enter_context(closing(TunerProcess(start_method))),
         )
         runs = _start_runs(to_train, session)
         work(runs, executor, report)
