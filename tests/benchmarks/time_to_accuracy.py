@@ -258,12 +258,11 @@ def _tutorial(job: Job, folder: str) -> Result:
     classes = len(data.class_names)
 
     def build(hp: Any) -> keras.Model:
-        units = hp.Int("units", min_value=32, max_value=512, step=32)
-        hidden = keras.layers.Dense(units, activation="relu")
-        rate = hp.Choice("learning_rate", [1e-2, 1e-3, 1e-4])
-        model = keras.Sequential([keras.layers.Flatten(), hidden, keras.layers.Dense(classes)])
+        model = keras.Sequential([keras.Input(data.image_shape), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(hp.Int("units", min_value=32, max_value=512, step=32), activation="relu"))
+        model.add(keras.layers.Dense(classes))
         model.compile(
-            optimizer=keras.optimizers.Adam(rate),
+            optimizer=keras.optimizers.Adam(hp.Choice("learning_rate", [1e-2, 1e-3, 1e-4])),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
@@ -534,12 +533,16 @@ def _page(name: str, measures: Sequence[Measure], trainings: Sequence[Training])
 
 
 def _machines(lines: Sequence[Measure | Training]) -> Iterator[str]:
-    for machine in {replace(line.environment, git_commit=None): None for line in lines}:
-        commits = {line.environment.git_commit or "unknown": None for line in lines}
+    """Where the lines of the files were measured."""
+    commits: dict[Environment, dict[str, None]] = {}
+    for line in lines:
+        machine = replace(line.environment, git_commit=None)
+        commits.setdefault(machine, {})[line.environment.git_commit or "unknown"] = None
+    for machine, of_machine in commits.items():
         yield (
             f"{machine.cpu}, {machine.cores} cores, {machine.platform}, Python {machine.python}, TensorFlow "
             f"{machine.tensorflow}, oneDNN {machine.onednn}, Keras {machine.keras}, Keras Tuner {machine.keras_tuner}, "
-            f"commit {', '.join(commits)}."
+            f"commit {', '.join(of_machine)}."
         )
 
 
@@ -551,7 +554,7 @@ def _summary(measures: Sequence[Measure], comparison: str) -> Iterator[dict[str,
     other, suite = (fmean(pair[side].accuracy for pair in complete) for side in (0, 1))
     yield {
         "comparison": comparison,
-        "preset": complete[0][1].preset,
+        "suite": f"preset {complete[0][1].preset}, {complete[0][1].dataset}",
         "rounds": str(len(complete)),
         "speedup, median": f"{median(ratios):.2f}",
         "lowest": f"{min(ratios):.2f}",
@@ -581,10 +584,10 @@ def _rounds(measures: Sequence[Measure], comparison: str) -> Iterator[dict[str, 
                 "speedup": f"{other.seconds / each.seconds:.2f}",
                 "test accuracy (%)": f"{100 * each.accuracy:.2f}",
                 "final models": str(len(result.test_accuracies)),
-                "epochs of the search": str(result.search_epochs),
-                "of final models": str(result.final_epochs),
-                "precision of the search": result.search_precision,
-                "of final models, precision": result.final_precision,
+                "epochs, search": str(result.search_epochs),
+                "epochs, final models": str(result.final_epochs),
+                "precision, search": result.search_precision,
+                "precision, final models": result.final_precision,
             }
 
 
@@ -594,7 +597,7 @@ def _thresholds(trainings: Sequence[Training]) -> Iterator[dict[str, str]]:
         for threshold in THRESHOLDS.get(mine[0].spec.model, ()):
             seconds = [seconds_to(training, threshold) for training in mine]
             yield {
-                "family": mine[0].spec.model,
+                "family": f"{mine[0].spec.model}, {mine[0].spec.dataset}",
                 "validation accuracy (%)": f"{100 * threshold:.0f}",
                 "reached": f"{sum(each < inf for each in seconds)} of {len(mine)}",
                 "seconds, median": _seconds(median(seconds)),
