@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from bench.baselines.catalog import unsuitable
+from bench.data.description import duplicates_text
 from bench.data.development import facts, load_development
 from bench.errors import RecordError, SearchError
 from bench.execution.events import Message, Outcome, Report, RunFinished
@@ -172,6 +173,8 @@ def _read_data(options: Options, report: Report) -> DatasetFacts:
             f"{dataset.n_test:,} test images, from {data.source}"
         )
     )
+    if dataset.duplicates is not None and any(astuple(dataset.duplicates)):
+        report(Message(text=f"Exact duplicates: {duplicates_text(dataset.duplicates)}"))
     return dataset
 
 
