@@ -76,7 +76,8 @@ class CsvFiles:
                 f"{found} ({len(rows):,} rows). {remedy}"
             )
         ranks = np.load(RANKS, allow_pickle=False) if self.ranks is None else self.ranks
-        return in_order[ranks[name]]
+        restored: Pixels = in_order[ranks[name]]
+        return restored
 
 
 def row_order(rows: Pixels) -> NDArray[np.int64]:
