@@ -13,6 +13,7 @@ import math
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -33,6 +34,8 @@ from bench.records.record import DuplicateCounts
 IMPORT_VERSION = 1
 DIGEST_CHARACTERS = 32
 METADATA = "dataset.json"
+TEMPORARY = ".import-"  # prefix of folders that are not yet complete
+LEFTOVER_SECONDS = 86_400
 REMEDY = "Free up space, or choose another folder with XDG_CACHE_HOME"
 
 
@@ -84,17 +87,33 @@ def store(development: Dataset, test: Dataset, duplicates: DuplicateCounts, *, o
     with writing() as target:
         if (target / digest / METADATA).exists():
             return digest
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=target) as name:
+        _remove_leftovers(target)
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=target) as name:
             temporary = Path(name) / digest
             temporary.mkdir()
             for part, dataset in (("development", development), ("test", test)):
                 np.save(temporary / f"{part}-images.npy", dataset.images, allow_pickle=False)
                 np.save(temporary / f"{part}-labels.npy", dataset.labels, allow_pickle=False)
             (temporary / METADATA).write_bytes(content)
-            # A folder without metadata is what a deletion left that was interrupted.
-            shutil.rmtree(target / digest, ignore_errors=True)
-            temporary.rename(target / digest)
+            _move(temporary, target / digest)
     return digest
+
+
+def _move(temporary: Path, final: Path) -> None:
+    try:
+        temporary.rename(final)
+    except OSError:
+        if (final / METADATA).exists():  # another process was faster
+            return
+        shutil.rmtree(final)  # what an interrupted deletion left
+        temporary.rename(final)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what killed imports left."""
+    for path in target.glob(f"{TEMPORARY}*"):
+        if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def metadata(digest: str) -> Metadata | None:

@@ -49,7 +49,7 @@ class Description:
         """Two plain-text tables: facts, and images per class."""
         duplicates = f"{self.development_duplicates:,} inside the development images; not counted in the test set"
         if self.duplicates is not None:
-            duplicates = duplicates_text(self.duplicates)
+            duplicates = self.duplicates.text
         facts = (
             ("development", f"{self.images:,} images, {' x '.join(map(str, self.image_shape))} {self.dtype}"),
             ("split", f"{self.n_train:,} train, {self.n_validation:,} validation, stratified by class"),
@@ -68,14 +68,6 @@ class Description:
             disable_numparse=[1],
         )
         return f"{self.title}\n\n{tabulate(facts, tablefmt='plain', disable_numparse=True)}\n\n{counts}"
-
-
-def duplicates_text(counts: DuplicateCounts) -> str:
-    """Where a dataset has exact duplicates, in words."""
-    return (
-        f"{counts.development:,} inside the development images, {counts.test:,} inside the test set, {counts.shared:,} "
-        "test images equal a development image"
-    )
 
 
 def describe(location: DatasetLocation, dataset: Dataset) -> Description:

@@ -29,16 +29,20 @@ def import_path(path: Path, reading: Reading, notify: Notify = quiet) -> str:
     Raises:
         DataError: the files are not a valid dataset, or changed while they were read.
     """
-    fingerprint = confined.fingerprint(path)
+    fingerprint = _fingerprint(path)
     last = cache.remembered(path, reading)
     if last is not None and last.fingerprint == fingerprint and cache.metadata(last.digest) is not None:
         return last.digest
     notify(f"reading {path}")
     digest = _store(formats.read(path, reading, cache.allocate, notify), reading)
-    if confined.fingerprint(path) != fingerprint:
+    if _fingerprint(path) != fingerprint:
         raise DataError(f"{path} changed while it was read: repeat the command when nothing writes to it")
     cache.remember(path, reading, ImportedPath(fingerprint=fingerprint, digest=digest))
     return digest
+
+
+def _fingerprint(path: Path) -> str:
+    return " ".join(map(confined.fingerprint, formats.files_of(path)))
 
 
 def import_arrays(train: Arrays, test: Arrays | None = None, reading: Reading = UNCHANGED) -> str:

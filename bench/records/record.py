@@ -30,6 +30,14 @@ class DuplicateCounts:
     test: int  # test images that equal an earlier test image
     shared: int  # test images that equal a development image
 
+    @property
+    def text(self) -> str:
+        """The counts in words."""
+        return (
+            f"{self.development:,} inside the development images, {self.test:,} inside the test set, {self.shared:,} "
+            f"test image{'s equal' if self.shared != 1 else ' equals'} a development image"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFacts:

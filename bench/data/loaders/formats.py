@@ -56,15 +56,23 @@ def read(path: Path, reading: Reading, allocate: Allocate, notify: Notify) -> So
     )
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """What is read for `path`: for a file of IDX images also that of its labels.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read.
+    """
+    is_idx = os.path.isfile(path) and idx_files.is_idx(path)  # noqa: PTH113 - as above
+    return idx_files.pair_of(path) if is_idx else (path,)
+
+
 def _read_file(path: Path, reading: Reading) -> Source:
     if path.suffix.lower() == NPZ_SUFFIX:
         return npz.read(path, reading)
     if _is_csv(path):
         return Source(train=pixel_csv.read(path, reading), test=None)
     if idx_files.is_idx(path):
-        siblings = [entry for entry in confined.entries(path.parent, path.parent) if idx_files.is_idx(entry)]
-        pair = next(pair for pair in idx_files.pairs(siblings).values() if path in pair)
-        return Source(train=idx_files.read(*pair, reading), test=None)
+        return Source(train=idx_files.read(*idx_files.pair_of(path), reading), test=None)
     raise DataError(f"{path} is not a dataset: {ALLOWED}")
 
 

@@ -53,6 +53,19 @@ def pairs(paths: list[Path]) -> dict[str, tuple[Path, Path]]:
     return {start: (pair["images"], pair["labels"]) for start, pair in found.items()}
 
 
+def pair_of(path: Path) -> tuple[Path, Path]:
+    """The files of images and labels, one of which is `path`.
+
+    Raises:
+        DataError: there is no such pair.
+    """
+    try:
+        siblings = sorted(path.parent.iterdir())
+    except OSError as error:
+        raise DataError(f"{path.parent} cannot be read: {error.strerror}") from error
+    return next(pair for pair in pairs(siblings).values() if path in pair)
+
+
 def _content(path: Path) -> bytes:
     with open_binary(path) as file:
         try:
