@@ -68,7 +68,11 @@ def import_arrays(train: Arrays, test: Arrays | None = None, reading: Reading = 
 def _samples(arrays: Arrays, names: tuple[str, str], reading: Reading) -> Samples:
     if not isinstance(arrays, Sequence) or len(arrays) != 2:
         raise DataError(f"expected a pair of arrays ({', '.join(names)}), got {type(arrays).__name__}")
-    return as_samples(np.asarray(arrays[0]), np.asarray(arrays[1]), names, reading)
+    try:
+        images, labels = (np.asarray(array) for array in arrays)
+    except ValueError as error:
+        raise DataError(f"{', '.join(names)}: {error}: expected arrays of images of one size, and of labels") from error
+    return as_samples(images, labels, names, reading)
 
 
 def _store(source: Source, reading: Reading) -> str:

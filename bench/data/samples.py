@@ -190,6 +190,11 @@ def class_names(source: Source, asked: Sequence[str]) -> tuple[str, ...]:
     smallest, largest = int(labels.min()), int(labels.max())
     if smallest < 0:
         raise DataError(f"{source.train.where}: label {smallest}: labels must be 0 or larger")
+    if largest >= len(labels):
+        raise DataError(
+            f"{source.train.where}: label {largest}, but there are {len(labels)} images: labels must be 0 to the "
+            "number of classes minus 1"
+        )
     given = tuple(asked) or source.class_names
     classes = max(len(given), largest + 1)
     for part in filter(None, (source.train, source.test)):

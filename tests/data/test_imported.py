@@ -388,6 +388,7 @@ def test_duplicates_of_a_folder_stay_on_one_side(photos: Path, tmp_path: Path) -
         ([0] * 30, "has a single class, '0': at least two are needed"),
         ([1, 2] * 15, "no image has label 0, labels must be 0 to 2 without gaps: labels start at 0, subtract 1"),
         ([0, 2] * 15, "no image has label 1, labels must be 0 to 2 without gaps$"),
+        ([0, 10**12] * 15, "label 1000000000000, but there are 30 images"),
         ([0, 1, -1] * 10, "label -1: labels must be 0 or larger"),
         ([0] * 26 + [1] * 4, "class '1' has 4 distinct images, at least 5 are needed to split off a test set"),
         ([0, 1, 2, 3, 4, 5] * 5, "24 distinct development images, at least 36 are needed for one validation image"),
@@ -420,6 +421,11 @@ def test_test_set_of_another_size_is_refused() -> None:
     y = np.arange(30) % 2
     with pytest.raises(DataError, match=r"x_train has images of shape \(4, 4, 1\), x_test of \(5, 4, 1\)"):
         catalog.from_arrays((noise(30, 4, 4), y), (noise(30, 5, 4), y))
+
+
+def test_images_of_several_sizes_are_no_array() -> None:
+    with pytest.raises(DataError, match=r"x_train, y_train: .*: expected arrays of images of one size, and of labels"):
+        catalog.from_arrays(([noise(1)[0], noise(1, 3, 3)[0]], [0, 1]))
 
 
 def test_pair_of_arrays_is_required() -> None:

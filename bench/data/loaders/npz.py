@@ -66,7 +66,7 @@ def _arrays(path: Path, limit: int) -> dict[str, NDArray[Any]]:
 
 def _array(file: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArray[Any]:
     try:
-        return file[name]
+        values = file[name]
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, SyntaxError, MemoryError) as error:
         if "allow_pickle" in str(error):
             raise DataError(
@@ -74,6 +74,9 @@ def _array(file: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArray[A
                 "e.g. np.stack(images) of images of one size"
             ) from error
         raise DataError(f"{path}: {name} is damaged: {error}: replace the file") from error
+    if not isinstance(values, np.ndarray):
+        raise DataError(f"{path}: {name} is not an array: {ALLOWED}")
+    return values
 
 
 def _class_names(arrays: Mapping[str, NDArray[Any]], path: Path) -> tuple[str, ...]:
