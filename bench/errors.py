@@ -35,3 +35,7 @@ class ExtensionError(BenchError):
 
 class CompatibilityError(BenchError):
     """An installed library does not behave as the tested versions do."""
+
+
+class ModelError(BenchError):
+    """A model cannot be loaded, exported, or written as code, or does not fit the images."""

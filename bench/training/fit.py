@@ -164,17 +164,27 @@ def time_steps(spec: TrialSpec, location: "DatasetLocation") -> StepTimes:
 
 def build(spec: TrialSpec, data: TrainingData) -> keras.Model:
     """Build the compiled model of a candidate, with its initial weights."""
+    model = build_model(spec, data.dataset.image_shape, len(data.dataset.class_names), data.steps)
+    model.steps_per_execution = data.steps_per_execution
+    return model
+
+
+def build_model(spec: TrialSpec, image_shape: tuple[int, int, int], classes: int, steps: int) -> keras.Model:
+    """Build the compiled model of a candidate, with its initial weights, for images that are not at hand.
+
+    Args:
+        spec: the candidate.
+        image_shape: height, width, channels.
+        classes: number of classes.
+        steps: optimizer steps in an epoch.
+    """
     # Otherwise the names of layers, which are recorded, would depend on the worker's earlier models.
     keras.utils.clear_session()
     keras.utils.set_random_seed(spec.seed)
-    shape, classes = data.dataset.image_shape, len(data.dataset.class_names)
     if spec.part == "reference":
-        model = TUTORIALS[spec.model].build(shape, classes)
-    else:
-        family = search_spaces.load(spec.model)(shape, classes, data.steps * spec.horizon, spec.multiply_adds)
-        model = family.build_from(spec.values)
-    model.steps_per_execution = data.steps_per_execution
-    return model
+        return TUTORIALS[spec.model].build(image_shape, classes)
+    family = search_spaces.load(spec.model)(image_shape, classes, steps * spec.horizon, spec.multiply_adds)
+    return family.build_from(spec.values)
 
 
 def _fit(

@@ -3,6 +3,7 @@
 from bench.evaluation.comparison import Difference
 from bench.report.board import FamilyResult, PairTest, Row, Table
 from bench.report.ranking import MIN_SEARCHES
+from bench.report.runs import Run
 from bench.report.text.numbers import interval_text, joined, percent, points, range_text
 
 MAX_SENTENCES = 6  # of a table with more pairs of models, only those of the best model
@@ -152,3 +153,20 @@ def _weakest_class(best: Row) -> str:
     if failed := sum(trial.status == "failed" for trial in trials):
         return f"{text}; {failed} of the {len(trials)} trials of its search failed."
     return f"{text}."
+
+
+def interval_sentence(run: Run) -> str:
+    """What the test accuracy of a model and its interval are based on."""
+    interval, n_test = run.interval, run.record.dataset.n_test
+    if interval is None:
+        return f"One refit on {n_test:,} test images: a single seed gives no variance estimate."
+    limits = f"95% confidence interval {percent(interval.low)}% to {percent(interval.high)}%"
+    if interval.n_seeds == 1:
+        return (
+            f"Training is deterministic. {limits} on {n_test:,} test images; it accounts only for the finite test set."
+        )
+    return (
+        f"Mean of {interval.n_seeds} refits on {n_test:,} test images; {limits}. Variance across seeds contributes "
+        f"{100 * interval.seed_variance_share:.0f}% of the squared half-width of the interval; the finite test set "
+        "contributes the rest."
+    )
