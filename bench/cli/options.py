@@ -4,13 +4,17 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
 from bench.errors import SpecError
 from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
+
+if TYPE_CHECKING:
+    from bench.data.catalog import DatasetLocation
+    from bench.records.store import RunFolder
 
 MAX_SEARCHES = 100
 DATASET_HELP = "Dataset name (see `bench list`) or path to a Python file that defines a dataset."
@@ -63,6 +67,24 @@ class Command(TyperCommand):
                     formatter.write_dl(rows)
 
 
+def run_location(folder: "RunFolder", dataset: str | None, data_dir: Path | None) -> "DatasetLocation":
+    """Where the dataset of a run is: where the options say, else where the run found it.
+
+    Raises:
+        SpecError: there is no such dataset.
+        RecordError: the run is damaged.
+    """
+    from dataclasses import replace
+
+    from bench.data import catalog
+    from bench.execution.resume import last_options
+
+    if dataset is not None:
+        return catalog.locate(dataset, data_dir)
+    location = last_options(folder).dataset
+    return location if data_dir is None else replace(location, data_dir=data_dir)
+
+
 def _existing(results: Path) -> Path:
     from bench.records.files import require_results_dir
 
@@ -76,6 +98,16 @@ Results = Annotated[
 ExistingResults = Annotated[
     Path,
     typer.Option("--results", metavar="DIR", parser=_folder, callback=_existing, help="Folder with records and pages."),
+]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Model name from the leaderboard, or run id.")]
+RunDataset = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        metavar="DATASET",
+        help="The run's dataset, if it is not where the run found it.",
+        show_default="that of the run",
+    ),
 ]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP)]
 DatasetOption = Annotated[str, typer.Option("--dataset", metavar="DATASET", help=DATASET_HELP)]

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import AsJson, Command, ExistingResults
+from bench.cli.options import AsJson, Command, ExistingResults, RunName
 from bench.errors import ModelError, SpecError
 
 show_app = typer.Typer()
-
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Model name from the leaderboard, or run id.")]
 
 
 @show_app.command(
