@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,10 +27,15 @@ def class_probabilities(files: Sequence[Path], images: NDArray[np.uint8]) -> NDA
         SearchError: TensorFlow was already started with more than one thread.
     """
     prepare_process("float32")
-    return np.exp(np.stack([predictor(_loaded(file))(images) for file in files]))
+    return np.exp(np.stack([predictor(open_model(file))(images) for file in files]))
 
 
-def _loaded(file: Path) -> "object":
+def open_model(file: Path) -> keras.Model:
+    """The model of a .keras file, with logits as output.
+
+    Raises:
+        ModelError: the file cannot be loaded.
+    """
     try:
         return load_model(file.read_bytes())
     except Exception as error:  # Keras raises many types for a damaged file
