@@ -1,4 +1,4 @@
-"""All uses of private or unstable APIs of TensorFlow, Keras Tuner and Dask, each with a start-up check.
+"""All uses of private or unstable APIs of TensorFlow, Keras Tuner, Dask and Python, each with a start-up check.
 
 A check calls the API and verifies the outcome, so that a new version of a library stops a run with an error message
 instead of changing its results. The libraries are imported inside functions, since importing them takes seconds.
@@ -6,9 +6,11 @@ instead of changing its results. The libraries are imported inside functions, si
 
 import gc
 import logging
+import multiprocessing.spawn
 import os
 import random
 import re
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +31,7 @@ TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tf-nightly")
 KERAS_TUNER = ("keras-tuner",)
 DASK = ("dask",)
 DISTRIBUTED = ("distributed",)
+PYTHON = ("python",)
 
 BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"
 # The operations of batch normalization; in bfloat16 they are slower and reduce validation accuracy by several points.
@@ -394,6 +397,50 @@ def _out_of_memory_event(address: str) -> tuple[str, Mapping[str, Any]]:
     with dask.config.set({"distributed.worker.memory.terminate": 0.5}):
         NannyMemoryManager(nanny, memory_limit=2).memory_monitor(nanny)
     return events[0]
+
+
+# Python's multiprocessing
+
+
+@contextmanager
+def without_main_module() -> Iterator[None]:
+    """Start processes inside the block without importing the main module of this process in them.
+
+    Otherwise a script would run again in every worker, unless it has an `if __name__ == "__main__"`. This holds for
+    processes that are spawned and for those of a fork server; workers find what they need in installed modules.
+
+    Raises:
+        CompatibilityError: Python prepares new processes in another way.
+    """
+    original = multiprocessing.spawn.get_preparation_data
+
+    def preparation_data(name: str) -> dict[str, Any]:
+        return {key: value for key, value in original(name).items() if not key.startswith("init_main")}
+
+    multiprocessing.spawn.get_preparation_data = preparation_data
+    try:
+        check_main_module_hidden()
+        yield
+    finally:
+        multiprocessing.spawn.get_preparation_data = original
+
+
+def check_main_module_hidden() -> None:
+    """Check, inside `without_main_module`, that Python tells new processes other things, but not their main module.
+
+    Raises:
+        CompatibilityError: it does not.
+    """
+    with _expecting(PYTHON, "multiprocessing.spawn.get_preparation_data, which processes are started with"):
+        prepared = multiprocessing.spawn.get_preparation_data("check")
+        modules = [multiprocessing.spawn]
+        if sys.platform != "win32":
+            from multiprocessing import popen_forkserver, popen_spawn_posix
+
+            modules += [vars(popen_forkserver)["spawn"], vars(popen_spawn_posix)["spawn"]]
+    used = all(module is multiprocessing.spawn for module in modules)
+    if not used or "sys_path" not in prepared or any(key.startswith("init_main") for key in prepared):
+        raise _incompatible(PYTHON, "preparation data with sys_path, and without init_main keys", f"{sorted(prepared)}")
 
 
 CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(

@@ -1,5 +1,8 @@
 """Errors that the user can fix; any other exception is a bug and keeps its traceback."""
 
+import difflib
+from collections.abc import Sequence
+
 
 class BenchError(Exception):
     """Base of every error that the command line prints as one message, with exit code 2."""
@@ -39,3 +42,15 @@ class CompatibilityError(BenchError):
 
 class ModelError(BenchError):
     """A model cannot be loaded, exported, or written as code, or does not fit the images."""
+
+
+def check_name(kind: str, name: str, valid: Sequence[str]) -> None:
+    """Check that `name` is one of the `valid` names.
+
+    Raises:
+        SpecError: it is not; the message suggests the nearest match.
+    """
+    if name not in valid:
+        nearest = difflib.get_close_matches(name.lower().replace("-", "_"), valid, n=1, cutoff=0.5)
+        hint = f". Did you mean {nearest[0]}?" if nearest else ""
+        raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint}")

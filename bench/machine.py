@@ -83,7 +83,9 @@ def environment() -> Environment:
 
 
 def installed_version(*names: str) -> str:
-    """Version of the first of these distributions that is installed; "missing" if none is."""
+    """Version of the first of these distributions that is installed, or of "python"; "missing" if none is."""
+    if names == ("python",):
+        return platform.python_version()
     for name in names:
         try:
             return metadata.version(name)

@@ -46,12 +46,11 @@ def export_run(
     """
     from bench.execution.export import export_model
     from bench.execution.trained import model_files
-    from bench.records.store import RunFolder
-    from bench.report.runs import find_run, load
+    from bench.report.runs import find_run, folder_of, load
 
     run = find_run(load(results), name)
     record = run.record
-    folder = RunFolder(results / "records" / record.dataset.name / record.run_id)
+    folder = folder_of(results, record)
     files = model_files(folder, record)
     if refit >= len(files):
         raise SpecError(f"there is no refit {refit}: {name} has refits 0 to {len(files) - 1}")

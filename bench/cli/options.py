@@ -1,15 +1,12 @@
 """Options shared by several commands, options of `bench run`, and help formatting."""
 
-import difflib
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
-from bench.errors import SpecError
 from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
 
 if TYPE_CHECKING:
@@ -31,18 +28,6 @@ def parse_duration(text: str) -> int:
     if (total := 3600 * hours + 60 * minutes + seconds) == 0:
         raise typer.BadParameter(f"expected a positive duration such as 90s, 10m or 1h30m, got {text!r}.")
     return total
-
-
-def check_name(kind: str, name: str, valid: Sequence[str]) -> None:
-    """Check that `name` is one of the `valid` names.
-
-    Raises:
-        SpecError: it is not; the message suggests the nearest match.
-    """
-    if name not in valid:
-        nearest = difflib.get_close_matches(name.lower().replace("-", "_"), valid, n=1, cutoff=0.5)
-        hint = f". Did you mean {nearest[0]}?" if nearest else ""
-        raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint}")
 
 
 def _folder(text: str) -> Path:

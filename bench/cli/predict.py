@@ -66,12 +66,11 @@ def predict(
     from bench.cli.options import run_location
     from bench.data.image_files import prepare
     from bench.execution.trained import model_files
-    from bench.records.store import RunFolder
-    from bench.report.runs import find_run, load
+    from bench.report.runs import find_run, folder_of, load
     from bench.workers.tasks import import_libraries
 
     record = find_run(load(results), name).record
-    folder = RunFolder(results / "records" / record.dataset.name / record.run_id)
+    folder = folder_of(results, record)
     files = model_files(folder, record)
     found = background if background != "auto" else _inferred(run_location(folder, dataset, data_dir))
     prepared = prepare(images, record.dataset.image_shape, found)

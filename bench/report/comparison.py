@@ -23,7 +23,7 @@ SHOWN_IMAGES = 10
 TIMES = ("search time (s)", "training time per refit (s)", "prediction time (µs/image)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class RunComparison:
     """Two runs on the same test images.
 
@@ -38,6 +38,9 @@ class RunComparison:
     mcnemar: float | None  # exact p-value, for two single refits only
     only_a_correct: pd.DataFrame
     only_b_correct: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return comparison_text(self)
 
 
 def compare_runs(results: Path, a: str, b: str) -> RunComparison:

@@ -12,10 +12,11 @@ from bench.report.text.signature import signature_text
 
 def rows_json(board: Board) -> list[dict[str, Any]]:
     """One dict per row."""
-    return [_row_json(table, row) for table in board.tables for row in table.everything]
+    return [row_json(table, row) for table in board.tables for row in table.everything]
 
 
-def _row_json(table: Table, row: Row) -> dict[str, Any]:
+def row_json(table: Table, row: Row) -> dict[str, Any]:
+    """The values of one row."""
     run, record, search = row.run, row.run.record, row.run.record.search
     best_rank, worst_rank = row.rank or (None, None)
     return {

@@ -143,6 +143,20 @@ def find_run(loaded: Loaded, name: str) -> Run:
     raise SpecError(f"no finished run {name!r}; rows: {', '.join(labels) or 'none'}{hint}{unread}")
 
 
+def folder_of(results: Path, record: RunRecord) -> RunFolder:
+    """The folder of a run; one with a record of an older schema may still have an older name."""
+    folders = RunFolder(results / "records" / record.dataset.name / record.run_id), *all_folders(results)
+    return next(
+        folder
+        for folder in folders
+        if folder.finished and (folder.path.parent.name, upgrade_run_id(folder.path.name)) == _place(record)
+    )
+
+
+def _place(record: RunRecord) -> tuple[str, str]:
+    return record.spec.dataset, record.run_id
+
+
 def _concerns(problem: str, name: str) -> bool:
     """Whether a problem, which starts with the path of a file, is one of the run or the model `name`."""
     run_id = Path(problem.partition(":")[0]).parent.name

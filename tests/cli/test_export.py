@@ -1,6 +1,5 @@
 """bench export: every format gives the probabilities of the saved model on all validation images."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +63,7 @@ def test_exported_model_gives_the_same_probabilities(
     assert np.abs(found - expected).max() <= 1e-5
     assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
     assert log.read() == before
-    assert os.listdir(tmp_path) == [target.name]
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
     assert "exists: delete it" in run(*command, cwd=tiny.results.parent, code=2).stderr
 
 
