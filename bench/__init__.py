@@ -13,10 +13,11 @@ folder:
 from importlib import import_module
 from typing import Any
 
-__all__ = ["__version__", "compare", "leaderboard", "load", "run", "verify"]
+__all__ = ["__version__", "compare", "evaluate", "leaderboard", "load", "run", "verify"]
 
 _FUNCTIONS = {
     "compare": "bench.api.reading",
+    "evaluate": "bench.api.training",
     "leaderboard": "bench.api.reading",
     "load": "bench.api.reading",
     "run": "bench.api.training",

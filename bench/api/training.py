@@ -1,6 +1,6 @@
 """Train from Python: searches, and checks of finished runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import search_spaces
 from bench.api.reading import DEFAULT_RESULTS, load
 from bench.api.run import Run
+from bench.baselines.external import ExternalModel, PixelRange, read_model
 from bench.cli.progress import display
 from bench.compat import without_main_module
 from bench.data import catalog
@@ -104,6 +105,68 @@ def run(
         raise SearchError(outcome.reason)
     build.write(options.results)
     return Run(options.results, outcome.folder.path.name)
+
+
+def evaluate(
+    model: Any,
+    *,
+    name: str,
+    dataset: str | Path = "fashion_mnist",
+    pixel_range: PixelRange = "auto",
+    classes: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    results: str | Path = DEFAULT_RESULTS,
+    progress: bool = True,
+) -> Run:
+    """Evaluate a model that was trained elsewhere on the test set, and add it to the leaderboard, without a rank.
+
+    Class order and pixel range are checked on validation images first. The evaluation is logged.
+
+    Args:
+        model: a Keras model, the path of a .keras file, or a sequence of them that differ in their seeds only.
+        name: of the row.
+        dataset: name of the dataset, or path of a Python file that defines it.
+        pixel_range: of the pixels that the model expects; auto: 0 to 1 unless it rescales them itself.
+        classes: the class names in the order of the model's outputs, if it is not that of the dataset.
+        data_dir: folder with the dataset's files.
+        results: folder with records and pages.
+        progress: show the progress.
+
+    Raises:
+        ModelError: a model is unsafe, or does not fit the images, the classes or the pixels.
+        BenchError: for another reason that the user can fix.
+    """
+    location = catalog.locate(str(dataset), None if data_dir is None else Path(data_dir))
+    options = Options(results=Path(results), dataset=location, workers=1)
+    order = None if classes is None else tuple(classes)
+    models = [
+        ExternalModel(name=label, content=content, pixel_range=pixel_range, classes=order)
+        for label, content in _contents(model)
+    ]
+    from bench.execution.external import evaluate_external
+
+    with _training(progress) as report:
+        report(Message(text=f"{name} on {location.name}, results in {options.results}"))
+        outcome = evaluate_external(name, models, options, report)
+    build.write(options.results)
+    return Run(options.results, outcome.folder.path.name)
+
+
+def _contents(model: Any) -> Iterator[tuple[str, bytes]]:
+    """The names and contents of .keras files."""
+    models = model if isinstance(model, list | tuple) else [model]
+    if not models:
+        raise SpecError("model must be a Keras model, the path of a .keras file, or several of them, got none")
+    for number, each in enumerate(models):
+        if isinstance(each, str | Path):
+            yield Path(each).name, read_model(Path(each))
+        elif callable(getattr(each, "save", None)):
+            from bench.training.external import saved
+
+            label = f"model {number}" if len(models) > 1 else "model"
+            yield label, saved(each, label)
+        else:
+            raise SpecError(f"model must be a Keras model or the path of a .keras file, got {type(each).__name__}")
 
 
 def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: bool = True) -> "tuple[Check, ...]":

@@ -9,6 +9,7 @@ import typer
 import search_spaces
 from bench.cli.catalog import list_app
 from bench.cli.data import data_app
+from bench.cli.evaluate import evaluate_app
 from bench.cli.export import export_app
 from bench.cli.export_results import export_results_app
 from bench.cli.predict import predict_app
@@ -31,7 +32,17 @@ app = typer.Typer(
     "130 and 143 interrupted.",
     epilog="\b\nExamples:\n  bench run --family cnn\n  bench leaderboard",
 )
-for commands in (run_app, show_app, predict_app, export_app, verify_app, list_app, results_app, export_results_app):
+for commands in (
+    run_app,
+    evaluate_app,
+    show_app,
+    predict_app,
+    export_app,
+    verify_app,
+    list_app,
+    results_app,
+    export_results_app,
+):
     app.add_typer(commands)
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")

@@ -29,12 +29,14 @@ def model_files(folder: RunFolder, record: RunRecord) -> tuple[Path, ...]:
     if all(file.is_file() for file in files):
         return files
     raise ModelError(
-        f"{record.run_id} was published without its models. To train them again:\n  {training_command(folder, record)}"
+        f"{record.run_id} was published without its models. To get them again:\n  {training_command(folder, record)}"
         f"{_changed_code(record)}"
     )
 
 
 def _changed_code(record: RunRecord) -> str:
+    if record.trained_elsewhere:
+        return "\nIt was trained elsewhere, so this needs its model files."
     try:
         changed = model_source(record.spec) not in record.sources
     except BenchError as error:
@@ -45,7 +47,9 @@ def _changed_code(record: RunRecord) -> str:
 def training_command(folder: RunFolder, record: RunRecord) -> str:
     """The command that trains a run again, from its spec."""
     spec = record.spec
-    if isinstance(spec, SearchSpec):
+    if record.trained_elsewhere:
+        words = ["evaluate", "MODEL.keras", "--name", spec.model]
+    elif isinstance(spec, SearchSpec):
         words = ["run", "--family", spec.family, *_search_options(spec)]
     else:
         words = ["reproduce", spec.model]

@@ -16,6 +16,7 @@ from bench.report.markdown import plain_table
 from bench.report.ranking import conditions, data_of
 from bench.report.runs import Loaded, Run, find_run, load
 from bench.report.tables.costs import cost_cells
+from bench.report.tables.scores import metric_text
 from bench.report.text.numbers import accuracy_cell, percent
 from bench.report.text.statements import pair_sentence
 
@@ -133,7 +134,7 @@ def _scores(a: Run, b: Run) -> pd.DataFrame:
         return {
             "test accuracy (%)": accuracy_cell(run.scores.accuracy, run.interval),
             "seeds": str(len(run.record.refits)),
-            **{metric.heading: metric.text(value) for metric, value in run.metrics.items()},
+            **{metric.heading: metric_text(run, metric) for metric in run.metrics},
             **cost_cells(run),
             **times,
         }

@@ -65,13 +65,16 @@ class Run:
 
     @property
     def costs(self) -> Mapping[str, float]:
-        """Core-seconds of the run, weights of the model, seconds to train a refit, microseconds to predict an image."""
-        return {
-            "search and refits": self.core_seconds,
+        """Core-seconds of the run, weights of the model, seconds to train a refit, microseconds to predict an image.
+
+        The cost of training a model elsewhere is unknown and left out.
+        """
+        training = {"search and refits": self.core_seconds, "training time per refit": self.training_seconds}
+        using = {
             "parameters": self.record.refits[0].parameters,
-            "training time per refit": self.training_seconds,
             "prediction time": self.record.latency.microseconds_per_image,
         }
+        return using if self.record.trained_elsewhere else training | using
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +222,9 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
         train_accuracy=statistics.fmean(refit.train_accuracy for refit in record.refits),
         scores=scores,
     )
-    deterministic = record.reference is not None and record.reference.deterministic
+    # The interval of a single model trained elsewhere accounts for the test images only.
+    single = record.trained_elsewhere and len(record.refits) == 1
+    deterministic = single or (record.reference is not None and record.reference.deterministic)
     correctness = Correctness(correct=scores.correct, deterministic=deterministic)
     return Run(
         label=record.spec.model,

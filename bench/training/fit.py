@@ -117,10 +117,10 @@ def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Epo
     data = training_data(spec, location)
     model = build(spec, data)
     # Before training, which would add the optimizer's variables.
-    summary = _summary(model)
+    summary = model_summary(model)
     logs, fit_seconds = _fit(model, data, spec, report)
     train_accuracy = model.evaluate(data.fitted_batches(), verbose=0, return_dict=True)["accuracy"]
-    parameters, weights, content = model.count_params(), _weights_digest(model), _saved(model)
+    parameters, weights, content = model.count_params(), weights_digest(model), _saved(model)
     del model
     compat.release_graphs()
     record = RefitRecord(
@@ -259,13 +259,15 @@ def _curve(logs: Sequence[dict[str, float]]) -> Curve:
     )
 
 
-def _summary(model: keras.Model) -> str:
+def model_summary(model: keras.Model) -> str:
+    """Keras' summary of a model, as plain text."""
     text = io.StringIO()
     model.summary(print_fn=lambda line, **_: text.write(line + "\n"))
     return text.getvalue()
 
 
-def _weights_digest(model: keras.Model) -> str:
+def weights_digest(model: keras.Model) -> str:
+    """SHA-256 over all weights in order."""
     digest = hashlib.sha256()
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())

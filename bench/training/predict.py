@@ -81,7 +81,7 @@ def load_model(content: bytes) -> keras.Model:
         path = Path(folder) / "model.keras"
         path.write_bytes(content)
         model = keras.models.load_model(path, compile=False)
-    if model.layers[-1].activation is keras.activations.softmax:
+    if getattr(model.layers[-1], "activation", None) is keras.activations.softmax:
         model.layers[-1].activation = keras.activations.linear
     return model
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bench.errors import ExtensionError
+from bench.evaluation.metric import TRAIN_TEST_GAP
 from bench.machine import set_variable
 from bench.records.record import Curve, TrialRecord
 from bench.report.board import Board
@@ -133,7 +134,11 @@ def _results(run: Run) -> dict[str, float]:
     search = run.record.search
     return {
         "test accuracy": run.scores.accuracy,
-        **{metric.name: value for metric, value in run.metrics.items()},
+        **{
+            metric.name: value
+            for metric, value in run.metrics.items()
+            if not (metric == TRAIN_TEST_GAP and run.record.trained_elsewhere)
+        },
         **({} if search is None else {"validation accuracy of the winner": search.winning_trial.score}),
         **{name: float(value) for name, value in run.costs.items()},
     }

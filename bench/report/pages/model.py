@@ -120,7 +120,7 @@ def _scores(table: Table, row: Row) -> dict[str, str]:
         scores.ACCURACY: accuracy_cell(row.test_accuracy, run.interval),
         "test accuracy of each refit (%)": ", ".join(map(percent, run.scores.correct.mean(axis=1))),
         **tuned,
-        **{metric.heading: metric.text(value) for metric, value in run.metrics.items()},
+        **{metric.heading: scores.metric_text(run, metric) for metric in run.metrics},
         **costs.cost_cells(run),
     }
 

@@ -103,7 +103,8 @@ def _best_model(row: Row) -> str:
     images = f"{record.dataset.n_test:,} test images"
     if interval is None:
         return f"{start} on {images}; a single seed gives no variance estimate."
-    trained = "deterministic training" if interval.n_seeds == 1 else f"mean of {len(record.refits)} refits"
+    single = "a single model file" if record.trained_elsewhere else "deterministic training"
+    trained = single if interval.n_seeds == 1 else f"mean of {len(record.refits)} refits"
     return f"{start} ({interval_text(interval)}; {trained}, {images})."
 
 
@@ -161,6 +162,8 @@ def interval_sentence(run: Run) -> str:
     if interval is None:
         return f"One refit on {n_test:,} test images: a single seed gives no variance estimate."
     limits = f"95% confidence interval {percent(interval.low)}% to {percent(interval.high)}%"
+    if run.record.trained_elsewhere and interval.n_seeds == 1:
+        return f"A single model file. {limits} on {n_test:,} test images, without the variance across seeds."
     if interval.n_seeds == 1:
         return (
             f"Training is deterministic. {limits} on {n_test:,} test images; it accounts only for the finite test set."
