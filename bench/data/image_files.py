@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8]
 class PreparedImage:
     """One image for a model."""
 
-    name: str  # file name, with the position for an image of an array
+    name: str  # path of its file, with the position for an image of an array
     pixels: Pixels  # (height, width, channels) of the training images
     inverted: bool  # because its background is light and that of the training images dark, or the reverse
 
@@ -63,7 +63,7 @@ def _read(path: Path, background: Background) -> Iterator[tuple[str, Pixels]]:
     if path.suffix.lower() == ".npy":
         yield from _read_array(path, background)
     else:
-        yield path.name, _flatten(_open(path), background)
+        yield str(path), _flatten(_open(path), background)
 
 
 def _open(path: Path) -> Image.Image:
@@ -97,7 +97,7 @@ def _read_array(path: Path, background: Background) -> Iterator[tuple[str, Pixel
     pixels = _eight_bits(array)
     for number, image in enumerate(pixels[None] if single else pixels):
         mode = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
-        name = path.name if single else f"{path.name}[{number}]"
+        name = str(path) if single else f"{path}[{number}]"
         yield name, _flatten(Image.fromarray(np.ascontiguousarray(mode)), background)
 
 

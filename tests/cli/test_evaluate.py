@@ -126,7 +126,7 @@ def frozen_normalization() -> Any:
 def test_wrong_pixel_range_is_noticed_and_can_be_stated(digits: Dataset, tmp_path: Path) -> None:
     # It normalizes pixels from 0 to 255 by a layer that usually does something else.
     model = trained(digits, scale=1.0, first=frozen_normalization)
-    with pytest.raises(ModelError, match="expects other pixels.*use --pixel-range 0-255"):
+    with pytest.raises(ModelError, match=r"expects other pixels.*use --pixel-range 0-255"):
         adopt(external(model, tmp_path), 0, digits)
     adopted = adopt(external(model, tmp_path, pixel_range="0-255"), 0, digits)
     expected = model.predict(digits.images[:50].astype(np.float32), verbose=0)

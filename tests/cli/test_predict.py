@@ -48,7 +48,7 @@ def test_files_of_every_kind_are_classified(tiny: Finished, photos: Path) -> Non
     done = run("predict", "tiny", *files, "--json", cwd=tiny.results.parent)
     values = json.loads(done.stdout)
     names = ["same.png", "same.npy", "light.png", "large.jpg", *(f"several.npy[{number}]" for number in range(4))]
-    assert [value["image"] for value in values] == names
+    assert [value["image"] for value in values] == [str(photos / name) for name in names]
     assert [value["inverted"] for value in values] == [False, False, True, *[False] * 5]
     assert "light.png: inverted, since the training images have a dark background" in done.stderr
     probabilities = expected(tiny, 1)
@@ -67,7 +67,7 @@ def test_ensemble_averages_all_refits_and_top_lists_several_classes(tiny: Finish
     assert [each["probability"] for each in value["predictions"]] == pytest.approx(probabilities[best], abs=1e-5)
     lines = run(*command, cwd=tiny.results.parent).stdout.splitlines()
     assert lines[0].split() == ["image", "class", "probability"]
-    assert [line.split()[:2] for line in lines[-3:]] == [["same.png", str(label)] for label in best]
+    assert [line.split()[:2] for line in lines[-3:]] == [[str(photos / "same.png"), str(label)] for label in best]
 
 
 def test_prediction_opens_no_test_image(tiny: Finished, photos: Path) -> None:

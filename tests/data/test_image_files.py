@@ -64,7 +64,7 @@ def test_digits_have_a_dark_background() -> None:
 @pytest.mark.parametrize("name", ["image.png", "image.bmp", "image.tiff", "image.gif", "image.npy"])
 def test_lossless_formats_of_the_right_size_are_unchanged(name: str, tmp_path: Path) -> None:
     (image,) = prepare([saved(tmp_path, square(), name)], GRAY, "dark")
-    assert image.name == name
+    assert image.name == str(tmp_path / name)
     assert image.pixels.dtype == np.uint8
     assert np.array_equal(image.pixels[..., 0], square())
 
@@ -133,7 +133,7 @@ def test_transparent_pixels_get_the_color_of_the_background(background: str, exp
 def test_arrays_of_several_shapes_are_read(array: NDArray[np.generic], count: int, tmp_path: Path) -> None:
     images = prepare([saved(tmp_path, array, "images.npy")], GRAY, "dark")
     assert [image.pixels.shape for image in images] == [GRAY] * count
-    assert images[-1].name == ("images.npy" if count == 1 else f"images.npy[{count - 1}]")
+    assert images[-1].name == str(tmp_path / ("images.npy" if count == 1 else f"images.npy[{count - 1}]"))
 
 
 def test_fractions_are_scaled(tmp_path: Path) -> None:
