@@ -48,7 +48,7 @@ def plain_keras(model: keras.Model, dataset: DatasetFacts, settings: FitSettings
     definitions.add(expressions.custom.values())
     imports = {"import keras", "from keras import layers", *definitions.imports}
     parts = [
-        "\n".join(sorted(imports, key=lambda line: (line.split()[1], line))),
+        "\n".join(sorted(imports, key=lambda line: (line.split()[1], line.startswith("from"), line))),
         *definitions.code.values(),
         "\n".join(_data(dataset, one_hot=compiled.one_hot)),
         "\n".join([f"keras.utils.set_random_seed({settings.seed})", *layers]),
