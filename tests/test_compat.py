@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from multiprocessing import spawn
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -294,7 +295,6 @@ def test_new_process_does_not_execute_a_script_without_a_main_guard(method: str,
 
 
 def test_python_that_prepares_processes_in_another_way_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    spawn = compat.multiprocessing.spawn
     monkeypatch.setattr(spawn, "get_preparation_data", lambda name: {"name": name})
     with pytest.raises(CompatibilityError, match="preparation data with sys_path"), compat.without_main_module():
         pass

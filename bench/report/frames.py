@@ -1,6 +1,6 @@
 """Runs, trials and predictions as data frames of plain values, one row each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,7 @@ def runs_frame(board: Board) -> pd.DataFrame:
     Columns are those of `bench leaderboard --json`, the limits of the 95% interval, all metrics, and the winner's
     hyperparameters with the prefix `hp_`. A reference model that is compared in several tables has a row in each.
     """
-    frame = pd.DataFrame([_run_values(table, row) for table in board.tables for row in table.everything])
-    return _whole_numbers(frame, "rank", "rank_worst")
+    return _frame([_run_values(table, row) for table in board.tables for row in table.everything])
 
 
 def _run_values(table: Table, row: Row) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def trials_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
 
     A hyperparameter that is not active in a trial is missing, as is the score of a trial that failed or was cut short.
     """
-    frame = pd.DataFrame(
+    return _frame(
         [
             {"run_id": record.run_id, "dataset": record.dataset.name, "model": record.spec.model}
             | _trial_values(trial, record.search.winner)
@@ -70,7 +69,6 @@ def trials_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
             for trial in record.search.trials
         ]
     )
-    return _whole_numbers(frame, "parameters")
 
 
 def _trial_values(trial: TrialRecord, winner: str) -> dict[str, Any]:
@@ -93,9 +91,16 @@ def _trial_values(trial: TrialRecord, winner: str) -> dict[str, Any]:
     }
 
 
-def _whole_numbers(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """`frame` with columns of integers that may be missing, which pandas makes floats otherwise."""
-    return frame.astype({name: "Int64" for name in columns if name in frame.columns})
+def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row each; whole numbers stay whole where others are missing, which pandas makes fractions otherwise."""
+    values: dict[str, list[Any]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if value is not None:
+                values.setdefault(name, []).append(value)
+    whole = {name for name, given in values.items() if {type(value) for value in given} == {int}}
+    frame = pd.DataFrame(rows)
+    return frame.astype({name: "Int64" for name in whole if len(values[name]) < len(rows)})
 
 
 def _hyperparameters(values: Mapping[str, Any]) -> dict[str, Any]:
