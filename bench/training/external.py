@@ -20,7 +20,7 @@ from bench.errors import ModelError
 from bench.records.record import Curve, RefitRecord
 from bench.training.archives import check_archive
 from bench.training.fit import model_summary, weights_digest
-from bench.training.predict import predictor
+from bench.training.predict import has_inputs, predictor
 
 MARGIN = 0.05  # of accuracy; another convention that is better by more is probably the right one
 TOLERANCE = 1e-3  # of the sum of the probabilities of an image
@@ -84,7 +84,7 @@ def _load(external: ExternalModel) -> keras.Model:
         except Exception as error:  # Keras raises many types
             reason = " ".join(str(error).split())[:300]
             raise ModelError(f"{external.name}: cannot be loaded by Keras {keras.__version__}: {reason}") from error
-    if not model.inputs or len(model.inputs) != 1 or len(model.outputs) != 1:
+    if not has_inputs(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ModelError(f"{external.name}: expected a built model with one input and one output")
     return model
 

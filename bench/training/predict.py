@@ -75,6 +75,14 @@ def most_confidently_wrong(
     return most_confident
 
 
+def has_inputs(model: keras.Model) -> bool:
+    """Whether a model knows its inputs; a Sequential model does only once it has been built."""
+    try:
+        return bool(model.inputs)
+    except (AttributeError, ValueError):  # which one depends on the version of Keras
+        return False
+
+
 def load_model(content: bytes) -> keras.Model:
     """Load a .keras file without its final softmax, if any, since the logarithm of its output may be infinite."""
     with tempfile.TemporaryDirectory() as folder:

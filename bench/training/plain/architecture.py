@@ -8,6 +8,7 @@ import keras
 
 from bench.errors import ModelError
 from bench.training.plain.expressions import Expressions
+from bench.training.predict import has_inputs
 
 _Tensor = tuple[str, int]  # name of a layer, number of its call
 
@@ -40,7 +41,7 @@ def model_lines(model: keras.Model, expressions: Expressions) -> list[str]:
 
 
 def _sequential(model: keras.Sequential, serialized: Sequence[Any], expressions: Expressions) -> list[str]:
-    if not model.inputs:
+    if not has_inputs(model):
         raise ModelError(f"model {model.name!r} has not been built")
     layers = [each for each in serialized if each["class_name"] != "InputLayer"]
     return [
