@@ -68,6 +68,15 @@ def package_folders(module: str) -> dict[str, list[str]]:
     return {package: folders}
 
 
+def imported_modules(file: Path) -> tuple[str, ...]:
+    """Names of modules that a file outside any package may import; some of the names are no modules.
+
+    Raises:
+        SyntaxError: the file is not Python.
+    """
+    return tuple(_imported(_parse(file), ""))
+
+
 def _parse(file: Path) -> ast.Module:
     return ast.parse(file.read_bytes(), str(file))
 

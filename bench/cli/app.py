@@ -9,6 +9,7 @@ import typer
 import search_spaces
 from bench.cli.catalog import list_app
 from bench.cli.data import data_app
+from bench.cli.families import families_app
 from bench.cli.results import results_app
 from bench.cli.run import run_app
 from bench.cli.runs import runs_app
@@ -27,7 +28,7 @@ app = typer.Typer(
     "130 and 143 interrupted.",
     epilog="\b\nExamples:\n  bench run --family cnn\n  bench leaderboard",
 )
-for commands in (run_app, verify_app, list_app, results_app):
+for commands in (run_app, verify_app, families_app, list_app, results_app):
     app.add_typer(commands)
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")

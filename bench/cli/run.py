@@ -12,6 +12,7 @@ from bench.cli.dry_run import print_forecast
 from bench.cli.execution import execute, raise_failures
 from bench.cli.options import (
     Again,
+    ClassWeightsName,
     Command,
     DataDir,
     DatasetOption,
@@ -20,6 +21,8 @@ from bench.cli.options import (
     ExistingResults,
     Families,
     MaxPending,
+    ObjectiveName,
+    PixelRangeName,
     PrecisionChoice,
     PresetName,
     RefitSeeds,
@@ -52,7 +55,8 @@ run_app = typer.Typer()
     "  bench run --family dense --family cnn --preset quick\n"
     "  bench run --family dense --family cnn --refit-seeds 8\n"
     "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5\n"
-    "  bench run --family dense --dataset my_images.py"
+    "  bench run --family dense --dataset my_images.py\n"
+    "  bench run --family my.py:build_model --family cnn --preset quick"
 )
 def run(
     *,
@@ -70,6 +74,9 @@ def run(
     time_limit: TimeLimit = None,
     trial_timeout: TrialTimeout = None,
     precision: PrecisionChoice = "auto",
+    objective: ObjectiveName = "accuracy",
+    class_weights: ClassWeightsName = "none",
+    pixel_range: PixelRangeName = "auto",
     max_pending: MaxPending = None,
     data_dir: DataDir = None,
     results: Results = Path("results"),
@@ -84,29 +91,41 @@ def run(
     predictions are compared.
     """
     from bench.data import catalog
-    from bench.execution.models import family_source
+    from bench.execution.models import family_source, locate_families
     from bench.execution.options import Options
     from bench.execution.plans import choose_plan
     from bench.machine import supports_bfloat16, usable_cores
     from bench.records.spec import SearchSpec
     from bench.tuning import tuners
+    from search_spaces import is_definition
 
-    families = list(dict.fromkeys(families))
     for name in families:
-        check_name("family", name, search_spaces.names())
+        if not is_definition(name) and not Path(f"{name}.py").is_file():  # for which there is a better message
+            check_name("family", name, search_spaces.names())
+    located = locate_families(families)
     check_name("tuner", tuner, tuners.names())
     location = catalog.locate(dataset, data_dir)
-    plans = {
-        name: choose_plan(preset, name, location, trials=trials, epochs=epochs, refit_seeds=refit_seeds)
-        for name in families
-    }
+    chosen_range = None if pixel_range == "auto" else pixel_range
+    plans = [
+        choose_plan(
+            preset,
+            family,
+            location,
+            pixel_range=chosen_range,
+            trials=trials,
+            epochs=epochs,
+            refit_seeds=refit_seeds,
+        )
+        for family in located
+    ]
     if precision == "auto":
         precision = "bfloat16" if supports_bfloat16() else "float32"
     specs = [
         SearchSpec(
             dataset=location.name,
-            family=name,
-            source=family_source(name),
+            family=family.name,
+            definition=family.definition,
+            source=family_source(family),
             tuner=tuner,
             budget=plan.budget,
             seed=seed + number,
@@ -116,8 +135,11 @@ def run(
             split=number,
             max_pending=max_pending,
             time_limit=time_limit,
+            objective=None if objective == "accuracy" else objective,
+            class_weights=None if class_weights == "none" else class_weights,
+            pixel_range=chosen_range,
         )
-        for name, plan in plans.items()
+        for family, plan in zip(located, plans, strict=True)
         for number in range(searches)
     ]
     options = Options(
@@ -127,11 +149,13 @@ def run(
         scheduler=scheduler,
         trial_timeout=trial_timeout,
         again=again,
+        family_files=tuple((family.name, family.file) for family in located if family.file is not None),
     )
     if dry_run:
         print_forecast(specs, options)
     else:
-        _run(specs, options, f"{', '.join(families)} on {location.name}, {tuner} search")
+        names = ", ".join(family.name for family in located)
+        _run(specs, options, f"{names} on {location.name}, {tuner} search")
 
 
 @run_app.command(

@@ -27,6 +27,14 @@ def verify(
             metavar="FILE", help="Python file that defines the run's dataset, if `bench list` does not show it."
         ),
     ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE:OBJECT",
+            show_default="where it was when the run was trained",
+            help="Where the run's family is, if it was given by path.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     results: ExistingResults = Path("results"),
 ) -> None:
@@ -40,13 +48,19 @@ def verify(
     from bench.cli.progress import display
     from bench.data import catalog
     from bench.execution.options import Options
+    from bench.execution.resume import family_files
     from bench.records.store import RunFolder
     from bench.report import build
     from bench.report.runs import find_run, load
 
     record = find_run(load(results), name).record
     folder = RunFolder(results / "records" / record.dataset.name / record.run_id)
-    options = Options(results=results, dataset=catalog.locate(dataset or record.dataset.name, data_dir), workers=1)
+    options = Options(
+        results=results,
+        dataset=catalog.locate(dataset or record.dataset.name, data_dir),
+        workers=1,
+        family_files=family_files(folder, family),
+    )
     pages = _check_pages(folder, results)
     try:
         with handle_sigterm(), display() as report:

@@ -45,12 +45,13 @@ class ActiveRun(RefitJob):
         self._published = published
         self._search_stage: SearchStage | None = None
         if isinstance(spec, SearchSpec):
-            space = family_space(spec, session.dataset)
-            tuner = tuners.choose(spec, space)
-            plan = tuner.plan(spec, space)  # before anything is written, since it may fail
-            self._space = parameters(space)
+            space = family_space(spec, session.dataset, session.options.family(spec))
+            declared = space.hyperparameters
+            tuner = tuners.choose(spec, declared)
+            plan = tuner.plan(spec, declared)  # before anything is written, since it may fail
+            self._space, self._own_recipe = parameters(declared), space.own_recipe
             self._start_session()
-            search = Search(spec, tuner, space, folder, earlier)
+            search = Search(spec, tuner, declared, folder, earlier)
             self.stage = self._search_stage = SearchStage(search, plan, folder, session, pace)
         else:
             self._start_session()
@@ -113,6 +114,7 @@ class ActiveRun(RefitJob):
             trials_total=plan.tasks,
             failed=totals.failed,
             best_validation_accuracy=totals.best,
+            objective=(self.spec.objective if isinstance(self.spec, SearchSpec) else None) or "accuracy",
         )
         if not isinstance(self.stage, SearchStage):
             return progress
@@ -169,6 +171,7 @@ class ActiveRun(RefitJob):
             winner=search.winner().trial_id,
             search_seconds=search_seconds(self.folder.events()),
             overruled_proposals=search.overruled_proposals,
+            own_recipe=self._own_recipe,
         )
 
     def _start_session(self) -> None:

@@ -8,6 +8,8 @@ from bench.data.catalog import DatasetLocation
 from bench.errors import SpecError
 from bench.records.ledger import SessionOptions
 from bench.records.limits import MAX_WORKERS
+from bench.records.spec import RunSpec, SearchSpec
+from search_spaces import FamilyLocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,7 @@ class Options:
     scheduler: str | None = None  # address of the user's Dask cluster
     trial_timeout: float | None = None  # seconds; a trial that takes longer is retried once, then recorded as failed
     again: bool = False  # rerun a run that is complete
+    family_files: tuple[tuple[str, str], ...] = ()  # families that were given by path: name, absolute path
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= MAX_WORKERS:
@@ -28,6 +31,15 @@ class Options:
             raise SpecError(f"--scheduler must be an address such as tcp://127.0.0.1:8786, got {self.scheduler!r}")
         if self.trial_timeout is not None and not self.trial_timeout > 0:
             raise SpecError(f"--trial-timeout must be positive, got {self.trial_timeout:g} s")
+
+    def family(self, spec: SearchSpec) -> FamilyLocation:
+        """Where the family of a search is."""
+        return FamilyLocation(name=spec.family, definition=spec.definition, file=self.family_file(spec))
+
+    def family_file(self, spec: RunSpec) -> str | None:
+        """Absolute path of the file of a family that was given by path."""
+        is_definition = isinstance(spec, SearchSpec) and spec.definition is not None
+        return dict(self.family_files).get(spec.model) if is_definition else None
 
     def for_ledger(self) -> SessionOptions:
         """The options that `bench resume` needs."""
@@ -38,6 +50,7 @@ class Options:
             data_dir=None if data_dir is None else str(data_dir),
             trial_timeout=self.trial_timeout,
             dataset_path=None if path is None else str(path),
+            family_files=self.family_files,
         )
 
     @classmethod
@@ -54,4 +67,5 @@ class Options:
             workers=session.workers,
             scheduler=session.scheduler,
             trial_timeout=session.trial_timeout,
+            family_files=session.family_files,
         )

@@ -19,6 +19,7 @@ class SessionOptions:
     data_dir: str | None = None  # folder with the dataset's files
     trial_timeout: float | None = None  # seconds
     dataset_path: str | None = None  # file that defines the dataset, if it was given by path
+    family_files: tuple[tuple[str, str], ...] = ()  # families that were given by path: name, absolute path
 
 
 class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="session_started"):

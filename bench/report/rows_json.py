@@ -7,6 +7,7 @@ from typing import Any
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, PairTest, Row, Table
 from bench.report.ranking import TEST_LABELS
+from bench.report.text.objective import objective_name
 from bench.report.text.signature import signature_text
 
 
@@ -37,7 +38,10 @@ def _row_json(table: Table, row: Row) -> dict[str, Any]:
         "not_significantly_different_from": None if row.not_different_from is None else list(row.not_different_from),
         "difference_from_best_tuned": None if row.versus_best is None else _test_json(row.versus_best),
         "metrics": {metric.key: value for metric, value in run.metrics.items()},
-        "validation_accuracy": None if search is None else search.winning_trial.score,
+        "objective": objective_name(record.spec),
+        "validation_score": None if search is None else search.winning_trial.score,
+        "validation_accuracy": None if search is None else search.winning_trial.validation_accuracy,
+        "own_recipe": search is not None and search.own_recipe is not None,
         "f1_by_class": dict(zip(record.dataset.class_names, run.scores.by_class.f1.tolist(), strict=False)),
         "parameters": run.costs["parameters"],
         "search_seconds": None if search is None else search.search_seconds,

@@ -1,6 +1,6 @@
 """Input data of `fit`: training and validation images, their order in each epoch, tf.data pipelines."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,9 @@ class TrainingData:
     fitted: NDArray[np.int64]  # indices of the training images
     held_back: NDArray[np.int64] | None  # indices of the images to score after each epoch; None for no validation
     batching: Batching = Batching()
+    # Converts uint8 images (batch, height, width, channels) to what the model receives; None if it receives these.
+    inputs: Callable[[tf.Tensor], tf.Tensor] | None = None
+    class_weights: NDArray[np.float32] | None = None  # (classes,), of the loss in training; None for equal weights
 
     @property
     def steps(self) -> int:
@@ -74,7 +77,9 @@ class TrainingData:
     def training_batches(self, seed: int, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
         """Batches of the epochs [first_epoch, last_epoch), shuffled in each epoch."""
         orders = epoch_orders(seed, len(self.fitted), first_epoch, last_epoch, self.batching)
-        return ordered_batches(self.dataset, self.fitted, orders, self.batching)
+        labels = self.dataset.labels[self.fitted]
+        weights = None if self.class_weights is None else self.class_weights[labels]
+        return ordered_batches(self.dataset, self.fitted, orders, self.batching, convert=self.inputs, weights=weights)
 
     def validation_batches(self) -> tf.data.Dataset | None:
         """The held-back images for scoring, or None."""
@@ -87,8 +92,10 @@ class TrainingData:
     def _scoring_batches(self, indices: NDArray[np.int64]) -> tf.data.Dataset:
         labels = self.batching.labels(self.dataset.labels[indices])
         pairs = tf.data.Dataset.from_tensor_slices((self.dataset.images[indices], labels))
-        size = _scoring_batch_size(len(indices), self.steps_per_execution)
-        return _with_options(pairs.batch(size).prefetch(2))
+        batches = pairs.batch(_scoring_batch_size(len(indices), self.steps_per_execution))
+        if (convert := self.inputs) is not None:
+            batches = batches.map(lambda images, labels: (convert(images), labels))
+        return _with_options(batches.prefetch(2))
 
 
 @lru_cache(maxsize=2)
@@ -102,10 +109,13 @@ def training_data(spec: TrialSpec, location: "DatasetLocation") -> TrainingData:
     dataset = cached_development(location)
     if spec.part == "train":
         train, validation = split(dataset, spec.split)
-        return TrainingData(dataset=dataset, fitted=train, held_back=validation)
+        return TrainingData(
+            dataset=dataset, fitted=train, held_back=validation, class_weights=_class_weights(spec, dataset, train)
+        )
     everything = np.arange(len(dataset))
     if spec.part == "development":
-        return TrainingData(dataset=dataset, fitted=everything, held_back=None)
+        weights = _class_weights(spec, dataset, everything)
+        return TrainingData(dataset=dataset, fitted=everything, held_back=None, class_weights=weights)
     tutorial = TUTORIALS[spec.model]
     batching = Batching(
         batch_size=tutorial.batch_size,
@@ -116,6 +126,17 @@ def training_data(spec: TrialSpec, location: "DatasetLocation") -> TrainingData:
         return TrainingData(dataset=dataset, fitted=everything, held_back=None, batching=batching)
     start = int(len(everything) * (1 - tutorial.validation_share))  # as in Keras' validation_split
     return TrainingData(dataset=dataset, fitted=everything[:start], held_back=everything[start:], batching=batching)
+
+
+def _class_weights(spec: TrialSpec, dataset: Dataset, fitted: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    """Weights inversely proportional to the number of images of each class, with mean 1 over the images."""
+    if spec.class_weights is None:
+        return None
+    from sklearn.utils.class_weight import compute_class_weight
+
+    classes = np.arange(len(dataset.class_names))
+    weights = compute_class_weight(spec.class_weights, classes=classes, y=dataset.labels[fitted])
+    return np.asarray(weights, dtype=np.float32)
 
 
 def epoch_orders(
@@ -136,13 +157,34 @@ def epoch_orders(
 
 
 def ordered_batches(
-    dataset: Dataset, indices: NDArray[np.int64], orders: NDArray[np.int32], batching: Batching = Batching()
+    dataset: Dataset,
+    indices: NDArray[np.int64],
+    orders: NDArray[np.int32],
+    batching: Batching = Batching(),
+    *,
+    convert: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    weights: NDArray[np.float32] | None = None,
 ) -> tf.data.Dataset:
-    """The batches `orders` of the images at `indices`, for all epochs, so that a single iterator suffices."""
+    """The batches `orders` of the images at `indices`, for all epochs, so that a single iterator suffices.
+
+    Args:
+        dataset: the images and labels.
+        indices: of the training images.
+        orders: rows of positions in `indices`.
+        batching: encodes the labels.
+        convert: applied to each batch of images; None to leave them as they are.
+        weights: of each training image; None for batches without weights.
+    """
     images = tf.constant(dataset.images[indices])
-    labels = tf.constant(batching.labels(dataset.labels[indices]))
-    rows = tf.data.Dataset.from_tensor_slices(orders)
-    return _with_options(rows.map(lambda row: (tf.gather(images, row), tf.gather(labels, row))).prefetch(2))
+    others = [tf.constant(batching.labels(dataset.labels[indices]))]
+    if weights is not None:
+        others.append(tf.constant(weights))
+
+    def batch(row: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        gathered = tf.gather(images, row)
+        return (gathered if convert is None else convert(gathered), *(tf.gather(each, row) for each in others))
+
+    return _with_options(tf.data.Dataset.from_tensor_slices(orders).map(batch).prefetch(2))
 
 
 def _scoring_batch_size(n: int, at_once: int) -> int:

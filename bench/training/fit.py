@@ -3,12 +3,9 @@
 import hashlib
 import io
 import math
-import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import keras
@@ -18,19 +15,20 @@ import search_spaces
 from bench import compat
 from bench.baselines.tutorials import TUTORIALS
 from bench.records.record import Curve, RefitRecord
-from bench.records.spec import TrialSpec
-from bench.training.batches import MAX_STEPS_PER_EXECUTION, TrainingData, training_data
+from bench.records.spec import TrialSpec, Value
+from bench.training import epochs
+from bench.training.batches import MAX_STEPS_PER_EXECUTION, TrainingData, cached_development, training_data
+from bench.training.candidate import Candidate, Custom
+from bench.training.custom.family import CustomFamily
+from bench.training.epochs import EpochReport
+from bench.training.family import family_of
 from bench.training.precision import prepare_process
 from bench.training.state import State, get_state, set_state
-from search_spaces._mirror import portable
 
 if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
 
 TIMED_STEPS = 2 * MAX_STEPS_PER_EXECUTION
-
-# Takes the epochs completed, the seconds of the last one, and its validation accuracy.
-EpochReport = Callable[[int, float, float | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +41,9 @@ class TrainedTrial:
     task_seconds: float  # wall clock of the task: build, tracing, fit
     state: State | None  # None unless `spec.keep_state` and the trial completed
     cut: bool  # stopped by its time limit, in an epoch that is not counted
+    objective_score: float | None = None  # after training; None if it is the last validation accuracy of the curve
+    unsearched: Mapping[str, Value] = field(default_factory=dict)  # hyperparameters that are not in the space
+    retrained_epochs: int = 0  # before spec.initial_epoch, included in `curve`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +53,6 @@ class StepTimes:
     start_seconds: float  # building and tracing
     epoch_seconds: float  # of a whole epoch, including validation
     parameters: int
-
-
-class NonFiniteLossError(Exception):
-    """The loss became NaN or infinite."""
-
-
-class _TimeLimitReached(Exception):
-    """Raised between two batches to stop `fit`."""
 
 
 def train(
@@ -80,27 +73,29 @@ def train(
     """
     started = time.perf_counter()
     prepare_process(spec.precision)
-    data = training_data(spec, location)
-    model = build(spec, data)
+    candidate = prepare(spec, location)
+    model, own_fit = candidate.model, candidate.own_fit
     first_epoch = 0
-    if state is not None:
+    if state is not None and own_fit is None:
         first_epoch = spec.initial_epoch
         set_state(model, state)
     deadline = math.inf if seconds is None else started + seconds
-    logs, fit_seconds = _fit(model, data, spec, report, first_epoch=first_epoch, deadline=deadline)
-    cut = len(logs) < spec.epochs - first_epoch
-    kept_state = get_state(model) if spec.keep_state and not cut else None
-    parameters = model.count_params()
-    del model
-    compat.release_graphs()
-    return TrainedTrial(
-        curve=_curve(logs[spec.initial_epoch - first_epoch :]),
-        parameters=parameters,
-        fit_seconds=fit_seconds,
-        task_seconds=time.perf_counter() - started,
+    fitted = epochs.fit(candidate, spec, report, first_epoch=first_epoch, deadline=deadline)
+    kept_state = get_state(model) if spec.keep_state and not fitted.cut and own_fit is None else None
+    trained = TrainedTrial(
+        curve=_curve(fitted.logs if own_fit is not None else fitted.logs[spec.initial_epoch - first_epoch :]),
+        parameters=model.count_params(),
+        fit_seconds=fitted.seconds,
+        task_seconds=0.0,
         state=kept_state,
-        cut=cut,
+        cut=fitted.cut,
+        objective_score=fitted.score,
+        unsearched=candidate.unsearched(spec.values),
+        retrained_epochs=0 if own_fit is None else spec.initial_epoch,
     )
+    del model, candidate, own_fit
+    compat.release_graphs()
+    return replace(trained, task_seconds=time.perf_counter() - started)
 
 
 def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: EpochReport) -> tuple[RefitRecord, bytes]:
@@ -114,25 +109,25 @@ def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Epo
     """
     started = time.perf_counter()
     prepare_process(spec.precision)
-    data = training_data(spec, location)
-    model = build(spec, data)
+    candidate = prepare(spec, location)
+    model = candidate.model
     # Before training, which would add the optimizer's variables.
     summary = _summary(model)
-    logs, fit_seconds = _fit(model, data, spec, report)
-    train_accuracy = model.evaluate(data.fitted_batches(), verbose=0, return_dict=True)["accuracy"]
-    parameters, weights, content = model.count_params(), _weights_digest(model), _saved(model)
-    del model
+    fitted = epochs.fit(candidate, spec, report)
+    train_accuracy = candidate.training_accuracy()
+    parameters, weights, content = model.count_params(), _weights_digest(model), candidate.saved()
+    del model, candidate
     compat.release_graphs()
     record = RefitRecord(
         number=number,
         seed=spec.seed,
         epochs=spec.epochs,
-        curve=_curve(logs),
-        train_accuracy=float(train_accuracy),
+        curve=_curve(fitted.logs),
+        train_accuracy=train_accuracy,
         parameters=parameters,
         summary=summary,
         weights_sha256=weights,
-        fit_seconds=fit_seconds,
+        fit_seconds=fitted.seconds,
         task_seconds=time.perf_counter() - started,
     )
     return record, content
@@ -141,9 +136,10 @@ def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Epo
 def time_steps(spec: TrialSpec, location: "DatasetLocation") -> StepTimes:
     """Time a few steps of the candidate of `spec`."""
     prepare_process(spec.precision)
-    data = training_data(spec, location)
+    cached_development(location)  # not timed
     started = time.perf_counter()
-    model = build(spec, data)
+    candidate = prepare(spec, location)
+    model, data = candidate.model, candidate.data
     at_once = model.steps_per_execution
     seconds = []
     for steps in (at_once, min(TIMED_STEPS, data.steps) // at_once * at_once):
@@ -162,8 +158,32 @@ def time_steps(spec: TrialSpec, location: "DatasetLocation") -> StepTimes:
     )
 
 
+def prepare(spec: TrialSpec, location: "DatasetLocation") -> Candidate:
+    """Build the candidate of `spec`, and load its images."""
+    dataset = cached_development(location)
+    if spec.part != "reference":
+        family = family_of(spec, dataset.image_shape, len(dataset.class_names))
+        if isinstance(family, CustomFamily):
+            return _prepare_custom(family, spec, location)
+    data = training_data(spec, location)
+    return Candidate(model=build(spec, data), data=data)
+
+
+def _prepare_custom(family: CustomFamily, spec: TrialSpec, location: "DatasetLocation") -> Candidate:
+    if family.fit is not None and spec.part == "development":
+        # Its fit may need validation images, to stop early for instance.
+        spec = replace(spec, part="train")
+    built = family.build(spec.values, spec.seed)
+    data = family.data(training_data(spec, location), built.interface)
+    if family.fit is None:
+        built.model.steps_per_execution = data.steps_per_execution
+    return Candidate(
+        model=built.model, data=data, custom=Custom(hp=built.hp, interface=built.interface, fit=family.fit)
+    )
+
+
 def build(spec: TrialSpec, data: TrainingData) -> keras.Model:
-    """Build the compiled model of a candidate, with its initial weights."""
+    """Build the compiled model of a Family's candidate or a reference model, with its initial weights."""
     # Otherwise the names of layers, which are recorded, would depend on the worker's earlier models.
     keras.utils.clear_session()
     keras.utils.set_random_seed(spec.seed)
@@ -171,70 +191,10 @@ def build(spec: TrialSpec, data: TrainingData) -> keras.Model:
     if spec.part == "reference":
         model = TUTORIALS[spec.model].build(shape, classes)
     else:
-        family = search_spaces.load(spec.model)(shape, classes, data.steps * spec.horizon, spec.multiply_adds)
+        family = search_spaces.load(spec.family)(shape, classes, data.steps * spec.horizon, spec.multiply_adds)
         model = family.build_from(spec.values)
     model.steps_per_execution = data.steps_per_execution
     return model
-
-
-def _fit(
-    model: keras.Model,
-    data: TrainingData,
-    spec: TrialSpec,
-    report: EpochReport,
-    *,
-    first_epoch: int = 0,
-    deadline: float = math.inf,
-) -> tuple[list[dict[str, float]], float]:
-    """Train until the last epoch or `deadline` (time.perf_counter).
-
-    Returns:
-        The logs of all completed epochs, and wall-clock seconds.
-    """
-    monitor = _EpochMonitor(report, deadline)
-    batches = data.training_batches(spec.seed, first_epoch, spec.epochs)
-    started = time.perf_counter()
-    with suppress(_TimeLimitReached), compat.silence_graph_reports():
-        model.fit(
-            batches,
-            initial_epoch=first_epoch,
-            epochs=spec.epochs,
-            steps_per_epoch=data.steps,
-            validation_data=data.validation_batches(),
-            callbacks=[monitor],
-            shuffle=False,
-            verbose=0,
-        )
-    return monitor.logs, time.perf_counter() - started
-
-
-class _EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]
-    """Reports epochs; stops training if the loss is not finite or time is up."""
-
-    def __init__(self, report: EpochReport, deadline: float) -> None:
-        super().__init__()
-        self.report = report
-        self.deadline = deadline
-        self.logs: list[dict[str, float]] = []  # of each completed epoch
-        self.epoch_started = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras'
-        if time.perf_counter() > self.deadline:
-            raise _TimeLimitReached
-
-    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self.on_train_batch_end(batch, logs)
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras'
-        self.epoch_started = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs = logs or {}
-        not_finite = [f"{name} is {value}" for name, value in logs.items() if not np.isfinite(value)]
-        if not_finite:
-            raise NonFiniteLossError(f"{', '.join(not_finite)} after epoch {epoch + 1}")
-        self.logs.append(logs)
-        self.report(epoch + 1, time.perf_counter() - self.epoch_started, logs.get("val_accuracy"))
 
 
 def _curve(logs: Sequence[dict[str, float]]) -> Curve:
@@ -260,11 +220,3 @@ def _weights_digest(model: keras.Model) -> str:
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
-
-
-def _saved(model: keras.Model) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        # Without the optimizer, whose variables are twice as large as the weights.
-        portable(model).save(path)
-        return path.read_bytes()

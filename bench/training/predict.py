@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 from bench.data.held_out import HeldOutTestSet
 from bench.records.predictions import Predictions
 from bench.records.record import Latency
+from bench.training.custom.interface import are_probabilities
+from bench.training.custom.saving import load as load_custom
+from bench.training.family import is_family_class
+from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
     from bench.baselines.classifiers import Predictor
 
 BATCH_SIZE = 500
+MIN_PROBABILITY = np.finfo(np.float32).tiny  # so that logarithms are finite
 WRONG_IMAGES = (
     1_000  # the errors of a model with 90% accuracy on 10,000 images, so that the errors of models can be compared
 )
@@ -28,7 +33,10 @@ LATENCY_REPEATS = 7
 
 
 def evaluate(
-    models: "Sequence[bytes | Predictor]", test_set: HeldOutTestSet, seeds: Sequence[int]
+    models: "Sequence[bytes | Predictor]",
+    test_set: HeldOutTestSet,
+    seeds: Sequence[int],
+    family: FamilyLocation | None = None,
 ) -> tuple[Predictions, Latency]:
     """Open the test set and predict it with all models; latency is measured with the first model.
 
@@ -36,13 +44,14 @@ def evaluate(
         models: contents of .keras files, or functions from images to log-probabilities.
         test_set: a test set that has not been opened.
         seeds: seeds of the models, in the same order.
+        family: of the models, whose code may define layers; None for reference models.
 
     Raises:
         RuntimeError: the test set has been opened before.
         DataError: its files cannot be found or verified.
         RecordError: a model predicts NaN.
     """
-    predictors = [_predictor(_load(model)) if isinstance(model, bytes) else model for model in models]
+    predictors = [_predictor(load_model(model, family)) if isinstance(model, bytes) else model for model in models]
     test = test_set.open()
     # Rounded first, so that the misclassified images can be recomputed from the stored predictions.
     log_probabilities = np.stack([predict(test.images) for predict in predictors]).astype(np.float16)
@@ -75,15 +84,32 @@ def most_confidently_wrong(
     return most_confident
 
 
-def _load(content: bytes) -> keras.Model:
-    """Load a model without its final softmax, if any, since the logarithm of its output may be infinite."""
+def load_model(content: bytes, family: FamilyLocation | None) -> keras.Model:
+    """Load a .keras file of a run without its final softmax, if any, since the logarithm of its output may be infinite.
+
+    Args:
+        content: the file.
+        family: of the model, whose code may define layers; None for a reference model.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(content)
-        model = keras.models.load_model(path, compile=False)
-    if model.layers[-1].activation is keras.activations.softmax:
-        model.layers[-1].activation = keras.activations.linear
+        if family is None or is_family_class(family):
+            model = keras.models.load_model(path, compile=False)
+        else:
+            model = load_custom(path)
+    _remove_softmax(model)
     return model
+
+
+def _remove_softmax(model: keras.Model) -> None:
+    if not hasattr(model, "outputs"):  # a subclass of keras.Model, whose layers may be in any order
+        return
+    last = model.layers[-1]
+    if isinstance(last, keras.Model):
+        _remove_softmax(last)
+    elif getattr(last, "activation", None) is keras.activations.softmax:
+        last.activation = keras.activations.linear
 
 
 def _predictor(model: keras.Model) -> "Predictor":
@@ -95,6 +121,8 @@ def _predictor(model: keras.Model) -> "Predictor":
             for start in range(0, len(images), BATCH_SIZE)
         ]
         logits = np.concatenate(batches).astype(np.float64)
+        if are_probabilities(logits):  # by a softmax that is not an activation of the last layer
+            logits = np.log(np.maximum(logits, MIN_PROBABILITY))
         logits -= logits.max(axis=1, keepdims=True)
         log_softmax: NDArray[np.float64] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         return log_softmax
