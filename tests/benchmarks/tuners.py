@@ -1,76 +1,157 @@
-"""Which tuner finds the best candidate within the default budget: the measured reason for the default tuner.
+"""Which tuner finds the best candidate within a budget: the measured reason for the default tuner.
 
 python tests/benchmarks/tuners.py --families dense cnn
 
-Trains a pool of random candidates, each to full length. Random search and Hyperband are then simulated many times on
-that pool, with the oracles that a run uses: since a candidate's training does not depend on the tuner, its learning
-curve in the pool is the one a search would have seen. Bayesian optimization proposes candidates outside any pool, so
-its searches are trained. Only validation accuracy is compared: the choice of a default must not depend on the test set.
+Trains a pool of random candidates of each family to full length. Random search and Hyperband are then simulated many
+times on that pool: since the training of a candidate does not depend on the tuner, its learning curve in the pool is
+the one that a search would have seen. The other tuners propose candidates outside any pool, so their searches are run:
+Bayesian optimization and TPE with several seeds, grid search, which uses no random numbers, once. Only validation
+accuracy is compared: the choice of a default must not depend on the test set, which stays closed.
 
-The runs are kept in results/benchmarks/tuners, so that the script can resume; with --page-only it writes
-results/benchmarks/tuners.md from them and trains nothing.
+The ledgers of pool and searches are kept in results/benchmarks/tuners. They are complete up to the last trial that
+ended, so repeating the command continues; --minutes ends it in time. With --page-only it writes page and plots next to
+that folder from the ledgers and trains nothing.
 """
 
 import argparse
+import math
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
-import keras_tuner
+import msgspec
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy import stats
 
 import search_spaces
-from bench.cli.progress import display
-from bench.data import catalog
+from bench.data.catalog import DatasetLocation, locate
+from bench.data.development import facts, load_development
+from bench.execution.models import family_space
 from bench.execution.options import Options
-from bench.execution.runner import run
+from bench.execution.plans import choose_plan
 from bench.machine import supports_bfloat16, usable_cores
 from bench.records.files import write_atomic
-from bench.records.record import RunRecord, SearchOutcome
-from bench.records.spec import Budget, SearchSpec
-from bench.report.markdown import table as markdown_table
-from bench.report.runs import load
+from bench.records.ledger import SessionStarted, TrialEnded, TrialProposed
+from bench.records.limits import DEFAULT_TUNER
+from bench.records.record import DatasetFacts, TrialRecord
+from bench.records.spec import PRESETS, PROTOCOL_VERSION, Budget, SearchSpec
+from bench.records.store import RunFolder, all_folders, run_folder
+from bench.report.figures.model import plain_axes
+from bench.report.figures.picture import picture
+from bench.report.markdown import table
 from bench.tuning import tuners
-from bench.tuning.presets import PLANS
 from bench.tuning.proposer import Proposer
+from bench.tuning.space import count_candidates, parameters
 from bench.tuning.trials import Proposal
 
-DATASET = catalog.locate("fashion_mnist")
-BUDGET = PLANS["fashion_mnist", "cnn", "default"].budget
-POOL = 4 * BUDGET.trials
-SIMULATIONS = 1000
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.shared import COLORS, run_search
+
+NAME = "tuners"
 SIMULATED = ("hyperband", "random")
-RUNS = Path("results/benchmarks/tuners")
-PAGE = RUNS.with_suffix(".md")
+RUN = ("bayesian", "tpe")
+SIMULATIONS = 1000
+RESAMPLES = 200  # of the pool
+SIMULATIONS_PER_RESAMPLE = 50
+LEVEL = 0.95
+
+FloatArray = NDArray[np.float64]
 
 
-def main(families: Sequence[str], seeds: Sequence[int], *, page_only: bool) -> None:
-    """Train the runs that RUNS lacks, then write the page."""
-    if not page_only:
-        _train(families, seeds)
-    records = [loaded.record for loaded in load(RUNS).runs]
-    write_atomic(PAGE, _page(records).encode())
-    sys.stdout.write(PAGE.read_text())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A search to run until its first `trials` proposals have ended."""
+
+    spec: SearchSpec
+    trials: int
 
 
-def _train(families: Sequence[str], seeds: Sequence[int]) -> None:
-    complete = [loaded.record.spec for loaded in load(RUNS).runs]
-    pool = Budget(trials=POOL, epochs=BUDGET.epochs)
-    for tuner, budget, seed in [("random", pool, 0), *(("bayesian", BUDGET, seed) for seed in seeds)]:
-        specs = [_spec(family, search_spaces.source_digest(family), tuner, budget, seed) for family in families]
-        missing = [spec for spec in specs if spec not in complete]
-        if missing:
-            with display() as report:
-                run(missing, Options(results=RUNS, dataset=DATASET, workers=usable_cores()), report)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The ledger of a search: all trials before the first proposal that has not ended."""
+
+    spec: SearchSpec
+    dataset: DatasetFacts
+    machines: tuple[str, ...]
+    trials: tuple[TrialRecord, ...]  # in order of proposal; a duplicate takes no time
 
 
-def _spec(family: str, source: str, tuner: str, budget: Budget, seed: int) -> SearchSpec:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pool:
+    """Candidates that were trained to full length."""
+
+    curves: FloatArray  # validation accuracy, fraction in [0, 1], shape (candidates, epochs)
+    epoch_seconds: FloatArray  # (candidates,)
+    start_seconds: FloatArray  # of a trial outside its epochs, (candidates,)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A trial of a simulated search: a new candidate, or the promotion of the best one of the previous rung."""
+
+    bracket: int
+    initial_epoch: int  # 0 for a new candidate
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """A search, trial by trial."""
+
+    core_seconds: FloatArray  # spent so far
+    best: FloatArray  # score of the best full-length trial so far, in [0, 1]; 0 before the first one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """All searches of a family by one tuner."""
+
+    traces: tuple[Trace, ...]
+    epochs: float  # trained by a search, mean
+    standard_error: float  # of the mean of `scores`; NaN if unknown
+    freedom: float  # its degrees of freedom
+
+    @property
+    def scores(self) -> FloatArray:
+        """Validation accuracy of each search's winner, in %."""
+        return np.array([100 * trace.best[-1] for trace in self.traces])
+
+    @property
+    def core_seconds(self) -> float:
+        """Of a search, mean."""
+        return float(np.mean([trace.core_seconds[-1] for trace in self.traces]))
+
+
+# Training
+
+
+def jobs(family: str, location: DatasetLocation, budget: Budget, pool: int, searches: int) -> Iterator[Job]:
+    """The pool, then the searches that are run."""
+    make = partial(_spec, location, family)
+    yield Job(spec=make("random", replace(budget, trials=pool), 0), trials=pool)
+    # Grid search refuses a smaller budget than the whole space. It is ended when the budget is spent.
+    data = facts(location, load_development(location))
+    size = count_candidates(parameters(family_space(make("grid", budget, 0), data)))
+    if size is not None:
+        yield Job(spec=make("grid", replace(budget, trials=size), 0), trials=budget.trials)
+    for seed in range(searches):
+        for tuner in RUN:
+            yield Job(spec=make(tuner, budget, seed), trials=budget.trials)
+
+
+def _spec(location: DatasetLocation, family: str, tuner: str, budget: Budget, seed: int) -> SearchSpec:
     return SearchSpec(
-        dataset=DATASET.name,
+        dataset=location.name,
         family=family,
-        source=source,
+        source=search_spaces.source_digest(family),
         tuner=tuner,
         budget=budget,
         seed=seed,
@@ -79,108 +160,415 @@ def _spec(family: str, source: str, tuner: str, budget: Budget, seed: int) -> Se
     )
 
 
-def simulate(tuner: str, pool: RunRecord, seed: int) -> float:
-    """The best full-length score, in [0, 1], that a search by `tuner` finds among the trials of `pool`."""
-    curves = [trial.curve.validation_accuracy for trial in _search(pool).trials if trial.status == "ok"]
-    space = keras_tuner.HyperParameters()
-    space.Choice("candidate", list(range(len(curves))))
-    spec = _spec(pool.spec.model, pool.spec.source, tuner, BUDGET, seed)
-    proposer = Proposer(tuners.choose(spec, space).oracle(spec, space), BUDGET.epochs)
-    best = 0.0
-    while isinstance(proposal := proposer.propose(), Proposal):
-        candidate = int(proposal.values["candidate"])
-        score = curves[candidate][proposal.epochs - 1]
-        proposer.report(proposal.trial_id, score)
-        best = max(best, score if proposal.epochs == BUDGET.epochs else 0.0)
-    return best
+def train(waiting: Sequence[Job], options: Options, seconds: float) -> None:
+    """Run the jobs that are not complete, one after the other, for at most `seconds`."""
+    end = time.monotonic() + seconds
+    for number, job in enumerate(waiting, 1):
+        folder = run_folder(options.results, job.spec)
+        if is_complete(folder, job.trials):
+            continue
+        if time.monotonic() > end:
+            sys.stderr.write("Time is up; repeat the command to continue.\n")
+            return
+        sys.stderr.write(f"{number} of {len(waiting)}: {job.spec.name}, {job.trials} trials\n")
+        run_search(job.spec, options, lambda: time.monotonic() > end or is_complete(folder, job.trials))  # noqa: B023
 
 
-def _search(record: RunRecord) -> SearchOutcome:
-    if record.search is None:
-        raise TypeError(f"{record.run_id} is no search")
-    return record.search
+def is_complete(folder: RunFolder, trials: int) -> bool:
+    """Whether the first `trials` proposals of the search in `folder` have ended."""
+    return folder.ledger.exists() and len(read(folder).trials) >= trials
 
 
-def _tuner(record: RunRecord) -> str:
-    return record.spec.tuner if isinstance(record.spec, SearchSpec) else ""
-
-
-def _page(records: Sequence[RunRecord]) -> str:
-    machine = records[0].environment
-    pools = {record.spec.model: record for record in records if _tuner(record) == "random"}
-    winners = {
-        (family, tuner): 100 * np.array([simulate(tuner, pool, seed) for seed in range(SIMULATIONS)])
-        for family, pool in pools.items()
-        for tuner in SIMULATED
-    }
-    trained = pd.DataFrame(
-        {"family": record.spec.model, "score": 100 * _search(record).winning_trial.score}
-        for record in records
-        if _tuner(record) == "bayesian"
+def read(folder: RunFolder) -> Stored:
+    """The search in `folder`, which has started."""
+    spec, events = folder.read_spec(), folder.events()
+    if not isinstance(spec, SearchSpec):
+        raise TypeError(f"{folder.path} is no search")
+    sessions = [event for event in events if isinstance(event, SessionStarted)]
+    ended = {event.trial.trial_id: event.trial for event in events if isinstance(event, TrialEnded)}
+    originals = {_key(trial.values): replace(trial, fit_seconds=0.0, task_seconds=0.0) for trial in ended.values()}
+    trials = []
+    for event in events:
+        if isinstance(event, TrialProposed):
+            trial = ended.get(event.trial_id) or originals.get(_key(event.values))
+            if trial is None:
+                break
+            trials.append(trial)
+    machines = [session.environment for session in sessions]
+    return Stored(
+        spec=spec,
+        dataset=sessions[0].dataset,
+        machines=tuple(
+            f"{machine.cpu} with {machine.cores} cores, TensorFlow {machine.tensorflow}, Keras {machine.keras}, Keras "
+            f"Tuner {machine.keras_tuner}"
+            for machine in machines
+        ),
+        trials=tuple(trials),
     )
-    for family, group in trained.groupby("family"):
-        winners[str(family), "bayesian"] = group["score"].to_numpy()
-    precision = records[0].spec.precision if isinstance(records[0].spec, SearchSpec) else ""
+
+
+def _key(values: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
+    return tuple(sorted(values.items()))
+
+
+# Simulated searches
+
+
+def make_pool(trials: Iterable[TrialRecord]) -> Pool:
+    """The pool of the trials that succeeded."""
+    trained = [trial for trial in trials if trial.status == "ok"]
+    return Pool(
+        curves=np.array([trial.curve.validation_accuracy for trial in trained]),
+        epoch_seconds=np.array([trial.fit_seconds / trial.epochs for trial in trained]),
+        start_seconds=np.array([trial.task_seconds - trial.fit_seconds for trial in trained]),
+    )
+
+
+def schedule(spec: SearchSpec) -> list[Step]:
+    """The trials of a search in the order in which one worker trains them: the longest of those that may start."""
+    import keras_tuner
+
+    space = keras_tuner.HyperParameters()
+    space.Float("any", 0, 1)
+    proposer = Proposer(tuners.choose(spec, space).oracle(spec, space), spec.budget.epochs)
+    proposals: list[Proposal] = []
+    steps: dict[str, Step] = {}  # by trial id
+    waiting: list[Proposal] = []
+    started: list[Step] = []
+
+    def propose() -> None:
+        while isinstance(proposal := proposer.propose(), Proposal):
+            bracket = _bracket(proposal, steps)
+            steps[proposal.trial_id] = Step(bracket, proposal.initial_epoch, proposal.epochs)
+            proposals.append(proposal)
+            waiting.append(proposal)
+
+    propose()
+    reported = 0
+    while waiting:
+        proposal = max(waiting, key=lambda proposal: proposal.epochs - proposal.initial_epoch)
+        waiting.remove(proposal)
+        started.append(steps[proposal.trial_id])
+        while reported < len(proposals) and proposals[reported] not in waiting:  # in order of proposal
+            proposer.report(proposals[reported].trial_id, 0.5)
+            reported += 1
+            propose()
+    return started
+
+
+def _bracket(proposal: Proposal, steps: Mapping[str, Step]) -> int:
+    """The bracket of a proposal, after those of `steps`, by trial id."""
+    if proposal.parent is not None:
+        return steps[proposal.parent].bracket
+    new = [step for step in steps.values() if step.initial_epoch == 0]
+    # A bracket fills its first rung before the next one begins, whose trials have another length.
+    return new[-1].bracket + (new[-1].epochs != proposal.epochs) if new else 0
+
+
+def simulate(steps: Sequence[Step], pool: Pool, order: Iterable[int]) -> Trace:
+    """A search whose new candidates are those of `order`."""
+    new = iter(order)
+    rungs: dict[tuple[int, int], list[int]] = defaultdict(list)  # by bracket and epochs: candidates not promoted
+    trials = []
+    for step in steps:
+        if step.initial_epoch == 0:
+            candidate = next(new)
+        else:
+            rung = rungs[step.bracket, step.initial_epoch]
+            candidate = max(rung, key=lambda number: pool.curves[number, step.initial_epoch - 1])
+            rung.remove(candidate)
+        rungs[step.bracket, step.epochs].append(candidate)
+        seconds = pool.start_seconds[candidate]
+        seconds += (step.epochs - step.initial_epoch) * pool.epoch_seconds[candidate]
+        full = step.epochs == pool.curves.shape[1]
+        trials.append((seconds, pool.curves[candidate, -1] if full else 0.0))
+    return trace(trials)
+
+
+def trace(trials: Iterable[tuple[float, float]]) -> Trace:
+    """The search with these trials: core-seconds and score, 0 if the trial is not of full length."""
+    seconds, scores = np.array(list(trials)).T
+    return Trace(core_seconds=np.cumsum(seconds), best=np.maximum.accumulate(scores))
+
+
+# Outcomes
+
+
+def simulated(steps: Sequence[Step], pool: Pool) -> Outcome:
+    """Many simulated searches; the standard error is that of drawing the pool, by the bootstrap."""
+    random = np.random.default_rng(0)
+    candidates = np.arange(len(pool.curves))
+    means = []
+    for _ in range(RESAMPLES):
+        drawn = random.choice(candidates, len(candidates))
+        searches = (simulate(steps, pool, random.permutation(drawn)) for _ in range(SIMULATIONS_PER_RESAMPLE))
+        means.append(np.mean([search.best[-1] for search in searches]))
+    return Outcome(
+        traces=tuple(simulate(steps, pool, random.permutation(candidates)) for _ in range(SIMULATIONS)),
+        epochs=sum(step.epochs - step.initial_epoch for step in steps),
+        standard_error=100 * float(np.std(means, ddof=1)),
+        freedom=math.inf,
+    )
+
+
+def measured(searches: Sequence[Sequence[TrialRecord]], epochs: int) -> Outcome:
+    """Searches that were run; full-length trials have `epochs`."""
+    traces = [
+        trace((trial.task_seconds, trial.score if _is_full(trial, epochs) else 0.0) for trial in trials)
+        for trials in searches
+    ]
+    scores = [100 * trace.best[-1] for trace in traces]
+    trained = [trial.epochs - trial.initial_epoch for trials in searches for trial in trials if trial.task_seconds]
+    return Outcome(
+        traces=tuple(traces),
+        epochs=sum(trained) / len(searches),
+        standard_error=float(np.std(scores, ddof=1)) / math.sqrt(len(scores)) if len(scores) > 1 else math.nan,
+        freedom=len(scores) - 1,
+    )
+
+
+def _is_full(trial: TrialRecord, epochs: int) -> bool:
+    return trial.status == "ok" and trial.epochs == epochs
+
+
+def difference(outcome: Outcome, other: Outcome) -> tuple[float, float]:
+    """Difference of the mean scores, and the half-width of its confidence interval; NaN if unknown.
+
+    It has the fewer degrees of freedom of the two, and ignores that simulated searches share their pool: both make it
+    wider.
+    """
+    error = math.hypot(outcome.standard_error, other.standard_error)
+    return float(outcome.scores.mean() - other.scores.mean()), half_width(error, min(outcome.freedom, other.freedom))
+
+
+def half_width(standard_error: float, freedom: float) -> float:
+    """Half-width of a confidence interval by Student's t; NaN without degrees of freedom."""
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom) * standard_error) if freedom else math.nan
+
+
+def outcomes(searches: Sequence[Stored], budget: Budget) -> dict[str, Outcome]:
+    """The outcomes of one family, by tuner; unfinished searches are left out."""
+    found = {}
+    pool = make_pool(_pool(searches))
+    for tuner in SIMULATED:
+        steps = schedule(_with_budget(searches[0].spec, tuner, budget))
+        if len(pool.curves) >= sum(step.initial_epoch == 0 for step in steps):
+            found[tuner] = simulated(steps, pool)
+    for tuner in ("grid", *RUN):
+        trials = [stored.trials[: budget.trials] for stored in searches if stored.spec.tuner == tuner]
+        complete = [each for each in trials if len(each) == budget.trials]
+        if complete:
+            found[tuner] = measured(complete, budget.epochs)
+    return dict(sorted(found.items()))
+
+
+def _pool(searches: Sequence[Stored]) -> tuple[TrialRecord, ...]:
+    pools = [stored.trials for stored in searches if stored.spec.tuner == "random"]
+    return max(pools, key=len, default=())
+
+
+def _with_budget(spec: SearchSpec, tuner: str, budget: Budget) -> SearchSpec:
+    return msgspec.structs.replace(spec, tuner=tuner, budget=budget)
+
+
+# Page and plots
+
+
+def write_page(results: Path, dataset: str, budgets: Mapping[str, Budget]) -> None:
+    """Write page and plots of the families of `budgets` from the ledgers in `results`."""
+    folders = [folder for folder in all_folders(results) if folder.ledger.exists()]
+    stored = [read(folder) for folder in folders if _belongs(folder, dataset, budgets)]
+    searches = {family: mine for family in budgets if (mine := [each for each in stored if each.spec.family == family])}
+    if not searches:
+        raise SystemExit(f"{results} has no search of {', '.join(budgets)} with these budgets: omit --page-only")
+    found = {family: outcomes(mine, budgets[family]) for family, mine in searches.items()}
+    for family, by_tuner in found.items():
+        numbers = [[(name, *map(_arrays, outcome.traces)) for name, outcome in by_tuner.items()]]
+        image = picture("tuners", numbers, partial(_draw, by_tuner))
+        write_atomic(results.with_name(f"{results.name}-{family}.png"), image.png())
+    write_atomic(results.with_suffix(".md"), _page(results.name, searches, found, budgets).encode())
+
+
+def _arrays(trace: Trace) -> list[list[float]]:
+    return [trace.core_seconds.tolist(), trace.best.tolist()]
+
+
+def _belongs(folder: RunFolder, dataset: str, budgets: Mapping[str, Budget]) -> bool:
+    spec = folder.read_spec()
+    if not isinstance(spec, SearchSpec) or (spec.dataset, spec.protocol) != (dataset, PROTOCOL_VERSION):
+        return False
+    budget = budgets.get(spec.family)
+    return budget is not None and replace(spec.budget, trials=budget.trials) == budget
+
+
+def _draw(by_tuner: Mapping[str, Outcome]) -> Figure:
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    end = max(float(trace.core_seconds[-1]) for outcome in by_tuner.values() for trace in outcome.traces)
+    seconds = np.linspace(0, end, 400)
+    for (tuner, outcome), color in zip(by_tuner.items(), COLORS, strict=False):
+        low, middle, high = quantiles(outcome.traces, seconds)
+        axes.fill_between(seconds, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.plot(seconds, middle, color=color, label=f"{tuner}, {len(outcome.traces):,} searches")
+    lowest = min(float(np.median(outcome.scores)) for outcome in by_tuner.values())
+    highest = max(float(outcome.scores.max()) for outcome in by_tuner.values())
+    axes.set(
+        xlabel="core-seconds",
+        ylabel="best validation accuracy so far (%)",
+        xlim=(0, end),
+        ylim=(lowest - 1.5, highest + 0.1),
+    )
+    plain_axes(axes)
+    axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def quantiles(traces: Sequence[Trace], seconds: FloatArray) -> FloatArray:
+    """5th, 50th and 95th percentile of the best score in % so far, shape (3, times); NaN before there is one."""
+    best = [np.append(0.0, trace.best)[np.searchsorted(trace.core_seconds, seconds, side="right")] for trace in traces]
+    # An observed value, since the mean of a score and of none is meaningless.
+    percent = 100 * np.quantile(best, (0.05, 0.5, 0.95), axis=0, method="inverted_cdf")
+    return np.where(percent > 0, percent, np.nan)
+
+
+def _page(
+    name: str,
+    searches: Mapping[str, Sequence[Stored]],
+    found: Mapping[str, Mapping[str, Outcome]],
+    budgets: Mapping[str, Budget],
+) -> str:
+    rows = [row for family, by_tuner in found.items() for row in _rows(family, by_tuner)]
+    plots = [
+        line
+        for family in found
+        for line in (f"![Best validation accuracy of {family} by core-seconds]({name}-{family}.png)", "")
+    ]
     return "\n".join(
         [
-            "# Tuners compared at the default budget",
+            "# Choice of tuner",
             "",
+            *(line for family, mine in searches.items() for line in _facts(family, mine, budgets[family])),
+            "",
+            table(pd.DataFrame(rows)),
+            "",
+            *(_conclusion(family, by_tuner) for family, by_tuner in found.items()),
+            "",
+            *plots,
             (
-                f"{records[0].dataset.title}, budget of {BUDGET.total_epochs} epochs (equivalent to {BUDGET.trials} "
-                f"trials of {BUDGET.epochs} epochs) in {precision}, on {machine.cpu} with {machine.cores} cores, "
-                f"TensorFlow {machine.tensorflow}, Keras {machine.keras}, Keras Tuner {machine.keras_tuner}."
+                "Best score of a full-length trial so far by core-seconds: median and 5th to 95th percentile of the "
+                "searches. Scores below the axis are not shown."
             ),
             "",
-            markdown_table(_table(winners)),
-            "",
-            *_sentences(winners, pools),
+            "## Method",
             "",
             (
-                f"Simulated searches draw from {POOL} random candidates of each family, each trained once to full "
-                "length. Bayesian optimization proposes candidates outside any pool, so its searches were run in full. "
-                "Only validation accuracy is compared; the test set is not used."
+                "- Random search and Hyperband are simulated on a pool of random candidates, each trained once to full "
+                "length. The score of a shorter trial is taken from the learning curve, which is the same in a search: "
+                "the learning-rate schedule spans the full length. Trials are in the order in which one worker trains "
+                f"them. The interval is that of drawing the pool, by {RESAMPLES} bootstrap samples of it."
+            ),
+            (
+                "- Bayesian optimization and TPE propose candidates outside any pool, so their searches were run, each "
+                "with its own seed. The interval is by Student's t."
+            ),
+            (
+                "- Grid search needs a budget for every candidate of the space, and is refused otherwise. Here it was "
+                "ended when the budget was spent. It uses no random numbers except for training, so it was run once, "
+                "which gives no interval."
+            ),
+            (
+                "- The winner is the full-length trial with the best validation accuracy after its last epoch. As the "
+                "best of several, it is biased upwards for every tuner. The test set is not used."
+            ),
+            (
+                "- Core-seconds are those of building and training models and of validation, without the time that a "
+                "tuner takes for its proposals ([scaling.md](scaling.md))."
             ),
             "",
-            "Generated by `python tests/benchmarks/tuners.py`.",
+            f"Generated by `python tests/benchmarks/{NAME}.py` from the ledgers in [{name}]({name}).",
             "",
         ]
     )
 
 
-def _table(winners: dict[tuple[str, str], NDArray[np.float64]]) -> pd.DataFrame:
-    rows = []
-    for (family, tuner), scores in sorted(winners.items()):
-        simulated = tuner in SIMULATED
-        rows.append(
-            {
-                "family": family,
-                "tuner": tuner,
-                "searches": f"{len(scores):,} {'simulated' if simulated else 'run in full'}",
-                "validation accuracy of the winner, mean (%)": f"{scores.mean():.2f}",
-                "5th percentile (%)": f"{np.quantile(scores, 0.05):.2f}" if simulated else "-",
-                "95th percentile (%)": f"{np.quantile(scores, 0.95):.2f}" if simulated else "-",
-            }
-        )
-    return pd.DataFrame(rows)
+def _rows(family: str, by_tuner: Mapping[str, Outcome]) -> Iterator[dict[str, str]]:
+    for tuner, outcome in by_tuner.items():
+        scores, is_simulated = outcome.scores, tuner in SIMULATED
+        yield {
+            "family": family,
+            "tuner": tuner,
+            "searches": f"{len(scores):,} {'simulated' if is_simulated else 'run in full'}",
+            "validation accuracy of the winner, mean (%)": f"{scores.mean():.2f}",
+            "5th percentile (%)": f"{np.quantile(scores, 0.05):.2f}" if is_simulated else "-",
+            "95% CI of the mean": _plus_minus(half_width(outcome.standard_error, outcome.freedom)),
+            f"difference from {DEFAULT_TUNER} (pp)": _difference(by_tuner, tuner),
+            "epochs": f"{outcome.epochs:,.0f}",
+            "core-seconds": f"{outcome.core_seconds:,.0f}",
+        }
 
 
-def _sentences(winners: dict[tuple[str, str], NDArray[np.float64]], pools: dict[str, RunRecord]) -> Iterator[str]:
-    for family, pool in sorted(pools.items()):
-        scores = sorted(100 * trial.score for trial in _search(pool).trials if trial.status == "ok")
-        hyperband, random = winners[family, "hyperband"], winners[family, "random"]
-        yield (
-            f"- {family}: the best candidate of the pool has {scores[-1]:.2f}% validation accuracy, the median "
-            f"candidate {np.median(scores):.2f}%. Hyperband found a better winner than random search in "
-            f"{np.mean(hyperband > random):.0%} of {SIMULATIONS:,} simulated searches, the same in "
-            f"{np.mean(hyperband == random):.0%}, a worse one in {np.mean(hyperband < random):.0%}; the mean "
-            f"difference is {np.mean(hyperband - random):+.2f} pp."
-        )
+def _plus_minus(half: float) -> str:
+    return "-" if math.isnan(half) else f"±{half:.2f}"
+
+
+def _difference(by_tuner: Mapping[str, Outcome], tuner: str) -> str:
+    if tuner == DEFAULT_TUNER or DEFAULT_TUNER not in by_tuner:
+        return "-"
+    mean, half = difference(by_tuner[tuner], by_tuner[DEFAULT_TUNER])
+    return f"{mean:+.2f}" if math.isnan(half) else f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})"
+
+
+def _facts(family: str, searches: Sequence[Stored], budget: Budget) -> Iterator[str]:
+    machines = " and ".join(sorted({machine for stored in searches for machine in stored.machines}))
+    spec, trained = searches[0].spec, _pool(searches)
+    failed = sum(trial.status != "ok" for trial in trained)
+    yield (
+        f"- {family} on {searches[0].dataset.title}: budget of {budget.total_epochs} epochs ({budget.trials} trials of "
+        f"{budget.epochs} epochs) in {spec.precision}; pool of {len(trained)} candidates, {failed} of which failed; on "
+        f"{machines}."
+    )
+    for stored in searches:
+        if stored.spec.tuner == "grid" and len(stored.trials) >= budget.trials:
+            trials = stored.trials[: budget.trials]
+            names = {name: None for trial in trials for name in trial.values}
+            varied = [name for name in names if len({trial.values.get(name) for trial in trials}) > 1]
+            yield (
+                f"- {family}, grid: {budget.trials} of {stored.spec.budget.trials:,} candidates fit into the budget; "
+                f"they differ only in {', '.join(varied)}."
+            )
+
+
+def _conclusion(family: str, by_tuner: Mapping[str, Outcome]) -> str:
+    best = max(by_tuner, key=lambda tuner: by_tuner[tuner].scores.mean())
+    compared = "the default" if best == DEFAULT_TUNER else f"difference from the default: {_difference(by_tuner, best)}"
+    return f"- {family}: {best} has the highest mean, {by_tuner[best].scores.mean():.2f}% ({compared})."
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run what is missing, then write page and plots."""
+    location = locate(arguments.dataset)
+    budgets = {family: choose_plan(arguments.preset, family, location).budget for family in arguments.families}
+    if not arguments.page_only:
+        options = Options(results=arguments.results, dataset=location, workers=usable_cores())
+        by_family = [
+            list(jobs(family, location, budget, arguments.pool, arguments.searches))
+            for family, budget in budgets.items()
+        ]
+        # The families in turn, so that a part of the work shows something about each of them.
+        waiting = [job for turn in zip_longest(*by_family) for job in turn if job is not None]
+        train(waiting, options, 60 * arguments.minutes)
+    write_page(arguments.results, location.name, budgets)
+    sys.stdout.write(arguments.results.with_suffix(".md").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--families", nargs="+", default=["dense", "cnn"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of the Bayesian searches")
-    parser.add_argument("--page-only", action="store_true", help="write the page from the stored runs, train nothing")
-    arguments = parser.parse_args()
-    main(arguments.families, arguments.seeds, page_only=arguments.page_only)
+    parser.add_argument("--dataset", default="fashion_mnist")
+    parser.add_argument("--preset", default="default", choices=PRESETS, help="names the budget of a search")
+    parser.add_argument("--pool", type=int, default=160, help="random candidates of each family")
+    parser.add_argument("--searches", type=int, default=5, help="of each family by bayesian and by tpe")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end after this time")
+    parser.add_argument("--results", type=Path, default=Path("results/benchmarks/tuners"), help="folder of ledgers")
+    parser.add_argument("--page-only", action="store_true", help="write page and plots from the ledgers, train nothing")
+    main(parser.parse_args())

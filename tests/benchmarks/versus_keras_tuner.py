@@ -18,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -32,16 +31,18 @@ import search_spaces
 from bench.data.catalog import DatasetLocation, locate
 from bench.data.development import facts, load_development
 from bench.data.splits import split
-from bench.execution.events import Event, Progress
+from bench.execution.options import Options
 from bench.machine import Environment, environment, supports_bfloat16, usable_cores
 from bench.records.files import write_atomic
 from bench.records.ledger import TrialEnded
 from bench.records.record import DatasetFacts
 from bench.records.spec import Budget, Precision, SearchSpec, Value
-from bench.records.store import run_folder
 from bench.seeds import derive_seed
 from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker
+
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.shared import preload_libraries, run_search
 
 NAME = "versus_keras_tuner"
 Side = Literal["stock", "float32", "bfloat16", "one worker", "bare loop"]
@@ -233,29 +234,12 @@ def _stock(job: Job) -> SearchResult:
         return SearchResult(candidates=tuple(candidates), fits=tuple(fits), ended=job.seconds())
 
 
-class _SearchEnded(Exception):
-    """Raised to stop the suite before its refits."""
-
-
 def _suite(job: Job) -> SearchResult:
     """As `python -m bench run` does it, until the search has ended."""
-    from bench.cli.progress import display
-    from bench.execution.options import Options
-    from bench.execution.runner import run
-
-    spec = _spec(job)
     with tempfile.TemporaryDirectory() as folder:
         options = Options(results=Path(folder), dataset=job.dataset, workers=job.workers)
         session_started = job.seconds()
-        with display() as show, suppress(_SearchEnded):
-
-            def report(event: Event) -> None:
-                show(event)
-                if isinstance(event, Progress) and event.trials == event.trials_total:
-                    raise _SearchEnded
-
-            run([spec], options, report)
-        events = run_folder(Path(folder), spec).events()
+        events = run_search(_spec(job), options).events()
     trials = sorted((each.trial for each in events if isinstance(each, TrialEnded)), key=lambda trial: trial.number)
     if errors := [trial.error for trial in trials if trial.error is not None]:
         raise SystemExit(f"trials of {job.family} failed: {'; '.join(errors)}")
@@ -336,7 +320,7 @@ def main(arguments: argparse.Namespace) -> None:
 def _measure_missing(file: Path, arguments: argparse.Namespace) -> Measurements:
     location = locate(arguments.dataset, arguments.data_dir)
     stored = _open(file, arguments, location)
-    _preload_libraries()
+    preload_libraries()
     for number in range(1, arguments.rounds + 1):
         for family, side in _order(arguments.families, number):
             if stored.find(family, side, number) is None:
@@ -387,12 +371,6 @@ def _open(file: Path, arguments: argparse.Namespace, location: DatasetLocation) 
 
 def _comparable(value: Any) -> Any:
     return replace(value, git_commit=None) if isinstance(value, Environment) else value
-
-
-def _preload_libraries() -> None:
-    """Load the libraries into the file cache, since otherwise only the first search would be slowed down."""
-    code = "import keras_tuner, distributed, sklearn.model_selection"
-    subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=True)
 
 
 def _measure(stored: Measurements, family: str, side: Side, number: int, location: DatasetLocation) -> Measurements:

@@ -1,0 +1,50 @@
+"""Shared by the scripts in this folder; imports only fast modules, since imports count as start-up time.
+
+A script finds it as `benchmarks.shared` after `sys.path.append(str(Path(__file__).parents[1]))`, which pytest does too.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from bench.execution.events import Event, Progress
+from bench.execution.options import Options
+from bench.records.spec import SearchSpec
+from bench.records.store import RunFolder, run_folder
+from bench.signals import handle_sigterm
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # Okabe and Ito's, for color-blind readers
+
+
+class _SearchEnded(Exception):
+    """Raised to end a run before its refits."""
+
+
+def run_search(spec: SearchSpec, options: Options, is_over: Callable[[], bool] = lambda: False) -> RunFolder:
+    """Run or resume a search as `python -m bench run` does, but without refits, so that the test set stays closed.
+
+    Args:
+        spec: the search.
+        options: where its ledger is kept, and which workers train.
+        is_over: called after each epoch and each trial; if true, the search ends, and running trials are lost.
+    """
+    from bench.cli.progress import display
+    from bench.execution.runner import run
+
+    with handle_sigterm(), display() as show, suppress(_SearchEnded):
+
+        def report(event: Event) -> None:
+            if isinstance(event, Progress):
+                show(event)
+                if event.trials == event.trials_total or is_over():
+                    raise _SearchEnded
+
+        run([spec], options, report)
+    return run_folder(options.results, spec)
+
+
+def preload_libraries() -> None:
+    """Load the libraries into the file cache, since otherwise only the first of several processes would be slow."""
+    code = "import keras_tuner, distributed, sklearn.model_selection"
+    subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=True)
