@@ -55,7 +55,7 @@ def test_published_search_is_replayed(folder: RunFolder, tmp_path: Path) -> None
     # A copy: a replay that goes wrong would add proposals to the published ledger.
     copy = RunFolder(tmp_path)
     shutil.copy(folder.ledger, copy.ledger)
-    search = Search(spec, tuner, space, copy, copy.events())
+    search = Search(spec, tuner.proposer(spec, space), copy, copy.events())
     assert search.overruled_proposals == 0
     assert search.is_done()
     assert search.results == outcome.trials
