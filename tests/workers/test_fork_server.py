@@ -83,7 +83,9 @@ def test_variables_of_the_caller_are_restored(executor: Executor) -> None:
 
 def test_process_that_had_threads_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, PRELOADED, SimpleNamespace(THREADS=3))
-    with pytest.raises(CompatibilityError, match="expected 1 thread in the process from which workers are forked, found 3"):
+    with pytest.raises(
+        CompatibilityError, match="expected 1 thread in the process from which workers are forked, found 3"
+    ):
         check_forked_process()
 
 
