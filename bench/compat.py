@@ -1,4 +1,4 @@
-"""All uses of private or unstable APIs of TensorFlow, Keras Tuner and Dask, each with a start-up check.
+"""All uses of private or unstable APIs of TensorFlow, Keras Tuner, Dask and Python, each with a start-up check.
 
 A check calls the API and verifies the outcome, so that a new version of a library stops a run with an error message
 instead of changing its results. The libraries are imported inside functions, since importing them takes seconds.
@@ -6,9 +6,11 @@ instead of changing its results. The libraries are imported inside functions, si
 
 import gc
 import logging
+import multiprocessing.forkserver
 import os
 import random
 import re
+import signal
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +31,7 @@ TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tf-nightly")
 KERAS_TUNER = ("keras-tuner",)
 DASK = ("dask",)
 DISTRIBUTED = ("distributed",)
+PYTHON = ("python",)
 
 BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"
 # The operations of batch normalization; in bfloat16 they are slower and reduce validation accuracy by several points.
@@ -394,6 +397,32 @@ def _out_of_memory_event(address: str) -> tuple[str, Mapping[str, Any]]:
     with dask.config.set({"distributed.worker.memory.terminate": 0.5}):
         NannyMemoryManager(nanny, memory_limit=2).memory_monitor(nanny)
     return events[0]
+
+
+# Python's fork server
+
+
+def fork_server_process() -> int | None:
+    """Process id of Python's fork server for this process; None if it is not running.
+
+    Raises:
+        CompatibilityError: Python's fork server has other attributes.
+    """
+    with _expecting(PYTHON, "multiprocessing.forkserver._forkserver with `_forkserver_pid` and `_stop`"):
+        server = _fork_server()
+        process: int | None = server._forkserver_pid if callable(server._stop) else None  # noqa: SLF001 - not public
+    return process
+
+
+def kill_fork_server() -> None:
+    """Kill the fork server if it is running; Python itself ends it only with this process, and after its imports."""
+    if (process := fork_server_process()) is not None:
+        os.kill(process, signal.SIGKILL)
+        _fork_server()._stop()  # noqa: SLF001 - not public
+
+
+def _fork_server() -> Any:
+    return vars(multiprocessing.forkserver)["_forkserver"]
 
 
 CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(

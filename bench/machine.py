@@ -83,7 +83,9 @@ def environment() -> Environment:
 
 
 def installed_version(*names: str) -> str:
-    """Version of the first of these distributions that is installed; "missing" if none is."""
+    """Version of the first of these distributions that is installed, or of "python"; "missing" if none is."""
+    if names == ("python",):
+        return platform.python_version()
     for name in names:
         try:
             return metadata.version(name)
@@ -262,6 +264,11 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return process.stdout.strip() if process.returncode == 0 else None
 
 
+def native_threads() -> int:
+    """Number of threads of this process, including those of libraries; Linux only."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
 def variables(**changes: str) -> dict[str, str]:
     """This process' environment variables with `changes`, for a child process."""
     return {**os.environ, **changes}
@@ -270,6 +277,21 @@ def variables(**changes: str) -> dict[str, str]:
 def set_variable(name: str, value: str) -> None:
     """Set an environment variable of this process and its children."""
     os.environ[name] = value
+
+
+@contextmanager
+def changed_variables(**changes: str) -> Iterator[None]:
+    """Change environment variables of this process inside the block, for child processes that are started there."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

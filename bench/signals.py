@@ -1,4 +1,4 @@
-"""Handling of Ctrl-C and SIGTERM."""
+"""Handling of Ctrl-C and SIGTERM, and of the death of a parent process."""
 
 import signal
 import threading
@@ -69,3 +69,11 @@ def shield_children_from_sigint() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends; Linux only."""
+    import ctypes
+
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG in linux/prctl.h
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
 import bench
@@ -90,8 +91,8 @@ class Started:
             time.sleep(0.02)
 
     def workers(self) -> list[int]:
-        """Process ids of the worker processes."""
-        return [pid for pid, line in group(self.process.pid).items() if "spawn_main" in line]
+        """Process ids of the worker processes: they listen for the scheduler, which is in the first process."""
+        return [pid for pid in group(self.process.pid) if pid != self.process.pid and listens(pid)]
 
     def signal_all(self, number: int) -> None:
         """Send a signal to every process of the group, as a terminal does when Ctrl-C is pressed."""
@@ -134,6 +135,15 @@ def group(leader: int) -> dict[int, str]:
             if int(group_id) == leader and state != "Z":
                 processes[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
     return processes
+
+
+def listens(process: int) -> bool:
+    """Whether a process has a listening TCP socket."""
+    try:
+        sockets = psutil.Process(process).net_connections("tcp")
+    except psutil.NoSuchProcess:  # it has just exited
+        return False
+    return any(each.status == psutil.CONN_LISTEN for each in sockets)
 
 
 @contextmanager

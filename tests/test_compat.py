@@ -1,6 +1,7 @@
 """Each private or unstable API works with the installed libraries, and a change in it stops a run with a message."""
 
 import logging
+import multiprocessing.forkserver
 import os
 import random
 import subprocess
@@ -103,6 +104,16 @@ def test_other_reports_of_dead_workers_are_an_error(
     monkeypatch.setattr(library, name, replacement)
     with pytest.raises(CompatibilityError, match=rf"distributed {version('distributed')} .* got .*{actual}"):
         compat.run_checks("dask")
+
+
+@pytest.mark.parametrize("name", ["_forkserver_pid", "_stop"])
+def test_fork_server_with_other_attributes_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compat.fork_server_process() is None
+    other = SimpleNamespace(_forkserver_pid=None, _stop=print)
+    delattr(other, name)
+    monkeypatch.setattr(multiprocessing.forkserver, "_forkserver", other)
+    with pytest.raises(CompatibilityError, match=rf"python 3\..* expected .* got AttributeError: .*{name}"):
+        compat.fork_server_process()
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,14 @@
 import os
 import random
 import signal
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import bench
 from bench.errors import DataError
+from bench.workers.fork_server import PRELOADED
 from bench.workers.tasks import Report
 
 
@@ -45,6 +49,30 @@ def die(report: Report) -> None:
 
 def process_id(report: Report) -> int:
     return os.getpid()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A worker process."""
+
+    number: int
+    parent: int
+    modules: frozenset[str]  # imported
+    preloaded_threads: int | None  # of the fork server; None if it was not forked
+    variables: Mapping[str, str]
+    package: str  # file of the package `bench`
+
+
+def process(report: Report) -> Process:
+    preloaded = sys.modules.get(PRELOADED)
+    return Process(
+        number=os.getpid(),
+        parent=os.getppid(),
+        modules=frozenset(sys.modules),
+        preloaded_threads=None if preloaded is None else preloaded.THREADS,
+        variables=dict(os.environ),
+        package=str(bench.__file__),
+    )
 
 
 def sleep(report: Report) -> None:

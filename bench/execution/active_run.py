@@ -6,7 +6,6 @@ from dataclasses import replace
 from bench.baselines.catalog import describe
 from bench.execution.eta import Pace
 from bench.execution.events import Outcome, Progress, RunFailed, RunFinished
-from bench.execution.models import family_space
 from bench.execution.refit_job import RefitJob
 from bench.execution.reproduction import settle
 from bench.execution.scheduling import RunningTask
@@ -17,9 +16,7 @@ from bench.records.predictions import Predictions
 from bench.records.record import SCHEMA_VERSION, Latency, ReferenceModel, RunRecord, SearchOutcome
 from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, now
-from bench.tuning import tuners
 from bench.tuning.search import Search
-from bench.tuning.space import parameters
 
 # Searches first: refits of other runs then fill idle workers.
 _PRIORITY = {"search": 0, "refit": 1, "evaluation": 2}
@@ -45,13 +42,11 @@ class ActiveRun(RefitJob):
         self._published = published
         self._search_stage: SearchStage | None = None
         if isinstance(spec, SearchSpec):
-            space = family_space(spec, session.dataset)
-            tuner = tuners.choose(spec, space)
-            plan = tuner.plan(spec, space)  # before anything is written, since it may fail
-            self._space = parameters(space)
+            tuner = session.tuner_process.start(spec, session.dataset)  # before anything is written, since it may fail
+            self._space = tuner.space
             self._start_session()
-            search = Search(spec, tuner, space, folder, earlier)
-            self.stage = self._search_stage = SearchStage(search, plan, folder, session, pace)
+            search = Search(spec, tuner, folder, earlier)
+            self.stage = self._search_stage = SearchStage(search, tuner.plan, folder, session, pace)
         else:
             self._start_session()
             self.start_refits({})

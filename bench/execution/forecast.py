@@ -24,7 +24,7 @@ from bench.workers.local import LocalPool
 if TYPE_CHECKING:
     import keras_tuner
 
-    from bench.training.fit import StepTimes
+    from bench.training.outcome import StepTimes
 
 CANDIDATES = 6
 START_SECONDS = 10  # importing TensorFlow, reading the data

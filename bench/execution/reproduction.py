@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench.errors import RecordError, StoreError
-from bench.evaluation.comparison import prediction_interval
 from bench.execution.events import Message, Report
 from bench.execution.preconditions import changed_conditions
 from bench.records.files import writing
@@ -87,6 +86,9 @@ def compare(new: RunFolder, published: RunFolder) -> Reproduction:
     Raises:
         RecordError: one of the runs is damaged.
     """
+    # Imported here, since its statistics libraries would take a second at the start of every run.
+    from bench.evaluation.comparison import prediction_interval
+
     record, original = new.read_record(), published.read_record()
     predicted = new.read_predictions(record).log_probabilities.argmax(axis=-1)
     expected_predictions = published.read_predictions(original)

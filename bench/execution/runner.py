@@ -1,7 +1,7 @@
 """Execute specs: assign folders, load data, start workers, then train until every run has its record."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from bench.records.record import DatasetFacts
 from bench.records.spec import ReferenceSpec, RunSpec
 from bench.records.store import RunFolder, all_folders, now
 from bench.workers import tasks as worker
+from bench.workers.fork_server import StartMethod, fork_server
 
 if TYPE_CHECKING:
     from bench.execution.active_run import ActiveRun
@@ -64,13 +65,23 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
         if not to_train:
             return tuple(complete)
         _report_context(options.results, to_train, report)
-        executor, dataset, trained_on, options = _start_workers(to_train, options, local, stack, report)
-        worker.import_libraries()
+        # It imports TensorFlow while this process reads the data.
+        start_method = stack.enter_context(fork_server())
+        executor, dataset, trained_on, options = _start_workers(
+            to_train, options, local, stack, report, start_method=start_method
+        )
         from bench.execution.scheduling import work
         from bench.execution.session import Session
+        from bench.execution.tuner_process import TunerProcess
 
         session = Session(
-            options=options, dataset=dataset, environment=trained_on, started=started, start=start, report=report
+            options=options,
+            dataset=dataset,
+            environment=trained_on,
+            started=started,
+            start=start,
+            report=report,
+            tuner_process=stack.enter_context(closing(TunerProcess(start_method))),
         )
         runs = _start_runs(to_train, session)
         work(runs, executor, report)
@@ -120,9 +131,16 @@ def _other_unfinished(results: Path, to_train: Sequence[Assignment]) -> Iterator
 
 
 def _start_workers(
-    to_train: Sequence[Assignment], options: Options, local: Environment, stack: ExitStack, report: Report
+    to_train: Sequence[Assignment],
+    options: Options,
+    local: Environment,
+    stack: ExitStack,
+    report: Report,
+    *,
+    start_method: StartMethod,
 ) -> tuple["Executor", DatasetFacts, Environment, Options]:
     """Start local workers, or use those of the user's cluster; the returned options have their actual number."""
+    dataset = _read_data(options, report)
     from bench.workers.executor import Executor
 
     if options.scheduler is None:
@@ -132,14 +150,12 @@ def _start_workers(
         cores = usable_cores()
         shared = f" on {cores} cores" if options.workers > cores else ""
         report(Message(text=f"Starting {options.workers} worker process{'es' if options.workers > 1 else ''}{shared}"))
-        # Workers import TensorFlow while this process reads the data.
-        pool = LocalPool(options.workers, worker.prepare_worker)
+        pool = LocalPool(options.workers, worker.prepare_worker, start_method)
         stack.callback(pool.close)
-        return Executor(pool), _read_data(options, report), local, options
+        return Executor(pool), dataset, local, options
 
     from bench.workers.cluster import ClusterPool
 
-    dataset = _read_data(options, report)
     report(Message(text=f"Checking the workers of the cluster at {options.scheduler}"))
     sources = {assignment.spec.model: assignment.spec.source for assignment in to_train}
     cluster = ClusterPool(

@@ -22,8 +22,7 @@ from bench.workers import tasks as worker
 from bench.workers.executor import TaskFailed
 
 if TYPE_CHECKING:
-    from bench.training.fit import TrainedTrial
-    from bench.training.state import State
+    from bench.training.outcome import State, TrainedTrial
 
 
 class SearchStage:

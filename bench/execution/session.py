@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from bench.execution.events import Report
 from bench.execution.options import Options
+from bench.execution.tuner_process import TunerProcess
 from bench.machine import Environment
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted
 from bench.records.record import DatasetFacts
@@ -22,6 +23,7 @@ class Session:
     started: str  # ISO 8601, UTC
     start: float  # time.perf_counter() at that moment
     report: Report
+    tuner_process: TunerProcess
 
 
 def session_seconds(events: Sequence[LedgerEvent], until: str | None = None) -> float:

@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,9 @@ from bench.baselines.tutorials import TUTORIALS
 from bench.records.record import Curve, RefitRecord
 from bench.records.spec import TrialSpec
 from bench.training.batches import MAX_STEPS_PER_EXECUTION, TrainingData, training_data
+from bench.training.outcome import State, StepTimes, TrainedTrial
 from bench.training.precision import prepare_process
-from bench.training.state import State, get_state, set_state
+from bench.training.state import get_state, set_state
 from search_spaces._mirror import portable
 
 if TYPE_CHECKING:
@@ -31,27 +31,6 @@ TIMED_STEPS = 2 * MAX_STEPS_PER_EXECUTION
 
 # Takes the epochs completed, the seconds of the last one, and its validation accuracy.
 EpochReport = Callable[[int, float, float | None], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedTrial:
-    """The outcome of a trial."""
-
-    curve: Curve  # of the epochs after spec.initial_epoch
-    parameters: int
-    fit_seconds: float  # wall clock inside fit, including validation
-    task_seconds: float  # wall clock of the task: build, tracing, fit
-    state: State | None  # None unless `spec.keep_state` and the trial completed
-    cut: bool  # stopped by its time limit, in an epoch that is not counted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepTimes:
-    """The cost of a candidate, estimated from a few training steps."""
-
-    start_seconds: float  # building and tracing
-    epoch_seconds: float  # of a whole epoch, including validation
-    parameters: int
 
 
 class NonFiniteLossError(Exception):

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
-State = list[NDArray[np.generic]]  # every variable of the model, then every variable of its optimizer
+from bench.training.outcome import State
 
 
 def get_state(model: keras.Model) -> State:

@@ -1,8 +1,8 @@
 """A Keras Tuner oracle as a source of proposals: in memory, and without internal hyperparameters."""
 
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from bench.compat import keep_in_memory
 from bench.records.spec import Value
@@ -16,13 +16,47 @@ OBJECTIVE = "val_accuracy"
 _INTERNAL = "tuner/"
 
 
+class ProposalSource(Protocol):
+    """What a search needs of a Proposer, which may be in another process."""
+
+    max_pending: int | None
+
+    def propose(self) -> Proposal | NoProposal:
+        """The next trial, or why there is none."""
+
+    def overrule(self, trial_id: str, values: Mapping[str, Value]) -> None:
+        """Replace the proposed hyperparameters of a trial by those it is trained with."""
+
+    def report(self, trial_id: str, score: float | None, error: str | None = None) -> None:
+        """Report a trial's score, validation accuracy in [0, 1]; None if it failed with `error`."""
+
+    def promotable(self) -> set[str]:
+        """Ids of trials that may still be promoted."""
+
+
 class Proposer:
     """One search's oracle. The same calls in the same order give the same proposals."""
 
-    def __init__(self, oracle: "keras_tuner.Oracle", epochs: int) -> None:
-        """Wrap `oracle`, which maximizes `val_accuracy`; `epochs` is the length of a full trial."""
+    def __init__(
+        self,
+        oracle: "keras_tuner.Oracle",
+        epochs: int,
+        *,
+        max_pending: int | None = None,
+        promotable: "Callable[[keras_tuner.Oracle], set[str]] | None" = None,
+    ) -> None:
+        """Wrap an oracle.
+
+        Args:
+            oracle: maximizes `val_accuracy`.
+            epochs: length of a full trial.
+            max_pending: how many trials may await their results, by default; None for no limit.
+            promotable: ids of trials that the oracle may still promote; None if it promotes none.
+        """
         self.oracle = oracle
+        self.max_pending = max_pending
         self._epochs = epochs
+        self._promotable = promotable
         self._proposed = 0
         oracle.verbose = 0
         keep_in_memory(oracle)  # the ledger stores all trials
@@ -62,6 +96,10 @@ class Proposer:
             self.oracle.update_trial(trial_id, {OBJECTIVE: score})
             trial.status = "COMPLETED"
         self.oracle.end_trial(trial)
+
+    def promotable(self) -> set[str]:
+        """Ids of trials that the oracle may still promote; saved states of all others are deleted."""
+        return set() if self._promotable is None else self._promotable(self.oracle)
 
 
 def simulate(proposer: Proposer) -> Plan:

@@ -5,20 +5,14 @@ import math
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from bench.errors import SearchError
 from bench.records.ledger import LedgerEvent, TrialEnded, TrialProposed
 from bench.records.record import Curve, TrialRecord
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, now
-from bench.tuning.proposer import Proposer
+from bench.tuning.proposer import ProposalSource
 from bench.tuning.trials import NoProposal, PendingTrial, Proposal, Totals, trial_name, trial_spec
-
-if TYPE_CHECKING:
-    import keras_tuner
-
-    from bench.tuning.tuner import Tuner
 
 # Enough for a large cluster; a proposal takes milliseconds, so proposing everything at once would delay the start.
 MAX_AHEAD = 256
@@ -37,15 +31,16 @@ class Search:
     def __init__(
         self,
         spec: SearchSpec,
-        tuner: "Tuner",
-        hyperparameters: "keras_tuner.HyperParameters",
+        proposer: ProposalSource,
         folder: RunFolder,
         events: Sequence[LedgerEvent],
     ) -> None:
         """Start the search, or resume it from the ledger's `events`; new proposals are appended to the ledger.
 
+        The proposer must be new.
+
         Raises:
-            SearchError: the space does not fit the tuner and the budget, or the ledger belongs to another search.
+            SearchError: the ledger belongs to another search.
         """
         self.spec = spec
         self.totals = Totals()
@@ -65,9 +60,8 @@ class Search:
         self._tuner_waits = False  # until the next result is reported
         self._ended = False  # the tuner has no more proposals
         self._stopped = False
-        self._tuner = tuner
-        self._proposer = Proposer(tuner.oracle(spec, hyperparameters), spec.budget.epochs)
-        self._max_ahead = spec.max_pending or tuner.max_pending or MAX_AHEAD
+        self._proposer = proposer
+        self._max_ahead = spec.max_pending or proposer.max_pending or MAX_AHEAD
         self._advance()
 
     # Queries
@@ -242,7 +236,7 @@ class Search:
         """Delete states that no current or future promotion needs."""
         if not self._states:
             return
-        promotable = self._tuner.promotable(self._proposer.oracle)
+        promotable = self._proposer.promotable()
         for trial_id in self._states - set(self._parents.values()) - promotable:
             self._folder.state_file(trial_id).unlink(missing_ok=True)
             self._states.discard(trial_id)

@@ -40,6 +40,19 @@ class Tuner(ABC):
         """
         return simulate(Proposer(self.oracle(spec, hyperparameters), spec.budget.epochs))
 
+    def proposer(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> Proposer:
+        """A new source of the search's proposals.
+
+        Raises:
+            SearchError: the space does not fit the tuner and the budget.
+        """
+        return Proposer(
+            self.oracle(spec, hyperparameters),
+            spec.budget.epochs,
+            max_pending=self.max_pending,
+            promotable=self.promotable,
+        )
+
     def promotable(self, oracle: keras_tuner.Oracle) -> set[str]:  # noqa: ARG002 - for tuners that promote
         """Ids of trials that `oracle` may still promote; saved states of all others are deleted."""
         return set()

@@ -15,6 +15,7 @@ from distributed.scheduler import KilledWorker
 from bench.compat import WorkerDeathLog
 from bench.errors import SearchError
 from bench.signals import shield_children_from_sigint
+from bench.workers.fork_server import WORKER_VARIABLES, StartMethod
 from bench.workers.pool import CLOSE_SECONDS, START_SECONDS
 
 MAX_DEATHS_AT_START = 3
@@ -28,24 +29,22 @@ DASK_SETTINGS = {
     "distributed.worker.profile.enabled": False,
     # The scheduling loop retries tasks of dead workers, so that a crash is attributed to its trial.
     "distributed.scheduler.allowed-failures": 0,
-    "distributed.nanny.pre-spawn-environ": {
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    },
+    "distributed.nanny.pre-spawn-environ": WORKER_VARIABLES,
 }
 
 
 class LocalPool:
     """Worker processes of a local Dask cluster; dead processes are replaced."""
 
-    def __init__(self, workers: int, prepare: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, workers: int, prepare: Callable[[], object] | None = None, start_method: StartMethod = "spawn"
+    ) -> None:
         """Start the worker processes.
 
         Args:
             workers: number of processes.
             prepare: called once in each worker before its first task, in the background.
+            start_method: of the processes; "forkserver" only inside `fork_server`.
 
         Raises:
             SearchError: the processes did not start.
@@ -54,7 +53,7 @@ class LocalPool:
         self._preparations: dict[str, distributed.Future[Any]] = {}  # by address
         self._prepared: set[str] = set()
         self._deaths_at_start = 0
-        self._settings = dask.config.set(DASK_SETTINGS)
+        self._settings = dask.config.set({**DASK_SETTINGS, "distributed.worker.multiprocessing-method": start_method})
         # Dask logs every lost connection, even to workers that are killed on purpose.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self._deaths = WorkerDeathLog()

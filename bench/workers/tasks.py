@@ -14,13 +14,13 @@ from bench.machine import Environment, environment, silence_stderr
 from bench.records.record import Latency, RefitRecord
 from bench.records.spec import TrialSpec
 from bench.signals import defer_signals
+from bench.workers.fork_server import check_forked_process
 
 if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
     from bench.data.held_out import HeldOutTestSet
     from bench.records.predictions import Predictions
-    from bench.training.fit import StepTimes, TrainedTrial
-    from bench.training.state import State
+    from bench.training.outcome import State, StepTimes, TrainedTrial
 
 # Takes the epochs completed, the seconds of the last one, and its validation accuracy.
 Report = Callable[[int, float, float | None], None]
@@ -57,6 +57,7 @@ def prepare_worker() -> None:
         SearchError: TensorFlow was already started with more than one thread.
         CompatibilityError: a library does not behave as the tested versions do.
     """
+    check_forked_process()
     import_libraries()
     from bench.training.precision import prepare_process
 

@@ -50,7 +50,7 @@ from bench.workers.local import LocalPool
 from bench.workers.tasks import Report
 
 if TYPE_CHECKING:
-    from bench.training.fit import TrainedTrial
+    from bench.training.outcome import TrainedTrial
 
 DATASET = DatasetLocation("digits")
 FAMILIES = ("dense", "cnn")

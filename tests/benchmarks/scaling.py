@@ -280,7 +280,8 @@ def _start(spec: SearchSpec, folder: RunFolder, clocks: Clocks) -> tuple[Search,
             return tuner.promotable(oracle)
 
     vars(folder)["append"] = clocks.timed("ledger", folder.append)
-    return Search(spec, TimedTuner(), hyperparameters, folder, []), time.perf_counter() - start
+    proposer = TimedTuner().proposer(spec, hyperparameters)
+    return Search(spec, proposer, folder, []), time.perf_counter() - start
 
 
 def _finish(search: Search, trial: PendingTrial, random: np.random.Generator) -> None:

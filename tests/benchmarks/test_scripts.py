@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.machine import environment
 from bench.records.record import Curve
 from bench.records.spec import Precision, TrialSpec
-from benchmarks import bfloat16, memory, scaling
+from benchmarks import bfloat16, memory, scaling, startup
 
 # Memory
 
@@ -214,3 +215,19 @@ def test_trainings_with_other_settings_are_refused() -> None:
     jobs = [(training.candidate, training.seed_number, training.spec) for training in trained]
     with pytest.raises(ValueError, match="was trained with other settings"):
         bfloat16.missing(jobs, trained, "1" * 12)
+
+
+# Start-up
+
+
+def test_added_time_is_the_difference_of_the_medians() -> None:
+    # Imports 4, 5, 9: median 5. Commands of the second version 6, 9, 8: median 8.
+    rounds = tuple(
+        startup.Round(import_seconds=seconds, command_seconds=commands, load=0.0)
+        for seconds, commands in ((4.0, (1.0, 6.0)), (9.0, (1.0, 9.0)), (5.0, (1.0, 8.0)))
+    )
+    measurement = startup.Measurement(environment=environment(), versions=("before", "after"), rounds=rounds)
+    assert measurement.added_seconds(1) == pytest.approx(3.0)
+    assert "| after     |         8.00 | 6.00 to 9.00 |                      3.00 | not met |" in startup.page(
+        measurement
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import SOURCE
+from command_line import SOURCE, variables
 
 HEAVY = {"tensorflow", "keras", "keras_tuner"}
 
@@ -41,6 +41,44 @@ def test_help_answers_in_half_a_second() -> None:
         seconds.append(time.perf_counter() - start)
     # The minimum: other processes on the machine only add to it.
     assert min(seconds) < 0.5, ", ".join(f"{value:.2f} s" for value in seconds)
+
+
+def test_runner_imports_no_slow_library_before_the_fork_server_starts() -> None:
+    code = (
+        "import bench.cli.app, bench.execution.runner, sys;"
+        "print(sorted({'distributed', 'pandas', 'scipy', 'sklearn', 'statsmodels'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
+RUN = """
+import sys
+from bench.cli.app import main
+if __name__ == "__main__":
+    try:
+        main()
+    finally:
+        print(f"imported: {sorted({'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules))}")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked")
+def test_run_imports_tensorflow_in_no_process_but_the_fork_server(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(RUN)
+    options = "--family dense --dataset digits --tuner random --trials 2 --epochs 1 --refit-seeds 1 --workers 1"
+    done = subprocess.run(
+        [sys.executable, "script.py", "run", *options.split()],
+        cwd=tmp_path,
+        env=variables(SOURCE),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("imported: []\n")
 
 
 @needs_tox

@@ -19,8 +19,8 @@ from bench.machine import supports_bfloat16
 from bench.records.record import Curve, RefitRecord
 from bench.records.spec import Precision, TrialSpec, Value
 from bench.training import fit
-from bench.training.fit import NonFiniteLossError, TrainedTrial
-from bench.training.state import State
+from bench.training.fit import NonFiniteLossError
+from bench.training.outcome import State, TrainedTrial
 from machine import slowness
 
 pytestmark = pytest.mark.slow

@@ -77,7 +77,7 @@ def test_tuner_from_outside_searches_like_a_built_in_one(tmp_path: Path) -> None
     folder = RunFolder(tmp_path / "run")
     states = folder.state_file("any").parent
     states.mkdir(parents=True)
-    search = Search(spec, tuner, spaces.layered(), folder, [])
+    search = Search(spec, tuner.proposer(spec, spaces.layered()), folder, [])
     while (trial := search.next_trial()) is not None:
         if trial.spec.keep_state:
             folder.state_file(str(trial.number)).write_bytes(b"weights")
@@ -88,7 +88,7 @@ def test_tuner_from_outside_searches_like_a_built_in_one(tmp_path: Path) -> None
     assert [trial.parent for trial in search.results] == [None] * 4 + ["3"]
     assert search.winner().values == search.results[3].values
     assert list(states.iterdir()) == []
-    resumed = Search(spec, tuner, spaces.layered(), folder, folder.events())
+    resumed = Search(spec, tuner.proposer(spec, spaces.layered()), folder, folder.events())
     assert resumed.is_done()
     assert resumed.results == search.results
 

@@ -70,7 +70,7 @@ def test_published_search_is_replayed(folder: RunFolder, tmp_path: Path) -> None
     # A copy: a replay that goes wrong would add proposals to the published ledger.
     copy = RunFolder(tmp_path)
     shutil.copy(folder.ledger, copy.ledger)
-    search = Search(spec, tuner, hyperparameters, copy, copy.events())
+    search = Search(spec, tuner.proposer(spec, hyperparameters), copy, copy.events())
     assert search.overruled_proposals == 0
     assert copy.ledger.read_bytes() == folder.ledger.read_bytes()
     if record is None:

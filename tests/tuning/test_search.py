@@ -96,7 +96,8 @@ def without_times(trial: TrialRecord) -> TrialRecord:
 def start(search_spec: SearchSpec, folder: RunFolder, hyperparameters: HyperParameters | None = None) -> Search:
     """A search as a session starts it: resumed from the ledger in `folder`."""
     space = hyperparameters or (spaces.flat() if search_spec.tuner == "grid" else spaces.layered())
-    return Search(search_spec, tuners.choose(search_spec, space), space, folder, folder.events())
+    proposer = tuners.choose(search_spec, space).proposer(search_spec, space)
+    return Search(search_spec, proposer, folder, folder.events())
 
 
 def next_trial(search: Search, *in_flight: PendingTrial) -> PendingTrial:
@@ -308,7 +309,8 @@ def scripted(folder: Path, *script: Mapping[str, Value] | None, **changes: Any) 
     tuner = Scripted(script)
     search_spec = make_spec(budget=Budget(trials=len(script), epochs=EPOCHS), **changes)
     run = RunFolder(folder)
-    return Search(search_spec, tuner, HyperParameters(), run, run.events()), tuner.last_oracle
+    proposer = tuner.proposer(search_spec, HyperParameters())
+    return Search(search_spec, proposer, run, run.events()), tuner.last_oracle
 
 
 def test_waiting_tuner_proposes_again_only_after_a_report(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import msgspec
 from bench.errors import ExtensionError, SpecError
 from bench.machine import extensions, load_extension
 from bench.records.spec import SearchSpec, Value
-from bench.tuning.proposer import Proposer
 from bench.tuning.space import count_candidates, parameters
 from bench.tuning.trials import Proposal
 
@@ -78,7 +77,7 @@ def random_candidates(
     """Hyperparameters of `candidates` random candidates; fewer if the space is smaller."""
     budget = replace(spec.budget, trials=candidates)
     spec = msgspec.structs.replace(spec, tuner="random", budget=budget)
-    proposer = Proposer(choose(spec, hyperparameters).oracle(spec, hyperparameters), spec.budget.epochs)
+    proposer = choose(spec, hyperparameters).proposer(spec, hyperparameters)
     values = []
     while isinstance(proposal := proposer.propose(), Proposal):
         values.append(proposal.values)

@@ -1,0 +1,137 @@
+"""The process in which tuners run, so that the main process does not import TensorFlow.
+
+A tuner needs Keras Tuner and the space of a family, which need TensorFlow. Forked from the fork server, the process
+shares the import with the workers.
+"""
+
+import multiprocessing
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from bench.errors import BenchError, SearchError
+from bench.execution.models import family_space
+from bench.records.record import DatasetFacts, Parameter
+from bench.records.spec import SearchSpec, Value
+from bench.signals import shield_children_from_sigint
+from bench.tuning import tuners
+from bench.tuning.proposer import Proposer
+from bench.tuning.space import parameters
+from bench.tuning.trials import NoProposal, Plan, Proposal
+from bench.workers.executor import describe
+from bench.workers.fork_server import StartMethod
+
+# Of a tuner that has been started: the space of its family, its plan, and its default maximum of pending trials.
+_Started = tuple[tuple[Parameter, ...], Plan, int | None]
+
+
+class TunerProcess:
+    """Starts with the first search; all searches of a session share it."""
+
+    def __init__(self, start_method: StartMethod) -> None:
+        """Start it later by `start_method`."""
+        self._start_method = start_method
+        self._process: BaseProcess | None = None
+        self._searches = 0
+
+    def start(self, spec: SearchSpec, dataset: DatasetFacts) -> "RemoteTuner":
+        """Start the tuner of a search over the space of its family for the images of `dataset`.
+
+        Raises:
+            SearchError: the family cannot be loaded, or its space does not fit the images, the tuner or the budget.
+        """
+        number = self._searches
+        self._searches += 1
+        return RemoteTuner(self, number, self.call(number, "start", spec, dataset))
+
+    def call(self, search: int, method: str, *arguments: Any) -> Any:
+        """Call a method of the tuner of a search in the process.
+
+        Raises:
+            BenchError: the method raised it.
+            SearchError: it raised another exception, or the process has died.
+        """
+        try:
+            if self._process is None:
+                self._open()
+            self._connection.send((search, method, arguments))
+            answer = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise SearchError(
+                "the process that runs the tuner died, possibly because memory ran out. Completed trials are saved: "
+                "continue with `python -m bench resume`"
+            ) from error
+        if isinstance(answer, BenchError):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Kill the process; its state is in the ledgers of the searches."""
+        if self._process is not None:
+            self._process.kill()
+            self._connection.close()
+
+    def _open(self) -> None:
+        context: Any = multiprocessing.get_context(self._start_method)
+        self._connection, end = context.Pipe()
+        process: BaseProcess = context.Process(target=_serve, args=(end,), daemon=True)
+        with shield_children_from_sigint():
+            process.start()
+        end.close()  # so that the death of the process is noticed
+        self._process = process
+
+
+class RemoteTuner:
+    """The tuner of one search, a ProposalSource."""
+
+    def __init__(self, process: TunerProcess, number: int, started: _Started) -> None:
+        """Call the tuner `number` of `process`."""
+        self.space, self.plan, self.max_pending = started
+        self._process = process
+        self._number = number
+
+    def propose(self) -> Proposal | NoProposal:
+        """The next trial, or why there is none."""
+        proposal: Proposal | NoProposal = self._process.call(self._number, "propose")
+        return proposal
+
+    def overrule(self, trial_id: str, values: Mapping[str, Value]) -> None:
+        """Replace the proposed hyperparameters of a trial by those it is trained with."""
+        self._process.call(self._number, "overrule", trial_id, dict(values))
+
+    def report(self, trial_id: str, score: float | None, error: str | None = None) -> None:
+        """Report a trial's score, validation accuracy in [0, 1]; None if it failed with `error`."""
+        self._process.call(self._number, "report", trial_id, score, error)
+
+    def promotable(self) -> set[str]:
+        """Ids of trials that may still be promoted."""
+        ids: set[str] = self._process.call(self._number, "promotable")
+        return ids
+
+
+def _serve(connection: Connection) -> None:
+    """Answer the calls of a TunerProcess until the other end is closed, also by the death of the main process."""
+    proposers: dict[int, Proposer] = {}
+    answer: Any
+    with suppress(EOFError, ConnectionError):
+        while True:
+            search, method, arguments = connection.recv()
+            try:
+                if method == "start":
+                    proposers[search], answer = _start(*arguments)
+                else:
+                    answer = getattr(proposers[search], method)(*arguments)
+            except BenchError as error:
+                answer = error
+            except Exception as error:  # noqa: BLE001 - a tuner or a family may raise anything
+                answer = SearchError(f"the tuner failed: {describe(error)}")
+            connection.send(answer)
+
+
+def _start(spec: SearchSpec, dataset: DatasetFacts) -> tuple[Proposer, _Started]:
+    space = family_space(spec, dataset)
+    tuner = tuners.choose(spec, space)
+    plan = tuner.plan(spec, space)
+    return tuner.proposer(spec, space), (parameters(space), plan, tuner.max_pending)

@@ -1,0 +1,131 @@
+"""The tuner process: the same proposals as in this process, errors with their reasons, and no process left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bench.data.catalog import DatasetLocation
+from bench.data.development import facts, load_development
+from bench.errors import SearchError
+from bench.execution.models import family_space
+from bench.execution.tuner_process import TunerProcess
+from bench.records.record import DatasetFacts
+from bench.records.spec import Budget, SearchSpec, Value
+from bench.tuning import tuners
+from bench.tuning.proposer import ProposalSource
+from bench.tuning.space import parameters
+from bench.tuning.trials import NoProposal, Proposal
+from bench.workers.fork_server import fork_server
+from builders import make_spec
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def digits() -> DatasetFacts:
+    location = DatasetLocation("digits")
+    return facts(location, load_development(location))
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[TunerProcess]:
+    with fork_server() as method, closing(TunerProcess(method)) as started:
+        yield started
+
+
+def spec(tuner: str, **changes: object) -> SearchSpec:
+    budget = Budget(trials=6, epochs=3)
+    return make_spec(**{"dataset": "digits", "tuner": tuner, "budget": budget, "seed": 3, **changes})
+
+
+def process_id(process: TunerProcess) -> int:
+    assert process._process is not None
+    assert process._process.pid is not None
+    return process._process.pid
+
+
+def play(source: ProposalSource) -> list[object]:
+    """All answers of a search in which every trial is reported at once, one as failed, and one is overruled."""
+    answers: list[object] = []
+    while (proposal := source.propose()) is not NoProposal.END:
+        assert isinstance(proposal, Proposal)
+        score = None if len(answers) == 2 else len(str(sorted(proposal.values.items()))) / 1000
+        if len(answers) == 3:
+            values: dict[str, Value] = {**proposal.values, "learning_rate": 0.001}
+            source.overrule(proposal.trial_id, values)
+        source.report(proposal.trial_id, score, None if score is not None else "it failed")
+        answers += [proposal, source.promotable()]
+    return answers
+
+
+@pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian"])
+def test_proposals_are_those_of_a_tuner_in_this_process(
+    tuner: str, process: TunerProcess, digits: DatasetFacts
+) -> None:
+    search = spec(tuner)
+    space = family_space(search, digits)
+    local = tuners.choose(search, space)
+    remote = process.start(search, digits)
+    assert remote.space == parameters(space)
+    assert remote.plan == local.plan(search, space)
+    assert remote.max_pending == local.max_pending
+    assert play(remote) == play(local.proposer(search, space))
+
+
+def test_searches_do_not_share_a_tuner(process: TunerProcess, digits: DatasetFacts) -> None:
+    first, second = process.start(spec("random"), digits), process.start(spec("random"), digits)
+    proposals = [first.propose(), first.propose()]
+    assert [second.propose(), second.propose()] == proposals
+
+
+def test_budget_that_does_not_fit_is_an_error_with_the_reason(process: TunerProcess, digits: DatasetFacts) -> None:
+    with pytest.raises(SearchError, match="one Hyperband iteration with --epochs 3 trains"):
+        process.start(spec("hyperband", budget=Budget(trials=1, epochs=3)), digits)
+
+
+def test_family_that_cannot_be_built_is_an_error_with_the_reason(process: TunerProcess, digits: DatasetFacts) -> None:
+    with pytest.raises(SearchError, match="family 'no_such_family' cannot be built for digits: ValueError: there"):
+        process.start(spec("random", family="no_such_family"), digits)
+
+
+def test_other_exception_is_an_error_with_its_place(process: TunerProcess, digits: DatasetFacts) -> None:
+    tuner = process.start(spec("random"), digits)
+    with pytest.raises(SearchError, match=r"the tuner failed: KeyError: .* \(in .*\.py:\d+\)"):
+        tuner.report("no such trial", 0.5)
+    assert isinstance(tuner.propose(), Proposal)
+
+
+def test_death_is_an_error_that_says_how_to_resume(digits: DatasetFacts) -> None:
+    with closing(TunerProcess("spawn")) as process:
+        tuner = process.start(spec("random"), digits)
+        os.kill(process_id(process), signal.SIGKILL)
+        with pytest.raises(SearchError, match=r"tuner died.*python -m bench resume"):
+            tuner.propose()
+
+
+KILLED = """
+import os, signal
+from bench.execution.tuner_process import TunerProcess
+if __name__ == "__main__":
+    process = TunerProcess("spawn")
+    process._open()
+    print(process._process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(KILLED)
+    done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, check=False)
+    until = time.monotonic() + 30
+    while Path(f"/proc/{int(done.stdout)}").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
