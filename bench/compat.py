@@ -26,6 +26,8 @@ from bench.machine import installed_version, set_variable, silence_stderr
 
 if TYPE_CHECKING:
     import distributed
+    import numpy as np
+    from numpy.typing import NDArray
 
 TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tf-nightly")
 KERAS_TUNER = ("keras-tuner",)
@@ -40,6 +42,8 @@ FLOAT32_OPERATIONS = (
     "Add,AddN,AddV2,Mean,Mul,RealDiv,Rsqrt,SquaredDifference,Sub,Sum",
 )
 ROUNDED_AWAY = 2.0**-10  # 1 + ROUNDED_AWAY is exact in float32, and 1 in bfloat16, which has 8 significant bits
+
+ALIGNMENT = 64  # of tensors, in bytes; also of the arrays in .npy files
 
 REINSTALL = "Reinstall this package to get the tested versions"
 USE_FLOAT32 = (
@@ -123,6 +127,38 @@ def silence_graph_reports() -> AbstractContextManager[None]:
     """Silence the messages of TensorFlow 2.18 to 2.20 about each optimized graph, which no log level disables."""
     version = Version(installed_version(*TENSORFLOW))
     return silence_stderr() if Version("2.18") <= version < Version("2.21") else nullcontext()
+
+
+# TensorFlow's memory
+
+
+def shared_tensor(array: "NDArray[np.uint8]") -> Any:
+    """A tensor in the memory of a writable array, without a copy, so that processes can share a memory-mapped file.
+
+    Raises:
+        CompatibilityError: TensorFlow does not accept the array.
+    """
+    with _expecting(TENSORFLOW, "tf.experimental.dlpack.from_dlpack to accept an array"):
+        import tensorflow as tf
+
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+def check_shared_tensor() -> None:
+    """Check that `shared_tensor` gives the values of an array, in the array's own memory.
+
+    Raises:
+        CompatibilityError: it does not.
+    """
+    import numpy as np
+
+    memory = np.zeros(2 * ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    array = memory[start : start + ALIGNMENT]
+    tensor = shared_tensor(array)
+    array[:] = range(ALIGNMENT)
+    if tensor.numpy().tolist() != list(range(ALIGNMENT)):
+        raise _incompatible(TENSORFLOW, "a tensor in the memory of an array", "a copy")
 
 
 # TensorFlow's precision
@@ -427,7 +463,7 @@ def _fork_server() -> Any:
 
 CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(
     {
-        "tensorflow": (check_graph_release,),
+        "tensorflow": (check_graph_release, check_shared_tensor),
         "keras_tuner": (check_hyperband,),
         "dask": (isolate_dask_sampling, check_worker_deaths),
     }

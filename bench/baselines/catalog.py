@@ -39,14 +39,17 @@ CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
 NAMES = (*TUTORIALS, *CLASSIFIERS)
 
 
-def reference_spec(name: str, dataset: str, seed: int, refit_seeds: int) -> ReferenceSpec:
+def reference_spec(name: str, dataset: str, seed: int, refit_seeds: int, data: str | None = None) -> ReferenceSpec:
     """The spec of the reference model `name`; a deterministic model is trained once, regardless of `refit_seeds`.
+
+    `data` is the digest of a dataset that is not identified by its name.
 
     Raises:
         SpecError: a number is out of range.
     """
     return ReferenceSpec(
         dataset=dataset,
+        data=data,
         model=name,
         source=source(name),
         epochs=TUTORIALS[name].epochs if name in TUTORIALS else 0,

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import AsJson, Command, DataDir, DatasetArgument
+from bench.cli.datasets import locate_dataset, notify
+from bench.cli.options import AsJson, ClassNames, Command, DataDir, DatasetArgument, ImageSize
 
 data_app = typer.Typer(
     no_args_is_help=True,
@@ -20,12 +21,13 @@ data_app = typer.Typer(
     cls=Command,
     epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data fetch fashion_mnist --data-dir ~/fashion",
 )
-def fetch(dataset: DatasetArgument, data_dir: DataDir = None) -> None:
-    """Find or download a dataset and verify its checksums."""
-    from bench.data import catalog
+def fetch(
+    dataset: DatasetArgument, data_dir: DataDir = None, image_size: ImageSize = None, class_names: ClassNames = None
+) -> None:
+    """Find or download a dataset and verify its checksums, or import images given by path."""
     from bench.data.development import load_development
 
-    images = load_development(catalog.locate(dataset, data_dir), _notify)
+    images = load_development(locate_dataset(dataset, data_dir, image_size, class_names), notify)
     typer.echo(f"{images.title}: {len(images):,} development images from {images.source}, checksum {images.checksum}")
 
 
@@ -34,11 +36,15 @@ def fetch(dataset: DatasetArgument, data_dir: DataDir = None) -> None:
     epilog="\b\nExamples:\n"
     "  bench data describe fashion_mnist\n"
     "  bench data describe digits --json\n"
+    "  bench data describe photos --image-size 32x32\n"
     "  bench data describe my_images.py",
 )
 def describe(
+    *,
     dataset: DatasetArgument,
     data_dir: DataDir = None,
+    image_size: ImageSize = None,
+    class_names: ClassNames = None,
     results: Annotated[
         Path,
         typer.Option(
@@ -52,18 +58,13 @@ def describe(
     The figures show the first images, one image per class, and one image with its pixel values. Only development images
     are used; the test set is not opened.
     """
-    from bench.data import catalog
     from bench.data.description import describe as describe_images
     from bench.data.development import load_development
     from bench.report.figures.samples import write_samples
 
-    location = catalog.locate(dataset, data_dir)
-    images = load_development(location, _notify)
+    location = locate_dataset(dataset, data_dir, image_size, class_names)
+    images = load_development(location, notify)
     description = describe_images(location, images)
     typer.echo(json.dumps(asdict(description), indent=1) if as_json else description.text())
     for path in write_samples(images, results / location.name / "samples"):
-        _notify(f"figure: {path}")
-
-
-def _notify(line: str) -> None:
-    typer.echo(line, err=True)
+        notify(f"figure: {path}")

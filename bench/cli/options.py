@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 from typer.core import TyperCommand
@@ -13,7 +13,11 @@ from bench.errors import SpecError
 from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
 
 MAX_SEARCHES = 100
-DATASET_HELP = "Dataset name (see `bench list`) or path to a Python file that defines a dataset."
+MAX_SIDE = 4_096  # of images after resizing, in pixels
+DATASET_HELP = (
+    "Dataset name (see `bench list`), or path of images (a folder with one folder for each class, .npz, CSV or IDX "
+    "files), or path of a Python file that defines a dataset."
+)
 
 
 def parse_duration(text: str) -> int:
@@ -27,6 +31,26 @@ def parse_duration(text: str) -> int:
     if (total := 3600 * hours + 60 * minutes + seconds) == 0:
         raise typer.BadParameter(f"expected a positive duration such as 90s, 10m or 1h30m, got {text!r}.")
     return total
+
+
+class Size(NamedTuple):
+    """Of an image; Typer would read two words for a plain tuple."""
+
+    height: int
+    width: int
+
+
+def parse_image_size(text: str) -> Size:
+    """Convert a size such as 32x48, 32,48, "32 48" or 32 to height and width.
+
+    Raises:
+        BadParameter: `text` is not a size, or is out of range; Typer adds the name of the option.
+    """
+    match = re.fullmatch(r"(\d{1,5})(?:[x*, ]+(\d{1,5}))?", text.strip().lower())
+    height, width = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise typer.BadParameter(f"expected height and width from 1 to {MAX_SIDE}, such as 32x32, got {text!r}.")
+    return Size(height, width)
 
 
 def check_name(kind: str, name: str, valid: Sequence[str]) -> None:
@@ -86,6 +110,24 @@ DataDir = Annotated[
         metavar="DIR",
         show_default="$BENCH_DATA_DIR, else the download cache",
         help="Folder with the dataset's files.",
+    ),
+]
+ImageSize = Annotated[
+    Size | None,
+    typer.Option(
+        metavar="HxW",
+        parser=parse_image_size,
+        show_default="the images' own",
+        help="Height and width to which images given by path are resized, e.g. 32x32.",
+    ),
+]
+ClassNames = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        show_default="those of the folders, or the labels",
+        help="Class names of images given by path, in the order of the labels: separated by commas, or the path of a "
+        "text file with one name on each line.",
     ),
 ]
 Seed = Annotated[

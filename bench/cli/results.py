@@ -67,7 +67,9 @@ def plan(
             metavar="A B", help="Two model names from the leaderboard, or run ids.", show_default="the two best"
         ),
     ] = None,
-    dataset: Annotated[str, typer.Option(metavar="NAME", help="Dataset name (see `bench list`).")] = "fashion_mnist",
+    dataset: Annotated[
+        str, typer.Option(metavar="DATASET", help="Dataset name (see `bench list`) or path.")
+    ] = "fashion_mnist",
     results: ExistingResults = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -76,9 +78,10 @@ def plan(
     Prints the number of seeds and minutes needed, or reports that the test set is too small to detect the difference.
     Needs neither TensorFlow nor the dataset.
     """
+    from bench.data.catalog import name_of
     from bench.report.power_plan import plan_json, plan_text, power_plan
 
-    planned = power_plan(results, dataset, detect, names or ())
+    planned = power_plan(results, name_of(dataset), detect, names or ())
     typer.echo(json.dumps(plan_json(planned), indent=1) if as_json else plan_text(planned))
 
 

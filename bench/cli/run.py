@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import search_spaces
+from bench.cli.datasets import locate_dataset
 from bench.cli.dry_run import print_forecast
 from bench.cli.execution import execute, raise_failures
 from bench.cli.options import (
     Again,
+    ClassNames,
     Command,
     DataDir,
     DatasetOption,
@@ -19,6 +21,7 @@ from bench.cli.options import (
     Epochs,
     ExistingResults,
     Families,
+    ImageSize,
     MaxPending,
     PrecisionChoice,
     PresetName,
@@ -52,6 +55,7 @@ run_app = typer.Typer()
     "  bench run --family dense --family cnn --preset quick\n"
     "  bench run --family dense --family cnn --refit-seeds 8\n"
     "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5\n"
+    "  bench run --family cnn --dataset photos --image-size 32x32\n"
     "  bench run --family dense --dataset my_images.py"
 )
 def run(
@@ -72,6 +76,8 @@ def run(
     precision: PrecisionChoice = "auto",
     max_pending: MaxPending = None,
     data_dir: DataDir = None,
+    image_size: ImageSize = None,
+    class_names: ClassNames = None,
     results: Results = Path("results"),
     again: Again = False,
     dry_run: DryRun = False,
@@ -83,7 +89,6 @@ def run(
     same specification but without its models (for example, from a git checkout), that run is repeated and the
     predictions are compared.
     """
-    from bench.data import catalog
     from bench.execution.models import family_source
     from bench.execution.options import Options
     from bench.execution.plans import choose_plan
@@ -95,7 +100,7 @@ def run(
     for name in families:
         check_name("family", name, search_spaces.names())
     check_name("tuner", tuner, tuners.names())
-    location = catalog.locate(dataset, data_dir)
+    location = locate_dataset(dataset, data_dir, image_size, class_names)
     plans = {
         name: choose_plan(preset, name, location, trials=trials, epochs=epochs, refit_seeds=refit_seeds)
         for name in families
@@ -105,6 +110,7 @@ def run(
     specs = [
         SearchSpec(
             dataset=location.name,
+            data=location.digest,
             family=name,
             source=family_source(name),
             tuner=tuner,
@@ -195,6 +201,8 @@ def reproduce(
     ] = DEFAULT_REFIT_SEEDS,
     workers: Workers = None,
     data_dir: DataDir = None,
+    image_size: ImageSize = None,
+    class_names: ClassNames = None,
     results: Results = Path("results"),
     again: Again = False,
 ) -> None:
@@ -206,7 +214,6 @@ def reproduce(
     """
     from bench.baselines.catalog import CLASSIFIERS, NAMES, reference_spec
     from bench.baselines.tutorials import TUTORIALS
-    from bench.data import catalog
     from bench.execution.options import Options
     from bench.machine import usable_cores
 
@@ -214,9 +221,9 @@ def reproduce(
     for name in names or ():
         check_name("reference model", name, (*groups, *NAMES))
     models = dict.fromkeys(model for name in names or ["all"] for model in groups.get(name, (name,)))
-    location = catalog.locate(dataset, data_dir)
+    location = locate_dataset(dataset, data_dir, image_size, class_names)
     options = Options(results=results, dataset=location, workers=workers or usable_cores(), again=again)
-    specs = [reference_spec(model, location.name, seed, refit_seeds) for model in models]
+    specs = [reference_spec(model, location.name, seed, refit_seeds, location.digest) for model in models]
     _run(specs, options, f"{', '.join(models)} on {location.name}")
 
 

@@ -1,11 +1,13 @@
 """bench verify: check a finished run and retrain one of its refits."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import Command, DataDir, ExistingResults
+from bench.cli.datasets import locate_dataset
+from bench.cli.options import ClassNames, Command, DataDir, ExistingResults, ImageSize
 from bench.signals import exit_code, handle_sigterm
 
 if TYPE_CHECKING:
@@ -20,14 +22,19 @@ verify_app = typer.Typer()
     epilog="\b\nExamples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results my_results",
 )
 def verify(
+    *,
     name: Annotated[str, typer.Argument(metavar="RUN", help="Model name from the leaderboard, or run id.")],
     dataset: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Python file that defines the run's dataset, if `bench list` does not show it."
+            metavar="PATH",
+            show_default="where the run found it",
+            help="Path of the run's dataset, if `bench list` does not show it.",
         ),
     ] = None,
     data_dir: DataDir = None,
+    image_size: ImageSize = None,
+    class_names: ClassNames = None,
     results: ExistingResults = Path("results"),
 ) -> None:
     """Check a finished run and retrain one of its refits.
@@ -38,15 +45,19 @@ def verify(
     the new code's digest is added to the record.
     """
     from bench.cli.progress import display
-    from bench.data import catalog
     from bench.execution.options import Options
+    from bench.execution.resume import last_options
     from bench.records.store import RunFolder
     from bench.report import build
     from bench.report.runs import find_run, load
 
     record = find_run(load(results), name).record
     folder = RunFolder(results / "records" / record.dataset.name / record.run_id)
-    options = Options(results=results, dataset=catalog.locate(dataset or record.dataset.name, data_dir), workers=1)
+    location = last_options(folder).dataset
+    if dataset is not None or (location.path is None and location.digest is None):
+        found = locate_dataset(dataset or record.dataset.name, data_dir, image_size, class_names)
+        location = replace(found, name=record.dataset.name)  # the files may have been renamed
+    options = Options(results=results, dataset=location, workers=1)
     pages = _check_pages(folder, results)
     try:
         with handle_sigterm(), display() as report:

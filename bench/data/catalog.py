@@ -1,18 +1,25 @@
-"""Find datasets: by built-in name, by entry point, or by the path of a file."""
+"""Find datasets: by built-in name, by entry point, or by the path of a file or folder."""
 
 import difflib
 import importlib
+import os
 import re
 import sys
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+from bench.data.dataset import Notify, quiet
 from bench.data.definition import DatasetDefinition
 from bench.data.loaders import folders
+from bench.data.samples import UNCHANGED, Reading
 from bench.errors import BenchError, DataError, ExtensionError, SpecError
 from bench.machine import extensions, load_extension
+
+if TYPE_CHECKING:
+    from bench.data.importing import Arrays
 
 SETS = Path(__file__).parent / "sets"
 GROUP = "keras_family_bench.datasets"  # of entry points, each a DatasetDefinition
@@ -23,8 +30,11 @@ class DatasetLocation:
     """Where a dataset is defined and where its files may be; sent to workers with every task."""
 
     name: str  # letters, digits and _
-    path: Path | None = None  # absolute path of the file that defines it; None for a built-in or an entry point
+    # Absolute path of the Python file that defines it, or of its files; None for a built-in, an entry point or arrays.
+    path: Path | None = None
     data_dir: Path | None = None  # folder with its files, if the user named one
+    reading: Reading = UNCHANGED  # how the files at `path` are read
+    digest: str | None = None  # of an imported dataset
 
     @property
     def files_dir(self) -> Path | None:
@@ -39,6 +49,8 @@ class DatasetLocation:
             DataError: its file cannot be imported, or does not define exactly one DatasetDefinition.
             ExtensionError: its entry point cannot be imported, or is not a DatasetDefinition.
         """
+        if self.digest is not None:
+            return self._imported(self.digest)
         if self.path is not None:
             return _only_definition(_import_file(self.path))
         if self.name in _built_in():
@@ -53,23 +65,116 @@ class DatasetLocation:
             )
         return loaded
 
+    def _imported(self, digest: str) -> DatasetDefinition:
+        """The definition of an imported dataset; imports its files again if it was deleted or on another machine."""
+        from bench.data import imported
+
+        title = self.name if self.path is None else self.path.name
+        source = "arrays" if self.path is None else str(self.path)
+        found = imported.definition(digest, title, source)
+        if found is None and self.path is not None and os.path.exists(self.path):  # noqa: PTH110
+            from bench.data.importing import import_path
+
+            if import_path(self.path, self.reading) != digest:
+                raise DataError(f"{self.path} has changed since the run was started: restore it, or start a new run")
+            found = imported.definition(digest, title, source)
+        if found is None:
+            raise DataError(
+                f"dataset {self.name!r} is not on this machine: expected its decoded images in the cache, with digest "
+                f"{digest}, or its files at {source}: repeat the command that started the run"
+            )
+        return found
+
 
 def names() -> tuple[str, ...]:
     """Names of all built-in and installed datasets, sorted; imports none of them."""
     return tuple(sorted({*_built_in(), *extensions(GROUP)}))
 
 
-def locate(dataset: str, data_dir: Path | None = None) -> DatasetLocation:
-    """Locate a dataset by its name, or by the path of a Python file (recognized by `.py` or a folder in it).
+def locate(
+    dataset: str, data_dir: Path | None = None, reading: Reading = UNCHANGED, notify: Notify = quiet
+) -> DatasetLocation:
+    """Locate a dataset by its name or its path; images at a path are imported, unless they have not changed since.
+
+    Args:
+        dataset: a name, the path of a Python file that defines a dataset, or that of images.
+        data_dir: folder with the files of a dataset that is given by name.
+        reading: how images at a path are to be read.
+        notify: called with a one-line message before steps longer than a second.
 
     Raises:
-        SpecError: there is no such dataset, or its name is invalid or defined twice.
+        SpecError: there is no such dataset, its name is invalid or defined twice, or `reading` does not apply to it.
+        DataError: the files at the path are not a valid dataset.
     """
     path = Path(dataset)
-    if path.suffix == ".py" or path.name != dataset:
-        return _locate_file(path, data_dir)
-    if dataset not in names():
-        raise _unknown(dataset)
+    if dataset in names() or path.suffix == ".py":
+        if reading != UNCHANGED:
+            raise SpecError(
+                f"--image-size and --class-names are for images given by path, not for the dataset {dataset!r}: remove "
+                "them"
+            )
+        return _locate_file(path, data_dir) if path.suffix == ".py" else _locate_name(dataset, data_dir)
+    if not _exists(path):
+        if path.name == dataset and path.suffix == "":
+            raise _unknown(dataset)
+        raise SpecError(
+            f"{path} does not exist: expected the name of a dataset, or the path of images or of a Python file that "
+            "defines a dataset"
+        )
+    from bench.data.importing import import_path
+
+    absolute = _absolute(path)
+    digest = import_path(absolute, reading, notify)
+    return DatasetLocation(_name_at(absolute), path=absolute, data_dir=data_dir, reading=reading, digest=digest)
+
+
+def from_arrays(
+    train: "Arrays", test: "Arrays | None" = None, *, name: str = "arrays", reading: Reading = UNCHANGED
+) -> DatasetLocation:
+    """Make arrays a dataset, as in `from_arrays((x_train, y_train), (x_test, y_test))`.
+
+    Args:
+        train: development images (n, height, width) or (n, height, width, channels), and integer labels (n,).
+        test: the same for the test set; None to split off a fifth of the images.
+        name: letters, digits and _; under this name, other arrays are another dataset with runs of its own.
+        reading: size and class names, if they are to be changed.
+
+    Raises:
+        SpecError: the name is invalid or taken.
+        DataError: an array is invalid.
+    """
+    if not re.fullmatch(r"\w+", name, re.ASCII) or name in names():
+        raise SpecError(f"name must consist of letters, digits and _, and be no other dataset's, got {name!r}")
+    from bench.data.importing import import_arrays
+
+    return DatasetLocation(name, reading=reading, digest=import_arrays(train, test, reading))
+
+
+def name_of(dataset: str) -> str:
+    """The name of a dataset that is given by name or path; reads nothing."""
+    return dataset if dataset in names() or not _exists(Path(dataset)) else _name_at(_absolute(Path(dataset)))
+
+
+def _name_at(path: Path) -> str:
+    """The name of the dataset at `path`, an absolute path; unlike that of any dataset given by name."""
+    from bench.data import imported
+
+    if path.suffix == ".py":
+        return path.stem
+    name = imported.name_of(path)
+    return f"{name}_files" if name in names() else name
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow links, which have their own names
+
+
+def _exists(path: Path) -> bool:
+    # Path.exists raises an error if a parent folder is not accessible.
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def _locate_name(dataset: str, data_dir: Path | None) -> DatasetLocation:
     if dataset in _built_in() and dataset in extensions(GROUP):
         value = extensions(GROUP)[dataset].value
         raise SpecError(f"dataset {dataset!r} is both built in and the entry point {value}: rename the entry point")
@@ -89,10 +194,11 @@ def _unknown(dataset: str) -> SpecError:
 
 
 def _locate_file(path: Path, data_dir: Path | None) -> DatasetLocation:
-    if path.suffix != ".py" or not path.is_file():
-        problem = "is not a Python file" if path.exists() else "does not exist"
+    if not path.is_file():
+        problem = "is not a file" if _exists(path) else "does not exist"
         raise SpecError(
-            f"{path} {problem}: expected the name of a dataset, or the path of a Python file that defines one"
+            f"{path} {problem}: expected the name of a dataset, or the path of images or of a Python file that defines "
+            "a dataset"
         )
     if not re.fullmatch(r"\w+", path.stem, re.ASCII):
         raise SpecError(

@@ -44,7 +44,9 @@ class Dataset:
     def __post_init__(self) -> None:
         self._check()
         labels = np.array(self.labels, dtype=np.int64)  # a copy, so that the caller's array stays writable
-        images = np.ascontiguousarray(self.images).view()
+        # A memory-mapped file stays one, so that training can map it too.
+        mapped = isinstance(self.images, np.memmap) and self.images.flags.c_contiguous
+        images = (self.images if mapped else np.ascontiguousarray(self.images)).view()
         for array in (images, labels):
             array.setflags(write=False)
         object.__setattr__(self, "images", images)

@@ -8,6 +8,7 @@ import numpy as np
 from bench.data.dataset import DataAccess, Dataset, LabeledImages
 from bench.data.held_out import TestSetAccess, check_access
 from bench.errors import DataError
+from bench.records.record import DuplicateCounts
 
 DevelopmentLoader = Callable[[DataAccess], LabeledImages]
 TestLoader = Callable[[TestSetAccess], LabeledImages]
@@ -28,6 +29,8 @@ class DatasetDefinition:
     n_test: int  # images in the test set
     development: DevelopmentLoader  # all images except the test set
     test: TestLoader  # the held-out test set; rejects any argument but a TestSetAccess
+    duplicates: DuplicateCounts | None = None  # None if they are not known without opening the test set
+    checksums: tuple[str, str] | None = None  # expected of the development images and the test set; None for any
 
     def __post_init__(self) -> None:
         for name in ("title", "license"):
@@ -74,6 +77,12 @@ class DatasetDefinition:
             source=source,
             license=self.license,
         )
+        if self.checksums is not None and dataset.checksum not in self.checksums:
+            raise DataError(
+                f"{name}: the data from {source} have checksum {dataset.checksum[:16]}, expected one of "
+                f"{', '.join(checksum[:16] for checksum in self.checksums)}: restore them, or delete their copy in the "
+                "cache"
+            )
         if dataset.image_shape != self.image_shape:
             raise DataError(
                 f"{name}: image_shape is {self.image_shape}, but the images from {source} are {dataset.image_shape}: "

@@ -7,7 +7,9 @@ from tabulate import tabulate
 
 from bench.data.catalog import DatasetLocation
 from bench.data.dataset import Dataset
+from bench.data.duplicates import first_copies_in
 from bench.data.splits import split
+from bench.records.record import DuplicateCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,8 @@ class Description:
     n_train: int
     n_validation: int
     n_test: int
+    development_duplicates: int  # development images that equal an earlier one
+    duplicates: DuplicateCounts | None  # None if those of the test set are not known without opening it
     classes: tuple[ClassCount, ...]  # by label
     source: str
     checksum: str
@@ -43,10 +47,14 @@ class Description:
 
     def text(self) -> str:
         """Two plain-text tables: facts, and images per class."""
+        duplicates = f"{self.development_duplicates:,} inside the development images; not counted in the test set"
+        if self.duplicates is not None:
+            duplicates = self.duplicates.text
         facts = (
             ("development", f"{self.images:,} images, {' x '.join(map(str, self.image_shape))} {self.dtype}"),
             ("split", f"{self.n_train:,} train, {self.n_validation:,} validation, stratified by class"),
             ("test", f"{self.n_test:,} images, held out: read only to evaluate refits"),
+            ("exact duplicates", duplicates),
             ("pixels", f"{self.smallest_pixel} to {self.largest_pixel}, mean {self.mean_pixel:.4f}"),
             ("source", self.source),
             ("SHA-256", self.checksum),
@@ -69,6 +77,8 @@ def describe(location: DatasetLocation, dataset: Dataset) -> Description:
         DataError: a class has too few images to be split.
     """
     parts = split(dataset)
+    definition = location.definition()
+    copies = first_copies_in(dataset)
     counts = (np.bincount(dataset.labels[part], minlength=len(dataset.class_names)).tolist() for part in parts)
     return Description(
         name=dataset.name,
@@ -81,7 +91,9 @@ def describe(location: DatasetLocation, dataset: Dataset) -> Description:
         mean_pixel=float(dataset.images.mean(dtype=np.float64)),
         n_train=len(parts[0]),
         n_validation=len(parts[1]),
-        n_test=location.definition().n_test,
+        n_test=definition.n_test,
+        development_duplicates=int((copies != np.arange(len(dataset))).sum()),
+        duplicates=definition.duplicates,
         classes=tuple(
             ClassCount(label=label, name=name, images=train + validation, train=train, validation=validation)
             for label, (name, train, validation) in enumerate(zip(dataset.class_names, *counts, strict=True))

@@ -23,15 +23,17 @@ def load_development(location: DatasetLocation, notify: Notify = quiet) -> Datas
 
 
 def facts(location: DatasetLocation, dataset: Dataset) -> DatasetFacts:
-    """The facts that a record stores about a dataset; the test-set size is taken from its definition."""
-    n_validation = splits.validation_size(len(dataset))
+    """The facts that a record stores about a dataset; those of the test set are taken from its definition."""
+    definition = location.definition()
+    n_train, n_validation = splits.split_sizes(dataset)
     return DatasetFacts(
         name=dataset.name,
         title=dataset.title,
         checksum=dataset.checksum,
         image_shape=dataset.image_shape,
         class_names=dataset.class_names,
-        n_train=len(dataset) - n_validation,
+        n_train=n_train,
         n_validation=n_validation,
-        n_test=location.definition().n_test,
+        n_test=definition.n_test,
+        duplicates=definition.duplicates,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.catalog import DatasetLocation
+from bench.data.samples import Reading
 from bench.errors import SpecError
 from bench.records.ledger import SessionOptions
 from bench.records.limits import MAX_WORKERS
@@ -38,6 +39,9 @@ class Options:
             data_dir=None if data_dir is None else str(data_dir),
             trial_timeout=self.trial_timeout,
             dataset_path=None if path is None else str(path),
+            dataset_digest=self.dataset.digest,
+            image_size=self.dataset.reading.image_size,
+            class_names=self.dataset.reading.class_names,
         )
 
     @classmethod
@@ -47,6 +51,8 @@ class Options:
             name=dataset,
             path=None if session.dataset_path is None else Path(session.dataset_path),
             data_dir=None if session.data_dir is None else Path(session.data_dir),
+            reading=Reading(image_size=session.image_size, class_names=session.class_names),
+            digest=session.dataset_digest,
         )
         return cls(
             results=results,

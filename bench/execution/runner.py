@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.baselines.catalog import unsuitable
 from bench.data.development import facts, load_development
-from bench.errors import RecordError, SearchError
+from bench.errors import RecordError, SearchError, SpecError
 from bench.execution.events import Message, Outcome, Report, RunFinished
 from bench.execution.folders import Assignment, assign, locked, resume_in
 from bench.execution.options import Options
@@ -38,6 +38,12 @@ def run(specs: Sequence[RunSpec], options: Options, report: Report) -> tuple[Out
     Raises:
         BenchError: for a reason that the user can fix; completed trials and refits are kept.
     """
+    for spec in specs:
+        if (spec.dataset, spec.data) != (options.dataset.name, options.dataset.digest):
+            raise SpecError(
+                f"{spec.name}: the spec names the dataset {spec.dataset!r} with digest {spec.data}, the options "
+                f"{options.dataset.name!r} with digest {options.dataset.digest}: both must be the same"
+            )
     check_writable(options.results)
     settle_interrupted(options.results, report)
     return _execute([assign(options.results, spec, again=options.again) for spec in specs], options, report)
@@ -188,6 +194,8 @@ def _read_data(options: Options, report: Report) -> DatasetFacts:
             f"{dataset.n_test:,} test images, from {data.source}"
         )
     )
+    if dataset.duplicates is not None and any(astuple(dataset.duplicates)):
+        report(Message(text=f"Exact duplicates: {dataset.duplicates.text}"))
     return dataset
 
 

@@ -18,7 +18,10 @@ class SessionOptions:
     scheduler: str | None = None  # address of the user's Dask cluster
     data_dir: str | None = None  # folder with the dataset's files
     trial_timeout: float | None = None  # seconds
-    dataset_path: str | None = None  # file that defines the dataset, if it was given by path
+    dataset_path: str | None = None  # path of the dataset, if it was given by path
+    dataset_digest: str | None = None  # of an imported dataset
+    image_size: tuple[int, int] | None = None  # height, width; of --image-size
+    class_names: tuple[str, ...] = ()  # of --class-names
 
 
 class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="session_started"):

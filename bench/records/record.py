@@ -23,6 +23,23 @@ READABLE_SCHEMAS = (1, 2, 3, 4, 5)  # older ones by bench.records.upgrades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DuplicateCounts:
+    """Images that are byte-equal to another one; each is counted once."""
+
+    development: int  # development images that equal an earlier development image
+    test: int  # test images that equal an earlier test image
+    shared: int  # test images that equal a development image
+
+    @property
+    def text(self) -> str:
+        """The counts in words."""
+        return (
+            f"{self.development:,} inside the development images, {self.test:,} inside the test set, {self.shared:,} "
+            f"test image{'s equal' if self.shared != 1 else ' equals'} a development image"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFacts:
     """The data of a run: split sizes, image shape, classes and checksum."""
 
@@ -34,6 +51,7 @@ class DatasetFacts:
     n_train: int
     n_validation: int
     n_test: int
+    duplicates: DuplicateCounts | None = None  # None if not counted, as for built-in datasets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,12 +61,15 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
     dataset: str
     source: str  # digest of the model's code, so that edited code gives a new run
+    data: str | None = None  # digest of a dataset that is not identified by its name, so that other data give a new run
     seed: int  # base of all seeds of the run
     refit_seeds: int  # number of models that are trained and evaluated, each with its own seed
     protocol: int  # versions are compared within one kind of spec
 
     def _check(self) -> None:
         _require_name("dataset", self.dataset, r"\w+", "letters, digits and _")
+        if self.data is not None:
+            _require_name("data", self.data, r"[0-9a-f]+", "hexadecimal digits")
         _require("seed", self.seed, 0, MAX_SEED)
         _require("refit_seeds", self.refit_seeds, 1, MAX_REFIT_SEEDS)
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from bench.baselines.tutorials import TUTORIALS
+from bench.compat import shared_tensor
 from bench.data.dataset import Dataset
 from bench.data.development import load_development
 from bench.data.splits import split
@@ -85,9 +86,13 @@ class TrainingData:
         return self._scoring_batches(self.fitted)
 
     def _scoring_batches(self, indices: NDArray[np.int64]) -> tf.data.Dataset:
+        size = _scoring_batch_size(len(indices), self.steps_per_execution)
+        if isinstance(self.dataset.images, np.memmap):
+            images, labels, rows = _gathered(self.dataset, indices, self.batching)
+            batches = tf.data.Dataset.from_tensor_slices(rows).batch(size)
+            return _with_options(batches.map(lambda row: (tf.gather(images, row), tf.gather(labels, row))).prefetch(2))
         labels = self.batching.labels(self.dataset.labels[indices])
         pairs = tf.data.Dataset.from_tensor_slices((self.dataset.images[indices], labels))
-        size = _scoring_batch_size(len(indices), self.steps_per_execution)
         return _with_options(pairs.batch(size).prefetch(2))
 
 
@@ -139,10 +144,29 @@ def ordered_batches(
     dataset: Dataset, indices: NDArray[np.int64], orders: NDArray[np.int32], batching: Batching = Batching()
 ) -> tf.data.Dataset:
     """The batches `orders` of the images at `indices`, for all epochs, so that a single iterator suffices."""
-    images = tf.constant(dataset.images[indices])
+    images, labels, rows = _gathered(dataset, indices, batching)
+    batches = tf.data.Dataset.from_tensor_slices(rows[orders])
+    return _with_options(batches.map(lambda row: (tf.gather(images, row), tf.gather(labels, row))).prefetch(2))
+
+
+def _gathered(
+    dataset: Dataset, indices: NDArray[np.int64], batching: Batching
+) -> tuple[tf.Tensor, tf.Tensor, NDArray[np.int32]]:
+    """Images and labels to gather batches from, and the row in them of each image of `indices`.
+
+    A memory-mapped file is not copied: all workers share its pages.
+    """
+    if isinstance(dataset.images, np.memmap):
+        labels = tf.constant(batching.labels(dataset.labels))
+        return _mapped(str(dataset.images.filename)), labels, indices.astype(np.int32)
     labels = tf.constant(batching.labels(dataset.labels[indices]))
-    rows = tf.data.Dataset.from_tensor_slices(orders)
-    return _with_options(rows.map(lambda row: (tf.gather(images, row), tf.gather(labels, row))).prefetch(2))
+    return tf.constant(dataset.images[indices]), labels, np.arange(len(indices), dtype=np.int32)
+
+
+@lru_cache(maxsize=2)
+def _mapped(file: str) -> tf.Tensor:
+    """The array in a .npy file as a tensor; "c" (copy-on-write), since a tensor cannot be read-only."""
+    return shared_tensor(np.load(file, mmap_mode="c", allow_pickle=False))
 
 
 def _scoring_batch_size(n: int, at_once: int) -> int:

@@ -1,5 +1,6 @@
 """Evaluate refits: predict the held-out test set and measure prediction time."""
 
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ BATCH_SIZE = 500
 WRONG_IMAGES = (
     1_000  # the errors of a model with 90% accuracy on 10,000 images, so that the errors of models can be compared
 )
+MAX_WRONG_BYTES = 2**23  # of large images fewer are kept, but at least as many as a page shows
+MIN_WRONG_IMAGES = 25
 LATENCY_BATCH_SIZE = 256
 LATENCY_BATCHES = 10
 LATENCY_REPEATS = 7
@@ -46,7 +49,7 @@ def evaluate(
     test = test_set.open()
     # Rounded first, so that the misclassified images can be recomputed from the stored predictions.
     log_probabilities = np.stack([predict(test.images) for predict in predictors]).astype(np.float16)
-    wrong_indices = most_confidently_wrong(log_probabilities, test.labels, WRONG_IMAGES)
+    wrong_indices = most_confidently_wrong(log_probabilities, test.labels, kept_wrong_images(test.image_shape))
     predictions = Predictions(
         log_probabilities=log_probabilities,
         labels=test.labels,
@@ -55,6 +58,11 @@ def evaluate(
         wrong_images=test.images[wrong_indices],
     )
     return predictions, _latency(predictors[0], test.images)
+
+
+def kept_wrong_images(image_shape: tuple[int, int, int]) -> int:
+    """How many misclassified images of a shape are kept at most: those of small images, or 8 MiB of large ones."""
+    return max(MIN_WRONG_IMAGES, min(WRONG_IMAGES, MAX_WRONG_BYTES // math.prod(image_shape)))
 
 
 def most_confidently_wrong(

@@ -17,6 +17,7 @@ import pytest
 
 from bench.cli.app import main
 from command_line import command, run, small_disk, variables
+from image_files import class_folders
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "results"
 COMMANDS = [
@@ -98,11 +99,11 @@ def test_unknown_option_is_named(call: Call) -> None:
 def test_list_prints_families_datasets_tuners_and_reference_models(call: Call) -> None:
     text = call("list").stdout
     assert re.search(r"^families: .*\bcnn, dense\b", text, re.MULTILINE)
-    assert "datasets: digits, fashion_mnist, fashion_mnist_12k\n" in text
+    assert "datasets: cifar10, digits, fashion_mnist, fashion_mnist_12k, kmnist, mnist\n" in text
     assert "tuners: bayesian, grid, hyperband, random, tpe\n" in text
     assert re.search(r"^reference models: tutorial-linear, .*baseline-random-forest$", text, re.MULTILINE)
     as_json = json.loads(call("list", "--json").stdout)
-    assert as_json["datasets"] == ["digits", "fashion_mnist", "fashion_mnist_12k"]
+    assert as_json["datasets"] == ["cifar10", "digits", "fashion_mnist", "fashion_mnist_12k", "kmnist", "mnist"]
 
 
 def test_family_in_a_folder_on_the_path_is_listed(tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_installed_command_finds_a_local_search_spaces_folder_as_python_m_bench_
         (["--family", "dense", "--family", "cn"], r"unknown family 'cn'"),
         (
             ["--dataset", "fashion-mnist"],
-            r"unknown dataset 'fashion-mnist': valid names are digits, .*\. Did you mean fashion_mnist\?",
+            r"unknown dataset 'fashion-mnist': valid names are cifar10, digits, .*\. Did you mean fashion_mnist\?",
         ),
         (
             ["--tuner", "hyper"],
@@ -155,6 +156,15 @@ def test_installed_command_finds_a_local_search_spaces_folder_as_python_m_bench_
         (["--trial-timeout", "0s"], r"'--trial-timeout': expected a positive duration .*, got '0s'"),
         (["--scheduler", "here"], r"--scheduler must be an address such as tcp://127\.0\.0\.1:8786, got 'here'"),
         (["--dataset", "missing.py"], r"missing\.py does not exist"),
+        (["--dataset", "./photos"], r"photos does not exist: expected the name of a dataset, or the path of images"),
+        (
+            ["--dataset", "digits", "--image-size", "8x8"],
+            r"--image-size and --class-names are for images given by path",
+        ),
+        (
+            ["--image-size", "big"],
+            r"'--image-size': expected height and width from 1 to 4096, such as 32x32, got 'big'",
+        ),
         (["--trials", "many"], r"'--trials': Input should be a valid integer"),
         (["--precision", "float16"], r"'--precision': .*'float16' is not one of 'auto', 'float32', 'bfloat16'"),
     ],
@@ -171,9 +181,8 @@ def test_impossible_run_is_refused_and_nothing_is_written(
 @pytest.mark.parametrize("which", ["fetch", "describe"])
 def test_unknown_dataset_is_refused_with_the_nearest_match(which: str, tmp_path: Path, call: Call) -> None:
     done = call("data", which, "digit", code=2)
-    assert done.stderr == (
-        "error: unknown dataset 'digit': valid names are digits, fashion_mnist, fashion_mnist_12k. "
-        "Did you mean digits?\n"
+    assert re.fullmatch(
+        r"error: unknown dataset 'digit': valid names are cifar10, digits, .*\. Did you mean digits\?\n", done.stderr
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -383,6 +392,50 @@ def test_digits_are_described_with_figures(tmp_path: Path, call: Call) -> None:
     assert all(path.endswith(".png") for path in files(tmp_path / "results"))
     assert "digits-first.png" in done.stderr
     assert json.loads(call("data", "describe", "digits", "--json").stdout)["license"].startswith("CC BY 4.0")
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of images by class, next to an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return class_folders(tmp_path / "photos")
+
+
+def test_folder_of_images_is_described_with_figures(photos: Path, call: Call) -> None:
+    shutil.copy(photos / "cat" / "000.png", photos / "cat" / "copy.png")
+    done = call("data", "describe", "photos")
+    for expected in ("6 x 6 x 1 uint8", "images, held out", "SHA-256", "not stated", "split off by this suite"):
+        assert expected in done.stdout
+    assert re.search(
+        r"exact duplicates +[01] inside the development images, [01] inside the test set, 0 test", done.stdout
+    )
+    assert re.search(r"0 +cat", done.stdout)
+    assert "reading " in done.stderr
+    for name in ("first", "classes", "image"):
+        assert (photos.parent / "results" / "photos" / "samples" / f"photos-{name}.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_options_of_images_by_path(photos: Path, call: Call) -> None:
+    (photos.parent / "names.txt").write_text("Katze\nHund\n")
+    for names in ("Katze, Hund", "names.txt"):
+        done = call("data", "describe", "photos", "--image-size", "4x5", "--class-names", names, "--json")
+        described = json.loads(done.stdout)
+        assert described["image_shape"] == [4, 5, 1]
+        assert [each["name"] for each in described["classes"]] == ["Katze", "Hund"]
+        assert described["duplicates"] == {"development": 0, "test": 0, "shared": 0}
+
+
+def test_folder_of_images_is_fetched_into_the_cache(photos: Path, call: Call) -> None:
+    text = call("data", "fetch", "photos").stdout
+    assert text.startswith("photos: 16 development images from ")
+    assert "reading" not in call("data", "fetch", "./photos").stderr
+
+
+def test_invalid_folder_of_images_is_an_error_in_one_message(photos: Path, call: Call) -> None:
+    (photos / "dog" / "x.png").write_bytes(b"x")
+    done = call("run", "--family", "dense", "--dataset", "photos", code=2)
+    assert re.fullmatch(r"reading .*photos\nerror: .*dog/x\.png cannot be read as an image: .*\n", done.stderr)
+    assert not (photos.parent / "results").exists()
 
 
 # Output

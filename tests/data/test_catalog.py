@@ -84,12 +84,12 @@ def test_listing_names_imports_no_dataset() -> None:
 
 @pytest.mark.parametrize("typo", ["fashion-mnist", "Fashion_MNIST", "fashon_mnist"])
 def test_unknown_name_suggests_the_nearest(typo: str) -> None:
-    with pytest.raises(SpecError, match=r"digits, fashion_mnist, fashion_mnist_12k\. Did you mean fashion_mnist\?"):
+    with pytest.raises(SpecError, match=r"digits, fashion_mnist, .*\. Did you mean fashion_mnist\?"):
         catalog.locate(typo)
 
 
 def test_name_like_no_other_lists_the_valid_names_only() -> None:
-    with pytest.raises(SpecError, match=r"valid names are .*fashion_mnist_12k$"):
+    with pytest.raises(SpecError, match=r"valid names are .*mnist$"):
         catalog.locate("zzz")
 
 
@@ -137,13 +137,16 @@ def test_name_without_py_suggests_the_file_in_this_folder(shades: Path, monkeypa
 
 @pytest.mark.parametrize("path", ["missing.py", "no/folder", "./data.csv"])
 def test_path_that_does_not_exist_is_refused(path: str) -> None:
-    with pytest.raises(SpecError, match="does not exist: expected the name of a dataset, or the path of a Python file"):
+    with pytest.raises(
+        SpecError, match="does not exist: expected the name of a dataset, or the path of images or of a"
+    ):
         catalog.locate(path)
 
 
-def test_path_that_is_not_a_python_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="is not a Python file"):
-        catalog.locate(str(tmp_path))
+def test_folder_with_the_name_of_a_python_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder.py").mkdir()
+    with pytest.raises(SpecError, match="is not a file: expected"):
+        catalog.locate(str(tmp_path / "folder.py"))
 
 
 @pytest.mark.parametrize(

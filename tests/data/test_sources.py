@@ -11,12 +11,14 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.data import DataAccess, LabeledImages, catalog, development
 from bench.data.dataset import Notify, quiet
-from bench.data.loaders import folders, idx
-from bench.data.loaders.fashion_mnist import Sources, default, load_development, load_test
+from bench.data.loaders import fashion_mnist, folders, idx, published
+from bench.data.loaders.fashion_mnist import FILES, default, load_development, load_test
+from bench.data.loaders.published import Sources, VerifiedFiles
 from bench.errors import DataError
 from held_out import access, open_test_set
 
@@ -40,6 +42,32 @@ CONTENT = {
 }
 
 
+SUMS = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
+
+# The CSV form: the training images are in reverse order.
+CSV = {"fashion-mnist_test.csv": "label,pixel1\n1,9\n", "fashion-mnist_train.csv": "label,pixel1\n1,8\n0,7\n"}
+CSV_ROWS = {
+    "fashion-mnist_test.csv": hashlib.sha256(bytes([1, 9])).hexdigest(),
+    "fashion-mnist_train.csv": hashlib.sha256(bytes([0, 7, 1, 8])).hexdigest(),
+}
+CSV_RANKS = {"fashion-mnist_test.csv": np.array([0]), "fashion-mnist_train.csv": np.array([0, 1])}
+
+
+def tiny_files(url: str) -> VerifiedFiles:
+    return VerifiedFiles(files=SUMS, parse=published.parse_idx, url=url)
+
+
+def with_url(sources: Sources, url: str) -> Sources:
+    return replace(sources, file_sets=(tiny_files(url),))
+
+
+def write_csv(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in CSV.items():
+        (folder / name).write_text(text)
+    return folder
+
+
 def fill(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in CONTENT.items():
@@ -51,13 +79,14 @@ def fill(folder: Path) -> Path:
 def sources(tmp_path: Path) -> Sources:
     """Sources without files: empty folders, a port without a server, an unknown package."""
     return Sources(
+        title="Tiny",
+        name="tiny",
         data_dir=None,
         cache=tmp_path / "cache",
         system=tmp_path / "system",
         keras=tmp_path / "keras",
-        url="http://127.0.0.1:9/",
+        file_sets=(tiny_files("http://127.0.0.1:9/"), fashion_mnist.CsvFiles(rows=CSV_ROWS, ranks=CSV_RANKS)),
         package="dataset-tiny",
-        files={name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()},
         apt_options=(f"Dir::Etc::SourceList={tmp_path / 'none.list'}", f"Dir::Etc::SourceParts={tmp_path / 'none'}"),
     )
 
@@ -124,13 +153,13 @@ def test_data_folder_without_all_files_is_named_and_skipped(sources: Sources, tm
 
 
 @pytest.mark.parametrize("name", CONTENT)
-def test_damaged_file_is_refused_and_never_skipped(sources: Sources, name: str) -> None:
-    fill(sources.keras)
+def test_damaged_file_is_refused_and_never_skipped(sources: Sources, tmp_path: Path, name: str) -> None:
+    fill(tmp_path / "keras")
     damaged = fill(sources.cache) / f"{name}.gz"
     damaged.write_bytes(damaged.read_bytes()[:-9])
     with pytest.raises(DataError) as caught:
         read(sources)
-    for expected in (str(damaged), sources.files[name], "Delete it and run `python -m bench data fetch fashion_mnist`"):
+    for expected in (str(damaged), SUMS[name], "Delete it and run `python -m bench data fetch tiny`"):
         assert expected in str(caught.value)
 
 
@@ -145,24 +174,75 @@ def test_wrong_checksum_is_refused(sources: Sources) -> None:
 def test_error_lists_all_sources_and_remedies(sources: Sources, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
-    (mine / "fashion-mnist_train.csv").write_text("label,pixel1\n")
     with pytest.raises(DataError) as caught:
         read(replace(sources, data_dir=mine))
     message = str(caught.value)
     for folder in (mine, sources.cache, sources.system, sources.keras):
         assert f"{folder}: " in message
-    assert "CSV version" in message
     assert "download from 127.0.0.1: " in message
     assert "Debian package dataset-tiny: " in message
     for remedy in ("apt-get install dataset-tiny", "train-images-idx3-ubyte.gz", "--data-dir", "--dataset digits"):
         assert remedy in message
 
 
+# The CSV form of Fashion-MNIST
+
+
+def test_csv_form_has_the_published_order(sources: Sources, tmp_path: Path) -> None:
+    sources = replace(sources, data_dir=write_csv(tmp_path / "mine"))
+    pixels, values, source = read(sources)
+    assert (pixels.tolist(), values.tolist()) == ([[[[7]]], [[[8]]]], [0, 1])
+    assert str(tmp_path / "mine") in source
+    assert load_test(access(tmp_path), sources)[0].tolist() == [[[[9]]]]
+
+
+def test_csv_form_with_a_changed_row_is_refused(sources: Sources, tmp_path: Path) -> None:
+    mine = write_csv(tmp_path / "mine")
+    (mine / "fashion-mnist_train.csv").write_text("label,pixel1\n1,8\n0,6\n")
+    with pytest.raises(
+        DataError, match=r"train\.csv differs from the published file\. Expected SHA-256 .* sorted rows"
+    ):
+        read(replace(sources, data_dir=mine))
+
+
+def test_csv_form_without_the_test_file_is_incomplete(sources: Sources, tmp_path: Path) -> None:
+    mine = write_csv(tmp_path / "mine")
+    (mine / "fashion-mnist_test.csv").unlink()
+    fill(sources.cache)
+    messages: list[str] = []
+    read(replace(sources, data_dir=mine), messages.append)
+    assert messages == [f"data folder, {mine}: fashion-mnist_test.csv missing; trying other sources"]
+
+
+@pytest.mark.slow
+def test_csv_form_of_the_published_images(tmp_path: Path) -> None:
+    here = default(folders.user_folder())
+    complete = [folder for folder in here.local_folders.values() if all(idx.find(folder, name) for name in FILES)]
+    if not complete:
+        pytest.skip("no folder of this machine has Fashion-MNIST: `python -m bench data fetch fashion_mnist` gets it")
+    # Rows in another order, as in the published CSV files.
+    location = catalog.locate("fashion_mnist", complete[0])
+    original = development.load_development(location)
+    test = open_test_set("fashion_mnist", tmp_path / "results", complete[0])
+    for name, part in (("test", test), ("train", original)):
+        rows = np.concatenate([part.labels[:, np.newaxis], part.images.reshape(len(part), -1)], axis=1)[::-1]
+        header = ",".join(("label", *(f"pixel{number}" for number in range(1, 785))))
+        lines = (",".join(map(str, row)) for row in rows.tolist())
+        (tmp_path / f"fashion-mnist_{name}.csv").write_text("\n".join((header, *lines)))
+    restored = development.load_development(catalog.locate("fashion_mnist", tmp_path))
+    assert restored.checksum == original.checksum
+    assert "data folder" in restored.source
+    assert open_test_set("fashion_mnist", tmp_path / "results", tmp_path).checksum == test.checksum
+
+
+# Downloads
+
+
 def test_download_is_cached(sources: Sources, served: tuple[Path, str], tmp_path: Path) -> None:
     folder, url = served
     fill(folder)
     messages: list[str] = []
-    assert read(replace(sources, url=url), messages.append)[0].size == 2
+    assert read(with_url(sources, url), messages.append)[0].size == 2
     assert messages[0] == "downloading t10k-labels-idx1-ubyte.gz from 127.0.0.1"
     assert sorted(file.name for file in sources.cache.iterdir()) == sorted(f"{name}.gz" for name in CONTENT)
     assert load_test(access(tmp_path), sources)[0].size == 1
@@ -173,7 +253,7 @@ def test_only_files_missing_from_the_cache_are_downloaded(sources: Sources, serv
     fill(folder)
     (fill(sources.cache) / "train-images-idx3-ubyte.gz").unlink()
     messages: list[str] = []
-    read(replace(sources, url=url), messages.append)
+    read(with_url(sources, url), messages.append)
     assert messages == ["downloading train-images-idx3-ubyte.gz from 127.0.0.1"]
 
 
@@ -181,7 +261,7 @@ def test_error_page_of_a_proxy_is_not_cached(sources: Sources, served: tuple[Pat
     folder, url = served
     (folder / "t10k-labels-idx1-ubyte.gz").write_text("<html>Please log in</html>")
     with pytest.raises(DataError, match=r"the downloaded t10k-labels-idx1-ubyte\.gz differs from the published file"):
-        read(replace(sources, url=url))
+        read(with_url(sources, url))
     assert not sources.cache.exists()
 
 
@@ -190,7 +270,7 @@ def test_cache_that_cannot_be_written_is_named(sources: Sources, served: tuple[P
     fill(folder)
     sources.cache.write_text("a file where the folder should be")
     with pytest.raises(DataError, match=r"cannot write downloads to .*cache .* XDG_CACHE_HOME"):
-        read(replace(sources, url=url))
+        read(with_url(sources, url))
 
 
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get on this machine")
@@ -232,12 +312,12 @@ def test_unreachable_server_is_reported_in_a_few_words(sources: Sources) -> None
 
 def test_server_without_the_file_is_reported(sources: Sources, served: tuple[Path, str]) -> None:
     with pytest.raises(DataError, match=r"download from 127\.0\.0\.1: 404 Client Error"):
-        read(replace(sources, url=served[1]))
+        read(with_url(sources, served[1]))
 
 
 def test_published_bytes(tmp_path: Path) -> None:
     here = default(folders.user_folder())
-    complete = [folder for folder in here.local_folders.values() if all(idx.find(folder, name) for name in here.files)]
+    complete = [folder for folder in here.local_folders.values() if all(idx.find(folder, name) for name in FILES)]
     if not complete:
         pytest.skip("no folder of this machine has Fashion-MNIST: `python -m bench data fetch fashion_mnist` gets it")
     # Checksums over the arrays as this suite reads them: a change makes older scores incomparable.

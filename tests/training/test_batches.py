@@ -1,13 +1,24 @@
 """The images of each batch: a function of seed and epoch only, each image at most once in an epoch."""
 
+from pathlib import Path
+
 import numpy as np
+import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
 from bench.baselines.tutorials import TUTORIALS
-from bench.data.catalog import DatasetLocation
+from bench.data.catalog import DatasetLocation, from_arrays
+from bench.data.development import load_development
 from bench.data.splits import split
 from bench.records.spec import TrialSpec
-from bench.training.batches import Batching, cached_development, epoch_orders, ordered_batches, training_data
+from bench.training.batches import (
+    Batching,
+    TrainingData,
+    cached_development,
+    epoch_orders,
+    ordered_batches,
+    training_data,
+)
 from search_spaces._recipe import BATCH_SIZE
 
 pytestmark = pytest.mark.slow
@@ -89,3 +100,45 @@ def test_tutorial_holds_back_the_last_images_and_gets_the_labels_it_was_publishe
     labels = np.concatenate([labels for _, labels in batches.as_numpy_iterator()])
     assert labels.shape == (288, 10)
     assert np.array_equal(labels.argmax(axis=1), data.dataset.labels[1149:])
+
+
+def test_memory_mapped_images_give_the_same_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    digits = load_development(DIGITS)
+    imported = from_arrays((digits.images, digits.labels), (digits.images[:500], digits.labels[:500]))
+    mapped = load_development(imported)
+    assert isinstance(mapped.images, np.memmap)
+    assert mapped.checksum == digits.checksum
+    train, validation = split(digits)
+    for batching in (Batching(), Batching(batch_size=50, one_hot_classes=10)):
+        data = [
+            TrainingData(dataset=d, fitted=train, held_back=validation, batching=batching) for d in (digits, mapped)
+        ]
+        for batches in (
+            [each.training_batches(1, 0, 2) for each in data],
+            [each.validation_batches() for each in data],
+            [each.fitted_batches() for each in data],
+        ):
+            for expected, actual in zip(*map(list, batches), strict=True):
+                for a, b in zip(expected, actual, strict=True):
+                    assert np.array_equal(a.numpy(), b.numpy())
+
+
+def test_memory_mapped_images_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    size = 200 * 2**20
+    images = np.zeros((1_000, size // 1_000, 1, 1), np.uint8)
+    images[:, 0, 0, 0], images[:, 1, 0, 0] = np.arange(1_000) % 256, np.arange(1_000) // 256
+    labels = np.arange(1_000) % 2
+    mapped = load_development(from_arrays((images, labels), (images[:10], labels[:10])))
+    del images
+    data = TrainingData(dataset=mapped, fitted=np.arange(900), held_back=np.arange(900, 1_000))
+    before = _anonymous_bytes()
+    for batch, _ in data.training_batches(1, 0, 1):
+        assert batch.shape[0] == BATCH_SIZE
+    assert _anonymous_bytes() - before < size / 2
+
+
+def _anonymous_bytes() -> int:
+    memory = psutil.Process().memory_info()
+    return int(memory.rss - memory.shared)

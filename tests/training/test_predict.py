@@ -18,7 +18,7 @@ from bench.records.predictions import Predictions
 from bench.records.record import Latency
 from bench.records.spec import Precision, TrialSpec, Value
 from bench.training import fit
-from bench.training.predict import WRONG_IMAGES, evaluate, most_confidently_wrong
+from bench.training.predict import WRONG_IMAGES, evaluate, kept_wrong_images, most_confidently_wrong
 from bench.workers import tasks
 from held_out import held_out, open_test_set
 
@@ -208,3 +208,10 @@ def test_no_image_is_wrong_if_all_are_right() -> None:
 def test_equally_confident_errors_keep_their_order() -> None:
     log_probabilities = np.log([[[0.9, 0.1], [0.9, 0.1], [0.9, 0.1]]])
     assert most_confidently_wrong(log_probabilities, np.array([1, 0, 1]), top=5).tolist() == [0, 2]
+
+
+def test_fewer_misclassified_images_are_kept_if_they_are_large() -> None:
+    assert kept_wrong_images((32, 32, 3)) == WRONG_IMAGES
+    # 8 MiB / (224 * 224 * 3) = 55.7; a page shows 25.
+    assert kept_wrong_images((224, 224, 3)) == 55
+    assert kept_wrong_images((4000, 3000, 3)) == 25

@@ -17,7 +17,7 @@ UNSIGNED_BYTE = 8
 
 def find(folder: Path, name: str) -> Path | None:
     """Find the file `name` (e.g. train-images-idx3-ubyte), compressed or not, also spelled with .idx3 for -idx3."""
-    spellings = (name, name.replace("-idx", ".idx"))
+    spellings = dict.fromkeys((name, name.replace("-idx", ".idx")))
     candidates = (folder / f"{spelling}{suffix}" for spelling in spellings for suffix in (".gz", ""))
     return next((candidate for candidate in candidates if is_file(candidate)), None)
 
@@ -33,7 +33,7 @@ def checked(content: bytes, expected: str, where: str) -> bytes:
 
     Args:
         content: content of the file, compressed or not.
-        expected: hexadecimal SHA-256 of the decompressed bytes, since mirrors recompress files.
+        expected: hexadecimal SHA-256 of the decompressed bytes, since mirrors recompress files, or of `content`.
         where: the file's name in error messages.
 
     Raises:
@@ -47,7 +47,7 @@ def checked(content: bytes, expected: str, where: str) -> bytes:
             f"{expected} after decompression, found {_sha256(content)} for the compressed file"
         ) from error
     actual = _sha256(decompressed)
-    if actual != expected:
+    if expected not in (actual, _sha256(content)):
         raise DataError(
             f"{where} differs from the published file. Expected SHA-256 {expected}, found {actual} "
             f"({len(decompressed):,} bytes{' after decompression' if decompressed is not content else ''})"

@@ -1,7 +1,10 @@
 """The built-in datasets, one file each; the file name, without `.py`, is the value of --dataset.
 
-To benchmark your own images, write such a file anywhere and pass its path: `--dataset path/to/my_images.py`. The file
-name, without `.py`, is the name of the dataset (letters, digits and _). The file defines one object:
+Images in common formats need no such file: `--dataset` takes the path of a folder with one folder of images for each
+class, an .npz file, CSV or IDX files (`bench.data.loaders.formats`), and `bench.data.catalog.from_arrays` takes arrays.
+
+For anything else, write such a file anywhere and pass its path: `--dataset path/to/my_images.py`. The file name,
+without `.py`, is the name of the dataset (letters, digits and _). The file defines one object:
 
     from bench.data import DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
 

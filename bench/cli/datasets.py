@@ -1,0 +1,41 @@
+"""The dataset that the options of a command name."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from bench.data.catalog import DatasetLocation
+
+
+def locate_dataset(
+    dataset: str, data_dir: Path | None, image_size: tuple[int, int] | None, class_names: str | None
+) -> "DatasetLocation":
+    """Locate a dataset by name or path; messages on its import go to standard error.
+
+    Raises:
+        SpecError: there is no such dataset, or it does not take these options.
+        DataError: the files at the path are not a valid dataset.
+    """
+    from bench.data import catalog
+    from bench.data.samples import Reading
+
+    reading = Reading(image_size=image_size, class_names=_names(class_names))
+    return catalog.locate(dataset, data_dir, reading, notify)
+
+
+def notify(line: str) -> None:
+    """Print a message to standard error."""
+    typer.echo(line, err=True)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    from bench.data.loaders import class_names
+
+    if text is None:
+        return ()
+    if os.path.isfile(text):  # noqa: PTH113 - Path.is_file raises an error if a parent folder is not accessible
+        return class_names.read(Path(text))
+    return tuple(name.strip() for name in text.split(","))

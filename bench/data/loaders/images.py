@@ -1,0 +1,164 @@
+"""One image file of any common format, decoded by Pillow to 8 bits per channel."""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Only formats that Pillow decodes itself: others run external programs.
+FORMATS = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".pgm", ".ppm"),
+}
+SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+ALLOWED_FILES = f"allowed are {', '.join(SUFFIXES)}"
+GRAY_MODES = ("1", "L", "LA")
+UNSUPPORTED_MODES = ("I", "F")  # 32 bits for each pixel, in no fixed range
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag; the values that swap width and height
+# What Pillow's decoders raise for damaged files.
+DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an image file states before its pixels are decoded."""
+
+    height: int
+    width: int
+    is_gray: bool
+
+
+def read_header(path: Path) -> Header:
+    """Read size and kind of an image.
+
+    Raises:
+        DataError: the file is not an image, has several frames, or has more pixels than Pillow's limit.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        if image.getexif().get(ORIENTATION) in SIDEWAYS:
+            width, height = height, width
+        return Header(height, width, image.mode in GRAY_MODES or image.mode.startswith("I;16"))
+
+
+def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Decode an image: upright, on a white background if it is transparent, resized by bilinear interpolation.
+
+    Args:
+        path: the file.
+        channels: 1 for grayscale, 3 for RGB; images of the other kind are converted.
+        size: height and width of the result; None to keep the image's own.
+
+    Returns:
+        Pixels from 0 to 255, shape (height, width, channels).
+
+    Raises:
+        DataError: the file cannot be decoded, has several frames, or has more pixels than Pillow's limit.
+    """
+    from PIL import ImageOps
+
+    with _opened(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        return _pixels(_without_transparency(_in_8_bits(upright)), channels, size)
+
+
+def resize(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize images (n, height, width, channels) by bilinear interpolation; 4 channels are resized one by one."""
+    from PIL import Image
+
+    resized = np.empty((len(images), *size, images.shape[-1]), np.uint8)
+    for target, image in zip(resized, images, strict=True):
+        for channel in range(image.shape[-1]):
+            plane = Image.fromarray(np.ascontiguousarray(image[..., channel]))
+            target[..., channel] = np.asarray(plane.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    return resized
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[Image.Image]":
+    """An image file whose header has been read; any problem, also while it is decoded, becomes a DataError."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns above its limit of pixels, and raises an error above twice the limit.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # of damaged metadata
+            with Image.open(path, formats=tuple(FORMATS)) as image:
+                _check(path, image)
+                yield image
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        reason = str(error).rstrip(".")
+        raise DataError(
+            f"{path} is too large to be decoded safely: {reason}. Allowed are {Image.MAX_IMAGE_PIXELS:,} pixels: scale "
+            "it down, or remove it"
+        ) from error
+    except DAMAGED as error:
+        reason = str(error).replace(f": {str(path)!r}", "").replace(f" {str(path)!r}", "")
+        raise DataError(
+            f"{path} cannot be read as an image: {reason}. Replace or remove it; {ALLOWED_FILES}"
+        ) from error
+
+
+def _check(path: Path, image: "Image.Image") -> None:
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        raise DataError(f"{path} has {frames} frames: allowed are images with a single frame")
+    if image.mode in UNSUPPORTED_MODES:
+        raise DataError(f"{path} has 32 bits for each pixel: allowed are 8 or 16 bits for each channel")
+
+
+def _in_8_bits(image: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    if not image.mode.startswith("I;16"):
+        return image
+    # Pillow's own conversion would clip values above 255.
+    return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
+
+
+def _without_transparency(image: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image
+    transparent = image.convert("RGBA")
+    background = Image.new("RGBA", transparent.size, "white")
+    opaque = Image.alpha_composite(background, transparent).convert("RGB")
+    return opaque.convert("L") if image.mode in GRAY_MODES else opaque
+
+
+def _pixels(image: "Image.Image", channels: int, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    converted = image.convert("L" if channels == 1 else "RGB")
+    if size is not None and converted.size != (size[1], size[0]):
+        converted = converted.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(converted).reshape(converted.height, converted.width, channels)

@@ -1,0 +1,155 @@
+"""CSV files with one image a row: `label,pixel1,...,pixel784`, with or without a header, gzipped or not."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.data.loaders.bounded import open_binary
+from bench.data.samples import Reading, Samples, row_shape
+from bench.errors import DataError
+
+CHUNK_ROWS = 5_000
+LABEL_COLUMNS = ("label", "labels", "class", "target", "y")
+PIXEL_COLUMN = re.compile(r"(pixel|px|p)?[_ ]?\d+([x_]\d+)*", re.IGNORECASE)
+MAX_LABEL = 100_000
+LABELS = "labels must be whole numbers from 0 to the number of classes minus 1"
+ALLOWED = "allowed is a column `label` and a column for each pixel, e.g. label,pixel1,pixel2,..., separated by commas"
+
+
+def read(path: Path, reading: Reading) -> Samples:
+    """Read a file.
+
+    Raises:
+        DataError: it is not such a file; names the line and the column.
+    """
+    header = _header(path)
+    names = header or _default_names(path)
+    label = _label_column(names, path) if header else names[0]
+    position = names.index(label)
+    blocks = [_numbers(chunk, position, path) for chunk in _chunks(path, names, has_header=header is not None)]
+    if not sum(map(len, blocks)):
+        raise DataError(f"{path} contains no images: {ALLOWED}")
+    labels = np.concatenate([block[:, position] for block in blocks])
+    pixels = np.concatenate([np.delete(block, position, axis=1).astype(np.uint8) for block in blocks])
+    shape = row_shape(pixels.shape[1], str(path), reading.image_size)
+    return Samples(images=pixels.reshape(-1, *shape), labels=labels.astype(np.int64), where=str(path))
+
+
+def _first_line(path: Path) -> list[str]:
+    with open_binary(path) as file:
+        line = file.readline(2**22)
+    try:
+        text = line.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a text file: {ALLOWED}") from error
+    if not text:
+        raise DataError(f"{path} is empty or starts with an empty line: {ALLOWED}")
+    fields = [field.strip().strip('"') for field in text.split(",")]
+    if len(fields) < 2:
+        raise DataError(f"{path}, line 1 has a single column, {text[:40]!r}: {ALLOWED}")
+    return fields
+
+
+def _header(path: Path) -> list[str] | None:
+    """The names of the columns; None if the first line is an image."""
+    fields = _first_line(path)
+    return None if all(re.fullmatch(r"[-+]?\d*\.?\d*(e[-+]?\d+)?", field) for field in fields) else fields
+
+
+def _default_names(path: Path) -> list[str]:
+    return ["label", *(f"pixel{number}" for number in range(1, len(_first_line(path))))]
+
+
+def _label_column(header: list[str], path: Path) -> str:
+    labels = [name for name in header if name.lower() in LABEL_COLUMNS]
+    if len(labels) != 1:
+        found = f"columns {', '.join(labels)}" if labels else f"no column `label` in {', '.join(header[:4])}, ..."
+        raise DataError(f"{path}, line 1: {found}: {ALLOWED}")
+    others = (name for name in header if name != labels[0] and not PIXEL_COLUMN.fullmatch(name))
+    if (other := next(others, None)) is not None:
+        raise DataError(f"{path}, line 1: column {other!r} is not a pixel: remove it; {ALLOWED}")
+    if len(set(header)) != len(header):
+        raise DataError(f"{path}, line 1: two columns have the same name: {ALLOWED}")
+    return labels[0]
+
+
+def _chunks(path: Path, names: list[str], *, has_header: bool) -> Iterator[pd.DataFrame]:
+    """The rows in pieces; the index is the line number in the file."""
+    lines = 1 + has_header
+    with open_binary(path) as file:
+        try:
+            # index_col=False would drop the last field of a line that is too long.
+            for chunk in pd.read_csv(
+                file,
+                header=None,
+                names=names,
+                skiprows=int(has_header),
+                chunksize=CHUNK_ROWS,
+                skip_blank_lines=False,
+                skipinitialspace=True,
+                low_memory=False,
+                on_bad_lines="error",
+            ):
+                if not isinstance(chunk.index, pd.RangeIndex):
+                    raise DataError(f"{path}, line {lines} has more than {len(names)} columns: {ALLOWED}")
+                chunk.index = pd.RangeIndex(lines, lines + len(chunk))
+                lines += len(chunk)
+                yield _without_empty_end(chunk)
+        except pd.errors.EmptyDataError:
+            return
+        except pd.errors.ParserError as error:
+            raise DataError(f"{path}{_ragged(str(error))}: {ALLOWED}") from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not a text file: {ALLOWED}") from error
+
+
+def _without_empty_end(chunk: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last piece without empty lines at the end of the file."""
+    if len(chunk) == CHUNK_ROWS:
+        return chunk
+    filled = np.flatnonzero(chunk.notna().any(axis="columns"))
+    return chunk.iloc[: filled[-1] + 1 if len(filled) else 0]
+
+
+def _ragged(error: str) -> str:
+    match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
+    if match is None:
+        return f" cannot be read as CSV: {error.strip()}"
+    expected, line, found = match.groups()
+    return f", line {line} has {found} columns, the others have {expected}"
+
+
+def _numbers(chunk: pd.DataFrame, position: int, path: Path) -> NDArray[np.int32]:
+    """The values of rows, whole numbers; that of the label is at `position`."""
+    is_text = [not pd.api.types.is_numeric_dtype(kind) for kind in chunk.dtypes]
+    _check_missing(chunk, path)
+    numbers = chunk.apply(pd.to_numeric, errors="coerce") if any(is_text) else chunk
+    values = numbers.to_numpy(np.float64)
+    upper = np.full(values.shape[1], 255.0)
+    upper[position] = MAX_LABEL
+    with np.errstate(invalid="ignore"):
+        valid = (values >= 0) & (values <= upper) & (values == np.rint(values))
+    if valid.all():
+        return values.astype(np.int32)
+    row, column = np.argwhere(~valid)[0]
+    allowed = LABELS if column == position else "pixels must be whole numbers from 0 to 255"
+    found, name = chunk.iloc[row, column], chunk.columns[column]
+    raise DataError(f"{path}, line {chunk.index[row]}, column {name!r} is {found}: {allowed}")
+
+
+def _check_missing(chunk: pd.DataFrame, path: Path) -> None:
+    missing = chunk.isna().to_numpy()
+    if not missing.any():
+        return
+    row = int(np.argwhere(missing)[0][0])
+    columns = np.flatnonzero(missing[row])
+    line, width = chunk.index[row], chunk.shape[1]
+    if len(columns) == width:
+        raise DataError(f"{path}, line {line} is empty: remove it")
+    if columns[-1] == width - 1 and len(columns) == width - columns[0]:
+        raise DataError(f"{path}, line {line} has {columns[0]} values, expected {width}: {ALLOWED}")
+    raise DataError(f"{path}, line {line}, column {chunk.columns[columns[0]]!r} is missing: fill it or remove the line")
