@@ -1,19 +1,27 @@
 """A benchmark suite for families of Keras models, tuned with Keras Tuner.
 
-The Python API has the functions behind the commands: `run` and `verify` train; `leaderboard` and `compare` read a
-results folder.
+`run`, `evaluate` and `verify` train or evaluate as the commands do; `load`, `leaderboard` and `compare` read a results
+folder:
+
+    import bench
+
+    run = bench.run(family="cnn", dataset="digits", preset="quick")
+    run.test_accuracy, run.trials, run.predictions, run.model()
+    bench.leaderboard()
 """
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["__version__", "compare", "leaderboard", "run", "verify"]
+__all__ = ["__version__", "compare", "evaluate", "leaderboard", "load", "run", "verify"]
 
 _FUNCTIONS = {
-    "compare": ("bench.report.comparison", "compare_runs"),
-    "leaderboard": ("bench.report.ranking", "leaderboard"),
-    "run": ("bench.execution.runner", "run"),
-    "verify": ("bench.execution.verify", "verify"),
+    "compare": "bench.api.reading",
+    "evaluate": "bench.api.training",
+    "leaderboard": "bench.api.reading",
+    "load": "bench.api.reading",
+    "run": "bench.api.training",
+    "verify": "bench.api.training",
 }
 
 
@@ -24,6 +32,9 @@ def __getattr__(name: str) -> Any:
 
         return installed_version("keras-family-bench")
     if name in _FUNCTIONS:
-        module, function = _FUNCTIONS[name]
-        return getattr(import_module(module), function)
+        return getattr(import_module(_FUNCTIONS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,10 +7,12 @@ instead of changing its results. The libraries are imported inside functions, si
 import gc
 import logging
 import multiprocessing.forkserver
+import multiprocessing.spawn
 import os
 import random
 import re
 import signal
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -435,7 +437,7 @@ def _out_of_memory_event(address: str) -> tuple[str, Mapping[str, Any]]:
     return events[0]
 
 
-# Python's fork server
+# Python's multiprocessing
 
 
 def fork_server_process() -> int | None:
@@ -459,6 +461,47 @@ def kill_fork_server() -> None:
 
 def _fork_server() -> Any:
     return vars(multiprocessing.forkserver)["_forkserver"]
+
+
+@contextmanager
+def without_main_module() -> Iterator[None]:
+    """Start processes inside the block without importing the main module of this process in them.
+
+    Otherwise a script would run again in every worker, unless it has an `if __name__ == "__main__"`. This holds for
+    processes that are spawned and for those of a fork server; workers find what they need in installed modules.
+
+    Raises:
+        CompatibilityError: Python prepares new processes in another way.
+    """
+    original = multiprocessing.spawn.get_preparation_data
+
+    def preparation_data(name: str) -> dict[str, Any]:
+        return {key: value for key, value in original(name).items() if not key.startswith("init_main")}
+
+    multiprocessing.spawn.get_preparation_data = preparation_data
+    try:
+        check_main_module_hidden()
+        yield
+    finally:
+        multiprocessing.spawn.get_preparation_data = original
+
+
+def check_main_module_hidden() -> None:
+    """Check, inside `without_main_module`, that Python tells new processes other things, but not their main module.
+
+    Raises:
+        CompatibilityError: it does not.
+    """
+    with _expecting(PYTHON, "multiprocessing.spawn.get_preparation_data, which processes are started with"):
+        prepared = multiprocessing.spawn.get_preparation_data("check")
+        modules = [multiprocessing.spawn]
+        if sys.platform != "win32":
+            from multiprocessing import popen_forkserver, popen_spawn_posix
+
+            modules += [vars(popen_forkserver)["spawn"], vars(popen_spawn_posix)["spawn"]]
+    used = all(module is multiprocessing.spawn for module in modules)
+    if not used or "sys_path" not in prepared or any(key.startswith("init_main") for key in prepared):
+        raise _incompatible(PYTHON, "preparation data with sys_path, and without init_main keys", f"{sorted(prepared)}")
 
 
 CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(

@@ -1,5 +1,8 @@
 """Errors that the user can fix; any other exception is a bug and keeps its traceback."""
 
+import difflib
+from collections.abc import Sequence
+
 
 class BenchError(Exception):
     """Base of every error that the command line prints as one message, with exit code 2."""
@@ -35,3 +38,25 @@ class ExtensionError(BenchError):
 
 class CompatibilityError(BenchError):
     """An installed library does not behave as the tested versions do."""
+
+
+class ModelError(BenchError):
+    """A model cannot be loaded, exported, or written as code, or does not fit the images."""
+
+
+def check_name(kind: str, name: str, valid: Sequence[str], hint: str | None = None) -> None:
+    """Check that `name` is one of the `valid` names.
+
+    Args:
+        kind: what it names, for the message.
+        name: what the user wrote.
+        valid: all valid names.
+        hint: what to do; None to suggest the nearest match.
+
+    Raises:
+        SpecError: it is not.
+    """
+    if name not in valid:
+        nearest = difflib.get_close_matches(name.lower().replace("-", "_"), valid, n=1, cutoff=0.5)
+        hint = hint or (f"Did you mean {nearest[0]}?" if nearest else "")
+        raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint and f'. {hint}'}")

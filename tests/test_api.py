@@ -1,12 +1,15 @@
-"""The Python API: small, lazy, and the same functions as the command line."""
+"""The Python API: small, lazy, and with the same results as the command line."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bench
+from bench.errors import ModelError, SpecError, StoreError
 from bench.machine import installed_version
 from command_line import SOURCE
 
@@ -25,22 +28,81 @@ def test_version_is_that_of_the_installed_package() -> None:
     assert bench.__version__ == installed_version("keras-family-bench")
 
 
-def test_leaderboard_reads_a_results_folder() -> None:
-    board = bench.leaderboard(GOLDEN)
-    assert {row.run.record.spec.model for table in board.tables for row in table.rows} >= {"cnn", "dense"}
+def test_leaderboard_is_a_data_frame_with_a_row_per_run() -> None:
+    frame = bench.leaderboard(GOLDEN)
+    assert set(frame["model"]) >= {"cnn", "dense"}
+    best = frame.iloc[0]
+    assert (best["label"], best["rank"]) == ("cnn", 1)
+    assert best["ci_low"] < best["test_accuracy"] < best["ci_high"]
+    assert {"macro_f1", "log_loss", "core_seconds", "hp_units_1"} <= set(frame.columns)
+
+
+def test_unreadable_run_is_a_warning(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN, tmp_path / "results")
+    record = next((tmp_path / "results").rglob("record.json"))
+    record.write_text("{")
+    with pytest.warns(UserWarning, match="could not be read"):
+        frame = bench.leaderboard(tmp_path / "results")
+    assert len(frame) < len(bench.leaderboard(GOLDEN))
+
+
+def test_run_is_loaded_by_its_label_or_its_id() -> None:
+    run = bench.load("cnn", GOLDEN)
+    assert bench.load(run.run_id, GOLDEN).label == "cnn"
+    assert run.interval is not None
+    assert run.interval[0] < run.test_accuracy < run.interval[1]
+    assert "cnn on Synthetic test data" in repr(run)
+    assert run.page == GOLDEN / "synthetic/cnn.md"
+
+
+def test_trials_are_a_data_frame() -> None:
+    run = bench.load("cnn", GOLDEN)
+    assert run.record.search is not None
+    assert run.trials["trial"].tolist() == [trial.trial_id for trial in run.record.search.trials]
+    winner = run.trials[run.trials["winner"]].iloc[0]
+    assert winner["validation_accuracy"] == run.record.search.winning_trial.score
+    assert {f"hp_{name}" for name in run.hyperparameters} <= set(run.trials.columns)
+    assert bench.load("tutorial-linear", GOLDEN).trials.empty
+
+
+def test_predictions_are_a_data_frame_with_a_row_per_refit_and_image() -> None:
+    run = bench.load("cnn", GOLDEN)
+    frame = run.predictions
+    assert len(frame) == len(run.record.refits) * run.record.dataset.n_test
+    assert frame.groupby("refit")["correct"].mean().mean() == pytest.approx(run.test_accuracy)
+    columns = [f"probability_{name}" for name in run.record.dataset.class_names]
+    assert np.allclose(frame[columns].sum(axis=1), 1)
+    first = frame.iloc[0]
+    assert first["predicted"] == first[columns].astype(float).idxmax().removeprefix("probability_")
 
 
 def test_compare_tests_the_difference_of_two_runs() -> None:
-    comparison = bench.compare(GOLDEN, "cnn", "dense-8510e8")
+    comparison = bench.compare("cnn", "dense-8510e8", GOLDEN)
     assert (comparison.a.label, comparison.b.label) == ("cnn", "dense-8510e8")
     assert comparison.test.difference.mean > 0
+    assert "cnn is" in repr(comparison)
+    a, b = bench.load("cnn", GOLDEN), bench.load("dense-8510e8", GOLDEN)
+    assert bench.compare(a, b).test == comparison.test
 
 
-@pytest.mark.parametrize("name", ["run", "verify"])
-def test_function_that_trains_is_that_of_the_command(name: str) -> None:
-    from bench.execution import runner, verify
+def test_runs_of_different_folders_are_not_compared(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="different results folders"):
+        bench.compare(bench.load("cnn", GOLDEN), "dense", tmp_path)
 
-    assert getattr(bench, name) is {"run": runner.run, "verify": verify.verify}[name]
+
+def test_published_run_has_no_model_but_the_command_that_makes_it() -> None:
+    with pytest.raises(ModelError, match=r"published without its models.*\n  python -m bench run --family cnn"):
+        bench.load("cnn", GOLDEN).model()
+
+
+def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"unknown family 'cn'.*Did you mean cnn"):
+        bench.run("cn", "digits", results=tmp_path / "results")
+    with pytest.raises(SpecError, match="family must be the name of a family, got int"):
+        bench.run(3, "digits", results=tmp_path / "results")
+    with pytest.raises(StoreError, match="there is no results folder"):
+        bench.leaderboard(tmp_path / "results")
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_name_of_the_api_exists() -> None:

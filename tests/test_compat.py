@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from multiprocessing import spawn
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -277,3 +278,35 @@ def test_tensorflow_without_onednn_never_passes_for_bfloat16() -> None:
     assert done.returncode == 1
     assert "expected matmul in bfloat16" in done.stderr
     assert "unset TF_ENABLE_ONEDNN_OPTS" in done.stderr
+
+
+# Python's multiprocessing
+
+SCRIPT = """
+import multiprocessing, os, sys
+with open("executed.txt", "a") as file:
+    file.write("once\\n")
+from bench.compat import without_main_module
+with without_main_module():
+    process = multiprocessing.get_context(sys.argv[1]).Process(target=os.getpid)
+    process.start()
+    process.join()
+sys.exit(process.exitcode)
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_new_process_does_not_execute_a_script_without_a_main_guard(method: str, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "script.py", method]
+    env = variables(PYTHONPATH=str(Path(bench.__file__).parents[1]))
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "executed.txt").read_text() == "once\n"
+
+
+def test_python_that_prepares_processes_in_another_way_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spawn, "get_preparation_data", lambda name: {"name": name})
+    with pytest.raises(CompatibilityError, match="preparation data with sys_path"), compat.without_main_module():
+        pass
+    assert spawn.get_preparation_data("x") == {"name": "x"}

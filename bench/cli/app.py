@@ -9,9 +9,14 @@ import typer
 import search_spaces
 from bench.cli.catalog import list_app
 from bench.cli.data import data_app
+from bench.cli.evaluate import evaluate_app
+from bench.cli.export import export_app
+from bench.cli.export_results import export_results_app
+from bench.cli.predict import predict_app
 from bench.cli.results import results_app
 from bench.cli.run import run_app
 from bench.cli.runs import runs_app
+from bench.cli.show import show_app
 from bench.cli.verify import verify_app
 from bench.cli.versions import versions_app
 from bench.errors import BenchError
@@ -27,7 +32,17 @@ app = typer.Typer(
     "130 and 143 interrupted.",
     epilog="\b\nExamples:\n  bench run --family cnn\n  bench leaderboard",
 )
-for commands in (run_app, verify_app, list_app, results_app):
+for commands in (
+    run_app,
+    evaluate_app,
+    show_app,
+    predict_app,
+    export_app,
+    verify_app,
+    list_app,
+    results_app,
+    export_results_app,
+):
     app.add_typer(commands)
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")

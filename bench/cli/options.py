@@ -1,15 +1,12 @@
 """Options shared by several commands, options of `bench run`, and help formatting."""
 
-import difflib
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 from typer.core import TyperCommand
 
-from bench.errors import SpecError
 from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
 
 MAX_SEARCHES = 100
@@ -53,18 +50,6 @@ def parse_image_size(text: str) -> Size:
     return Size(height, width)
 
 
-def check_name(kind: str, name: str, valid: Sequence[str]) -> None:
-    """Check that `name` is one of the `valid` names.
-
-    Raises:
-        SpecError: it is not; the message suggests the nearest match.
-    """
-    if name not in valid:
-        nearest = difflib.get_close_matches(name.lower().replace("-", "_"), valid, n=1, cutoff=0.5)
-        hint = f". Did you mean {nearest[0]}?" if nearest else ""
-        raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint}")
-
-
 def _folder(text: str) -> Path:
     """Convert the value of --results; an empty one, e.g. of an unset shell variable, would be the current folder."""
     if not text:
@@ -100,6 +85,16 @@ Results = Annotated[
 ExistingResults = Annotated[
     Path,
     typer.Option("--results", metavar="DIR", parser=_folder, callback=_existing, help="Folder with records and pages."),
+]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Model name from the leaderboard, or run id.")]
+RunDataset = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        metavar="DATASET",
+        help="The run's dataset, if it is not where the run found it.",
+        show_default="that of the run",
+    ),
 ]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP)]
 DatasetOption = Annotated[str, typer.Option("--dataset", metavar="DATASET", help=DATASET_HELP)]

@@ -1,4 +1,4 @@
-"""Show the events of a run: a live table on a terminal, plain lines elsewhere."""
+"""Show the events of a run: a live table on a terminal or in a notebook, plain lines elsewhere."""
 
 import sys
 import time
@@ -12,13 +12,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bench.cli.notebook import COLUMNS, in_notebook, notebook
 from bench.execution.events import Event, Message, Progress, Report
 
 PLAIN_SECONDS = 10
 
 
 def display(stream: TextIO | None = None) -> AbstractContextManager[Report]:
-    """Show events on `stream` (standard error by default) for the duration of the context."""
+    """Show events on `stream` (standard error, or a notebook, by default) for the duration of the context."""
+    if stream is None and in_notebook():
+        return notebook(_cells)
     stream = stream or sys.stderr
     console = Console(file=stream)
     can_redraw = console.is_terminal and not console.is_dumb_terminal
@@ -98,16 +101,21 @@ def _aged(progress: Progress, seconds: float) -> Progress:
 
 def _table(rows: Sequence[Progress]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("run", "stage", "trials", "epochs", "best validation accuracy", "time left"):
+    for name in COLUMNS:
         table.add_column(name, justify="left" if name in ("run", "stage") else "right")
     for row in rows:
-        best = row.best_validation_accuracy
-        table.add_row(
-            row.run,
-            row.stage,
-            f"{row.trials} of {row.trials_total}" + _failed(row) if row.trials_total else "-",
-            f"{row.epochs} of {row.epochs_total}" if row.epochs_total else "-",
-            "-" if best is None else f"{100 * best:.2f}%",
-            "-" if row.seconds_left is None else duration(row.seconds_left),
-        )
+        table.add_row(*_cells(row))
     return table
+
+
+def _cells(row: Progress) -> tuple[str, ...]:
+    """The columns of one run."""
+    best = row.best_validation_accuracy
+    return (
+        row.run,
+        row.stage,
+        f"{row.trials} of {row.trials_total}" + _failed(row) if row.trials_total else "-",
+        f"{row.epochs} of {row.epochs_total}" if row.epochs_total else "-",
+        "-" if best is None else f"{100 * best:.2f}%",
+        "-" if row.seconds_left is None else duration(row.seconds_left),
+    )

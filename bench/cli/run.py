@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import search_spaces
 from bench.cli.datasets import locate_dataset
 from bench.cli.dry_run import print_forecast
 from bench.cli.execution import execute, raise_failures
@@ -35,8 +34,8 @@ from bench.cli.options import (
     TrialTimeout,
     Tuner,
     Workers,
-    check_name,
 )
+from bench.errors import check_name
 from bench.records.limits import DEFAULT_REFIT_SEEDS, DEFAULT_TUNER, MAX_REFIT_SEEDS
 from bench.signals import defer_signals
 
@@ -89,43 +88,25 @@ def run(
     same specification but without its models (for example, from a git checkout), that run is repeated and the
     predictions are compared.
     """
-    from bench.execution.models import family_source
     from bench.execution.options import Options
-    from bench.execution.plans import choose_plan
-    from bench.machine import supports_bfloat16, usable_cores
-    from bench.records.spec import SearchSpec
-    from bench.tuning import tuners
+    from bench.execution.request import SearchRequest
+    from bench.machine import usable_cores
 
-    families = list(dict.fromkeys(families))
-    for name in families:
-        check_name("family", name, search_spaces.names())
-    check_name("tuner", tuner, tuners.names())
     location = locate_dataset(dataset, data_dir, image_size, class_names)
-    plans = {
-        name: choose_plan(preset, name, location, trials=trials, epochs=epochs, refit_seeds=refit_seeds)
-        for name in families
-    }
-    if precision == "auto":
-        precision = "bfloat16" if supports_bfloat16() else "float32"
-    specs = [
-        SearchSpec(
-            dataset=location.name,
-            data=location.digest,
-            family=name,
-            source=family_source(name),
-            tuner=tuner,
-            budget=plan.budget,
-            seed=seed + number,
-            refit_seeds=plan.refit_seeds,
-            precision=precision,
-            preset=preset if trials is epochs is refit_seeds is None else None,
-            split=number,
-            max_pending=max_pending,
-            time_limit=time_limit,
-        )
-        for name, plan in plans.items()
-        for number in range(searches)
-    ]
+    specs = SearchRequest(
+        families=families,
+        dataset=location,
+        preset=preset,
+        tuner=tuner,
+        trials=trials,
+        epochs=epochs,
+        refit_seeds=refit_seeds,
+        seed=seed,
+        searches=searches,
+        precision=precision,
+        max_pending=max_pending,
+        time_limit=time_limit,
+    ).specs()
     options = Options(
         results=results,
         dataset=location,
@@ -137,7 +118,7 @@ def run(
     if dry_run:
         print_forecast(specs, options)
     else:
-        _run(specs, options, f"{', '.join(families)} on {location.name}, {tuner} search")
+        _run(specs, options, f"{', '.join(dict.fromkeys(families))} on {location.name}, {tuner} search")
 
 
 @run_app.command(

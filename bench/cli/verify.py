@@ -1,13 +1,12 @@
 """bench verify: check a finished run and retrain one of its refits."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from bench.cli.datasets import locate_dataset
-from bench.cli.options import ClassNames, Command, DataDir, ExistingResults, ImageSize
+from bench.cli.datasets import notify
+from bench.cli.options import Command, DataDir, ExistingResults, RunDataset, RunName
 from bench.signals import exit_code, handle_sigterm
 
 if TYPE_CHECKING:
@@ -23,18 +22,9 @@ verify_app = typer.Typer()
 )
 def verify(
     *,
-    name: Annotated[str, typer.Argument(metavar="RUN", help="Model name from the leaderboard, or run id.")],
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            show_default="where the run found it",
-            help="Path of the run's dataset, if `bench list` does not show it.",
-        ),
-    ] = None,
+    name: RunName,
+    dataset: RunDataset = None,
     data_dir: DataDir = None,
-    image_size: ImageSize = None,
-    class_names: ClassNames = None,
     results: ExistingResults = Path("results"),
 ) -> None:
     """Check a finished run and retrain one of its refits.
@@ -46,18 +36,13 @@ def verify(
     """
     from bench.cli.progress import display
     from bench.execution.options import Options
-    from bench.execution.resume import last_options
-    from bench.records.store import RunFolder
+    from bench.execution.resume import run_dataset
     from bench.report import build
-    from bench.report.runs import find_run, load
+    from bench.report.runs import find_run, folder_of, load
 
     record = find_run(load(results), name).record
-    folder = RunFolder(results / "records" / record.dataset.name / record.run_id)
-    location = last_options(folder).dataset
-    if dataset is not None or (location.path is None and location.digest is None):
-        found = locate_dataset(dataset or record.dataset.name, data_dir, image_size, class_names)
-        location = replace(found, name=record.dataset.name)  # the files may have been renamed
-    options = Options(results=results, dataset=location, workers=1)
+    folder = folder_of(results, record)
+    options = Options(results=results, dataset=run_dataset(folder, dataset, data_dir, notify), workers=1)
     pages = _check_pages(folder, results)
     try:
         with handle_sigterm(), display() as report:

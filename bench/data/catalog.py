@@ -1,6 +1,5 @@
 """Find datasets: by built-in name, by entry point, or by the path of a file or folder."""
 
-import difflib
 import importlib
 import os
 import re
@@ -15,7 +14,7 @@ from bench.data.dataset import Notify, quiet
 from bench.data.definition import DatasetDefinition
 from bench.data.loaders import folders
 from bench.data.samples import UNCHANGED, Reading
-from bench.errors import BenchError, DataError, ExtensionError, SpecError
+from bench.errors import BenchError, DataError, ExtensionError, SpecError, check_name
 from bench.machine import extensions, load_extension
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ class DatasetLocation:
             return _only_definition(_import_file(self.path))
         if self.name in _built_in():
             return _only_definition(importlib.import_module(f"bench.data.sets.{self.name}"))
-        if (entry_point := extensions(GROUP).get(self.name)) is None:
-            raise _unknown(self.name)
+        _check_known(self.name)
+        entry_point = extensions(GROUP)[self.name]
         loaded = load_extension(entry_point)
         if not isinstance(loaded, DatasetDefinition):
             raise ExtensionError(
@@ -116,7 +115,7 @@ def locate(
         return _locate_file(path, data_dir) if path.suffix == ".py" else _locate_name(dataset, data_dir)
     if not _exists(path):
         if path.name == dataset and path.suffix == "":
-            raise _unknown(dataset)
+            _check_known(dataset)
         raise SpecError(
             f"{path} does not exist: expected the name of a dataset, or the path of images or of a Python file that "
             "defines a dataset"
@@ -185,12 +184,9 @@ def _built_in() -> frozenset[str]:
     return frozenset(file.stem for file in SETS.glob("[!_]*.py"))
 
 
-def _unknown(dataset: str) -> SpecError:
-    nearest = difflib.get_close_matches(dataset.lower().replace("-", "_"), names(), n=1, cutoff=0.5)
-    hint = f". Did you mean {nearest[0]}?" if nearest else ""
-    if Path(f"{dataset}.py").is_file():
-        hint = f". To use the file in this folder: {dataset}.py"
-    return SpecError(f"unknown dataset {dataset!r}: valid names are {', '.join(names())}{hint}")
+def _check_known(dataset: str) -> None:
+    file = f"{dataset}.py"
+    check_name("dataset", dataset, names(), f"To use the file in this folder: {file}" if Path(file).is_file() else None)
 
 
 def _locate_file(path: Path, data_dir: Path | None) -> DatasetLocation:

@@ -21,7 +21,10 @@ def model_source(spec: RunSpec) -> str:
         raise SpecError(f"the run uses protocol {spec.protocol}, but the current protocol is {current}")
     if isinstance(spec, ReferenceSpec):
         if spec.model not in baselines.NAMES:
-            raise SpecError(f"there is no reference model {spec.model!r}: valid names are {', '.join(baselines.NAMES)}")
+            raise SpecError(
+                f"there is no reference model {spec.model!r}: valid names are {', '.join(baselines.NAMES)}; a model "
+                "trained elsewhere can be evaluated, but not trained again"
+            )
         return baselines.source(spec.model)
     return family_source(spec.family)
 

@@ -1,8 +1,12 @@
 """Which interrupted runs can be resumed, with which options, and why others cannot."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from bench.data import catalog
+from bench.data.catalog import DatasetLocation
+from bench.data.dataset import Notify, quiet
 from bench.errors import BenchError, SpecError
 from bench.execution.models import model_source
 from bench.execution.options import Options
@@ -52,6 +56,31 @@ def last_options(folder: RunFolder) -> Options:
     options = next((options for options in reversed(sessions) if options is not None), None)
     session = SessionOptions(workers=usable_cores()) if options is None else options
     return Options.from_ledger(folder.path.parents[2], folder.read_spec().dataset, session)
+
+
+def run_dataset(
+    folder: RunFolder, dataset: str | None = None, data_dir: Path | None = None, notify: Notify = quiet
+) -> DatasetLocation:
+    """Where the dataset of a run is: where the user says, else where the run found it.
+
+    Args:
+        folder: of the run.
+        dataset: name or path of the dataset; None if it has not moved. Images are read as the run read them.
+        data_dir: folder with the files of a dataset that is known by name.
+        notify: called with a one-line message before steps longer than a second.
+
+    Raises:
+        SpecError: there is no such dataset.
+        DataError: the files at the path are not a valid dataset.
+        RecordError: the run is damaged.
+    """
+    found = last_options(folder).dataset
+    if dataset is not None:
+        # The files may have been renamed.
+        return replace(catalog.locate(dataset, data_dir, found.reading, notify), name=found.name)
+    # A published run may come from another machine.
+    known = found.data_dir if found.data_dir is not None and found.data_dir.is_dir() else None
+    return replace(found, data_dir=data_dir or known)
 
 
 def resume_blocker(folder: RunFolder) -> str | None:

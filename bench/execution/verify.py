@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from bench.data.development import facts, load_development
-from bench.errors import BenchError
+from bench.errors import BenchError, SpecError
 from bench.evaluation.comparison import prediction_interval
 from bench.execution.eta import Pace
 from bench.execution.events import Message, Report
@@ -44,9 +44,12 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
 
     Raises:
         BenchError: the record cannot be read, or the refit cannot be trained.
+        SpecError: the model was trained elsewhere.
     """
     report(Message(text=f"Checking {folder.path}"))
     record = folder.read_record()
+    if record.trained_elsewhere:
+        raise SpecError(f"{record.run_id} was trained elsewhere, so none of its models can be retrained")
     predictions = folder.read_predictions(record)
     try:
         folder.check()

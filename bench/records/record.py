@@ -17,7 +17,8 @@ from bench.records.spec import Precision, RunSpec, SearchSpec, Value
 # 4: separate types for searches and reference models, in specs and records; no `tuner/*` keys among hyperparameters;
 #    records name the published run that they reproduce and later code that they were verified with; no idle seconds of
 #    workers.
-# 5: the spec has the number of its split, and a maximum number of pending trials instead of `lookahead`.
+# 5: the spec has the number of its split, and a maximum number of pending trials instead of `lookahead`; reference
+#    models may have been trained elsewhere.
 SCHEMA_VERSION = 5
 READABLE_SCHEMAS = (1, 2, 3, 4, 5)  # older ones by bench.records.upgrades
 
@@ -153,7 +154,9 @@ class RefitRecord:
     seed: int
     epochs: int
     curve: Curve  # training only
-    train_accuracy: float  # on the images it was trained on, in inference mode, fraction in [0, 1]
+    # On the images it was trained on, in inference mode, fraction in [0, 1]; of a model trained elsewhere, on all
+    # development images.
+    train_accuracy: float
     parameters: int
     summary: str  # Keras' model summary, as plain text
     weights_sha256: str  # over all weights in order
@@ -209,17 +212,18 @@ class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
 
 
 class ReferenceModel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reference"):
-    """A model with a fixed recipe, without a search."""
+    """A model without a search."""
 
-    group: Literal["tutorial", "classifier"]  # a published Keras model, or a scikit-learn classifier
-    recipe: str  # how it is trained, in words
+    # A published Keras model, a scikit-learn classifier, or a Keras model that was trained elsewhere.
+    group: Literal["tutorial", "classifier", "external"]
+    recipe: str  # how it is trained, in words; of a model trained elsewhere, where it comes from and what it expects
     deterministic: bool  # whether all seeds give the same model
     published: PublishedAccuracy | None
 
     @property
     def is_network(self) -> bool:
         """Whether it is a Keras model."""
-        return self.group == "tutorial"
+        return self.group != "classifier"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +266,11 @@ class RunRecord:
     def reference(self) -> ReferenceModel | None:
         """The reference model; None for a search."""
         return self.origin if isinstance(self.origin, ReferenceModel) else None
+
+    @property
+    def trained_elsewhere(self) -> bool:
+        """Whether the model was trained outside this package, so that its training data and cost are unknown."""
+        return self.reference is not None and self.reference.group == "external"
 
     @property
     def sources(self) -> tuple[str, ...]:

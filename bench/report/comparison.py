@@ -16,6 +16,7 @@ from bench.report.markdown import plain_table
 from bench.report.ranking import conditions, data_of
 from bench.report.runs import Loaded, Run, find_run, load
 from bench.report.tables.costs import cost_cells
+from bench.report.tables.scores import metric_text
 from bench.report.text.numbers import accuracy_cell, percent
 from bench.report.text.statements import pair_sentence
 
@@ -23,7 +24,7 @@ SHOWN_IMAGES = 10
 TIMES = ("search time (s)", "training time per refit (s)", "prediction time (µs/image)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class RunComparison:
     """Two runs on the same test images.
 
@@ -38,6 +39,9 @@ class RunComparison:
     mcnemar: float | None  # exact p-value, for two single refits only
     only_a_correct: pd.DataFrame
     only_b_correct: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return comparison_text(self)
 
 
 def compare_runs(results: Path, a: str, b: str) -> RunComparison:
@@ -130,7 +134,7 @@ def _scores(a: Run, b: Run) -> pd.DataFrame:
         return {
             "test accuracy (%)": accuracy_cell(run.scores.accuracy, run.interval),
             "seeds": str(len(run.record.refits)),
-            **{metric.heading: metric.text(value) for metric, value in run.metrics.items()},
+            **{metric.heading: metric_text(run, metric) for metric in run.metrics},
             **cost_cells(run),
             **times,
         }

@@ -37,7 +37,7 @@ class PowerPlan:
     detect: float  # the difference of mean test accuracy, as a fraction
     variance: VarianceComponents
     seeds: int | None  # per model; None if MAX_SEEDS are not enough
-    minutes: float | None  # to train both with so many seeds; None if they were trained on different machines
+    minutes: float | None  # to train both with so many seeds; None if training times are unknown or not comparable
     detectable_now: float | None  # difference detected with the present seeds; None if their numbers differ
     detectable_ever: float  # with unlimited seeds on these test images
 
@@ -107,8 +107,8 @@ def _seed_std(run: Run) -> float:
 
 
 def _minutes(runs: Sequence[Run], seeds: int) -> float | None:
-    """Training time; a deterministic model is trained once."""
-    if len({run.record.environment.cpu for run in runs}) > 1:
+    """Training time; a deterministic model is trained once. None if it is unknown or not comparable."""
+    if len({run.record.environment.cpu for run in runs}) > 1 or any(run.record.trained_elsewhere for run in runs):
         return None
     refits = [1 if run.correctness.deterministic else seeds for run in runs]
     return sum(

@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from bench.evaluation.metric import TRAIN_TEST_GAP
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, PairTest, Row, Table
 from bench.report.ranking import TEST_LABELS
@@ -12,10 +13,11 @@ from bench.report.text.signature import signature_text
 
 def rows_json(board: Board) -> list[dict[str, Any]]:
     """One dict per row."""
-    return [_row_json(table, row) for table in board.tables for row in table.everything]
+    return [row_json(table, row) for table in board.tables for row in table.everything]
 
 
-def _row_json(table: Table, row: Row) -> dict[str, Any]:
+def row_json(table: Table, row: Row) -> dict[str, Any]:
+    """The values of one row."""
     run, record, search = row.run, row.run.record, row.run.record.search
     best_rank, worst_rank = row.rank or (None, None)
     return {
@@ -36,12 +38,15 @@ def _row_json(table: Table, row: Row) -> dict[str, Any]:
         "n_test": record.dataset.n_test,
         "not_significantly_different_from": None if row.not_different_from is None else list(row.not_different_from),
         "difference_from_best_tuned": None if row.versus_best is None else _test_json(row.versus_best),
-        "metrics": {metric.key: value for metric, value in run.metrics.items()},
+        "metrics": {
+            metric.key: None if metric == TRAIN_TEST_GAP and record.trained_elsewhere else value
+            for metric, value in run.metrics.items()
+        },
         "validation_accuracy": None if search is None else search.winning_trial.score,
         "f1_by_class": dict(zip(record.dataset.class_names, run.scores.by_class.f1.tolist(), strict=False)),
         "parameters": run.costs["parameters"],
         "search_seconds": None if search is None else search.search_seconds,
-        "training_seconds": run.training_seconds,
+        "training_seconds": run.costs.get("training time per refit"),
         "prediction_microseconds_per_image": record.latency.microseconds_per_image,
         "cpu": record.environment.cpu,
         # Keys of the JSON do not change with the texts of pages.

@@ -65,13 +65,18 @@ class Run:
 
     @property
     def costs(self) -> Mapping[str, float]:
-        """Core-seconds of the run, weights of the model, seconds to train a refit, microseconds to predict an image."""
-        return {
+        """Core-seconds of the run, weights of the model, seconds to train a refit, microseconds to predict an image.
+
+        The cost of training a model elsewhere is unknown and left out.
+        """
+        costs = {
             "search and refits": self.core_seconds,
             "parameters": self.record.refits[0].parameters,
             "training time per refit": self.training_seconds,
             "prediction time": self.record.latency.microseconds_per_image,
         }
+        unknown = ("search and refits", "training time per refit") if self.record.trained_elsewhere else ()
+        return {name: cost for name, cost in costs.items() if name not in unknown}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +151,20 @@ def find_run(loaded: Loaded, name: str) -> Run:
     raise SpecError(f"no finished run {name!r}; rows: {', '.join(labels) or 'none'}{hint}{unread}")
 
 
+def folder_of(results: Path, record: RunRecord) -> RunFolder:
+    """The folder of a run; one with a record of an older schema may still have an older name."""
+    folders = RunFolder(results / "records" / record.dataset.name / record.run_id), *all_folders(results)
+    return next(
+        folder
+        for folder in folders
+        if folder.finished and (folder.path.parent.name, upgrade_run_id(folder.path.name)) == _place(record)
+    )
+
+
+def _place(record: RunRecord) -> tuple[str, str]:
+    return record.spec.dataset, record.run_id
+
+
 def _concerns(problem: str, name: str) -> bool:
     """Whether a problem, which starts with the path of a file, is one of the run or the model `name`."""
     run_id = Path(problem.partition(":")[0]).parent.name
@@ -208,7 +227,9 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
         train_accuracy=statistics.fmean(refit.train_accuracy for refit in record.refits),
         scores=scores,
     )
-    deterministic = record.reference is not None and record.reference.deterministic
+    # The interval of a single model trained elsewhere accounts for the test images only.
+    single = record.trained_elsewhere and len(record.refits) == 1
+    deterministic = single or (record.reference is not None and record.reference.deterministic)
     correctness = Correctness(correct=scores.correct, deterministic=deterministic)
     return Run(
         label=record.spec.model,

@@ -111,16 +111,25 @@ def training_data(spec: TrialSpec, location: "DatasetLocation") -> TrainingData:
     everything = np.arange(len(dataset))
     if spec.part == "development":
         return TrainingData(dataset=dataset, fitted=everything, held_back=None)
-    tutorial = TUTORIALS[spec.model]
-    batching = Batching(
+    batching = reference_batching(spec.model, len(dataset.class_names))
+    start = len(everything) - reference_held_back(spec.model, len(everything))
+    held_back = everything[start:] if start < len(everything) else None
+    return TrainingData(dataset=dataset, fitted=everything[:start], held_back=held_back, batching=batching)
+
+
+def reference_batching(model: str, classes: int) -> Batching:
+    """The batching of a reference model's recipe."""
+    tutorial = TUTORIALS[model]
+    return Batching(
         batch_size=tutorial.batch_size,
         may_drop_steps=False,
-        one_hot_classes=len(dataset.class_names) if tutorial.labels == "one-hot" else 0,
+        one_hot_classes=classes if tutorial.labels == "one-hot" else 0,
     )
-    if tutorial.validation_share == 0:
-        return TrainingData(dataset=dataset, fitted=everything, held_back=None, batching=batching)
-    start = int(len(everything) * (1 - tutorial.validation_share))  # as in Keras' validation_split
-    return TrainingData(dataset=dataset, fitted=everything[:start], held_back=everything[start:], batching=batching)
+
+
+def reference_held_back(model: str, n: int) -> int:
+    """How many of `n` development images, the last ones, a reference model's recipe does not train on."""
+    return n - int(n * (1 - TUTORIALS[model].validation_share))  # as Keras' validation_split
 
 
 def epoch_orders(

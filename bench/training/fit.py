@@ -96,10 +96,10 @@ def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Epo
     data = training_data(spec, location)
     model = build(spec, data)
     # Before training, which would add the optimizer's variables.
-    summary = _summary(model)
+    summary = model_summary(model)
     logs, fit_seconds = _fit(model, data, spec, report)
     train_accuracy = model.evaluate(data.fitted_batches(), verbose=0, return_dict=True)["accuracy"]
-    parameters, weights, content = model.count_params(), _weights_digest(model), _saved(model)
+    parameters, weights, content = model.count_params(), weights_digest(model), _saved(model)
     del model
     compat.release_graphs()
     record = RefitRecord(
@@ -143,17 +143,27 @@ def time_steps(spec: TrialSpec, location: "DatasetLocation") -> StepTimes:
 
 def build(spec: TrialSpec, data: TrainingData) -> keras.Model:
     """Build the compiled model of a candidate, with its initial weights."""
+    model = build_model(spec, data.dataset.image_shape, len(data.dataset.class_names), data.steps)
+    model.steps_per_execution = data.steps_per_execution
+    return model
+
+
+def build_model(spec: TrialSpec, image_shape: tuple[int, int, int], classes: int, steps: int) -> keras.Model:
+    """Build the compiled model of a candidate, with its initial weights, for images that are not at hand.
+
+    Args:
+        spec: the candidate.
+        image_shape: height, width, channels.
+        classes: number of classes.
+        steps: optimizer steps in an epoch.
+    """
     # Otherwise the names of layers, which are recorded, would depend on the worker's earlier models.
     keras.utils.clear_session()
     keras.utils.set_random_seed(spec.seed)
-    shape, classes = data.dataset.image_shape, len(data.dataset.class_names)
     if spec.part == "reference":
-        model = TUTORIALS[spec.model].build(shape, classes)
-    else:
-        family = search_spaces.load(spec.model)(shape, classes, data.steps * spec.horizon, spec.multiply_adds)
-        model = family.build_from(spec.values)
-    model.steps_per_execution = data.steps_per_execution
-    return model
+        return TUTORIALS[spec.model].build(image_shape, classes)
+    family = search_spaces.load(spec.model)(image_shape, classes, steps * spec.horizon, spec.multiply_adds)
+    return family.build_from(spec.values)
 
 
 def _fit(
@@ -228,13 +238,15 @@ def _curve(logs: Sequence[dict[str, float]]) -> Curve:
     )
 
 
-def _summary(model: keras.Model) -> str:
+def model_summary(model: keras.Model) -> str:
+    """Keras' summary of a model, as plain text."""
     text = io.StringIO()
     model.summary(print_fn=lambda line, **_: text.write(line + "\n"))
     return text.getvalue()
 
 
-def _weights_digest(model: keras.Model) -> str:
+def weights_digest(model: keras.Model) -> str:
+    """SHA-256 over all weights in order."""
     digest = hashlib.sha256()
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())

@@ -45,7 +45,7 @@ def evaluate(
         DataError: its files cannot be found or verified.
         RecordError: a model predicts NaN.
     """
-    predictors = [_predictor(_load(model)) if isinstance(model, bytes) else model for model in models]
+    predictors = [predictor(load_model(model)) if isinstance(model, bytes) else model for model in models]
     test = test_set.open()
     # Rounded first, so that the misclassified images can be recomputed from the stored predictions.
     log_probabilities = np.stack([predict(test.images) for predict in predictors]).astype(np.float16)
@@ -83,18 +83,27 @@ def most_confidently_wrong(
     return most_confident
 
 
-def _load(content: bytes) -> keras.Model:
-    """Load a model without its final softmax, if any, since the logarithm of its output may be infinite."""
+def has_inputs(model: keras.Model) -> bool:
+    """Whether a model knows its inputs; a Sequential model does only once it has been built."""
+    try:
+        return bool(model.inputs)
+    except (AttributeError, ValueError):  # which one depends on the version of Keras
+        return False
+
+
+def load_model(content: bytes) -> keras.Model:
+    """Load a .keras file without its final softmax, if any, since the logarithm of its output may be infinite."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(content)
         model = keras.models.load_model(path, compile=False)
-    if model.layers[-1].activation is keras.activations.softmax:
+    if getattr(model.layers[-1], "activation", None) is keras.activations.softmax:
         model.layers[-1].activation = keras.activations.linear
     return model
 
 
-def _predictor(model: keras.Model) -> "Predictor":
+def predictor(model: keras.Model) -> "Predictor":
+    """The function from uint8 images to log-probabilities of a model with logits as output."""
     predict = tf.function(model)
 
     def log_probabilities(images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -3,8 +3,8 @@
 import pytest
 import typer
 
-from bench.cli.options import check_name, parse_duration, parse_image_size
-from bench.errors import SpecError
+from bench.cli.options import parse_duration, parse_image_size
+from bench.errors import SpecError, check_name
 
 
 @pytest.mark.parametrize(

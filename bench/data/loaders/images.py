@@ -69,13 +69,16 @@ def read_header(path: Path) -> Header:
         return Header(height, width, image.mode in GRAY_MODES or image.mode.startswith("I;16"))
 
 
-def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """Decode an image: upright, on a white background if it is transparent, resized by bilinear interpolation.
+def read_image(
+    path: Path, channels: int, size: tuple[int, int] | None = None, behind: str = "white"
+) -> NDArray[np.uint8]:
+    """Decode an image, upright, and resize it by bilinear interpolation.
 
     Args:
         path: the file.
         channels: 1 for grayscale, 3 for RGB; images of the other kind are converted.
         size: height and width of the result; None to keep the image's own.
+        behind: color behind transparent pixels.
 
     Returns:
         Pixels from 0 to 255, shape (height, width, channels).
@@ -87,7 +90,15 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -
 
     with _opened(path) as image:
         upright = ImageOps.exif_transpose(image)
-        return _pixels(_without_transparency(_in_8_bits(upright)), channels, size)
+        return _pixels(_without_transparency(_in_8_bits(upright), behind), channels, size)
+
+
+def to_pixels(image: NDArray[np.uint8], channels: int, behind: str = "white") -> NDArray[np.uint8]:
+    """Convert an image (height, width, 1, 3 or 4), where 4 is RGBA, as `read_image` does."""
+    from PIL import Image
+
+    array = np.ascontiguousarray(image[..., 0] if image.shape[-1] == 1 else image)
+    return _pixels(_without_transparency(Image.fromarray(array), behind), channels, None)
 
 
 def resize(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -144,13 +155,13 @@ def _in_8_bits(image: "Image.Image") -> "Image.Image":
     return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
 
 
-def _without_transparency(image: "Image.Image") -> "Image.Image":
+def _without_transparency(image: "Image.Image", behind: str) -> "Image.Image":
     from PIL import Image
 
     if not image.has_transparency_data:
         return image
     transparent = image.convert("RGBA")
-    background = Image.new("RGBA", transparent.size, "white")
+    background = Image.new("RGBA", transparent.size, behind)
     opaque = Image.alpha_composite(background, transparent).convert("RGB")
     return opaque.convert("L") if image.mode in GRAY_MODES else opaque
 

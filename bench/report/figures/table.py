@@ -135,10 +135,11 @@ def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str
         figure = Figure(figsize=(3.1 * len(fronts) + 0.4, 3.6), layout="constrained")
         panels = figure.subplots(1, len(fronts), squeeze=False, sharey=True)[0]
         for axes, (cost, front) in zip(panels, fronts.items(), strict=True):
-            place = {label: (costs[cost], 100 * accuracy) for label, _, accuracy, costs in points}
+            place = {label: (costs[cost], 100 * accuracy) for label, _, accuracy, costs in points if cost in costs}
             axes.plot(*zip(*(place[label] for label in front), strict=True), color=GRAY, linewidth=1)
             for label, style, *_ in points:
-                axes.plot(*place[label], style.marker, color=style.color, markersize=7, label=label)
+                # A model whose cost is unknown is in the legend only.
+                axes.plot(*place.get(label, ((), ())), style.marker, color=style.color, markersize=7, label=label)
             axes.set(xlabel=f"{cost} ({UNITS[cost]})" if UNITS[cost] else cost, xscale="log")
             few_logarithmic_ticks(axes.xaxis)
             plain_axes(axes)

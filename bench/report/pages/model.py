@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from bench.evaluation.comparison import Interval
 from bench.evaluation.importance import ImportanceAnalysis, importances
 from bench.records.record import Curve, SearchOutcome
 from bench.report.board import TOP_ROWS, Board, Row, Table
@@ -19,6 +18,7 @@ from bench.report.tables import costs, details, errors, hyperparameters, scores
 from bench.report.tables import search as searches
 from bench.report.text.numbers import accuracy_cell, interval_text, percent, points
 from bench.report.text.signature import signature_text
+from bench.report.text.statements import interval_sentence
 
 name = "models"
 
@@ -65,7 +65,7 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
     return {
         "row": row,
         "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
-        "interval_sentence": _interval_sentence(run.interval, record.dataset.n_test),
+        "interval_sentence": interval_sentence(run),
         "details": details.two_columns({**conditions(run), **details.run_details(run)}),
         "signature": signature_text(record),
         "reproductions": details.reproductions_of_run_table(run),
@@ -106,22 +106,6 @@ def _reproduction_sentence(row: Row) -> str:
     )
 
 
-def _interval_sentence(interval: Interval | None, n_test: int) -> str:
-    """What the accuracy and its interval are based on."""
-    if interval is None:
-        return f"One refit on {n_test:,} test images: a single seed gives no variance estimate."
-    limits = f"95% confidence interval {percent(interval.low)}% to {percent(interval.high)}%"
-    if interval.n_seeds == 1:
-        return (
-            f"Training is deterministic. {limits} on {n_test:,} test images; it accounts only for the finite test set."
-        )
-    return (
-        f"Mean of {interval.n_seeds} refits on {n_test:,} test images; {limits}. Variance across seeds contributes "
-        f"{100 * interval.seed_variance_share:.0f}% of the squared half-width of the interval; the finite test set "
-        "contributes the rest."
-    )
-
-
 def _scores(table: Table, row: Row) -> dict[str, str]:
     run, search = row.run, row.run.record.search
     tuned = (
@@ -136,7 +120,7 @@ def _scores(table: Table, row: Row) -> dict[str, str]:
         scores.ACCURACY: accuracy_cell(row.test_accuracy, run.interval),
         "test accuracy of each refit (%)": ", ".join(map(percent, run.scores.correct.mean(axis=1))),
         **tuned,
-        **{metric.heading: metric.text(value) for metric, value in run.metrics.items()},
+        **{metric.heading: scores.metric_text(run, metric) for metric in run.metrics},
         **costs.cost_cells(run),
     }
 

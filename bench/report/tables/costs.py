@@ -32,12 +32,12 @@ def costs_table(table: Table) -> pd.DataFrame:
 
 def cost_cells(run: Run) -> dict[str, str]:
     """The costs of one model as table cells: heading to text."""
-    search = run.record.search
+    search, known = run.record.search, not run.record.trained_elsewhere
     return {
-        "core-seconds": f"{run.core_seconds:,.0f}",
+        "core-seconds": f"{run.core_seconds:,.0f}" if known else "unknown",
         "parameters": f"{run.costs['parameters']:,}",
         "search time (s)": "-" if search is None else seconds(search.search_seconds),
-        "training time per refit (s)": seconds(run.costs["training time per refit"]),
+        "training time per refit (s)": seconds(run.costs["training time per refit"]) if known else "unknown",
         "prediction time (µs/image)": f"{run.costs['prediction time']:.3g}",
     }
 
@@ -52,7 +52,8 @@ def pareto_fronts(rows: Sequence[Row], *, with_times: bool) -> dict[str, list[st
     fronts: dict[str, list[str]] = {}
     for cost in UNITS if with_times else ("parameters",):
         fronts[cost], best = [], (0.0, -1.0)  # cost and accuracy of the last model on the front
-        for row in sorted(rows, key=lambda row: (row.run.costs[cost], -row.test_accuracy)):
+        priced = [row for row in rows if cost in row.run.costs]
+        for row in sorted(priced, key=lambda row: (row.run.costs[cost], -row.test_accuracy)):
             point = row.run.costs[cost], row.test_accuracy
             if point[1] > best[1] or point == best:
                 best = point

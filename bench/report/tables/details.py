@@ -25,7 +25,7 @@ def run_details(run: Run) -> dict[str, str]:
         "started (UTC)": record.started,
         **_origin_details(run),
         **({"exact duplicates": record.dataset.duplicates.text} if record.dataset.duplicates else {}),
-        "refit seeds": ", ".join(str(refit.seed) for refit in record.refits),
+        "refit seeds": "unknown" if record.trained_elsewhere else ", ".join(str(refit.seed) for refit in record.refits),
         "precision": f"{search_precision}refits {record.precision_refit}",
         "prediction time": f"median of {record.latency.repeats} passes over {record.latency.images:,} images, batches "
         f"of {record.latency.batch_size}{threads}",

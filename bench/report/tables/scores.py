@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, TEST_ACCURACY, Metric
+from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, TEST_ACCURACY, TRAIN_TEST_GAP, Metric
 from bench.records.record import SearchOutcome
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
+from bench.report.runs import Run
 from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, uncertainty_source
 from bench.tuning.space import count_candidates
 
@@ -18,6 +19,11 @@ CORE_SECONDS = "core-seconds"
 UNEQUAL_MARK = " (!)"
 UNCERTAINTY = "main source of uncertainty"
 NOT_DIFFERENT = "not significantly different from"
+REFERENCE_TYPES = {
+    "tutorial": "published tutorial",
+    "classifier": "scikit-learn classifier",
+    "external": "trained elsewhere",
+}
 
 
 def scores_table(table: Table) -> pd.DataFrame:
@@ -49,7 +55,7 @@ def references_table(table: Table) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            "type": "published tutorial" if reference.is_network else "scikit-learn classifier",
+            "type": REFERENCE_TYPES[reference.group],
             **_accuracy(row),
             "difference from the best tuned model (pp)": versus_best_text(row),
             **_leaderboard_metrics(row),
@@ -62,16 +68,23 @@ def references_table(table: Table) -> pd.DataFrame:
 def _accuracy(row: Row) -> dict[str, str]:
     reference, interval = row.run.record.reference, row.run.interval
     deterministic = reference is not None and reference.deterministic
+    single = row.run.record.trained_elsewhere and len(row.run.record.refits) == 1
+    note = " (deterministic)" if deterministic else " (one file)" if single else ""
     return {
         ACCURACY: accuracy_cell(row.test_accuracy, interval),
         UNCERTAINTY: uncertainty_source(interval),
-        "seeds": "1 (deterministic)" if deterministic else str(len(row.run.record.refits)),
+        "seeds": f"{len(row.run.record.refits)}{note}",
     }
 
 
 def _leaderboard_metrics(row: Row) -> dict[str, str]:
-    values = row.run.metrics.items()
-    return {metric.heading: metric.text(value) for metric, value in values if not metric.details_only}
+    return {metric.heading: metric_text(row.run, metric) for metric in row.run.metrics if not metric.details_only}
+
+
+def metric_text(run: Run, metric: Metric) -> str:
+    """The value of a metric for a model; the training accuracy of a model trained elsewhere is unknown."""
+    unknown = metric == TRAIN_TEST_GAP and run.record.trained_elsewhere
+    return "unknown" if unknown else metric.text(run.metrics[metric])
 
 
 def reproductions_table(table: Table) -> pd.DataFrame:
@@ -181,10 +194,12 @@ def metrics_table(rows: Sequence[Row]) -> pd.DataFrame:
     """Every metric, with the rank it gives in parentheses."""
     columns = {"model": [row.label for row in rows]}
     for metric, values in _values(rows).items():
+        texts = [metric.text(value) for value in values]
+        if metric in rows[0].run.metrics:
+            texts = [metric_text(row.run, metric) for row in rows]
         ranks = _ranks(metric, values)
         columns[metric.heading] = [
-            metric.text(value) + (f" ({rank})" if metric.direction else "")
-            for value, rank in zip(values, ranks, strict=True)
+            text + (f" ({rank})" if metric.direction else "") for text, rank in zip(texts, ranks, strict=True)
         ]
     return pd.DataFrame(columns)
 

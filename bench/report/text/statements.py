@@ -3,6 +3,7 @@
 from bench.evaluation.comparison import Difference
 from bench.report.board import FamilyResult, PairTest, Row, Table
 from bench.report.ranking import MIN_SEARCHES
+from bench.report.runs import Run
 from bench.report.text.numbers import interval_text, joined, percent, points, range_text
 
 MAX_SENTENCES = 6  # of a table with more pairs of models, only those of the best model
@@ -102,7 +103,8 @@ def _best_model(row: Row) -> str:
     images = f"{record.dataset.n_test:,} test images"
     if interval is None:
         return f"{start} on {images}; a single seed gives no variance estimate."
-    trained = "deterministic training" if interval.n_seeds == 1 else f"mean of {len(record.refits)} refits"
+    single = "a single model file" if record.trained_elsewhere else "deterministic training"
+    trained = single if interval.n_seeds == 1 else f"mean of {len(record.refits)} refits"
     return f"{start} ({interval_text(interval)}; {trained}, {images})."
 
 
@@ -152,3 +154,22 @@ def _weakest_class(best: Row) -> str:
     if failed := sum(trial.status == "failed" for trial in trials):
         return f"{text}; {failed} of the {len(trials)} trials of its search failed."
     return f"{text}."
+
+
+def interval_sentence(run: Run) -> str:
+    """What the test accuracy of a model and its interval are based on."""
+    interval, n_test = run.interval, run.record.dataset.n_test
+    if interval is None:
+        return f"One refit on {n_test:,} test images: a single seed gives no variance estimate."
+    limits = f"95% confidence interval {percent(interval.low)}% to {percent(interval.high)}%"
+    if run.record.trained_elsewhere and interval.n_seeds == 1:
+        return f"A single model file. {limits} on {n_test:,} test images, without the variance across seeds."
+    if interval.n_seeds == 1:
+        return (
+            f"Training is deterministic. {limits} on {n_test:,} test images; it accounts only for the finite test set."
+        )
+    return (
+        f"Mean of {interval.n_seeds} refits on {n_test:,} test images; {limits}. Variance across seeds contributes "
+        f"{100 * interval.seed_variance_share:.0f}% of the squared half-width of the interval; the finite test set "
+        "contributes the rest."
+    )

@@ -1,0 +1,110 @@
+"""A finished run, as Python objects."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import ModelError
+from bench.execution.trained import model_files
+from bench.records.record import RunRecord
+from bench.records.store import RunFolder
+from bench.report.board import Row, Table
+from bench.report.run_text import run_row, run_text
+from bench.report.runs import folder_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Run:
+    """A finished run in a results folder; its data is read when it is used."""
+
+    def __init__(self, results: Path, name: str) -> None:
+        """Read the run with the row label or run id `name`.
+
+        Raises:
+            SpecError: there is none, or there are several.
+            RecordError: it cannot be read.
+        """
+        self.results = results
+        self._table, self._row = run_row(results, name)
+
+    @property
+    def run_id(self) -> str:
+        """The name of its folder."""
+        return self.record.run_id
+
+    @property
+    def label(self) -> str:
+        """Its name on the leaderboard."""
+        return self._row.label
+
+    @property
+    def record(self) -> RunRecord:
+        """Everything recorded about the run, except its predictions."""
+        return self._row.run.record
+
+    @property
+    def test_accuracy(self) -> float:
+        """Mean over the refits, fraction in [0, 1]."""
+        return self._row.test_accuracy
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95% confidence interval of the test accuracy; None for a single seed."""
+        interval = self._row.run.interval
+        return None if interval is None else (interval.low, interval.high)
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Those of the winner; empty for a reference model."""
+        search = self.record.search
+        return {} if search is None else dict(search.winning_trial.values)
+
+    @property
+    def page(self) -> Path:
+        """Its report."""
+        return self.results / self._row.page
+
+    @cached_property
+    def trials(self) -> "pd.DataFrame":
+        """One row per trial; hyperparameters have the prefix `hp_`. Empty for a reference model."""
+        from bench.report.frames import trials_frame
+
+        return trials_frame([self.record])
+
+    @cached_property
+    def predictions(self) -> "pd.DataFrame":
+        """One row per refit and test image: classes, and probabilities with the prefix `probability_`."""
+        from bench.report.frames import predictions_frame
+
+        return predictions_frame(self.record, self.folder.read_predictions(self.record))
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where its files are."""
+        return folder_of(self.results, self.record)
+
+    def model(self, refit: int = 0) -> Any:
+        """A trained Keras model, from pixels, uint8 (n, height, width, channels), to probabilities (n, classes).
+
+        Args:
+            refit: number of the refit, from 0.
+
+        Raises:
+            ModelError: the model is not on this machine; the message names the command that trains it again.
+        """
+        files = model_files(self.folder, self.record)
+        if not 0 <= refit < len(files):
+            raise ModelError(f"there is no refit {refit}: {self.label} has refits 0 to {len(files) - 1}")
+        from bench.training.export import with_probabilities
+        from bench.training.inference import open_model
+
+        return with_probabilities(open_model(files[refit]))
+
+    def __repr__(self) -> str:
+        return run_text(self.results, *self._place)
+
+    @property
+    def _place(self) -> tuple[Table, Row]:
+        return self._table, self._row

@@ -1,0 +1,223 @@
+"""Train from Python: searches, and checks of finished runs."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import search_spaces
+from bench.api.reading import DEFAULT_RESULTS, load
+from bench.api.run import Run
+from bench.baselines.external import ExternalModel, PixelRange, read_model
+from bench.cli.progress import display
+from bench.compat import without_main_module
+from bench.data import catalog
+from bench.data.catalog import DatasetLocation
+from bench.data.samples import Reading
+from bench.errors import SearchError, SpecError
+from bench.execution.events import Message, Report, RunFinished
+from bench.execution.options import Options
+from bench.execution.request import SearchRequest
+from bench.machine import usable_cores
+from bench.records.limits import DEFAULT_TUNER
+from bench.records.spec import Precision, Preset
+from bench.report import build
+
+if TYPE_CHECKING:
+    from bench.execution.verify import Check
+
+# A name, a path, or arrays: (x_train, y_train), or ((x_train, y_train), (x_test, y_test)).
+Dataset = str | Path | tuple[Any, Any]
+
+
+def run(
+    family: str,
+    dataset: Dataset = "fashion_mnist",
+    *,
+    preset: Preset = "default",
+    tuner: str = DEFAULT_TUNER,
+    trials: int | None = None,
+    epochs: int | None = None,
+    refit_seeds: int | None = None,
+    seed: int = 0,
+    precision: Literal["auto"] | Precision = "auto",
+    max_pending: int | None = None,
+    time_limit: int | None = None,
+    trial_timeout: float | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    data_dir: str | Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    class_names: Sequence[str] = (),
+    results: str | Path = DEFAULT_RESULTS,
+    again: bool = False,
+    progress: bool = True,
+) -> Run:
+    """Tune a family, evaluate the winner on the test set, and update the pages, as `bench run` does.
+
+    A call that was interrupted resumes when it is repeated; a run that is complete is returned without training.
+
+    Args:
+        family: name of the family.
+        dataset: name of the dataset; path of images (a folder with one folder for each class, .npz, CSV or IDX files)
+            or of a Python file that defines it; or arrays (x_train, y_train) or ((x_train, y_train), (x_test, y_test)).
+        preset: how much to train: quick, default or long.
+        tuner: name of the tuner.
+        trials: search budget in full-length trials; None for the plan of the preset.
+        epochs: epochs of a full-length trial; None for the plan of the preset.
+        refit_seeds: how often the winner is retrained; None for the plan of the preset.
+        seed: base of all random seeds.
+        precision: of the search.
+        max_pending: maximum number of trials that may be pending when the tuner proposes another one.
+        time_limit: seconds for the whole run.
+        trial_timeout: seconds for a trial.
+        workers: number of worker processes; None for one per usable core.
+        scheduler: address of a Dask cluster to train on.
+        data_dir: folder with the dataset's files.
+        image_size: height and width to which images given by path or as arrays are resized; None to keep their own.
+        class_names: of images given by path or as arrays, in the order of the labels; empty for those of the files.
+        results: folder with records and pages.
+        again: train even if the run is complete.
+        progress: show the progress, in a notebook below the cell.
+
+    Raises:
+        BenchError: for a reason that the user can fix; completed trials and refits are kept.
+    """
+    search_spaces.add_current_folder()
+    location = _locate(dataset, data_dir, Reading(image_size=image_size, class_names=tuple(class_names)))
+    (spec,) = SearchRequest(
+        families=[_family_name(family)],
+        dataset=location,
+        preset=preset,
+        tuner=tuner,
+        trials=trials,
+        epochs=epochs,
+        refit_seeds=refit_seeds,
+        seed=seed,
+        precision=precision,
+        max_pending=max_pending,
+        time_limit=time_limit,
+    ).specs()
+    options = Options(
+        results=Path(results),
+        dataset=location,
+        workers=workers or usable_cores(),
+        scheduler=scheduler,
+        trial_timeout=trial_timeout,
+        again=again,
+    )
+    from bench.execution import runner
+
+    with _training(progress) as report:
+        report(Message(text=f"{spec.family} on {spec.dataset}, {spec.tuner} search, results in {options.results}"))
+        (outcome,) = runner.run([spec], options, report)
+    if not isinstance(outcome, RunFinished):
+        raise SearchError(outcome.reason)
+    build.write(options.results)
+    return Run(options.results, outcome.folder.path.name)
+
+
+def evaluate(
+    model: Any,
+    *,
+    name: str,
+    dataset: Dataset = "fashion_mnist",
+    pixel_range: PixelRange = "auto",
+    classes: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    image_size: tuple[int, int] | None = None,
+    class_names: Sequence[str] = (),
+    results: str | Path = DEFAULT_RESULTS,
+    progress: bool = True,
+) -> Run:
+    """Evaluate a model that was trained elsewhere on the test set, and add it to the leaderboard, without a rank.
+
+    Class order and pixel range are checked on validation images first. The evaluation is logged.
+
+    Args:
+        model: a Keras model, the path of a .keras file, or a sequence of them that differ in their seeds only.
+        name: of the row.
+        dataset: name, path or arrays, as for `run`.
+        pixel_range: of the pixels that the model expects; auto: 0 to 1 unless it rescales them itself.
+        classes: the class names in the order of the model's outputs, if it is not that of the dataset.
+        data_dir: folder with the dataset's files.
+        image_size: as for `run`.
+        class_names: as for `run`.
+        results: folder with records and pages.
+        progress: show the progress.
+
+    Raises:
+        ModelError: a model is unsafe, or does not fit the images, the classes or the pixels.
+        BenchError: for another reason that the user can fix.
+    """
+    location = _locate(dataset, data_dir, Reading(image_size=image_size, class_names=tuple(class_names)))
+    options = Options(results=Path(results), dataset=location, workers=1)
+    order = None if classes is None else tuple(classes)
+    models = [
+        ExternalModel(name=label, content=content, pixel_range=pixel_range, classes=order)
+        for label, content in _contents(model)
+    ]
+    from bench.execution.external import evaluate_external
+
+    with _training(progress) as report:
+        report(Message(text=f"{name} on {location.name}, results in {options.results}"))
+        outcome = evaluate_external(name, models, options, report)
+    build.write(options.results)
+    return Run(options.results, outcome.folder.path.name)
+
+
+def _contents(model: Any) -> Iterator[tuple[str, bytes]]:
+    """The names and contents of .keras files."""
+    models = model if isinstance(model, list | tuple) else [model]
+    if not models:
+        raise SpecError("model must be a Keras model, the path of a .keras file, or several of them, got none")
+    for number, each in enumerate(models):
+        if isinstance(each, str | Path):
+            yield Path(each).name, read_model(Path(each))
+        elif callable(getattr(each, "save", None)):
+            from bench.training.external import saved
+
+            label = f"model {number}" if len(models) > 1 else "model"
+            yield label, saved(each, label)
+        else:
+            raise SpecError(f"model must be a Keras model or the path of a .keras file, got {type(each).__name__}")
+
+
+def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: bool = True) -> "tuple[Check, ...]":
+    """Check a finished run and retrain one of its refits; the additional test-set evaluation is logged.
+
+    Raises:
+        BenchError: the run cannot be read, or the refit cannot be trained.
+    """
+    found = load(run, results) if isinstance(run, str) else run
+    from bench.execution.resume import run_dataset
+    from bench.execution.verify import verify as check
+
+    options = Options(results=found.results, dataset=run_dataset(found.folder), workers=1)
+    with _training(progress) as report:
+        checks = check(found.folder, options, report)
+    build.write(found.results)  # the number of test-set evaluations has changed
+    return checks
+
+
+@contextmanager
+def _training(progress: bool) -> Iterator[Report]:
+    """Train inside the block: worker processes must not run the caller's script again."""
+    shown: Any = display() if progress else nullcontext(lambda _event: None)
+    with without_main_module(), shown as report:
+        yield report
+
+
+def _locate(dataset: Dataset, data_dir: str | Path | None, reading: Reading) -> DatasetLocation:
+    """Where a dataset is; arrays are stored in the cache."""
+    if isinstance(dataset, str | Path):
+        return catalog.locate(str(dataset), None if data_dir is None else Path(data_dir), reading)
+    if len(dataset) == 2 and all(isinstance(part, list | tuple) and len(part) == 2 for part in dataset):
+        return catalog.from_arrays(*dataset, reading=reading)
+    return catalog.from_arrays(dataset, reading=reading)
+
+
+def _family_name(family: object) -> str:
+    if isinstance(family, str):
+        return family
+    raise SpecError(f"family must be the name of a family, got {type(family).__name__}: see `python -m bench list`")

@@ -1,0 +1,69 @@
+"""Models trained elsewhere, as reference models; imports no Keras."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import search_spaces
+from bench.baselines.catalog import NAMES
+from bench.errors import ModelError, SpecError
+from bench.records.record import ReferenceModel
+from bench.records.spec import ReferenceSpec
+
+PixelRange = Literal["auto", "0-1", "0-255"]
+DIGEST_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalModel:
+    """The file of a model trained elsewhere, and what is known about it."""
+
+    name: str  # of the file
+    content: bytes
+    pixel_range: PixelRange = "auto"  # that it expects; auto: 0 to 1 unless it rescales the pixels itself
+    classes: tuple[str, ...] | None = None  # the order of its outputs; None: that of the dataset, which is checked
+
+
+def external_spec(name: str, models: Sequence[ExternalModel], dataset: str, data: str | None = None) -> ReferenceSpec:
+    """The spec of a reference model trained elsewhere, with one file per seed.
+
+    `data` is the digest of a dataset that is not identified by its name.
+
+    Raises:
+        SpecError: the name is invalid or taken, or there is no file.
+    """
+    if name in NAMES or name in search_spaces.names():
+        raise SpecError(f"the name {name!r} is taken by another model: choose another with --name")
+    return ReferenceSpec(
+        dataset=dataset, data=data, model=name, source=_digest(models), epochs=0, seed=0, refit_seeds=len(models)
+    )
+
+
+def read_model(path: Path) -> bytes:
+    """The content of a .keras file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}: expected a .keras file") from error
+
+
+def describe_external(models: Sequence[ExternalModel], pixels: str) -> ReferenceModel:
+    """The description for the record; `pixels` says which pixels the models expect."""
+    files = ", ".join(model.name for model in models)
+    recipe = f"trained elsewhere, loaded from {files}; expects {pixels}"
+    return ReferenceModel(group="external", recipe=recipe, deterministic=False, published=None)
+
+
+def _digest(models: Sequence[ExternalModel]) -> str:
+    """Depends on the files and on what is known about them."""
+    state = hashlib.sha256()
+    for model in models:
+        state.update(hashlib.sha256(model.content).digest())
+        state.update(f"{model.pixel_range} {model.classes}".encode())
+    return state.hexdigest()[:DIGEST_LENGTH]

@@ -1,0 +1,65 @@
+"""bench export: write a trained model for other programs."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench.cli.datasets import notify
+from bench.cli.options import Command, DataDir, ExistingResults, RunDataset, RunName
+from bench.errors import SpecError
+
+export_app = typer.Typer()
+SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
+
+
+@export_app.command(
+    "export",
+    cls=Command,
+    epilog="\b\nExamples:\n"
+    "  bench export cnn --format keras\n"
+    "  bench export cnn --format savedmodel --output serving/1\n"
+    "  bench export cnn --format onnx --refit 2",
+)
+def export_run(
+    *,
+    name: RunName,
+    kind: Annotated[
+        Literal["keras", "savedmodel", "onnx"],
+        typer.Option(
+            "--format", metavar="NAME", help="keras, savedmodel, or onnx (installed by `pip install '.[onnx]'`)."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="PATH", help="File or folder to write.", show_default="named after the run"),
+    ] = None,
+    refit: Annotated[int, typer.Option(metavar="N", min=0, help="Number of the refit, from 0.")] = 0,
+    dataset: RunDataset = None,
+    data_dir: DataDir = None,
+    results: ExistingResults = Path("results"),
+) -> None:
+    """Export a trained model.
+
+    It takes pixels, uint8 (n, height, width, channels), and returns probabilities (n, classes). Its probabilities on
+    all validation images must equal those of the saved model within 0.00001, or nothing is written. The test set is not
+    opened.
+    """
+    from bench.execution.export import export_model
+    from bench.execution.resume import run_dataset
+    from bench.execution.trained import model_files
+    from bench.report.runs import find_run, folder_of, load
+
+    run = find_run(load(results), name)
+    record = run.record
+    folder = folder_of(results, record)
+    files = model_files(folder, record)
+    if refit >= len(files):
+        raise SpecError(f"there is no refit {refit}: {name} has refits 0 to {len(files) - 1}")
+    target = output or Path(f"{run.stem}{SUFFIXES[kind]}")
+    location = run_dataset(folder, dataset, data_dir, notify)
+    exported = export_model(files[refit], record, location, target, kind)
+    typer.echo(
+        f"{exported.path}: refit {refit} of {name} as {kind}; its probabilities on all {exported.images:,} validation "
+        f"images differ by at most {exported.difference:.1e}"
+    )

@@ -1,0 +1,70 @@
+"""bench export-results: trials, runs and predictions for other programs."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench.cli.options import Command, ExistingResults
+from bench.cli.results import warn_unreadable
+
+export_results_app = typer.Typer()
+
+
+@export_results_app.command(
+    "export-results",
+    cls=Command,
+    epilog="\b\nExamples:\n"
+    "  bench export-results --format csv\n"
+    "  bench export-results --format tensorboard --output logs\n"
+    "  bench export-results --format mlflow --output sqlite:///mlflow.db",
+)
+def export_results(
+    kind: Annotated[
+        Literal["csv", "parquet", "json", "tensorboard", "mlflow"],
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="csv, json, or, installed by `pip install '.[NAME]'`: parquet, tensorboard, mlflow.",
+        ),
+    ],
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR", help="Folder to write to; for mlflow also the address of a store, e.g. sqlite:///mlflow.db."
+        ),
+    ] = "exported",
+    results: ExistingResults = Path("results"),
+) -> None:
+    """Export trials, runs and predictions.
+
+    csv, parquet and json: one table of all runs, one of all trials, and one per run with its predictions.
+    tensorboard: learning curves and hyperparameters of all trials and refits. mlflow: a parent run per run with one
+    child per trial. Runs that TensorBoard's folder or the MLflow store already has are not written again.
+    """
+    from bench.report.ranking import leaderboard
+
+    board = leaderboard(results)
+    if kind == "tensorboard":
+        from bench.report.exports.tensorboard_logs import write_logs
+
+        _report(*write_logs(board, Path(output)), f"tensorboard --logdir {output}")
+    elif kind == "mlflow":
+        from bench.report.exports.mlflow_runs import tracking_uri, write_runs
+
+        uri = tracking_uri(output)
+        _report(*write_runs(board, uri), f"mlflow ui --backend-store-uri {uri}")
+    else:
+        from bench.records.files import write_atomic
+        from bench.report.exports.tables import TableExporter
+
+        for name, content in TableExporter(kind).each(board):
+            write_atomic(Path(output) / name, content)
+            typer.echo(Path(output) / name)
+    warn_unreadable(board.problems)
+
+
+def _report(written: int, existing: int, command: str) -> None:
+    from bench.report.text.numbers import counted
+
+    typer.echo(f"{counted(written, 'run')} written, {existing} already there. To show them: {command}")

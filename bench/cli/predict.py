@@ -1,0 +1,132 @@
+"""bench predict: classify image files with the models of a run."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from bench.cli.datasets import notify
+from bench.cli.options import AsJson, Command, DataDir, ExistingResults, RunDataset, RunName
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bench.data.background import Background
+    from bench.data.catalog import DatasetLocation
+    from bench.data.image_files import PreparedImage
+    from bench.records.record import RunRecord
+
+predict_app = typer.Typer()
+
+BackgroundOption = Annotated[
+    Literal["auto", "dark", "light", "mixed"],
+    typer.Option(
+        metavar="NAME",
+        help="Background of the training images: dark, light, mixed (neither), or auto: inferred from them.",
+    ),
+]
+
+
+@predict_app.command(
+    cls=Command,
+    epilog="\b\nExamples:\n"
+    "  bench predict cnn shoe.png\n"
+    "  bench predict cnn *.jpg --top 3 --ensemble\n"
+    "  bench predict cnn images.npy --json",
+)
+def predict(
+    *,
+    name: RunName,
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE...",
+            help="Image files: png, jpg and others, or npy with one image or several.",
+            show_default=False,
+        ),
+    ],
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="Number of classes per image, most probable first.")] = 1,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Average the probabilities of all refits; otherwise the first is used.")
+    ] = False,
+    background: BackgroundOption = "auto",
+    dataset: RunDataset = None,
+    data_dir: DataDir = None,
+    results: ExistingResults = Path("results"),
+    as_json: AsJson = False,
+) -> None:
+    """Classify image files with a trained model.
+
+    Images of any size, grayscale or color, are fitted to the training images: resized, padded with their background,
+    and inverted if their background is light and that of the training images dark, or the reverse (grayscale only).
+    """
+    import numpy as np
+
+    from bench.data.image_files import prepare
+    from bench.execution.resume import run_dataset
+    from bench.execution.trained import model_files
+    from bench.report.runs import find_run, folder_of, load
+    from bench.workers.tasks import import_libraries
+
+    record = find_run(load(results), name).record
+    folder = folder_of(results, record)
+    files = model_files(folder, record)
+    found = background if background != "auto" else _inferred(run_dataset(folder, dataset, data_dir, notify))
+    prepared = prepare(images, record.dataset.image_shape, found)
+    for image in prepared:
+        if image.inverted:
+            typer.echo(f"{image.name}: inverted, since the training images have a {found} background", err=True)
+    import_libraries()
+    from bench.training.inference import class_probabilities
+
+    pixels = np.stack([image.pixels for image in prepared])
+    probabilities = class_probabilities(files if ensemble else files[:1], pixels).mean(axis=0)
+    values = _ranked(record, prepared, probabilities, top)
+    typer.echo(json.dumps(values, indent=1) if as_json else _table(values))
+
+
+def _inferred(location: "DatasetLocation") -> "Background":
+    from bench.data.background import background_of
+    from bench.data.development import load_development
+
+    return background_of(load_development(location, notify).images)
+
+
+def _ranked(
+    record: "RunRecord", images: "Sequence[PreparedImage]", probabilities: "NDArray[np.float64]", top: int
+) -> list[dict[str, Any]]:
+    """The most probable classes of each image, as plain values."""
+    names = record.dataset.class_names
+    ranked = (-probabilities).argsort(axis=1, kind="stable")[:, :top]
+    return [
+        {
+            "image": image.name,
+            "inverted": image.inverted,
+            "predictions": [
+                {"class": names[label], "label": int(label), "probability": float(row[label])} for label in labels
+            ],
+        }
+        for image, row, labels in zip(images, probabilities, ranked, strict=True)
+    ]
+
+
+def _table(values: Sequence[dict[str, Any]]) -> str:
+    import pandas as pd
+
+    from bench.report.markdown import plain_table
+    from bench.report.text.numbers import percent
+
+    return plain_table(
+        pd.DataFrame(
+            {
+                "image": image["image"],
+                "class": prediction["class"],
+                "probability (%)": percent(prediction["probability"], 1),
+            }
+            for image in values
+            for prediction in image["predictions"]
+        )
+    )

@@ -1,0 +1,75 @@
+"""Export a refit of a run, and check it on all validation images."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.data.catalog import DatasetLocation
+from bench.data.development import load_development
+from bench.data.splits import split
+from bench.errors import DataError, ModelError, SpecError
+from bench.records.files import writing
+from bench.records.record import RunRecord
+from bench.records.spec import SearchSpec
+from bench.workers.tasks import import_libraries
+
+if TYPE_CHECKING:
+    from bench.training.export import Format
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """An exported model and its check."""
+
+    path: Path
+    images: int  # validation images that it was checked on
+    difference: float  # largest, of a probability
+
+
+def export_model(file: Path, record: RunRecord, location: DatasetLocation, target: Path, kind: "Format") -> Exported:
+    """Export a model to `target`, and check its probabilities on all validation images; opens no test image.
+
+    Args:
+        file: .keras file of a refit.
+        record: of its run.
+        location: of the dataset, for the validation images.
+        target: a file or, for a SavedModel, a folder; must not exist.
+        kind: the format.
+
+    Raises:
+        SpecError: `target` exists.
+        DataError: the dataset cannot be read, or is not that of the run.
+        ModelError: the model cannot be exported, or the exported one predicts other probabilities; nothing is written.
+        StoreError: `target` cannot be written.
+    """
+    if target.exists():
+        raise SpecError(f"{target} exists: delete it, or choose another path with --output")
+    images = load_development(location)
+    if images.checksum != record.dataset.checksum:
+        raise DataError(
+            f"{images.name} has checksum {images.checksum[:12]}, the run was trained on data with checksum "
+            f"{record.dataset.checksum[:12]}: restore that data"
+        )
+    _, validation = split(images, record.spec.split if isinstance(record.spec, SearchSpec) else 0)
+    import_libraries()
+    from bench.training.export import MAX_DIFFERENCE, export, largest_difference
+
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".export-", dir=target.parent))
+    try:
+        written = folder / target.name
+        export(file, written, kind)
+        difference = largest_difference(file, written, kind, images.images[validation])
+        if not difference <= MAX_DIFFERENCE:
+            raise ModelError(
+                f"the exported model differs from {file.name} by up to {difference:.1e} in a probability, at most "
+                f"{MAX_DIFFERENCE:.0e} is accepted: nothing was written"
+            )
+        with writing(target):
+            written.rename(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Exported(path=target, images=len(validation), difference=difference)

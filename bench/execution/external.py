@@ -1,0 +1,112 @@
+"""Evaluate models that were trained elsewhere, as a reference model."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from time import perf_counter
+
+from bench.baselines.external import ExternalModel, describe_external, external_spec
+from bench.data.development import facts, load_development
+from bench.execution.eta import Pace
+from bench.execution.events import Message, Report, RunFinished
+from bench.execution.folders import locked
+from bench.execution.options import Options
+from bench.execution.refit_job import RefitJob
+from bench.execution.scheduling import work
+from bench.execution.stages import EvaluationStage
+from bench.machine import environment
+from bench.records.files import check_writable, write_atomic
+from bench.records.ledger import RefitEnded, SessionStarted
+from bench.records.predictions import Predictions
+from bench.records.record import SCHEMA_VERSION, Latency, RunRecord
+from bench.records.spec import ReferenceSpec
+from bench.records.store import RunFolder, now, run_folder
+from bench.workers import tasks as worker
+from bench.workers.executor import Executor
+from bench.workers.local import LocalPool
+
+
+def evaluate_external(name: str, models: Sequence[ExternalModel], options: Options, report: Report) -> RunFinished:
+    """Check models on development images, evaluate them on the test set, and write their record.
+
+    Each is another seed of the reference model `name`. The test-set evaluation is logged. Without a record, nothing is
+    kept, so an interrupted evaluation is repeated.
+
+    Raises:
+        SpecError: the name is invalid or taken.
+        ModelError: a model is unsafe, or does not fit the images, the classes or the pixels.
+        BenchError: for another reason that the user can fix.
+    """
+    check_writable(options.results)
+    spec = external_spec(name, models, options.dataset.name, options.dataset.digest)
+    folder = run_folder(options.results, spec)
+    if folder.finished:
+        folder.read_predictions(folder.read_record())  # a damaged run is not complete
+        return RunFinished(folder=folder, trained=False)
+    with locked(folder):
+        started, start = now(), perf_counter()
+        report(Message(text="Reading the data"))
+        data = load_development(options.dataset, lambda line: report(Message(text=line)))
+        report(Message(text=f"Checking {', '.join(model.name for model in models)} on development images"))
+        worker.import_libraries()
+        from bench.training.external import adopt
+
+        adopted = [adopt(model, number, data) for number, model in enumerate(models)]
+        for each in adopted:
+            write_atomic(folder.model_file(each.refit.number), each.content)
+        evaluation = _Evaluation(spec, folder, options)
+        report(Message(text="Evaluating on the test set"))
+        with closing(LocalPool(1, worker.prepare_worker)) as pool:
+            work([evaluation], Executor(pool), report)
+        finished = now()
+        record = RunRecord(
+            schema=SCHEMA_VERSION,
+            run_id=evaluation.key,
+            spec=spec,
+            dataset=facts(options.dataset, data),
+            environment=environment(),
+            origin=describe_external(models, adopted[0].pixels),
+            refits=tuple(each.refit for each in adopted),
+            predictions_sha256=evaluation.predictions.digest(),
+            latency=evaluation.latency,
+            precision_refit="float32",
+            workers=1,
+            started=started,
+            finished=finished,
+            total_seconds=perf_counter() - start,
+            resumed=0,
+        )
+        _write(folder, record, evaluation.predictions, options)
+    return RunFinished(folder=folder, trained=True)
+
+
+class _Evaluation(RefitJob):
+    """The evaluation of models that are in the run folder already."""
+
+    done = False
+    predictions: Predictions
+    latency: Latency
+
+    def __init__(self, spec: ReferenceSpec, folder: RunFolder, options: Options) -> None:
+        super().__init__(spec, folder, options, Pace(spec, workers=1), folder.path.name)
+        self.stage = EvaluationStage(spec, folder, self._open_test_set)
+
+    def finish(self, predictions: Predictions, latency: Latency) -> None:
+        self.predictions, self.latency, self.done = predictions, latency, True
+
+
+def _write(folder: RunFolder, record: RunRecord, predictions: Predictions, options: Options) -> None:
+    """Write all files of the run, the record last."""
+    folder.ledger.unlink(missing_ok=True)  # of an evaluation that was killed here
+    folder.append(
+        SessionStarted(
+            time=record.started,
+            environment=record.environment,
+            dataset=record.dataset,
+            options=options.for_ledger(),
+        )
+    )
+    for refit in record.refits:
+        folder.append(RefitEnded(time=record.finished, refit=refit))
+    folder.write_predictions(predictions)
+    folder.write_spec(record.spec)
+    folder.write_record(record)

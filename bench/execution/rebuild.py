@@ -1,0 +1,55 @@
+"""The winner of a run as plain Keras code."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.errors import BenchError, ModelError
+from bench.execution.models import model_source
+from bench.execution.stages import refit_spec
+from bench.records.record import RunRecord
+from bench.workers.tasks import import_libraries
+
+if TYPE_CHECKING:
+    from bench.training.plain.script import PlainKeras
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """The code of a run's model, and what must be known about it."""
+
+    plain: "PlainKeras"
+    note: str | None  # if it was made from other code than the run
+
+
+def plain_code(record: RunRecord) -> Rebuilt:
+    """Write the code that rebuilds and trains the first refit of a run; imports TensorFlow.
+
+    Raises:
+        ModelError: the model cannot be rebuilt, or not as code.
+    """
+    if record.reference is not None and not record.reference.is_network:
+        raise ModelError(f"{record.spec.model} is not a Keras model: {record.reference.recipe}")
+    try:
+        source = model_source(record.spec)
+    except BenchError as error:
+        raise ModelError(f"{record.spec.model} cannot be rebuilt: {error}") from error
+    import_libraries()
+    from bench.training.plain.rebuild import rebuild
+    from bench.training.plain.script import plain_keras
+    from bench.workers.executor import describe
+
+    values = {} if record.search is None else record.search.winning_trial.values
+    try:
+        model, settings = rebuild(refit_spec(record.spec, values, 0), record.dataset)
+    except Exception as error:  # a family is the user's code and may raise anything
+        raise ModelError(f"{record.spec.model} cannot be rebuilt: {describe(error)}") from error
+    if (found := model.count_params()) != (expected := record.refits[0].parameters):
+        raise ModelError(
+            f"the code of {record.spec.model!r} has changed since the run: its model has {found:,} parameters now, "
+            f"{expected:,} in the record"
+        )
+    note = None
+    if source not in record.sources:
+        change = f"from digest {record.spec.source} to {source}"
+        note = f"The code of {record.spec.model!r} has changed since the run, {change}."
+    return Rebuilt(plain=plain_keras(model, record.dataset, settings), note=note)

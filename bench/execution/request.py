@@ -1,0 +1,70 @@
+"""What a user asks for, by command or from Python, as specifications of searches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import search_spaces
+from bench.data.catalog import DatasetLocation
+from bench.errors import check_name
+from bench.execution.models import family_source
+from bench.execution.plans import choose_plan
+from bench.machine import supports_bfloat16
+from bench.records.limits import DEFAULT_TUNER
+from bench.records.spec import Precision, Preset, SearchSpec
+from bench.tuning import tuners
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """Searches of several families on one dataset; None stands for the plan of the preset."""
+
+    families: Sequence[str]
+    dataset: DatasetLocation
+    preset: Preset = "default"
+    tuner: str = DEFAULT_TUNER
+    trials: int | None = None
+    epochs: int | None = None
+    refit_seeds: int | None = None
+    seed: int = 0
+    searches: int = 1  # of each family, with successive seeds and splits
+    precision: Literal["auto"] | Precision = "auto"
+    max_pending: int | None = None
+    time_limit: int | None = None  # seconds per search
+
+    def specs(self) -> list[SearchSpec]:
+        """One spec for each search.
+
+        Raises:
+            SpecError: a name is unknown, or a number out of range.
+            SearchError: a family cannot be built, which a plan by the cost model requires.
+            DataError: the data cannot be read, which a plan by the cost model requires.
+        """
+        families = list(dict.fromkeys(self.families))
+        for name in families:
+            check_name("family", name, search_spaces.names())
+        check_name("tuner", self.tuner, tuners.names())
+        numbers = {"trials": self.trials, "epochs": self.epochs, "refit_seeds": self.refit_seeds}
+        plans = {name: choose_plan(self.preset, name, self.dataset, **numbers) for name in families}
+        precision = self.precision
+        if precision == "auto":
+            precision = "bfloat16" if supports_bfloat16() else "float32"
+        return [
+            SearchSpec(
+                dataset=self.dataset.name,
+                data=self.dataset.digest,
+                family=name,
+                source=family_source(name),
+                tuner=self.tuner,
+                budget=plan.budget,
+                seed=self.seed + number,
+                refit_seeds=plan.refit_seeds,
+                precision=precision,
+                preset=self.preset if set(numbers.values()) == {None} else None,
+                split=number,
+                max_pending=self.max_pending,
+                time_limit=self.time_limit,
+            )
+            for name, plan in plans.items()
+            for number in range(self.searches)
+        ]

@@ -1,0 +1,153 @@
+"""Runs as MLflow runs, written with MLflow's own package: a parent per run with one child per trial."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.errors import ExtensionError
+from bench.evaluation.metric import TRAIN_TEST_GAP
+from bench.machine import set_variable
+from bench.records.record import Curve, TrialRecord
+from bench.report.board import Board
+from bench.report.exports import runs_of
+from bench.report.runs import Run
+
+MISSING = "MLflow runs need mlflow: install it with `pip install '.[mlflow]'`"
+RUN_TAG = "keras_family_bench.run_id"
+PARENT_TAG = "mlflow.parentRunId"  # MLflow's own, which its pages nest runs by
+STATUSES: Mapping[str, str] = {"ok": "FINISHED", "failed": "FAILED", "cut": "KILLED"}
+DATABASE = "mlflow.db"
+MAX_METRICS = 1000  # of one request
+MAX_VALUE = 6000  # characters of a parameter
+
+
+def tracking_uri(output: str) -> str:
+    """The address of a store: `output` itself, or that of a database in the folder `output`, which is created."""
+    if re.match(r"[a-z+]+:", output):
+        return output
+    folder = Path(output).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / DATABASE}"
+
+
+def write_runs(board: Board, uri: str) -> tuple[int, int]:
+    """Write an experiment per dataset, with the runs that it does not have yet.
+
+    Returns:
+        The number of runs written, and of those that were already there.
+
+    Raises:
+        ExtensionError: MLflow is not installed, or the store cannot be written.
+    """
+    set_variable("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        import mlflow
+    except ImportError as error:
+        raise ExtensionError(MISSING) from error
+    written = existing = 0
+    try:
+        store = _Store(mlflow.MlflowClient(tracking_uri=uri))
+        for run in runs_of(board):
+            if store.has(run):
+                existing += 1
+            else:
+                store.add(run)
+                written += 1
+    except mlflow.exceptions.MlflowException as error:
+        raise ExtensionError(f"{uri} cannot be written: {error}") from error
+    return written, existing
+
+
+class _Store:
+    """A tracking store."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._experiments: dict[str, str] = {}  # ids by dataset
+
+    def has(self, run: Run) -> bool:
+        """Whether the run is complete in the store; one whose export was interrupted is not."""
+        condition = f"tags.`{RUN_TAG}` = '{run.record.run_id}' and attributes.status = 'FINISHED'"
+        return bool(self._client.search_runs([self._experiment(run)], condition, max_results=1))
+
+    def add(self, run: Run) -> None:
+        """Add a run and its trials; the run is finished last."""
+        record, experiment = run.record, self._experiment(run)
+        start, end = _milliseconds(record.started), _milliseconds(record.finished)
+        tags = {RUN_TAG: record.run_id, "mlflow.runName": run.label, "model": record.spec.model}
+        parent = self._client.create_run(experiment, start_time=start, tags=tags).info.run_id
+        spec = msgspec.to_builtins(record.spec)
+        winner = {} if record.search is None else dict(record.search.winning_trial.values)
+        self._log(parent, {**spec, **winner}, _results(run), end)
+        for refit in record.refits:
+            self._log_curve(parent, refit.curve, end, suffix=f" refit {refit.number}")
+        for trial in record.search.trials if record.search is not None else ():
+            self._add_trial(run, trial, parent, experiment, start)
+        self._client.set_terminated(parent, "FINISHED", end)
+
+    def _add_trial(self, run: Run, trial: TrialRecord, parent: str, experiment: str, start: int) -> None:
+        end = start + round(1000 * trial.ended_seconds)
+        tags = {PARENT_TAG: parent, "mlflow.runName": f"{run.label} trial {trial.trial_id}", "status": trial.status}
+        tags |= {} if trial.error is None else {"error": trial.error[-MAX_VALUE:]}
+        began = max(start, end - round(1000 * trial.task_seconds))
+        child = self._client.create_run(experiment, start_time=began, tags=tags).info.run_id
+        metrics = {"fit seconds": trial.fit_seconds, "epochs": trial.epochs}
+        metrics |= {} if trial.parameters is None else {"parameters": trial.parameters}
+        self._log(child, trial.values, metrics, end)
+        self._log_curve(child, trial.curve, end)
+        self._client.set_terminated(child, STATUSES[trial.status], end)
+
+    def _experiment(self, run: Run) -> str:
+        dataset = run.record.dataset.name
+        if dataset not in self._experiments:
+            name = f"keras-family-bench {dataset}"
+            found = self._client.get_experiment_by_name(name)
+            self._experiments[dataset] = self._client.create_experiment(name) if found is None else found.experiment_id
+        return self._experiments[dataset]
+
+    def _log(self, run_id: str, parameters: Mapping[str, Any], metrics: Mapping[str, float], time: int) -> None:
+        from mlflow.entities import Metric, Param
+
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(_key(name), float(value), time, 0) for name, value in metrics.items()],
+            params=[Param(_key(name), str(value)[:MAX_VALUE]) for name, value in parameters.items()],
+        )
+
+    def _log_curve(self, run_id: str, curve: Curve, time: int, suffix: str = "") -> None:
+        from mlflow.entities import Metric
+
+        metrics = [
+            Metric(_key(name.replace("_", " ") + suffix), value, time, epoch)
+            for name in curve.__slots__
+            for epoch, value in enumerate(getattr(curve, name), 1)
+        ]
+        for start in range(0, len(metrics), MAX_METRICS):
+            self._client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS])
+
+
+def _results(run: Run) -> dict[str, float]:
+    search = run.record.search
+    return {
+        "test accuracy": run.scores.accuracy,
+        **{
+            metric.name: value
+            for metric, value in run.metrics.items()
+            if not (metric == TRAIN_TEST_GAP and run.record.trained_elsewhere)
+        },
+        **({} if search is None else {"validation accuracy of the winner": search.winning_trial.score}),
+        **{name: float(value) for name, value in run.costs.items()},
+    }
+
+
+def _key(name: str) -> str:
+    """A name with the characters that MLflow accepts only."""
+    return re.sub(r"[^\w\-. /]", "_", name)
+
+
+def _milliseconds(time: str) -> int:
+    return round(1000 * datetime.fromisoformat(time).timestamp())

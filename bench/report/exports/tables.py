@@ -1,0 +1,94 @@
+"""Runs, trials and predictions as CSV, Parquet or JSON files."""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import pandas as pd
+
+from bench.errors import ExtensionError
+from bench.records.store import RunFolder
+from bench.report.board import Board
+from bench.report.exports import runs_of
+from bench.report.frames import predictions_frame, runs_frame, trials_frame
+from bench.report.runs import folder_of
+
+Format = Literal["csv", "parquet", "json"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+@dataclass(frozen=True, slots=True)
+class TableExporter:
+    """An exporter, as `bench.report.pages.contract` describes: all tables in one format."""
+
+    format: Format
+
+    @property
+    def name(self) -> str:
+        """The format."""
+        return self.format
+
+    def files(self, board: Board) -> Mapping[str, bytes]:
+        """All files: runs, trials, and the predictions of each run.
+
+        Raises:
+            ExtensionError: a library for the format is missing.
+            RecordError: the predictions of a run cannot be read.
+        """
+        return dict(self.each(board))
+
+    def each(self, board: Board) -> Iterator[tuple[str, bytes]]:
+        """The files one by one, as path and content, since all predictions together may be large."""
+        encode = _ENCODERS[self.format]
+        runs = runs_of(board)
+        yield f"runs.{self.format}", encode(runs_frame(board))
+        yield f"trials.{self.format}", encode(trials_frame(run.record for run in runs))
+        for run in runs:
+            folder: RunFolder = folder_of(board.results, run.record)
+            frame = predictions_frame(run.record, folder.read_predictions(run.record))
+            yield f"predictions/{run.record.dataset.name}/{run.record.run_id}.{self.format}", encode(frame)
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()
+
+
+def _json(frame: pd.DataFrame) -> bytes:
+    """A list of objects, with null for missing values, at full precision."""
+    values = frame.astype(object).where(frame.notna(), None)
+    return (json.dumps(values.to_dict("records"), indent=1, default=_plain) + "\n").encode()
+
+
+def _plain(value: object) -> object:
+    """A NumPy number as Python's."""
+    return value.item()  # type: ignore[attr-defined]
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        _uniform(frame).to_parquet(buffer, index=False, engine="pyarrow")
+    except ImportError as error:
+        raise ExtensionError("Parquet needs pyarrow: install it with `pip install '.[parquet]'`") from error
+    return buffer.getvalue()
+
+
+def _uniform(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with text in columns of several types: a hyperparameter may have others in another family."""
+    mixed = [
+        name
+        for name in frame.columns
+        if frame[name].dtype == object and len({_kind(value) for value in frame[name].dropna()}) > 1
+    ]
+    text = {name: frame[name].map(lambda value: None if pd.isna(value) else str(value)) for name in mixed}
+    return frame.assign(**text)
+
+
+def _kind(value: object) -> type:
+    """The type of a value; integers and fractions count as one."""
+    return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
+
+
+_ENCODERS: Mapping[Format, Callable[[pd.DataFrame], bytes]] = {"csv": _csv, "json": _json, "parquet": _parquet}

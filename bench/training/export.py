@@ -1,0 +1,116 @@
+"""Saved models as files for other programs: from pixels to probabilities, checked against the saved model."""
+
+import contextlib
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from bench.errors import ModelError
+from bench.training.inference import class_probabilities, open_model
+from search_spaces._mirror import portable
+
+Format = Literal["keras", "savedmodel", "onnx"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+MAX_DIFFERENCE = 1e-5  # of a probability
+BATCH_SIZE = 500
+ONNX_MISSING = "ONNX needs tf2onnx and onnxruntime: install them with `pip install '.[onnx]'`"
+
+# Images (n, height, width, channels) uint8 to probabilities (n, classes).
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
+
+
+def export(file: Path, target: Path, kind: Format) -> None:
+    """Write the model of a .keras file to `target`, which must not exist, as a model that returns probabilities.
+
+    Raises:
+        ModelError: the model cannot be loaded or exported, or a library is missing.
+    """
+    model = with_probabilities(open_model(file))
+    writers: Mapping[Format, Callable[[keras.Model, Path], None]] = {
+        "keras": lambda model, path: model.save(path),
+        "savedmodel": lambda model, path: model.export(str(path)),
+        "onnx": _write_onnx,
+    }
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # some versions of Keras print the signature
+            writers[kind](model, target)
+    except ModelError:
+        raise
+    except Exception as error:  # exporters raise many types
+        raise ModelError(f"{file}: cannot be exported as {kind}: {type(error).__name__}: {error}") from error
+
+
+def with_probabilities(model: keras.Model) -> keras.Model:
+    """A copy of a model with logits as output that returns probabilities; with built-in layers only."""
+    probabilities = keras.layers.Softmax(name="probabilities")(model.outputs[0])
+    return portable(keras.Model(model.inputs, probabilities, name=model.name))
+
+
+def largest_difference(file: Path, target: Path, kind: Format, images: NDArray[np.uint8]) -> float:
+    """The largest difference between the probabilities of a .keras file and of the model exported from it.
+
+    Raises:
+        ModelError: one of them cannot be loaded.
+    """
+    expected = class_probabilities([file], images)[0]
+    predict = exported(target, kind)
+    starts = range(0, len(images), BATCH_SIZE)
+    found = np.concatenate([predict(images[start : start + BATCH_SIZE]) for start in starts])
+    return float(np.abs(found.astype(np.float64) - expected).max())
+
+
+def exported(target: Path, kind: Format) -> Predict:
+    """The function of an exported model.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    loaders: Mapping[Format, Callable[[Path], Predict]] = {
+        "keras": _load_keras,
+        "savedmodel": _load_saved_model,
+        "onnx": _load_onnx,
+    }
+    try:
+        return loaders[kind](target)
+    except ModelError:
+        raise
+    except Exception as error:  # loaders raise many types
+        raise ModelError(f"{target}: cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _write_onnx(model: keras.Model, path: Path) -> None:
+    try:
+        import tf2onnx
+    except ImportError as error:
+        raise ModelError(ONNX_MISSING) from error
+    pixels = model.inputs[0]
+    signature = [tf.TensorSpec(pixels.shape, pixels.dtype, name="pixels")]
+    function = tf.function(lambda images: model(images, training=False), input_signature=signature)
+    tf2onnx.convert.from_function(function, input_signature=signature, output_path=str(path))
+
+
+def _load_keras(path: Path) -> Predict:
+    predict = tf.function(keras.models.load_model(path, compile=False))
+    return lambda images: predict(tf.constant(images), training=False).numpy()
+
+
+def _load_saved_model(path: Path) -> Predict:
+    loaded = tf.saved_model.load(str(path))
+    return lambda images: loaded.serve(tf.constant(images)).numpy()
+
+
+def _load_onnx(path: Path) -> Predict:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModelError(ONNX_MISSING) from error
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0]

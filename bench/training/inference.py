@@ -1,0 +1,42 @@
+"""Probabilities of images outside the datasets, predicted by saved models."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import ModelError
+from bench.training.precision import prepare_process
+from bench.training.predict import load_model, predictor
+
+
+def class_probabilities(files: Sequence[Path], images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Predict images with each model, in float32 and with one thread, as in the evaluation of a run.
+
+    Args:
+        files: .keras files.
+        images: (n, height, width, channels).
+
+    Returns:
+        Shape (models, n, classes).
+
+    Raises:
+        ModelError: a file cannot be loaded.
+        SearchError: TensorFlow was already started with more than one thread.
+    """
+    prepare_process("float32")
+    return np.exp(np.stack([predictor(open_model(file))(images) for file in files]))
+
+
+def open_model(file: Path) -> keras.Model:
+    """The model of a .keras file, with logits as output.
+
+    Raises:
+        ModelError: the file cannot be loaded.
+    """
+    try:
+        return load_model(file.read_bytes())
+    except Exception as error:  # Keras raises many types for a damaged file
+        raise ModelError(f"{file}: cannot be loaded as a Keras model: {error}") from error

@@ -1,0 +1,1 @@
+"""Models as plain Keras code that needs nothing of this package."""

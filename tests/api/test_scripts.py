@@ -1,0 +1,104 @@
+"""bench in scripts and notebooks: real processes, without a `__main__` guard."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+
+from command_line import SECONDS, variables
+
+pytestmark = pytest.mark.slow
+
+# Every process that executes the script leaves a line in the file.
+SCRIPT = """
+import os
+with open("executed.txt", "a") as file:
+    file.write(f"{os.getpid()}\\n")
+
+import bench
+run = bench.run(
+    family="tiny", dataset="digits", tuner="random", trials=3, epochs=2, refit_seeds=2, workers=2, progress=PROGRESS
+)
+print(run)
+assert run.trials.shape[0] == 3
+assert run.predictions.shape[0] == 2 * 360
+assert 0.1 < run.test_accuracy < 1
+
+import numpy as np
+from bench.data import catalog
+from bench.data.development import load_development
+images = load_development(catalog.locate("digits")).images[:5]
+probabilities = run.model().predict(images, verbose=0)
+assert probabilities.shape == (5, 10) and np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+again = bench.run(
+    family="tiny", dataset="digits", tuner="random", trials=3, epochs=2, refit_seeds=2, workers=2, progress=PROGRESS
+)
+assert again.run_id == run.run_id
+assert bench.leaderboard()["run_id"].tolist() == [run.run_id]
+assert run.page.is_file()
+"""
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("progress", [True, False])
+def test_script_without_a_main_guard_runs_once(progress: bool, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT.replace("PROGRESS", str(progress)))
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=variables(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "executed.txt").read_text().splitlines()) == 1
+    assert "tiny on Digits (scikit-learn): test accuracy" in done.stdout
+    assert ("Starting 2 worker processes" in done.stderr) == progress
+
+
+CELLS = (
+    "import bench",
+    'run = bench.run(family="tiny", dataset="digits", tuner="random", trials=3, epochs=30, refit_seeds=2, workers=2)',
+    "run",
+    "run.trials[['trial', 'status', 'validation_accuracy', 'hp_units']]",
+    "bench.leaderboard()",
+    "bench.run(family='tiny', dataset='digits', trials=3, epochs=30, refit_seeds=0)",
+)
+
+
+class Client(nbclient.NotebookClient):  # type: ignore[misc]
+    """Executes a notebook, and keeps the updates of its outputs."""
+
+    updates: list[dict[str, Any]]
+
+    def process_message(self, message: Any, cell: Any, cell_index: int) -> Any:
+        if message["msg_type"] == "update_display_data":
+            self.updates.append(message["content"]["data"])
+        return super().process_message(message, cell, cell_index)
+
+
+def test_notebook_shows_progress_and_results(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
+    client = Client(notebook, timeout=SECONDS, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}})
+    client.updates = []
+    client.execute(env=variables())
+    outputs = [cell.outputs for cell in notebook.cells]
+    assert [each.output_type for each in outputs[1]] == ["display_data"], outputs[1]
+    # Live: the output was updated while the search and the refits were running, and keeps its last state.
+    texts = [each["text/plain"] for each in client.updates]
+    assert any("stage: search" in text for text in texts)
+    assert any("stage: refit" in text for text in texts)
+    last = outputs[1][0].data
+    assert "Starting 2 worker processes" in last["text/plain"]
+    assert "<td>3 of 3</td>" in last["text/html"]
+    assert "tiny on Digits (scikit-learn): test accuracy" in outputs[2][0].data["text/plain"]
+    assert "hp_units" in outputs[3][0].data["text/html"]
+    assert "tiny" in outputs[4][0].data["text/html"]
+    assert outputs[5][-1].ename == "SpecError"

@@ -1,0 +1,137 @@
+"""bench export: every format gives the probabilities of the saved model on all validation images."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from bench.data import catalog
+from bench.data.development import load_development
+from bench.data.splits import split
+from bench.errors import DataError, ModelError
+from bench.execution.export import export_model
+from bench.records.evaluation_log import EvaluationLog
+from bench.training import export
+from bench.training.inference import class_probabilities
+from command_line import run
+from whole_runs import Finished
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.uint8]:
+    """All validation images of split 0."""
+    digits = load_development(catalog.locate("digits"))
+    return digits.images[split(digits)[1]]
+
+
+def predictions(path: Path, kind: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """As a user of the exported file gets them, without this package."""
+    if kind == "keras":
+        result: NDArray[np.float32] = keras.models.load_model(path).predict(images, verbose=0)
+    elif kind == "savedmodel":
+        result = tf.saved_model.load(str(path)).serve(images).numpy()
+    else:
+        import onnxruntime
+
+        result = onnxruntime.InferenceSession(str(path)).run(None, {"pixels": images})[0]
+    return result
+
+
+@pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
+def test_exported_model_gives_the_same_probabilities(
+    kind: str, tiny: Finished, images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    if kind == "onnx":
+        pytest.importorskip("tf2onnx")
+    log = EvaluationLog(tiny.results, "digits")
+    before = log.read()
+    target = tmp_path / "exported.model" if kind == "savedmodel" else tmp_path / f"exported.{kind}"
+    command = ("export", "tiny", "--format", kind, "--refit", 1, "--output", target)
+    done = run(*command, cwd=tiny.results.parent)
+    assert f"all {len(images):,} validation images differ by at most" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+    expected = class_probabilities([tiny.folder.model_file(1)], images)[0]
+    found = predictions(target, kind, images)
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-5
+    assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
+    assert log.read() == before
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+    assert "exists: delete it" in run(*command, cwd=tiny.results.parent, code=2).stderr
+
+
+@pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
+def test_model_that_averages_over_mirror_images_is_exported(
+    kind: export.Format, images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    from bench.records.spec import TrialSpec
+    from bench.training import fit
+
+    if kind == "onnx":
+        pytest.importorskip("tf2onnx")
+    spec = TrialSpec(
+        dataset="digits",
+        model="cnn",
+        values={
+            "filters": 8,
+            "blocks": 1,
+            "dense_units": 64,
+            "random_shifts": True,
+            "horizontal_flips": True,
+            "learning_rate": 0.004,
+            "dropout": 0.1,
+        },
+        part="development",
+        seed=3,
+        initial_epoch=0,
+        epochs=1,
+        horizon=1,
+        precision="float32",
+        keep_state=False,
+    )
+    _, content = fit.refit(spec, 0, catalog.locate("digits"), lambda *_: None)
+    file, target = tmp_path / "model.keras", tmp_path / ("exported.keras" if kind == "keras" else "exported")
+    file.write_bytes(content)
+    export.export(file, target, kind)
+    assert export.largest_difference(file, target, kind, images) <= 1e-5
+    mirrored = images[:, :, ::-1]
+    found = predictions(target, kind, images)
+    assert np.abs(found - predictions(target, kind, np.ascontiguousarray(mirrored))).max() <= 1e-5
+
+
+def test_exported_file_loads_without_this_package(tiny: Finished, tmp_path: Path) -> None:
+    run("export", "tiny", "--format", "keras", "--output", tmp_path / "tiny.keras", cwd=tiny.results.parent)
+    code = (
+        'import sys; sys.modules["bench"] = sys.modules["search_spaces"] = None\n'
+        'import keras; print(keras.models.load_model("tiny.keras").output_shape)'
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "(None, 10)"
+
+
+def test_refit_that_does_not_exist_is_refused(tiny: Finished, tmp_path: Path) -> None:
+    failed = run("export", "tiny", "--format", "keras", "--refit", 2, cwd=tiny.results.parent, code=2)
+    assert "there is no refit 2: tiny has refits 0 to 1" in failed.stderr
+
+
+def test_export_that_differs_is_not_written(tiny: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "MAX_DIFFERENCE", -1.0)
+    target = tmp_path / "tiny.keras"
+    with pytest.raises(ModelError, match="nothing was written"):
+        export_model(tiny.folder.model_file(0), tiny.record, catalog.locate("digits"), target, "keras")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_data_than_that_of_the_run_is_refused(tiny: Finished, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    other = replace(tiny.record, dataset=replace(tiny.record.dataset, checksum="0" * 64))
+    with pytest.raises(DataError, match="the run was trained on data with checksum 000000000000"):
+        export_model(tiny.folder.model_file(0), other, catalog.locate("digits"), tmp_path / "tiny.keras", "keras")

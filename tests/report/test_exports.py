@@ -1,0 +1,204 @@
+"""bench export-results: tables are read back by pandas, logs by TensorBoard, runs by MLflow, each from a real store."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.records.store import all_folders
+from bench.report.exports.mlflow_runs import tracking_uri
+from bench.report.exports.tables import TableExporter
+from bench.report.pages.contract import Page
+from bench.report.ranking import leaderboard
+from command_line import run, variables
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "results"
+FINISHED = [folder.read_record() for folder in all_folders(GOLDEN) if folder.finished]
+SEARCHES = [record for record in FINISHED if record.search is not None]
+N_TRIALS = sum(len(record.search.trials) for record in SEARCHES if record.search is not None)
+
+
+def read(path: Path) -> pd.DataFrame:
+    readers: dict[str, Any] = {".csv": pd.read_csv, ".json": pd.read_json, ".parquet": pd.read_parquet}
+    frame: pd.DataFrame = readers[path.suffix](path)
+    return frame
+
+
+@pytest.fixture(scope="module", params=["csv", "json", "parquet"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    if request.param == "parquet":
+        pytest.importorskip("pyarrow")
+    folder = tmp_path_factory.mktemp("exported") / "tables"
+    command = ("export-results", "--results", GOLDEN, "--format", request.param, "--output", folder)
+    done = run(*command, cwd=folder.parent)
+    files = {str(path) for path in folder.rglob("*") if path.is_file()}
+    assert set(done.stdout.splitlines()) == files
+    return folder, request.param
+
+
+def test_runs_have_their_scores_and_hyperparameters(exported: tuple[Path, str]) -> None:
+    folder, kind = exported
+    frame = read(folder / f"runs.{kind}")
+    rows = json.loads(run("leaderboard", "--results", GOLDEN, "--json", cwd=folder).stdout)
+    assert frame["run_id"].tolist() == [row["run_id"] for row in rows]
+    assert frame["test_accuracy"].tolist() == [row["test_accuracy"] for row in rows]  # at full precision
+    assert frame["macro_f1"].tolist() == [row["metrics"]["macro_f1"] for row in rows]
+    assert (frame["ci_low"].dropna() < frame["test_accuracy"][frame["ci_low"].notna()]).all()
+    winner = next(record for record in SEARCHES if record.run_id == frame["run_id"][0])
+    assert winner.search is not None
+    for name, value in winner.search.winning_trial.values.items():
+        assert frame[f"hp_{name}"][0] == value
+
+
+def test_trials_are_complete(exported: tuple[Path, str]) -> None:
+    folder, kind = exported
+    frame = read(folder / f"trials.{kind}")
+    assert len(frame) == N_TRIALS
+    assert frame["winner"].sum() == len(SEARCHES)
+    failed = frame[frame["status"] == "failed"]
+    assert failed["validation_accuracy"].isna().all()
+    assert failed["error"].notna().all()
+    assert frame["parameters"].notna().sum() == len(frame) - len(failed)
+
+
+def test_predictions_of_every_run_are_written(exported: tuple[Path, str]) -> None:
+    folder, kind = exported
+    for record in FINISHED:
+        frame = read(folder / "predictions" / record.dataset.name / f"{record.run_id}.{kind}")
+        assert len(frame) == len(record.refits) * record.dataset.n_test
+        columns = [f"probability_{name}" for name in record.dataset.class_names]
+        assert np.allclose(frame[columns].sum(axis=1), 1)
+        assert ((frame["true"] == frame["predicted"]) == frame["correct"]).all()
+
+
+def test_hyperparameter_of_several_types_becomes_text_in_parquet(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from builders import add_run, make_trial
+
+    add_run(tmp_path / "results", search={"trials": (make_trial(0, 0.8, values={"size": 3}),), "winner": "0000"})
+    other = {"trials": (make_trial(0, 0.8, values={"size": "large"}),), "winner": "0000"}
+    add_run(tmp_path / "results", spec={"family": "cnn"}, search=other)
+    run("export-results", "--format", "parquet", cwd=tmp_path)
+    assert sorted(pd.read_parquet(tmp_path / "exported/trials.parquet")["hp_size"]) == ["3", "large"]
+
+
+def test_tables_are_an_exporter_as_packages_provide_them() -> None:
+    exporter = TableExporter("csv")
+    assert isinstance(exporter, Page)
+    files = exporter.files(leaderboard(GOLDEN))
+    assert {"runs.csv", "trials.csv"} < set(files)
+
+
+# TensorBoard
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    events = EventAccumulator(str(folder)).Reload()
+    return {
+        tag: [(event.step, float(make_ndarray(event.tensor_proto))) for event in events.Tensors(tag)]
+        for tag in events.Tags()["tensors"]
+        if not tag.startswith("_hparams_")
+    }
+
+
+def hparams(folder: Path) -> Any:
+    """The data of the HParams plugin, by tag."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.metadata import parse_session_start_plugin_data
+
+    events = EventAccumulator(str(folder)).Reload()
+    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    return parse_session_start_plugin_data(content).hparams
+
+
+@pytest.mark.slow
+def test_tensorboard_reads_curves_and_hyperparameters(tmp_path: Path) -> None:
+    command = ("export-results", "--results", GOLDEN, "--format", "tensorboard", "--output", "logs")
+    done = run(*command, cwd=tmp_path)
+    assert f"{len(FINISHED)} runs written, 0 already there. To show them: tensorboard --logdir logs" in done.stdout
+    record = SEARCHES[0]
+    assert record.search is not None
+    folder = tmp_path / "logs" / record.dataset.name / record.run_id
+    trial = record.search.winning_trial
+    found = scalars(folder / f"trial-{trial.trial_id}")
+    assert [step for step, _ in found["validation accuracy"]] == list(range(1, trial.epochs + 1))
+    assert [value for _, value in found["validation accuracy"]] == pytest.approx(trial.curve.validation_accuracy)
+    assert [value for _, value in found["training loss"]] == pytest.approx(trial.curve.training_loss)
+    assert set(hparams(folder / f"trial-{trial.trial_id}")) == set(trial.values)
+    refit = scalars(folder / "refit-0")
+    assert [value for _, value in refit["training accuracy"]] == pytest.approx(record.refits[0].curve.training_accuracy)
+    assert 0 < refit["test accuracy"][0][1] <= 1
+    before = sorted(tmp_path.rglob("*"))
+    assert f"0 runs written, {len(FINISHED)} already there" in run(*command, cwd=tmp_path).stdout
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+# MLflow
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["folder", "sqlite", "file"])
+def test_mlflow_has_a_parent_run_with_a_child_per_trial(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    mlflow = pytest.importorskip("mlflow")
+    output = {
+        "folder": str(tmp_path / "store"),
+        "sqlite": f"sqlite:///{tmp_path}/own.db",
+        "file": f"file:{tmp_path}/runs",
+    }
+    command = ("export-results", "--results", GOLDEN, "--format", "mlflow", "--output", output[kind])
+    done = run(*command, cwd=tmp_path, env=variables(MLFLOW_ALLOW_FILE_STORE="true"))
+    assert f"{len(FINISHED)} runs written, 0 already there" in done.stdout
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    client = mlflow.MlflowClient(tracking_uri=tracking_uri(output[kind]))
+    (experiment,) = [each for each in client.search_experiments() if each.name == "keras-family-bench synthetic"]
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    parents = {
+        each.data.tags["keras_family_bench.run_id"]: each for each in runs if "mlflow.parentRunId" not in each.data.tags
+    }
+    assert set(parents) == {record.run_id for record in FINISHED}
+    record = SEARCHES[0]
+    assert record.search is not None
+    parent = parents[record.run_id]
+    assert parent.info.status == "FINISHED"
+    assert 0 < parent.data.metrics["test accuracy"] <= 1
+    children = [each for each in runs if each.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert len(children) == len(record.search.trials)
+    assert sum(each.info.status == "FAILED" for each in children) == sum(
+        trial.status == "failed" for trial in record.search.trials
+    )
+    name = f"trial {record.search.winner}"
+    winner = next(each for each in children if each.data.tags["mlflow.runName"].endswith(name))
+    trial = record.search.winning_trial
+    assert winner.data.params == {key: str(value) for key, value in trial.values.items()}
+    history = client.get_metric_history(winner.info.run_id, "validation accuracy")
+    assert [point.value for point in sorted(history, key=lambda point: point.step)] == pytest.approx(
+        trial.curve.validation_accuracy
+    )
+    repeated = run(*command, cwd=tmp_path, env=variables(MLFLOW_ALLOW_FILE_STORE="true"))
+    assert f"0 runs written, {len(FINISHED)} already there" in repeated.stdout
+
+
+@pytest.mark.slow
+def test_mlflow_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    (tmp_path / "damaged.db").write_text("not a database")
+    command = ("export-results", "--results", GOLDEN, "--format", "mlflow", "--output", "sqlite:///damaged.db")
+    failed = run(*command, cwd=tmp_path, code=2)
+    assert "sqlite:///damaged.db cannot be written" in failed.stderr
+
+
+def test_missing_library_names_the_extra(tmp_path: Path) -> None:
+    for name, extra in (("pyarrow", "parquet"), ("tensorboard", "tensorboard"), ("mlflow", "mlflow")):
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('no {name}')")
+        command = ("export-results", "--results", GOLDEN, "--format", extra, "--output", "exported")
+        failed = run(*command, cwd=tmp_path, env=variables(tmp_path), code=2)
+        assert f"install it with `pip install '.[{extra}]'`" in failed.stderr

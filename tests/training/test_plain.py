@@ -1,0 +1,243 @@
+"""Plain Keras code: run without this package, it builds and trains the same model."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from bench.data import catalog
+from bench.data.development import facts, load_development
+from bench.errors import ModelError
+from bench.records.record import DatasetFacts
+from bench.records.spec import TrialSpec, Value
+from bench.training.plain.expressions import number
+from bench.training.plain.rebuild import rebuild
+from bench.training.plain.script import FitSettings, PlainKeras, plain_keras
+
+pytestmark = pytest.mark.slow
+
+DENSE: dict[str, Value] = {
+    "dense_layers": 2,
+    "activation": "gelu",
+    "dropout": 0.2,
+    "units_1": 128,
+    "units_2": 256,
+    "learning_rate": 0.004,
+    "horizontal_flips": False,
+}
+CNN: dict[str, Value] = {
+    "filters": 8,
+    "blocks": 1,
+    "dense_units": 64,
+    "dropout": 0.1,
+    "random_shifts": True,
+    "learning_rate": 0.008,
+    "horizontal_flips": True,
+}
+STEPS = (0, 1, 3, 10, 21, 22)  # of the learning-rate schedule, warm-up and decay
+# Runs the code in a process where this package cannot be imported, then describes the model.
+DRIVER = """
+import json, sys
+sys.modules["bench"] = sys.modules["search_spaces"] = None
+import numpy as np
+data = np.load("data.npz")
+x_train, y_train = data["images"], data["labels"]
+exec(compile(open("code.py").read(), "code.py", "exec"))
+trained = [float(np.abs(weight).sum()) for weight in model.get_weights()]
+rate = model.optimizer.get_config()["learning_rate"]
+if isinstance(rate, dict):
+    schedule = keras.optimizers.schedules.deserialize(rate)
+    rate = [float(schedule(step)) for step in json.loads(sys.argv[1])]
+model.set_weights([data[f"weight_{number}"] for number in range(len(model.weights))])
+print(json.dumps({
+    "layers": [[type(layer).__name__, list(layer.output.shape)] for layer in model.layers],
+    "parameters": model.count_params(),
+    "rate": rate,
+    "loss": model.evaluate(x_train[:100], y_train[:100], verbose=0, return_dict=True)["loss"],
+    "outputs": model.predict(x_train[:100], verbose=0).tolist(),
+    "trained": trained,
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def digits() -> DatasetFacts:
+    location = catalog.locate("digits")
+    return facts(location, load_development(location))
+
+
+def spec(model: str, values: Mapping[str, Value], part: Any = "development") -> TrialSpec:
+    return TrialSpec(
+        dataset="digits",
+        model=model,
+        values=values,
+        part=part,
+        seed=11,
+        initial_epoch=0,
+        epochs=2,
+        horizon=2,
+        precision="float32",
+        keep_state=False,
+    )
+
+
+def run_code(code: str, model: keras.Model, folder: Path) -> dict[str, Any]:
+    """What the code makes, with the weights of `model`."""
+    data = load_development(catalog.locate("digits"))
+    weights = {f"weight_{number}": weight for number, weight in enumerate(model.get_weights())}
+    np.savez(folder / "data.npz", images=data.images, labels=data.labels, **weights)
+    (folder / "code.py").write_text(code)
+    command = [sys.executable, "-c", DRIVER, json.dumps(STEPS)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{code}\n{done.stderr[-3000:]}"
+    described: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return described
+
+
+def assert_same(plain: PlainKeras, model: keras.Model, folder: Path) -> dict[str, Any]:
+    """Assert that the code makes `model`: layers, shapes, parameters, learning rates, loss and outputs."""
+    data = load_development(catalog.locate("digits"))
+    described = run_code(plain.code, model, folder)
+    assert described["layers"] == [[type(layer).__name__, list(layer.output.shape)] for layer in model.layers]
+    assert described["parameters"] == model.count_params()
+    rate = model.optimizer.get_config()["learning_rate"]
+    if isinstance(rate, dict):
+        schedule = keras.optimizers.schedules.deserialize(rate)
+        rate = [float(schedule(step)) for step in STEPS]
+    assert described["rate"] == pytest.approx(rate, rel=1e-6)
+    labels: Any = data.labels[:100]
+    if "to_categorical" in plain.code and not hasattr(model.loss, "from_logits"):
+        labels = np.eye(10)[labels]
+    loss = model.evaluate(data.images[:100], labels, verbose=0, return_dict=True)["loss"]
+    assert described["loss"] == pytest.approx(loss, rel=1e-5)
+    assert np.allclose(described["outputs"], model.predict(data.images[:100], verbose=0), atol=1e-5)
+    return described
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(("family", "values"), [("dense", DENSE), ("cnn", CNN)], ids=["dense", "cnn"])
+def test_code_of_a_family_makes_its_model(
+    family: str, values: dict[str, Value], digits: DatasetFacts, tmp_path: Path
+) -> None:
+    model, settings = rebuild(spec(family, values), digits)
+    plain = plain_keras(model, digits, settings)
+    initial = [float(np.abs(weight).sum()) for weight in model.get_weights()]
+    described = assert_same(plain, model, tmp_path)
+    assert described["trained"] != pytest.approx(initial, rel=1e-3)
+    assert "label_smoothing=0.1" in plain.code
+    assert "import search_spaces" not in plain.code
+    # 1,437 images in batches of 128.
+    assert (settings.steps, settings.batch_size) == (11, 128)
+    assert "epochs=2" in plain.code
+
+
+def test_flips_are_code_with_the_average_over_mirror_images(digits: DatasetFacts) -> None:
+    model, settings = rebuild(spec("cnn", CNN), digits)
+    code = plain_keras(model, digits, settings).code
+    assert "class AppendMirrorImages(keras.layers.Layer):" in code
+    assert "class AverageMirrorImages(keras.layers.Layer):" in code
+    assert 'layers.RandomFlip("horizontal")' in code or "layers.RandomFlip(mode='horizontal')" in code
+    without, settings = rebuild(spec("cnn", CNN | {"horizontal_flips": False}), digits)
+    assert "class " not in plain_keras(without, digits, settings).code
+
+
+@pytest.mark.parametrize("name", ["tutorial-dense-256-dropout", "tutorial-linear"])
+def test_code_of_a_tutorial_makes_its_model(name: str, digits: DatasetFacts, tmp_path: Path) -> None:
+    model, settings = rebuild(spec(name, {}, "reference"), digits)
+    plain = plain_keras(model, digits, settings)
+    assert_same(plain, model, tmp_path)
+    assert ("validation_split=0.2" in plain.code) == (name == "tutorial-dense-256-dropout")
+
+
+SETTINGS = FitSettings(seed=1, epochs=1, batch_size=128, steps=11)
+
+
+def compiled(model: keras.Model, loss: Any = "sparse_categorical_crossentropy") -> keras.Model:
+    model.compile(optimizer="sgd", loss=loss, metrics=["accuracy"])
+    return model
+
+
+def test_branches_shared_layers_and_operations_are_code(digits: DatasetFacts, tmp_path: Path) -> None:
+    inputs = keras.Input((8, 8, 1))
+    shared = layers.Conv2D(4, 3, padding="same", kernel_initializer=keras.initializers.HeNormal())
+    first = layers.Conv2D(4, (3, 1), strides=1, padding="same", kernel_regularizer=keras.regularizers.L2(0.01))(inputs)
+    second = layers.ReLU()(shared(first))
+    total = layers.Add()([first, shared(second)])
+    total = keras.ops.add(total, second)
+    outputs = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(total))
+    model = compiled(keras.Model(inputs, outputs))
+    plain = plain_keras(model, digits, SETTINGS)
+    assert_same(plain, model, tmp_path)
+    assert "shared_1 = " in plain.code
+    assert "keras.initializers.HeNormal()" in plain.code
+
+
+def test_sequential_model_is_code(digits: DatasetFacts, tmp_path: Path) -> None:
+    model = compiled(
+        keras.Sequential([layers.Flatten(), layers.Dense(10)]),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    model.build((None, 8, 8, 1))
+    plain = plain_keras(model, digits, SETTINGS)
+    assert "keras.Sequential(" in plain.code
+    assert_same(plain, model, tmp_path)
+
+
+SCALE = 0.5
+
+
+def double(x: Any) -> Any:
+    """Refers to a constant of its module."""
+    return 2 * SCALE * x
+
+
+class Doubled(layers.Layer):  # type: ignore[misc]
+    """A layer that is not Keras'."""
+
+    def __init__(self, times: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.times = times
+
+    def call(self, x: Any) -> Any:
+        return double(x) * self.times
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "times": self.times}
+
+
+def test_layer_outside_keras_is_written_with_what_it_refers_to(digits: DatasetFacts, tmp_path: Path) -> None:
+    inputs = keras.Input((8, 8, 1))
+    model = compiled(keras.Model(inputs, layers.Dense(10, activation="softmax")(layers.Flatten()(Doubled(3)(inputs)))))
+    plain = plain_keras(model, digits, SETTINGS)
+    assert plain.code.index("SCALE = 0.5") < plain.code.index("def double(x):") < plain.code.index("class Doubled(")
+    assert "Doubled(3)(inputs)" in plain.code
+    assert_same(plain, model, tmp_path)
+
+
+class Own(keras.Model):  # type: ignore[misc]
+    def call(self, x: Any) -> Any:
+        return x
+
+
+def test_model_that_cannot_be_written_is_refused(digits: DatasetFacts) -> None:
+    inputs = keras.Input((8, 8, 1))
+    inner = keras.Sequential([layers.Flatten(), layers.Dense(10)])
+    with pytest.raises(ModelError, match="contains another model"):
+        plain_keras(compiled(keras.Model(inputs, inner(inputs))), digits, SETTINGS)
+    with pytest.raises(ModelError, match="has not been built"):
+        plain_keras(compiled(keras.Sequential([layers.Dense(10)])), digits, SETTINGS)
+    with pytest.raises(ModelError, match="subclass Own"):
+        plain_keras(compiled(Own()), digits, SETTINGS)
+
+
+def test_numbers_are_short() -> None:
+    assert number(float(np.float32(0.001))) == "0.001"
+    assert number(1 / 255) == "1 / 255"
+    assert (number(0.1), number(0.9), number(2.0)) == ("0.1", "0.9", "2.0")
