@@ -32,7 +32,8 @@ def test(access: TestSetAccess) -> LabeledImages:
 
 def shades(n: int) -> LabeledImages:
     labels = np.arange(n) % 2
-    return np.repeat(labels * 200, 6).astype(np.uint8).reshape(n, 2, 3, 1), labels, "computed"
+    shades = labels * 200 + np.arange(n)  # distinct
+    return np.repeat(shades, 6).astype(np.uint8).reshape(n, 2, 3, 1), labels, "computed"
 
 
 SHADES = DatasetDefinition(

@@ -61,7 +61,7 @@ def binary(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> bytes:
 
 
 def pickled(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> bytes:
-    return pickle.dumps({b"data": pixels, b"labels": labels.tolist(), b"batch_label": b"x"}, protocol=2)
+    return pickle.dumps({b"data": pixels, b"labels": labels.tolist(), b"batch_label": b"x"}, protocol=3)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_pickle_of_anything_but_arrays_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
 
     def evil(_pixels: object, _labels: object) -> bytes:
-        return pickle.dumps({b"data": Evil(), b"labels": []}, protocol=2)
+        return pickle.dumps({b"data": Evil(), b"labels": []}, protocol=3)
 
     content = batches(noise(12, 32, 32, 3), evil, "cifar-10-batches-py", "")
     sources = place(tmp_path / "data", cifar.PYTHON_ARCHIVE, content, cifar.parse_python)

@@ -22,7 +22,7 @@ from bench.data.loaders.published import Sources, VerifiedFiles
 from bench.errors import DataError
 from held_out import access, open_test_set
 
-PACKAGE_FOLDER = "usr/share/datasets/fashion-mnist"
+PACKAGE_FOLDER = "usr/share/datasets/tiny"
 
 
 def images(*pixels: int) -> bytes:

@@ -16,7 +16,7 @@ def with_labels(labels: list[int]) -> Dataset:
     return Dataset(
         name="tiny",
         title="Tiny",
-        images=np.zeros((len(labels), 2, 2, 1), dtype=np.uint8),
+        images=np.arange(4 * len(labels), dtype=np.uint8).reshape(-1, 2, 2, 1),  # distinct
         labels=np.array(labels),
         class_names=("a", "b"),
         source="a test",

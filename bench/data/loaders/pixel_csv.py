@@ -13,6 +13,7 @@ from bench.data.samples import Reading, Samples, row_shape
 from bench.errors import DataError
 
 CHUNK_ROWS = 5_000
+EXCESS = "excess"  # column of the first field beyond the last pixel, which no line may have
 LABEL_COLUMNS = ("label", "labels", "class", "target", "y")
 PIXEL_COLUMN = re.compile(r"(pixel|px|p)?[_ ]?\d+([x_]\d+)*", re.IGNORECASE)
 MAX_LABEL = 100_000
@@ -82,11 +83,11 @@ def _chunks(path: Path, names: list[str], *, has_header: bool) -> Iterator[pd.Da
     lines = 1 + has_header
     with open_binary(path) as file:
         try:
-            # index_col=False would drop the last field of a line that is too long.
             for chunk in pd.read_csv(
                 file,
                 header=None,
-                names=names,
+                names=[*names, EXCESS],
+                index_col=False,
                 skiprows=int(has_header),
                 chunksize=CHUNK_ROWS,
                 skip_blank_lines=False,
@@ -94,15 +95,16 @@ def _chunks(path: Path, names: list[str], *, has_header: bool) -> Iterator[pd.Da
                 low_memory=False,
                 on_bad_lines="error",
             ):
-                if not isinstance(chunk.index, pd.RangeIndex):
-                    raise DataError(f"{path}, line {lines} has more than {len(names)} columns: {ALLOWED}")
                 chunk.index = pd.RangeIndex(lines, lines + len(chunk))
                 lines += len(chunk)
+                too_long = chunk.index[chunk.pop(EXCESS).notna()]
+                if len(too_long):
+                    raise DataError(f"{path}, line {too_long[0]} has more than {len(names)} columns: {ALLOWED}")
                 yield _without_empty_end(chunk)
         except pd.errors.EmptyDataError:
             return
         except pd.errors.ParserError as error:
-            raise DataError(f"{path}{_ragged(str(error))}: {ALLOWED}") from error
+            raise DataError(f"{path}{_ragged(str(error), len(names))}: {ALLOWED}") from error
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is not a text file: {ALLOWED}") from error
 
@@ -115,12 +117,11 @@ def _without_empty_end(chunk: pd.DataFrame) -> pd.DataFrame:
     return chunk.iloc[: filled[-1] + 1 if len(filled) else 0]
 
 
-def _ragged(error: str) -> str:
-    match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error)
+def _ragged(error: str, columns: int) -> str:
+    match = re.search(r"in line (\d+), saw (\d+)", error)
     if match is None:
         return f" cannot be read as CSV: {error.strip()}"
-    expected, line, found = match.groups()
-    return f", line {line} has {found} columns, the others have {expected}"
+    return f", line {match[1]} has {match[2]} columns, expected {columns}"
 
 
 def _numbers(chunk: pd.DataFrame, position: int, path: Path) -> NDArray[np.int32]:
