@@ -134,7 +134,7 @@ def silence_graph_reports() -> AbstractContextManager[None]:
 # TensorFlow's memory
 
 
-def shared_tensor(array: "NDArray[np.uint8]") -> Any:
+def shared_tensor(array: "NDArray[np.number[Any]]") -> Any:
     """A tensor in the memory of a writable array, without a copy, so that processes can share a memory-mapped file.
 
     Raises:

@@ -10,6 +10,9 @@ the Python path, and put a file into it:
 
 An installed package can provide its class as an entry point in the group `keras_family_bench.families`. Files whose
 names start with an underscore are not families: here, they contain the base class, the training recipe and digests.
+
+A family need not be in such a folder: `my.py:build_model` and `package.module:Object` are families, too. These and
+entry points may be any hypermodel of Keras Tuner (a class or an instance), or a function `build_model(hp)`.
 """
 
 import ast
@@ -19,17 +22,31 @@ from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from pkgutil import extend_path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from search_spaces._digest import code_digest, module_files, package_folders
+from search_spaces import _location
+from search_spaces._digest import canonical_source, code_digest, module_files, package_folders
+from search_spaces._location import PICKLED, FamilyLocation, is_definition
 
 if TYPE_CHECKING:
     from search_spaces._family import Family
 
-__all__ = ["Family", "add_current_folder", "code_digest", "load", "names", "source_digest"]
+__all__ = [
+    "PICKLED",
+    "Family",
+    "FamilyLocation",
+    "add_current_folder",
+    "canonical_source",
+    "code_digest",
+    "is_definition",
+    "load",
+    "locate",
+    "names",
+    "source_digest",
+]
 __path__ = extend_path(__path__, __name__)
 
-GROUP = "keras_family_bench.families"  # entry points, each a subclass of Family
+GROUP = "keras_family_bench.families"  # of entry points
 
 
 def __getattr__(name: str) -> "type[Family]":
@@ -59,20 +76,40 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({name for name in (*files, *_entry_points()) if name.isidentifier()}))
 
 
-def load(name: str) -> "type[Family]":
-    """Load the class of a family: the only subclass of Family defined in its file, or its entry point.
+def locate(text: str) -> FamilyLocation:
+    """Locate a family by its name, or by file or module and object; imports nothing.
 
     Raises:
-        ValueError: there is no such family, it is defined twice, or it is not a subclass of Family.
+        ValueError: there is none, it is defined twice, or its name is that of another family.
+        SyntaxError: its file is not valid Python.
     """
-    from search_spaces._family import Family
+    if not is_definition(text):
+        _module(text)
+        return FamilyLocation(name=text)
+    location = _location.locate(text)
+    if location.name in names():
+        raise ValueError(
+            f"the name {location.name!r} of {location.definition} is taken by another family: choose another one with "
+            f"NAME={text.rpartition('=')[2]}"
+        )
+    return location
 
+
+def load(family: str | FamilyLocation) -> Any:
+    """Load a family: the only subclass of Family defined in its file, or the object of its entry point or location.
+
+    Raises:
+        ValueError: there is no such family, or it is defined twice.
+        Exception: whatever its import raises.
+    """
+    name = family if isinstance(family, str) else family.name
+    if not isinstance(family, str) and family.definition is not None:
+        return _location.load(family)
     module_name = _module(name)
     if not module_name.startswith(f"{__name__}."):
-        family = _entry_points()[name].load()
-        if not (isinstance(family, type) and issubclass(family, Family)):
-            raise ValueError(f"entry point {_entry_points()[name].value} must be a subclass of Family, got {family!r}")
-        return family
+        return _entry_points()[name].load()
+    from search_spaces._family import Family
+
     module = importlib.import_module(module_name)
     defined = [
         value
@@ -84,16 +121,19 @@ def load(name: str) -> "type[Family]":
     return defined[0]
 
 
-def source_digest(name: str) -> str:
+def source_digest(family: str | FamilyLocation) -> str:
     """Twelve hexadecimal digits that depend on the code of a family.
 
-    This includes its file, modules that it imports (directly or indirectly) from its folder or this package, and the
-    shared base class and recipe.
+    This includes its file, modules that it imports (directly or indirectly) from its folder or this package, and, for
+    families in folders `search_spaces` and others that import this package, the shared base class and recipe.
 
     Raises:
         ValueError: there is no such family, it is defined twice, or its file defines no subclass.
         SyntaxError: a file is not valid Python.
     """
+    if not isinstance(family, str) and family.definition is not None:
+        return _location.digest(family)
+    name = family if isinstance(family, str) else family.name
     module = _module(name)
     folders = package_folders(module) | {__name__: list(__path__)}
     files = module_files((module, f"{__name__}._family"), folders)
@@ -112,7 +152,8 @@ def _module(name: str) -> str:
     if len(definitions) > 1:
         raise ValueError(f"family {name!r} is defined more than once, rename one: {', '.join(definitions)}")
     if not definitions:
-        raise ValueError(f"there is no family {name!r}: valid names are {', '.join(names())}")
+        hint = f". To use the file in this folder: {name}.py:build_model" if Path(f"{name}.py").is_file() else ""
+        raise ValueError(f"there is no family {name!r}: valid names are {', '.join(names())}{hint}")
     return entry_point.module if entry_point else f"{__name__}.{name}"
 
 

@@ -26,6 +26,15 @@ def code_digest(*files: Path | str) -> str:
     return digest.hexdigest()[:12]
 
 
+def canonical_source(source: str) -> str:
+    """The code in `source` without comments, docstrings and layout, as `code_digest` compares it.
+
+    Raises:
+        SyntaxError: it is not Python.
+    """
+    return "\n".join(_canonical(ast.parse(source)))
+
+
 def module_files(modules: Sequence[str], folders: Mapping[str, Sequence[str]]) -> dict[str, Path]:
     """Module name to file, of `modules` and of all that they import from `folders`; imports none of them.
 
@@ -66,6 +75,15 @@ def package_folders(module: str) -> dict[str, list[str]]:
         if inner:
             package, folders = f"{package}.{name}", inner
     return {package: folders}
+
+
+def imported_modules(file: Path) -> tuple[str, ...]:
+    """Names of modules that a file outside any package may import; some of the names are no modules.
+
+    Raises:
+        SyntaxError: the file is not Python.
+    """
+    return tuple(_imported(_parse(file), ""))
 
 
 def _parse(file: Path) -> ast.Module:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import ModelError
-from bench.execution.trained import model_files
+from bench.execution.trained import model_files, own_family
 from bench.records.record import RunRecord
 from bench.records.store import RunFolder
 from bench.report.board import Row, Table
@@ -100,7 +100,7 @@ class Run:
         from bench.training.export import with_probabilities
         from bench.training.inference import open_model
 
-        return with_probabilities(open_model(files[refit]))
+        return with_probabilities(open_model(files[refit], own_family(self.folder, self.record)))
 
     def __repr__(self) -> str:
         return run_text(self.results, *self._place)

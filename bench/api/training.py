@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import search_spaces
+from bench.api.families import locate_family
 from bench.api.reading import DEFAULT_RESULTS, load
 from bench.api.run import Run
-from bench.baselines.external import ExternalModel, PixelRange, read_model
+from bench.baselines.external import ExternalModel, read_model
 from bench.cli.progress import display
 from bench.compat import without_main_module
 from bench.data import catalog
@@ -16,11 +18,11 @@ from bench.data.catalog import DatasetLocation
 from bench.data.samples import Reading
 from bench.errors import SearchError, SpecError
 from bench.execution.events import Message, Report, RunFinished
-from bench.execution.options import Options
+from bench.execution.options import Options, family_files
 from bench.execution.request import SearchRequest
 from bench.machine import usable_cores
 from bench.records.limits import DEFAULT_TUNER
-from bench.records.spec import Precision, Preset
+from bench.records.spec import ClassWeights, Objective, PixelRange, Precision, Preset
 from bench.report import build
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ Dataset = str | Path | tuple[Any, Any]
 
 
 def run(
-    family: str,
+    family: object,
     dataset: Dataset = "fashion_mnist",
     *,
     preset: Preset = "default",
@@ -41,6 +43,9 @@ def run(
     refit_seeds: int | None = None,
     seed: int = 0,
     precision: Literal["auto"] | Precision = "auto",
+    objective: Literal["accuracy"] | Objective = "accuracy",
+    class_weights: ClassWeights | None = None,
+    pixel_range: PixelRange | None = None,
     max_pending: int | None = None,
     time_limit: int | None = None,
     trial_timeout: float | None = None,
@@ -58,7 +63,8 @@ def run(
     A call that was interrupted resumes when it is repeated; a run that is complete is returned without training.
 
     Args:
-        family: name of the family.
+        family: name of the family; my.py:build_model or package.module:Object; or an object, which may be a function
+            `build_model(hp)` or a hypermodel of Keras Tuner, also one that is defined in a script or a notebook.
         dataset: name of the dataset; path of images (a folder with one folder for each class, .npz, CSV or IDX files)
             or of a Python file that defines it; or arrays (x_train, y_train) or ((x_train, y_train), (x_test, y_test)).
         preset: how much to train: quick, default or long.
@@ -68,6 +74,9 @@ def run(
         refit_seeds: how often the winner is retrained; None for the plan of the preset.
         seed: base of all random seeds.
         precision: of the search.
+        objective: metric on the validation images that the search maximizes.
+        class_weights: weights of the classes in the training loss.
+        pixel_range: of the pixels that a model that is not a Family receives; None if the model decides.
         max_pending: maximum number of trials that may be pending when the tuner proposes another one.
         time_limit: seconds for the whole run.
         trial_timeout: seconds for a trial.
@@ -84,9 +93,10 @@ def run(
         BenchError: for a reason that the user can fix; completed trials and refits are kept.
     """
     search_spaces.add_current_folder()
+    located = locate_family(family)
     location = _locate(dataset, data_dir, Reading(image_size=image_size, class_names=tuple(class_names)))
     (spec,) = SearchRequest(
-        families=[_family_name(family)],
+        families=[located],
         dataset=location,
         preset=preset,
         tuner=tuner,
@@ -97,6 +107,9 @@ def run(
         precision=precision,
         max_pending=max_pending,
         time_limit=time_limit,
+        objective=None if objective == "accuracy" else objective,
+        class_weights=class_weights,
+        pixel_range=pixel_range,
     ).specs()
     options = Options(
         results=Path(results),
@@ -105,6 +118,7 @@ def run(
         scheduler=scheduler,
         trial_timeout=trial_timeout,
         again=again,
+        family_files=family_files([located]),
     )
     from bench.execution import runner
 
@@ -122,7 +136,7 @@ def evaluate(
     *,
     name: str,
     dataset: Dataset = "fashion_mnist",
-    pixel_range: PixelRange = "auto",
+    pixel_range: PixelRange | None = None,
     classes: Sequence[str] | None = None,
     data_dir: str | Path | None = None,
     image_size: tuple[int, int] | None = None,
@@ -138,7 +152,7 @@ def evaluate(
         model: a Keras model, the path of a .keras file, or a sequence of them that differ in their seeds only.
         name: of the row.
         dataset: name, path or arrays, as for `run`.
-        pixel_range: of the pixels that the model expects; auto: 0 to 1 unless it rescales them itself.
+        pixel_range: of the pixels that the model expects; None: 0 to 1 unless it rescales them itself.
         classes: the class names in the order of the model's outputs, if it is not that of the dataset.
         data_dir: folder with the dataset's files.
         image_size: as for `run`.
@@ -190,10 +204,10 @@ def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: b
         BenchError: the run cannot be read, or the refit cannot be trained.
     """
     found = load(run, results) if isinstance(run, str) else run
-    from bench.execution.resume import run_dataset
+    from bench.execution.resume import last_options, run_dataset
     from bench.execution.verify import verify as check
 
-    options = Options(results=found.results, dataset=run_dataset(found.folder), workers=1)
+    options = replace(last_options(found.folder), dataset=run_dataset(found.folder), workers=1, scheduler=None)
     with _training(progress) as report:
         checks = check(found.folder, options, report)
     build.write(found.results)  # the number of test-set evaluations has changed
@@ -215,9 +229,3 @@ def _locate(dataset: Dataset, data_dir: str | Path | None, reading: Reading) -> 
     if len(dataset) == 2 and all(isinstance(part, list | tuple) and len(part) == 2 for part in dataset):
         return catalog.from_arrays(*dataset, reading=reading)
     return catalog.from_arrays(dataset, reading=reading)
-
-
-def _family_name(family: object) -> str:
-    if isinstance(family, str):
-        return family
-    raise SpecError(f"family must be the name of a family, got {type(family).__name__}: see `python -m bench list`")

@@ -4,15 +4,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import search_spaces
 from bench.baselines.catalog import NAMES
 from bench.errors import ModelError, SpecError
 from bench.records.record import ReferenceModel
-from bench.records.spec import ReferenceSpec
+from bench.records.spec import PixelRange, ReferenceSpec
 
-PixelRange = Literal["auto", "0-1", "0-255"]
 DIGEST_LENGTH = 12
 
 
@@ -22,7 +20,7 @@ class ExternalModel:
 
     name: str  # of the file
     content: bytes
-    pixel_range: PixelRange = "auto"  # that it expects; auto: 0 to 1 unless it rescales the pixels itself
+    pixel_range: PixelRange | None = None  # that it expects; None if the model decides
     classes: tuple[str, ...] | None = None  # the order of its outputs; None: that of the dataset, which is checked
 
 

@@ -12,6 +12,7 @@ from bench.cli.data import data_app
 from bench.cli.evaluate import evaluate_app
 from bench.cli.export import export_app
 from bench.cli.export_results import export_results_app
+from bench.cli.families import families_app
 from bench.cli.predict import predict_app
 from bench.cli.results import results_app
 from bench.cli.run import run_app
@@ -39,6 +40,7 @@ for commands in (
     predict_app,
     export_app,
     verify_app,
+    families_app,
     list_app,
     results_app,
     export_results_app,

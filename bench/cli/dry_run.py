@@ -40,7 +40,8 @@ def print_forecast(specs: "Sequence[SearchSpec]", options: "Options") -> None:
                 typer.echo(f"{spec.family} on {spec.dataset}: already complete in {folder.path}, nothing to train")
                 continue
             typer.echo(f"Timing a few training steps of {spec.family} candidates", err=True)
-            expected = forecast(spec, family_space(spec, dataset), dataset, options, report)
+            space = family_space(spec, dataset, options.family(spec))
+            expected = forecast(spec, space.hyperparameters, dataset, options, report)
             plan = expected.plan
             typer.echo(
                 f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, "

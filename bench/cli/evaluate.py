@@ -2,13 +2,13 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.datasets import locate_dataset
 from bench.cli.execution import execute, raise_failures
-from bench.cli.options import ClassNames, Command, DataDir, DatasetOption, ImageSize, Results
+from bench.cli.options import ClassNames, Command, DataDir, DatasetOption, ImageSize, PixelRangeName, Results
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:
@@ -40,14 +40,7 @@ def evaluate(
     ],
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the row.")],
     dataset: DatasetOption = "fashion_mnist",
-    pixel_range: Annotated[
-        Literal["auto", "0-1", "0-255"],
-        typer.Option(
-            metavar="RANGE",
-            help="Pixels that the model expects: 0-1, 0-255, or auto: 0-255 if it rescales them itself or has an "
-            "integer input, otherwise 0-1.",
-        ),
-    ] = "auto",
+    pixel_range: PixelRangeName = "auto",
     classes: Annotated[
         str | None,
         typer.Option(
@@ -72,8 +65,9 @@ def evaluate(
 
     location = locate_dataset(dataset, data_dir, image_size, class_names)
     order = None if classes is None else tuple(each.strip() for each in classes.split(","))
+    chosen_range = None if pixel_range == "auto" else pixel_range
     models = [
-        ExternalModel(name=file.name, content=read_model(file), pixel_range=pixel_range, classes=order)
+        ExternalModel(name=file.name, content=read_model(file), pixel_range=chosen_range, classes=order)
         for file in files
     ]
     options = Options(results=results, dataset=location, workers=1)

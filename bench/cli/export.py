@@ -47,7 +47,7 @@ def export_run(
     """
     from bench.execution.export import export_model
     from bench.execution.resume import run_dataset
-    from bench.execution.trained import model_files
+    from bench.execution.trained import model_files, own_family
     from bench.report.runs import find_run, folder_of, load
 
     run = find_run(load(results), name)
@@ -58,7 +58,7 @@ def export_run(
         raise SpecError(f"there is no refit {refit}: {name} has refits 0 to {len(files) - 1}")
     target = output or Path(f"{run.stem}{SUFFIXES[kind]}")
     location = run_dataset(folder, dataset, data_dir, notify)
-    exported = export_model(files[refit], record, location, target, kind)
+    exported = export_model(files[refit], record, location, target=target, kind=kind, family=own_family(folder, record))
     typer.echo(
         f"{exported.path}: refit {refit} of {name} as {kind}; its probabilities on all {exported.images:,} validation "
         f"images differ by at most {exported.difference:.1e}"

@@ -10,7 +10,7 @@ from typing import Any
 from bench.execution.events import Event, Message, Progress, Report
 
 UPDATE_SECONDS = 0.5
-COLUMNS = ("run", "stage", "trials", "epochs", "best validation accuracy", "time left")
+COLUMNS = ("run", "stage", "trials", "epochs", "best validation score", "time left")
 
 
 def in_notebook() -> bool:

@@ -138,7 +138,39 @@ Again = Annotated[bool, typer.Option("--again", help="Train even if the run is c
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")]
 
 # Options of `bench run`.
-Families = Annotated[list[str], typer.Option("--family", metavar="NAME", help="Family to search; can be repeated.")]
+Families = Annotated[
+    list[str],
+    typer.Option(
+        "--family",
+        metavar="FAMILY",
+        help="Family to search: a name (see `bench list`), my.py:build_model or package.module:Object, where the "
+        "object may be any hypermodel of Keras Tuner or a function build_model(hp). NAME=my.py:build_model gives it "
+        "another name. Can be repeated.",
+    ),
+]
+ObjectiveName = Annotated[
+    Literal["accuracy", "macro-f1", "balanced-accuracy"],
+    typer.Option(
+        metavar="NAME",
+        help="Metric on the validation images that the search maximizes: accuracy, macro-f1 or balanced-accuracy.",
+    ),
+]
+ClassWeightsName = Annotated[
+    Literal["none", "balanced"],
+    typer.Option(
+        metavar="NAME",
+        help="Weights of the classes in the training loss: none, or balanced: inversely proportional to the number of "
+        "images.",
+    ),
+]
+PixelRangeName = Annotated[
+    Literal["auto", "0-1", "0-255"],
+    typer.Option(
+        metavar="RANGE",
+        help="Range of the pixels that a model that is not a Family receives: 0-1, 0-255, or auto: 0-255 if it "
+        "rescales them itself or has an integer input, otherwise 0-1.",
+    ),
+]
 Tuner = Annotated[str, typer.Option(metavar="NAME", help="Tuner (see `bench list`).")]
 PresetName = Annotated[
     Literal["quick", "default", "long"],

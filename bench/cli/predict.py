@@ -67,7 +67,7 @@ def predict(
 
     from bench.data.image_files import prepare
     from bench.execution.resume import run_dataset
-    from bench.execution.trained import model_files
+    from bench.execution.trained import model_files, own_family
     from bench.report.runs import find_run, folder_of, load
     from bench.workers.tasks import import_libraries
 
@@ -83,7 +83,8 @@ def predict(
     from bench.training.inference import class_probabilities
 
     pixels = np.stack([image.pixels for image in prepared])
-    probabilities = class_probabilities(files if ensemble else files[:1], pixels).mean(axis=0)
+    used = files if ensemble else files[:1]
+    probabilities = class_probabilities(used, pixels, own_family(folder, record)).mean(axis=0)
     values = _ranked(record, prepared, probabilities, top)
     typer.echo(json.dumps(values, indent=1) if as_json else _table(values))
 

@@ -36,11 +36,12 @@ def duration(seconds: float) -> str:
 def line(progress: Progress) -> str:
     """The progress of one run in one line."""
     best, is_search = progress.best_validation_accuracy, progress.trials_total > 0
+    score = "no score yet" if best is None else f"best validation {progress.objective} {100 * best:.2f}%"
     parts = [
         f"{progress.run}: {progress.stage}",
         f"trials {progress.trials} of {progress.trials_total}" + _failed(progress) if is_search else "",
         f"epochs {progress.epochs} of {progress.epochs_total}" if progress.epochs_total else "",
-        f"best validation accuracy {100 * best:.2f}%" if best is not None else "no score yet" if is_search else "",
+        score if is_search or best is not None else "",
         f"time left {duration(progress.seconds_left)}" if progress.seconds_left is not None else "",
     ]
     return ", ".join(filter(None, parts))

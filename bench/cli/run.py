@@ -13,6 +13,7 @@ from bench.cli.execution import execute, raise_failures
 from bench.cli.options import (
     Again,
     ClassNames,
+    ClassWeightsName,
     Command,
     DataDir,
     DatasetOption,
@@ -22,6 +23,8 @@ from bench.cli.options import (
     Families,
     ImageSize,
     MaxPending,
+    ObjectiveName,
+    PixelRangeName,
     PrecisionChoice,
     PresetName,
     RefitSeeds,
@@ -55,7 +58,8 @@ run_app = typer.Typer()
     "  bench run --family dense --family cnn --refit-seeds 8\n"
     "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5\n"
     "  bench run --family cnn --dataset photos --image-size 32x32\n"
-    "  bench run --family dense --dataset my_images.py"
+    "  bench run --family dense --dataset my_images.py\n"
+    "  bench run --family my.py:build_model --family cnn --preset quick"
 )
 def run(
     *,
@@ -73,6 +77,9 @@ def run(
     time_limit: TimeLimit = None,
     trial_timeout: TrialTimeout = None,
     precision: PrecisionChoice = "auto",
+    objective: ObjectiveName = "accuracy",
+    class_weights: ClassWeightsName = "none",
+    pixel_range: PixelRangeName = "auto",
     max_pending: MaxPending = None,
     data_dir: DataDir = None,
     image_size: ImageSize = None,
@@ -88,13 +95,15 @@ def run(
     same specification but without its models (for example, from a git checkout), that run is repeated and the
     predictions are compared.
     """
-    from bench.execution.options import Options
+    from bench.execution.models import locate_families
+    from bench.execution.options import Options, family_files
     from bench.execution.request import SearchRequest
     from bench.machine import usable_cores
 
+    located = locate_families(families)
     location = locate_dataset(dataset, data_dir, image_size, class_names)
     specs = SearchRequest(
-        families=families,
+        families=located,
         dataset=location,
         preset=preset,
         tuner=tuner,
@@ -106,6 +115,9 @@ def run(
         precision=precision,
         max_pending=max_pending,
         time_limit=time_limit,
+        objective=None if objective == "accuracy" else objective,
+        class_weights=None if class_weights == "none" else class_weights,
+        pixel_range=None if pixel_range == "auto" else pixel_range,
     ).specs()
     options = Options(
         results=results,
@@ -114,11 +126,13 @@ def run(
         scheduler=scheduler,
         trial_timeout=trial_timeout,
         again=again,
+        family_files=family_files(located),
     )
     if dry_run:
         print_forecast(specs, options)
     else:
-        _run(specs, options, f"{', '.join(dict.fromkeys(families))} on {location.name}, {tuner} search")
+        names = ", ".join(family.name for family in located)
+        _run(specs, options, f"{names} on {location.name}, {tuner} search")
 
 
 @run_app.command(

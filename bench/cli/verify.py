@@ -1,7 +1,7 @@
 """bench verify: check a finished run and retrain one of its refits."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,14 @@ def verify(
     *,
     name: RunName,
     dataset: RunDataset = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE:OBJECT",
+            show_default="where it was when the run was trained",
+            help="Where the run's family is, if it was given by path.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     results: ExistingResults = Path("results"),
 ) -> None:
@@ -36,13 +44,18 @@ def verify(
     """
     from bench.cli.progress import display
     from bench.execution.options import Options
-    from bench.execution.resume import run_dataset
+    from bench.execution.resume import family_files, run_dataset
     from bench.report import build
     from bench.report.runs import find_run, folder_of, load
 
     record = find_run(load(results), name).record
     folder = folder_of(results, record)
-    options = Options(results=results, dataset=run_dataset(folder, dataset, data_dir, notify), workers=1)
+    options = Options(
+        results=results,
+        dataset=run_dataset(folder, dataset, data_dir, notify),
+        workers=1,
+        family_files=family_files(folder, family),
+    )
     pages = _check_pages(folder, results)
     try:
         with handle_sigterm(), display() as report:

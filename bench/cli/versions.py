@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.options import AsJson, Command, Results
 from bench.cli.results import warn_unreadable, write_pages
-from bench.errors import RecordError, SearchError
+from bench.errors import RecordError, SearchError, SpecError, check_name
+from bench.records.limits import MAX_EPOCHS
 from bench.signals import exit_code, handle_sigterm
+
+if TYPE_CHECKING:
+    from bench.versions.subjects import Subject
 
 versions_app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +24,10 @@ versions_app = typer.Typer(
 
 @versions_app.command(epilog="\b\nExamples:\n  bench versions show\n  bench versions show --json | jq '.[].models'")
 def show(
+    family: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Show a family measured with `--family`.", show_default="reference models"),
+    ] = None,
     results: Results = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -30,7 +38,11 @@ def show(
     from bench.versions.page import versions_data, versions_text
     from bench.versions.record import read_all
     from bench.versions.series import all_series
+    from bench.versions.subjects import family_root, measured_families
 
+    if family is not None:
+        check_name("measured family", family, measured_families(results))
+        results = family_root(results, family)
     records, problems = read_all(results)
     if problems and not records:
         raise RecordError("; ".join(problems))
@@ -48,7 +60,8 @@ def show(
     "  bench versions measure\n"
     "  bench versions measure tf216 tf221 --starts 20\n"
     "  bench versions measure keras312 keras315 --starts 0\n"
-    "  bench versions measure --again --seeds 0",
+    "  bench versions measure --again --seeds 0\n"
+    "  bench versions measure tf216 tf221 --family my.py:build_model --dataset digits",
 )
 def measure(
     *,
@@ -71,6 +84,22 @@ def measure(
         bool,
         typer.Option("--again", help="Measure speed again, replacing earlier timings; trained models are kept."),
     ] = False,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FAMILY",
+            show_default="two published models",
+            help="Measure the default candidate of a family, as for `bench run --family`.",
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="DATASET", show_default="fashion_mnist_12k", help="Dataset of --family."),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=MAX_EPOCHS, show_default="10", help="Training epochs of --family."),
+    ] = None,
     environments: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the tox environments.")] = Path(".tox"),
     results: Results = Path("results"),
 ) -> None:
@@ -93,7 +122,14 @@ def measure(
         steps.append(step)
         typer.echo(step, err=True)
 
-    plan = Plan(checkout=Path.cwd(), results=results.absolute(), starts=starts, seeds=seeds, again=again)
+    plan = Plan(
+        checkout=Path.cwd(),
+        results=results.absolute(),
+        starts=starts,
+        seeds=seeds,
+        again=again,
+        subject=_subject(family, dataset, epochs),
+    )
     try:
         with handle_sigterm():
             interpreters = find(environments, tuple(names or ()), plan.checkout)
@@ -108,4 +144,22 @@ def measure(
         typer.echo(f"Interrupted. Completed measurements are saved. To resume, repeat the command{option}.", err=True)
         raise typer.Exit(exit_code(interrupt)) from None
     write_pages(plan.results)
-    typer.echo(f"All measurements are complete; see {results / 'versions.md'} or `bench versions show`.")
+    page = "versions.md" if family is None else f"versions-{plan.subject.models[0]}.md"
+    show = "bench versions show" if family is None else f"bench versions show --family {plan.subject.models[0]}"
+    typer.echo(f"All measurements are complete; see {results / page} or `{show}`.")
+
+
+def _subject(family: str | None, dataset: str | None, epochs: int | None) -> "Subject":
+    """What to measure."""
+    from bench.data import catalog
+    from bench.execution.models import locate_families
+    from bench.versions.subjects import DATASET, FAMILY_EPOCHS, FamilySubject, ReferenceModels
+
+    if family is None:
+        if dataset is not None or epochs is not None:
+            raise SpecError("--dataset and --epochs need --family: the reference models have their own recipes")
+        return ReferenceModels()
+    (located,) = locate_families([family])
+    location = catalog.locate(dataset or DATASET)
+    name = location.name if location.path is None else str(location.path)
+    return FamilySubject(family=located, dataset=name, epochs=epochs or FAMILY_EPOCHS)

@@ -135,6 +135,16 @@ MACRO_F1 = Metric(
     compute=lambda evaluated: evaluated.scores.macro_f1,
     glossary="mean of F1 over classes, each class weighted equally",
 )
+BALANCED_ACCURACY = Metric(
+    name="balanced accuracy",
+    unit="%",
+    direction="higher",
+    digits=2,
+    compute=lambda evaluated: evaluated.scores.by_class.recall[len(evaluated.class_names)],
+    glossary="mean of recall over classes, each class weighted equally; equal to accuracy if all classes have the same "
+    "number of test images",
+    details_only=True,
+)
 LOG_LOSS = Metric(
     name="log loss",
     unit="nats",
@@ -180,5 +190,6 @@ BUILT_IN: Sequence[Metric] = (
     LOG_LOSS,
     CALIBRATION_ERROR,
     BRIER_SCORE,
+    BALANCED_ACCURACY,
     WORST_CLASS_RECALL,
 )

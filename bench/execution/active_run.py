@@ -42,11 +42,12 @@ class ActiveRun(RefitJob):
         self._published = published
         self._search_stage: SearchStage | None = None
         if isinstance(spec, SearchSpec):
-            tuner = session.tuner_process.start(spec, session.dataset)  # before anything is written, since it may fail
-            self._space = tuner.space
+            # Before anything is written, since it may fail.
+            tuner = session.tuner_process.start(spec, session.dataset, session.options.family(spec))
+            self._tuner = tuner.started
             self._start_session()
             search = Search(spec, tuner, folder, earlier)
-            self.stage = self._search_stage = SearchStage(search, tuner.plan, folder, session, pace)
+            self.stage = self._search_stage = SearchStage(search, tuner.started.plan, folder, session, pace)
         else:
             self._start_session()
             self.start_refits({})
@@ -108,6 +109,7 @@ class ActiveRun(RefitJob):
             trials_total=plan.tasks,
             failed=totals.failed,
             best_validation_accuracy=totals.best,
+            objective=(self.spec.objective if isinstance(self.spec, SearchSpec) else None) or "accuracy",
         )
         if not isinstance(self.stage, SearchStage):
             return progress
@@ -159,11 +161,12 @@ class ActiveRun(RefitJob):
             return describe(self.spec.model)
         search = self._search_stage.search
         return SearchOutcome(
-            space=self._space,
+            space=self._tuner.space,
             trials=search.results,
             winner=search.winner().trial_id,
             search_seconds=search_seconds(self.folder.events()),
             overruled_proposals=search.overruled_proposals,
+            own_recipe=self._tuner.own_recipe,
         )
 
     def _start_session(self) -> None:

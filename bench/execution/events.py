@@ -25,8 +25,9 @@ class Progress:
     failed: int  # trials
     epochs: int  # trained in this stage, including running tasks
     epochs_total: int
-    best_validation_accuracy: float | None  # so far, fraction in [0, 1]
+    best_validation_accuracy: float | None  # or another objective; so far, fraction in [0, 1]
     seconds_left: float | None  # of this run; None before anything is measured
+    objective: str = "accuracy"  # what the score is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

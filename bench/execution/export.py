@@ -14,6 +14,7 @@ from bench.records.files import writing
 from bench.records.record import RunRecord
 from bench.records.spec import SearchSpec
 from bench.workers.tasks import import_libraries
+from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
     from bench.training.export import Format
@@ -28,7 +29,15 @@ class Exported:
     difference: float  # largest, of a probability
 
 
-def export_model(file: Path, record: RunRecord, location: DatasetLocation, target: Path, kind: "Format") -> Exported:
+def export_model(
+    file: Path,
+    record: RunRecord,
+    location: DatasetLocation,
+    *,
+    target: Path,
+    kind: "Format",
+    family: FamilyLocation | None = None,
+) -> Exported:
     """Export a model to `target`, and check its probabilities on all validation images; opens no test image.
 
     Args:
@@ -37,6 +46,7 @@ def export_model(file: Path, record: RunRecord, location: DatasetLocation, targe
         location: of the dataset, for the validation images.
         target: a file or, for a SavedModel, a folder; must not exist.
         kind: the format.
+        family: of the model, if its code may define layers.
 
     Raises:
         SpecError: `target` exists.
@@ -61,8 +71,8 @@ def export_model(file: Path, record: RunRecord, location: DatasetLocation, targe
         folder = Path(tempfile.mkdtemp(prefix=".export-", dir=target.parent))
     try:
         written = folder / target.name
-        export(file, written, kind)
-        difference = largest_difference(file, written, kind, images.images[validation])
+        export(file, written, kind, family)
+        difference = largest_difference(file, written, kind, images.images[validation], family)
         if not difference <= MAX_DIFFERENCE:
             raise ModelError(
                 f"the exported model differs from {file.name} by up to {difference:.1e} in a probability, at most "

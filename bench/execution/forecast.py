@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from statistics import fmean, median
@@ -54,7 +54,8 @@ def forecast(
     """
     plan = tuners.choose(spec, hyperparameters).plan(spec, hyperparameters)
     values = tuners.random_candidates(spec, hyperparameters, CANDIDATES)
-    timing = _Timing([trial_spec(spec, each) for each in values], options)
+    file = options.family_file(spec)
+    timing = _Timing([replace(trial_spec(spec, each), file=file) for each in values], options)
     with closing(LocalPool(options.workers)) as pool:
         work([timing], Executor(pool), report)
     times = list(timing.times.values())

@@ -1,6 +1,7 @@
 """Execution options, which do not affect results."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,13 @@ from bench.data.samples import Reading
 from bench.errors import SpecError
 from bench.records.ledger import SessionOptions
 from bench.records.limits import MAX_WORKERS
+from bench.records.spec import RunSpec, SearchSpec
+from search_spaces import FamilyLocation
+
+
+def family_files(families: Sequence[FamilyLocation]) -> tuple[tuple[str, str], ...]:
+    """The files of families that were given by path: name, absolute path."""
+    return tuple((family.name, family.file) for family in families if family.file is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +29,7 @@ class Options:
     scheduler: str | None = None  # address of the user's Dask cluster
     trial_timeout: float | None = None  # seconds; a trial that takes longer is retried once, then recorded as failed
     again: bool = False  # rerun a run that is complete
+    family_files: tuple[tuple[str, str], ...] = ()  # families that were given by path: name, absolute path
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= MAX_WORKERS:
@@ -29,6 +38,15 @@ class Options:
             raise SpecError(f"--scheduler must be an address such as tcp://127.0.0.1:8786, got {self.scheduler!r}")
         if self.trial_timeout is not None and not self.trial_timeout > 0:
             raise SpecError(f"--trial-timeout must be positive, got {self.trial_timeout:g} s")
+
+    def family(self, spec: SearchSpec) -> FamilyLocation:
+        """Where the family of a search is."""
+        return FamilyLocation(name=spec.family, definition=spec.definition, file=self.family_file(spec))
+
+    def family_file(self, spec: RunSpec) -> str | None:
+        """Absolute path of the file of a family that was given by path."""
+        is_definition = isinstance(spec, SearchSpec) and spec.definition is not None
+        return dict(self.family_files).get(spec.model) if is_definition else None
 
     def for_ledger(self) -> SessionOptions:
         """The options that `bench resume` needs."""
@@ -42,6 +60,7 @@ class Options:
             dataset_digest=self.dataset.digest,
             image_size=self.dataset.reading.image_size,
             class_names=self.dataset.reading.class_names,
+            family_files=self.family_files,
         )
 
     @classmethod
@@ -60,4 +79,5 @@ class Options:
             workers=session.workers,
             scheduler=session.scheduler,
             trial_timeout=session.trial_timeout,
+            family_files=session.family_files,
         )

@@ -5,18 +5,21 @@ from statistics import median
 
 from bench.data.catalog import DatasetLocation
 from bench.data.development import facts, load_development
+from bench.errors import SearchError
 from bench.execution.models import family_source, family_space
-from bench.records.spec import Budget, Preset, SearchSpec
-from bench.tuning.presets import PLANS, REFIT_SEEDS, PresetPlan, cost_model_plan
+from bench.records.spec import Budget, PixelRange, Preset, SearchSpec
+from bench.tuning.presets import BATCH_SIZE, OWN_BATCH_SIZE, PLANS, REFIT_SEEDS, PresetPlan, cost_model_plan
+from search_spaces import FamilyLocation
 
 TYPICAL_CANDIDATES = 9
 
 
 def choose_plan(
     preset: Preset,
-    family: str,
+    family: FamilyLocation,
     location: DatasetLocation,
     *,
+    pixel_range: PixelRange | None = None,
     trials: int | None = None,
     epochs: int | None = None,
     refit_seeds: int | None = None,
@@ -28,10 +31,10 @@ def choose_plan(
         SearchError: its models cannot be built.
         DataError: the data cannot be read.
     """
-    plan = PLANS.get((location.name, family, preset))
+    plan = PLANS.get((location.name, family.name, preset)) if family.definition is None else None
     if plan is None and trials is not None and epochs is not None:
         return PresetPlan(trials=trials, epochs=epochs, refit_seeds=refit_seeds or REFIT_SEEDS[preset])
-    plan = plan or _plan_by_cost(preset, family, location)
+    plan = plan or _plan_by_cost(preset, family, location, pixel_range)
     return replace(
         plan,
         trials=trials or plan.trials,
@@ -40,27 +43,35 @@ def choose_plan(
     )
 
 
-def _plan_by_cost(preset: Preset, family: str, location: DatasetLocation) -> PresetPlan:
+def _plan_by_cost(
+    preset: Preset, family: FamilyLocation, location: DatasetLocation, pixel_range: PixelRange | None
+) -> PresetPlan:
     """The plan of the cost model, for the median candidate of a few random ones."""
     from bench.workers.tasks import import_libraries
 
     import_libraries()
-    import search_spaces
-    from bench.training.size import multiply_adds
+    from bench.training.family import candidate_costs, load_family
     from bench.tuning.tuners import random_candidates
 
     dataset = facts(location, load_development(location))
     # Only the family and the seed matter for drawing candidates.
     spec = SearchSpec(
         dataset=location.name,
-        family=family,
+        family=family.name,
+        definition=family.definition,
         source=family_source(family),
         tuner="random",
         budget=Budget(trials=TYPICAL_CANDIDATES, epochs=1),
         seed=0,
         refit_seeds=1,
         precision="float32",
+        pixel_range=pixel_range,
     )
-    build = search_spaces.load(family)(dataset.image_shape, len(dataset.class_names)).build_from
-    candidates = random_candidates(spec, family_space(spec, dataset), TYPICAL_CANDIDATES)
-    return cost_model_plan(preset, median(multiply_adds(build(values)) for values in candidates), dataset.n_train)
+    space = family_space(spec, dataset, family)
+    candidates = random_candidates(spec, space.hyperparameters, TYPICAL_CANDIDATES)
+    loaded = load_family(family, dataset.image_shape, len(dataset.class_names), pixel_range=pixel_range)
+    costs = candidate_costs(loaded, candidates)
+    if not costs:
+        raise SearchError(f"none of {len(candidates)} random candidates of {family.name!r} can be built")
+    batch_size = BATCH_SIZE if space.own_recipe is None else OWN_BATCH_SIZE
+    return cost_model_plan(preset, median(costs), dataset.n_train, batch_size)

@@ -1,12 +1,14 @@
 """The winner of a run as plain Keras code."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, ModelError
 from bench.execution.models import model_source
+from bench.execution.resume import last_options
 from bench.execution.stages import refit_spec
 from bench.records.record import RunRecord
+from bench.records.store import RunFolder
 from bench.workers.tasks import import_libraries
 
 if TYPE_CHECKING:
@@ -21,16 +23,21 @@ class Rebuilt:
     note: str | None  # if it was made from other code than the run
 
 
-def plain_code(record: RunRecord) -> Rebuilt:
+def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
     """Write the code that rebuilds and trains the first refit of a run; imports TensorFlow.
+
+    Args:
+        folder: of the run.
+        record: its record.
 
     Raises:
         ModelError: the model cannot be rebuilt, or not as code.
     """
     if record.reference is not None and not record.reference.is_network:
         raise ModelError(f"{record.spec.model} is not a Keras model: {record.reference.recipe}")
+    options = last_options(folder)
     try:
-        source = model_source(record.spec)
+        source = model_source(record.spec, options.family_files)
     except BenchError as error:
         raise ModelError(f"{record.spec.model} cannot be rebuilt: {error}") from error
     import_libraries()
@@ -39,8 +46,12 @@ def plain_code(record: RunRecord) -> Rebuilt:
     from bench.workers.executor import describe
 
     values = {} if record.search is None else record.search.winning_trial.values
+    # With the present code; whether it has changed is said below.
+    spec = replace(refit_spec(record.spec, values, 0), file=options.family_file(record.spec), source=None)
     try:
-        model, settings = rebuild(refit_spec(record.spec, values, 0), record.dataset)
+        model, settings = rebuild(spec, record.dataset)
+    except ModelError:
+        raise
     except Exception as error:  # a family is the user's code and may raise anything
         raise ModelError(f"{record.spec.model} cannot be rebuilt: {describe(error)}") from error
     if (found := model.count_params()) != (expected := record.refits[0].parameters):

@@ -13,7 +13,7 @@ from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage,
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.predictions import Predictions
 from bench.records.record import Latency, RefitRecord
-from bench.records.spec import RunSpec, Value
+from bench.records.spec import RunSpec, SearchSpec, Value
 from bench.records.store import RunFolder
 
 
@@ -42,7 +42,8 @@ class RefitJob(Job):
         if self.spec.model in CLASSIFIERS:
             self._training = ClassifierStage(self.spec, self.folder, self._open_test_set, dataset)
         else:
-            self._training = RefitStage(self.spec, values, self.folder, dataset)
+            file = self._options.family_file(self.spec)
+            self._training = RefitStage(self.spec, values, self.folder, dataset, file)
         self.stage = self._training
 
     @property
@@ -57,7 +58,8 @@ class RefitJob(Job):
     def advance(self, in_flight: Collection[str]) -> None:
         """Enter the next stage if the current one is done."""
         if isinstance(self.stage, RefitStage) and self.stage.is_done(in_flight):
-            self.stage = EvaluationStage(self.spec, self.folder, self._open_test_set)
+            family = self._options.family(self.spec) if isinstance(self.spec, SearchSpec) else None
+            self.stage = EvaluationStage(self.spec, self.folder, self._open_test_set, family)
         if isinstance(self.stage, EvaluationStage) and self.stage.result is not None:
             self.finish(*self.stage.result)
 

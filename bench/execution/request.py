@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import search_spaces
 from bench.data.catalog import DatasetLocation
 from bench.errors import check_name
 from bench.execution.models import family_source
 from bench.execution.plans import choose_plan
 from bench.machine import supports_bfloat16
 from bench.records.limits import DEFAULT_TUNER
-from bench.records.spec import Precision, Preset, SearchSpec
+from bench.records.spec import ClassWeights, Objective, PixelRange, Precision, Preset, SearchSpec
 from bench.tuning import tuners
+from search_spaces import FamilyLocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
     """Searches of several families on one dataset; None stands for the plan of the preset."""
 
-    families: Sequence[str]
+    families: Sequence[FamilyLocation]
     dataset: DatasetLocation
     preset: Preset = "default"
     tuner: str = DEFAULT_TUNER
@@ -31,6 +31,9 @@ class SearchRequest:
     precision: Literal["auto"] | Precision = "auto"
     max_pending: int | None = None
     time_limit: int | None = None  # seconds per search
+    objective: Objective | None = None  # None for accuracy
+    class_weights: ClassWeights | None = None
+    pixel_range: PixelRange | None = None  # None if the model decides
 
     def specs(self) -> list[SearchSpec]:
         """One spec for each search.
@@ -40,12 +43,12 @@ class SearchRequest:
             SearchError: a family cannot be built, which a plan by the cost model requires.
             DataError: the data cannot be read, which a plan by the cost model requires.
         """
-        families = list(dict.fromkeys(self.families))
-        for name in families:
-            check_name("family", name, search_spaces.names())
         check_name("tuner", self.tuner, tuners.names())
         numbers = {"trials": self.trials, "epochs": self.epochs, "refit_seeds": self.refit_seeds}
-        plans = {name: choose_plan(self.preset, name, self.dataset, **numbers) for name in families}
+        plans = [
+            choose_plan(self.preset, family, self.dataset, pixel_range=self.pixel_range, **numbers)
+            for family in self.families
+        ]
         precision = self.precision
         if precision == "auto":
             precision = "bfloat16" if supports_bfloat16() else "float32"
@@ -53,8 +56,9 @@ class SearchRequest:
             SearchSpec(
                 dataset=self.dataset.name,
                 data=self.dataset.digest,
-                family=name,
-                source=family_source(name),
+                family=family.name,
+                definition=family.definition,
+                source=family_source(family),
                 tuner=self.tuner,
                 budget=plan.budget,
                 seed=self.seed + number,
@@ -64,7 +68,10 @@ class SearchRequest:
                 split=number,
                 max_pending=self.max_pending,
                 time_limit=self.time_limit,
+                objective=self.objective,
+                class_weights=self.class_weights,
+                pixel_range=self.pixel_range,
             )
-            for name, plan in plans.items()
+            for family, plan in zip(self.families, plans, strict=True)
             for number in range(self.searches)
         ]

@@ -8,10 +8,11 @@ from bench.data import catalog
 from bench.data.catalog import DatasetLocation
 from bench.data.dataset import Notify, quiet
 from bench.errors import BenchError, SpecError
-from bench.execution.models import model_source
+from bench.execution.models import locate_families, model_source
 from bench.execution.options import Options
 from bench.machine import usable_cores
 from bench.records.ledger import SessionOptions, SessionStarted
+from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, all_folders
 
 
@@ -83,12 +84,34 @@ def run_dataset(
     return replace(found, data_dir=data_dir or known)
 
 
+def family_files(folder: RunFolder, family: str | None = None) -> tuple[tuple[str, str], ...]:
+    """The files of families that were given by path, of the last session of a run: name, absolute path.
+
+    Args:
+        folder: the run.
+        family: where the family of the run is now, e.g. my.py:build_model; None if it has not moved.
+
+    Raises:
+        SpecError: `family` is not found, or is not that of the run.
+        RecordError: the spec or the ledger is damaged.
+    """
+    if family is None:
+        return last_options(folder).family_files
+    spec = folder.read_spec()
+    (located,) = locate_families([family])
+    if not isinstance(spec, SearchSpec) or spec.definition != located.definition:
+        defined = spec.definition if isinstance(spec, SearchSpec) else None
+        raise SpecError(f"the run {folder.path.name} was trained with {defined or spec.model}, got --family {family}")
+    return () if located.file is None else ((spec.family, located.file),)
+
+
 def resume_blocker(folder: RunFolder) -> str | None:
     """Why an unfinished run cannot be resumed here; None if it can."""
     try:
         spec = folder.read_spec()
-        last_options(folder).dataset.definition()
-        source = model_source(spec)
+        options = last_options(folder)
+        options.dataset.definition()
+        source = model_source(spec, options.family_files)
     except BenchError as error:
         return str(error)
     return None if source == spec.source else f"the code of {spec.model!r} has changed since it was started"

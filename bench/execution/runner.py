@@ -23,6 +23,7 @@ from bench.records.spec import ReferenceSpec, RunSpec
 from bench.records.store import RunFolder, all_folders, now
 from bench.workers import tasks as worker
 from bench.workers.fork_server import StartMethod, fork_server
+from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
     from bench.execution.active_run import ActiveRun
@@ -166,7 +167,7 @@ def _start_workers(
     sources = {assignment.spec.model: assignment.spec.source for assignment in to_train}
     cluster = ClusterPool(
         options.scheduler,
-        partial(worker.worker_info, tuple(sources), options.dataset),
+        partial(worker.worker_info, tuple(_models(to_train, options)), options.dataset),
         partial(rejection, local=local, sources=sources, checksum=dataset.checksum),
     )
     stack.callback(cluster.close)
@@ -178,6 +179,12 @@ def _start_workers(
     trained_on = cluster.admitted[0].environment
     _check_environments(to_train, trained_on)
     return executor, dataset, trained_on, replace(options, workers=workers)
+
+
+def _models(to_train: Sequence[Assignment], options: Options) -> Iterator[str | FamilyLocation]:
+    """What workers must have: names of reference models, and families."""
+    for spec in (assignment.spec for assignment in to_train):
+        yield spec.model if isinstance(spec, ReferenceSpec) else options.family(spec)
 
 
 def _check_environments(to_train: Sequence[Assignment], trained_on: Environment) -> None:

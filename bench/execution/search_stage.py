@@ -1,6 +1,7 @@
 """The search of a run: every trial is a task."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -69,7 +70,9 @@ class SearchStage:
     def _start(self, trial: PendingTrial) -> "partial[TrainedTrial]":
         # Without the parent's state the trial starts from epoch 0 and ends with the same weights.
         state = None if trial.parent is None else _read_state(self._folder.state_file(trial.parent))
-        return partial(worker.train, trial.spec, state, self._session.options.dataset, self._pace.seconds_until_cut())
+        options = self._session.options
+        spec = replace(trial.spec, file=options.family_file(self.search.spec))
+        return partial(worker.train, spec, state, options.dataset, self._pace.seconds_until_cut())
 
     def _take(self, trial: PendingTrial, end: TaskEnd, epoch_seconds: Sequence[float]) -> None:
         ended_seconds = perf_counter() - self._session.start
@@ -84,6 +87,9 @@ class SearchStage:
             task_seconds=trained.task_seconds,
             ended_seconds=ended_seconds,
             cut=trained.cut,
+            objective_score=trained.objective_score,
+            unsearched=trained.unsearched,
+            retrained_epochs=trained.retrained_epochs,
         )
         if trained.cut:
             self.search.stop()

@@ -1,6 +1,7 @@
 """The parts of a run: a stage offers tasks for workers and keeps their outcomes."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -12,10 +13,11 @@ from bench.records.files import write_atomic
 from bench.records.ledger import RefitEnded
 from bench.records.predictions import Predictions
 from bench.records.record import Latency, RefitRecord
-from bench.records.spec import ReferenceSpec, RunSpec, SearchSpec, TrialSpec, Value, refit_seed
+from bench.records.spec import ReferenceSpec, RunSpec, TrialSpec, Value, refit_seed
 from bench.records.store import RunFolder, now
 from bench.workers import tasks as worker
 from bench.workers.executor import TaskFailed
+from search_spaces import FamilyLocation
 
 RESUME_HINT = "Continue with `python -m bench resume`"
 
@@ -39,7 +41,14 @@ class RefitStage:
 
     name: Literal["refit"] = "refit"
 
-    def __init__(self, spec: RunSpec, values: Mapping[str, Value], folder: RunFolder, dataset: DatasetLocation) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        values: Mapping[str, Value],
+        folder: RunFolder,
+        dataset: DatasetLocation,
+        family_file: str | None = None,
+    ) -> None:
         """Train the missing refits: those without a ledger line or a model file in `folder`.
 
         Args:
@@ -47,11 +56,13 @@ class RefitStage:
             values: the winner's hyperparameters; empty for a reference model.
             folder: the run folder.
             dataset: the dataset to train on.
+            family_file: absolute path of the file of a family that was given by path.
         """
         self._spec = spec
         self._values = values
         self._folder = folder
         self._dataset = dataset
+        self._family_file = family_file
         recorded = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
         self._refits = {refit.number: refit for refit in recorded if folder.model_file(refit.number).exists()}
 
@@ -73,7 +84,8 @@ class RefitStage:
         return None
 
     def _start(self, number: int) -> "partial[tuple[RefitRecord, bytes]]":
-        return partial(worker.refit, refit_spec(self._spec, self._values, number), number, self._dataset)
+        spec = replace(refit_spec(self._spec, self._values, number), file=self._family_file)
+        return partial(worker.refit, spec, number, self._dataset)
 
     def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         if isinstance(end, TaskFailed):
@@ -93,7 +105,7 @@ def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> Trial
         values: the winner's hyperparameters; empty for a reference model.
         number: of the refit, from 0.
     """
-    return TrialSpec(
+    refit = TrialSpec(
         dataset=spec.dataset,
         model=spec.model,
         values=values,
@@ -102,9 +114,19 @@ def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> Trial
         initial_epoch=0,
         epochs=spec.refit_epochs,
         horizon=spec.refit_epochs,
-        multiply_adds=spec.budget.multiply_adds if isinstance(spec, SearchSpec) else None,
         precision="float32",
         keep_state=False,
+    )
+    if isinstance(spec, ReferenceSpec):
+        return refit
+    return replace(
+        refit,
+        split=spec.split,  # for a `fit` of the model's own, which gets the validation images of the search
+        multiply_adds=spec.budget.multiply_adds,
+        source=spec.source,
+        definition=spec.definition,
+        class_weights=spec.class_weights,
+        pixel_range=spec.pixel_range,
     )
 
 
@@ -113,9 +135,16 @@ class EvaluationStage:
 
     name: Literal["evaluation"] = "evaluation"
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, test_set: Callable[[], HeldOutTestSet]) -> None:
-        """Evaluate the models in `folder`; every attempt calls `test_set`, which logs it."""
+    def __init__(
+        self,
+        spec: RunSpec,
+        folder: RunFolder,
+        test_set: Callable[[], HeldOutTestSet],
+        family: FamilyLocation | None = None,
+    ) -> None:
+        """Evaluate the models of `family` in `folder`; every attempt calls `test_set`, which logs it."""
         self._spec = spec
+        self._family = family
         self._folder = folder
         self._test_set = test_set
         self.result: tuple[Predictions, Latency] | None = None  # the latency is that of the first refit
@@ -135,7 +164,7 @@ class EvaluationStage:
 
     def _start(self) -> "partial[Any]":
         models = [self._folder.model_file(number).read_bytes() for number in range(self._spec.refit_seeds)]
-        return partial(worker.evaluate, models, self._test_set(), self._seeds())
+        return partial(worker.evaluate, models, self._test_set(), self._seeds(), self._family)
 
     def _take(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         if isinstance(end, TaskFailed):

@@ -6,6 +6,7 @@ from pathlib import Path
 from bench.data.catalog import DatasetLocation
 from bench.errors import BenchError, ModelError
 from bench.execution.models import model_source
+from bench.execution.options import Options
 from bench.execution.resume import last_options
 from bench.machine import supports_bfloat16
 from bench.records.limits import DEFAULT_REFIT_SEEDS, DEFAULT_TUNER
@@ -13,6 +14,7 @@ from bench.records.record import RunRecord
 from bench.records.spec import PRESETS, SearchSpec
 from bench.records.store import RunFolder
 from bench.tuning.presets import PLANS
+from search_spaces import FamilyLocation
 
 DEFAULT_DATASET = "fashion_mnist"
 DEFAULT_PRESET = "default"
@@ -31,18 +33,26 @@ def model_files(folder: RunFolder, record: RunRecord) -> tuple[Path, ...]:
         return files
     raise ModelError(
         f"{record.run_id} was published without its models. To get them again:\n  {training_command(folder, record)}"
-        f"{_condition(record, last_options(folder).dataset)}"
+        f"{_condition(record, last_options(folder))}"
     )
 
 
-def _condition(record: RunRecord, location: DatasetLocation) -> str:
+def own_family(folder: RunFolder, record: RunRecord) -> FamilyLocation | None:
+    """The family of a run's models, if its code may define layers; a Family has built-in layers only."""
+    if not isinstance(record.spec, SearchSpec) or record.search is None or record.search.own_recipe is None:
+        return None
+    return last_options(folder).family(record.spec)
+
+
+def _condition(record: RunRecord, options: Options) -> str:
     """What must be known before the command is used."""
     if record.trained_elsewhere:
         return "\nIt was trained elsewhere, so this needs its model files."
-    if location.digest is not None and location.path is None:
-        return "\nIts dataset was arrays, so this needs bench.run with the same arrays instead."
+    is_pickled = isinstance(record.spec, SearchSpec) and options.family(record.spec).is_pickled
+    if (options.dataset.digest is not None and options.dataset.path is None) or is_pickled:
+        return "\nIts family or dataset was an object of Python: call bench.run with the same objects instead."
     try:
-        changed = model_source(record.spec) not in record.sources
+        changed = model_source(record.spec, options.family_files) not in record.sources
     except BenchError as error:
         return f"\nIts code is not available here: {error}."
     return "\nIts code has changed since, so this starts a new run." if changed else ""
@@ -54,7 +64,7 @@ def training_command(folder: RunFolder, record: RunRecord) -> str:
     if record.trained_elsewhere:
         words = ["evaluate", "MODEL.keras", "--name", spec.model]
     elif isinstance(spec, SearchSpec):
-        words = ["run", "--family", spec.family, *_search_options(spec)]
+        words = ["run", "--family", last_options(folder).family(spec).text, *_search_options(spec)]
     else:
         words = ["reproduce", spec.model]
         words += _option("refit-seeds", spec.refit_seeds, 1 if _deterministic(record) else DEFAULT_REFIT_SEEDS)
@@ -82,7 +92,8 @@ def _search_options(spec: SearchSpec) -> list[str]:
     words += _option("seed", spec.seed - spec.split, 0)
     words += _option("searches", spec.split + 1, 1)
     words += _option("time-limit", None if spec.time_limit is None else f"{spec.time_limit}s", None)
-    words += _option("max-pending", spec.max_pending, None)
+    for name in ("max_pending", "objective", "class_weights", "pixel_range"):
+        words += _option(name.replace("_", "-"), getattr(spec, name), None)
     automatic = "bfloat16" if supports_bfloat16() else "float32"
     words += _option("precision", spec.precision, automatic) if automatic == "bfloat16" else []
     return words

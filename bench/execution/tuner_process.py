@@ -7,13 +7,14 @@ shares the import with the workers.
 import multiprocessing
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from bench.errors import BenchError, SearchError
 from bench.execution.models import family_space
-from bench.records.record import DatasetFacts, Parameter
+from bench.records.record import DatasetFacts, OwnRecipe, Parameter
 from bench.records.spec import SearchSpec, Value
 from bench.signals import shield_children_from_sigint
 from bench.tuning import tuners
@@ -22,9 +23,17 @@ from bench.tuning.space import parameters
 from bench.tuning.trials import NoProposal, Plan, Proposal
 from bench.workers.executor import describe
 from bench.workers.fork_server import StartMethod
+from search_spaces import FamilyLocation
 
-# Of a tuner that has been started: the space of its family, its plan, and its default maximum of pending trials.
-_Started = tuple[tuple[Parameter, ...], Plan, int | None]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedTuner:
+    """What the main process needs to know of a tuner."""
+
+    space: tuple[Parameter, ...]
+    own_recipe: OwnRecipe | None  # of the family; None for a Family
+    plan: Plan
+    max_pending: int | None  # by default
 
 
 class TunerProcess:
@@ -36,15 +45,15 @@ class TunerProcess:
         self._process: BaseProcess | None = None
         self._searches = 0
 
-    def start(self, spec: SearchSpec, dataset: DatasetFacts) -> "RemoteTuner":
-        """Start the tuner of a search over the space of its family for the images of `dataset`.
+    def start(self, spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation) -> "RemoteTuner":
+        """Start the tuner of a search over the space of `family` for the images of `dataset`.
 
         Raises:
             SearchError: the family cannot be loaded, or its space does not fit the images, the tuner or the budget.
         """
         number = self._searches
         self._searches += 1
-        return RemoteTuner(self, number, self.call(number, "start", spec, dataset))
+        return RemoteTuner(self, number, self.call(number, "start", spec, dataset, family))
 
     def call(self, search: int, method: str, *arguments: Any) -> Any:
         """Call a method of the tuner of a search in the process.
@@ -86,9 +95,10 @@ class TunerProcess:
 class RemoteTuner:
     """The tuner of one search, a ProposalSource."""
 
-    def __init__(self, process: TunerProcess, number: int, started: _Started) -> None:
+    def __init__(self, process: TunerProcess, number: int, started: StartedTuner) -> None:
         """Call the tuner `number` of `process`."""
-        self.space, self.plan, self.max_pending = started
+        self.started = started
+        self.max_pending = started.max_pending
         self._process = process
         self._number = number
 
@@ -130,8 +140,14 @@ def _serve(connection: Connection) -> None:
             connection.send(answer)
 
 
-def _start(spec: SearchSpec, dataset: DatasetFacts) -> tuple[Proposer, _Started]:
-    space = family_space(spec, dataset)
+def _start(spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation) -> tuple[Proposer, StartedTuner]:
+    found = family_space(spec, dataset, family)
+    space = found.hyperparameters
     tuner = tuners.choose(spec, space)
-    plan = tuner.plan(spec, space)
-    return tuner.proposer(spec, space), (parameters(space), plan, tuner.max_pending)
+    started = StartedTuner(
+        space=parameters(space),
+        own_recipe=found.own_recipe,
+        plan=tuner.plan(spec, space),
+        max_pending=tuner.max_pending,
+    )
+    return tuner.proposer(spec, space), started

@@ -57,17 +57,17 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
     except BenchError as error:
         files = Check(passed=False, text=f"files: {error}")
     try:
-        source = model_source(record.spec)
+        source = model_source(record.spec, options.family_files)
     except BenchError as error:
         return files, Check(passed=False, text=f"code: {error}"), Check(passed=False, text="refit: not trained")
     report(Message(text="Reading the data"))
     data = _data(record, options)
     if not data.passed:
         return files, data, Check(passed=False, text="refit: not trained, because the data differs")
-    refitted = _first_refit(record, options, report)
+    refitted = _first_refit(record, source, options, report)
     refit = _compare(record, predictions, refitted)
     identical = np.array_equal(refitted.log_probabilities[0], predictions.log_probabilities[0])
-    return files, _code(folder, record, source, identical=identical), data, refit
+    return files, _code(folder, record, source, options, identical=identical), data, refit
 
 
 def _data(record: RunRecord, options: Options) -> Check:
@@ -79,7 +79,7 @@ def _data(record: RunRecord, options: Options) -> Check:
     return Check(passed=False, text=f"data: differs from the record: {changes}")
 
 
-def _code(folder: RunFolder, record: RunRecord, source: str, *, identical: bool) -> Check:
+def _code(folder: RunFolder, record: RunRecord, source: str, options: Options, *, identical: bool) -> Check:
     """Compare the code with the record; changed code passes if its predictions are identical."""
     model = record.spec.model
     if source in record.sources:
@@ -88,17 +88,18 @@ def _code(folder: RunFolder, record: RunRecord, source: str, *, identical: bool)
     if not identical:
         return Check(passed=False, text=changed)
     if isinstance(record.spec, SearchSpec) and record.search is not None:
-        declared = parameters(family_space(record.spec, record.dataset))
+        space = family_space(record.spec, record.dataset, options.family(record.spec))
+        declared = parameters(space.hyperparameters)
         if declared != record.search.space:
             return Check(passed=False, text=f"{changed}, and so has its search space")
     folder.write_record(replace(record, verified_sources=(*record.verified_sources, source)))
     return Check(passed=True, text=f"{changed}; predictions are identical, so the new digest was added to the record")
 
 
-def _first_refit(record: RunRecord, options: Options, report: Report) -> Predictions:
-    """Retrain the first refit and predict the test set with it."""
+def _first_refit(record: RunRecord, source: str, options: Options, report: Report) -> Predictions:
+    """Retrain the first refit with the current code, whose digest is `source`, and predict the test set with it."""
     worker.import_libraries()
-    spec = msgspec.structs.replace(record.spec, refit_seeds=1)
+    spec = msgspec.structs.replace(record.spec, refit_seeds=1, source=source)
     values = {} if record.search is None else record.search.winning_trial.values
     report(Message(text=f"Retraining {spec.model} with its first seed"))
     with TemporaryDirectory(prefix="bench-verify-") as name, closing(LocalPool(1)) as pool:

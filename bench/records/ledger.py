@@ -22,6 +22,7 @@ class SessionOptions:
     dataset_digest: str | None = None  # of an imported dataset
     image_size: tuple[int, int] | None = None  # height, width; of --image-size
     class_names: tuple[str, ...] = ()  # of --class-names
+    family_files: tuple[tuple[str, str], ...] = ()  # families that were given by path: name, absolute path
 
 
 class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="session_started"):

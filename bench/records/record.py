@@ -17,10 +17,11 @@ from bench.records.spec import Precision, RunSpec, SearchSpec, Value
 # 4: separate types for searches and reference models, in specs and records; no `tuner/*` keys among hyperparameters;
 #    records name the published run that they reproduce and later code that they were verified with; no idle seconds of
 #    workers.
-# 5: the spec has the number of its split, and a maximum number of pending trials instead of `lookahead`; reference
-#    models may have been trained elsewhere.
-SCHEMA_VERSION = 5
-READABLE_SCHEMAS = (1, 2, 3, 4, 5)  # older ones by bench.records.upgrades
+# 5: the spec has the number of its split, and a maximum number of pending trials instead of `lookahead`.
+# 6: optional fields for datasets given by path, which have digests and duplicates; for families that bring their own
+#    recipe, other objectives and class weights; and for reference models that were trained elsewhere.
+SCHEMA_VERSION = 6
+READABLE_SCHEMAS = (1, 2, 3, 4, 5, 6)  # older ones by bench.records.upgrades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,10 @@ class TrialRecord:
     fit_seconds: float  # wall clock inside fit, epochs after initial_epoch, including validation
     task_seconds: float  # wall clock of the whole task in its worker: build, tracing, fit
     ended_seconds: float  # since the start of the session that trained it
+    # Objective on the validation images after training, in [0, 1]; None if it is the last accuracy of the curve.
+    objective_score: float | None = None
+    unsearched: Mapping[str, Value] | None = None  # hyperparameters that it used at their defaults, not in the space
+    retrained_epochs: int = 0  # before initial_epoch, trained again, since the model's own `fit` cannot continue
 
     def __post_init__(self) -> None:
         if (self.status == "failed") != (self.error is not None):
@@ -130,12 +135,17 @@ class TrialRecord:
             raise RecordError(
                 f"trial {self.trial_id}: expected 0 <= initial_epoch < epochs, got {self.initial_epoch}, {self.epochs}"
             )
-        if (length := len(self.curve.validation_accuracy)) != self.epochs:
+        # A `fit` of the model's own may stop early, or report nothing.
+        if (length := len(self.curve.validation_accuracy)) != self.epochs and self.objective_score is None:
             raise RecordError(f"trial {self.trial_id}: expected a curve of {self.epochs} epochs, got {length}")
+        if self.objective_score is not None and not 0 <= self.objective_score <= 1:
+            raise RecordError(f"trial {self.trial_id}: objective_score must be in [0, 1], got {self.objective_score}")
 
     @property
     def score(self) -> float:
-        """Validation accuracy after the last epoch, in [0, 1]; that of the best epoch would be biased upwards.
+        """Validation accuracy, or another objective, after the last epoch, in [0, 1].
+
+        That of the best epoch would be biased upwards.
 
         Raises:
             RecordError: the trial failed or was cut short.
@@ -143,7 +153,13 @@ class TrialRecord:
         if self.status != "ok":
             reason = f"it failed: {self.error}" if self.status == "failed" else "the time limit cut it short"
             raise RecordError(f"trial {self.trial_id} has no score, since {reason}")
-        return self.curve.validation_accuracy[-1]
+        return self.curve.validation_accuracy[-1] if self.objective_score is None else self.objective_score
+
+    @property
+    def validation_accuracy(self) -> float | None:
+        """After the last epoch, in [0, 1]; None if the trial has no score, or its own fit reports no accuracy."""
+        curve = self.curve.validation_accuracy
+        return curve[-1] if self.status == "ok" and curve else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +200,15 @@ class PublishedAccuracy:
     high: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRecipe:
+    """How a model that is not a Family is trained, and what it receives; of the default candidate."""
+
+    training: str  # in words
+    inputs: str  # in words: type, range and shape of the pixels, and why
+    own_fit: bool  # whether its hypermodel overrides `fit`
+
+
 class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="search"):
     """The trials of a search and its winner."""
 
@@ -192,6 +217,7 @@ class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     winner: str  # trial id
     search_seconds: float  # from start to the last result, including start-up, excluding pauses between sessions
     overruled_proposals: int  # proposals that the ledger overruled when the run was resumed
+    own_recipe: OwnRecipe | None = None  # None for a Family, which follows the suite's recipe
 
     def __post_init__(self) -> None:
         statuses = {trial.trial_id: trial.status for trial in self.trials}
@@ -208,7 +234,7 @@ class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     def trained_epochs(self) -> int:
         """Complete epochs trained by all trials together, excluding failed trials."""
         trained = (trial for trial in self.trials if trial.duplicate_of is None and trial.status != "failed")
-        return sum(trial.epochs - trial.initial_epoch for trial in trained)
+        return sum(trial.epochs - trial.initial_epoch + trial.retrained_epochs for trial in trained)
 
 
 class ReferenceModel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reference"):

@@ -12,6 +12,7 @@ import msgspec
 from bench.errors import SpecError
 from bench.records.limits import MAX_EPOCHS, MAX_MULTIPLY_ADDS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS
 from bench.seeds import derive_seed
+from search_spaces import FamilyLocation
 
 # Raised when a change to splits, scoring, training, plans or spaces makes older scores incomparable.
 # 1: first. 2: one split per search, presets, a recipe with warm-up and label smoothing, wider spaces.
@@ -24,6 +25,11 @@ Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 Preset = Literal["quick", "default", "long"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
+Objective = Literal["macro-f1", "balanced-accuracy"]  # besides accuracy, the default, which specs omit
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+ClassWeights = Literal["balanced"]  # inversely proportional to the number of training images of each class
+PixelRange = Literal["0-1", "0-255"]
+PIXEL_RANGES: tuple[PixelRange, ...] = get_args(PixelRange)
 
 
 def _require(name: str, value: int, low: int, high: int) -> None:
@@ -99,6 +105,10 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
     max_pending: int | None = None  # trials that may await results at once; None: as many as the tuner proposes
     protocol: int = PROTOCOL_VERSION
     time_limit: int | None = None  # wall-clock seconds, including start-up, refits and evaluation
+    definition: str | None = None  # file name or module, and object, of a family that is not known by its name alone
+    objective: Objective | None = None  # metric on the validation images that is maximized; None for accuracy
+    class_weights: ClassWeights | None = None  # of the loss in training
+    pixel_range: PixelRange | None = None  # of the inputs of a model that is not a Family; None if the model decides
 
     def __post_init__(self) -> None:
         self._check()
@@ -108,6 +118,11 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
             raise SpecError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.preset not in (*PRESETS, None):
             raise SpecError(f"preset must be one of {', '.join(PRESETS)}, got {self.preset!r}")
+        for name, valid in (("objective", OBJECTIVES), ("class_weights", ("balanced",)), ("pixel_range", PIXEL_RANGES)):
+            if getattr(self, name) not in (*valid, None):
+                raise SpecError(f"{name} must be one of {', '.join(valid)}, or None, got {getattr(self, name)!r}")
+        if self.definition is not None and not re.fullmatch(r"[^/\\:\s]+:[\w.]+", self.definition):
+            raise SpecError(f"definition must be a file name or module, and an object, got {self.definition!r}")
         _require("split", self.split, 0, MAX_SEED)
         if self.max_pending is not None:
             _require("max_pending", self.max_pending, 1, MAX_PENDING)
@@ -173,6 +188,12 @@ class TrialSpec:
     multiply_adds: int | None = None  # of the family's largest candidate, per image
     precision: Precision
     keep_state: bool  # whether a later trial may continue this one
+    source: str | None = None  # code digest that the family must have; None if it is not checked
+    definition: str | None = None  # of a family that is not known by its name alone, as in its SearchSpec
+    file: str | None = None  # absolute path of the file of such a family, if it has one
+    objective: Objective | None = None
+    class_weights: ClassWeights | None = None
+    pixel_range: PixelRange | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.initial_epoch < self.epochs <= self.horizon:
@@ -180,6 +201,11 @@ class TrialSpec:
                 f"a trial of {self.model} must have 0 <= initial_epoch < epochs <= horizon, got "
                 f"{self.initial_epoch}, {self.epochs}, {self.horizon}"
             )
+
+    @property
+    def family(self) -> FamilyLocation:
+        """Where the family is; not for reference models."""
+        return FamilyLocation(name=self.model, definition=self.definition, file=self.file)
 
 
 def trial_seed(run_seed: int, values: Mapping[str, Value]) -> int:

@@ -17,7 +17,7 @@ _RENAMED_MODELS = {
 
 
 def upgrade_spec(fields: Mapping[str, Any]) -> Fields:
-    """Upgrade a spec of any schema to schema 5."""
+    """Upgrade a spec of any schema to schema 6."""
     if "kind" in fields:
         return _upgrade_pending(fields)
     shared = {
@@ -44,7 +44,7 @@ def upgrade_spec(fields: Mapping[str, Any]) -> Fields:
 
 
 def _upgrade_pending(fields: Mapping[str, Any]) -> Fields:
-    """Upgrade a spec of schema 4 or later to schema 5."""
+    """Upgrade a spec of schema 4 or later to schema 6."""
     if "lookahead" not in fields:
         return dict(fields)
     kept = {name: value for name, value in fields.items() if name != "lookahead"}
@@ -87,9 +87,9 @@ def upgrade_event(fields: Mapping[str, Any]) -> Fields:
 
 
 def upgrade_record(fields: Mapping[str, Any]) -> Fields:
-    """Upgrade a record of any schema to schema 5, keeping its digests and commit."""
+    """Upgrade a record of any schema to schema 6, keeping its digests and commit."""
     if fields["schema"] >= 4:
-        return {**fields, "schema": max(5, fields["schema"]), "spec": upgrade_spec(fields["spec"])}
+        return {**fields, "schema": max(6, fields["schema"]), "spec": upgrade_spec(fields["spec"])}
     if (reference := fields.get("reference")) is None:
         origin = {
             "kind": "search",
@@ -108,7 +108,7 @@ def upgrade_record(fields: Mapping[str, Any]) -> Fields:
             "deterministic": reference["deterministic"],
             "published": published and {**published, "text": _percent(published["text"])},
         }
-    changed = {"schema": 5, "run_id": upgrade_run_id(fields["run_id"]), "spec": upgrade_spec(fields["spec"])}
+    changed = {"schema": 6, "run_id": upgrade_run_id(fields["run_id"]), "spec": upgrade_spec(fields["spec"])}
     return {**fields, **changed, "origin": origin}
 
 

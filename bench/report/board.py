@@ -94,6 +94,10 @@ class Table:
         """Tuned models, then reference models."""
         return self.rows + self.references
 
+    def condition(self, name: str) -> str:
+        """A condition of the table; those that are not set are not listed."""
+        return self.conditions.get(name, "accuracy" if name == "objective" else "none")
+
     @property
     def max_core_seconds(self) -> float:
         """Tuned models that took longer are marked: MAX_TIME_RATIO times the least core-seconds."""

@@ -14,10 +14,12 @@ from bench.records.spec import Preset, RunSpec, SearchSpec
 from bench.report.board import TOP_ROWS, Board, FamilyResult, PairTest, Row, Table
 from bench.report.runs import SHORT_DIGEST, Loaded, Run, load, without_search_number
 from bench.report.text.numbers import counted
+from bench.report.text.objective import objective_name
 from bench.tuning.presets import CORE_SECONDS
 
 TEST_LABELS = "test-label checksum"  # name of a condition
 _PRESET_ORDER: tuple[Preset, ...] = ("default", "long", "quick")  # the default is what most readers look for
+UNSET = {"objective": "accuracy", "class weights": "none"}  # conditions that are listed only if they are set
 MIN_SEARCHES = 3  # of a family, to estimate the variance across searches
 
 
@@ -61,7 +63,17 @@ def conditions(run: Run) -> dict[str, str]:
     if isinstance(spec, SearchSpec):
         budget, precision = _budget_text(spec), spec.precision
     protocol = f"version {spec.protocol}"
-    return {"budget": budget, "search precision": precision, "protocol": protocol} | data_of(run)
+    return {"budget": budget, "search precision": precision, "protocol": protocol} | _goal(spec) | data_of(run)
+
+
+def _goal(spec: RunSpec) -> dict[str, str]:
+    """What was optimized, where it is not plain accuracy."""
+    goal: dict[str, str] = {}
+    if isinstance(spec, SearchSpec) and spec.objective is not None:
+        goal["objective"] = objective_name(spec)
+    if isinstance(spec, SearchSpec) and spec.class_weights is not None:
+        goal["class weights"] = spec.class_weights
+    return goal
 
 
 def _budget_text(spec: SearchSpec) -> str:
@@ -103,7 +115,11 @@ def _table(
         number=number,
         dataset=group[0].record.dataset,
         conditions=here,
-        differs={name: first[name] for name in here if here[name] != first[name]},
+        differs={
+            name: first.get(name, UNSET.get(name, "none"))
+            for name in {**first, **here}
+            if here.get(name) != first.get(name)
+        },
         rows=rows,
         references=_references(compared, len(tuned), comparison),
         reproductions=tuple(Row(run=run) for run in reproductions if run.reproduces in compared),

@@ -8,6 +8,7 @@ from bench.evaluation.metric import TRAIN_TEST_GAP
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, PairTest, Row, Table
 from bench.report.ranking import TEST_LABELS
+from bench.report.text.objective import objective_name
 from bench.report.text.signature import signature_text
 
 
@@ -42,7 +43,10 @@ def row_json(table: Table, row: Row) -> dict[str, Any]:
             metric.key: None if metric == TRAIN_TEST_GAP and record.trained_elsewhere else value
             for metric, value in run.metrics.items()
         },
-        "validation_accuracy": None if search is None else search.winning_trial.score,
+        "objective": objective_name(record.spec),
+        "validation_score": None if search is None else search.winning_trial.score,
+        "validation_accuracy": None if search is None else search.winning_trial.validation_accuracy,
+        "own_recipe": search is not None and search.own_recipe is not None,
         "f1_by_class": dict(zip(record.dataset.class_names, run.scores.by_class.f1.tolist(), strict=False)),
         "parameters": run.costs["parameters"],
         "search_seconds": None if search is None else search.search_seconds,

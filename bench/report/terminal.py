@@ -54,7 +54,7 @@ def _table_text(table: Table, rows: tuple[Row, ...]) -> str:
 
 def _notes(table: Table) -> list[str]:
     notes = [
-        f"Not ranked with table 1: {name} is {table.conditions[name]} here, {there} there."
+        f"Not ranked with table 1: {name} is {table.condition(name)} here, {there} there."
         for name, there in table.differs.items()
     ]
     if len(table.machines) > 1:

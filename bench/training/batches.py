@@ -1,6 +1,6 @@
 """Input data of `fit`: training and validation images, their order in each epoch, tf.data pipelines."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,9 @@ class TrainingData:
     fitted: NDArray[np.int64]  # indices of the training images
     held_back: NDArray[np.int64] | None  # indices of the images to score after each epoch; None for no validation
     batching: Batching = Batching()
+    # Converts uint8 images (batch, height, width, channels) to what the model receives; None if it receives these.
+    inputs: Callable[[tf.Tensor], tf.Tensor] | None = None
+    class_weights: NDArray[np.float32] | None = None  # (classes,), of the loss in training; None for equal weights
 
     @property
     def steps(self) -> int:
@@ -75,7 +78,9 @@ class TrainingData:
     def training_batches(self, seed: int, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
         """Batches of the epochs [first_epoch, last_epoch), shuffled in each epoch."""
         orders = epoch_orders(seed, len(self.fitted), first_epoch, last_epoch, self.batching)
-        return ordered_batches(self.dataset, self.fitted, orders, self.batching)
+        source = _source(self.dataset, self.fitted, self.batching, self.class_weights)
+        # All epochs at once, so that a single iterator suffices.
+        return source.gather(tf.data.Dataset.from_tensor_slices(source.rows[orders]), self.inputs)
 
     def validation_batches(self) -> tf.data.Dataset | None:
         """The held-back images for scoring, or None."""
@@ -87,13 +92,8 @@ class TrainingData:
 
     def _scoring_batches(self, indices: NDArray[np.int64]) -> tf.data.Dataset:
         size = _scoring_batch_size(len(indices), self.steps_per_execution)
-        if isinstance(self.dataset.images, np.memmap):
-            images, labels, rows = _gathered(self.dataset, indices, self.batching)
-            batches = tf.data.Dataset.from_tensor_slices(rows).batch(size)
-            return _with_options(batches.map(lambda row: (tf.gather(images, row), tf.gather(labels, row))).prefetch(2))
-        labels = self.batching.labels(self.dataset.labels[indices])
-        pairs = tf.data.Dataset.from_tensor_slices((self.dataset.images[indices], labels))
-        return _with_options(pairs.batch(size).prefetch(2))
+        source = _source(self.dataset, indices, self.batching)
+        return source.gather(tf.data.Dataset.from_tensor_slices(source.rows).batch(size), self.inputs)
 
 
 @lru_cache(maxsize=2)
@@ -107,10 +107,13 @@ def training_data(spec: TrialSpec, location: "DatasetLocation") -> TrainingData:
     dataset = cached_development(location)
     if spec.part == "train":
         train, validation = split(dataset, spec.split)
-        return TrainingData(dataset=dataset, fitted=train, held_back=validation)
+        return TrainingData(
+            dataset=dataset, fitted=train, held_back=validation, class_weights=_class_weights(spec, dataset, train)
+        )
     everything = np.arange(len(dataset))
     if spec.part == "development":
-        return TrainingData(dataset=dataset, fitted=everything, held_back=None)
+        weights = _class_weights(spec, dataset, everything)
+        return TrainingData(dataset=dataset, fitted=everything, held_back=None, class_weights=weights)
     batching = reference_batching(spec.model, len(dataset.class_names))
     start = len(everything) - reference_held_back(spec.model, len(everything))
     held_back = everything[start:] if start < len(everything) else None
@@ -132,6 +135,17 @@ def reference_held_back(model: str, n: int) -> int:
     return n - int(n * (1 - TUTORIALS[model].validation_share))  # as Keras' validation_split
 
 
+def _class_weights(spec: TrialSpec, dataset: Dataset, fitted: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    """Weights inversely proportional to the number of images of each class, with mean 1 over the images."""
+    if spec.class_weights is None:
+        return None
+    from sklearn.utils.class_weight import compute_class_weight
+
+    classes = np.arange(len(dataset.class_names))
+    weights = compute_class_weight(spec.class_weights, classes=classes, y=dataset.labels[fitted])
+    return np.asarray(weights, dtype=np.float32)
+
+
 def epoch_orders(
     seed: int, n: int, first_epoch: int, last_epoch: int, batching: Batching = Batching()
 ) -> NDArray[np.int32]:
@@ -149,27 +163,40 @@ def epoch_orders(
     return np.concatenate(orders).reshape(-1, size).astype(np.int32)
 
 
-def ordered_batches(
-    dataset: Dataset, indices: NDArray[np.int64], orders: NDArray[np.int32], batching: Batching = Batching()
-) -> tf.data.Dataset:
-    """The batches `orders` of the images at `indices`, for all epochs, so that a single iterator suffices."""
-    images, labels, rows = _gathered(dataset, indices, batching)
-    batches = tf.data.Dataset.from_tensor_slices(rows[orders])
-    return _with_options(batches.map(lambda row: (tf.gather(images, row), tf.gather(labels, row))).prefetch(2))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Source:
+    """Tensors to gather batches from.
 
-
-def _gathered(
-    dataset: Dataset, indices: NDArray[np.int64], batching: Batching
-) -> tuple[tf.Tensor, tf.Tensor, NDArray[np.int32]]:
-    """Images and labels to gather batches from, and the row in them of each image of `indices`.
-
-    A memory-mapped file is not copied: all workers share its pages.
+    A memory-mapped file of images is not copied: all workers share its pages.
     """
+
+    images: tf.Tensor
+    others: tuple[tf.Tensor, ...]  # labels and, if there are any, weights
+    rows: NDArray[np.int32]  # of each image that is used
+
+    def gather(
+        self, batches: tf.data.Dataset, convert: Callable[[tf.Tensor], tf.Tensor] | None = None
+    ) -> tf.data.Dataset:
+        """Batches of images, labels and weights for `batches` of rows; `convert` is applied to the images."""
+
+        def batch(rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            images = tf.gather(self.images, rows)
+            others = (tf.gather(each, rows) for each in self.others)
+            return (images if convert is None else convert(images), *others)
+
+        return _with_options(batches.map(batch).prefetch(2))
+
+
+def _source(
+    dataset: Dataset, indices: NDArray[np.int64], batching: Batching, class_weights: NDArray[np.float32] | None = None
+) -> _Source:
+    """The source of the images at `indices`."""
     if isinstance(dataset.images, np.memmap):
-        labels = tf.constant(batching.labels(dataset.labels))
-        return _mapped(str(dataset.images.filename)), labels, indices.astype(np.int32)
-    labels = tf.constant(batching.labels(dataset.labels[indices]))
-    return tf.constant(dataset.images[indices]), labels, np.arange(len(indices), dtype=np.int32)
+        images, labels, rows = _mapped(str(dataset.images.filename)), dataset.labels, indices
+    else:
+        images, labels, rows = tf.constant(dataset.images[indices]), dataset.labels[indices], np.arange(len(indices))
+    weights = () if class_weights is None else (tf.constant(class_weights[labels]),)
+    return _Source(images=images, others=(tf.constant(batching.labels(labels)), *weights), rows=rows.astype(np.int32))
 
 
 @lru_cache(maxsize=2)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from bench.errors import ModelError
 from bench.training.inference import class_probabilities, open_model
+from bench.training.predict import returns_probabilities
+from search_spaces import FamilyLocation
 from search_spaces._mirror import portable
 
 Format = Literal["keras", "savedmodel", "onnx"]
@@ -26,13 +28,15 @@ ONNX_MISSING = "ONNX needs tf2onnx and onnxruntime: install them with `pip insta
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 
 
-def export(file: Path, target: Path, kind: Format) -> None:
+def export(file: Path, target: Path, kind: Format, family: FamilyLocation | None = None) -> None:
     """Write the model of a .keras file to `target`, which must not exist, as a model that returns probabilities.
+
+    `family` is that of the model, if its code may define layers.
 
     Raises:
         ModelError: the model cannot be loaded or exported, or a library is missing.
     """
-    model = with_probabilities(open_model(file))
+    model = with_probabilities(open_model(file, family))
     writers: Mapping[Format, Callable[[keras.Model, Path], None]] = {
         "keras": lambda model, path: model.save(path),
         "savedmodel": lambda model, path: model.export(str(path)),
@@ -48,18 +52,27 @@ def export(file: Path, target: Path, kind: Format) -> None:
 
 
 def with_probabilities(model: keras.Model) -> keras.Model:
-    """A copy of a model with logits as output that returns probabilities; with built-in layers only."""
-    probabilities = keras.layers.Softmax(name="probabilities")(model.outputs[0])
+    """A copy of a model with logits or probabilities as output that returns probabilities.
+
+    It has no layers of this package.
+    """
+    probabilities = model.outputs[0]
+    if not returns_probabilities(model):
+        probabilities = keras.layers.Softmax(name="probabilities")(probabilities)
     return portable(keras.Model(model.inputs, probabilities, name=model.name))
 
 
-def largest_difference(file: Path, target: Path, kind: Format, images: NDArray[np.uint8]) -> float:
+def largest_difference(
+    file: Path, target: Path, kind: Format, images: NDArray[np.uint8], family: FamilyLocation | None = None
+) -> float:
     """The largest difference between the probabilities of a .keras file and of the model exported from it.
+
+    `family` is that of the model, if its code may define layers.
 
     Raises:
         ModelError: one of them cannot be loaded.
     """
-    expected = class_probabilities([file], images)[0]
+    expected = class_probabilities([file], images, family)[0]
     predict = exported(target, kind)
     starts = range(0, len(images), BATCH_SIZE)
     found = np.concatenate([predict(images[start : start + BATCH_SIZE]) for start in starts])

@@ -1,10 +1,8 @@
 """Evaluate refits: predict the held-out test set and measure prediction time."""
 
 import math
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
@@ -15,11 +13,16 @@ from numpy.typing import NDArray
 from bench.data.held_out import HeldOutTestSet
 from bench.records.predictions import Predictions
 from bench.records.record import Latency
+from bench.training.custom.interface import are_probabilities, random_images
+from bench.training.family import is_family_class
+from bench.training.files import from_bytes
+from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
     from bench.baselines.classifiers import Predictor
 
 BATCH_SIZE = 500
+MIN_PROBABILITY = np.finfo(np.float32).tiny  # so that logarithms are finite
 WRONG_IMAGES = (
     1_000  # the errors of a model with 90% accuracy on 10,000 images, so that the errors of models can be compared
 )
@@ -31,7 +34,10 @@ LATENCY_REPEATS = 7
 
 
 def evaluate(
-    models: "Sequence[bytes | Predictor]", test_set: HeldOutTestSet, seeds: Sequence[int]
+    models: "Sequence[bytes | Predictor]",
+    test_set: HeldOutTestSet,
+    seeds: Sequence[int],
+    family: FamilyLocation | None = None,
 ) -> tuple[Predictions, Latency]:
     """Open the test set and predict it with all models; latency is measured with the first model.
 
@@ -39,13 +45,14 @@ def evaluate(
         models: contents of .keras files, or functions from images to log-probabilities.
         test_set: a test set that has not been opened.
         seeds: seeds of the models, in the same order.
+        family: of the models, whose code may define layers; None for reference models.
 
     Raises:
         RuntimeError: the test set has been opened before.
         DataError: its files cannot be found or verified.
         RecordError: a model predicts NaN.
     """
-    predictors = [predictor(load_model(model)) if isinstance(model, bytes) else model for model in models]
+    predictors = [predictor(load_model(model, family)) if isinstance(model, bytes) else model for model in models]
     test = test_set.open()
     # Rounded first, so that the misclassified images can be recomputed from the stored predictions.
     log_probabilities = np.stack([predict(test.images) for predict in predictors]).astype(np.float16)
@@ -83,28 +90,39 @@ def most_confidently_wrong(
     return most_confident
 
 
-def has_inputs(model: keras.Model) -> bool:
-    """Whether a model knows its inputs; a Sequential model does only once it has been built."""
-    try:
-        return bool(model.inputs)
-    except (AttributeError, ValueError):  # which one depends on the version of Keras
-        return False
+def load_model(content: bytes, family: FamilyLocation | None) -> keras.Model:
+    """Load a .keras file of a run without its final softmax, if any, since the logarithm of its output may be infinite.
 
-
-def load_model(content: bytes) -> keras.Model:
-    """Load a .keras file without its final softmax, if any, since the logarithm of its output may be infinite."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        path.write_bytes(content)
-        model = keras.models.load_model(path, compile=False)
-    if getattr(model.layers[-1], "activation", None) is keras.activations.softmax:
-        model.layers[-1].activation = keras.activations.linear
+    Args:
+        content: the file.
+        family: of the model, whose code may define layers; None for a reference model.
+    """
+    has_own_code = family is not None and not is_family_class(family)  # which imports it
+    model = from_bytes(content, safe_mode=not has_own_code)
+    _remove_softmax(model)
     return model
 
 
+def _remove_softmax(model: keras.Model) -> None:
+    if not hasattr(model, "outputs"):  # a subclass of keras.Model, whose layers may be in any order
+        return
+    last = model.layers[-1]
+    if isinstance(last, keras.Model):
+        _remove_softmax(last)
+    elif getattr(last, "activation", None) is keras.activations.softmax:
+        last.activation = keras.activations.linear
+
+
+def returns_probabilities(model: keras.Model) -> bool:
+    """Whether a model that takes uint8 images returns probabilities, by a softmax inside it, rather than logits."""
+    images = random_images(model.inputs[0].shape[1:])
+    return are_probabilities(keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(images), training=False)))
+
+
 def predictor(model: keras.Model) -> "Predictor":
-    """The function from uint8 images to log-probabilities of a model with logits as output."""
+    """The function from uint8 images to log-probabilities of a model with logits or probabilities as output."""
     predict = tf.function(model)
+    is_probability = returns_probabilities(model)
 
     def log_probabilities(images: NDArray[np.uint8]) -> NDArray[np.float64]:
         batches = [
@@ -112,6 +130,8 @@ def predictor(model: keras.Model) -> "Predictor":
             for start in range(0, len(images), BATCH_SIZE)
         ]
         logits = np.concatenate(batches).astype(np.float64)
+        if is_probability:
+            logits = np.log(np.maximum(logits, MIN_PROBABILITY))
         logits -= logits.max(axis=1, keepdims=True)
         log_softmax: NDArray[np.float64] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         return log_softmax

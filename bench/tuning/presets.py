@@ -59,13 +59,14 @@ MULTIPLY_ADDS_PER_SECOND = 25e9
 SECONDS_PER_TRIAL = 5.0
 SECONDS_PER_STEP = 0.001
 BATCH_SIZE = 128
+OWN_BATCH_SIZE = 32  # of models with their own recipe
 SEARCH_SHARE = 0.6  # of the time; the refits get the rest
 EPOCHS: Mapping[Preset, int] = {"quick": 4, "default": 10, "long": 20}
 REFIT_SEEDS: Mapping[Preset, int] = {"quick": 3, "default": 5, "long": 5}
 MIN_TRIALS = 12  # enough for one iteration of Hyperband with up to 20 epochs
 
 
-def cost_model_plan(preset: Preset, multiply_adds: float, images: int) -> PresetPlan:
+def cost_model_plan(preset: Preset, multiply_adds: float, images: int, batch_size: int = BATCH_SIZE) -> PresetPlan:
     """The plan of a family or a dataset that is not among PLANS.
 
     If even MIN_TRIALS trials of the preset's epochs do not fit, there are fewer epochs, at least one.
@@ -74,8 +75,9 @@ def cost_model_plan(preset: Preset, multiply_adds: float, images: int) -> Preset
         preset: names the time.
         multiply_adds: of a typical candidate, per image.
         images: number of training images.
+        batch_size: of the recipe.
     """
-    epoch = images * (multiply_adds / MULTIPLY_ADDS_PER_SECOND + SECONDS_PER_STEP / BATCH_SIZE)
+    epoch = images * (multiply_adds / MULTIPLY_ADDS_PER_SECOND + SECONDS_PER_STEP / batch_size)
     search = SEARCH_SHARE * CORE_SECONDS[preset]
     epochs = EPOCHS[preset]
     if MIN_TRIALS * (SECONDS_PER_TRIAL + epochs * epoch) > search:

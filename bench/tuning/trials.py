@@ -60,6 +60,9 @@ class PendingTrial:
         task_seconds: float = 0.0,
         error: str | None = None,
         cut: bool = False,
+        objective_score: float | None = None,
+        unsearched: Mapping[str, Value] | None = None,
+        retrained_epochs: int = 0,
     ) -> TrialRecord:
         """The record of this trial, which has ended.
 
@@ -71,8 +74,12 @@ class PendingTrial:
             task_seconds: wall clock of the whole task.
             error: why it failed; None on success.
             cut: whether the time limit ended it.
+            objective_score: objective after training; None if it is the last validation accuracy of the curve.
+            unsearched: hyperparameters that it used at their defaults, since they are not in the space.
+            retrained_epochs: epochs before its first one that were trained again; `curve` then includes them.
         """
-        curve = curve if error is not None else self.parent_curve + curve
+        continues = error is None and not retrained_epochs
+        curve = self.parent_curve + curve if continues else curve
         return TrialRecord(
             number=self.number,
             trial_id=self.trial_id,
@@ -89,6 +96,9 @@ class PendingTrial:
             fit_seconds=fit_seconds,
             task_seconds=task_seconds,
             ended_seconds=ended_seconds,
+            objective_score=objective_score,
+            unsearched=unsearched or None,
+            retrained_epochs=retrained_epochs,
         )
 
 
@@ -115,6 +125,11 @@ def trial_spec(
         multiply_adds=spec.budget.multiply_adds,
         precision=spec.precision,
         keep_state=epochs is not None and epochs < full,
+        source=spec.source,
+        definition=spec.definition,
+        objective=spec.objective,
+        class_weights=spec.class_weights,
+        pixel_range=spec.pixel_range,
     )
 
 

@@ -1,5 +1,6 @@
 """Measure versions: speed in all interpreters in rotation, then accuracy in each; every result is saved at once."""
 
+import dataclasses
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,14 +29,8 @@ from bench.versions.record import (
     read,
     write,
 )
-from search_spaces import code_digest
+from bench.versions.subjects import ReferenceModels, Subject
 
-TIMED_CODE = (
-    *(f"bench/versions/{name}.py" for name in ("operations", "workloads", "timing", "child_process")),
-    "bench/baselines/tutorials.py",
-)
-MODELS = ("tutorial-dense-128", "tutorial-cnn")
-DATASET = "fashion_mnist_12k"
 STARTS_DROPPED = "earlier starts were dropped; to resume after an interruption, omit --again"
 TIMEOUT_SECONDS = 600  # for one process to time every operation
 COMPARABLE = (*MACHINE, "tensorflow", "keras", "numpy")  # fields that must not change while a record is extended
@@ -52,12 +47,10 @@ class Plan:
     starts: int  # processes per version; 0 for accuracy only
     seeds: int  # per model and version, a multiple of SEEDS_PER_RUN; 0 for speed only
     again: bool = False  # replace existing starts
-    operations: tuple[str, ...] = ()  # names of the operations to time; empty for all
-    models: tuple[str, ...] = MODELS  # names of tutorials whose accuracy is measured
-    dataset: str = DATASET
+    subject: Subject = ReferenceModels()  # noqa: RUF009 - immutable
 
     def __post_init__(self) -> None:
-        if missing := [file for file in TIMED_CODE if not (self.checkout / file).exists()]:
+        if missing := [file for file in self.subject.timed_code if not (self.checkout / file).exists()]:
             raise SpecError(f"no {', '.join(missing)} in {self.checkout}: run this in a checkout of the project")
         if self.starts != 0 and self.starts < MIN_STARTS:
             raise SpecError(
@@ -80,6 +73,7 @@ def measure(interpreters: Sequence[Interpreter], plan: Plan, report: Report) -> 
         SearchError: a process failed.
         StoreError: another process is measuring.
     """
+    plan = dataclasses.replace(plan, results=plan.subject.root(plan.results))
     lock = lock_folder(plan.results / "versions")
     try:
         for interpreter in interpreters:
@@ -127,9 +121,8 @@ def _measure_accuracy(
             first = number * SEEDS_PER_RUN + 1
             report(f"accuracy, seeds {first} to {first + SEEDS_PER_RUN - 1}: {interpreter.name}")
             # Trains nothing if this run is complete, but not yet recorded.
-            options = ["--dataset", plan.dataset, "--seed", number, "--refit-seeds", SEEDS_PER_RUN]
-            options += ["--results", _runs_folder(plan, interpreter)]
-            run_python(interpreter.python, plan.checkout, "-m", "bench", "reproduce", *plan.models, *options)
+            train = plan.subject.train(number, _runs_folder(plan, interpreter))
+            run_python(interpreter.python, plan.checkout, *train)
             results = _results_of_run(interpreter, plan, number)
             trained = tuple(_merged(record.results_of(new.model), new) for new in results)
             records[interpreter.name] = replace(record, trained=trained)
@@ -138,7 +131,7 @@ def _measure_accuracy(
 
 def _existing_or_new(interpreter: Interpreter, plan: Plan) -> VersionRecord:
     """The record of an earlier call, or an empty one."""
-    path, code = path_of(plan.results, interpreter.name), timed_code_digest(plan.checkout)
+    path, code = path_of(plan.results, interpreter.name), plan.subject.code(plan.checkout)
     if not path.exists():
         return VersionRecord(name=interpreter.name, code=code, environment=interpreter.environment, configs={})
     record = read(path)
@@ -164,17 +157,11 @@ def _require_same_environment(what: str, then: Environment, interpreter: Interpr
         raise SpecError(f"{what} with {'; '.join(differing)}: move {to_move} away to start over")
 
 
-def timed_code_digest(checkout: Path) -> str:
-    """Twelve hexadecimal digits that change with the code that is timed."""
-    return code_digest(*(checkout / file for file in TIMED_CODE))
-
-
 def _with_start(record: VersionRecord, interpreter: Interpreter, plan: Plan) -> VersionRecord:
     """The record with the measurements of one more process."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "start.json"
-        arguments = ("-m", "bench.versions.timing", file, *plan.operations)
-        run_python(interpreter.python, plan.checkout, *arguments, timeout=TIMEOUT_SECONDS)
+        run_python(interpreter.python, plan.checkout, *plan.subject.time(file), timeout=TIMEOUT_SECONDS)
         start, configs = msgspec.json.decode(file.read_bytes(), type=tuple[ProcessStart, dict[str, Any]])
     return replace(record, configs=configs, starts=(*record.starts, start))
 
@@ -196,13 +183,13 @@ def _results_of_run(interpreter: Interpreter, plan: Plan, number: int) -> list[M
     runs = {
         run.spec.model: (folder, run) for folder, run in _finished_runs(plan, interpreter) if run.spec.seed == number
     }
-    if missing := [model for model in plan.models if model not in runs]:
+    if missing := [model for model in plan.subject.models if model not in runs]:
         raise SearchError(
-            f"{interpreter.name}: `bench reproduce` left no run of {', '.join(missing)} with seed {number} in "
+            f"{interpreter.name}: training left no run of {', '.join(missing)} with seed {number} in "
             f"{_runs_folder(plan, interpreter)}"
         )
     results = []
-    for folder, run in map(runs.__getitem__, plan.models):
+    for folder, run in map(runs.__getitem__, plan.subject.models):
         predictions = folder.read_predictions(run)
         results.append(
             ModelResults(

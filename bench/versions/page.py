@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from math import log
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ from bench.report.text.numbers import accuracy_cell, points
 from bench.versions.differences import LIBRARIES, differences
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord, read_all
 from bench.versions.series import ComparedVersion, Series, all_series
+from bench.versions.subjects import family_root, measured_families
 
 NAME_COLUMNS = 3  # version, TensorFlow, Keras
 COMMIT_DIGITS = 12
@@ -43,23 +45,38 @@ class VersionsPage:
     name = "versions"
 
     def files(self, board: Board) -> Files:
-        """versions.md, if a version was measured."""
-        records, _ = read_all(board.results)
-        return {"versions.md": _page(records, self.problems(board))} if records else {}
+        """versions.md and, for each family, versions-<name>.md, if a version was measured."""
+        return {
+            "versions.md" if family is None else f"versions-{family}.md": _page(records, problems, family)
+            for family, (records, problems) in _measured(board).items()
+            if records
+        }
 
     def problems(self, board: Board) -> tuple[str, ...]:
         """The errors of version records that cannot be read."""
-        _, problems = read_all(board.results)
-        return tuple(relative_to(board.results, problem) for problem in problems)
+        return tuple(problem for _, problems in _measured(board).values() for problem in problems)
+
+
+def _measured(board: Board) -> dict[str | None, tuple[tuple[VersionRecord, ...], tuple[str, ...]]]:
+    """Records, and errors of those that cannot be read, by family; None for the reference models."""
+    roots: dict[str | None, Path] = {None: board.results}
+    roots |= {family: family_root(board.results, family) for family in measured_families(board.results)}
+    measured = {}
+    for family, root in roots.items():
+        records, problems = read_all(root)
+        measured[family] = records, tuple(relative_to(board.results, problem) for problem in problems)
+    return measured
 
 
 PAGE = VersionsPage()
 
 
-def _page(records: Sequence[VersionRecord], problems: Sequence[str]) -> bytes:
+def _page(records: Sequence[VersionRecord], problems: Sequence[str], family: str | None) -> bytes:
     return render(
         "versions.md.j2",
         package="bench.versions",
+        family=family,
+        datasets=", ".join(dict.fromkeys(results.dataset for record in records for results in record.trained)),
         problems=problems,
         series=[
             {

@@ -3,6 +3,7 @@
 import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,11 +16,13 @@ from bench.records.record import Latency, RefitRecord
 from bench.records.spec import TrialSpec
 from bench.signals import defer_signals
 from bench.workers.fork_server import check_forked_process
+from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
     from bench.data.held_out import HeldOutTestSet
     from bench.records.predictions import Predictions
+    from bench.training.check import CandidateCost
     from bench.training.outcome import State, StepTimes, TrainedTrial
 
 # Takes the epochs completed, the seconds of the last one, and its validation accuracy.
@@ -66,11 +69,11 @@ def prepare_worker() -> None:
         run_checks("tensorflow")
 
 
-def worker_info(models: Sequence[str], location: "DatasetLocation") -> WorkerInfo:
+def worker_info(models: Sequence[str | FamilyLocation], location: "DatasetLocation") -> WorkerInfo:
     """Describe this worker; downloads the dataset if needed.
 
     Args:
-        models: families and reference models.
+        models: reference models, and families.
         location: of the dataset.
 
     Raises:
@@ -79,8 +82,13 @@ def worker_info(models: Sequence[str], location: "DatasetLocation") -> WorkerInf
     prepare_worker()
     from bench.training.batches import cached_development
 
-    sources = {model: baselines.source(model) for model in models if model in baselines.NAMES}
-    sources |= {model: search_spaces.source_digest(model) for model in models if model in search_spaces.names()}
+    sources = {}
+    for model in models:
+        if isinstance(model, str):
+            sources[model] = baselines.source(model)
+        else:
+            with suppress(ValueError, SyntaxError, OSError):  # missing on this worker
+                sources[model.name] = search_spaces.source_digest(model)
     return WorkerInfo(environment=environment(), sources=sources, checksum=cached_development(location).checksum)
 
 
@@ -110,16 +118,28 @@ def time_steps(spec: TrialSpec, location: "DatasetLocation", _report: Report) ->
     return fit.time_steps(spec, location)
 
 
+def check_candidate(spec: TrialSpec, location: "DatasetLocation", _report: Report) -> "CandidateCost":
+    """Build a candidate and train a few steps."""
+    prepare_worker()
+    from bench.training import check
+
+    return check.check_candidate(spec, location)
+
+
 def evaluate(
-    models: Sequence[bytes], test_set: "HeldOutTestSet", seeds: Sequence[int], _report: Report
+    models: Sequence[bytes],
+    test_set: "HeldOutTestSet",
+    seeds: Sequence[int],
+    family: FamilyLocation | None,
+    _report: Report,
 ) -> "tuple[Predictions, Latency]":
-    """Predict the test set with each of `models` (.keras files), in float32 and with one thread."""
+    """Predict the test set with each of `models` (.keras files of `family`), in float32 and with one thread."""
     prepare_worker()
     from bench.training import predict
     from bench.training.precision import prepare_process
 
     prepare_process("float32")
-    return predict.evaluate(models, test_set, seeds)
+    return predict.evaluate(models, test_set, seeds, family)
 
 
 def fit_classifier(

@@ -120,7 +120,11 @@ def _jobs(family: str, location: DatasetLocation, candidates: int, seeds: int, e
         for number in range(seeds):
             seed = derive_seed(0, "bfloat16", family, candidate, number)
             for precision in PRECISIONS:
-                yield candidate, number, replace(trial_spec(search, values), seed=seed, precision=precision)
+                yield (
+                    candidate,
+                    number,
+                    replace(trial_spec(search, values), seed=seed, precision=precision, source=None),
+                )
 
 
 def _candidates(search: SearchSpec, location: DatasetLocation) -> tuple[Mapping[str, Value], ...]:

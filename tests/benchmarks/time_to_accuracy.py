@@ -406,7 +406,7 @@ def _jobs(arguments: argparse.Namespace) -> Iterator[Job]:
                 dataset=arguments.dataset,
                 family=family,
                 preset=preset,
-                plan=choose_plan(preset, family, locate(arguments.dataset)),
+                plan=choose_plan(preset, search_spaces.locate(family), locate(arguments.dataset)),
                 results=str(arguments.results.resolve()),
             )
 

@@ -139,7 +139,8 @@ def jobs(family: str, location: DatasetLocation, budget: Budget, pool: int, sear
     yield Job(spec=make("random", replace(budget, trials=pool), 0), trials=pool)
     # Grid search refuses a smaller budget than the whole space. It is ended when the budget is spent.
     data = facts(location, load_development(location))
-    size = count_candidates(parameters(family_space(make("grid", budget, 0), data)))
+    space = family_space(make("grid", budget, 0), data, search_spaces.locate(family))
+    size = count_candidates(parameters(space.hyperparameters))
     if size is not None:
         yield Job(spec=make("grid", replace(budget, trials=size), 0), trials=budget.trials)
     for seed in range(searches):

@@ -261,16 +261,15 @@ def _suite(job: Job) -> SearchResult:
 def _bare_loop(job: Job) -> SearchResult:
     """A bare loop around `fit` with the suite's models, batches and seeds."""
     worker.prepare_worker()
-    from bench.training.batches import training_data
-    from bench.training.fit import build
+    from bench.training.candidate import prepare
     from bench.training.precision import prepare_process
 
     prepare_process(job.precision)
     fits = []
     for values in job.candidates:
         spec = trial_spec(_spec(job), values)
-        data = training_data(spec, job.dataset)
-        model = build(spec, data)
+        candidate = prepare(spec, job.dataset)
+        model, data = candidate.model, candidate.data
         batches = data.training_batches(spec.seed, 0, spec.epochs)
         started = job.seconds()
         history = model.fit(

@@ -125,7 +125,7 @@ def test_export_that_differs_is_not_written(tiny: Finished, tmp_path: Path, monk
     monkeypatch.setattr(export, "MAX_DIFFERENCE", -1.0)
     target = tmp_path / "tiny.keras"
     with pytest.raises(ModelError, match="nothing was written"):
-        export_model(tiny.folder.model_file(0), tiny.record, catalog.locate("digits"), target, "keras")
+        export_model(tiny.folder.model_file(0), tiny.record, catalog.locate("digits"), target=target, kind="keras")
     assert not list(tmp_path.iterdir())
 
 
@@ -134,4 +134,6 @@ def test_other_data_than_that_of_the_run_is_refused(tiny: Finished, tmp_path: Pa
 
     other = replace(tiny.record, dataset=replace(tiny.record.dataset, checksum="0" * 64))
     with pytest.raises(DataError, match="the run was trained on data with checksum 000000000000"):
-        export_model(tiny.folder.model_file(0), other, catalog.locate("digits"), tmp_path / "tiny.keras", "keras")
+        export_model(
+            tiny.folder.model_file(0), other, catalog.locate("digits"), target=tmp_path / "tiny.keras", kind="keras"
+        )

@@ -15,7 +15,7 @@ from bench.data.catalog import DatasetLocation
 from bench.data.development import facts, load_development
 from bench.errors import SearchError
 from bench.execution.models import family_space
-from bench.execution.tuner_process import TunerProcess
+from bench.execution.tuner_process import RemoteTuner, TunerProcess
 from bench.records.record import DatasetFacts
 from bench.records.spec import Budget, SearchSpec, Value
 from bench.tuning import tuners
@@ -24,6 +24,7 @@ from bench.tuning.space import parameters
 from bench.tuning.trials import NoProposal, Proposal
 from bench.workers.fork_server import fork_server
 from builders import make_spec
+from search_spaces import FamilyLocation
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +52,10 @@ def process_id(process: TunerProcess) -> int:
     return process._process.pid
 
 
+def start(process: TunerProcess, search: SearchSpec, dataset: DatasetFacts) -> RemoteTuner:
+    return process.start(search, dataset, FamilyLocation(name=search.family))
+
+
 def play(source: ProposalSource) -> list[object]:
     """All answers of a search in which every trial is reported at once, one as failed, and one is overruled."""
     answers: list[object] = []
@@ -70,33 +75,33 @@ def test_proposals_are_those_of_a_tuner_in_this_process(
     tuner: str, process: TunerProcess, digits: DatasetFacts
 ) -> None:
     search = spec(tuner)
-    space = family_space(search, digits)
+    space = family_space(search, digits, FamilyLocation(name=search.family)).hyperparameters
     local = tuners.choose(search, space)
-    remote = process.start(search, digits)
-    assert remote.space == parameters(space)
-    assert remote.plan == local.plan(search, space)
+    remote = start(process, search, digits)
+    assert remote.started.space == parameters(space)
+    assert remote.started.plan == local.plan(search, space)
     assert remote.max_pending == local.max_pending
     assert play(remote) == play(local.proposer(search, space))
 
 
 def test_searches_do_not_share_a_tuner(process: TunerProcess, digits: DatasetFacts) -> None:
-    first, second = process.start(spec("random"), digits), process.start(spec("random"), digits)
+    first, second = start(process, spec("random"), digits), start(process, spec("random"), digits)
     proposals = [first.propose(), first.propose()]
     assert [second.propose(), second.propose()] == proposals
 
 
 def test_budget_that_does_not_fit_is_an_error_with_the_reason(process: TunerProcess, digits: DatasetFacts) -> None:
     with pytest.raises(SearchError, match="one Hyperband iteration with --epochs 3 trains"):
-        process.start(spec("hyperband", budget=Budget(trials=1, epochs=3)), digits)
+        start(process, spec("hyperband", budget=Budget(trials=1, epochs=3)), digits)
 
 
 def test_family_that_cannot_be_built_is_an_error_with_the_reason(process: TunerProcess, digits: DatasetFacts) -> None:
     with pytest.raises(SearchError, match="family 'no_such_family' cannot be built for digits: ValueError: there"):
-        process.start(spec("random", family="no_such_family"), digits)
+        start(process, spec("random", family="no_such_family"), digits)
 
 
 def test_other_exception_is_an_error_with_its_place(process: TunerProcess, digits: DatasetFacts) -> None:
-    tuner = process.start(spec("random"), digits)
+    tuner = start(process, spec("random"), digits)
     with pytest.raises(SearchError, match=r"the tuner failed: KeyError: .* \(in .*\.py:\d+\)"):
         tuner.report("no such trial", 0.5)
     assert isinstance(tuner.propose(), Proposal)
@@ -104,7 +109,7 @@ def test_other_exception_is_an_error_with_its_place(process: TunerProcess, digit
 
 def test_death_is_an_error_that_says_how_to_resume(digits: DatasetFacts) -> None:
     with closing(TunerProcess("spawn")) as process:
-        tuner = process.start(spec("random"), digits)
+        tuner = start(process, spec("random"), digits)
         os.kill(process_id(process), signal.SIGKILL)
         with pytest.raises(SearchError, match=r"tuner died.*python -m bench resume"):
             tuner.propose()
@@ -112,7 +117,7 @@ def test_death_is_an_error_that_says_how_to_resume(digits: DatasetFacts) -> None
 
 KILLED = """
 import os, signal
-from bench.execution.tuner_process import TunerProcess
+from bench.execution.tuner_process import RemoteTuner, TunerProcess
 if __name__ == "__main__":
     process = TunerProcess("spawn")
     process._open()

@@ -15,6 +15,9 @@ import pytest
 import search_spaces
 from bench.records.record import Parameter
 from bench.records.spec import Value
+from bench.training.custom import UnsuitableModelError
+from bench.training.custom.family import CustomFamily
+from bench.training.family import SuiteFamily, load_family
 from bench.tuning.space import count_candidates, enumerate_candidates, parameters
 from bench.tuning.tuners import random_candidates
 from builders import make_spec
@@ -233,18 +236,25 @@ def test_file_that_imports_its_base_class_from_another_family_defines_one(
     assert search_spaces.load("wider").__name__ == "Wider"
 
 
-@pytest.mark.parametrize(("value", "valid"), [("entry_family:Mine", True), ("entry_family:MODELS", False)])
-def test_entry_point_must_be_a_family(value: str, valid: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("entry_family:Mine", SuiteFamily), ("entry_family:build_model", CustomFamily), ("entry_family:MODELS", None)],
+)
+def test_entry_point_may_be_a_family_or_any_hypermodel(
+    value: str, kind: type | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "entry_family.py").write_text(
-        "from search_spaces import Family\n\n\nclass Mine(Family):\n    pass\n\n\nMODELS = 3\n"
+        "from search_spaces import Family\n\n\nclass Mine(Family):\n    pass\n\n\n"
+        "def build_model(hp):\n    pass\n\n\nMODELS = 3\n"
     )
     metadata = tmp_path / "entry_family-1.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: entry-family\nVersion: 1\n")
     (metadata / "entry_points.txt").write_text(f"[keras_family_bench.families]\ntheirs = {value}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    if valid:
-        assert search_spaces.load("theirs").__name__ == "Mine"
+    location = search_spaces.locate("theirs")
+    if kind is not None:
+        assert isinstance(load_family(location, SHAPES[0], CLASSES), kind)
     else:
-        with pytest.raises(ValueError, match="entry point entry_family:MODELS must be a subclass of Family, got 3"):
-            search_spaces.load("theirs")
+        with pytest.raises(UnsuitableModelError, match="it is 3: expected a subclass of Family"):
+            load_family(location, SHAPES[0], CLASSES)

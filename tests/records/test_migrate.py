@@ -20,7 +20,7 @@ from command_line import variables
 
 SCHEMAS = Path(__file__).parents[1] / "golden" / "schemas"
 STOP_POINTS = Path(__file__).parents[1] / "stop_points"
-OLD = ("1", "2", "3", "4")
+OLD = ("1", "2", "3", "4", "5")
 
 
 @pytest.fixture

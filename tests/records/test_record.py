@@ -167,3 +167,19 @@ def test_runs_that_differ_in_a_result_differ_without_circumstances() -> None:
     changed = {name: replace(record, **{name: value}) for name, value in changes.items()}
     same = [name for name, other in changed.items() if without_circumstances(other) == without_circumstances(record)]
     assert same == []
+
+
+def test_trial_of_an_own_fit_may_have_a_short_curve_and_has_the_measured_score() -> None:
+    trial = make_trial(0, 0.8, curve=make_curve(2, 0.8), objective_score=0.75)
+    assert (trial.score, trial.validation_accuracy) == (0.75, 0.8)
+    assert make_trial(0, 0.8).score == 0.8
+    assert make_trial(0, 0.8, curve=Curve(), objective_score=0.5).validation_accuracy is None
+    with pytest.raises(RecordError, match="expected a curve of 3 epochs, got 2"):
+        make_trial(0, 0.8, curve=make_curve(2, 0.8))
+    with pytest.raises(RecordError, match=r"objective_score must be in \[0, 1\], got 1.5"):
+        make_trial(0, 0.8, objective_score=1.5)
+
+
+def test_retrained_epochs_count_as_trained() -> None:
+    trials = (make_trial(0, 0.8), make_trial(1, 0.9, initial_epoch=1, retrained_epochs=1, objective_score=0.9))
+    assert make_search(trials=trials).trained_epochs == 6

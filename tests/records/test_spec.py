@@ -52,6 +52,25 @@ def test_unknown_precision_is_refused_with_the_valid_names() -> None:
         make_spec(precision="float16")
 
 
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("objective", "objective must be one of macro-f1, balanced-accuracy, or None, got 'f1'"),
+        ("class_weights", "class_weights must be one of balanced, or None, got 'f1'"),
+        ("pixel_range", "pixel_range must be one of 0-1, 0-255, or None, got 'f1'"),
+        ("definition", "definition must be a file name or module, and an object, got 'f1'"),
+    ],
+)
+def test_unknown_option_of_a_search_is_refused_with_the_valid_values(field: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        make_spec(**{field: "f1"})
+
+
+def test_definition_holds_no_folder() -> None:
+    with pytest.raises(SpecError, match="definition must be"):
+        make_spec(definition="/home/me/my.py:build_model")
+
+
 @pytest.mark.parametrize("field", ["dataset", "family"])
 @pytest.mark.parametrize("name", ["", "../up", "a b", "a-b", "x\n"])
 def test_names_that_cannot_be_folder_names_are_refused(field: str, name: str) -> None:
@@ -61,6 +80,7 @@ def test_names_that_cannot_be_folder_names_are_refused(field: str, name: str) ->
 
 CHANGES: dict[str, Any] = {
     "dataset": "other",
+    "data": "1" * 32,
     "family": "cnn",
     "source": "1" * 12,
     "tuner": "grid",
@@ -73,9 +93,14 @@ CHANGES: dict[str, Any] = {
     "max_pending": 5,
     "protocol": 3,
     "time_limit": 600,
+    "definition": "my.py:build_model",
+    "objective": "macro-f1",
+    "class_weights": "balanced",
+    "pixel_range": "0-255",
 }
 REFERENCE_CHANGES: dict[str, Any] = {
     "dataset": "other",
+    "data": "1" * 32,
     "model": "tutorial-cnn",
     "source": "1" * 12,
     "epochs": 4,

@@ -16,7 +16,6 @@ from bench.training.batches import (
     TrainingData,
     cached_development,
     epoch_orders,
-    ordered_batches,
     training_data,
 )
 from search_spaces._recipe import BATCH_SIZE
@@ -47,7 +46,7 @@ def test_batches_hold_images_and_labels_in_that_order() -> None:
     dataset = cached_development(DIGITS)
     indices, _ = split(dataset)
     orders = epoch_orders(1, len(indices), 0, 2)
-    batches = list(ordered_batches(dataset, indices, orders))
+    batches = list(TrainingData(dataset=dataset, fitted=indices, held_back=None).training_batches(1, 0, 2))
     assert len(batches) == len(orders)
     for order, (images, labels) in zip(orders, batches, strict=True):
         assert np.array_equal(images.numpy(), dataset.images[indices[order]])

@@ -19,7 +19,7 @@ from bench.machine import supports_bfloat16
 from bench.records.record import Curve, RefitRecord
 from bench.records.spec import Precision, TrialSpec, Value
 from bench.training import fit
-from bench.training.fit import NonFiniteLossError
+from bench.training.epochs import NonFiniteLossError
 from bench.training.outcome import State, TrainedTrial
 from machine import slowness
 

@@ -10,6 +10,7 @@ from bench.execution.plans import choose_plan
 from bench.records.spec import PRESETS
 from bench.tuning.presets import CORE_SECONDS, PLANS, PresetPlan, cost_model_plan
 from builders import make_spec
+from search_spaces import FamilyLocation
 
 
 def test_built_in_families_have_a_plan_for_fashion_mnist_and_digits() -> None:
@@ -32,6 +33,12 @@ def test_cost_model_shortens_the_trials_of_large_models() -> None:
     # 5 million: 10.39 s per epoch; 720 s for 12 trials leave 55 s for the epochs of each.
     assert cost_model_plan("default", 5e6, 50_000) == PresetPlan(trials=12, epochs=5, refit_seeds=5)
     assert cost_model_plan("default", 1e9, 50_000) == PresetPlan(trials=12, epochs=1, refit_seeds=5)
+
+
+def test_cost_model_allows_for_the_smaller_batches_of_an_own_recipe() -> None:
+    # 50,000 images x (0.5 million / 25e9 + 0.001 / 32) = 2.5625 s per epoch; 10 epochs and 5 s: 30.625 s; 720 s allow
+    # 23 such trials.
+    assert cost_model_plan("default", 5e5, 50_000, batch_size=32).trials == 23
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -59,12 +66,12 @@ def test_every_plan_is_enough_for_hyperband() -> None:
 def test_given_numbers_replace_those_of_the_plan() -> None:
     location = catalog.locate("digits")
     plan = PLANS["digits", "cnn", "quick"]
-    assert choose_plan("quick", "cnn", location) == plan
-    assert choose_plan("quick", "cnn", location, trials=3).trials == 3
-    assert choose_plan("quick", "cnn", location, trials=3).epochs == plan.epochs
-    assert choose_plan("quick", "cnn", location, refit_seeds=9).refit_seeds == 9
+    assert choose_plan("quick", FamilyLocation(name="cnn"), location) == plan
+    assert choose_plan("quick", FamilyLocation(name="cnn"), location, trials=3).trials == 3
+    assert choose_plan("quick", FamilyLocation(name="cnn"), location, trials=3).epochs == plan.epochs
+    assert choose_plan("quick", FamilyLocation(name="cnn"), location, refit_seeds=9).refit_seeds == 9
 
 
 def test_unknown_family_with_all_numbers_given_needs_no_cost_model() -> None:
-    plan = choose_plan("default", "theirs", catalog.locate("digits"), trials=2, epochs=3)
+    plan = choose_plan("default", FamilyLocation(name="theirs"), catalog.locate("digits"), trials=2, epochs=3)
     assert plan == PresetPlan(trials=2, epochs=3, refit_seeds=5)

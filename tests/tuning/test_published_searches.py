@@ -16,6 +16,7 @@ from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, all_folders
 from bench.tuning import tuners
 from bench.tuning.search import Search
+from search_spaces import FamilyLocation
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,7 @@ def space(folder: RunFolder, spec: SearchSpec, record: RunRecord | None) -> Hype
         return declare(record.search.space)
     start = folder.events()[0]
     assert isinstance(start, SessionStarted)
-    declared: HyperParameters = family_space(spec, start.dataset)
+    declared: HyperParameters = family_space(spec, start.dataset, FamilyLocation(name=spec.family)).hyperparameters
     return declared
 
 

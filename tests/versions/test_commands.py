@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.versions.measure import timed_code_digest
 from bench.versions.record import path_of, read, write
+from bench.versions.subjects import ReferenceModels
 from builders import make_environment
 from command_line import run
 from version_records import make_record, make_starts, table_row
@@ -94,7 +94,7 @@ def test_failing_version_keeps_its_starts_and_the_page_is_updated(tmp_path: Path
 
 
 def test_damaged_record_is_named_once_if_nothing_is_missing(tmp_path: Path) -> None:
-    write(tmp_path / "results", make_record("tf216", "2.16", code=timed_code_digest(CHECKOUT)))
+    write(tmp_path / "results", make_record("tf216", "2.16", code=ReferenceModels().code(CHECKOUT)))
     path_of(tmp_path / "results", "tf217").write_bytes(b"{")
     done = run("versions", "measure", *failing_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
     assert "All measurements are complete" in done.stdout

@@ -13,6 +13,7 @@ from bench.records.files import lock_folder
 from bench.versions.environments import Interpreter, find
 from bench.versions.measure import Plan, _merged, measure
 from bench.versions.record import path_of, read, read_all, write
+from bench.versions.subjects import ReferenceModels
 from version_records import make_record, make_results, make_starts
 
 CHECKOUT = Path(__file__).parents[2]
@@ -136,9 +137,9 @@ def small_plan(tmp_path: Path) -> Plan:
         results=tmp_path / "results",
         starts=4,
         seeds=12,
-        operations=("build[dense]", "build[cnn]"),
-        models=("tutorial-linear",),
-        dataset="digits",
+        subject=ReferenceModels(
+            operations=("build[dense]", "build[cnn]"), models=("tutorial-linear",), dataset="digits"
+        ),
     )
 
 

@@ -92,19 +92,23 @@ def _number_cells(axes: Axes, share: NDArray[np.float64]) -> None:
 
 
 def hyperparameters(
-    tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]], winner: float
+    tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]],
+    winner: float,
+    score: str = "validation accuracy",
 ) -> Picture:
-    """Validation accuracy of full-length trials by each hyperparameter.
+    """Score of full-length trials by each hyperparameter.
 
     Args:
         tried: name, all values if finite, the value in each trial in which it is active, its score in [0, 1].
         winner: score of the winner, drawn as a line.
+        score: name of the score.
     """
-    return picture("hyperparameters", [list(tried), winner], lambda: _draw_hyperparameters(tried, winner))
+    content = [list(tried), winner, *([score] if score != "validation accuracy" else [])]
+    return picture("hyperparameters", content, lambda: _draw_hyperparameters(tried, winner, score))
 
 
 def _draw_hyperparameters(
-    tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]], winner: float
+    tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]], winner: float, score: str
 ) -> Figure:
     rows = -(-len(tried) // PANELS)
     figure = Figure(figsize=(2.7 * PANELS, 2.3 * rows), layout="constrained")
@@ -125,7 +129,7 @@ def _draw_hyperparameters(
         plain_axes(axes)
     for axes in panels[len(tried) :]:
         axes.set_visible(False)
-    figure.supylabel("validation accuracy (%)", fontsize=9)
+    figure.supylabel(f"{score} (%)", fontsize=9)
     return figure
 
 

@@ -74,8 +74,10 @@ def accuracies(rows: Sequence[Row], styles: Styles) -> Picture:
     return picture("accuracies", [points], draw)
 
 
-def search_progress(searches: Sequence[SearchProgress], styles: Styles, *, with_times: bool) -> Picture:
-    """Best validation accuracy so far by epochs trained and, with `with_times`, by seconds."""
+def search_progress(
+    searches: Sequence[SearchProgress], styles: Styles, *, with_times: bool, score: str = "validation accuracy"
+) -> Picture:
+    """Best score so far by epochs trained and, with `with_times`, by seconds."""
     lines = [(search, styles[search.family]) for search in searches]
 
     def draw() -> Figure:
@@ -90,14 +92,15 @@ def search_progress(searches: Sequence[SearchProgress], styles: Styles, *, with_
                 )
             axes.set(
                 xlabel="epochs trained by the search" if unit == "epochs" else "seconds since the start of the search",
-                ylabel="best validation accuracy (%)",
+                ylabel=f"best {score} (%)",
                 xlim=(0, None),
             )
             plain_axes(axes)
         panels[0].legend(frameon=False)
         return figure
 
-    return picture("search progress", [lines, with_times], draw)
+    content = [lines, with_times, *([score] if score != "validation accuracy" else [])]
+    return picture("search progress", content, draw)
 
 
 def reliability(rows: Sequence[Row], styles: Styles) -> Picture:

@@ -21,6 +21,7 @@ from bench.report.pages.leaderboard import table_section
 from bench.report.tables import costs, details, errors, scores
 from bench.report.tables import search as searches
 from bench.report.text.glossary import glossary
+from bench.report.text.objective import score_name
 
 SHOWN_SHARED_ERRORS = 20
 
@@ -45,12 +46,14 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
     tables = [section["scores"]["table"] for section in sections]
     rows = [row for table in tables for row in table.everything]
     specs = [row.run.record.spec for row in rows]
+    outcomes = [row.run.record.search for row in rows]
     return render(
         "dataset.md.j2",
         dataset=dataset,
         title=tables[0].dataset.title,
         sections=sections,
         evaluations=count_text(board.results, dataset),
+        own_recipes=any(search is not None and search.own_recipe is not None for search in outcomes),
         reduced_precision=any(isinstance(spec, SearchSpec) and spec.precision != "float32" for spec in specs),
         glossary=glossary(rows[0].run.metrics),
     )
@@ -94,7 +97,8 @@ def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]
     contrasted = [*(row for row in table.top if row in table.rows), *table.references[:1]]
     pictures = {"accuracy": figures.accuracies(rows, looks), "reliability": figures.reliability(contrasted, looks)}
     if progress:
-        pictures["search"] = figures.search_progress(progress, looks, with_times=one_machine)
+        score = score_name(table.rows[0].run.record.spec)
+        pictures["search"] = figures.search_progress(progress, looks, with_times=one_machine, score=score)
     if len(rows) > 1:
         pictures["costs"] = figures.costs(rows, looks, costs.pareto_fronts(rows, with_times=one_machine))
     if shown:

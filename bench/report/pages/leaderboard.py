@@ -8,6 +8,7 @@ from bench.report.evaluations import count_text
 from bench.report.markdown import render
 from bench.report.pages.contract import Files
 from bench.report.tables import scores
+from bench.report.text.objective import score_name
 from bench.report.text.statements import family_sentences, identical_sentences, pair_sentences, summary
 
 name = "leaderboard"
@@ -30,6 +31,7 @@ def table_section(table: Table) -> dict[str, Any]:
         "table": table,
         "summary": summary(table),
         "scores": scores.scores_table(table),
+        "score": score_name(table.rows[0].run.record.spec) if table.rows else "",
         "pair_tests": pair_sentences(table),
         "families": scores.families_table(table),
         "family_tests": family_sentences(table),

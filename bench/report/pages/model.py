@@ -17,6 +17,7 @@ from bench.report.ranking import conditions
 from bench.report.tables import costs, details, errors, hyperparameters, scores
 from bench.report.tables import search as searches
 from bench.report.text.numbers import accuracy_cell, interval_text, percent, points
+from bench.report.text.objective import score_name
 from bench.report.text.signature import signature_text
 from bench.report.text.statements import interval_sentence
 
@@ -89,7 +90,8 @@ def _search_section(search: SearchOutcome, row: Row) -> dict[str, Any]:
         "bounds": hyperparameters.bound_sentences(search),
         "importance": hyperparameters.importance_table(analysis),
         "importance_text": hyperparameters.importance_text(analysis),
-        "trials": searches.trials_table(search),
+        "score": score_name(row.run.record.spec),
+        "trials": searches.trials_table(search, score_name(row.run.record.spec)),
         "failed": searches.failed_trials_table(search),
     }
 
@@ -113,7 +115,7 @@ def _scores(table: Table, row: Row) -> dict[str, str]:
         if search is None
         else {
             scores.NOT_DIFFERENT: scores.not_different_text(row, len(table.rows)),
-            "validation accuracy of the winner's trial (%)": percent(search.winning_trial.score),
+            f"{score_name(run.record.spec)} of the winner's trial (%)": percent(search.winning_trial.score),
         }
     )
     return {
@@ -156,5 +158,7 @@ def _pictures(row: Row) -> dict[str, Picture]:
     if record.search is not None and (
         tried := hyperparameters.tried_values(record.search.space, searches.full_length(row))
     ):
-        pictures["hyperparameters"] = figures.hyperparameters(tried, record.search.winning_trial.score)
+        pictures["hyperparameters"] = figures.hyperparameters(
+            tried, record.search.winning_trial.score, score_name(record.spec)
+        )
     return pictures

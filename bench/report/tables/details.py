@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from bench.machine import Environment
+from bench.records.record import SearchOutcome
 from bench.records.spec import SearchSpec
 from bench.report.board import Table
 from bench.report.runs import Run
+from bench.report.tables.hyperparameters import value_text
 from bench.report.tables.scores import different_conditions_text, prediction_interval_text
 from bench.report.text.numbers import counted, percent
 
@@ -62,7 +64,25 @@ def _origin_details(run: Run) -> dict[str, str]:
         "trials": f"{len(trials)}, {failed} failed" + (f", {cut} cut short" if cut else ""),
         "epochs trained": f"{record.search.trained_epochs} of {spec.budget.total_epochs}",
         "search seed": str(spec.seed),
+        **_own_recipe_details(record.search, spec),
     }
+
+
+def _own_recipe_details(search: SearchOutcome, spec: SearchSpec) -> dict[str, str]:
+    """How a model that is not a Family was trained; empty for a Family."""
+    details = {} if spec.definition is None else {"defined as": spec.definition}
+    if (recipe := search.own_recipe) is None:
+        return details
+    details |= {"training recipe": recipe.training, "inputs": recipe.inputs}
+    if recipe.own_fit:
+        details["refits"] = "on the training images of the search, since its fit may need the validation images"
+    if retrained := sum(trial.retrained_epochs for trial in search.trials if trial.duplicate_of is None):
+        details["retrained epochs"] = f"{retrained} (its own fit cannot continue a trial)"
+    late = {name: value for trial in search.trials for name, value in (trial.unsearched or {}).items()}
+    if late:
+        values = ", ".join(f"{name} = {value_text(value)}" for name, value in late.items())
+        details["not searched"] = f"{values}: first seen after the space was fixed, kept at their defaults"
+    return details
 
 
 def two_columns(values: Mapping[str, str]) -> pd.DataFrame:

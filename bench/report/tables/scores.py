@@ -10,6 +10,7 @@ from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
 from bench.report.runs import Run
 from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, uncertainty_source
+from bench.report.text.objective import score_name
 from bench.tuning.space import count_candidates
 
 MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
@@ -18,6 +19,7 @@ ACCURACY = TEST_ACCURACY.heading
 CORE_SECONDS = "core-seconds"
 UNEQUAL_MARK = " (!)"
 UNCERTAINTY = "main source of uncertainty"
+RECIPE = "training recipe"
 NOT_DIFFERENT = "not significantly different from"
 REFERENCE_TYPES = {
     "tutorial": "published tutorial",
@@ -36,13 +38,22 @@ def scores_table(table: Table) -> pd.DataFrame:
             **_accuracy(row),
             NOT_DIFFERENT: not_different_text(row, len(table.rows)),
             **_leaderboard_metrics(row),
-            "validation accuracy (%)": percent(search.winning_trial.score),
+            f"{score_name(row.run.record.spec)} (%)": percent(search.winning_trial.score),
+            **_recipe(table, search),
             "trials (of candidates in the space)": f"{len(search.trials):,} ({_space_size(search)})",
             CORE_SECONDS: f"{row.run.core_seconds:,.0f}{UNEQUAL_MARK if row.run.core_seconds > limit else ''}",
         }
         for row in table.rows
         if (search := row.run.record.search) is not None
     )
+
+
+def _recipe(table: Table, search: SearchOutcome) -> dict[str, str]:
+    """Whether a model follows the suite's training recipe, in tables where some do not."""
+    others = (row.run.record.search for row in table.rows)
+    if all(other is None or other.own_recipe is None for other in others):
+        return {}
+    return {RECIPE: "shared" if search.own_recipe is None else "its own"}
 
 
 def _space_size(search: SearchOutcome) -> str:

@@ -15,6 +15,7 @@ from bench.records.spec import SearchSpec
 from bench.report.board import Row
 from bench.report.tables.hyperparameters import candidate_text
 from bench.report.text.numbers import percent, points, seconds
+from bench.report.text.objective import NAMES, objective_name, score_name
 
 MAX_REASON = 160  # characters of an error
 MIN_TRIALS = 5  # of random searches whose expected best scores are compared
@@ -75,9 +76,9 @@ def selection_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            "validation accuracy of the winner (%)": percent(search.winning_trial.score),
+            f"{score_name(row.run.record.spec)} of the winner (%)": percent(search.winning_trial.score),
             "test accuracy (%)": percent(row.test_accuracy),
-            "test minus validation (pp)": points(row.test_accuracy - search.winning_trial.score),
+            "test minus validation (pp)": _difference(row, search),
             "trials": str(len(search.trials)),
             "full-length trials": str(len(full_length(row))),
             "epochs trained": f"{search.trained_epochs:,}",
@@ -85,6 +86,12 @@ def selection_table(rows: Sequence[Row]) -> pd.DataFrame:
         for row in rows
         if (search := row.run.record.search) is not None
     )
+
+
+def _difference(row: Row, search: SearchOutcome) -> str:
+    """Test accuracy minus validation accuracy."""
+    is_accuracy = objective_name(row.run.record.spec) == NAMES[None]
+    return points(row.test_accuracy - search.winning_trial.score) if is_accuracy else "-"
 
 
 def crossover_sentences(rows: Sequence[Row]) -> list[str]:
@@ -100,14 +107,15 @@ def crossover_sentences(rows: Sequence[Row]) -> list[str]:
         earlier = b if later is a else a
         sentences.append(
             f"From {crossing.trials:.0f} random trials on (95% CI {crossing.low:.0f} to {crossing.high:.0f}) the "
-            f"expected best validation accuracy of {later.label} is higher than that of {earlier.label}, with fewer it "
+            f"expected best {score_name(later.run.record.spec)} of {later.label} is higher than that of "
+            f"{earlier.label}, with fewer it "
             "is lower."
         )
     return sentences
 
 
-def trials_table(search: SearchOutcome) -> pd.DataFrame:
-    """Every trial, best score first, failed ones last."""
+def trials_table(search: SearchOutcome, score: str) -> pd.DataFrame:
+    """Every trial, best score first, failed ones last; `score` is the name of the score."""
 
     def order(trial: TrialRecord) -> tuple[bool, float, int]:
         return trial.status != "ok", -trial.score if trial.status == "ok" else 0.0, trial.number
@@ -116,7 +124,7 @@ def trials_table(search: SearchOutcome) -> pd.DataFrame:
         {
             "trial": trial.trial_id,
             "status": status_text(trial, search.winner),
-            "validation accuracy (%)": percent(trial.score) if trial.status == "ok" else "-",
+            f"{score} (%)": percent(trial.score) if trial.status == "ok" else "-",
             "epochs": "-" if trial.status == "failed" else str(trial.epochs),
             "training time (s)": seconds(trial.fit_seconds),
             "parameters": "-" if trial.parameters is None else f"{trial.parameters:,}",

@@ -18,6 +18,11 @@ def signature_text(record: RunRecord) -> str:
             "seed": spec.seed,
             "split-number": spec.split,
             "search-precision": spec.precision,
+            **{
+                name.replace("_", "-"): value
+                for name in ("definition", "objective", "class_weights", "pixel_range")
+                if (value := getattr(spec, name)) is not None
+            },
         }
         if isinstance(spec, SearchSpec)
         else {"recipe": record.reference.recipe if record.reference is not None else "none", "seed": spec.seed}

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from bench.errors import ModelError
+from bench.training.custom.interface import has_inputs
 from bench.training.plain.expressions import Expressions
-from bench.training.predict import has_inputs
 
 _Tensor = tuple[str, int]  # name of a layer, number of its call
 

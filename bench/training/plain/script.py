@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from bench.records.record import DatasetFacts
+from bench.training.custom.interface import Interface
 from bench.training.plain.architecture import model_lines
 from bench.training.plain.definitions import Definitions
 from bench.training.plain.expressions import Expressions
@@ -25,6 +26,8 @@ class FitSettings:
     batch_size: int
     steps: int  # per epoch
     validation_share: float = 0.0  # fraction of the images, taken from the end, that are not trained on
+    inputs: Interface | None = None  # what the model receives; None for the images as they are
+    class_weights: bool = False  # whether classes are weighted inversely to their number of images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +50,11 @@ def plain_keras(model: keras.Model, dataset: DatasetFacts, settings: FitSettings
     definitions = Definitions()
     definitions.add(expressions.custom.values())
     imports = {"import keras", "from keras import layers", *definitions.imports}
+    imports |= {"import numpy as np"} if settings.class_weights else set()
     parts = [
         "\n".join(sorted(imports, key=lambda line: (line.split()[1], line.startswith("from"), line))),
         *definitions.code.values(),
-        "\n".join(_data(dataset, one_hot=compiled.one_hot)),
+        "\n".join(_data(dataset, settings, one_hot=_one_hot(compiled, settings))),
         "\n".join([f"keras.utils.set_random_seed({settings.seed})", *layers]),
         "\n".join(compiled.lines()),
         "\n".join(_fit(dataset, settings)),
@@ -85,8 +89,13 @@ class _Compiled:
         ]
 
 
-def _data(dataset: DatasetFacts, *, one_hot: bool) -> list[str]:
+def _one_hot(compiled: _Compiled, settings: FitSettings) -> bool:
+    return compiled.one_hot if settings.inputs is None else settings.inputs.labels == "one-hot"
+
+
+def _data(dataset: DatasetFacts, settings: FitSettings, *, one_hot: bool) -> list[str]:
     n, classes = dataset.n_train + dataset.n_validation, len(dataset.class_names)
+    inputs = settings.inputs
     shape = ", ".join(map(str, dataset.image_shape))
     images = f"{n:,} images, uint8 ({n}, {shape}), and their labels, 0 to {classes - 1}"
     lines = [f"# {dataset.title}: {images}"]
@@ -94,7 +103,14 @@ def _data(dataset: DatasetFacts, *, one_hot: bool) -> list[str]:
         lines.append(f"(x_train, y_train), _ = keras.datasets.{dataset.name}.load_data()")
     else:
         lines.append("# must be in x_train and y_train.")
-    lines.append(f"x_train = x_train.reshape(-1, {shape})")
+    if inputs is not None:
+        shape = ", ".join(map(str, inputs.shape))
+    converted = "" if inputs is None or inputs.dtype == "uint8" else '.astype("float32")'
+    scaled = " / 255" if inputs is not None and inputs.scale < 1 else ""
+    lines.append(f"x_train = x_train.reshape(-1, {shape}){converted}{scaled}")
+    if settings.class_weights:
+        lines.append("counts = np.bincount(y_train.ravel())")
+        lines.append("class_weight = {label: y_train.size / (len(counts) * n) for label, n in enumerate(counts)}")
     lines.append(
         f"y_train = keras.utils.to_categorical(y_train, {classes})" if one_hot else "y_train = y_train.ravel()"
     )
@@ -103,11 +119,13 @@ def _data(dataset: DatasetFacts, *, one_hot: bool) -> list[str]:
 
 def _fit(dataset: DatasetFacts, settings: FitSettings) -> list[str]:
     share = f", validation_split={settings.validation_share}" if settings.validation_share else ""
+    weights = ", class_weight=class_weight" if settings.class_weights else ""
     trained = round((dataset.n_train + dataset.n_validation) * (1 - settings.validation_share))
     lines = []
     if -(-trained // settings.batch_size) != settings.steps:
         lines.append(f"# keras-family-bench trained {settings.steps} batches per epoch and skipped the other images.")
-    lines.append(f"model.fit(x_train, y_train, batch_size={settings.batch_size}, epochs={settings.epochs}{share})")
+    options = f"batch_size={settings.batch_size}, epochs={settings.epochs}{share}{weights}"
+    lines.append(f"model.fit(x_train, y_train, {options})")
     return lines
 
 
@@ -119,6 +137,7 @@ def _recipe(compiled: _Compiled, dataset: DatasetFacts, settings: FitSettings) -
     return {
         "optimizer": compiled.optimizer,
         "loss": compiled.loss,
+        **({"class weights": "balanced"} if settings.class_weights else {}),
         "batch size": str(settings.batch_size),
         "epochs": f"{settings.epochs} of {settings.steps} batches each",
         "images": images,

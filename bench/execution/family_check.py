@@ -1,0 +1,219 @@
+"""Check a family: build random candidates, train a step of each, and describe the space."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bench.data.development import facts, load_development
+from bench.evaluation.cost_regions import Region, expensive_regions
+from bench.execution.events import Report
+from bench.execution.models import family_source, family_space
+from bench.execution.options import Options
+from bench.execution.scheduling import Job, Task, TaskEnd, work
+from bench.records.limits import DEFAULT_TUNER
+from bench.records.record import DatasetFacts, OwnRecipe
+from bench.records.spec import PRESETS, Budget, PixelRange, SearchSpec, TrialSpec, Value
+from bench.tuning.presets import BATCH_SIZE, OWN_BATCH_SIZE, PLANS, PresetPlan, cost_model_plan
+from bench.workers import tasks as worker
+from bench.workers.executor import Executor, TaskFailed
+from bench.workers.local import LocalPool
+from search_spaces import FamilyLocation
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+    from bench.training.check import CandidateCost
+
+CANDIDATES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Candidates that failed for the same reason."""
+
+    reason: str
+    candidates: int
+    example: Mapping[str, Value]  # the first of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """The smallest, median and largest value over the candidates."""
+
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresetCoverage:
+    """What a preset tries of the space."""
+
+    preset: str
+    candidates: int
+    epochs: int  # of a full-length trial
+    share: float | None  # of the space, in [0, 1]; None if it is infinite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyCheck:
+    """The result of a check."""
+
+    family: str
+    dataset: str
+    own_recipe: OwnRecipe | None  # None for a Family
+    size: int | None  # number of candidates in the space; None if it is infinite
+    checked: int
+    failures: tuple[Failure, ...]
+    costs: Mapping[str, Spread]  # by name; empty if all candidates failed
+    regions: tuple[Region, ...]  # whose candidates take longest
+    coverage: tuple[PresetCoverage, ...]
+
+
+def check_family(
+    family: FamilyLocation, options: Options, report: Report, *, candidates: int, pixel_range: PixelRange | None
+) -> FamilyCheck:
+    """Check `candidates` random candidates of a family on a dataset.
+
+    Raises:
+        SpecError: the family is unknown.
+        SearchError: its default candidate cannot be built.
+        DataError: the data cannot be read.
+    """
+    worker.import_libraries()
+    from bench.tuning.space import count_candidates, parameters
+    from bench.tuning.tuners import random_candidates
+
+    dataset = facts(options.dataset, load_development(options.dataset))
+    spec = _search(family, dataset, PresetPlan(trials=candidates, epochs=1, refit_seeds=1), pixel_range)
+    space = family_space(spec, dataset, family)
+    drawn = random_candidates(spec, space.hyperparameters, candidates)
+    checking = _Checking([_trial(spec, values, family) for values in drawn], options)
+    with closing(LocalPool(options.workers)) as pool:
+        work([checking], Executor(pool), report)
+    costs = [checking.costs[number] for number in sorted(checking.costs)]
+    trained = [drawn[number] for number in sorted(checking.costs)]
+    return FamilyCheck(
+        family=family.name,
+        dataset=dataset.name,
+        own_recipe=space.own_recipe,
+        size=count_candidates(parameters(space.hyperparameters)),
+        checked=len(drawn),
+        failures=_failures(checking.errors, drawn),
+        costs=_spreads(costs) if costs else {},
+        regions=expensive_regions(trained, [cost.step_seconds for cost in costs]),
+        coverage=_coverage(family, dataset, space.hyperparameters, costs, own=space.own_recipe is not None)
+        if costs
+        else (),
+    )
+
+
+def _search(
+    family: FamilyLocation,
+    dataset: DatasetFacts,
+    plan: PresetPlan,
+    pixel_range: PixelRange | None,
+    tuner: str = "random",
+) -> SearchSpec:
+    return SearchSpec(
+        dataset=dataset.name,
+        family=family.name,
+        definition=family.definition,
+        source=family_source(family),
+        tuner=tuner,
+        budget=Budget(trials=plan.trials, epochs=plan.epochs, multiply_adds=plan.multiply_adds),
+        seed=0,
+        refit_seeds=1,
+        precision="float32",
+        pixel_range=pixel_range,
+    )
+
+
+def _trial(spec: SearchSpec, values: Mapping[str, Value], family: FamilyLocation) -> TrialSpec:
+    from bench.tuning.trials import trial_spec
+
+    return replace(trial_spec(spec, values), file=family.file)
+
+
+def _failures(errors: Mapping[int, str], drawn: Sequence[Mapping[str, Value]]) -> tuple[Failure, ...]:
+    counts = Counter(errors[number] for number in sorted(errors))
+    first = {reason: number for number, reason in sorted(errors.items(), reverse=True)}
+    return tuple(
+        Failure(reason=reason, candidates=count, example=drawn[first[reason]]) for reason, count in counts.most_common()
+    )
+
+
+def _spreads(costs: "Sequence[CandidateCost]") -> dict[str, Spread]:
+    values = {
+        "parameters": [float(cost.parameters) for cost in costs],
+        "multiply-adds per image": [float(cost.multiply_adds) for cost in costs],
+        "milliseconds per step": [1000 * cost.step_seconds for cost in costs],
+    }
+    return {name: Spread(low=min(each), median=median(each), high=max(each)) for name, each in values.items()}
+
+
+def _coverage(
+    family: FamilyLocation,
+    dataset: DatasetFacts,
+    hyperparameters: "keras_tuner.HyperParameters",
+    costs: "Sequence[CandidateCost]",
+    *,
+    own: bool,
+) -> tuple[PresetCoverage, ...]:
+    """What each preset tries with the default tuner."""
+    from bench.tuning import tuners
+    from bench.tuning.space import count_candidates, parameters
+
+    typical = median(cost.multiply_adds for cost in costs)
+    size = count_candidates(parameters(hyperparameters))
+    coverage = []
+    for preset in PRESETS:
+        plan = None if family.definition is not None else PLANS.get((dataset.name, family.name, preset))
+        plan = plan or cost_model_plan(preset, typical, dataset.n_train, OWN_BATCH_SIZE if own else BATCH_SIZE)
+        spec = _search(family, dataset, plan, None, DEFAULT_TUNER)
+        planned = tuners.choose(spec, hyperparameters).plan(spec, hyperparameters)
+        share = None if size is None else min(1.0, planned.candidates / size)
+        coverage.append(PresetCoverage(preset=preset, candidates=planned.candidates, epochs=plan.epochs, share=share))
+    return tuple(coverage)
+
+
+class _Checking(Job):
+    """Build each candidate and train a step, on all workers."""
+
+    key = title = "check"
+
+    def __init__(self, candidates: Sequence[TrialSpec], options: Options) -> None:
+        self._candidates = candidates
+        self._options = options
+        self.costs: dict[int, CandidateCost] = {}  # by number
+        self.errors: dict[int, str] = {}
+
+    @property
+    def done(self) -> bool:
+        return len(self.costs) + len(self.errors) == len(self._candidates)
+
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        for number, candidate in enumerate(self._candidates):
+            name = f"candidate {number}"
+            if name not in in_flight and number not in self.costs and number not in self.errors:
+                start = partial(partial, worker.check_candidate, candidate, self._options.dataset)
+                timeout = self._options.trial_timeout
+                return Task(name=name, start=start, take=partial(self._take, number), timeout=timeout)
+        return None
+
+    def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+        if isinstance(end, TaskFailed):
+            self.errors[number] = end.reason
+        else:
+            self.costs[number] = end.value
+
+
+def as_json(check: FamilyCheck) -> object:
+    """Plain values at full precision."""
+    return msgspec.to_builtins(check)

@@ -1,0 +1,59 @@
+"""Check a candidate without training it: build it, and time a training step."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench import compat
+from bench.records.spec import TrialSpec
+from bench.training.candidate import prepare
+from bench.training.precision import prepare_process
+from bench.training.size import multiply_adds
+
+if TYPE_CHECKING:
+    from bench.data.catalog import DatasetLocation
+
+TIMED_STEPS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateCost:
+    """What a candidate costs."""
+
+    parameters: int
+    multiply_adds: int  # per image, in the forward pass
+    step_seconds: float  # after tracing
+    batch_size: int
+
+
+class NoStepError(Exception):
+    """A training step did not give a finite loss."""
+
+
+def check_candidate(spec: TrialSpec, location: "DatasetLocation") -> CandidateCost:
+    """Build the candidate of `spec` and train a few steps.
+
+    Raises:
+        Exception: whatever building or training it raises.
+    """
+    prepare_process(spec.precision)
+    candidate = prepare(spec, location)
+    model, data = candidate.model, candidate.data
+    batches = iter(data.training_batches(spec.seed, 0, 1).take(1 + TIMED_STEPS))
+    seconds = []
+    with compat.silence_graph_reports():
+        for batch in batches:
+            started = time.perf_counter()
+            logs = model.train_on_batch(*batch, return_dict=True)
+            seconds.append(time.perf_counter() - started)
+    if not abs(float(logs["loss"])) < float("inf"):
+        raise NoStepError(f"the loss is {logs['loss']} after {len(seconds)} steps")
+    cost = CandidateCost(
+        parameters=model.count_params(),
+        multiply_adds=multiply_adds(model),
+        step_seconds=min(seconds[1:] or seconds),
+        batch_size=data.batching.size(len(data.fitted)),
+    )
+    del candidate, model
+    compat.release_graphs()
+    return cost

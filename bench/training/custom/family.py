@@ -1,0 +1,198 @@
+"""A hypermodel or a function of the user as a family: its space, its candidates, and how they are trained."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+
+from bench.records.record import OwnRecipe
+from bench.records.spec import ClassWeights, PixelRange, Value
+from bench.training.batches import Batching, TrainingData
+from bench.training.custom import UnsuitableModelError
+from bench.training.custom.discovery import discover
+from bench.training.custom.fitting import Fit, call
+from bench.training.custom.hypermodel import Hypermodel
+from bench.training.custom.interface import (
+    ADVICE,
+    Interface,
+    Shape,
+    check_output_shape,
+    check_outputs,
+    interface_of,
+    matching_shape,
+    possible_shapes,
+    random_images,
+)
+from bench.training.custom.labels import loss_name
+from bench.training.custom.saving import self_contained_bytes
+
+BATCH_SIZE = 32  # the default of Keras, with which Keras Tuner trains models whose `fit` sets none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Built:
+    """A candidate: its model, built and compiled, and what it takes."""
+
+    model: keras.Model
+    hp: keras_tuner.HyperParameters  # with all values that the build used
+    interface: Interface
+
+
+class CustomFamily:
+    """Models with their own training recipe, for images of one shape."""
+
+    def __init__(
+        self, hypermodel: Hypermodel, image_shape: tuple[int, int, int], classes: int, pixel_range: PixelRange | None
+    ) -> None:
+        """Build candidates of `hypermodel`, which receive pixels in `pixel_range`; None if the model decides."""
+        self._hypermodel = hypermodel
+        self._image_shape = image_shape
+        self._classes = classes
+        self._pixel_range = pixel_range
+
+    @property
+    def fit(self) -> Fit | None:
+        """The `fit` of the hypermodel; None if it does not override it."""
+        return self._hypermodel.fit
+
+    def build(self, values: Mapping[str, Value], seed: int) -> Built:
+        """Build a candidate from its active hyperparameters; others get their defaults.
+
+        Raises:
+            UnsuitableModelError: the model cannot be trained on the images as it is.
+        """
+        model, hp = self._new(values, seed)
+        shape = matching_shape(model, self._image_shape)
+        if shape is None:
+            return self._build_on_first_call(model, hp, values, seed)
+        interface = interface_of(model, shape, self._classes, self._pixel_range)
+        check_output_shape(model.outputs[0], self._classes)
+        return Built(model=model, hp=hp, interface=interface)
+
+    def batching(self, interface: Interface) -> Batching:
+        """Batch size and labels."""
+        one_hot = self._classes if interface.labels == "one-hot" else 0
+        return Batching(batch_size=BATCH_SIZE, may_drop_steps=False, one_hot_classes=one_hot)
+
+    def data(self, data: TrainingData, interface: Interface) -> TrainingData:
+        """`data` as a model with `interface` takes it."""
+        return replace(data, batching=self.batching(interface), inputs=interface.tensors)
+
+    def space(self, class_weights: ClassWeights | None = None) -> keras_tuner.HyperParameters:
+        """The hyperparameters of all candidates, by building some of them.
+
+        Raises:
+            UnsuitableModelError: the default candidate cannot be trained on the images, saved or loaded.
+            Exception: whatever building it raises.
+        """
+
+        def declare(hp: keras_tuner.HyperParameters) -> None:
+            keras.utils.clear_session()
+            keras.utils.set_random_seed(1)
+            model = self._check(self._hypermodel.build(hp))
+            if self._hypermodel.fit is not None:
+                self._declare_in_fit(self._hypermodel.fit, hp, model, class_weights)
+
+        return discover(declare)
+
+    def recipe(self) -> OwnRecipe:
+        """How the default candidate is trained, after checks that it can be evaluated.
+
+        Raises:
+            UnsuitableModelError: it cannot.
+        """
+        built = self.build({}, seed=1)
+        check_outputs(built.model, built.interface, self._image_shape, self._classes)
+        self_contained_bytes(built.model, built.interface, self._image_shape)
+        how, fit = f"batches of {BATCH_SIZE}", self._hypermodel.fit
+        if fit is not None:
+            own = self._declare_in_fit(fit, built.hp, built.model, None)
+            how = "its own fit" + (", which sets the number of epochs" if "epochs" in own else "")
+        optimizer = type(built.model.optimizer).__name__
+        return OwnRecipe(
+            training=f"its own: {optimizer}, {loss_name(built.model)}, {built.interface.labels} labels, {how}",
+            inputs=built.interface.text,
+            own_fit=fit is not None,
+        )
+
+    def _new(self, values: Mapping[str, Value], seed: int) -> tuple[keras.Model, keras_tuner.HyperParameters]:
+        # Otherwise the names of layers, which are recorded, would depend on the worker's earlier models.
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(seed)
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(values)
+        return self._check(self._hypermodel.build(hp)), hp
+
+    def _check(self, model: Any) -> keras.Model:
+        if not isinstance(model, keras.Model):
+            raise UnsuitableModelError(f"expected a compiled keras.Model, it built {type(model).__name__}")
+        if not model.compiled:
+            raise UnsuitableModelError("the model is not compiled: call model.compile before returning it")
+        return model
+
+    def _build_on_first_call(
+        self, model: keras.Model, hp: keras_tuner.HyperParameters, values: Mapping[str, Value], seed: int
+    ) -> Built:
+        """Call a model without a fixed input shape with the shapes that it may take, until one works."""
+        reasons: list[str] = []
+        for shape in possible_shapes(self._image_shape):
+            if reasons:  # a failed call leaves some layers built
+                model, hp = self._new(values, seed)
+            if (reason := self._call(model, shape)) is None:
+                interface = interface_of(model, shape, self._classes, self._pixel_range)
+                return Built(model=model, hp=hp, interface=interface)
+            reasons.append(f"with shape {shape}: {reason}")
+        raise UnsuitableModelError(f"the model does not fit the images, {'; '.join(reasons)}. {ADVICE.capitalize()}")
+
+    def _call(self, model: keras.Model, shape: Shape) -> str | None:
+        """Why the model cannot be called with images in `shape`; None if it can."""
+        try:
+            outputs = model(keras.ops.zeros((2, *shape)), training=False)
+            check_output_shape(outputs, self._classes)
+        except UnsuitableModelError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - a user's code may raise anything
+            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return None
+
+    def _declare_in_fit(
+        self, fit: Fit, hp: keras_tuner.HyperParameters, model: keras.Model, class_weights: ClassWeights | None
+    ) -> list[str]:
+        """Call the `fit` of the hypermodel up to its call of `model.fit`, for the hyperparameters in between.
+
+        A `fit` with a loop of its own trains an epoch on a few random images.
+
+        Returns:
+            The names of the arguments of `model.fit` that it sets itself although they are given.
+
+        Raises:
+            UnsuitableModelError: it does not take the arguments that Keras Tuner passes.
+        """
+        interface = self._interface_before_call(model)
+        images = random_images(self._image_shape, 2 * self._classes)
+        labels = self.batching(interface).labels(np.arange(len(images)) % self._classes)
+        pair = interface.arrays(images), labels
+        model.fit = _stop
+        arguments: dict[str, Any] = {"epochs": 1, "callbacks": [], "verbose": 0, "validation_data": pair}
+        if class_weights is not None:
+            arguments["class_weight"] = dict.fromkeys(range(self._classes), 1.0)
+        own = list[str]()
+        with suppress(_FitReachedError):
+            call(fit, hp, model, pair, arguments, own=own)
+        return own
+
+    def _interface_before_call(self, model: keras.Model) -> Interface:
+        shape = matching_shape(model, self._image_shape)
+        return interface_of(model, shape or self._image_shape, self._classes, self._pixel_range)
+
+
+class _FitReachedError(Exception):
+    """`model.fit` was called."""
+
+
+def _stop(*_arguments: Any, **_named: Any) -> None:
+    raise _FitReachedError

@@ -1,0 +1,201 @@
+"""What a model takes and returns: shape, type and range of its inputs, encoding of its labels."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from bench.records.spec import PixelRange
+from bench.training.custom import UnsuitableModelError
+from bench.training.custom.labels import Encoding, encoding_of, expects_probabilities
+
+ADVICE = "move preprocessing, such as resizing, reshaping or scaling, into the model"
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelInput:
+    """What one model receives for an image."""
+
+    shape: Shape  # of one image
+    dtype: Literal["float32", "uint8"]  # "uint8" for all integers
+    scale: float  # factor of the pixels, 1 or 1/255
+    reason: str  # for the range of the pixels
+
+    @property
+    def text(self) -> str:
+        """For readers."""
+        if self.dtype == "uint8":
+            return f"uint8 pixels, shape {self.shape}, since {self.reason}"
+        return f"float32 pixels in [0, {'1' if self.scale < 1 else '255'}], shape {self.shape}, since {self.reason}"
+
+    def arrays(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+        """Convert images (n, height, width, channels)."""
+        reshaped = images.reshape(len(images), *self.shape)
+        return reshaped if self.dtype == "uint8" else reshaped.astype(np.float32) * np.float32(self.scale)
+
+    def tensors(self, images: tf.Tensor) -> tf.Tensor:
+        """The same in a tf.data pipeline."""
+        reshaped = tf.reshape(images, (-1, *self.shape))
+        return reshaped if self.dtype == "uint8" else tf.cast(reshaped, tf.float32) * np.float32(self.scale)
+
+    def layers(self) -> Sequence[keras.Layer]:
+        """The same as layers of Keras."""
+        scaling = [] if self.dtype == "uint8" else [keras.layers.Rescaling(self.scale, name="scale")]
+        return [*scaling, keras.layers.Reshape(self.shape, name="image")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface(PixelInput):
+    """The inputs and labels of one model."""
+
+    labels: Encoding
+
+
+def has_inputs(model: keras.Model) -> bool:
+    """Whether a model knows its inputs; a Sequential model does only once it has been built."""
+    try:
+        return bool(model.inputs)
+    except (AttributeError, ValueError):  # which one depends on the version of Keras
+        return False
+
+
+def possible_shapes(image_shape: tuple[int, int, int]) -> list[Shape]:
+    """Shapes in which a model may receive an image, in the order in which a model without a fixed shape is tried."""
+    height, width, channels = image_shape
+    without_channel = [(height, width)] if channels == 1 else []
+    return [image_shape, *without_channel, (height * width * channels,)]
+
+
+def fixed_input(model: keras.Model) -> Any:
+    """The symbolic input of a model; None if it is built when it is first called.
+
+    Raises:
+        UnsuitableModelError: it has several inputs.
+    """
+    if not has_inputs(model):
+        return None
+    if len(model.inputs) > 1:
+        raise UnsuitableModelError(f"expected a model with one input, found {len(model.inputs)}")
+    return model.inputs[0]
+
+
+def matching_shape(model: keras.Model, image_shape: tuple[int, int, int]) -> Shape | None:
+    """The shape in which a model receives an image; None if it is built when it is first called.
+
+    Raises:
+        UnsuitableModelError: it takes images of another shape.
+    """
+    symbolic = fixed_input(model)
+    if symbolic is None:
+        return None
+    expected = tuple(symbolic.shape[1:])
+    for shape in possible_shapes(image_shape):
+        if len(shape) == len(expected) and all(b in (a, None) for a, b in zip(shape, expected, strict=True)):
+            return shape
+    raise UnsuitableModelError(f"the model takes inputs of shape {expected}, the images have {image_shape}: {ADVICE}")
+
+
+def pixel_input(model: keras.Model, shape: Shape, pixel_range: PixelRange | None) -> PixelInput:
+    """What a built model receives for images in `shape`.
+
+    Raises:
+        UnsuitableModelError: its inputs are of an unknown kind.
+    """
+    symbolic = fixed_input(model)
+    dtype = "float32" if symbolic is None else str(symbolic.dtype)
+    if dtype.startswith(("uint", "int")):
+        return PixelInput(shape=shape, dtype="uint8", scale=1.0, reason=f"its input is {dtype}")
+    if not dtype.startswith(("float", "bfloat")):
+        raise UnsuitableModelError(f"expected a model whose input is a float or an integer, found {dtype}")
+    scale, reason = _range(model, pixel_range)
+    return PixelInput(shape=shape, dtype="float32", scale=scale, reason=reason)
+
+
+def interface_of(model: keras.Model, shape: Shape, classes: int, pixel_range: PixelRange | None) -> Interface:
+    """The interface of a built and compiled model that receives images in `shape`.
+
+    Raises:
+        UnsuitableModelError: its inputs or its loss are of an unknown kind.
+    """
+    found = pixel_input(model, shape, pixel_range)
+    labels = encoding_of(model, classes)
+    return Interface(shape=found.shape, dtype=found.dtype, scale=found.scale, reason=found.reason, labels=labels)
+
+
+def check_outputs(model: keras.Model, interface: Interface, image_shape: tuple[int, int, int], classes: int) -> None:
+    """Check on random images that a model returns probabilities or logits, as its loss expects.
+
+    Raises:
+        UnsuitableModelError: it does not.
+    """
+    images = random_images(image_shape)
+    outputs = keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(interface.arrays(images)), training=False))
+    check_output_shape(outputs, classes)
+    if expects_probabilities(model.loss) and not are_probabilities(outputs):
+        raise UnsuitableModelError(
+            "the loss expects probabilities, but the outputs do not sum to 1: end with "
+            f'Dense({classes}, activation="softmax"), or use the loss with from_logits=True'
+        )
+
+
+def check_output_shape(outputs: Any, classes: int) -> None:
+    """Check the outputs for a batch.
+
+    Raises:
+        UnsuitableModelError: their shape is not (batch, classes).
+    """
+    shape = getattr(outputs, "shape", None)
+    if shape is not None and len(shape) == 2 and shape[1] == 1:
+        raise UnsuitableModelError(
+            "its single output is one probability, which cannot be compared with models that have one for each class: "
+            f'end with Dense({classes}, activation="softmax") instead of Dense(1, activation="sigmoid"), and replace '
+            "the loss binary_crossentropy by sparse_categorical_crossentropy"
+        )
+    if shape is None or len(shape) != 2 or shape[1] != classes:
+        found = type(outputs).__name__ if shape is None else tuple(shape)
+        raise UnsuitableModelError(
+            f"expected one output of shape (batch, {classes}), one for each class, found {found}: end with "
+            f"Dense({classes})"
+        )
+
+
+def are_probabilities(outputs: NDArray[Any]) -> bool:
+    """Whether every row of outputs (n, classes) sums to 1."""
+    return bool((outputs >= 0).all() and np.allclose(outputs.astype(np.float64).sum(axis=1), 1, atol=1e-3))
+
+
+def random_images(image_shape: tuple[int, ...], n: int = 4) -> NDArray[np.uint8]:
+    """Images (n, *image_shape) to try a model with, always the same."""
+    return np.random.default_rng(0).integers(0, 256, (n, *image_shape), dtype=np.uint8)
+
+
+def _range(model: keras.Model, pixel_range: PixelRange | None) -> tuple[float, str]:
+    """The factor of the pixels, and why."""
+    if pixel_range is not None:
+        return 1 / 255 if pixel_range == "0-1" else 1.0, f"--pixel-range is {pixel_range}"
+    for layer in _layers(model):
+        if isinstance(layer, keras.layers.Rescaling) and np.all(np.abs(np.asarray(layer.scale)) < 0.5):
+            return 1.0, "it has a Rescaling layer"
+        if isinstance(layer, keras.layers.Normalization):
+            return _range_of_normalization(layer)
+    return 1 / 255, "it does not rescale them itself"
+
+
+def _range_of_normalization(layer: keras.layers.Normalization) -> tuple[float, str]:
+    """By the mean, since a layer may have been adapted to pixels in [0, 1]."""
+    mean = getattr(layer, "mean", None)
+    if mean is not None and 0 < float(np.max(keras.ops.convert_to_numpy(mean))) <= 1:
+        return 1 / 255, "its Normalization layer has a mean of at most 1"
+    return 1.0, "it has a Normalization layer"
+
+
+def _layers(model: keras.Model) -> Iterator[keras.Layer]:
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)

@@ -1,0 +1,62 @@
+"""Save a model so that it takes uint8 images and, unless it has layers of its own, loads without any other code."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from bench.training.custom import UnsuitableModelError
+from bench.training.custom.interface import PixelInput, random_images
+from bench.training.files import from_bytes, to_bytes
+
+TOLERANCE = 1e-4
+
+
+def self_contained(model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int]) -> keras.Model:
+    """An uncompiled copy of `model` that takes uint8 images (batch, *image_shape) and converts them itself."""
+    pixels = keras.Input(image_shape, dtype="uint8", name="pixels")
+    images = pixels
+    for layer in inputs.layers():
+        images = layer(images)
+    copied = _copy(model)
+    outputs = copied(images)
+    if copied is not model:
+        copied.set_weights(model.get_weights())
+    return keras.Model(pixels, outputs, name=f"{model.name}_with_pixels")
+
+
+def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int]) -> bytes:
+    """The content of a .keras file with the `self_contained` model.
+
+    Raises:
+        UnsuitableModelError: it cannot be saved and loaded, or then predicts something else.
+    """
+    images = random_images(image_shape)
+    expected = _outputs(model, inputs.arrays(images))
+    try:
+        content = to_bytes(self_contained(model, inputs, image_shape))
+        outputs = _outputs(from_bytes(content, safe_mode=False), images)
+    except Exception as error:
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        raise UnsuitableModelError(
+            f"the model cannot be saved and loaded: {problem}. Layers and models of your own need get_config, and must "
+            "be defined in a file, not in a notebook"
+        ) from error
+    if not np.allclose(outputs, expected, rtol=TOLERANCE, atol=TOLERANCE):
+        raise UnsuitableModelError("the model predicts something else after it was saved and loaded")
+    return content
+
+
+def _copy(model: keras.Model) -> keras.Model:
+    """A copy without optimizer and loss, with new weights; the model itself if it cannot be copied."""
+    try:
+        return keras.models.clone_model(model)
+    except Exception:  # noqa: BLE001 - a user's code may raise anything
+        try:
+            return type(model).from_config(model.get_config())
+        except Exception:  # noqa: BLE001 - a user's code may raise anything
+            return model
+
+
+def _outputs(model: keras.Model, inputs: Any) -> Any:
+    return keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(inputs), training=False))

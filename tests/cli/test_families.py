@@ -1,0 +1,91 @@
+"""bench new-family and check-family as real processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import search_spaces
+from command_line import run
+
+CUSTOM = Path(__file__).parents[1] / "families" / "plain_models.py"
+
+
+def test_template_is_a_family_with_a_digest(tmp_path: Path) -> None:
+    done = run("new-family", "my_net", cwd=tmp_path)
+    assert "bench check-family my_net" in done.stdout
+    text = (tmp_path / "search_spaces" / "my_net.py").read_text()
+    assert "class MyNet(Family):" in text
+    assert "$" not in text
+    compile(text, "my_net.py", "exec")
+    assert "my_net" in json.loads(run("list", "--json", cwd=tmp_path).stdout)["families"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("my-net", "must consist of lower-case letters"),
+        ("Net", "must consist"),
+        ("cnn", "there is a family 'cnn' already"),
+    ],
+)
+def test_invalid_name_writes_nothing(name: str, message: str, tmp_path: Path) -> None:
+    assert message in run("new-family", name, cwd=tmp_path, code=2).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_family_is_not_overwritten(tmp_path: Path) -> None:
+    run("new-family", "mine", cwd=tmp_path)
+    path = tmp_path / "search_spaces" / "mine.py"
+    path.write_text("# changed\n")
+    assert "already" in run("new-family", "mine", cwd=tmp_path, code=2).stderr
+    assert path.read_text() == "# changed\n"
+
+
+@pytest.mark.slow
+def test_template_passes_the_check_and_trains(tmp_path: Path) -> None:
+    run("new-family", "mine", cwd=tmp_path)
+    check = ("check-family", "mine", "--dataset", "digits", "--candidates", "6", "--workers", "2")
+    text = run(*check, cwd=tmp_path).stdout
+    assert "mine on digits: 6 of " in text
+    assert "0 failed" in text
+    assert "milliseconds per step: " in text
+    budget = ("--tuner", "random", "--trials", "2", "--epochs", "2", "--refit-seeds", "1")
+    assert "mine" in run("run", "--family", "mine", "--dataset", "digits", *budget, cwd=tmp_path).stdout
+
+
+@pytest.mark.slow
+def test_check_reports_failures_costs_and_coverage_as_json(tmp_path: Path) -> None:
+    (tmp_path / "half.py").write_text(
+        "import keras\n\n\ndef build_model(hp):\n"
+        "    units = hp.Choice('units', [8, 16, 2048, 4096])\n"
+        "    if hp.Boolean('broken'):\n        raise ValueError('it is broken')\n"
+        "    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(units, 'relu'),\n"
+        "                              keras.layers.Dense(10, 'softmax')])\n"
+        "    model.compile('adam', 'sparse_categorical_crossentropy')\n    return model\n"
+    )
+    done = run(
+        "check-family", "half.py:build_model", "--dataset", "digits", "--json", "--workers", "2", cwd=tmp_path, code=1
+    )
+    checked = json.loads(done.stdout)
+    assert (checked["family"], checked["size"], checked["checked"]) == ("half", 8, 8)
+    (failure,) = checked["failures"]
+    assert failure["candidates"] == 4
+    assert failure["example"]["broken"] is True
+    assert "ValueError: it is broken (in build_model, half.py:7)" in failure["reason"]
+    # 64 x 4,096 + 4,096 + 4,096 x 10 + 10
+    assert checked["costs"]["parameters"]["high"] == 307_210
+    assert checked["own_recipe"]["own_fit"] is False
+    assert [each["preset"] for each in checked["coverage"]] == ["quick", "default", "long"]
+    assert {each["share"] for each in checked["coverage"]} == {1.0}
+
+
+@pytest.mark.slow
+def test_check_of_a_family_that_cannot_be_built_says_why(tmp_path: Path) -> None:
+    (tmp_path / "never.py").write_text("def build_model(hp):\n    raise ValueError('no')\n")
+    done = run("check-family", "never.py:build_model", "--dataset", "digits", cwd=tmp_path, code=2)
+    assert "family 'never' cannot be built for digits: ValueError: no (in build_model, never.py:2)" in done.stderr
+
+
+def test_plain_models_of_the_tests_are_located_without_importing_them() -> None:
+    assert search_spaces.locate(f"{CUSTOM}:build_model").name == "plain_models"

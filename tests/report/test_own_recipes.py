@@ -1,0 +1,98 @@
+"""Rows of models that bring their own recipe, and of searches for other objectives than accuracy."""
+
+from pathlib import Path
+
+from bench.records.record import Curve, OwnRecipe
+from bench.report.build import write
+from bench.report.ranking import leaderboard
+from bench.report.rows_json import rows_json
+from bench.report.tables.scores import RECIPE, scores_table
+from builders import add_run, make_failed_trial, make_trial
+
+OWN = OwnRecipe(training="its own: Adam, mse, one-hot labels, its own fit", inputs="uint8 pixels", own_fit=True)
+
+
+def page(results: Path, name: str) -> str:
+    write(results)
+    return (results / "synthetic" / name).read_text()
+
+
+def test_row_says_whether_the_recipe_is_its_own(tmp_path: Path) -> None:
+    add_run(tmp_path, spec={"family": "net", "definition": "my.py:build_model"}, search={"own_recipe": OWN})
+    add_run(tmp_path)
+    (table,) = leaderboard(tmp_path).tables
+    assert dict(zip(scores_table(table)["model"], scores_table(table)[RECIPE], strict=True)) == {
+        "net": "its own",
+        "dense": "shared",
+    }
+    assert {row["label"]: row["own_recipe"] for row in rows_json(leaderboard(tmp_path))} == {
+        "net": True,
+        "dense": False,
+    }
+    assert "Models with their own training recipe differ" in page(tmp_path, "README.md")
+
+
+def test_column_is_left_out_if_all_rows_follow_the_recipe_of_the_suite(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    (table,) = leaderboard(tmp_path).tables
+    assert RECIPE not in scores_table(table)
+    assert "their own training recipe" not in page(tmp_path, "README.md")
+
+
+def test_page_of_a_model_with_its_own_fit_describes_its_training(tmp_path: Path) -> None:
+    trials = (
+        make_trial(0, 0.8, curve=Curve(), objective_score=0.8, unsearched={"late": 0.125}),
+        make_trial(1, 0.9, objective_score=0.91, initial_epoch=1, retrained_epochs=1, parent="0000"),
+        make_failed_trial(2, "ValueError: no"),
+    )
+    add_run(
+        tmp_path,
+        spec={"family": "net", "definition": "my.py:Net"},
+        search={"own_recipe": OWN, "trials": trials, "winner": "0001"},
+    )
+    text = page(tmp_path, "net.md")
+    for expected in (
+        "its own: Adam, mse, one-hot labels, its own fit",
+        "uint8 pixels",
+        "my.py:Net",
+        "1 (its own fit cannot continue a trial)",
+        "late = 0.125: first seen after the space was fixed, kept at their defaults",
+        "on the training images of the search",
+        "definition=my.py:Net",
+        "91.00",
+    ):
+        assert expected in text.replace("\\", ""), expected
+    # 3 epochs of the first trial, 2 + 1 of the second.
+    assert "6 of 12" in text
+
+
+def test_searches_for_another_objective_are_ranked_separately_and_named(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    trials = (make_trial(0, 0.8, objective_score=0.7), make_trial(1, 0.9, objective_score=0.75))
+    add_run(
+        tmp_path,
+        spec={"family": "cnn", "objective": "macro-f1", "class_weights": "balanced"},
+        search={"trials": trials},
+    )
+    first, second = leaderboard(tmp_path).tables
+    if "objective" in first.conditions:
+        first, second = second, first
+    assert (second.conditions["objective"], second.conditions["class weights"]) == ("macro F1", "balanced")
+    assert "validation macro F1 (%)" in scores_table(second)
+    assert scores_table(second)["validation macro F1 (%)"].tolist() == ["75.00"]
+    assert "validation accuracy (%)" in scores_table(first)
+    text = page(tmp_path, "README.md")
+    assert "objective: macro F1 here, accuracy in table 1" in text or "objective: accuracy here, macro F1" in text
+    assert "best validation macro F1 first" in page(tmp_path, "cnn.md")
+    assert {row["label"]: row["objective"] for row in rows_json(leaderboard(tmp_path))} == {
+        "dense": "accuracy",
+        "cnn": "macro F1",
+    }
+
+
+def test_balanced_accuracy_is_on_the_page_and_is_the_mean_recall(tmp_path: Path) -> None:
+    add_run(tmp_path, [range(0, 40, 4), range(0, 40, 4), range(0, 40, 4)])
+    # 200 images of 4 classes; 10 of the 50 images of the first class are wrong: (0.8 + 3) / 4.
+    (row,) = rows_json(leaderboard(tmp_path))
+    assert row["metrics"]["balanced_accuracy"] == 0.95
+    assert "balanced accuracy (%)" in page(tmp_path, "dense.md")

@@ -1,0 +1,262 @@
+"""What models that are not a Family take and return, and how those that cannot be used are refused."""
+
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from keras import layers
+
+from bench.training.custom import UnsuitableModelError
+from bench.training.custom.family import CustomFamily
+from bench.training.custom.hypermodel import Hypermodel, hypermodel
+from bench.training.custom.labels import encoding_of
+from bench.training.family import SuiteFamily, load_family
+from custom_models import CLASSES, SHAPE, custom
+
+pytestmark = pytest.mark.slow
+
+
+def family_of(build: Any, shape: tuple[int, int, int] = SHAPE, **options: Any) -> CustomFamily:
+    return CustomFamily(Hypermodel(build=build, fit=None), shape, CLASSES, options.get("pixel_range"))
+
+
+def softmax_model(*before: keras.Layer, **compiled: Any) -> keras.Model:
+    model = keras.Sequential([*before, layers.Flatten(), layers.Dense(CLASSES, activation="softmax")])
+    model.compile(**{"optimizer": "adam", "loss": "sparse_categorical_crossentropy"} | compiled)
+    return model
+
+
+# Inputs
+
+
+@pytest.mark.parametrize(
+    ("obj", "shape", "dtype", "scale", "labels"),
+    [
+        ("build_model", (8, 8, 1), "float32", 1 / 255, "one-hot"),
+        ("model_builder", (8, 8), "float32", 1 / 255, "integer"),
+        ("build_cnn", (8, 8, 1), "float32", 1.0, "integer"),
+        ("build_uint8", (8, 8, 1), "uint8", 1.0, "integer"),
+        ("build_flat", (64,), "float32", 1 / 255, "integer"),
+        ("build_rows", (8, 8), "float32", 1 / 255, "integer"),
+        ("build_own_parts", (8, 8, 1), "float32", 1 / 255, "one-hot"),
+        ("build_subclass", (8, 8, 1), "float32", 1 / 255, "integer"),
+        ("INSTANCE", (8, 8, 1), "float32", 1 / 255, "integer"),
+        ("MyHyperModel", (8, 8, 1), "float32", 1 / 255, "integer"),
+        ("Nested.build", (8, 8, 1), "float32", 1 / 255, "integer"),
+    ],
+)
+def test_interface_is_found_from_the_model(obj: str, shape: Any, dtype: str, scale: float, labels: str) -> None:
+    built = custom(obj).build({}, seed=1)
+    interface = built.interface
+    assert (interface.shape, interface.dtype, interface.scale, interface.labels) == (shape, dtype, scale, labels)
+    images = np.arange(2 * 64, dtype=np.uint8).reshape(2, *SHAPE)
+    inputs = interface.arrays(images)
+    assert inputs.dtype == dtype
+    assert inputs.ravel()[5] == pytest.approx(5 * scale)
+    assert np.array_equal(interface.tensors(images).numpy(), inputs)
+    pixels = keras.Input(SHAPE, dtype="uint8")
+    outputs = pixels
+    for layer in interface.layers():
+        outputs = layer(outputs)
+    assert np.array_equal(keras.Model(pixels, outputs)(images).numpy(), inputs)
+    assert built.model(inputs).shape == (2, CLASSES)
+
+
+def test_recipe_says_what_the_model_receives_and_how_it_is_trained() -> None:
+    recipe = custom("build_cnn").recipe()
+    assert recipe.inputs == "float32 pixels in [0, 255], shape (8, 8, 1), since it has a Rescaling layer"
+    assert recipe.training == "its own: Adam, sparse_categorical_crossentropy, integer labels, batches of 32"
+    assert not recipe.own_fit
+    assert custom("INSTANCE").recipe().training.endswith("its own fit")
+
+
+@pytest.mark.parametrize(("pixel_range", "high"), [("0-1", 1), ("0-255", 255)])
+def test_pixel_range_overrides_what_is_found(pixel_range: Any, high: float) -> None:
+    for obj in ("build_model", "build_cnn"):
+        interface = custom(obj, pixel_range=pixel_range).build({}, seed=1).interface
+        assert interface.arrays(np.full((1, *SHAPE), 255, np.uint8)).max() == pytest.approx(high)
+        assert f"--pixel-range is {pixel_range}" in interface.text
+
+
+@pytest.mark.parametrize(
+    ("layer", "high"),
+    [
+        (lambda: layers.Rescaling(1 / 127.5, offset=-1), 255),
+        (lambda: layers.Rescaling(255.0), 1),
+        (lambda: layers.Normalization(mean=72.9, variance=8000.0), 255),
+        (lambda: layers.Normalization(mean=0.286, variance=0.12), 1),
+        (lambda: keras.Sequential([layers.Rescaling(1 / 255)]), 255),
+    ],
+    ids=["rescaling", "to 255", "normalization", "normalization of fractions", "nested"],
+)
+def test_range_is_that_of_the_first_rescaling_or_normalization_layer(layer: Any, high: float) -> None:
+    interface = family_of(lambda _: softmax_model(layer())).build({}, seed=1).interface
+    assert interface.arrays(np.full((1, *SHAPE), 255, np.uint8)).max() == pytest.approx(high)
+
+
+def test_color_images_keep_their_channels() -> None:
+    family = family_of(lambda _: softmax_model(layers.Conv2D(2, 3)), (6, 5, 3))
+    assert family.build({}, seed=1).interface.shape == (6, 5, 3)
+
+
+def test_input_of_any_size_is_accepted() -> None:
+    def build(_: Any) -> keras.Model:
+        inputs = keras.Input((None, None, 1))
+        outputs = layers.Dense(CLASSES, "softmax")(layers.GlobalAveragePooling2D()(inputs))
+        model = keras.Model(inputs, outputs)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    assert family_of(build).build({}, seed=1).interface.shape == SHAPE
+
+
+def test_same_seed_gives_the_same_weights_however_often_the_model_is_built() -> None:
+    # build_rows takes (8, 8), which is tried second.
+    first, other, second = (custom("build_rows").build({"units": 8}, seed=seed).model for seed in (1, 2, 1))
+    pairs = list(zip(first.get_weights(), second.get_weights(), strict=True))
+    assert all(np.array_equal(a, b) for a, b in pairs)
+    assert not all(np.array_equal(a, b) for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
+
+
+# Labels
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("sparse_categorical_crossentropy", "integer"),
+        (keras.losses.SparseCategoricalCrossentropy(from_logits=True, name="other"), "integer"),
+        (keras.losses.sparse_categorical_crossentropy, "integer"),
+        ("categorical_crossentropy", "one-hot"),
+        (keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "one-hot"),
+        (keras.losses.CategoricalFocalCrossentropy(), "one-hot"),
+        ("kl_divergence", "one-hot"),
+        ("mse", "one-hot"),
+        (lambda y, p: 2 * keras.losses.sparse_categorical_crossentropy(y, p), "integer"),
+        (lambda y, p: 2 * keras.losses.categorical_crossentropy(y, p), "one-hot"),
+        (lambda y, p: keras.ops.mean(keras.ops.square(y - p), axis=-1), "one-hot"),
+    ],
+)
+def test_encoding_of_labels_is_determined_by_the_loss(loss: Any, expected: str) -> None:
+    assert encoding_of(softmax_model(loss=loss), CLASSES) == expected
+
+
+def test_loss_that_accepts_no_labels_is_refused_with_both_reasons() -> None:
+    def loss(y: Any, p: Any) -> Any:
+        raise RuntimeError("never")
+
+    with pytest.raises(UnsuitableModelError, match=r"integer labels: RuntimeError: never; one-hot labels: Runtime"):
+        encoding_of(softmax_model(loss=loss), CLASSES)
+
+
+# Refused models
+
+
+def several_inputs(_: Any) -> keras.Model:
+    inputs = [keras.Input(SHAPE), keras.Input(SHAPE)]
+    model = keras.Model(inputs, layers.Dense(CLASSES)(layers.Flatten()(layers.Add()(inputs))))
+    model.compile("adam", "mse")
+    return model
+
+
+def of_shape(shape: tuple[int, ...], outputs: int = CLASSES) -> Any:
+    def build(_: Any) -> keras.Model:
+        model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(outputs, "softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda _: None, "expected a compiled keras.Model, it built NoneType"),
+        (lambda _: layers.Dense(3), "expected a compiled keras.Model, it built Dense"),
+        (lambda _: keras.Sequential([layers.Dense(3)]), "not compiled: call model.compile before returning it"),
+        (several_inputs, "expected a model with one input, found 2"),
+        (of_shape((28, 28, 1)), r"inputs of shape \(28, 28, 1\), the images have \(8, 8, 1\): move preprocessing"),
+        (of_shape((8, 8, 3)), r"inputs of shape \(8, 8, 3\), .*: move preprocessing, such as resizing"),
+        (of_shape(SHAPE, 7), r"expected one output of shape \(batch, 10\), .* found \(None, 7\): end with Dense\(10\)"),
+        (
+            lambda _: softmax_model(layers.Conv2D(2, 9)),
+            r"does not fit the images, with shape \(8, 8, 1\): ValueError: .*\. Move preprocessing",
+        ),
+    ],
+)
+def test_unsuitable_model_is_refused_with_what_to_do(build: Any, message: str) -> None:
+    with pytest.raises(UnsuitableModelError, match=message):
+        family_of(build).build({}, seed=1)
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid"])
+def test_loss_that_expects_probabilities_needs_them(activation: Any) -> None:
+    def build(_: Any) -> keras.Model:
+        model = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES, activation)])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    with pytest.raises(UnsuitableModelError, match=r'activation="softmax"\), or use the loss with from_logits=True'):
+        family_of(build).recipe()
+
+
+def test_model_that_cannot_be_saved_is_refused_before_it_is_trained() -> None:
+    class NoConfig(layers.Layer):  # type: ignore[misc]
+        def __init__(self, factor: Any) -> None:
+            super().__init__()
+            self.factor = factor
+
+        def call(self, x: Any) -> Any:
+            return self.factor * x
+
+    with pytest.raises(UnsuitableModelError, match=r"cannot be saved and loaded: .*need get_config"):
+        family_of(lambda _: softmax_model(NoConfig(np.float32(2)))).recipe()
+
+
+@pytest.mark.parametrize(
+    ("obj", "message"),
+    [
+        (3, "it is 3: expected a subclass of Family, a keras_tuner.HyperModel"),
+        (keras.Sequential(), "it is a model: expected"),
+        (lambda: None, "takes no hyperparameters: expected a function build_model"),
+        (lambda hp, depth: None, "needs the argument depth: give defaults, or name an instance"),
+    ],
+)
+def test_object_that_is_no_family_is_refused(obj: Any, message: str) -> None:
+    with pytest.raises(UnsuitableModelError, match=message):
+        hypermodel(obj, SHAPE, CLASSES)
+
+
+def test_shape_and_classes_are_given_to_parameters_of_these_names() -> None:
+    seen: list[Any] = []
+    hypermodel(lambda hp, input_shape, classes=3, depth=2: seen.append((input_shape, classes, depth)), SHAPE, 5).build(
+        keras_tuner.HyperParameters()
+    )
+    assert seen == [(SHAPE, 5, 2)]
+
+
+def test_instance_of_a_family_is_refused_and_its_class_is_accepted() -> None:
+    import search_spaces
+    from search_spaces import FamilyLocation
+
+    definition = FamilyLocation(name="mine", definition="search_spaces.dense:Dense")
+    assert isinstance(load_family(definition, SHAPE, CLASSES), SuiteFamily)
+    with pytest.raises(UnsuitableModelError, match="--pixel-range is for models that are not a Family"):
+        load_family(definition, SHAPE, CLASSES, pixel_range="0-1")
+    assert search_spaces.load(definition).__name__ == "Dense"
+
+
+# Keras Tuner's own hypermodels
+
+
+@pytest.mark.parametrize("name", ["HyperResNet", "HyperXception"])
+def test_hypermodels_of_keras_tuner_fit_large_images(name: str) -> None:
+    from search_spaces import FamilyLocation
+
+    definition = FamilyLocation(name=name, definition=f"keras_tuner.applications:{name}")
+    family = load_family(definition, (64, 64, 3), CLASSES)
+    assert isinstance(family, CustomFamily)
+    interface = family.build({}, seed=1).interface
+    assert (interface.shape, interface.labels) == ((64, 64, 3), "one-hot")

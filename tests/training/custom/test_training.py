@@ -1,0 +1,243 @@
+"""Training models that are not a Family on the digits: scores, promotion, own `fit`, refits, evaluation."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from bench.data.development import load_development
+from bench.data.held_out import HeldOutTestSet
+from bench.data.splits import split
+from bench.errors import SearchError
+from bench.records.evaluation_log import EvaluationLog
+from bench.training import epochs, fit, predict
+from bench.training.candidate import prepare
+from bench.training.custom import UnsuitableModelError
+from bench.training.outcome import TrainedTrial
+from custom_models import CLASSES, DIGITS, location, make_spec
+
+pytestmark = pytest.mark.slow
+
+KINDS = [
+    "build_model",
+    "model_builder",
+    "build_cnn",
+    "build_uint8",
+    "build_flat",
+    "build_rows",
+    "build_own_parts",
+    "build_subclass",
+    "INSTANCE",
+    "StopsEarly",
+    "OwnLoop",
+]
+
+
+def train(obj: str, state: Any = None, **changes: Any) -> TrainedTrial:
+    return fit.train(make_spec(obj, **changes), state, DIGITS, None, lambda *_: None)
+
+
+@cache
+def trained(obj: str) -> TrainedTrial:
+    return train(obj, keep_state=True, values={})
+
+
+def score(trial: TrainedTrial) -> float:
+    return trial.curve.validation_accuracy[-1] if trial.objective_score is None else trial.objective_score
+
+
+@pytest.mark.parametrize("obj", KINDS)
+def test_every_kind_of_model_trains_and_repeats_exactly(obj: str) -> None:
+    first, second = trained(obj), train(obj, keep_state=True)
+    assert score(first) == score(second)
+    assert first.curve == second.curve
+    assert 0.05 < score(first) < 1
+
+
+@pytest.mark.parametrize("obj", ["build_model", "build_cnn", "build_rows"])
+def test_promoted_trial_equals_one_trained_without_a_break(obj: str) -> None:
+    start = train(obj, keep_state=True, epochs=1)
+    rest = train(obj, start.state, initial_epoch=1, keep_state=True)
+    full = trained(obj)
+    assert rest.state is not None
+    assert full.state is not None
+    assert all(np.array_equal(a, b) for a, b in zip(rest.state, full.state, strict=True))
+    assert start.curve + rest.curve == full.curve
+    assert (rest.retrained_epochs, full.retrained_epochs) == (0, 0)
+
+
+def test_promoted_trial_with_its_own_fit_is_retrained_and_the_cost_is_counted() -> None:
+    start, full = train("INSTANCE", keep_state=True, epochs=1), train("INSTANCE")
+    assert start.state is None
+    rest = train("INSTANCE", initial_epoch=1)
+    assert (rest.curve, rest.objective_score) == (full.curve, full.objective_score)
+    assert (rest.retrained_epochs, full.retrained_epochs) == (1, 0)
+
+
+def test_score_is_measured_on_the_validation_images_whatever_the_metrics_are_called() -> None:
+    # build_cnn has no metrics, build_uint8 calls its accuracy "acc".
+    dataset = load_development(DIGITS)
+    _, validation = split(dataset)
+    for obj in ("build_cnn", "build_uint8", "model_builder"):
+        candidate = prepare(make_spec(obj), DIGITS)
+        trial = trained(obj)
+        for variable, value in zip(candidate.model.variables, trial.state or [], strict=False):
+            variable.assign(value)
+        assert candidate.custom is not None
+        outputs = candidate.model.predict(candidate.custom.interface.arrays(dataset.images[validation]), verbose=0)
+        accuracy = (outputs.argmax(axis=1) == dataset.labels[validation]).mean()
+        assert trial.curve.validation_accuracy[-1] == pytest.approx(accuracy, abs=1e-6)
+        assert len(trial.curve.validation_loss) == 3
+    assert trained("build_cnn").curve.training_accuracy == ()
+    assert len(trained("build_uint8").curve.training_accuracy) == 3
+
+
+def test_hyperparameters_of_fit_reach_it() -> None:
+    curves = {
+        size: train("INSTANCE", values={"units": 16, "batch_size": size, "shuffle": False}).curve for size in (16, 64)
+    }
+    assert curves[16] != curves[64]
+
+
+def test_fit_that_stops_early_has_a_short_curve_and_the_score_of_the_restored_weights() -> None:
+    trial = train("StopsEarly", epochs=10, horizon=10)
+    assert len(trial.curve.validation_accuracy) < 10
+    assert not trial.cut
+    assert trial.objective_score is not None
+    assert min(abs(trial.objective_score - each) for each in trial.curve.validation_accuracy) < 0.01
+
+
+def test_fit_with_its_own_loop_is_scored_without_a_curve() -> None:
+    trial = trained("OwnLoop")
+    assert trial.curve.validation_accuracy == ()
+    assert trial.objective_score is not None
+    assert trial.objective_score > 0.5
+
+
+def test_preprocessing_in_fit_is_refused_with_the_advice_to_move_it_into_the_model() -> None:
+    assert train("Preprocesses", values={"inverted": False}).objective_score is not None
+    with pytest.raises(UnsuitableModelError, match=r"fit reported .* has accuracy .*: move preprocessing, .* into the"):
+        train("Preprocesses", values={"inverted": True})
+
+
+def test_hyperparameter_that_is_not_in_the_space_keeps_its_default_and_is_reported() -> None:
+    trial = train("build_late", values={"units": 23})
+    assert trial.unsearched == {"late_rate": 0.2}
+    assert train("build_late", values={"units": 22}).unsearched == {}
+
+
+def test_late_hyperparameter_of_fit_is_reported() -> None:
+    trial = train("INSTANCE", values={"units": 16, "batch_size": 16, "shuffle": True, "weight_0": 1.0})
+    assert trial.unsearched == {"weighted": False}
+
+
+def test_changed_code_is_not_trained() -> None:
+    with pytest.raises(SearchError, match=r"the code of family 'build_model' has changed .* from digest 0{12} to"):
+        train("build_model", source="0" * 12)
+
+
+@pytest.mark.parametrize("obj", ["build_model", "INSTANCE"])
+def test_time_limit_stops_a_trial(obj: str) -> None:
+    trial = fit.train(make_spec(obj, epochs=4000, horizon=4000), None, DIGITS, 8.0, lambda *_: None)
+    assert trial.cut
+    assert 0 < len(trial.curve.validation_accuracy) < 4000
+    assert trial.objective_score is None
+
+
+def test_steps_are_timed() -> None:
+    for obj in ("build_model", "INSTANCE"):
+        times = fit.time_steps(make_spec(obj), DIGITS)
+        assert times.epoch_seconds > 0
+
+
+# Objectives and class weights
+
+
+@pytest.mark.parametrize("obj", ["build_model", "INSTANCE"])
+@pytest.mark.parametrize("objective", ["macro-f1", "balanced-accuracy"])
+def test_objective_is_measured_after_training(obj: str, objective: str) -> None:
+    from sklearn.metrics import balanced_accuracy_score, f1_score
+
+    spec = make_spec(obj, objective=objective)
+    candidate = prepare(spec, DIGITS)
+    fitted = epochs.fit(candidate, spec, lambda *_: None)
+    scorer = candidate.validation_scorer()
+    assert scorer is not None
+    scored = scorer()
+    expected = (
+        f1_score(scored.labels, scored.predicted, average="macro")
+        if objective == "macro-f1"
+        else balanced_accuracy_score(scored.labels, scored.predicted)
+    )
+    assert fitted.score == pytest.approx(expected)
+
+
+def test_objective_of_a_family_leaves_its_training_as_it_is() -> None:
+    values = {"dense_layers": 1, "units_1": 128, "activation": "relu", "dropout": 0.0, "learning_rate": 0.004}
+    family = {"definition": None, "file": None, "model": "dense", "values": values}
+    plain, other = (train("dense", **family, objective=objective) for objective in (None, "balanced-accuracy"))
+    assert plain.curve == other.curve
+    assert plain.objective_score is None
+    assert other.objective_score is not None
+    weighted = train("dense", **family, class_weights="balanced")
+    assert weighted.curve.training_loss != plain.curve.training_loss
+
+
+def test_balanced_class_weights_are_inversely_proportional_to_the_number_of_images() -> None:
+    spec = make_spec("build_model", class_weights="balanced")
+    data = prepare(spec, DIGITS).data
+    counts = np.bincount(data.dataset.labels[data.fitted])
+    assert data.class_weights is not None
+    assert data.class_weights.tolist() == pytest.approx((len(data.fitted) / (CLASSES * counts)).tolist())
+    _, labels, weights = next(iter(data.training_batches(1, 0, 1)))
+    assert weights.numpy().tolist() == data.class_weights[labels.numpy().argmax(axis=1)].tolist()
+    assert train("build_model", class_weights="balanced").curve != trained("build_model").curve
+
+
+def test_own_fit_gets_the_class_weights_or_fails() -> None:
+    # INSTANCE passes its own class_weight to model.fit as well.
+    with pytest.raises(TypeError, match="class_weight"):
+        train("INSTANCE", class_weights="balanced")
+    assert train("OwnLoop", class_weights="balanced").objective_score == trained("OwnLoop").objective_score
+
+
+# Refits
+
+
+@pytest.mark.parametrize("obj", KINDS)
+def test_refit_is_saved_with_its_conversion_and_evaluated_on_the_test_images(obj: str, tmp_path: Path) -> None:
+    spec = make_spec(obj, part="development", epochs=2, horizon=2)
+    record, content = fit.refit(spec, 0, DIGITS, lambda *_: None)
+    assert 0.05 < record.train_accuracy < 1
+    assert record.summary.startswith("Model: ")
+    log = EvaluationLog(tmp_path, "digits")
+    predictions, latency = predict.evaluate([content], HeldOutTestSet(DIGITS, "run", log), [1], location(obj))
+    assert latency.microseconds_per_image > 0
+    probabilities = np.exp(predictions.log_probabilities[0].astype(np.float64))
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=0.01)
+    assert (probabilities.argmax(axis=1) == predictions.labels).mean() == pytest.approx(record.train_accuracy, abs=0.1)
+
+
+def test_refit_with_its_own_fit_is_trained_on_the_training_images_of_the_search() -> None:
+    spec = make_spec("INSTANCE", part="development", split=2)
+    candidate = prepare(spec, DIGITS)
+    train_indices, validation = split(load_development(DIGITS), 2)
+    assert np.array_equal(candidate.data.fitted, train_indices)
+    assert candidate.data.held_back is not None
+    assert np.array_equal(candidate.data.held_back, validation)
+
+
+def test_saved_model_of_built_in_layers_loads_without_other_code_and_predicts_the_same(tmp_path: Path) -> None:
+    spec = make_spec("build_cnn", part="development", epochs=1, horizon=1)
+    candidate = prepare(spec, DIGITS)
+    epochs.fit(candidate, spec, lambda *_: None)
+    (tmp_path / "model.keras").write_bytes(candidate.saved())
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    images = load_development(DIGITS).images[:50]
+    assert candidate.custom is not None
+    expected = candidate.model(candidate.custom.interface.arrays(images)).numpy()
+    assert np.allclose(loaded(images).numpy(), expected, atol=1e-6)
+    assert len(loaded.variables) == len(candidate.model.variables)  # no optimizer

@@ -1,0 +1,114 @@
+"""Measuring a maintainer's own family across versions, apart from the reference models."""
+
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+import search_spaces
+from bench.errors import SpecError
+from bench.report.board import Board
+from bench.versions.environments import find, run_python
+from bench.versions.measure import Plan, measure
+from bench.versions.page import PAGE
+from bench.versions.record import ProcessStart, path_of, read, write
+from bench.versions.subjects import FamilySubject, ReferenceModels, family_root, measured_families
+from command_line import run
+from version_records import make_record
+
+CHECKOUT = Path(__file__).parents[2]
+MODELS = Path(__file__).parents[1] / "families" / "plain_models.py"
+
+
+def subject(text: str = f"net={MODELS}:build_uint8") -> FamilySubject:
+    return FamilySubject(family=search_spaces.locate(text), dataset="digits", epochs=2)
+
+
+def test_records_of_a_family_are_apart_from_those_of_the_reference_models(tmp_path: Path) -> None:
+    write(tmp_path, make_record("tf216", "2.16.2"))
+    record = make_record("tf216", "2.16.2")
+    trained = tuple(replace(results, model="net", dataset="digits") for results in record.trained[:1])
+    write(family_root(tmp_path, "net"), replace(record, trained=trained))
+    assert measured_families(tmp_path) == ("net",)
+    board = Board(results=tmp_path, tables=(), problems=())
+    pages = PAGE.files(board)
+    assert set(pages) == {"versions.md", "versions-net.md"}
+    text = bytes(pages["versions-net.md"]).decode()  # type: ignore[arg-type]
+    assert "# TensorFlow and Keras versions: net" in text
+    assert "all development images of digits" in text
+    assert "net (%)" in text
+    assert "two published models" not in text
+    assert "published models" in bytes(pages["versions.md"]).decode()  # type: ignore[arg-type]
+
+
+def test_show_prints_a_family(tmp_path: Path) -> None:
+    record = make_record("tf216", "2.16.2")
+    write(family_root(tmp_path / "results", "net"), replace(record, trained=()))
+    (row,) = json.loads(run("versions", "show", "--family", "net", "--json", cwd=tmp_path).stdout)
+    assert row["version"] == "tf216"
+    done = run("versions", "show", "--family", "nat", cwd=tmp_path, code=2)
+    assert "unknown measured family 'nat': valid names are net. Did you mean net?" in done.stderr
+
+
+def test_digest_of_the_timed_code_covers_the_family(tmp_path: Path) -> None:
+    other = tmp_path / "plain_models.py"
+    other.write_text(MODELS.read_text())
+    assert subject(f"net={other}:build_uint8").code(CHECKOUT) == subject().code(CHECKOUT)
+    other.write_text(MODELS.read_text().replace("[8, 16]", "[8, 32]"))
+    assert subject(f"net={other}:build_uint8").code(CHECKOUT) != subject().code(CHECKOUT)
+    assert subject().code(CHECKOUT) != ReferenceModels().code(CHECKOUT)
+
+
+def test_options_of_a_family_need_one(tmp_path: Path) -> None:
+    done = run("versions", "measure", "--epochs", "3", cwd=CHECKOUT, code=2)
+    assert "--dataset and --epochs need --family" in done.stderr
+    done = run("versions", "measure", "--family", "no.py:build_model", cwd=CHECKOUT, code=2)
+    assert "no.py does not exist" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [f"net={MODELS}:build_model", f"net={MODELS}:INSTANCE", "dense"])
+def test_operations_of_a_family_are_timed(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "start.json"
+    run_python(Path(sys.executable), CHECKOUT, "-m", "bench.versions.family_timing", file, text, "digits")
+    start, configs = msgspec.json.decode(file.read_bytes(), type=tuple[ProcessStart, dict[str, object]])
+    assert {"build", "first_step", "step", "train_on_batch", "epoch", "save", "load", "predict[call-1]"} <= set(
+        start.operations
+    )
+    assert all(timing.seconds > 0 for timing in start.operations.values())
+    assert set(configs) == {"build"}
+
+
+@pytest.mark.slow
+def test_accuracy_of_a_family_is_measured_and_not_repeated(tmp_path: Path) -> None:
+    python = tmp_path / "environments" / "tf1" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    here = find(tmp_path / "environments", (), CHECKOUT)
+    plan = Plan(checkout=CHECKOUT, results=tmp_path / "results", starts=0, seeds=12, subject=subject())
+    steps: list[str] = []
+    measure(here, plan, steps.append)
+    assert steps == ["accuracy, seeds 1 to 12: tf1"]
+    record = read(path_of(family_root(plan.results, "net"), "tf1"))
+    (trained,) = record.trained
+    assert (trained.model, trained.dataset, len(trained.seeds)) == ("net", "digits", 12)
+    assert 0.2 < trained.bits.mean() < 1
+    measure(here, plan, steps.append)
+    assert len(steps) == 1
+    changed = replace(
+        record, trained=(replace(trained, source="0" * 12, seeds=trained.seeds[:6], correct=_half(trained)),)
+    )
+    write(family_root(plan.results, "net"), changed)
+    with pytest.raises(SpecError, match="net was trained with other code or on other images"):
+        measure(here, plan, steps.append)
+
+
+def _half(trained: object) -> str:
+    from bench.versions.record import ModelResults, pack
+
+    assert isinstance(trained, ModelResults)
+    return pack(trained.bits[:6])
