@@ -63,6 +63,51 @@ def test_script_without_a_main_guard_runs_once(progress: bool, tmp_path: Path) -
     assert ("Starting 2 worker processes" in done.stderr) == progress
 
 
+# A family and a dataset that exist in the script only.
+OBJECTS = """
+import keras, numpy as np, bench
+from keras import layers
+from sklearn.datasets import load_digits
+
+digits = load_digits()
+images, labels = (digits.images * 15).astype("uint8"), digits.target
+UNITS = [8, 16]
+
+def build_model(hp):
+    model = keras.Sequential([layers.Flatten(), layers.Dense(hp.Choice("units", UNITS), activation="relu")])
+    model.add(layers.Dense(10, activation="softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+options = dict(tuner="random", trials=2, epochs=2, refit_seeds=1, workers=2, progress=False)
+run = bench.run(build_model, ((images[:1500], labels[:1500]), (images[1500:], labels[1500:])), **options)
+again = bench.run(build_model, ((images[:1500], labels[:1500]), (images[1500:], labels[1500:])), **options)
+assert again.run_id == run.run_id
+assert run.predictions.shape[0] == len(images) - 1500
+assert "build_model" in run.label
+probabilities = run.model().predict(images[:5, ..., None], verbose=0)
+assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5), probabilities
+print(run)
+"""
+
+
+def test_script_may_define_the_family_and_the_dataset(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(OBJECTS)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=variables() | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "build_model on arrays: test accuracy" in done.stdout
+    page = next((tmp_path / "results" / "arrays").glob("build_model*.md")).read_text()
+    assert "__main__:build_model" in page
+
+
 CELLS = (
     "import bench",
     'run = bench.run(family="tiny", dataset="digits", tuner="random", trials=3, epochs=30, refit_seeds=2, workers=2)',
@@ -70,6 +115,15 @@ CELLS = (
     "run.trials[['trial', 'status', 'validation_accuracy', 'hp_units']]",
     "bench.leaderboard()",
     "bench.run(family='tiny', dataset='digits', trials=3, epochs=30, refit_seeds=0)",
+    (
+        "import keras\n"
+        "def build_net(hp):\n"
+        "    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(hp.Choice('units', [8, 16]))])\n"
+        "    model.add(keras.layers.Dense(10, activation='softmax'))\n"
+        "    model.compile('adam', 'sparse_categorical_crossentropy')\n"
+        "    return model\n"
+        "bench.run(build_net, 'digits', tuner='random', trials=2, epochs=1, refit_seeds=1, workers=2).label"
+    ),
 )
 
 
@@ -102,3 +156,4 @@ def test_notebook_shows_progress_and_results(tmp_path: Path) -> None:
     assert "hp_units" in outputs[3][0].data["text/html"]
     assert "tiny" in outputs[4][0].data["text/html"]
     assert outputs[5][-1].ename == "SpecError"
+    assert outputs[6][-1].data["text/plain"] == "'build_net'", outputs[6]

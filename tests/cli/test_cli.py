@@ -100,7 +100,7 @@ def test_list_prints_families_datasets_tuners_and_reference_models(call: Call) -
     text = call("list").stdout
     assert re.search(r"^families: .*\bcnn, dense\b", text, re.MULTILINE)
     assert "datasets: cifar10, digits, fashion_mnist, fashion_mnist_12k, kmnist, mnist\n" in text
-    assert "tuners: bayesian, grid, hyperband, random, tpe\n" in text
+    assert "tuners: bayesian, default, grid, hyperband, random, tpe\n" in text
     assert re.search(r"^reference models: tutorial-linear, .*baseline-random-forest$", text, re.MULTILINE)
     as_json = json.loads(call("list", "--json").stdout)
     assert as_json["datasets"] == ["cifar10", "digits", "fashion_mnist", "fashion_mnist_12k", "kmnist", "mnist"]
@@ -140,7 +140,7 @@ def test_installed_command_finds_a_local_search_spaces_folder_as_python_m_bench_
         ),
         (
             ["--tuner", "hyper"],
-            r"unknown tuner 'hyper': valid names are bayesian, grid, hyperband, random, tpe\. Did you mean hyperband\?",
+            r"unknown tuner 'hyper': valid names are bayesian, default, .*, tpe\. Did you mean hyperband\?",
         ),
         (["--trials", "0"], r"'--trials': Input should be greater than or equal to 1"),
         (["--epochs", "0"], r"'--epochs': Input should be greater than or equal to 1"),

@@ -196,6 +196,27 @@ class OwnLoop(MyHyperModel):
         return float(value)
 
 
+class OwnEpochs(MyHyperModel):
+    """Tunes the number of epochs in `fit`, as many notebooks do."""
+
+    def fit(self, hp, model, *args, **kwargs):
+        return model.fit(*args, epochs=hp.Int("epochs", 2, 4), verbose=0, **kwargs)
+
+
+class OwnCallbacks(MyHyperModel):
+    """Replaces the callbacks that it is given."""
+
+    def fit(self, hp, model, *args, **kwargs):
+        return model.fit(*args, callbacks=[keras.callbacks.EarlyStopping()], **kwargs)
+
+
+class FewArguments(MyHyperModel):
+    """Takes images and labels only."""
+
+    def fit(self, hp, model, x, y):
+        return model.fit(x, y)
+
+
 class Preprocesses(MyHyperModel):
     """Scales images in `fit`, where the test images never come."""
 

@@ -65,14 +65,22 @@ def play(proposer: Proposer, ahead: int = 4) -> list[Proposal]:
 
 
 def test_every_file_is_a_tuner_that_loads_by_its_name() -> None:
-    assert tuners.names() == tuple(sorted(BUDGETS))
+    assert tuners.names() == tuple(sorted([*BUDGETS, "default"]))
     for name in tuners.names():
         assert type(tuners.load(name)).__module__ == f"bench.tuning.tuners.{name}"
 
 
+def test_default_trains_the_default_of_every_active_hyperparameter_once() -> None:
+    search_spec = make_spec(tuner="default", budget=Budget(trials=4, epochs=3))
+    (proposal,) = play(start(search_spec))
+    # One layer by default, so that the second one's width is not active.
+    assert dict(proposal.values) == {"layers": 1, "units_1": 32, "rate": 0.001}
+    assert plan(search_spec, spaces.layered()) == Plan(candidates=1, tasks=1, epochs=3)
+
+
 def test_unknown_tuner_is_refused_with_the_valid_names() -> None:
     with pytest.raises(
-        SpecError, match=r"unknown tuner 'sobol': valid names are bayesian, grid, hyperband, random, tpe"
+        SpecError, match=r"unknown tuner 'sobol': valid names are bayesian, default, grid, hyperband, random, tpe"
     ):
         tuners.load("sobol")
 

@@ -170,6 +170,13 @@ def of_shape(shape: tuple[int, ...], outputs: int = CLASSES) -> Any:
     return build
 
 
+def single_sigmoid(_: Any) -> keras.Model:
+    """For two classes, as binary classifiers in many notebooks; built on its first call."""
+    model = keras.Sequential([layers.Flatten(), layers.Dense(1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -180,6 +187,8 @@ def of_shape(shape: tuple[int, ...], outputs: int = CLASSES) -> Any:
         (of_shape((28, 28, 1)), r"inputs of shape \(28, 28, 1\), the images have \(8, 8, 1\): move preprocessing"),
         (of_shape((8, 8, 3)), r"inputs of shape \(8, 8, 3\), .*: move preprocessing, such as resizing"),
         (of_shape(SHAPE, 7), r"expected one output of shape \(batch, 10\), .* found \(None, 7\): end with Dense\(10\)"),
+        (of_shape(SHAPE, 1), r"its single output is one probability, .*: end with Dense\(10, activation="),
+        (single_sigmoid, r"its single output is one probability, .* replace the loss binary_crossentropy by sparse"),
         (
             lambda _: softmax_model(layers.Conv2D(2, 9)),
             r"does not fit the images, with shape \(8, 8, 1\): ValueError: .*\. Move preprocessing",

@@ -10,14 +10,15 @@ import pytest
 
 from bench.data.development import load_development
 from bench.data.held_out import HeldOutTestSet
+from bench.data.loaders import folders
 from bench.data.splits import split
 from bench.errors import SearchError
 from bench.records.evaluation_log import EvaluationLog
 from bench.training import epochs, fit, predict
 from bench.training.candidate import prepare
-from bench.training.custom import UnsuitableModelError
+from bench.training.custom import UnsuitableModelError, shared_arrays
 from bench.training.outcome import TrainedTrial
-from custom_models import CLASSES, DIGITS, location, make_spec
+from custom_models import CLASSES, DIGITS, custom, location, make_spec
 
 pytestmark = pytest.mark.slow
 
@@ -241,3 +242,48 @@ def test_saved_model_of_built_in_layers_loads_without_other_code_and_predicts_th
     expected = candidate.model(candidate.custom.interface.arrays(images)).numpy()
     assert np.allclose(loaded(images).numpy(), expected, atol=1e-6)
     assert len(loaded.variables) == len(candidate.model.variables)  # no optimizer
+
+
+# A `fit` that sets arguments of `model.fit` itself
+
+
+def test_fit_may_set_the_number_of_epochs() -> None:
+    trial = train("OwnEpochs", values={"epochs": 3})
+    assert len(trial.curve.validation_accuracy) == 3
+    family = custom("OwnEpochs")
+    assert "epochs" in [each.name for each in family.space().space]
+    assert family.recipe().training.endswith("its own fit, which sets the number of epochs")
+
+
+@pytest.mark.parametrize(
+    ("obj", "message"),
+    [
+        ("OwnCallbacks", r"its fit passes its own callbacks to model\.fit: use .* kwargs\['callbacks'\]"),
+        ("FewArguments", r"its fit does not take \w+: expected def fit\(self, hp, model, \*args, \*\*kwargs\)"),
+    ],
+)
+def test_fit_that_does_not_take_the_arguments_is_refused_with_what_to_change(obj: str, message: str) -> None:
+    with pytest.raises(UnsuitableModelError, match=message):
+        custom(obj).recipe()
+
+
+def test_large_arrays_of_a_fit_are_shared_by_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = train("INSTANCE")
+    monkeypatch.setattr(shared_arrays, "MIN_BYTES", 1)
+    monkeypatch.setattr(folders, "cache_folder", lambda: tmp_path)
+    assert train("INSTANCE").curve == expected.curve
+    files = sorted((tmp_path / "arrays").glob("*.npy"))
+    # A sixth of the 1,437 development images is for validation.
+    assert sorted(len(np.load(file)) for file in files) == [239, 1198]
+    assert train("INSTANCE").curve == expected.curve
+    assert sorted((tmp_path / "arrays").glob("*.npy")) == files
+    # What a `fit` does to its arrays does not reach the files.
+    images = shared_arrays.shared_inputs(
+        load_development(DIGITS), np.arange(100), custom("INSTANCE").build({}, seed=1).interface
+    )
+    before = images.copy()
+    images *= 0
+    again = shared_arrays.shared_inputs(
+        load_development(DIGITS), np.arange(100), custom("INSTANCE").build({}, seed=1).interface
+    )
+    assert np.array_equal(again, before)

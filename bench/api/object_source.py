@@ -1,0 +1,143 @@
+"""The code of an object of a script or a notebook, with everything that it refers to there, as a digest."""
+
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import reduce
+from hashlib import sha256
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from bench.errors import SpecError
+from search_spaces import canonical_source, code_digest
+
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+# Members of a class that say nothing about its code, or depend on its place.
+BOOKKEEPING = frozenset(
+    {
+        *("__dict__", "__doc__", "__firstlineno__", "__module__", "__qualname__", "__static_attributes__"),
+        "__weakref__",
+    }
+)
+
+
+def source_of(obj: object) -> str:
+    """Twelve hexadecimal digits that depend on the code of an object, and of what it uses of its script or notebook."""
+    return sha256("\n".join(_sources(obj, {})).encode()).hexdigest()[:12]
+
+
+def _sources(obj: Any, seen: dict[int, Any]) -> Iterator[str]:
+    """The source of an object, and of the functions, classes and values that it refers to.
+
+    Args:
+        obj: the object.
+        seen: objects before it, by id.
+    """
+    if id(obj) in seen:
+        return
+    seen[id(obj)] = obj  # kept, so that no other object gets its id
+    yield _own_source(obj)
+    for part in _parts(obj):
+        yield from _sources(part, seen)
+
+
+def _own_source(obj: Any) -> str:
+    """The source of a function, the value of a plain object, the name of anything else."""
+    if isinstance(obj, ModuleType):
+        return _file_digest(obj.__name__)
+    if isinstance(obj, FunctionType | type):
+        name = f"{_file_digest(module_of(obj))}:{qualname_of(obj)}"
+        return name if isinstance(obj, type) or is_importable(obj) else _function_source(obj)
+    return repr(obj) if isinstance(obj, PLAIN) else type(obj).__name__
+
+
+def _parts(obj: Any) -> Iterable[Any]:
+    """What an object refers to."""
+    if isinstance(obj, (*PLAIN, ModuleType)) or is_importable(obj):
+        return ()
+    if isinstance(obj, FunctionType):
+        return _used(obj)
+    if isinstance(obj, MethodType):
+        return obj.__func__, obj.__self__
+    if isinstance(obj, type):
+        members = (value for name, value in vars(obj).items() if name not in BOOKKEEPING)
+        return *obj.__bases__, *(getattr(each, "__func__", each) for each in members)
+    return _content(obj)
+
+
+def _content(obj: Any) -> Iterable[Any]:
+    """The content of a container, or what pickle would store of another object."""
+    if isinstance(obj, dict):
+        return *obj, *obj.values()
+    if isinstance(obj, list | tuple):
+        return obj
+    if isinstance(obj, set | frozenset):
+        return sorted(obj, key=repr)
+    try:
+        reduced = obj.__reduce_ex__(2)
+    except TypeError:  # it cannot be pickled either
+        return ()
+    return reduced if isinstance(reduced, tuple) else (reduced,)
+
+
+def _used(function: FunctionType) -> Iterator[Any]:
+    """The values that a function refers to: globals, enclosing variables, defaults."""
+    names = dict.fromkeys(_names(function.__code__))
+    yield from (function.__globals__[name] for name in names if name in function.__globals__)
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # not yet set
+            yield cell.cell_contents
+    yield from function.__defaults__ or ()
+    yield function.__kwdefaults__ or {}
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield from _names(each)
+
+
+def _function_source(function: FunctionType) -> str:
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError) as error:
+        raise SpecError(
+            f"the source of {function.__qualname__} is not available, so that its code cannot be recorded: put it into "
+            "a file and pass my.py:build_model"
+        ) from error
+    try:
+        return canonical_source(source)
+    except SyntaxError:  # a part of a statement, such as a lambda
+        return source
+
+
+def _file_digest(module: str) -> str:
+    """The digest of a module of the user's own; the name of an installed one, whose version is recorded anyway."""
+    file = str(getattr(sys.modules.get(module), "__file__", None))
+    own = file.endswith(".py") and Path(file).is_relative_to(Path.cwd()) and "site-packages" not in file
+    return code_digest(Path(file)) if own and module != "__main__" else module
+
+
+def is_importable(obj: Any) -> bool:
+    """Whether another process finds an object by its module and its name."""
+    module = sys.modules.get(module_of(obj))
+    if module is None or module.__name__ == "__main__":
+        return False
+    try:
+        return reduce(getattr, qualname_of(obj).split("."), module) is obj
+    except AttributeError:
+        return False
+
+
+def module_of(obj: Any) -> str:
+    """The name of its module."""
+    return str(getattr(obj, "__module__", None))
+
+
+def qualname_of(obj: Any) -> str:
+    """Its name in its module, dotted; empty if it has none."""
+    return str(getattr(obj, "__qualname__", ""))

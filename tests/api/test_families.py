@@ -1,0 +1,138 @@
+"""Objects of Python as families: importable ones by name, others by their pickled content."""
+
+import importlib
+import threading
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras_tuner
+import pytest
+
+import search_spaces
+from bench.api.families import locate_family
+from bench.api.object_source import source_of
+from bench.data.loaders import folders
+from bench.errors import SpecError
+from search_spaces import FamilyLocation
+
+pytestmark = pytest.mark.slow  # Keras Tuner imports TensorFlow
+
+NOTEBOOK = """
+import keras_tuner
+
+UNITS = [8, 16]
+
+def helper(units):
+    return units + OFFSET
+
+def build_net(hp):
+    return helper(hp.Choice("units", UNITS))
+
+class Net(keras_tuner.HyperModel):
+    def __init__(self, depth=1):
+        super().__init__()
+        self.depth = depth
+
+    def build(self, hp):
+        return helper(self.depth)
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(folders, "cache_folder", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+def execute(folder: Path, code: str = NOTEBOOK, name: str = "__main__", offset: int = 1) -> dict[str, Any]:
+    """The names that a script defines, as if this process ran it."""
+    file = folder / f"script{len(list(folder.iterdir()))}.py"
+    file.write_text(f"OFFSET = {offset}\n{code}")
+    module = ModuleType(name)
+    exec(compile(file.read_text(), str(file), "exec"), vars(module))
+    return vars(module)
+
+
+def test_name_or_path_is_located_as_by_the_command_line() -> None:
+    assert locate_family("cnn") == FamilyLocation(name="cnn")
+
+
+def test_importable_object_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_nets.py").write_text("def build_net(hp):\n    return None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    my_nets = importlib.import_module("my_nets")
+    assert locate_family(my_nets.build_net) == FamilyLocation(name="build_net", definition="my_nets:build_net")
+
+
+def test_object_of_a_script_is_stored_and_loaded_with_what_it_uses(tmp_path: Path, cache: Path) -> None:
+    location = locate_family(execute(tmp_path)["build_net"])
+    assert (location.name, location.definition, location.is_pickled) == ("build_net", "__main__:build_net", True)
+    assert str(location.file).startswith(str(cache))
+    assert search_spaces.source_digest(location) == source_of(execute(tmp_path)["build_net"])
+    loaded = search_spaces.load(location)
+    assert loaded(keras_tuner.HyperParameters()) == 9
+
+
+def test_instance_of_a_script_is_stored_with_its_state(tmp_path: Path) -> None:
+    net = execute(tmp_path)["Net"]
+    deep, shallow = locate_family(net(depth=3)), locate_family(net(depth=1))
+    assert deep.name == "Net"
+    assert deep.file != shallow.file
+    assert search_spaces.load(deep).build(None) == 4
+
+
+def test_digest_depends_on_the_code_and_not_on_its_place(tmp_path: Path) -> None:
+    digest = source_of(execute(tmp_path)["build_net"])
+    assert source_of(execute(tmp_path, f"\n\n# a comment\n{NOTEBOOK}")["build_net"]) == digest
+    for changed in (NOTEBOOK.replace("[8, 16]", "[8, 32]"), NOTEBOOK.replace("units + OFFSET", "units * OFFSET")):
+        assert source_of(execute(tmp_path, changed)["build_net"]) != digest
+    assert source_of(execute(tmp_path, offset=2)["build_net"]) != digest
+
+
+def test_methods_and_base_classes_of_a_script_count(tmp_path: Path) -> None:
+    code = NOTEBOOK + "\nclass Deeper(Net):\n    pass\n"
+    digest = source_of(execute(tmp_path, code)["Deeper"])
+    assert source_of(execute(tmp_path, code)["Deeper"]) == digest
+    changed = code.replace("helper(self.depth)", "helper(self.depth + 1)")
+    assert source_of(execute(tmp_path, changed)["Deeper"]) != digest
+
+
+def test_partial_function_counts_with_its_arguments() -> None:
+    def build(units: int, hp: Any) -> int:
+        return units
+
+    assert source_of(partial(build, 8)) == source_of(partial(build, 8))
+    assert source_of(partial(build, 8)) != source_of(partial(build, 16))
+
+
+def test_closures_are_told_apart() -> None:
+    def with_units(units: int) -> Any:
+        return lambda hp: units
+
+    assert source_of(with_units(8)) != source_of(with_units(16))
+
+
+@pytest.mark.parametrize("family", [3, None, object()])
+def test_other_objects_are_refused(family: object) -> None:
+    with pytest.raises(SpecError, match=r"family must be the name of a family, .* or a hypermodel; got"):
+        locate_family(family)
+
+
+def test_object_that_cannot_be_pickled_is_refused_with_the_way_out() -> None:
+    lock = threading.Lock()
+
+    def build_locked(hp: Any) -> Any:
+        return lock
+
+    with pytest.raises(SpecError, match=r"build_locked cannot be sent to worker processes: .*pass my\.py:build_model"):
+        locate_family(build_locked)
+
+
+def test_name_of_a_built_in_family_is_refused() -> None:
+    def cnn(hp: Any) -> None:
+        return None
+
+    with pytest.raises(SpecError, match="the name 'cnn' is taken by another family"):
+        locate_family(cnn)
