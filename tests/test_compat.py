@@ -256,7 +256,9 @@ def test_missing_option_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_additions_in_bfloat16_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     compat.set_bfloat16(False)
     # As if TensorFlow no longer read the variable.
-    monkeypatch.setattr(compat, "FLOAT32_OPERATIONS", ("TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_REMOVE", ""))
+    monkeypatch.setattr(
+        compat.tensorflow, "FLOAT32_OPERATIONS", ("TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_REMOVE", "")
+    )
     with pytest.raises(CompatibilityError, match=r"addition in float32, got .* addition in bfloat16"):
         compat.set_bfloat16(True)
     monkeypatch.undo()

@@ -1,0 +1,68 @@
+"""All uses of private or unstable APIs of TensorFlow, Keras Tuner, Dask and Python, each with a start-up check.
+
+A check calls the API and verifies the outcome, so that a new version of a library stops a run with an error message
+instead of changing its results. The libraries are imported inside functions, since importing them takes seconds.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from bench.compat.dask import WorkerDeathLog, check_worker_deaths, cluster_workers, isolate_dask_sampling
+from bench.compat.keras_tuner import Rung, check_hyperband, hyperband_brackets, keep_in_memory
+from bench.compat.processes import check_main_module_hidden, fork_server_process, kill_fork_server, without_main_module
+from bench.compat.tensorflow import (
+    ALIGNMENT,
+    check_bfloat16_active,
+    check_graph_release,
+    check_shared_tensor,
+    release_graphs,
+    set_bfloat16,
+    shared_tensor,
+    silence_graph_reports,
+)
+
+__all__ = [
+    "ALIGNMENT",
+    "CHECKS",
+    "Rung",
+    "WorkerDeathLog",
+    "check_bfloat16_active",
+    "check_graph_release",
+    "check_hyperband",
+    "check_main_module_hidden",
+    "check_shared_tensor",
+    "check_worker_deaths",
+    "cluster_workers",
+    "fork_server_process",
+    "hyperband_brackets",
+    "isolate_dask_sampling",
+    "keep_in_memory",
+    "kill_fork_server",
+    "release_graphs",
+    "run_checks",
+    "set_bfloat16",
+    "shared_tensor",
+    "silence_graph_reports",
+    "without_main_module",
+]
+
+CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(
+    {
+        "tensorflow": (check_graph_release, check_shared_tensor),
+        "keras_tuner": (check_hyperband,),
+        "dask": (isolate_dask_sampling, check_worker_deaths),
+    }
+)
+
+
+def run_checks(*libraries: str) -> None:
+    """Run the checks of "tensorflow", "keras_tuner" or "dask".
+
+    `set_bfloat16` runs its own check.
+
+    Raises:
+        CompatibilityError: an installed version does not behave as the tested ones do.
+    """
+    for library in libraries:
+        for check in CHECKS[library]:
+            check()
