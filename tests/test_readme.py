@@ -8,9 +8,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from command_line import variables
+from image_files import noise, save
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,7 +23,9 @@ TESTS = f"{VENV} tox && .venv/bin/tox"  # run by .ci/run
 TIMED = (
     "python -m bench run --family cnn --dataset digits --preset quick"  # run and timed in tests/execution/test_run.py
 )
-RUNNING = [line for line in COMMANDS if line not in (MAIN, TESTS, TIMED)]
+# Those on images, a model and a photo of the reader's own, which are run in this order.
+OWN = [line for line in COMMANDS if "photos" in line or "--results mine" in line]
+RUNNING = [line for line in COMMANDS if line not in (MAIN, TESTS, TIMED, *OWN)]
 # A run of the main command that takes seconds.
 SMALL = "--dataset digits --tuner random --trials 2 --epochs 1 --refit-seeds 1 --workers 2 --data-dir ."
 # A forecast times training steps, which takes a minute with the images of Fashion-MNIST.
@@ -117,6 +121,61 @@ def test_command_runs(line: str, clone: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout or done.stderr
+
+
+MY_MODEL = """
+import keras
+from keras import layers
+
+def build_model(hp):
+    model = keras.Sequential([layers.Flatten()])
+    model.add(layers.Dense(hp.Int("units", 8, 32, step=8), activation="relu"))
+    model.add(layers.Dense(2, activation="softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+"""
+# Runs with these options take seconds.
+SMALL_OWN = {
+    "run": "--tuner random --trials 2 --epochs 1 --refit-seeds 1 --workers 2",
+    "check-family": "--candidates 4 --workers 2",
+}
+
+
+def fill_with_own_files(folder: Path) -> None:
+    """The files of a reader: photos of two classes, a model to tune, a trained model, and a photo."""
+    import keras
+
+    for label, name in enumerate(("dark", "light")):
+        for number, pixels in enumerate(noise(20, 40, 30, 3, seed=label)):
+            save(folder / "photos" / name / f"{number}.png", pixels // 2 + 127 * label)
+    save(folder / "new.jpg", noise(1, 60, 50, 3)[0] // 2)
+    (folder / "my.py").write_text(MY_MODEL, encoding="utf-8")
+    layers = [keras.Input((32, 32, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, "softmax")]
+    model = keras.Sequential(layers)
+    model.set_weights([np.tile([-10.0, 10.0], (3, 1)), np.array([15.0, -15.0])])  # dark below a mean of 0.5
+    model.save(folder / "mine.keras")
+
+
+@pytest.mark.slow
+def test_commands_on_own_models_and_images_run(tmp_path: Path) -> None:
+    assert len(OWN) == 9
+    fill_with_own_files(tmp_path)
+    for line in OWN:
+        words = shlex.split(line)
+        options = shlex.split(SMALL_OWN.get(words[3], ""))
+        done = subprocess.run(
+            [sys.executable, *words[1:], *options],
+            cwd=tmp_path,
+            env=variables(XDG_CACHE_HOME=str(tmp_path / "cache")),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+    board = (tmp_path / "mine" / "leaderboard.md").read_text(encoding="utf-8")
+    assert all(f"| {name} " in board for name in ("my", "cnn", "mine"))
 
 
 @pytest.mark.slow
