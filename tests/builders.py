@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 
 from bench.machine import Environment
+from bench.records.dataset import DatasetFacts
 from bench.records.ledger import RefitEnded, SessionStarted, TrialEnded, TrialProposed
 from bench.records.predictions import Predictions
 from bench.records.record import (
     SCHEMA_VERSION,
-    Condition,
     Curve,
-    DatasetFacts,
     Latency,
-    Parameter,
     PublishedAccuracy,
     ReferenceModel,
     RefitRecord,
@@ -23,6 +21,7 @@ from bench.records.record import (
     SearchOutcome,
     TrialRecord,
 )
+from bench.records.space import Condition, Parameter
 from bench.records.spec import Budget, ReferenceSpec, RunSpec, SearchSpec
 from bench.records.store import RunFolder, run_folder
 from bench.seeds import derive_seed

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from bench.baselines import tutorials
 from bench.baselines.tutorials import TUTORIALS
-from bench.records.record import DatasetFacts, ReferenceModel
+from bench.records.dataset import DatasetFacts
+from bench.records.record import ReferenceModel
 from bench.records.spec import ReferenceSpec
 from search_spaces import code_digest
 

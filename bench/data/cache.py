@@ -26,9 +26,9 @@ from bench.data.dataset import Dataset
 from bench.data.loaders import folders
 from bench.data.samples import Reading
 from bench.errors import DataError, RecordError, StoreError
+from bench.records.dataset import DuplicateCounts
 from bench.records.encoding import encode, read_json
 from bench.records.files import write_atomic
-from bench.records.record import DuplicateCounts
 
 # Raised when the same files give other arrays: another way to decode, to convert or to split off a test set.
 IMPORT_VERSION = 1

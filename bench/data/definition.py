@@ -8,7 +8,7 @@ import numpy as np
 from bench.data.dataset import DataAccess, Dataset, LabeledImages
 from bench.data.held_out import TestSetAccess, check_access
 from bench.errors import DataError
-from bench.records.record import DuplicateCounts
+from bench.records.dataset import DuplicateCounts
 
 DevelopmentLoader = Callable[[DataAccess], LabeledImages]
 TestLoader = Callable[[TestSetAccess], LabeledImages]

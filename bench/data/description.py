@@ -9,7 +9,7 @@ from bench.data.catalog import DatasetLocation
 from bench.data.dataset import Dataset
 from bench.data.duplicates import first_copies_in
 from bench.data.splits import split
-from bench.records.record import DuplicateCounts
+from bench.records.dataset import DuplicateCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from bench.data import splits
 from bench.data.catalog import DatasetLocation
 from bench.data.dataset import DataAccess, Dataset, Notify, quiet
-from bench.records.record import DatasetFacts
+from bench.records.dataset import DatasetFacts
 
 
 def load_development(location: DatasetLocation, notify: Notify = quiet) -> Dataset:

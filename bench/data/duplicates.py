@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.dataset import Dataset
-from bench.records.record import DuplicateCounts
+from bench.records.dataset import DuplicateCounts
 
 
 def first_copies(images: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.records.record import Parameter, TrialRecord
+from bench.records.record import TrialRecord
+from bench.records.space import Parameter
 
 MIN_TRIALS = 10  # with fewer, scores unrelated to the hyperparameters often pass MIN_R2 (tests measure the rate)
 MIN_R2 = 0.3  # out-of-bag; below it, importances of the forest mean little

@@ -16,8 +16,9 @@ from bench.execution.events import Report
 from bench.execution.models import family_source, family_space
 from bench.execution.options import Options
 from bench.execution.scheduling import Job, Task, TaskEnd, work
+from bench.records.dataset import DatasetFacts
 from bench.records.limits import DEFAULT_TUNER
-from bench.records.record import DatasetFacts, OwnRecipe
+from bench.records.record import OwnRecipe
 from bench.records.spec import PRESETS, Budget, PixelRange, SearchSpec, TrialSpec, Value
 from bench.tuning.presets import BATCH_SIZE, OWN_BATCH_SIZE, PLANS, PresetPlan, cost_model_plan
 from bench.workers import tasks as worker

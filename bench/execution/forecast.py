@@ -13,7 +13,7 @@ from bench.execution.eta import EVALUATION_SECONDS, REFIT_EPOCH
 from bench.execution.events import Report
 from bench.execution.options import Options
 from bench.execution.scheduling import Job, Task, TaskEnd, work
-from bench.records.record import DatasetFacts
+from bench.records.dataset import DatasetFacts
 from bench.records.spec import SearchSpec, TrialSpec
 from bench.tuning import tuners
 from bench.tuning.trials import Plan, trial_spec

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import search_spaces
 from bench.baselines import catalog as baselines
 from bench.errors import SearchError, SpecError, check_name
-from bench.records.record import DatasetFacts
+from bench.records.dataset import DatasetFacts
 from bench.records.spec import PROTOCOL_VERSION, REFERENCE_PROTOCOL_VERSION, ReferenceSpec, RunSpec, SearchSpec
 from bench.workers import tasks as worker
 from search_spaces import FamilyLocation

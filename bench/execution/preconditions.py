@@ -6,8 +6,8 @@ from packaging.version import Version
 
 from bench.errors import SearchError
 from bench.machine import Environment
+from bench.records.dataset import DatasetFacts
 from bench.records.ledger import SessionStarted
-from bench.records.record import DatasetFacts
 from bench.records.store import RunFolder
 from bench.workers.tasks import WorkerInfo
 

@@ -17,8 +17,8 @@ from bench.execution.options import Options
 from bench.execution.preconditions import check_data, check_environment, check_versions, rejection
 from bench.execution.reproduction import settle_interrupted
 from bench.machine import Environment, environment, usable_cores
+from bench.records.dataset import DatasetFacts
 from bench.records.files import check_writable
-from bench.records.record import DatasetFacts
 from bench.records.spec import ReferenceSpec, RunSpec
 from bench.records.store import RunFolder, all_folders, now
 from bench.workers import tasks as worker

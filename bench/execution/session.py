@@ -9,8 +9,8 @@ from bench.execution.events import Report
 from bench.execution.options import Options
 from bench.execution.tuner_process import TunerProcess
 from bench.machine import Environment
+from bench.records.dataset import DatasetFacts
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted
-from bench.records.record import DatasetFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

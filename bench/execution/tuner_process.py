@@ -14,7 +14,9 @@ from typing import Any
 
 from bench.errors import BenchError, SearchError
 from bench.execution.models import family_space
-from bench.records.record import DatasetFacts, OwnRecipe, Parameter
+from bench.records.dataset import DatasetFacts
+from bench.records.record import OwnRecipe
+from bench.records.space import Parameter
 from bench.records.spec import SearchSpec, Value
 from bench.signals import shield_children_from_sigint
 from bench.tuning import tuners

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import msgspec
 
 from bench.machine import Environment
-from bench.records.record import DatasetFacts, RefitRecord, TrialRecord
+from bench.records.dataset import DatasetFacts
+from bench.records.record import RefitRecord, TrialRecord
 from bench.records.spec import Value
 
 

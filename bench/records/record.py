@@ -9,6 +9,8 @@ import msgspec
 
 from bench.errors import RecordError
 from bench.machine import Environment
+from bench.records.dataset import DatasetFacts
+from bench.records.space import Parameter
 from bench.records.spec import Precision, RunSpec, SearchSpec, Value
 
 # 1: first.
@@ -22,57 +24,6 @@ from bench.records.spec import Precision, RunSpec, SearchSpec, Value
 #    recipe, other objectives and class weights; and for reference models that were trained elsewhere.
 SCHEMA_VERSION = 6
 READABLE_SCHEMAS = (1, 2, 3, 4, 5, 6)  # older ones by bench.records.upgrades
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DuplicateCounts:
-    """Images that are byte-equal to another one; each is counted once."""
-
-    development: int  # development images that equal an earlier development image
-    test: int  # test images that equal an earlier test image
-    shared: int  # test images that equal a development image
-
-    @property
-    def text(self) -> str:
-        """The counts in words."""
-        return (
-            f"{self.development:,} inside the development images, {self.test:,} inside the test set, {self.shared:,} "
-            f"test image{'s equal' if self.shared != 1 else ' equals'} a development image"
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetFacts:
-    """The data of a run: split sizes, image shape, classes and checksum."""
-
-    name: str
-    title: str
-    checksum: str  # SHA-256 over the development images and labels
-    image_shape: tuple[int, int, int]  # height, width, channels
-    class_names: tuple[str, ...]
-    n_train: int
-    n_validation: int
-    n_test: int
-    duplicates: DuplicateCounts | None = None  # None if not counted, as for built-in datasets
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """A condition under which a hyperparameter is active: its parent `name` has one of `values`."""
-
-    name: str
-    values: tuple[Value, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """One hyperparameter of a search space."""
-
-    name: str
-    kind: str  # Keras Tuner's class: Int, Float, Choice, Boolean, Fixed
-    values: tuple[Value, ...]  # all values; (minimum, maximum) if `finite` is False
-    finite: bool
-    conditions: tuple[Condition, ...]  # all must hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from bench.errors import RecordError
 from bench.evaluation.comparison import LEVEL, Difference, Interval
-from bench.records.record import DatasetFacts
+from bench.records.dataset import DatasetFacts
 from bench.report.runs import Run
 
 MAX_TIME_RATIO = 1.5  # between tuned models of one table, beyond which they are marked

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from bench.records.record import Condition, Parameter
+from bench.records.space import Condition, Parameter
 from bench.records.spec import Value
 
 if TYPE_CHECKING:

@@ -33,9 +33,9 @@ from bench.data.development import facts, load_development
 from bench.data.splits import split
 from bench.execution.options import Options
 from bench.machine import Environment, environment, supports_bfloat16, usable_cores
+from bench.records.dataset import DatasetFacts
 from bench.records.files import write_atomic
 from bench.records.ledger import TrialEnded
-from bench.records.record import DatasetFacts
 from bench.records.spec import Budget, Precision, SearchSpec, Value
 from bench.seeds import derive_seed
 from bench.tuning.trials import trial_spec

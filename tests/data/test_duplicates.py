@@ -7,7 +7,7 @@ from bench.data.dataset import Dataset
 from bench.data.duplicates import count, first_copies
 from bench.data.splits import split, split_off_test_set, split_sizes
 from bench.errors import DataError
-from bench.records.record import DuplicateCounts
+from bench.records.dataset import DuplicateCounts
 from image_files import noise
 
 NAMES = ("a", "b")

@@ -21,8 +21,8 @@ from bench.data.development import facts, load_development
 from bench.data.held_out import HeldOutTestSet
 from bench.data.samples import Reading
 from bench.errors import DataError, SpecError
+from bench.records.dataset import DuplicateCounts
 from bench.records.evaluation_log import EvaluationLog
-from bench.records.record import DuplicateCounts
 from image_files import class_folders, csv_rows, idx_bytes, noise, save, write_csv
 
 

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from bench.evaluation.importance import at_bound, importances
-from bench.records.record import Parameter, TrialRecord
+from bench.records.record import TrialRecord
+from bench.records.space import Parameter
 from builders import make_failed_trial, make_space, make_trial
 
 WIDTH = Parameter(name="width", kind="Choice", values=(8, 16, 32, 64), finite=True, conditions=())

@@ -16,7 +16,7 @@ from bench.data.development import facts, load_development
 from bench.errors import SearchError
 from bench.execution.models import family_space
 from bench.execution.tuner_process import RemoteTuner, TunerProcess
-from bench.records.record import DatasetFacts
+from bench.records.dataset import DatasetFacts
 from bench.records.spec import Budget, SearchSpec, Value
 from bench.tuning import tuners
 from bench.tuning.proposer import ProposalSource

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import search_spaces
-from bench.records.record import Parameter
+from bench.records.space import Parameter
 from bench.records.spec import Value
 from bench.training.custom import UnsuitableModelError
 from bench.training.custom.family import CustomFamily

@@ -15,7 +15,7 @@ from keras import layers
 from bench.data import catalog
 from bench.data.development import facts, load_development
 from bench.errors import ModelError
-from bench.records.record import DatasetFacts
+from bench.records.dataset import DatasetFacts
 from bench.records.spec import TrialSpec, Value
 from bench.training.plain.expressions import number
 from bench.training.plain.rebuild import rebuild

@@ -11,7 +11,8 @@ from keras_tuner import HyperParameters
 import search_spaces
 from bench.execution.models import family_space
 from bench.records.ledger import SessionStarted
-from bench.records.record import Parameter, RunRecord
+from bench.records.record import RunRecord
+from bench.records.space import Parameter
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, all_folders
 from bench.tuning import tuners

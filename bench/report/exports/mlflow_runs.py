@@ -15,6 +15,7 @@ from bench.records.record import Curve, TrialRecord
 from bench.report.board import Board
 from bench.report.exports import runs_of
 from bench.report.runs import Run
+from bench.report.text.objective import score_name
 
 MISSING = "MLflow runs need mlflow: install it with `pip install '.[mlflow]'`"
 RUN_TAG = "keras_family_bench.run_id"
@@ -139,7 +140,7 @@ def _results(run: Run) -> dict[str, float]:
             for metric, value in run.metrics.items()
             if not (metric == TRAIN_TEST_GAP and run.record.trained_elsewhere)
         },
-        **({} if search is None else {"validation accuracy of the winner": search.winning_trial.score}),
+        **({} if search is None else {f"{score_name(run.record.spec)} of the winner": search.winning_trial.score}),
         **{name: float(value) for name, value in run.costs.items()},
     }
 

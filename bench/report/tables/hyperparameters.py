@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.evaluation.importance import ImportanceAnalysis, at_bound
-from bench.records.record import Parameter, SearchOutcome, TrialRecord
+from bench.records.record import SearchOutcome, TrialRecord
+from bench.records.space import Parameter
 from bench.records.spec import Value
 
 MAX_LISTED = 8  # values of a hyperparameter that are listed individually

@@ -4,7 +4,7 @@ import keras
 
 from bench.baselines.tutorials import TUTORIALS
 from bench.errors import ModelError
-from bench.records.record import DatasetFacts
+from bench.records.dataset import DatasetFacts
 from bench.records.spec import TrialSpec
 from bench.training.batches import Batching, reference_batching, reference_held_back
 from bench.training.candidate import build

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from bench.records.record import DatasetFacts
+from bench.records.dataset import DatasetFacts
 from bench.training.custom.interface import Interface
 from bench.training.plain.architecture import model_lines
 from bench.training.plain.definitions import Definitions

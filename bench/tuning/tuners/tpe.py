@@ -8,7 +8,7 @@ from typing import Any
 import keras_tuner
 
 from bench.errors import SpecError
-from bench.records.record import Parameter
+from bench.records.space import Parameter
 from bench.records.spec import SearchSpec, Value
 from bench.seeds import derive_seed
 from bench.tuning.space import is_active, parameters
