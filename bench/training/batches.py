@@ -181,7 +181,7 @@ class _Source:
 
         def batch(rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
             images = tf.gather(self.images, rows)
-            others = (tf.gather(each, rows) for each in self.others)
+            others = [tf.gather(each, rows) for each in self.others]
             return (images if convert is None else convert(images), *others)
 
         return _with_options(batches.map(batch).prefetch(2))
