@@ -20,6 +20,7 @@ from bench.records.spec import TrialSpec, Value
 from bench.training.plain.expressions import number
 from bench.training.plain.rebuild import rebuild
 from bench.training.plain.script import FitSettings, PlainKeras, plain_keras
+from custom_models import make_spec
 
 pytestmark = pytest.mark.slow
 
@@ -154,6 +155,30 @@ def test_code_of_a_tutorial_makes_its_model(name: str, digits: DatasetFacts, tmp
     plain = plain_keras(model, digits, settings)
     assert_same(plain, model, tmp_path)
     assert ("validation_split=0.2" in plain.code) == (name == "tutorial-dense-256-dropout")
+
+
+@pytest.mark.parametrize("obj", ["build_model", "build_cnn", "build_uint8", "build_flat"])
+def test_code_of_a_model_with_its_own_recipe_makes_its_model(obj: str, digits: DatasetFacts, tmp_path: Path) -> None:
+    model, settings = rebuild(make_spec(obj, part="development"), digits)
+    assert settings.inputs is not None
+    plain = plain_keras(model, digits, settings)
+    described = run_code(plain.code, model, tmp_path)
+    images = settings.inputs.arrays(load_development(catalog.locate("digits")).images[:100])
+    assert np.allclose(described["outputs"], model.predict(images, verbose=0), atol=1e-5)
+    assert "batch_size=32, epochs=3" in plain.code
+
+
+def test_balanced_classes_are_in_the_code(digits: DatasetFacts, tmp_path: Path) -> None:
+    model, settings = rebuild(make_spec("build_cnn", part="development", class_weights="balanced"), digits)
+    plain = plain_keras(model, digits, settings)
+    assert "class_weight=class_weight" in plain.code
+    assert plain.recipe["class weights"] == "balanced"
+    run_code(plain.code, model, tmp_path)
+
+
+def test_model_with_a_fit_of_its_own_has_no_code(digits: DatasetFacts) -> None:
+    with pytest.raises(ModelError, match=r"trained by the fit of its own hypermodel, plain_models\.py:INSTANCE"):
+        rebuild(make_spec("INSTANCE", part="development"), digits)
 
 
 SETTINGS = FitSettings(seed=1, epochs=1, batch_size=128, steps=11)
