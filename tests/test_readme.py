@@ -16,7 +16,13 @@ from image_files import noise, save
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = [line for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+
+
+def commands(page: str) -> list[str]:
+    return [line for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+
+
+COMMANDS = commands(README)
 VENV = "python3 -m venv --without-pip .venv && python3 -m pip --python .venv install"
 MAIN = f"{VENV} . && .venv/bin/python -m bench run --family cnn"
 TESTS = f"{VENV} tox && .venv/bin/tox"  # run by .ci/run
@@ -25,6 +31,9 @@ TIMED = (
 )
 # Those on images, a model and a photo of the reader's own, which are run in this order.
 OWN = [line for line in COMMANDS if "photos" in line or "--results mine" in line]
+GUIDE = (ROOT / "docs" / "own_images_and_models.md").read_text(encoding="utf-8")
+INSTALL, *GUIDE_COMMANDS = commands(GUIDE)
+(MY_MODEL,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
 RUNNING = [line for line in COMMANDS if line not in (MAIN, TESTS, TIMED, *OWN)]
 # A run of the main command that takes seconds.
 SMALL = "--dataset digits --tuner random --trials 2 --epochs 1 --refit-seeds 1 --workers 2 --data-dir ."
@@ -123,17 +132,6 @@ def test_command_runs(line: str, clone: Path) -> None:
     assert done.stdout or done.stderr
 
 
-MY_MODEL = """
-import keras
-from keras import layers
-
-def build_model(hp):
-    model = keras.Sequential([layers.Flatten()])
-    model.add(layers.Dense(hp.Int("units", 8, 32, step=8), activation="relu"))
-    model.add(layers.Dense(2, activation="softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-"""
 # Runs with these options take seconds.
 SMALL_OWN = {
     "run": "--tuner random --trials 2 --epochs 1 --refit-seeds 1 --workers 2",
@@ -156,11 +154,22 @@ def fill_with_own_files(folder: Path) -> None:
     model.save(folder / "mine.keras")
 
 
+def test_guide_installs_as_readme_does() -> None:
+    assert f"{VENV} . && . .venv/bin/activate" == INSTALL
+
+
 @pytest.mark.slow
-def test_commands_on_own_models_and_images_run(tmp_path: Path) -> None:
-    assert len(OWN) == 9
+@pytest.mark.parametrize(
+    ("lines", "results", "rows"),
+    [(OWN, "mine", ("my", "cnn", "mine")), (GUIDE_COMMANDS, "results", ("my", "cnn"))],
+    ids=["readme", "guide"],
+)
+def test_commands_on_own_models_and_images_run(
+    lines: list[str], results: str, rows: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert len(lines) == 7
     fill_with_own_files(tmp_path)
-    for line in OWN:
+    for line in lines:
         words = shlex.split(line)
         options = shlex.split(SMALL_OWN.get(words[3], ""))
         done = subprocess.run(
@@ -174,8 +183,8 @@ def test_commands_on_own_models_and_images_run(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, f"{line}: {done.stderr}"
-    board = (tmp_path / "mine" / "leaderboard.md").read_text(encoding="utf-8")
-    assert all(f"| {name} " in board for name in ("my", "cnn", "mine"))
+    board = (tmp_path / results / "leaderboard.md").read_text(encoding="utf-8")
+    assert all(f"| {name} " in board for name in rows)
 
 
 @pytest.mark.slow
