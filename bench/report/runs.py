@@ -153,16 +153,13 @@ def find_run(loaded: Loaded, name: str) -> Run:
 
 def folder_of(results: Path, record: RunRecord) -> RunFolder:
     """The folder of a run; one with a record of an older schema may still have an older name."""
-    folders = RunFolder(results / "records" / record.dataset.name / record.run_id), *all_folders(results)
+    place = record.spec.dataset, record.run_id
+    folders = RunFolder(results.joinpath("records", *place)), *all_folders(results)
     return next(
         folder
         for folder in folders
-        if folder.finished and (folder.path.parent.name, upgrade_run_id(folder.path.name)) == _place(record)
+        if folder.finished and (folder.path.parent.name, upgrade_run_id(folder.path.name)) == place
     )
-
-
-def _place(record: RunRecord) -> tuple[str, str]:
-    return record.spec.dataset, record.run_id
 
 
 def _concerns(problem: str, name: str) -> bool:

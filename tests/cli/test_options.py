@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from bench.cli.options import parse_duration, parse_image_size
+from bench.cli.values import parse_duration, parse_image_size
 from bench.errors import SpecError, check_name
 
 
