@@ -71,7 +71,7 @@ def test_pieces_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ("1,10,NA,30,40", r"line 5, column 'pixel2' is missing"),
         (",10,20,30,40", r"line 5, column 'label' is missing"),
         ("1,10,20", r"line 5 has 3 values, expected 5"),
-        ("1,10,20,30,40,50", r"line 5 has 6 columns, the others have 5"),
+        ("1,10,20,30,40,50", r"line 5 has more than 5 columns"),
         ("", r"line 5 is empty: remove it"),
         ("1,10,x,30,40", r"line 5, column 'pixel2' is x: pixels must be whole numbers from 0 to 255"),
         ("1,10,256,30,40", r"line 5, column 'pixel2' is 256: pixels"),

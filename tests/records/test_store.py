@@ -44,12 +44,12 @@ def test_run_is_finished_once_it_has_a_record(tmp_path: Path) -> None:
     assert folder.finished
 
 
-@pytest.mark.parametrize("schema", [0, 6, "1", None])
+@pytest.mark.parametrize("schema", [0, 7, "1", None])
 def test_unknown_schema_is_refused_with_both_numbers(tmp_path: Path, schema: object) -> None:
     folder = write_run(tmp_path, make_run(make_predictions()), make_predictions())
     content = json.loads(folder.record_file.read_bytes())
     folder.record_file.write_text(json.dumps(content | {"schema": schema, "refits": "in an unknown form"}))
-    with pytest.raises(RecordError, match=rf"record\.json: found schema {schema!r}, expected 1 to 5: upgrade"):
+    with pytest.raises(RecordError, match=rf"record\.json: found schema {schema!r}, expected 1 to 6: upgrade"):
         folder.read_record()
 
 

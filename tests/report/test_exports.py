@@ -1,6 +1,7 @@
 """bench export-results: tables are read back by pandas, logs by TensorBoard, runs by MLflow, each from a real store."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ N_TRIALS = sum(len(record.search.trials) for record in SEARCHES if record.search
 
 
 def read(path: Path) -> pd.DataFrame:
-    readers: dict[str, Any] = {".csv": pd.read_csv, ".json": pd.read_json, ".parquet": pd.read_parquet}
+    exact_json = partial(pd.read_json, precise_float=True)
+    readers: dict[str, Any] = {".csv": pd.read_csv, ".json": exact_json, ".parquet": pd.read_parquet}
     frame: pd.DataFrame = readers[path.suffix](path)
     return frame
 
