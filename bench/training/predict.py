@@ -98,7 +98,7 @@ def load_model(content: bytes, family: FamilyLocation | None) -> keras.Model:
         family: of the model, whose code may define layers; None for a reference model.
     """
     has_own_code = family is not None and not is_family_class(family)  # which imports it
-    model = from_bytes(content, safe_mode=not has_own_code)
+    model = from_bytes(content, own_code=has_own_code)
     _remove_softmax(model)
     return model
 

@@ -35,7 +35,7 @@ def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tu
     expected = _outputs(model, inputs.arrays(images))
     try:
         content = to_bytes(self_contained(model, inputs, image_shape))
-        outputs = _outputs(from_bytes(content, safe_mode=False), images)
+        outputs = _outputs(from_bytes(content, own_code=True), images)
     except Exception as error:
         problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise UnsuitableModelError(
