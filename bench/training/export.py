@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.errors import ModelError
 from bench.training.inference import class_probabilities, open_model
+from bench.training.precision import prepare_process
 from bench.training.predict import returns_probabilities
 from search_spaces import FamilyLocation
 from search_spaces._mirror import portable
@@ -36,10 +37,12 @@ def export(file: Path, target: Path, kind: Format, family: FamilyLocation | None
     Raises:
         ModelError: the model cannot be loaded or exported, or a library is missing.
     """
+    prepare_process("float32")  # before TensorFlow is used, as for predictions
     model = with_probabilities(open_model(file, family))
     writers: Mapping[Format, Callable[[keras.Model, Path], None]] = {
         "keras": lambda model, path: model.save(path),
-        "savedmodel": lambda model, path: model.export(str(path)),
+        # Some versions of Keras would export a model whose inputs are a list as a function of a list.
+        "savedmodel": lambda model, path: keras.Model(model.inputs[0], model.outputs[0]).export(str(path)),
         "onnx": _write_onnx,
     }
     try:
