@@ -41,8 +41,7 @@ def export(file: Path, target: Path, kind: Format, family: FamilyLocation | None
     model = with_probabilities(open_model(file, family))
     writers: Mapping[Format, Callable[[keras.Model, Path], None]] = {
         "keras": lambda model, path: model.save(path),
-        # Some versions of Keras would export a model whose inputs are a list as a function of a list.
-        "savedmodel": lambda model, path: keras.Model(model.inputs[0], model.outputs[0]).export(str(path)),
+        "savedmodel": _write_saved_model,
         "onnx": _write_onnx,
     }
     try:
@@ -99,6 +98,16 @@ def exported(target: Path, kind: Format) -> Predict:
         raise
     except Exception as error:  # loaders raise many types
         raise ModelError(f"{target}: cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _write_saved_model(model: keras.Model, path: Path) -> None:
+    """Write a SavedModel whose function `serve` takes one tensor; `model.export` may make it one of a list."""
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    pixels = model.inputs[0]
+    signature = [tf.TensorSpec(pixels.shape, pixels.dtype, name="pixels")]
+    archive.add_endpoint("serve", lambda images: model(images, training=False), input_signature=signature)
+    archive.write_out(str(path))
 
 
 def _write_onnx(model: keras.Model, path: Path) -> None:

@@ -50,7 +50,9 @@ def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tu
 def _copy(model: keras.Model) -> keras.Model:
     """A copy without optimizer and loss, with new weights; the model itself if it cannot be copied."""
     try:
-        return keras.models.clone_model(model)
+        copied = keras.models.clone_model(model)
+        copied.compiled = False  # otherwise the loss, which may be the user's own, is saved too
+        return copied
     except Exception:  # noqa: BLE001 - a user's code may raise anything
         try:
             return type(model).from_config(model.get_config())
