@@ -49,15 +49,17 @@ def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tu
 
 def _copy(model: keras.Model) -> keras.Model:
     """A copy without optimizer and loss, with new weights; the model itself if it cannot be copied."""
+    compiled = model.compiled
+    model.compiled = False  # otherwise the copy is compiled too, and a loss of the user's own would be saved with it
     try:
-        copied = keras.models.clone_model(model)
-        copied.compiled = False  # otherwise the loss, which may be the user's own, is saved too
-        return copied
+        return keras.models.clone_model(model)
     except Exception:  # noqa: BLE001 - a user's code may raise anything
         try:
             return type(model).from_config(model.get_config())
         except Exception:  # noqa: BLE001 - a user's code may raise anything
             return model
+    finally:
+        model.compiled = compiled
 
 
 def _outputs(model: keras.Model, inputs: Any) -> Any:
