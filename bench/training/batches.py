@@ -218,6 +218,7 @@ def _with_options(batches: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     # The autotune thread's timed wait stalls `fit` at the start of an epoch while the CPU is idle.
     options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False  # they would copy the images
     options.deterministic = True
     options.threading.private_threadpool_size = 1
     return batches.with_options(options)
