@@ -91,13 +91,13 @@ def _round(checkouts: Sequence[Path]) -> Round:
     start = time.monotonic()
     subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, check=True)
     import_seconds = time.monotonic() - start
-    commands = tuple(_time_command(checkout) for checkout in checkouts)
+    commands = tuple(seconds_to_first_step(checkout) for checkout in checkouts)
     measured = Round(import_seconds=import_seconds, command_seconds=commands, load=load)
     sys.stderr.write(f"{measured}\n")
     return measured
 
 
-def _time_command(checkout: Path) -> float:
+def seconds_to_first_step(checkout: Path) -> float:
     """Seconds from the start of `bench run` to the end of its first batch."""
     with tempfile.TemporaryDirectory(prefix="bench-startup-") as folder:
         marker, output = Path(folder) / "first_step", Path(folder) / "output"

@@ -231,3 +231,8 @@ def test_added_time_is_the_difference_of_the_medians() -> None:
     assert "| after     |         8.00 | 6.00 to 9.00 |                      3.00 | not met |" in startup.page(
         measurement
     )
+
+
+@pytest.mark.slow
+def test_first_training_step_of_a_run_is_timed() -> None:
+    assert 0 < startup.seconds_to_first_step(startup.ROOT) < startup.WAIT_SECONDS

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULE = "bench.training.fit"
+MODULE = "bench.training.epochs"
 
 
 class _Finder(MetaPathFinder):
-    """Finds MODULE once, and observes the callback that it passes to `fit`."""
+    """Finds MODULE once, and observes its callback for `fit`."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -34,7 +34,7 @@ class _Finder(MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            self.observe(vars(module)["_EpochMonitor"])
+            self.observe(vars(module)["EpochMonitor"])
 
         loader.exec_module = exec_module
         return spec
