@@ -161,8 +161,10 @@ def test_guide_installs_as_readme_does() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "results", "rows"),
-    [(OWN, "mine", ("my", "cnn", "mine")), (GUIDE_COMMANDS, "results", ("my", "cnn"))],
-    ids=["readme", "guide"],
+    [
+        pytest.param(OWN, "mine", ("my", "cnn", "mine"), id="readme"),
+        pytest.param(GUIDE_COMMANDS, "results", ("my", "cnn"), id="guide", marks=pytest.mark.long),  # nearly the same
+    ],
 )
 def test_commands_on_own_models_and_images_run(
     lines: list[str], results: str, rows: tuple[str, ...], tmp_path: Path

@@ -72,6 +72,7 @@ def test_the_report_over_a_thousand_runs_takes_less_than_ten_seconds(reported: t
     assert seconds < 10 * slowness()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(60 * MINUTES)
 def test_the_time_grows_linearly_with_the_runs(reported: tuple[Path, float], tmp_path: Path) -> None:
     results, _ = reported
