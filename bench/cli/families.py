@@ -10,10 +10,10 @@ import typer
 
 import search_spaces
 from bench.cli.datasets import locate_dataset
+from bench.cli.help import Command
 from bench.cli.options import (
     AsJson,
     ClassNames,
-    Command,
     DataDir,
     DatasetOption,
     ImageSize,
@@ -31,7 +31,9 @@ families_app = typer.Typer()
 MAX_CANDIDATES = 10_000
 
 
-@families_app.command("new-family", cls=Command, epilog="\b\nExamples:\n  bench new-family my_net")
+@families_app.command(
+    "new-family", cls=Command, rich_help_panel="Families and datasets", epilog="Examples:\n  bench new-family my_net"
+)
 def new_family(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the family: lower-case letters, digits and _.")],
 ) -> None:
@@ -54,7 +56,8 @@ def new_family(
 @families_app.command(
     "check-family",
     cls=Command,
-    epilog="\b\nExamples:\n"
+    rich_help_panel="Families and datasets",
+    epilog="Examples:\n"
     "  bench check-family cnn\n"
     "  bench check-family my.py:build_model --dataset digits\n"
     "  bench check-family cnn --json | jq .regions",
