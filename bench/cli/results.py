@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bench.cli import completion
 from bench.cli.help import Command
 from bench.cli.options import AsJson, ExistingResults
 from bench.errors import SpecError
@@ -74,13 +75,27 @@ def _exported(board: "Board", output: str, sort: str) -> str:
 @results_app.command(
     cls=Command,
     rich_help_panel="Results",
-    epilog="Examples:\n  bench compare cnn dense\n  bench compare cnn tutorial-cnn --json | jq .verdict",
+    epilog="Examples:\n  bench compare cnn dense\n  bench compare cnn dense --pictures changed\n"
+    "  bench compare cnn tutorial-cnn --json | jq .verdict",
 )
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="Model name from the leaderboard, or run id.")],
-    b: Annotated[
-        str, typer.Argument(metavar="B", help="Another model name or run id, evaluated on the same test images.")
+    a: Annotated[
+        str,
+        typer.Argument(metavar="A", autocompletion=completion.runs, help="Model name from the leaderboard, or run id."),
     ],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            autocompletion=completion.runs,
+            help="Another model name or run id, evaluated on the same test images.",
+        ),
+    ],
+    *,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write pictures of the images that only one of the two gets right."),
+    ] = None,
     results: ExistingResults = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -92,6 +107,11 @@ def compare(
 
     comparison = compare_runs(results, a, b)
     typer.echo(json.dumps(comparison_json(comparison), indent=1) if as_json else comparison_text(comparison))
+    if pictures is not None:
+        from bench.report.comparison_pictures import write_pictures
+
+        for path in write_pictures(comparison, pictures):
+            typer.echo(f"picture: {path}", err=True)
 
 
 @results_app.command(

@@ -66,7 +66,7 @@ def _verdict(table: Table, rows: Sequence[Row]) -> Iterator[str]:
 def _next_steps(results: Path, rows: Sequence[Row]) -> str:
     option = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
     names = [shlex.quote(row.label) for row in rows]
-    lines = [f"Page: {page}" for page in dict.fromkeys(str(results / row.page) for row in rows)]
+    lines = [f"Report: {page}" for page in dict.fromkeys(str(results / row.page) for row in rows)]
     lines += [f"Leaderboard: {results / 'leaderboard.md'}", f"Next: bench show {names[0]}{option}"]
     if len(names) > 1:
         lines.append(f"      bench compare {names[0]} {names[1]}{option}")

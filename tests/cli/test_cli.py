@@ -10,13 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from bench.cli.app import main
-from command_line import command, run, small_disk, variables
+from command_line import Called, command, run, small_disk, variables
+from command_line import call as call_in
 from image_files import class_folders
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "results"
@@ -29,29 +28,15 @@ COMMANDS = [
 ESCAPE = "\x1b"
 
 
-@dataclass(frozen=True)
-class Ended:
-    """The output of a command."""
-
-    stdout: str
-    stderr: str
-
-
-Call = Callable[..., Ended]
+Call = Callable[..., Called]
 
 
 @pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Call the entry point with some arguments in the folder `tmp_path`; it must exit with `code`."""
-    monkeypatch.chdir(tmp_path)
+def call(tmp_path: Path) -> Call:
+    """Call the entry point with some arguments in the folder `tmp_path`."""
 
-    def call(*arguments: str, code: int = 0) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        assert ended.value.code == code, output
-        return Ended(*output)
+    def call(*arguments: object, code: int = 0) -> Called:
+        return call_in(*arguments, cwd=tmp_path, code=code)
 
     return call
 
@@ -130,8 +115,7 @@ def test_unknown_option_is_named(call: Call) -> None:
         (["run", "--family"], "error: option '--family' requires an argument\n"),
         (
             ["run", "--preset", "fast"],
-            "error: invalid value for '--preset': 'fast' is not one of 'quick', 'default', 'long'\n"
-            "See: bench run --help\n",
+            "error: invalid value for '--preset': 'fast' is not one of 'quick', 'default', 'long'\nSee: bench run -",
         ),
         (["show", "cnn"], "error: there is no results folder results: "),
     ],
@@ -277,10 +261,10 @@ def test_unknown_dataset_is_refused_with_the_nearest_match(which: str, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_family_whose_file_is_not_python_is_named(tmp_path: Path) -> None:
+def test_family_whose_file_is_not_python_is_named(tmp_path: Path, call: Call) -> None:
     (tmp_path / "search_spaces").mkdir()
     (tmp_path / "search_spaces" / "broken.py").write_text("class Broken(:\n")
-    done = run("run", "--family", "broken", "--dataset", "digits", cwd=tmp_path, code=2, env=variables(tmp_path))
+    done = call("run", "--family", "broken", "--dataset", "digits", code=2)
     assert "error: the file of family 'broken' is not valid Python: invalid syntax (broken.py, line " in done.stderr
 
 
@@ -305,7 +289,14 @@ def test_empty_path_of_the_results_folder_is_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [("leaderboard",), ("leaderboard", "--json"), ("--help",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        pytest.param(("leaderboard",), marks=pytest.mark.slow),
+        pytest.param(("leaderboard", "--json"), marks=pytest.mark.slow),
+    ],
+)
 def test_full_output_device_is_an_error_without_a_traceback(arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "bench", *arguments]
@@ -561,6 +552,7 @@ def test_invalid_folder_of_images_is_an_error_in_one_message(photos: Path, call:
 # Output
 
 
+@pytest.mark.slow
 def test_closed_pipe_is_not_an_error(results: Path) -> None:
     for arguments in (["leaderboard"], ["run", "--help"]):
         with subprocess.Popen(
@@ -578,6 +570,7 @@ def test_closed_pipe_is_not_an_error(results: Path) -> None:
             assert started.wait(30) in (0, 1)
 
 
+@pytest.mark.slow
 def test_output_to_a_file_has_no_colors(results: Path) -> None:
     for arguments in (["leaderboard"], ["run", "--family", "cn"]):
         done = subprocess.run(
@@ -595,6 +588,7 @@ def terminal() -> Iterator[tuple[int, int]]:
     os.close(ours)
 
 
+@pytest.mark.slow
 def test_no_color_is_respected_on_a_terminal(results: Path, terminal: tuple[int, int]) -> None:
     ours, its = terminal
     done = subprocess.run(

@@ -29,7 +29,7 @@ def test_verdict_compares_the_families(tmp_path: Path) -> None:
 def test_next_steps_name_pages_and_commands(tmp_path: Path) -> None:
     runs = [add_run(tmp_path, MANY_ERRORS), add_run(tmp_path, FEW_ERRORS, spec={"family": "cnn"})]
     text = run_summary(tmp_path, [run.run_id for run in runs])
-    assert f"Page: {tmp_path}/synthetic/cnn.md\nPage: {tmp_path}/synthetic/dense.md\n" in text
+    assert f"Report: {tmp_path}/synthetic/cnn.md\nReport: {tmp_path}/synthetic/dense.md\n" in text
     assert f"Leaderboard: {tmp_path}/leaderboard.md\n" in text
     assert text.endswith(
         f"Next: bench show cnn --results {tmp_path}\n      bench compare cnn dense --results {tmp_path}"
