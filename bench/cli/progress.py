@@ -13,14 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.notebook import COLUMNS, in_notebook, notebook
+from bench.cli.steady_time import steady
 from bench.execution.events import Detail, Event, Message, Progress, Report
 
 PLAIN_SECONDS = 10
+Texts = tuple[type[Message | Detail], ...]  # which events are shown as text
 
 
-def display(
-    stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False
-) -> AbstractContextManager[Report]:
+@contextmanager
+def display(stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> Iterator[Report]:
     """Show events for the duration of the context.
 
     Args:
@@ -28,9 +29,11 @@ def display(
         quiet: whether to show none.
         verbose: whether to show every trial and refit that ends.
     """
-    if quiet:
-        return nullcontext(_ignore)
-    shown = (Message, Detail) if verbose else (Message,)
+    with nullcontext(_ignore) if quiet else _display(stream, (Message, Detail) if verbose else (Message,)) as report:
+        yield steady(report)
+
+
+def _display(stream: TextIO | None, shown: Texts) -> AbstractContextManager[Report]:
     if stream is None and in_notebook():
         return notebook(_cells)
     stream = stream or sys.stderr
@@ -67,7 +70,7 @@ def _failed(progress: Progress) -> str:
 
 
 @contextmanager
-def _plain(stream: TextIO, shown: tuple[type[Message | Detail], ...]) -> Iterator[Report]:
+def _plain(stream: TextIO, shown: Texts) -> Iterator[Report]:
     """One line per message, and at most one progress line per run and stage every ten seconds."""
     start, last = time.monotonic(), dict[tuple[str, str], float]()
 
@@ -87,7 +90,7 @@ def _plain(stream: TextIO, shown: tuple[type[Message | Detail], ...]) -> Iterato
 
 
 @contextmanager
-def _live(console: Console, shown: tuple[type[Message | Detail], ...]) -> Iterator[Report]:
+def _live(console: Console, shown: Texts) -> Iterator[Report]:
     """Messages scroll above a table with one row per run."""
     start, rows = time.monotonic(), dict[str, tuple[Progress, float]]()
 
