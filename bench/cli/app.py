@@ -95,7 +95,7 @@ def main() -> None:
 def _end_usage(error: typer.TyperException) -> NoReturn:
     """End as a BenchError does, with the command whose help explains what is valid."""
     message = error.format_message()
-    if message.startswith("Usage: "):  # the help of a group without a command
+    if "Usage: " in message.partition("\n")[0]:  # the help of a group without a command
         typer.echo(message, err=True)
         sys.exit(2)
     context = getattr(error, "ctx", None)

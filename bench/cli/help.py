@@ -10,6 +10,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 MAX_WIDTH = 110  # longer lines are hard to read
+PLAIN_WIDTH = 80
 DEFAULTS = re.compile(r"  \[([^\[\]]*)\]$")  # which Typer appends to the text of an option
 RANGE = re.compile(r"(; )?-?\d*<=?x(<=?\d+)?")
 Entry = tuple[str, str]  # name and explanation
@@ -37,7 +38,7 @@ def help_text(command: Any, context: Any) -> str:
     from rich.text import Text
 
     console = Console(highlight=False)
-    console.width = min(console.width, MAX_WIDTH)
+    console.width = min(console.width, MAX_WIDTH) if console.is_terminal else PLAIN_WIDTH
     sections = {**_parameters(command, context), **_commands(command, context)}
     width = max(len(name) for entries in sections.values() for name, _ in entries)
     with console.capture() as capture:

@@ -127,7 +127,7 @@ def _table(values: Sequence[dict[str, Any]]) -> str:
             {
                 "image": image["image"],
                 "class": prediction["class"],
-                "probability (%)": percent(prediction["probability"], 1),
+                "probability (%)": percent(prediction["probability"]),
             }
             for image in values
             for prediction in image["predictions"]

@@ -6,11 +6,10 @@ from dataclasses import replace
 import pandas as pd
 
 from bench.errors import check_name
-from bench.evaluation.comparison import Interval
 from bench.evaluation.metric import Metric
 from bench.report.board import Board, Row, Table
 from bench.report.tables.scores import metric_text, rank_text
-from bench.report.text.numbers import percent, points, seconds
+from bench.report.text.numbers import points, seconds, short_accuracy_cell
 
 ACCURACY, MODEL = "accuracy", "model"
 COSTS = {  # names of columns to sort by, and the cost of each
@@ -85,7 +84,7 @@ def ranked_table(table: Table, rows: Sequence[Row], best: float, sort: str = ACC
         {
             "rank": rank_text(row).replace(" to ", "-"),
             "model": row.label,
-            "test accuracy (%)": _accuracy(row.test_accuracy, row.run.interval),
+            "test accuracy (%)": short_accuracy_cell(row.test_accuracy, row.run.interval),
             "vs. best (pp)": points(row.test_accuracy - best) if row.test_accuracy < best else "-",
             "params": _thousands(row.run.costs["parameters"]),
             heading: cell(row),
@@ -109,14 +108,6 @@ def _last_column(table: Table, sort: str) -> tuple[str, Callable[[Row], str]]:
 
 def _metrics(table: Table) -> dict[str, Metric]:
     return {metric.key.replace("_", "-"): metric for metric in table.compared[0].run.metrics}
-
-
-def _accuracy(accuracy: float, interval: Interval | None) -> str:
-    """Percent with the distances to both limits, if they differ."""
-    if interval is None:
-        return percent(accuracy)
-    below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
-    return f"{percent(accuracy)} " + (f"± {above}" if below == above else f"-{below} +{above}")
 
 
 def _thousands(number: float) -> str:

@@ -8,7 +8,7 @@ from bench.errors import SpecError
 from bench.records.spec import Budget
 from bench.report.comparison import compare_runs, comparison_json, comparison_text
 from bench.report.comparison_pictures import write_pictures
-from builders import add_run, make_dataset, make_environment
+from builders import NAMES, add_run, make_dataset, make_environment
 
 
 def test_images_are_listed_that_most_refits_of_only_one_model_classify_correctly(tmp_path: Path) -> None:
@@ -21,10 +21,14 @@ def test_images_are_listed_that_most_refits_of_only_one_model_classify_correctly
     assert first.correct_a == pytest.approx(2 / 3)
     assert first.correct_b == 0
     assert (second.correct_a, second.correct_b) == (0, 1)
-    assert first.predicted_a == first.true != first.predicted_b
-    assert second.predicted_b == second.true != second.predicted_a
-    text = comparison_text(comparison)
-    assert "prediction" in text
+    # The label of image i is class i; a refit that is wrong predicts the next class.
+    assert [str(value) for value in (first.true, first.predicted_a, first.predicted_b)] == [*NAMES[1:2], *NAMES[1:3]]
+    assert [str(value) for value in (second.true, second.predicted_a, second.predicted_b)] == [
+        NAMES[2],
+        NAMES[3],
+        NAMES[2],
+    ]
+    assert "prediction" in comparison_text(comparison)
 
 
 def test_images_that_only_one_run_gets_right_are_drawn(tmp_path: Path) -> None:
