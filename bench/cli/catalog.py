@@ -1,6 +1,8 @@
 """bench list: the names that other commands accept."""
 
 import json
+import shutil
+import sys
 from collections.abc import Mapping
 
 import typer
@@ -44,8 +46,5 @@ def items_text(items: Mapping[str, str]) -> str:
 
 
 def _cut(line: str) -> str:
-    import shutil
-    import sys
-
     columns = shutil.get_terminal_size().columns
     return line if not sys.stdout.isatty() or len(line) <= columns else f"{line[: columns - 3]}..."

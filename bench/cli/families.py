@@ -18,6 +18,7 @@ from bench.cli.options import (
     DatasetOption,
     ImageSize,
     PixelRangeName,
+    Quiet,
     Workers,
 )
 from bench.errors import SpecError
@@ -76,6 +77,7 @@ def check_family(
     data_dir: DataDir = None,
     image_size: ImageSize = None,
     class_names: ClassNames = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Build random candidates of a family and train one step of each.
@@ -94,7 +96,7 @@ def check_family(
     location = locate_dataset(dataset, data_dir, image_size, class_names)
     options = Options(results=Path(), dataset=location, workers=workers or usable_cores())
     try:
-        with handle_sigterm(), display() as report:
+        with handle_sigterm(), display(quiet=quiet) as report:
             report(Message(text=f"Checking {candidates} random candidates of {located.name} on {location.name}"))
             checked = family_check.check_family(
                 located,

@@ -126,7 +126,10 @@ def plan(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="A B", help="Two model names from the leaderboard, or run ids.", show_default="the two best"
+            metavar="A B",
+            autocompletion=completion.runs,
+            help="Two model names from the leaderboard, or run ids.",
+            show_default="the two best",
         ),
     ] = None,
     dataset: Annotated[

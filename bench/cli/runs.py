@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.help import Command, Group
 from bench.cli.options import Results
 from bench.cli.results import write_pages
@@ -82,7 +83,9 @@ def _command(results: Path, *words: str) -> str:
 )
 def delete(
     context: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Run id (see `bench runs`).")],
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN", autocompletion=completion.runs, help="Run id (see `bench runs`).")
+    ],
     results: SameResults = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:

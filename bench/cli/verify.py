@@ -7,7 +7,7 @@ import typer
 
 from bench.cli.datasets import notify
 from bench.cli.help import Command
-from bench.cli.options import DataDir, ExistingResults, RunDataset, RunName
+from bench.cli.options import DataDir, ExistingResults, Quiet, RunDataset, RunName
 from bench.signals import exit_code, handle_sigterm
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def verify(
     ] = None,
     data_dir: DataDir = None,
     results: ExistingResults = Path("results"),
+    quiet: Quiet = False,
 ) -> None:
     """Check a finished run and retrain one of its refits.
 
@@ -60,7 +61,7 @@ def verify(
     )
     pages = _check_pages(folder, results)
     try:
-        with handle_sigterm(), display() as report:
+        with handle_sigterm(), display(quiet=quiet) as report:
             from bench.workers.tasks import import_libraries
 
             import_libraries()
