@@ -33,7 +33,7 @@ class ResNet(Family):
         """Map images (batch, *input_shape), already scaled to [0, 1], to features (batch, filters)."""
         # The last stage must have at least 2x2 positions.
         most = max((n for n in range(1, MAX_STAGES + 1) if min(self.input_shape[:2]) >= 2 ** (n + 1)), default=1)
-        stages = hp.Int("stages", min(2, most), most, default=most) if most > 1 else 1
+        stages = hp.Int("stages", 2, most, default=most) if most > 2 else most
         blocks = hp.Int("blocks_per_stage", 1, 3, default=1)
         growth = hp.Choice("growth", [1.0, 1.5, 2.0], default=1.5)
         activation = hp.Choice("activation", ["relu", "gelu"])

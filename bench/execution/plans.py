@@ -33,13 +33,13 @@ def choose_plan(
     """
     plan = PLANS.get((location.name, family.name, preset)) if family.definition is None else None
     if plan is None and trials is not None and epochs is not None:
-        return PresetPlan(trials=trials, epochs=epochs, refit_seeds=refit_seeds or REFIT_SEEDS[preset])
+        return PresetPlan(trials=trials, epochs=epochs, refit_seeds=_given(refit_seeds, REFIT_SEEDS[preset]))
     plan = plan or _plan_by_cost(preset, family, location, pixel_range)
     return replace(
         plan,
-        trials=trials or plan.trials,
-        epochs=epochs or plan.epochs,
-        refit_seeds=refit_seeds or plan.refit_seeds,
+        trials=_given(trials, plan.trials),
+        epochs=_given(epochs, plan.epochs),
+        refit_seeds=_given(refit_seeds, plan.refit_seeds),
     )
 
 
@@ -49,6 +49,10 @@ def has_fixed_plan(
     """Whether `choose_plan` needs no cost model, for which it builds models."""
     in_table = family.definition is None and (location.name, family.name, preset) in PLANS
     return in_table or (trials is not None and epochs is not None)
+
+
+def _given(number: int | None, default: int) -> int:
+    return default if number is None else number
 
 
 def _plan_by_cost(

@@ -49,7 +49,7 @@ def check_archive(content: bytes, name: str) -> None:
     Raises:
         ModelError: it is not a .keras file, or names classes or functions outside Keras or that execute code.
     """
-    for serialized in _serialized(_config(content, name)):
+    for serialized in serialized_objects(read_config(content, name)):
         kind, module = str(serialized["class_name"]), serialized.get("module")
         if kind in UNSAFE:
             raise ModelError(f"{name}: contains {kind}, which can execute code: only built-in layers are loaded")
@@ -64,7 +64,12 @@ def check_archive(content: bytes, name: str) -> None:
             )
 
 
-def _config(content: bytes, name: str) -> Any:
+def read_config(content: bytes, name: str) -> Any:
+    """The configuration in a .keras file.
+
+    Raises:
+        ModelError: it is not a .keras file.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if archive.getinfo(CONFIG).file_size > MAX_CONFIG_BYTES:
@@ -76,16 +81,16 @@ def _config(content: bytes, name: str) -> Any:
         ) from error
 
 
-def _serialized(value: Any) -> Iterator[dict[str, Any]]:
+def serialized_objects(value: Any) -> Iterator[dict[str, Any]]:
     """All serialized objects in a configuration."""
     if isinstance(value, dict):
         if "class_name" in value:
             yield value
         for each in value.values():
-            yield from _serialized(each)
+            yield from serialized_objects(each)
     elif isinstance(value, list):
         for each in value:
-            yield from _serialized(each)
+            yield from serialized_objects(each)
 
 
 def _check_function(serialized: dict[str, Any], name: str) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.errors import ModelError
 from bench.training.inference import class_probabilities, open_model
+from bench.training.precision import prepare_process
 from bench.training.predict import returns_probabilities
 from search_spaces import FamilyLocation
 from search_spaces._mirror import portable
@@ -36,10 +37,11 @@ def export(file: Path, target: Path, kind: Format, family: FamilyLocation | None
     Raises:
         ModelError: the model cannot be loaded or exported, or a library is missing.
     """
+    prepare_process("float32")  # before TensorFlow is used, as for predictions
     model = with_probabilities(open_model(file, family))
     writers: Mapping[Format, Callable[[keras.Model, Path], None]] = {
         "keras": lambda model, path: model.save(path),
-        "savedmodel": lambda model, path: model.export(str(path)),
+        "savedmodel": _write_saved_model,
         "onnx": _write_onnx,
     }
     try:
@@ -96,6 +98,16 @@ def exported(target: Path, kind: Format) -> Predict:
         raise
     except Exception as error:  # loaders raise many types
         raise ModelError(f"{target}: cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _write_saved_model(model: keras.Model, path: Path) -> None:
+    """Write a SavedModel whose function `serve` takes one tensor; `model.export` may make it one of a list."""
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    pixels = model.inputs[0]
+    signature = [tf.TensorSpec(pixels.shape, pixels.dtype, name="pixels")]
+    archive.add_endpoint("serve", lambda images: model(images, training=False), input_signature=signature)
+    archive.write_out(str(path))
 
 
 def _write_onnx(model: keras.Model, path: Path) -> None:

@@ -98,7 +98,7 @@ def load_model(content: bytes, family: FamilyLocation | None) -> keras.Model:
         family: of the model, whose code may define layers; None for a reference model.
     """
     has_own_code = family is not None and not is_family_class(family)  # which imports it
-    model = from_bytes(content, safe_mode=not has_own_code)
+    model = from_bytes(content, own_code=has_own_code)
     _remove_softmax(model)
     return model
 
@@ -106,7 +106,8 @@ def load_model(content: bytes, family: FamilyLocation | None) -> keras.Model:
 def _remove_softmax(model: keras.Model) -> None:
     if not hasattr(model, "outputs"):  # a subclass of keras.Model, whose layers may be in any order
         return
-    last = model.layers[-1]
+    # Operations of keras.ops, which may follow the last layer, are not among the layers.
+    last = (model.operations if hasattr(model, "operations") else model.layers)[-1]
     if isinstance(last, keras.Model):
         _remove_softmax(last)
     elif getattr(last, "activation", None) is keras.activations.softmax:

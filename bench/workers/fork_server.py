@@ -42,6 +42,7 @@ def fork_server() -> Iterator[StartMethod]:
     variables = {
         **WORKER_VARIABLES,
         "PYTHONHASHSEED": "6640",  # Dask's, for all workers
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pandas imports pyarrow, which would start a thread
         # The same modules as in this process, although Python starts its fork server in another way.
         "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path),
         "PYTHONSAFEPATH": "1",

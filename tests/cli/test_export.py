@@ -36,7 +36,8 @@ def predictions(path: Path, kind: str, images: NDArray[np.uint8]) -> NDArray[np.
     if kind == "keras":
         result: NDArray[np.float32] = keras.models.load_model(path).predict(images, verbose=0)
     elif kind == "savedmodel":
-        result = tf.saved_model.load(str(path)).serve(images).numpy()
+        loaded = tf.saved_model.load(str(path))  # a variable, since `serve` does not keep it alive
+        result = loaded.serve(images).numpy()
     else:
         import onnxruntime
 

@@ -86,7 +86,7 @@ def test_background_can_be_given_and_then_needs_no_dataset(tiny: Finished, photo
 def test_files_that_cannot_be_read_are_named(tiny: Finished, photos: Path) -> None:
     (photos / "text.png").write_text("no image")
     failed = run("predict", "tiny", photos / "text.png", photos / "absent.png", cwd=tiny.results.parent, code=2)
-    assert "text.png: cannot be read as an image" in failed.stderr
+    assert "text.png cannot be read as an image" in failed.stderr
     assert "absent.png: does not exist" in failed.stderr
 
 

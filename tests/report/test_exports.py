@@ -112,11 +112,11 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 def hparams(folder: Path) -> Any:
     """The data of the HParams plugin, by tag."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.plugins.hparams.metadata import parse_session_start_plugin_data
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     events = EventAccumulator(str(folder)).Reload()
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    return parse_session_start_plugin_data(content).hparams
+    return HParamsPluginData.FromString(content).session_start_info.hparams
 
 
 @pytest.mark.slow

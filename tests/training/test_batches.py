@@ -126,12 +126,12 @@ def test_memory_mapped_images_give_the_same_batches(tmp_path: Path, monkeypatch:
 def test_memory_mapped_images_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     size = 200 * 2**20
-    images = np.zeros((1_000, size // 1_000, 1, 1), np.uint8)
-    images[:, 0, 0, 0], images[:, 1, 0, 0] = np.arange(1_000) % 256, np.arange(1_000) // 256
-    labels = np.arange(1_000) % 2
+    images = np.zeros((10_000, size // 10_000, 1, 1), np.uint8)  # small, so that batches take little memory
+    images[:, 0, 0, 0], images[:, 1, 0, 0] = np.arange(10_000) % 256, np.arange(10_000) // 256
+    labels = np.arange(10_000) % 2
     mapped = load_development(from_arrays((images, labels), (images[:10], labels[:10])))
     del images
-    data = TrainingData(dataset=mapped, fitted=np.arange(900), held_back=np.arange(900, 1_000))
+    data = TrainingData(dataset=mapped, fitted=np.arange(9_000), held_back=np.arange(9_000, 10_000))
     before = _anonymous_bytes()
     for batch, _ in data.training_batches(1, 0, 1):
         assert batch.shape[0] == BATCH_SIZE

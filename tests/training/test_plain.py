@@ -50,7 +50,7 @@ sys.modules["bench"] = sys.modules["search_spaces"] = None
 import numpy as np
 data = np.load("data.npz")
 x_train, y_train = data["images"], data["labels"]
-exec(compile(open("code.py").read(), "code.py", "exec"))
+exec(compile(open("plain.py").read(), "plain.py", "exec"))
 trained = [float(np.abs(weight).sum()) for weight in model.get_weights()]
 rate = model.optimizer.get_config()["learning_rate"]
 if isinstance(rate, dict):
@@ -94,7 +94,7 @@ def run_code(code: str, model: keras.Model, folder: Path) -> dict[str, Any]:
     data = load_development(catalog.locate("digits"))
     weights = {f"weight_{number}": weight for number, weight in enumerate(model.get_weights())}
     np.savez(folder / "data.npz", images=data.images, labels=data.labels, **weights)
-    (folder / "code.py").write_text(code)
+    (folder / "plain.py").write_text(code)
     command = [sys.executable, "-c", DRIVER, json.dumps(STEPS)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{code}\n{done.stderr[-3000:]}"

@@ -47,6 +47,7 @@ def write_runs(board: Board, uri: str) -> tuple[int, int]:
     set_variable("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         import mlflow
+        from sqlalchemy.exc import SQLAlchemyError
     except ImportError as error:
         raise ExtensionError(MISSING) from error
     written = existing = 0
@@ -58,7 +59,7 @@ def write_runs(board: Board, uri: str) -> tuple[int, int]:
             else:
                 store.add(run)
                 written += 1
-    except mlflow.exceptions.MlflowException as error:
+    except (mlflow.exceptions.MlflowException, SQLAlchemyError) as error:
         raise ExtensionError(f"{uri} cannot be written: {error}") from error
     return written, existing
 

@@ -119,7 +119,7 @@ def known(logs: Mapping[str, Any]) -> dict[str, float]:
 def check_agreement(logs: Sequence[Logs], scored: Scored) -> None:
     """Compare what `fit` reported for the validation images with what the suite measured after it.
 
-    The weights after `fit` may be those of the last epoch or, as with early stopping, those of the best one.
+    The weights after `fit` may be those of the last epoch or, as with early stopping, those of an earlier one.
 
     Raises:
         UnsuitableModelError: no such epoch agrees.
@@ -127,12 +127,7 @@ def check_agreement(logs: Sequence[Logs], scored: Scored) -> None:
     epochs = [each for each in logs if "val_accuracy" in each or "val_loss" in each]
     if not epochs:
         return
-    best = [
-        epochs[-1],
-        max(epochs, key=lambda each: each.get("val_accuracy", 0.0)),
-        min(epochs, key=lambda each: each.get("val_loss", np.inf)),
-    ]
-    if not any(_agrees(each, scored) for each in best):
+    if not any(_agrees(each, scored) for each in epochs):
         reported = ", ".join(f"{name} {value:.4f}" for name, value in epochs[-1].items() if name.startswith("val_"))
         raise UnsuitableModelError(
             f"its fit reported {reported} in the last epoch, but on the validation images that it was given the model "

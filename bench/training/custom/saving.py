@@ -35,7 +35,7 @@ def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tu
     expected = _outputs(model, inputs.arrays(images))
     try:
         content = to_bytes(self_contained(model, inputs, image_shape))
-        outputs = _outputs(from_bytes(content, safe_mode=False), images)
+        outputs = _outputs(from_bytes(content, own_code=True), images)
     except Exception as error:
         problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise UnsuitableModelError(
@@ -49,6 +49,8 @@ def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tu
 
 def _copy(model: keras.Model) -> keras.Model:
     """A copy without optimizer and loss, with new weights; the model itself if it cannot be copied."""
+    compiled = model.compiled
+    model.compiled = False  # otherwise the copy is compiled too, and a loss of the user's own would be saved with it
     try:
         return keras.models.clone_model(model)
     except Exception:  # noqa: BLE001 - a user's code may raise anything
@@ -56,6 +58,8 @@ def _copy(model: keras.Model) -> keras.Model:
             return type(model).from_config(model.get_config())
         except Exception:  # noqa: BLE001 - a user's code may raise anything
             return model
+    finally:
+        model.compiled = compiled
 
 
 def _outputs(model: keras.Model, inputs: Any) -> Any:

@@ -200,7 +200,7 @@ def test_balanced_class_weights_are_inversely_proportional_to_the_number_of_imag
 
 def test_own_fit_gets_the_class_weights_or_fails() -> None:
     # INSTANCE passes its own class_weight to model.fit as well.
-    with pytest.raises(TypeError, match="class_weight"):
+    with pytest.raises(UnsuitableModelError, match="its fit passes its own class_weight"):
         train("INSTANCE", class_weights="balanced")
     assert train("OwnLoop", class_weights="balanced").objective_score == trained("OwnLoop").objective_score
 
