@@ -100,7 +100,8 @@ def _images(runs: tuple[Run, Run], correct: tuple[FloatArray, FloatArray], selec
 def _most_common(predicted: IntArray, classes: int) -> IntArray:
     """The class that most refits predict for each image; `predicted` has shape (refits, images)."""
     counts: IntArray = (predicted[:, :, None] == np.arange(classes)).sum(axis=0)
-    return counts.argmax(axis=1)
+    largest: IntArray = counts.argmax(axis=1)
+    return largest
 
 
 def comparison_text(comparison: RunComparison) -> str:
