@@ -40,7 +40,7 @@ def _plan(trials: int, epochs: int, refit_seeds: int, million_multiply_adds: flo
 #    dataset, family, preset: trials, epochs, refit seeds, largest candidate in millions of multiply-adds per image
 PLANS: Mapping[tuple[str, str, Preset], PresetPlan] = {
     ("fashion_mnist", "dense", "quick"): _plan(9, 5, 3),
-    ("fashion_mnist", "dense", "default"): _plan(40, 20, 5),
+    ("fashion_mnist", "dense", "default"): _plan(24, 20, 5),
     ("fashion_mnist", "dense", "long"): _plan(130, 40, 5),
     ("fashion_mnist", "cnn", "quick"): _plan(4, 3, 3, 1.3),
     ("fashion_mnist", "cnn", "default"): _plan(12, 6, 5, 5),
