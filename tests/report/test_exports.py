@@ -171,6 +171,10 @@ def test_mlflow_has_a_parent_run_with_a_child_per_trial(
     assert record.search is not None
     parent = parents[record.run_id]
     assert parent.info.status == "FINISHED"
+    # With a prefix, since a hyperparameter may be called like a setting of the run.
+    assert parent.data.params["seed"] == str(record.spec.seed)
+    hyperparameters = {f"hp_{name}": str(value) for name, value in record.search.winning_trial.values.items()}
+    assert hyperparameters.items() <= parent.data.params.items()
     assert 0 < parent.data.metrics["test accuracy"] <= 1
     children = [each for each in runs if each.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert len(children) == len(record.search.trials)

@@ -14,6 +14,7 @@ from bench.machine import set_variable
 from bench.records.record import Curve, TrialRecord
 from bench.report.board import Board
 from bench.report.exports import runs_of
+from bench.report.frames import HYPERPARAMETER
 from bench.report.runs import Run
 from bench.report.text.objective import score_name
 
@@ -83,7 +84,8 @@ class _Store:
         tags = {RUN_TAG: record.run_id, "mlflow.runName": run.label, "model": record.spec.model}
         parent = self._client.create_run(experiment, start_time=start, tags=tags).info.run_id
         spec = msgspec.to_builtins(record.spec)
-        winner = {} if record.search is None else dict(record.search.winning_trial.values)
+        values = {} if record.search is None else record.search.winning_trial.values
+        winner = {f"{HYPERPARAMETER}{name}": value for name, value in values.items()}
         self._log(parent, {**spec, **winner}, _results(run), end)
         for refit in record.refits:
             self._log_curve(parent, refit.curve, end, suffix=f" refit {refit.number}")
