@@ -10,14 +10,15 @@ import typer
 
 import search_spaces
 from bench.cli.datasets import locate_dataset
+from bench.cli.help import Command
 from bench.cli.options import (
     AsJson,
     ClassNames,
-    Command,
     DataDir,
     DatasetOption,
     ImageSize,
     PixelRangeName,
+    Quiet,
     Workers,
 )
 from bench.errors import SpecError
@@ -31,7 +32,9 @@ families_app = typer.Typer()
 MAX_CANDIDATES = 10_000
 
 
-@families_app.command("new-family", cls=Command, epilog="\b\nExamples:\n  bench new-family my_net")
+@families_app.command(
+    "new-family", cls=Command, rich_help_panel="Families and datasets", epilog="Examples:\n  bench new-family my_net"
+)
 def new_family(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the family: lower-case letters, digits and _.")],
 ) -> None:
@@ -54,7 +57,8 @@ def new_family(
 @families_app.command(
     "check-family",
     cls=Command,
-    epilog="\b\nExamples:\n"
+    rich_help_panel="Families and datasets",
+    epilog="Examples:\n"
     "  bench check-family cnn\n"
     "  bench check-family my.py:build_model --dataset digits\n"
     "  bench check-family cnn --json | jq .regions",
@@ -73,6 +77,7 @@ def check_family(
     data_dir: DataDir = None,
     image_size: ImageSize = None,
     class_names: ClassNames = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Build random candidates of a family and train one step of each.
@@ -91,7 +96,7 @@ def check_family(
     location = locate_dataset(dataset, data_dir, image_size, class_names)
     options = Options(results=Path(), dataset=location, workers=workers or usable_cores())
     try:
-        with handle_sigterm(), display() as report:
+        with handle_sigterm(), display(quiet=quiet) as report:
             report(Message(text=f"Checking {candidates} random candidates of {located.name} on {location.name}"))
             checked = family_check.check_family(
                 located,

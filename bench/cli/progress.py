@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TextIO
 
@@ -13,19 +13,37 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.notebook import COLUMNS, in_notebook, notebook
-from bench.execution.events import Event, Message, Progress, Report
+from bench.cli.steady_time import steady
+from bench.execution.events import Detail, Event, Message, Progress, Report
 
 PLAIN_SECONDS = 10
+Texts = tuple[type[Message | Detail], ...]  # which events are shown as text
 
 
-def display(stream: TextIO | None = None) -> AbstractContextManager[Report]:
-    """Show events on `stream` (standard error, or a notebook, by default) for the duration of the context."""
+@contextmanager
+def display(stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> Iterator[Report]:
+    """Show events for the duration of the context.
+
+    Args:
+        stream: where to; by default standard error, or a notebook.
+        quiet: whether to show none.
+        verbose: whether to show every trial and refit that ends.
+    """
+    with nullcontext(_ignore) if quiet else _display(stream, (Message, Detail) if verbose else (Message,)) as report:
+        yield steady(report)
+
+
+def _display(stream: TextIO | None, shown: Texts) -> AbstractContextManager[Report]:
     if stream is None and in_notebook():
         return notebook(_cells)
     stream = stream or sys.stderr
     console = Console(file=stream)
     can_redraw = console.is_terminal and not console.is_dumb_terminal
-    return _live(console) if can_redraw else _plain(stream)
+    return _live(console, shown) if can_redraw else _plain(stream, shown)
+
+
+def _ignore(event: Event) -> None:
+    """Show nothing."""
 
 
 def duration(seconds: float) -> str:
@@ -52,14 +70,14 @@ def _failed(progress: Progress) -> str:
 
 
 @contextmanager
-def _plain(stream: TextIO) -> Iterator[Report]:
+def _plain(stream: TextIO, shown: Texts) -> Iterator[Report]:
     """One line per message, and at most one progress line per run and stage every ten seconds."""
     start, last = time.monotonic(), dict[tuple[str, str], float]()
 
     def report(event: Event) -> None:
         text = None
-        if isinstance(event, Message):
-            text = event.text
+        if isinstance(event, Message | Detail):
+            text = event.text if isinstance(event, shown) else None
         elif isinstance(event, Progress):
             key, now = (event.run, event.stage), time.monotonic()
             if now - last.get(key, -PLAIN_SECONDS) >= PLAIN_SECONDS:
@@ -72,7 +90,7 @@ def _plain(stream: TextIO) -> Iterator[Report]:
 
 
 @contextmanager
-def _live(console: Console) -> Iterator[Report]:
+def _live(console: Console, shown: Texts) -> Iterator[Report]:
     """Messages scroll above a table with one row per run."""
     start, rows = time.monotonic(), dict[str, tuple[Progress, float]]()
 
@@ -84,7 +102,7 @@ def _live(console: Console) -> Iterator[Report]:
         return Group(_table([_aged(row, now - updated) for row, updated in rows.values()]), elapsed)
 
     def report(event: Event) -> None:
-        if isinstance(event, Message):
+        if isinstance(event, Message | Detail) and isinstance(event, shown):
             live.console.print(event.text, highlight=False)
         elif isinstance(event, Progress):
             rows[event.run] = event, time.monotonic()

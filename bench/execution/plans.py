@@ -43,6 +43,14 @@ def choose_plan(
     )
 
 
+def has_fixed_plan(
+    preset: Preset, family: FamilyLocation, location: DatasetLocation, trials: int | None, epochs: int | None
+) -> bool:
+    """Whether `choose_plan` needs no cost model, for which it builds models."""
+    in_table = family.definition is None and (location.name, family.name, preset) in PLANS
+    return in_table or (trials is not None and epochs is not None)
+
+
 def _given(number: int | None, default: int) -> int:
     return default if number is None else number
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bench.errors import SearchError
-from bench.execution.events import Event, Message, Report
+from bench.execution.events import Detail, Event, Message, Report
 from bench.workers.executor import EpochCompleted, Executor, TaskCompleted, TaskFailed
 from bench.workers.executor import Event as ExecutorEvent
 
@@ -26,6 +26,7 @@ class Task:
     # reports epochs.
     start: Callable[[], "partial[Any]"]
     take: Callable[[TaskEnd, Sequence[float]], None]  # stores the outcome, given the seconds of each epoch
+    detail: Callable[[Any], str] = lambda _value: "completed"  # what a user may want to know of its result
     initial_epoch: int = 0
     timeout: float | None = None  # seconds after which its worker is stopped
 
@@ -173,6 +174,7 @@ def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Rep
         report(Message(text=f"{running.task.name} of {running.job.title}: {event.reason}; retrying"))
         return running
     del in_flight[event.key]
+    report(Detail(text=f"{running.job.title}: {running.task.name}: {_detail(running.task, event)}"))
     try:
         running.task.take(event, running.epoch_seconds)
     except SearchError as error:
@@ -180,3 +182,7 @@ def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Rep
         if not running.job.done:
             running.job.fail(str(error))
     return running
+
+
+def _detail(task: Task, end: TaskEnd) -> str:
+    return f"failed: {end.reason}" if isinstance(end, TaskFailed) else task.detail(end.value)

@@ -52,6 +52,7 @@ class SearchStage:
             name=trial.name,
             start=partial(self._start, trial),
             take=partial(self._take, trial),
+            detail=_detail,
             initial_epoch=trial.spec.initial_epoch,
             timeout=self._session.options.trial_timeout,
         )
@@ -97,6 +98,13 @@ class SearchStage:
             _write_state(self._folder.state_file(record.trial_id), trained.state)
         self.search.finish(record)
         self._pace.take_trial(record, epoch_seconds)
+
+
+def _detail(trained: "TrainedTrial") -> str:
+    """The result of a trial, for users who want to see each."""
+    accuracy = trained.curve.validation_accuracy
+    score = f"validation accuracy {100 * accuracy[-1]:.2f}% after epoch {len(accuracy)}, " if accuracy else ""
+    return f"{score}{trained.parameters:,} parameters, {trained.task_seconds:.1f} s"
 
 
 def _write_state(path: Path, state: "State") -> None:

@@ -80,7 +80,8 @@ class RefitStage:
         for number in range(self._spec.refit_seeds):
             name = f"refit {number}"
             if number not in self._refits and name not in in_flight:
-                return Task(name=name, start=partial(self._start, number), take=partial(self._take, number))
+                start, take = partial(self._start, number), partial(self._take, number)
+                return Task(name=name, start=start, take=take, detail=_detail)
         return None
 
     def _start(self, number: int) -> "partial[tuple[RefitRecord, bytes]]":
@@ -95,6 +96,11 @@ class RefitStage:
         write_atomic(self._folder.model_file(number), model)
         self._folder.append(RefitEnded(time=now(), refit=refit))
         self._refits[number] = refit
+
+
+def _detail(value: tuple[RefitRecord, bytes]) -> str:
+    """How long a refit took, for users who want to see each."""
+    return f"{value[0].task_seconds:.1f} s"
 
 
 def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> TrialSpec:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import SpecError
-from bench.evaluation.comparison import compare_all, mcnemar
+from bench.evaluation.comparison import IntArray, compare_all, mcnemar
 from bench.evaluation.variance import BoolArray, FloatArray
 from bench.report.board import PairTest
 from bench.report.markdown import plain_table
@@ -29,8 +29,8 @@ class RunComparison:
     """Two runs on the same test images.
 
     The frames list the images that most refits of one run classify correctly and most of the other misclassify, the
-    clearest first: columns `image` (index in the test set), `true` (class name), `correct_a` and `correct_b` (fractions
-    of the refits that classify it correctly).
+    clearest first: columns `image` (index in the test set), `true` (class name), `predicted_a` and `predicted_b` (the
+    class that most refits predict), `correct_a` and `correct_b` (fractions of the refits that classify it correctly).
     """
 
     a: Run
@@ -54,14 +54,14 @@ def compare_runs(results: Path, a: str, b: str) -> RunComparison:
     difference = compare_all([run_a.correctness, run_b.correctness]).pair(0, 1)
     p_value = math.nan if difference is None else difference.p_value
     single = len(run_a.record.refits) == len(run_b.record.refits) == 1
-    correct_a, correct_b = run_a.scores.correct.mean(axis=0), run_b.scores.correct.mean(axis=0)
+    correct = run_a.scores.correct.mean(axis=0), run_b.scores.correct.mean(axis=0)
     return RunComparison(
         a=run_a,
         b=run_b,
         test=PairTest(a=run_a.label, b=run_b.label, difference=difference, p_adjusted=p_value),
         mcnemar=mcnemar(run_a.scores.correct[0], run_b.scores.correct[0]) if single else None,
-        only_a_correct=_images(run_a, correct_a, correct_b, (correct_a > 0.5) & (correct_b < 0.5)),
-        only_b_correct=_images(run_a, correct_a, correct_b, (correct_a < 0.5) & (correct_b > 0.5)),
+        only_a_correct=_images((run_a, run_b), correct, (correct[0] > 0.5) & (correct[1] < 0.5)),
+        only_b_correct=_images((run_a, run_b), correct, (correct[0] < 0.5) & (correct[1] > 0.5)),
     )
 
 
@@ -80,11 +80,28 @@ def comparable_runs(loaded: Loaded, a: str, b: str) -> tuple[Run, Run]:
     return run_a, run_b
 
 
-def _images(run: Run, correct_a: FloatArray, correct_b: FloatArray, selected: BoolArray) -> pd.DataFrame:
+def _images(runs: tuple[Run, Run], correct: tuple[FloatArray, FloatArray], selected: BoolArray) -> pd.DataFrame:
     images = np.flatnonzero(selected)
-    images = images[np.argsort(-np.abs(correct_a - correct_b)[images], kind="stable")]
-    true = np.array(run.record.dataset.class_names)[run.labels[images]]
-    return pd.DataFrame({"image": images, "true": true, "correct_a": correct_a[images], "correct_b": correct_b[images]})
+    images = images[np.argsort(-np.abs(correct[0] - correct[1])[images], kind="stable")]
+    names = np.array(runs[0].record.dataset.class_names)
+    predicted = [names[_most_common(run.scores.predicted[:, images], len(names))] for run in runs]
+    return pd.DataFrame(
+        {
+            "image": images,
+            "true": names[runs[0].labels[images]],
+            "predicted_a": predicted[0],
+            "predicted_b": predicted[1],
+            "correct_a": correct[0][images],
+            "correct_b": correct[1][images],
+        }
+    )
+
+
+def _most_common(predicted: IntArray, classes: int) -> IntArray:
+    """The class that most refits predict for each image; `predicted` has shape (refits, images)."""
+    counts: IntArray = (predicted[:, :, None] == np.arange(classes)).sum(axis=0)
+    largest: IntArray = counts.argmax(axis=1)
+    return largest
 
 
 def comparison_text(comparison: RunComparison) -> str:
@@ -156,9 +173,8 @@ def _classes(a: Run, b: Run) -> pd.DataFrame:
 def _images_table(a: Run, b: Run, images: pd.DataFrame) -> pd.DataFrame:
     text = images.head(SHOWN_IMAGES).astype({"image": str})
     text[["correct_a", "correct_b"]] = text[["correct_a", "correct_b"]].map(lambda fraction: percent(fraction, 0))
-    return text.set_axis(
-        ["test image", "true class", *(f"{run.label}: correct refits (%)" for run in (a, b))], axis="columns"
-    )
+    columns = [f"{run.label}: {what}" for what in ("prediction", "correct refits (%)") for run in (a, b)]
+    return text.set_axis(["test image", "true class", *columns], axis="columns")
 
 
 def comparison_json(comparison: RunComparison) -> dict[str, Any]:

@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 import search_spaces
-from command_line import run
+from command_line import call, run
 
 CUSTOM = Path(__file__).parents[1] / "families" / "plain_models.py"
 
 
 def test_template_is_a_family_with_a_digest(tmp_path: Path) -> None:
-    done = run("new-family", "my_net", cwd=tmp_path)
+    done = call("new-family", "my_net", cwd=tmp_path)
     assert "bench check-family my_net" in done.stdout
     text = (tmp_path / "search_spaces" / "my_net.py").read_text()
     assert "class MyNet(Family):" in text
     assert "$" not in text
     compile(text, "my_net.py", "exec")
-    assert "my_net" in json.loads(run("list", "--json", cwd=tmp_path).stdout)["families"]
+    assert "my_net" in json.loads(call("list", "--json", cwd=tmp_path).stdout)["families"]
 
 
 @pytest.mark.parametrize(
@@ -30,15 +30,15 @@ def test_template_is_a_family_with_a_digest(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_name_writes_nothing(name: str, message: str, tmp_path: Path) -> None:
-    assert message in run("new-family", name, cwd=tmp_path, code=2).stderr
+    assert message in call("new-family", name, cwd=tmp_path, code=2).stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_existing_family_is_not_overwritten(tmp_path: Path) -> None:
-    run("new-family", "mine", cwd=tmp_path)
+    call("new-family", "mine", cwd=tmp_path)
     path = tmp_path / "search_spaces" / "mine.py"
     path.write_text("# changed\n")
-    assert "already" in run("new-family", "mine", cwd=tmp_path, code=2).stderr
+    assert "already" in call("new-family", "mine", cwd=tmp_path, code=2).stderr
     assert path.read_text() == "# changed\n"
 
 

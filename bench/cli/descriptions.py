@@ -1,0 +1,51 @@
+"""One line on each family, dataset, tuner and reference model, from the docstrings of their files; imports none."""
+
+import ast
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import search_spaces
+
+
+def families() -> dict[str, str]:
+    """Families by name."""
+    from bench.machine import extensions
+
+    return _described(search_spaces.names(), search_spaces.__path__, extensions(search_spaces.GROUP))
+
+
+def datasets() -> dict[str, str]:
+    """Datasets by name."""
+    from bench.data import catalog
+    from bench.machine import extensions
+
+    return _described(catalog.names(), [str(catalog.SETS)], extensions(catalog.GROUP))
+
+
+def tuners() -> dict[str, str]:
+    """Tuners by name."""
+    from bench.machine import extensions
+    from bench.tuning import tuners
+
+    return _described(tuners.names(), tuners.__path__, extensions(tuners.GROUP))
+
+
+def reference_models() -> dict[str, str]:
+    """Reference models by name."""
+    from bench.baselines.catalog import NAMES, describe
+
+    return {name: describe(name).recipe for name in NAMES}
+
+
+def _described(names: Iterable[str], folders: Iterable[str], entry_points: Mapping[str, EntryPoint]) -> dict[str, str]:
+    files = {file.stem: file for folder in folders for file in Path(folder).glob("[!_]*.py")}
+    return {name: _first_line(files[name]) if name in files else f"from {entry_points[name].value}" for name in names}
+
+
+def _first_line(file: Path) -> str:
+    try:
+        text = ast.get_docstring(ast.parse(file.read_bytes()))
+    except SyntaxError as error:
+        return f"not valid Python: {error}"
+    return (text or str(file)).splitlines()[0].rstrip(".")
