@@ -33,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Compare families of Keras models, tuned with Keras Tuner.\n\n"
     "Exit codes: 0 success (or nothing to do), 1 a check found differences, 2 invalid input or a failed run, "
-    "130 and 143 interrupted. Completion of names by the shell: bench --install-completion.",
+    "130 and 143 interrupted.",
     epilog="Examples:\n  bench run --family cnn\n  bench leaderboard",
 )
 for commands in (
@@ -76,7 +76,7 @@ def main() -> None:
     """Entry point of `bench` and `python -m bench`."""
     search_spaces.add_current_folder()
     try:
-        # The name under which shells complete it.
+        # Shells complete this name. Without standalone mode, exceptions arrive here.
         sys.exit(app(prog_name="bench", standalone_mode=False) or 0)
     except BenchError as error:
         _end(str(error))
@@ -93,14 +93,14 @@ def main() -> None:
 
 
 def _end_usage(error: typer.TyperException) -> NoReturn:
-    """End as a BenchError does, with the command whose help explains what is valid."""
+    """End with the command whose help explains what is valid."""
     message = error.format_message()
     if "Usage: " in message.partition("\n")[0]:  # the help of a group without a command
         typer.echo(message, err=True)
         sys.exit(2)
+    message = message.replace("Value error, ", "").replace("Input should be", "must be").rstrip(".")
     context = getattr(error, "ctx", None)
     hint = "" if context is None else f"\nSee: {context.command_path} --help"
-    message = message.replace("Value error, ", "").rstrip(".")
     _end(f"{message[:1].lower()}{message[1:]}{hint}")
 
 

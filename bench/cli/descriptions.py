@@ -1,11 +1,15 @@
-"""One line on each family, dataset, tuner and reference model, from the docstrings of their files; imports none."""
+"""One line on each family, dataset, tuner and reference model, from docstrings; imports no family, dataset or tuner."""
 
 import ast
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import search_spaces
+
+if TYPE_CHECKING:
+    from bench.baselines.tutorials import Tutorial
 
 
 def families() -> dict[str, str]:
@@ -33,9 +37,22 @@ def tuners() -> dict[str, str]:
 
 def reference_models() -> dict[str, str]:
     """Reference models by name."""
-    from bench.baselines.catalog import NAMES, describe
+    from bench.baselines.catalog import CLASSIFIERS, NAMES
+    from bench.baselines.tutorials import TUTORIALS
 
-    return {name: describe(name).recipe for name in NAMES}
+    return {
+        name: _sentence(CLASSIFIERS[name].recipe) if name in CLASSIFIERS else _tutorial(TUTORIALS[name])
+        for name in NAMES
+    }
+
+
+def _tutorial(tutorial: "Tutorial") -> str:
+    layers = (tutorial.layers.__doc__ or tutorial.name).rstrip(".")
+    return f"{layers}; {tutorial.output}, batches of {tutorial.batch_size}, {tutorial.epochs} epochs"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _described(names: Iterable[str], folders: Iterable[str], entry_points: Mapping[str, EntryPoint]) -> dict[str, str]:

@@ -27,8 +27,8 @@ def print_plans(request: "SearchRequest", options: "Options") -> None:
     for family in request.families:
         if family not in fixed:
             typer.echo(
-                f"{family.name} on {request.dataset.name}: preset {request.preset}; the numbers of trials and epochs "
-                "depend on the cost of its models, which --dry-run without --no-estimate computes"
+                f"{family.name} on {request.dataset.name}, preset {request.preset}\n"
+                "  trials and epochs depend on the cost of its models: omit --no-estimate to compute them"
             )
 
 
@@ -89,9 +89,12 @@ def _title(spec: "SearchSpec", options: "Options", folder: "RunFolder") -> str:
 
 
 def _budget_text(spec: "SearchSpec") -> str:
+    from bench.report.text.numbers import counted
+
     budget = spec.budget
     return (
-        f"  search: {budget.total_epochs:,} epochs, enough for {budget.trials:,} trials of {budget.epochs} epochs\n"
+        f"  search: {counted(budget.total_epochs, 'epoch')}, equivalent to {counted(budget.trials, 'trial')} of "
+        f"{counted(budget.epochs, 'epoch')}\n"
         f"{_refits_text(spec)}"
     )
 

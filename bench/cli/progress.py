@@ -17,7 +17,6 @@ from bench.cli.steady_time import steady
 from bench.execution.events import Detail, Event, Message, Progress, Report
 
 PLAIN_SECONDS = 10
-Texts = tuple[type[Message | Detail], ...]  # which events are shown as text
 
 
 @contextmanager
@@ -29,21 +28,26 @@ def display(stream: TextIO | None = None, *, quiet: bool = False, verbose: bool 
         quiet: whether to show none.
         verbose: whether to show every trial and refit that ends.
     """
-    with nullcontext(_ignore) if quiet else _display(stream, (Message, Detail) if verbose else (Message,)) as report:
-        yield steady(report)
+    with nullcontext(_ignore) if quiet else _display(stream) as show:
+        report = steady(show)
+        yield report if verbose else _without_details(report)
 
 
-def _display(stream: TextIO | None, shown: Texts) -> AbstractContextManager[Report]:
+def _display(stream: TextIO | None) -> AbstractContextManager[Report]:
     if stream is None and in_notebook():
         return notebook(_cells)
     stream = stream or sys.stderr
     console = Console(file=stream)
     can_redraw = console.is_terminal and not console.is_dumb_terminal
-    return _live(console, shown) if can_redraw else _plain(stream, shown)
+    return _live(console) if can_redraw else _plain(stream)
 
 
 def _ignore(event: Event) -> None:
     """Show nothing."""
+
+
+def _without_details(report: Report) -> Report:
+    return lambda event: None if isinstance(event, Detail) else report(event)
 
 
 def duration(seconds: float) -> str:
@@ -70,14 +74,14 @@ def _failed(progress: Progress) -> str:
 
 
 @contextmanager
-def _plain(stream: TextIO, shown: Texts) -> Iterator[Report]:
+def _plain(stream: TextIO) -> Iterator[Report]:
     """One line per message, and at most one progress line per run and stage every ten seconds."""
     start, last = time.monotonic(), dict[tuple[str, str], float]()
 
     def report(event: Event) -> None:
         text = None
         if isinstance(event, Message | Detail):
-            text = event.text if isinstance(event, shown) else None
+            text = event.text
         elif isinstance(event, Progress):
             key, now = (event.run, event.stage), time.monotonic()
             if now - last.get(key, -PLAIN_SECONDS) >= PLAIN_SECONDS:
@@ -90,7 +94,7 @@ def _plain(stream: TextIO, shown: Texts) -> Iterator[Report]:
 
 
 @contextmanager
-def _live(console: Console, shown: Texts) -> Iterator[Report]:
+def _live(console: Console) -> Iterator[Report]:
     """Messages scroll above a table with one row per run."""
     start, rows = time.monotonic(), dict[str, tuple[Progress, float]]()
 
@@ -102,7 +106,7 @@ def _live(console: Console, shown: Texts) -> Iterator[Report]:
         return Group(_table([_aged(row, now - updated) for row, updated in rows.values()]), elapsed)
 
     def report(event: Event) -> None:
-        if isinstance(event, Message | Detail) and isinstance(event, shown):
+        if isinstance(event, Message | Detail):
             live.console.print(event.text, highlight=False)
         elif isinstance(event, Progress):
             rows[event.run] = event, time.monotonic()

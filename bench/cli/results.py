@@ -39,7 +39,7 @@ def leaderboard(
     output: Annotated[
         Literal["text", "csv", "json", "md"],
         typer.Option(
-            "--format", metavar="NAME", help="text, csv, json or md (Markdown); csv and json show all columns."
+            "--format", metavar="NAME", help="text, csv, json or md (Markdown); csv and json have all columns."
         ),
     ] = "text",
     as_json: AsJson = False,
@@ -51,9 +51,11 @@ def leaderboard(
     from bench.report.ranking import leaderboard
     from bench.report.terminal import leaderboard_text
 
+    if as_json and output not in ("text", "json"):
+        raise SpecError(f"--json and --format {output}: choose one")
     board = leaderboard(results)
     if as_json or output in ("csv", "json"):
-        typer.echo(_exported(board, "csv" if output == "csv" and not as_json else "json", sort), nl=False)
+        typer.echo(_exported(board, sort, as_csv=output == "csv"), nl=False)
         warn_unreadable(board.problems)
     else:
         typer.echo(leaderboard_text(board, wide=wide, sort=sort, markdown=output == "md"))
@@ -61,13 +63,14 @@ def leaderboard(
         raise typer.Exit(2)
 
 
-def _exported(board: "Board", output: str, sort: str) -> str:
+def _exported(board: "Board", sort: str, *, as_csv: bool) -> str:
+    """All columns at full precision, as CSV or JSON."""
     from bench.report.frames import runs_frame
     from bench.report.ranked_table import sorted_board
     from bench.report.rows_json import rows_json
 
     board = sorted_board(board, sort)
-    if output == "csv":
+    if as_csv:
         return runs_frame(board).to_csv(index=False)
     return json.dumps(rows_json(board), indent=1) + "\n"
 
@@ -94,7 +97,9 @@ def compare(
     *,
     pictures: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Also write pictures of the images that only one of the two gets right."),
+        typer.Option(
+            metavar="DIR", help="Also write pictures of the images that only one of the two classifies correctly."
+        ),
     ] = None,
     results: ExistingResults = Path("results"),
     as_json: AsJson = False,
@@ -110,8 +115,11 @@ def compare(
     if pictures is not None:
         from bench.report.comparison_pictures import write_pictures
 
-        for path in write_pictures(comparison, pictures):
-            typer.echo(f"picture: {path}", err=True)
+        paths = write_pictures(comparison, pictures)
+        for path in paths:
+            typer.echo(f"Pictures: {path}", err=True)
+        if not paths:
+            typer.echo("No picture: the records keep no image that only one of the two classifies correctly.", err=True)
 
 
 @results_app.command(

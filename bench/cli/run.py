@@ -32,9 +32,9 @@ from bench.cli.run_options import (
     ClassWeightsName,
     DryRun,
     Epochs,
-    Estimate,
     Families,
     MaxPending,
+    NoEstimate,
     ObjectiveName,
     PrecisionChoice,
     PresetName,
@@ -64,7 +64,7 @@ run_app = typer.Typer()
     epilog="Examples:\n"
     "  bench run --family cnn\n"
     "  bench run --family dense --family cnn --preset quick\n"
-    "  bench run --family all --preset quick --dry-run --no-estimate\n"
+    "  bench run --family all --preset quick --dry-run\n"
     "  bench run --family dense --family cnn --refit-seeds 8\n"
     "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5\n"
     "  bench run --family cnn --dataset photos --image-size 32x32\n"
@@ -97,7 +97,7 @@ def run(
     results: Results = Path("results"),
     again: Again = False,
     dry_run: DryRun = False,
-    estimate: Estimate = True,
+    no_estimate: NoEstimate = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -113,6 +113,8 @@ def run(
     from bench.execution.request import SearchRequest
     from bench.machine import usable_cores
 
+    if no_estimate and not dry_run:
+        raise SpecError("--no-estimate needs --dry-run")
     located = locate_families(_chosen(families or ()))
     location = locate_dataset(dataset, data_dir, image_size, class_names)
     request = SearchRequest(
@@ -141,7 +143,7 @@ def run(
         again=again,
         family_files=family_files(located),
     )
-    if dry_run and not estimate:
+    if no_estimate:
         print_plans(request, options)
     elif dry_run:
         print_forecast(request.specs(), options)
@@ -151,14 +153,14 @@ def run(
 
 
 def _chosen(families: Sequence[str]) -> list[str]:
-    """The families that the user named, where `all` stands for all that have a name.
+    """The families that the user named; `all` stands for those of `bench list`.
 
     Raises:
         SpecError: none is named.
     """
     if not families:
         items = items_text(descriptions.families())
-        raise SpecError(f"--family is missing: name one of these families, several, or all\n{items}")
+        raise SpecError(f"--family is missing: choose one or more of these, or all\n{items}")
     return [name for each in families for name in (search_spaces.names() if each == "all" else (each,))]
 
 

@@ -149,20 +149,17 @@ MaxPending = Annotated[
         show_default="4 for bayesian and tpe, unlimited for others",
     ),
 ]
-Estimate = Annotated[
-    bool,
-    typer.Option(
-        "--estimate/--no-estimate",
-        rich_help_panel=OUTPUT,
-        help="With --dry-run: time a few training steps to estimate time and disk space; without, the plan is printed "
-        "at once.",
-    ),
-]
 DryRun = Annotated[
     bool,
     typer.Option(
         "--dry-run",
         rich_help_panel=OUTPUT,
-        help="Print the planned trials and estimated time and disk space; train nothing.",
+        help="Print the planned trials, and the time and disk space as estimated from a few training steps.",
+    ),
+]
+NoEstimate = Annotated[
+    bool,
+    typer.Option(
+        "--no-estimate", rich_help_panel=OUTPUT, help="With --dry-run: print the plan at once, without an estimate."
     ),
 ]

@@ -1,4 +1,4 @@
-"""The remaining time as it is shown: a new estimate that is far from the last one is approached gradually."""
+"""The remaining time as it is shown: one that is far from what was shown before is approached gradually."""
 
 import time
 from collections import defaultdict
@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from bench.execution.events import Event, Progress, Report
 
-DOUBLING_SECONDS = 10  # in which the remaining time may double, or be halved, beyond the time that has passed
-MIN_SECONDS = 10.0  # that doubles, if less was left
+MAX_FACTOR = 2.0  # by which an update may change it, beyond the time that has passed
+FULL_SECONDS = 10.0  # since the last update for MAX_FACTOR; less after a shorter time
+MIN_SECONDS = 10.0  # that may grow by the factor if less was left
 
 
 class SteadyTime:
@@ -26,7 +27,8 @@ class SteadyTime:
             return None
         now, shown = self._clock(), estimate
         if self._end is not None:
-            factor, expected = 2 ** ((now - self._updated) / DOUBLING_SECONDS), max(0.0, self._end - now)
+            factor = MAX_FACTOR ** min(1.0, (now - self._updated) / FULL_SECONDS)
+            expected = max(0.0, self._end - now)
             shown = min(max(estimate, expected / factor), max(expected, MIN_SECONDS) * factor)
         self._end, self._updated = now + shown, now
         return shown

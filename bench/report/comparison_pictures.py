@@ -1,21 +1,23 @@
 """Pictures of the test images that two runs classify differently."""
 
+import textwrap
 from pathlib import Path
 
 import pandas as pd
 
 from bench.records.files import write_atomic
 from bench.report.comparison import RunComparison
-from bench.report.figures.images import Image, Tile, grid_picture
+from bench.report.figures.images import Tile, grid_picture
 from bench.report.runs import Run
 
 MAX_IMAGES = 25  # of one picture
+LINE_LENGTH = 26  # characters that fit above an image
 
 
 def write_pictures(comparison: RunComparison, folder: Path) -> tuple[Path, ...]:
     """Write a PNG of the images that only one run classifies correctly, for each of the two; returns their paths.
 
-    The images are those that the record of the other run keeps, the clearest first, with both predictions.
+    It has the images that the record of the other run keeps, the largest difference first, with both predictions.
 
     Raises:
         StoreError: a file cannot be written.
@@ -31,15 +33,17 @@ def write_pictures(comparison: RunComparison, folder: Path) -> tuple[Path, ...]:
 
 
 def _tiles(comparison: RunComparison, images: pd.DataFrame, worse: Run) -> list[Tile]:
-    kept: dict[int, Image] = {
-        error.index: image for error, image in zip(worse.scores.misclassifications, worse.wrong_images, strict=False)
-    }
+    errors = worse.scores.misclassifications
+    kept = {error.index: image for error, image in zip(errors, worse.wrong_images, strict=False)}
     return [
         Tile(
             image=kept[row["image"]],
-            above=f"{comparison.a.label}: {row['predicted_a']}\n{comparison.b.label}: {row['predicted_b']}",
+            above=_predictions({comparison.a: row["predicted_a"], comparison.b: row["predicted_b"]}),
             below=f"true: {row['true']}\ntest image {row['image']}",
         )
-        for row in images.to_dict("records")
-        if row["image"] in kept
-    ][:MAX_IMAGES]
+        for row in images[images["image"].isin(kept)].head(MAX_IMAGES).to_dict("records")
+    ]
+
+
+def _predictions(predicted: dict[Run, str]) -> str:
+    return "\n".join(textwrap.fill(f"{run.label}: {name}", LINE_LENGTH) for run, name in predicted.items())

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pandas as pd
 
 from bench.errors import check_name
+from bench.evaluation.comparison import Interval
 from bench.evaluation.metric import Metric
 from bench.report.board import Board, Row, Table
 from bench.report.tables.scores import metric_text, rank_text
-from bench.report.text.numbers import points, seconds, short_accuracy_cell
+from bench.report.text.numbers import percent, points, seconds
 
 ACCURACY, MODEL = "accuracy", "model"
 COSTS = {  # names of columns to sort by, and the cost of each
@@ -23,11 +24,11 @@ HEADINGS = {
     "prediction-time": "prediction (µs/image)",
     "core-seconds": "core-seconds",
 }
-CAPTION = "Test accuracy with its 95% confidence interval; vs. best: difference from the first by accuracy."
+INTERVALS = "Test accuracy with its 95% confidence interval."
 
 
 def sort_names(table: Table) -> tuple[str, ...]:
-    """What the rows of a table can be sorted by."""
+    """Names of columns to sort by."""
     return (ACCURACY, MODEL, *COSTS, *_metrics(table))
 
 
@@ -84,13 +85,21 @@ def ranked_table(table: Table, rows: Sequence[Row], best: float, sort: str = ACC
         {
             "rank": rank_text(row).replace(" to ", "-"),
             "model": row.label,
-            "test accuracy (%)": short_accuracy_cell(row.test_accuracy, row.run.interval),
+            "test accuracy (%)": _accuracy_cell(row.test_accuracy, row.run.interval),
             "vs. best (pp)": points(row.test_accuracy - best) if row.test_accuracy < best else "-",
             "params": _thousands(row.run.costs["parameters"]),
             heading: cell(row),
         }
         for row in rows
     )
+
+
+def _accuracy_cell(accuracy: float, interval: Interval | None) -> str:
+    """Percent with ± half the width of the interval, or the distances to both limits if they differ."""
+    if interval is None:
+        return percent(accuracy)
+    below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
+    return f"{percent(accuracy)} " + (f"± {above}" if below == above else f"-{below} +{above}")
 
 
 def _last_column(table: Table, sort: str) -> tuple[str, Callable[[Row], str]]:
@@ -111,7 +120,7 @@ def _metrics(table: Table) -> dict[str, Metric]:
 
 
 def _thousands(number: float) -> str:
-    """In three digits: 812, 23.4k, 1.25M."""
+    """To three digits: 812, 23.4k, 1.25M."""
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= limit:
             return f"{number / limit:#.3g}".rstrip(".") + unit

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.report.board import Board, Row, Table
-from bench.report.markdown import narrow_table
-from bench.report.ranked_table import CAPTION, ranked_table, sorted_rows
+from bench.report.narrow_table import narrow_table, wrap
+from bench.report.ranked_table import INTERVALS, ranked_table, sorted_rows
 from bench.report.ranking import rank
 from bench.report.runs import Run, load
 from bench.report.text.statements import family_sentences, pair_sentence, pair_sentences
+
+VERSUS_BEST = "vs. best: difference from the first row. Ranks are among these runs."
 
 
 def run_summary(results: Path, run_ids: Sequence[str]) -> str:
@@ -20,7 +22,7 @@ def run_summary(results: Path, run_ids: Sequence[str]) -> str:
     """
     board, shown, parts = _board(results, run_ids), list[Row](), []
     for table in board.tables:
-        known = {row.run.record.run_id for row in shown}
+        known = {row.run.record.run_id for row in shown}  # reference models are in several tables
         rows = [row for row in table.everything if row.run.record.run_id in {*run_ids} - known]
         if rows:
             parts.append("\n\n".join([_table_text(table, rows), *_verdict(table, rows)]))
@@ -33,41 +35,48 @@ def _board(results: Path, run_ids: Sequence[str]) -> Board:
     loaded = load(results)
     reproductions = tuple(run for run in loaded.reproductions if run.record.run_id in run_ids)
     published = [run.reproduces.record.run_id for run in reproductions if run.reproduces is not None]
-
-    def is_named(run: Run) -> bool:
-        return run.record.run_id in {*run_ids, *published}
-
-    if not any(is_named(run) and run.record.search is not None for run in loaded.runs):
+    named = {*run_ids, *published}
+    if not any(_is_tuned(run) and run.record.run_id in named for run in loaded.runs):
         return rank(results, loaded)
-    runs = tuple(run for run in loaded.runs if run.record.search is None or is_named(run))
+    runs = tuple(run for run in loaded.runs if not _is_tuned(run) or run.record.run_id in named)
     return rank(results, replace(loaded, runs=runs, reproductions=reproductions))
 
 
+def _is_tuned(run: Run) -> bool:
+    return run.record.search is not None
+
+
 def _table_text(table: Table, rows: Sequence[Row]) -> str:
-    """The rows, and the best reference model beside tuned ones."""
-    reference = table.references[:1] if any(row in table.rows for row in rows) else ()
-    compared = [*rows, *(row for row in reference if row not in rows)]
-    best = max(row.test_accuracy for row in compared)
-    ranked = ranked_table(table, sorted_rows(table, compared), best)
-    title = f"{table.dataset.title}, {table.dataset.n_test:,} test images"
-    return f"{title}\n\n{narrow_table(ranked)}\n\n{CAPTION}"
+    """The rows, and the best reference model below tuned ones."""
+    shown, title = [*rows], table.dataset.title
+    if any(_is_tuned(row.run) for row in rows):
+        shown += [row for row in table.references[:1] if row not in rows]
+        title += f", budget {table.conditions['budget']}"
+    best = max(row.test_accuracy for row in shown)
+    text = narrow_table(ranked_table(table, sorted_rows(table, shown), best))
+    return f"{wrap(f'{title}, {table.dataset.n_test:,} test images')}\n\n{text}\n\n{INTERVALS}\n{VERSUS_BEST}"
 
 
 def _verdict(table: Table, rows: Sequence[Row]) -> Iterator[str]:
-    sentences = [*family_sentences(table), *pair_sentences(table)] if any(row in table.rows for row in rows) else []
+    """Tests between the tuned models, and of each reference model, or the best one, against the best of them."""
+    tuned = any(_is_tuned(row.run) for row in rows)
+    sentences = [*family_sentences(table), *pair_sentences(table)] if tuned else []
     references = [row for row in rows if row.run.record.reference is not None] or table.references[:1]
-    sentences += [
-        pair_sentence(row.versus_best, table.dataset.n_test) for row in references if row.versus_best is not None
-    ]
+    tests = [row.versus_best for row in references if row.versus_best is not None]
+    sentences += [pair_sentence(test, table.dataset.n_test) for test in tests]
     if sentences:
-        yield "\n".join(sentences)
+        yield wrap("\n".join(sentences))
 
 
 def _next_steps(results: Path, rows: Sequence[Row]) -> str:
-    option = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
-    names = [shlex.quote(row.label) for row in rows]
-    lines = [f"Report: {page}" for page in dict.fromkeys(str(results / row.page) for row in rows)]
-    lines += [f"Leaderboard: {results / 'leaderboard.md'}", f"Next: bench show {names[0]}{option}"]
-    if len(names) > 1:
-        lines.append(f"      bench compare {names[0]} {names[1]}{option}")
-    return "\n".join(lines)
+    option = () if results == Path("results") else ("--results", str(results))
+    names = [row.label for row in rows]
+    commands = [("show", *names[:1])] if names else []
+    commands += [("compare", *names[:2])] if len(names) > 1 else []
+    return "\n".join(
+        [
+            *(f"Report: {page}" for page in dict.fromkeys(results / row.page for row in rows)),
+            f"Leaderboard: {results / 'leaderboard.md'}",
+            *(f"Next: {shlex.join(['python', '-m', 'bench', *command, *option])}" for command in commands),
+        ]
+    )

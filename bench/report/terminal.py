@@ -1,18 +1,18 @@
 """The leaderboard as text, for the terminal."""
 
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 
 from bench.report.board import Board, Table
-from bench.report.markdown import narrow_table, plain_table, table
-from bench.report.ranked_table import ACCURACY, CAPTION, ranked_table, sorted_rows
+from bench.report.markdown import plain_table, table
+from bench.report.narrow_table import narrow_table, wrap
+from bench.report.ranked_table import ACCURACY, INTERVALS, ranked_table, sorted_rows
 from bench.report.tables.costs import costs_table
 from bench.report.tables.scores import UNCERTAINTY, references_table, reproductions_table, scores_table
 from bench.report.text.numbers import counted
 
-MAX_WIDTH = 80  # characters
+VERSUS_BEST = "vs. best: difference from the most accurate of these and the reference models."
 
 
 def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, markdown: bool = False) -> str:
@@ -33,18 +33,14 @@ def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, 
         frames = _wide(each, sort) if wide else _ranked(each, sort, shown)
         shown |= {row.run.record.run_id for row in each.references}
         draw = table if markdown else plain_table if wide else narrow_table
-        parts.append("\n\n".join([*map(_filled, [_title(each), *_notes(each)]), *_tables(frames, draw)]))
+        parts.append("\n\n".join([*map(wrap, [_title(each), *_notes(each)]), *_tables(frames, draw)]))
     if board.tables and not wide:
-        parts.append(_filled(CAPTION))
+        parts.append(wrap(f"{INTERVALS}\n{VERSUS_BEST}"))
     if not board.tables and not board.problems:
         parts.append("No finished run yet.")
     if board.problems:
         parts.append("\n".join(["Could not be read:", *(f"  {problem}" for problem in board.problems)]))
     return "\n\n".join(parts)
-
-
-def _filled(text: str) -> str:
-    return "\n".join(textwrap.fill(line, MAX_WIDTH) for line in text.splitlines())
 
 
 def _tables(frames: dict[str, pd.DataFrame], draw: Callable[[pd.DataFrame], str]) -> Iterator[str]:

@@ -45,14 +45,6 @@ def accuracy_cell(accuracy: float, interval: "Interval | None") -> str:
     return f"{percent(accuracy)} " + (f"± {half}" if half else f"({range_text(interval.low, interval.high)})")
 
 
-def short_accuracy_cell(accuracy: float, interval: "Interval | None") -> str:
-    """Percent with ± half the width of the interval, or the distances to both limits if they differ."""
-    if interval is None:
-        return percent(accuracy)
-    below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
-    return f"{percent(accuracy)} " + (f"± {above}" if below == above else f"-{below} +{above}")
-
-
 def interval_text(interval: "Interval | None") -> str:
     """The interval alone: ± half the width in points, or both limits if they are not symmetric."""
     if interval is None:
