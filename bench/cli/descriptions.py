@@ -63,6 +63,6 @@ def _described(names: Iterable[str], folders: Iterable[str], entry_points: Mappi
 def _first_line(file: Path) -> str:
     try:
         text = ast.get_docstring(ast.parse(file.read_bytes()))
-    except SyntaxError as error:
+    except (SyntaxError, ValueError) as error:  # ValueError: null bytes
         return f"not valid Python: {error}"
     return (text or str(file)).splitlines()[0].rstrip(".")

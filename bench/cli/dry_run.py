@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 def print_plans(request: "SearchRequest", options: "Options") -> None:
     """Print the budget of each search that is not complete; needs neither TensorFlow nor the dataset."""
-    from bench.execution.plans import has_fixed_plan
+    from bench.execution.plans import fixed_plan
 
-    given = request.trials, request.epochs
-    fixed = [each for each in request.families if has_fixed_plan(request.preset, each, request.dataset, *given)]
+    fixed = [
+        family
+        for family in request.families
+        if fixed_plan(request.preset, family, request.dataset, request.trials, request.epochs) is not None
+    ]
     for spec, folder in _unfinished(replace(request, families=fixed).specs(), options):
         typer.echo(f"{_title(spec, options, folder)}\n{_budget_text(spec)}")
     for family in request.families:

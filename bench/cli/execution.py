@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.errors import SearchError
+from bench.errors import SearchError, SpecError
 from bench.signals import defer_signals, exit_code, handle_sigterm
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def train(specs: "Sequence[RunSpec]", options: "Options", title: str, *, quiet: 
     """Execute `specs` as `execute` does.
 
     Raises:
+        SpecError: both `quiet` and `verbose`.
         SearchError: a run failed.
     """
     title = f"{title}, results in {options.results}"
@@ -52,10 +53,15 @@ def execute(
 
     Returns:
         Why runs failed, one message per failed run.
+
+    Raises:
+        SpecError: both `quiet` and `verbose`.
     """
     from bench.cli.progress import display
     from bench.execution.events import Message, RunFinished
 
+    if quiet and verbose:
+        raise SpecError("--quiet and --verbose: choose one")
     earlier = _unfinished(results)
     try:
         with handle_sigterm(), display(quiet=quiet, verbose=verbose) as report:

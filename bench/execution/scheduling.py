@@ -25,8 +25,8 @@ class Task:
     # Called for each attempt: writes what must be on disk first, and returns what a worker calls with a callback that
     # reports epochs.
     start: Callable[[], "partial[Any]"]
-    take: Callable[[TaskEnd, Sequence[float]], None]  # stores the outcome, given the seconds of each epoch
-    detail: Callable[[Any], str] = lambda _value: "completed"  # what a user may want to know of its result
+    # Stores the outcome, given the seconds of each epoch; returns its description, if there is one.
+    take: Callable[[TaskEnd, Sequence[float]], str | None]
     initial_epoch: int = 0
     timeout: float | None = None  # seconds after which its worker is stopped
 
@@ -174,15 +174,13 @@ def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Rep
         report(Message(text=f"{running.task.name} of {running.job.title}: {event.reason}; retrying"))
         return running
     del in_flight[event.key]
-    report(Detail(text=f"{running.job.title}: {running.task.name}: {_detail(running.task, event)}"))
     try:
-        running.task.take(event, running.epoch_seconds)
+        description = running.task.take(event, running.epoch_seconds)
     except SearchError as error:
         # A failed job still stores the results of tasks that end later.
         if not running.job.done:
             running.job.fail(str(error))
+    else:
+        if description is not None:
+            report(Detail(text=f"{running.job.title}: {running.task.name}: {description}"))
     return running
-
-
-def _detail(task: Task, end: TaskEnd) -> str:
-    return f"failed: {end.reason}" if isinstance(end, TaskFailed) else task.detail(end.value)

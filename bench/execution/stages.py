@@ -80,15 +80,14 @@ class RefitStage:
         for number in range(self._spec.refit_seeds):
             name = f"refit {number}"
             if number not in self._refits and name not in in_flight:
-                start, take = partial(self._start, number), partial(self._take, number)
-                return Task(name=name, start=start, take=take, detail=_detail)
+                return Task(name=name, start=partial(self._start, number), take=partial(self._take, number))
         return None
 
     def _start(self, number: int) -> "partial[tuple[RefitRecord, bytes]]":
         spec = replace(refit_spec(self._spec, self._values, number), file=self._family_file)
         return partial(worker.refit, spec, number, self._dataset)
 
-    def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+    def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> str:
         if isinstance(end, TaskFailed):
             raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}. {RESUME_HINT}")
         refit: RefitRecord
@@ -96,11 +95,7 @@ class RefitStage:
         write_atomic(self._folder.model_file(number), model)
         self._folder.append(RefitEnded(time=now(), refit=refit))
         self._refits[number] = refit
-
-
-def _detail(value: tuple[RefitRecord, bytes]) -> str:
-    """How long a refit took, for users who want to see each."""
-    return f"{value[0].task_seconds:.1f} s"
+        return f"{refit.epochs} epochs, {refit.task_seconds:.1f} s" if refit.epochs else f"{refit.task_seconds:.1f} s"
 
 
 def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> TrialSpec:

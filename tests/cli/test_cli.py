@@ -117,6 +117,12 @@ def test_unknown_option_is_named(call: Call) -> None:
             ["run", "--preset", "fast"],
             "error: invalid value for '--preset': 'fast' is not one of 'quick', 'default', 'long'\nSee: bench run -",
         ),
+        (
+            ["run", "--trials", "0"],
+            "error: invalid value for '--trials': must be greater than or equal to 1\nSee: bench run --help\n",
+        ),
+        (["run", "--family", "cnn", "--no-estimate"], "error: --no-estimate needs --dry-run\n"),
+        (["reproduce", "--quiet", "--verbose", "--dataset", "digits"], "error: --quiet and --verbose: choose one\n"),
         (["show", "cnn"], "error: there is no results folder results: "),
     ],
 )
@@ -126,7 +132,7 @@ def test_errors_of_any_kind_have_one_style(arguments: list[str], message: str, c
 
 def test_run_without_a_family_lists_the_families_with_a_line_on_each(call: Call) -> None:
     lines = call("run", code=2).stderr.splitlines()
-    assert lines[0] == "error: --family is missing: name one of these families, several, or all"
+    assert lines[0] == "error: --family is missing: choose one or more of these, or all"
     assert (
         "  cnn     Blocks of convolutions, max pooling and batch normalization, then one fully connected layer" in lines
     )
@@ -136,8 +142,11 @@ def test_plan_of_all_families_is_printed_without_timing_or_importing_tensorflow(
     before = set(sys.modules)
     text = call("run", "--family", "all", "--dataset", "digits", "--dry-run", "--no-estimate").stdout
     assert "cnn on digits, hyperband, " in text
-    assert "  search: 1,200 epochs, enough for 30 trials of 40 epochs\n  refits: 5 seeds, 40 epochs each\n" in text
-    assert "resnet on digits: preset default; the numbers of trials and epochs depend on the cost of its models" in text
+    assert "  search: 1,200 epochs, equivalent to 30 trials of 40 epochs\n  refits: 5 seeds, 40 epochs each\n" in text
+    assert (
+        "resnet on digits, preset default\n  trials and epochs depend on the cost of its models: omit --no-estimate"
+        in text
+    )
     assert list(tmp_path.iterdir()) == []
     assert not {"tensorflow", "keras"} & (set(sys.modules) - before)
 
@@ -172,7 +181,8 @@ def test_list_describes_families_datasets_tuners_and_reference_models_in_a_line_
         "  dense   One to three fully connected layers on the flattened image",
         "  digits             Handwritten digits, 8x8, included in scikit-learn; needs no download",
         "  grid       Grid search: every candidate of a finite space, trained to full length",
-        "  baseline-majority             always the most frequent class",
+        "  tutorial-dense-128            One hidden layer of 128 units; softmax, batches of 32, 10 epochs",
+        "  baseline-majority             Always the most frequent class",
     ):
         assert line in text.splitlines()
     as_json = json.loads(call("list", "--json").stdout)
@@ -361,6 +371,7 @@ def test_leaderboard_in_other_formats(results: Path, call: Call) -> None:
     assert header.startswith("dataset,table,rank,")
     assert len(rows) == len(json.loads(call("leaderboard", "--format", "json").stdout))
     assert "|      1 | cnn  " in call("leaderboard", "--format", "md").stdout
+    assert "choose one" in call("leaderboard", "--format", "csv", "--json", code=2).stderr
 
 
 def test_leaderboard_as_json_has_a_row_for_each_run(results: Path, call: Call) -> None:

@@ -54,11 +54,27 @@ def test_quiet_shows_nothing() -> None:
         (None, None),
     ],
 )
-def test_remaining_time_changes_by_a_factor_of_two_in_ten_seconds(estimate: float | None, expected: float) -> None:
+def test_remaining_time_changes_at_most_by_a_factor_of_two(estimate: float | None, expected: float) -> None:
     clock = iter([0.0, 10.0])
     time = SteadyTime(lambda: next(clock))
     assert time.update(60) == 60
     assert time.update(estimate) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (5, 95 * 2**0.5),  # half of the ten seconds in which it may double
+        (40, 120),  # 60 seconds were left; more time between updates permits no larger change
+    ],
+)
+def test_remaining_time_changes_less_in_a_short_time_and_not_more_in_a_long_one(
+    seconds: float, expected: float
+) -> None:
+    clock = iter([0.0, seconds])
+    time = SteadyTime(lambda: next(clock))
+    time.update(100)
+    assert time.update(1000) == pytest.approx(expected)
 
 
 def test_remaining_time_that_ran_out_grows_again() -> None:

@@ -161,7 +161,6 @@ def test_two_metrics_of_one_name_are_an_error(site: Path, results: Path, tmp_pat
     assert "second:top_2 in keras_family_bench.metrics: there is another metric called 'log loss'" in failed.stderr
 
 
-@pytest.mark.slow
 def test_invalid_metrics_are_refused() -> None:
     with pytest.raises(MetricError, match="direction must be higher, lower or None, got 'up'"):
         Metric(name="x", unit="", direction="up", digits=1, compute=lambda _: 0.0, glossary="x")  # type: ignore[arg-type]

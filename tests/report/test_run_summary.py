@@ -23,7 +23,7 @@ def test_verdict_compares_the_families(tmp_path: Path) -> None:
     runs = [add_run(tmp_path, MANY_ERRORS), add_run(tmp_path, FEW_ERRORS, spec={"family": "cnn"})]
     text = run_summary(tmp_path, [run.run_id for run in runs])
     # 37 of 200 images: 18.5 points.
-    assert "cnn is 18.50 points better than dense (95% CI " in text
+    assert "cnn is 18.50 points better than dense (95% CI " in " ".join(text.split())
 
 
 def test_next_steps_name_pages_and_commands(tmp_path: Path) -> None:
@@ -32,7 +32,8 @@ def test_next_steps_name_pages_and_commands(tmp_path: Path) -> None:
     assert f"Report: {tmp_path}/synthetic/cnn.md\nReport: {tmp_path}/synthetic/dense.md\n" in text
     assert f"Leaderboard: {tmp_path}/leaderboard.md\n" in text
     assert text.endswith(
-        f"Next: bench show cnn --results {tmp_path}\n      bench compare cnn dense --results {tmp_path}"
+        f"Next: python -m bench show cnn --results {tmp_path}\n"
+        f"Next: python -m bench compare cnn dense --results {tmp_path}"
     )
 
 
@@ -51,3 +52,16 @@ def test_reference_model_is_compared_with_the_best_tuned_model(tmp_path: Path) -
     text = run_summary(tmp_path, [reference.run_id])
     assert "tutorial-linear is 18.50 points worse than dense" in text
     assert text.count("-  tutorial-linear ") == 1
+
+
+def test_lines_fit_a_terminal(tmp_path: Path) -> None:
+    runs = [add_run(tmp_path, MANY_ERRORS), add_run(tmp_path, FEW_ERRORS, spec={"family": "cnn"})]
+    add_reference(tmp_path, MANY_ERRORS)
+    text = run_summary(tmp_path, [run.run_id for run in runs]).partition("Report: ")[0]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_run_that_a_newer_repeat_replaces_on_the_pages_has_no_row(tmp_path: Path) -> None:
+    old = add_run(tmp_path, MANY_ERRORS)
+    add_run(tmp_path, FEW_ERRORS, repeat=2)
+    assert run_summary(tmp_path, [old.run_id]) == f"Leaderboard: {tmp_path}/leaderboard.md"
