@@ -1,4 +1,4 @@
-"""Run commands of bench as real processes, as a user does."""
+"""Run commands of bench as real processes, as a user does, or in this process."""
 
 import io
 import os
@@ -27,10 +27,7 @@ SECONDS = 240  # timeout of a command, enough even on a busy machine
 
 def variables(*first: Path, **changes: str) -> dict[str, str]:
     """This process' environment with the tested packages and the tests' families on PYTHONPATH, after `first`."""
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")
-    }
-    return inherited | {"PYTHONPATH": os.pathsep.join(map(str, (*first, SOURCE, FAMILIES)))} | changes
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*first, SOURCE, FAMILIES)))} | changes
 
 
 def command(*arguments: object) -> list[str]:

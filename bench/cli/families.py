@@ -44,6 +44,8 @@ def new_family(
     """
     if not name.isascii() or not name.isidentifier() or name != name.lower() or name.startswith("_"):
         raise SpecError(f"a family's name must consist of lower-case letters, digits and _, got {name!r}")
+    if name == "all":
+        raise SpecError("--family all means every family: choose another name")
     if name in search_spaces.names():
         raise SpecError(f"there is a family {name!r} already: choose another name")
     path = Path("search_spaces", f"{name}.py")

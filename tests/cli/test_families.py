@@ -27,6 +27,7 @@ def test_template_is_a_family_with_a_digest(tmp_path: Path) -> None:
         ("my-net", "must consist of lower-case letters"),
         ("Net", "must consist"),
         ("cnn", "there is a family 'cnn' already"),
+        ("all", "--family all means every family"),
     ],
 )
 def test_invalid_name_writes_nothing(name: str, message: str, tmp_path: Path) -> None:
