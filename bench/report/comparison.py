@@ -30,7 +30,7 @@ class RunComparison:
 
     The frames list the images that most refits of one run classify correctly and most of the other misclassify, the
     clearest first: columns `image` (index in the test set), `true` (class name), `predicted_a` and `predicted_b` (the
-    class that most refits predict), `correct_a` and `correct_b` (fractions of the refits that classify it correctly).
+    most frequent predictions), `correct_a` and `correct_b` (fractions of the refits that classify it correctly).
     """
 
     a: Run
@@ -98,7 +98,7 @@ def _images(runs: tuple[Run, Run], correct: tuple[FloatArray, FloatArray], selec
 
 
 def _most_common(predicted: IntArray, classes: int) -> IntArray:
-    """The class that most refits predict for each image; `predicted` has shape (refits, images)."""
+    """The most frequent prediction for each image; `predicted` has shape (refits, images)."""
     counts: IntArray = (predicted[:, :, None] == np.arange(classes)).sum(axis=0)
     largest: IntArray = counts.argmax(axis=1)
     return largest

@@ -140,8 +140,8 @@ def test_repeated_command_trains_nothing_and_prints_the_row(tiny: Finished) -> N
 def test_rerun_has_its_own_folder_and_one_worker_gives_the_same_results_as_two(tiny: Finished, tmp_path: Path) -> None:
     shutil.copytree(tiny.results, tmp_path / "results")
     done = run(*TINY, "--again", "--workers", 1, "--verbose", cwd=tmp_path)
-    assert len(re.findall(r"digits tiny: trial \d: validation accuracy \S+% after epoch 10, \S+ s\n", done.stderr)) == 5
-    assert len(re.findall(r"digits tiny: refit \d: 10 epochs, \S+ s\n", done.stderr)) == 2
+    assert len(re.findall(r"\] tiny: trial \d: validation accuracy \S+% after epoch 10, \S+ s\n", done.stderr)) == 5
+    assert len(re.findall(r"\] tiny: refit \d: 10 epochs, \S+ s\n", done.stderr)) == 2
     first, second = all_folders(tmp_path / "results")
     assert second.path.name == f"{first.path.name}-repeat2"
     record = second.read_record()
