@@ -7,6 +7,7 @@ from itertools import combinations, groupby
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.evaluation.comparison import LEVEL, Comparison, compare_all, holm, interval
 from bench.evaluation.variance import Correctness
@@ -177,36 +178,48 @@ def _ranked(runs: Sequence[Run], comparison: Comparison) -> tuple[tuple[Row, ...
     better = (differs & (comparison.difference[:count, :count] < 0)).sum(axis=1)
     worse = (differs & (comparison.difference[:count, :count] > 0)).sum(axis=1)
     labels = np.array([run.label for run in runs])
+    selected = _selected(runs)
     rows = tuple(
         Row(
             run=run,
             rank=None if run.interval is None else (int(1 + better[number]), int(count - worse[number])),
             not_different_from=None if run.interval is None else tuple(labels[similar[number]].tolist()),
+            versus_best=None if number == selected else _pair_test(runs, comparison, adjusted, number, selected),
             in_full=number < TOP_ROWS,
             has_figures=number == 0 or count <= TOP_ROWS,
         )
         for number, run in enumerate(runs)
     )
     # Corrected for the pairs of all rows, as the ranks are.
-    tests = tuple(
-        PairTest(a=runs[a].label, b=runs[b].label, difference=comparison.pair(a, b), p_adjusted=float(adjusted[a, b]))
-        for a, b in combinations(range(min(count, TOP_ROWS)), 2)
+    pairs = combinations(range(min(count, TOP_ROWS)), 2)
+    return rows, tuple(_pair_test(runs, comparison, adjusted, a, b) for a, b in pairs)
+
+
+def _selected(tuned: Sequence[Run]) -> int:
+    """Index of the tuned model that rows are compared with: the best by validation accuracy.
+
+    The best of several by test accuracy would look better than it is.
+    """
+    return max(range(len(tuned)), key=lambda number: _validation_accuracy(tuned[number]), default=0)
+
+
+def _pair_test(runs: Sequence[Run], comparison: Comparison, adjusted: NDArray[np.float64], a: int, b: int) -> PairTest:
+    return PairTest(
+        a=runs[a].label, b=runs[b].label, difference=comparison.pair(a, b), p_adjusted=float(adjusted[a, b])
     )
-    return rows, tests
 
 
 def _references(compared: Sequence[Run], tuned: int, comparison: Comparison) -> tuple[Row, ...]:
     """Rows of the reference models, which follow `tuned` tuned ones, each tested against every tuned model.
 
-    All these tests are one family. The tuned model that a row shows is chosen by validation accuracy: the best of
-    several by test accuracy would look better than it is.
+    All these tests are one family.
     """
     references = compared[tuned:]
     if not tuned:
         return tuple(Row(run=run) for run in references)
     adjusted = holm(comparison.p_value[tuned:, :tuned])
     better = (adjusted < 1 - LEVEL) & (comparison.difference[tuned:, :tuned] > 0)
-    best = max(range(tuned), key=lambda number: _validation_accuracy(compared[number]))
+    best = _selected(compared[:tuned])
     labels = np.array([run.label for run in compared[:tuned]])
     return tuple(
         Row(

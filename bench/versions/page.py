@@ -19,6 +19,7 @@ from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
 from bench.report.text.numbers import accuracy_cell, points
 from bench.versions.differences import LIBRARIES, differences
+from bench.versions.findings import findings, release_notes
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord, read_all
 from bench.versions.series import ComparedVersion, Series, all_series
 from bench.versions.subjects import family_root, measured_families
@@ -81,6 +82,7 @@ def _page(records: Sequence[VersionRecord], problems: Sequence[str], family: str
         series=[
             {
                 "title": series.title,
+                "findings": findings(series),
                 "versions": versions_table(series),
                 "speed": speed_table(series),
                 **_speed_comparisons(series),
@@ -88,6 +90,7 @@ def _page(records: Sequence[VersionRecord], problems: Sequence[str], family: str
             }
             for series in all_series(records)
         ],
+        release_notes=release_notes(records),
         memory=facts_table(records, MEMORY_FACTS, digits=0),
         delays=facts_table(records, DELAY_FACTS, digits=3),
         environments=environments_table(records),

@@ -1,8 +1,10 @@
 """<dataset>/<model>.md: what each run of a model is, how it was chosen, and what it classifies correctly."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.evaluation.importance import ImportanceAnalysis, importances
@@ -10,16 +12,19 @@ from bench.records.record import Curve, SearchOutcome
 from bench.report.board import TOP_ROWS, Board, Row, Table
 from bench.report.figures import images
 from bench.report.figures import model as figures
+from bench.report.figures.history import search_history
 from bench.report.figures.picture import Picture
 from bench.report.markdown import render
 from bench.report.pages.contract import Files
 from bench.report.ranking import conditions
+from bench.report.runs import Run
 from bench.report.tables import costs, details, errors, hyperparameters, scores
 from bench.report.tables import search as searches
+from bench.report.tables.leaderboard import worst_class_text
 from bench.report.text.numbers import accuracy_cell, interval_text, percent, points
 from bench.report.text.objective import score_name
 from bench.report.text.signature import signature_text
-from bench.report.text.statements import interval_sentence
+from bench.report.text.statements import interval_sentence, row_sentences
 
 name = "models"
 
@@ -60,14 +65,36 @@ def _page(placed: Sequence[tuple[Table, Row]], sections: Sequence[dict[str, Any]
     )
 
 
+def _same_predictions(table: Table, row: Row) -> Row | None:
+    """An earlier row of another model whose refits predict the same classes; its page has the pictures of both."""
+    earlier = takewhile(lambda other: other is not row, table.references)
+    same = (other for other in earlier if np.array_equal(other.run.scores.predicted, row.run.scores.predicted))
+    return next(same, None)
+
+
+def _constant(run: Run) -> bool:
+    """Whether a model predicts the same class for every image, so that pictures show nothing."""
+    return len(np.unique(run.scores.predicted)) == 1
+
+
+def _details(run: Run) -> dict[str, str]:
+    """Conditions and details without those that do not apply."""
+    every = {**conditions(run), **details.run_details(run)}
+    return {name: value for name, value in every.items() if not value.startswith("none (no search)")}
+
+
 def _section(table: Table, row: Row) -> dict[str, Any]:
     """What the template shows of one run; empty frames and lists are left out."""
-    run, record = row.run, row.run.record
+    run, record, same = row.run, row.run.record, _same_predictions(table, row)
     return {
         "row": row,
         "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
         "interval_sentence": interval_sentence(run),
-        "details": details.two_columns({**conditions(run), **details.run_details(run)}),
+        "comparisons": row_sentences(table, row),
+        "same_as": same,
+        "worst_class": worst_class_text(row, "%"),
+        "details": details.two_columns(_details(run)),
+        "recipe": pd.DataFrame() if run.plain is None else details.two_columns(run.plain.recipe),
         "signature": signature_text(record),
         "reproductions": details.reproductions_of_run_table(run),
         "reproduction_sentence": _reproduction_sentence(row),
@@ -76,7 +103,7 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "by_class": errors.class_report_table(run.scores.by_class),
         "confused": pd.DataFrame(errors.confused_classes(run)),
         "misclassified": errors.misclassified_table(row),
-        "pictures": _pictures(row) if row.has_figures else {},
+        "pictures": _pictures(row) if row.has_figures and same is None and not _constant(run) else {},
     }
 
 
@@ -155,6 +182,8 @@ def _pictures(row: Row) -> dict[str, Picture]:
         pictures["misclassified"] = images.misclassified(run.wrong_images[: len(shown)], shown, names)
     if (confused := images.confused(run)) is not None:
         pictures["confused"] = confused
+    if (history := _history(row)) is not None:
+        pictures["history"] = history
     if record.search is not None and (
         tried := hyperparameters.tried_values(record.search.space, searches.full_length(row))
     ):
@@ -162,3 +191,10 @@ def _pictures(row: Row) -> dict[str, Picture]:
             tried, record.search.winning_trial.score, score_name(record.spec)
         )
     return pictures
+
+
+def _history(row: Row) -> Picture | None:
+    record = row.run.record
+    if record.search is None:
+        return None
+    return search_history(record.search.trials, record.search.winner, record.spec.refit_epochs, score_name(record.spec))

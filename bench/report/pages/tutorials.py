@@ -9,9 +9,11 @@ from bench.evaluation.comparison import prediction_interval
 from bench.evaluation.metric import LOG_LOSS, TRAIN_TEST_GAP
 from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row
-from bench.report.markdown import render
+from bench.report.markdown import link, render
 from bench.report.pages.contract import Files
-from bench.report.text.numbers import accuracy_cell, percent, range_text, seconds
+from bench.report.tables.leaderboard import section_anchor
+from bench.report.text.numbers import accuracy_cell, percent, points, range_text, seconds
+from bench.report.text.tutorial_titles import tutorial_title
 
 name = "tutorials"
 
@@ -21,6 +23,7 @@ def files(board: Board) -> Files:
     sections = [
         {
             "title": title,
+            "titles": titles_table(rows),
             "measured": tutorials_table(rows),
             "recipes": recipes_table(rows),
             "machines": _machines(rows),
@@ -32,9 +35,10 @@ def files(board: Board) -> Files:
 
 def _tutorials(board: Board) -> dict[str, list[Row]]:
     """The tutorials that were trained, by the title of their dataset; each is in every table of its dataset."""
+    # Compared with the tuned models of the first table.
     rows = {
         row.run.record.run_id: row
-        for table in board.tables
+        for table in reversed(board.tables)
         for row in table.references
         if row.run.record.reference is not None and row.run.record.reference.group == "tutorial"
     }
@@ -42,6 +46,30 @@ def _tutorials(board: Board) -> dict[str, list[Row]]:
     for row in sorted(rows.values(), key=lambda row: row.label):
         tutorials.setdefault(row.run.record.dataset.title, []).append(row)
     return tutorials
+
+
+def titles_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """What readers recognize a tutorial by, and the tuned model that it is compared with."""
+    return pd.DataFrame(
+        {
+            "tutorial": (title := tutorial_title(row.run.record.spec.model)).title,
+            "layers and training": title.layers,
+            "published": "-" if (published := _published(row)) is None else published.text,
+            "measured (%)": percent(row.test_accuracy),
+            "tuned model": _tuned_text(row),
+            "page and code": link(row.label, f"{row.page}{section_anchor(row)}"),
+        }
+        for row in rows
+    )
+
+
+def _tuned_text(row: Row) -> str:
+    """The tuned model with the best validation accuracy, and its difference from the tutorial."""
+    test = row.versus_best
+    if test is None or test.difference is None:
+        return "-"
+    verdict = ", n.s." if test.verdict == "not significantly different" else ""
+    return f"{test.b}: {points(-test.difference.mean)} pp{verdict}"
 
 
 def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:

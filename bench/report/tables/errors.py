@@ -15,12 +15,11 @@ SHOWN_CHANGES = 8
 SHOWN_MISCLASSIFICATIONS = 25
 
 
-def class_f1_table(table: Table) -> pd.DataFrame:
-    """F1 of each class for the best models, the class with the lowest mean first."""
+def class_f1(table: Table) -> pd.DataFrame:
+    """F1 of each class (row) for the best models (columns), the class with the lowest mean first."""
     names = table.dataset.class_names
     f1 = pd.DataFrame({row.label: row.run.scores.by_class.f1[: len(names)] for row in table.top}, index=list(names))
-    shown = f1.loc[f1.mean(axis=1).sort_values(kind="stable").index].map("{:.3f}".format)
-    return shown.rename_axis("class").reset_index()
+    return f1.loc[f1.mean(axis=1).sort_values(kind="stable").index]
 
 
 def class_report_table(report: ClassReport) -> pd.DataFrame:

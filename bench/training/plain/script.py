@@ -67,7 +67,7 @@ class _Compiled:
 
     def __init__(self, model: keras.Model, expressions: Expressions) -> None:
         config: Mapping[str, Any] = model.get_compile_config()
-        self.optimizer = expressions.value(config["optimizer"])
+        self.optimizer = expressions.object(config["optimizer"], ignored=("name",))
         if isinstance(model.loss, SmoothedCrossentropy):
             # Keras' own class does the same for one-hot labels.
             self.one_hot = True

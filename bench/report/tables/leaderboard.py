@@ -1,0 +1,91 @@
+"""The leaderboard: tuned and reference models of a table together, best first."""
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bench.evaluation.metric import MACRO_F1, TRAIN_TEST_GAP
+from bench.report.board import Row, Table
+from bench.report.markdown import link
+from bench.report.tables.costs import cost_cells
+from bench.report.tables.scores import ACCURACY, metric_text, rank_text
+from bench.report.text.numbers import accuracy_cell, percent, points
+
+TYPES = {
+    "tutorial": "published tutorial",
+    "classifier": "scikit-learn baseline",
+    "external": "trained elsewhere",
+}
+TUNED = "tuned"
+COSTS = ("parameters", "training time per refit (s)", "prediction time (µs/image)")
+NOT_SIGNIFICANT = "n.s."
+_OTHER_PAGES = (TRAIN_TEST_GAP, MACRO_F1)  # the dataset's page shows these
+
+
+def row_type(row: Row) -> str:
+    """Tuned, or the kind of reference model."""
+    reference, search = row.run.record.reference, row.run.record.search
+    if reference is not None:
+        return TYPES[reference.group]
+    return TUNED if search is None or search.own_recipe is None else f"{TUNED}, own recipe"
+
+
+def by_accuracy(rows: Sequence[Row]) -> Sequence[Row]:
+    """Tuned and reference models, best first."""
+    return sorted(rows, key=lambda row: (-row.test_accuracy, row.label))
+
+
+def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
+    """All compared models, best first.
+
+    Args:
+        table: of the board.
+        folder: of the dataset's pages, as a prefix of links from the page that shows the table.
+    """
+    one_machine = len(table.machines) == 1
+    return pd.DataFrame(_cells(table, row, folder, with_times=one_machine) for row in by_accuracy(table.compared))
+
+
+def _cells(table: Table, row: Row, folder: str, *, with_times: bool) -> dict[str, str]:
+    costs = {name: cost for name, cost in cost_cells(row.run).items() if name in COSTS}
+    return {
+        "rank": rank_text(row),
+        "model": link(row.label, f"{folder}{row.page_name}{section_anchor(row)}"),
+        "type": row_type(row),
+        ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
+        **({f"difference from {table.selected} (pp)": difference_text(row)} if table.selected else {}),
+        "lowest class recall (%)": worst_class_text(row),
+        **{
+            metric.heading: metric_text(row.run, metric)
+            for metric in row.run.metrics
+            if not metric.details_only and metric not in _OTHER_PAGES
+        },
+        **{name: cost for name, cost in costs.items() if with_times or name == "parameters"},
+    }
+
+
+def section_anchor(row: Row) -> str:
+    """The heading of a row's section on its model's page, as GitHub links to it; empty without a section."""
+    if not row.in_full:
+        return ""
+    return "#" + re.sub(r"[^\w -]", "", row.label.lower()).replace(" ", "-")
+
+
+def difference_text(row: Row) -> str:
+    """The difference from the tuned model with the best validation accuracy, with its interval."""
+    if row.versus_best is None:
+        return "-"
+    difference = row.versus_best.difference
+    if difference is None:
+        return "unknown (1 seed)"
+    mark = f", {NOT_SIGNIFICANT}" if row.versus_best.verdict == "not significantly different" else ""
+    return f"{points(difference.mean)} ({points(difference.low)} to {points(difference.high)}){mark}"
+
+
+def worst_class_text(row: Row, unit: str = "") -> str:
+    """The lowest recall of any class, and the class unless several share it."""
+    names = row.run.record.dataset.class_names
+    recall = row.run.scores.by_class.recall[: len(names)]
+    unique = (recall == recall.min()).sum() == 1
+    return f"{percent(recall.min())}{unit}" + (f" ({names[recall.argmin()]})" if unique else "")
