@@ -1,11 +1,12 @@
-"""The model of a run as plain Keras code, written once by a process that has Keras, so that pages need none."""
+"""The model of a run as plain Keras code: written by a process that has Keras, so that pages need none."""
+
+from collections.abc import Mapping
 
 import msgspec
 
 
-class PlainRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A script that rebuilds and trains the first refit of a run without this package."""
+class PlainKeras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model and its training, without this package."""
 
-    code: str
-    recipe: dict[str, str]  # name to value: optimizer, loss, batch size, epochs, images
-    source: str  # digest of the code of the family or reference model that it was made from
+    code: str  # a script; without a known dataset, `x_train` and `y_train` must exist
+    recipe: Mapping[str, str]  # name to value: optimizer, loss, batch size, epochs, images

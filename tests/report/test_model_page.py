@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from bench.errors import RecordError
-from bench.records.plain import PlainRecord
+from bench.records.plain import PlainKeras
 from bench.records.store import all_folders
 from bench.report.build import build
 from bench.report.ranking import leaderboard
 from builders import add_reference, add_run
 
-PLAIN = PlainRecord(code="model.fit(x_train, epochs=3)  # ```\n", recipe={"optimizer": "Adam(0.1)"}, source="1" * 12)
+PLAIN = PlainKeras(code="model.fit(x_train, epochs=3)  # ```\n", recipe={"optimizer": "Adam(0.1)"})
 
 
 def page(results: Path, name: str = "dense") -> str:

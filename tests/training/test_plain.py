@@ -16,10 +16,11 @@ from bench.data import catalog
 from bench.data.development import facts, load_development
 from bench.errors import ModelError
 from bench.records.dataset import DatasetFacts
+from bench.records.plain import PlainKeras
 from bench.records.spec import TrialSpec, Value
 from bench.training.plain.expressions import number
 from bench.training.plain.rebuild import rebuild
-from bench.training.plain.script import FitSettings, PlainKeras, plain_keras
+from bench.training.plain.script import FitSettings, plain_keras
 from custom_models import make_spec
 
 pytestmark = pytest.mark.slow

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from bench.records.dataset import DatasetFacts
+from bench.records.plain import PlainKeras
 from bench.training.custom.interface import Interface
 from bench.training.plain.architecture import model_lines
 from bench.training.plain.definitions import Definitions
@@ -28,14 +29,6 @@ class FitSettings:
     validation_share: float = 0.0  # fraction of the images, taken from the end, that are not trained on
     inputs: Interface | None = None  # what the model receives; None for the images as they are
     class_weights: bool = False  # whether classes are weighted inversely to their number of images
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlainKeras:
-    """A model and its training, without this package."""
-
-    code: str  # a script; without a known dataset, `x_train` and `y_train` must exist
-    recipe: Mapping[str, str]  # name to value
 
 
 def plain_keras(model: keras.Model, dataset: DatasetFacts, settings: FitSettings) -> PlainKeras:
