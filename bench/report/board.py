@@ -44,6 +44,7 @@ class Row:
     not_different_from: tuple[str, ...] | None = None  # labels; None where `rank` is
     # The test against the tuned model with the best validation accuracy; None for that model, and if there is none.
     versus_best: PairTest | None = None
+    versus_reference: PairTest | None = None  # of a tuned model: the test against the best reference model
     # Of a reference model: labels of the tuned models than which it is significantly better.
     better_than: tuple[str, ...] = ()
     in_full: bool = True  # whether its page has a section for it

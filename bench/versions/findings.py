@@ -6,68 +6,68 @@ from statistics import fmean
 
 from bench.evaluation.equivalence import AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict
+from bench.report.markdown import Markdown
 from bench.report.text.numbers import joined, points
 from bench.versions.record import VersionRecord
-from bench.versions.series import ComparedVersion, Series
+from bench.versions.series import Series
 
 MEMORY = "megabytes, "  # prefix of the facts with resident memory by model
 
 
+def title(series: Series) -> str:
+    """The versions that findings compare; a newer TensorFlow comes with a newer Keras."""
+    oldest, newest = series.records[0].environment, series.records[-1].environment
+    other = f" (Keras {oldest.keras} to {newest.keras})" if series.library == "TensorFlow" else ""
+    return f"{series.library} {series.label(series.overall)}{other}"
+
+
 def findings(series: Series) -> list[str]:
     """At most three sentences on the newest version compared with the oldest."""
-    overall = list(series.rows.values())[-1]
-    if overall.compared_with is None:
+    if series.overall.compared_with is None:
         return []
-    sentences = (_accuracy(series, overall), _speed(series, overall), _memory(series))
-    return [sentence for sentence in sentences if sentence]
+    return [sentence for sentence in (_accuracy(series), _speed(series), _memory(series)) if sentence]
 
 
-def label(series: Series, record: VersionRecord) -> str:
-    """The version that differs within the series."""
-    library = "TensorFlow" if series.title.startswith("TensorFlow") else "Keras"
-    return f"{library} {getattr(record.environment, library.lower())}"
-
-
-def _span(series: Series) -> str:
-    return f"{label(series, series.records[0])} to {label(series, series.records[-1])}"
-
-
-def _accuracy(series: Series, overall: ComparedVersion) -> str:
+def _accuracy(series: Series) -> str:
     parts = [
-        f"{model} is {change.verdict} ({points(change.difference.mean)} points)"
-        for model, change in overall.accuracy.items()
+        f"{model} {change.verdict} ({points(change.difference.mean)} points)"
+        for model, change in series.overall.accuracy.items()
         if isinstance(change, AccuracyChange)
     ]
-    return f"Accuracy, {_span(series)}: {joined(parts)}." if parts else ""
+    return f"Accuracy: {joined(parts)}." if parts else ""
 
 
-def _speed(series: Series, overall: ComparedVersion) -> str:
-    if isinstance(overall.speed, str) or not overall.speed:
+def _speed(series: Series) -> str:
+    speed = series.overall.speed
+    if isinstance(speed, str) or not speed:
         return ""
-    slower = _changed(overall.speed, "slower")
-    faster = _changed(overall.speed, "faster")
-    counts = f"{len(slower)} of {len(overall.speed)} operations are significantly slower and {len(faster)} faster"
-    extremes = [changed[0] for changed in (slower, faster) if changed]
-    examples = [f"{name} takes {overall.speed[name].ratio:.2f} times as long" for name in extremes]
-    largest = f"; the largest changes: {joined(examples)}" if examples else ""
-    step = _largest_step(series)
-    return f"Speed, {_span(series)}: {counts}{largest}.{step}"
+    slower, faster = changed(speed, "slower"), changed(speed, "faster")
+    if not slower and not faster:
+        return f"Speed: no change is significant in any of {len(speed)} operations."
+    extremes = [names[0] for names in (slower, faster) if names]
+    times = joined([f"{name} takes {speed[name].ratio:.2f} times as long" for name in extremes])
+    counts = f"{len(slower)} of {len(speed)} operations are significantly slower, {len(faster)} faster"
+    return f"Speed: {counts}. Largest changes: {times}.{_largest_step(series)}"
 
 
-def _changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
+def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
     """Operations with a verdict, the largest change first."""
     names = [name for name, change in changes.items() if change.verdict == verdict]
     return sorted(names, key=lambda name: -abs(log(changes[name].ratio)))
 
 
 def _largest_step(series: Series) -> str:
-    """The step between neighbors in which most operations became slower."""
-    rows = list(series.rows.values())[1 : len(series.records)]
-    counts = [(len(_changed(row.speed, "slower")), row) for row in rows if not isinstance(row.speed, str)]
-    most, row = max(counts, key=lambda pair: pair[0], default=(0, None))
-    if row is None or not most or len(counts) < 2:
+    """The step between neighbors with the most significant changes of speed."""
+    steps = list(series.rows.values())[1 : len(series.records)]
+    counts = {
+        series.label(row): len(changed(row.speed, "slower")) + len(changed(row.speed, "faster"))
+        for row in steps
+        if not isinstance(row.speed, str)
+    }
+    most = max(counts, key=lambda step: counts[step], default="")
+    if len(counts) < 2 or not counts[most]:
         return ""
-    return f" Between neighboring versions, most operations became slower with {label(series, row.record)}: {most}."
+    return f" The step with the most changes is {most}, with {counts[most]}."
 
 
 def _memory(series: Series) -> str:
@@ -77,7 +77,7 @@ def _memory(series: Series) -> str:
         for model in first
         if model in last
     ]
-    return f"Memory, {_span(series)}: resident memory after one epoch of {joined(parts)}." if parts else ""
+    return f"Resident memory after one epoch: {joined(parts)}." if parts else ""
 
 
 def _resident(record: VersionRecord) -> dict[str, float]:
@@ -90,11 +90,12 @@ def _resident(record: VersionRecord) -> dict[str, float]:
     return {name: fmean(each) for name, each in values.items()}
 
 
-def release_notes(records: Sequence[VersionRecord]) -> list[str]:
-    """Addresses of the release notes of the TensorFlow and Keras versions, oldest first, without duplicates."""
-    notes: dict[str, str] = {}
-    for record in records:
-        tensorflow, keras = record.environment.tensorflow, record.environment.keras
-        notes[f"TensorFlow {tensorflow}"] = f"https://github.com/tensorflow/tensorflow/releases/tag/v{tensorflow}"
-        notes[f"Keras {keras}"] = f"https://github.com/keras-team/keras/releases/tag/v{keras}"
-    return [f"[{name}]({address})" for name, address in notes.items()]
+def release_notes(records: Sequence[VersionRecord]) -> list[Markdown]:
+    """Links to the release notes of the TensorFlow and Keras versions, oldest first, without duplicates."""
+    repositories = {"TensorFlow": "tensorflow/tensorflow", "Keras": "keras-team/keras"}
+    notes = {
+        f"{library} {version}": f"https://github.com/{repository}/releases/tag/v{version}"
+        for library, repository in repositories.items()
+        for version in (getattr(record.environment, library.lower()) for record in records)
+    }
+    return [Markdown(f"[{name}]({address})") for name, address in notes.items()]

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from math import log
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,19 @@ from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict, required_starts
 from bench.evaluation.variance import Correctness
 from bench.report.board import Board
+from bench.report.figures.picture import Picture
 from bench.report.markdown import plain_table, render
 from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
 from bench.report.text.numbers import accuracy_cell, points
 from bench.versions.differences import LIBRARIES, differences
-from bench.versions.findings import findings, release_notes
+from bench.versions.figures import time_map
+from bench.versions.findings import changed, findings, release_notes
+from bench.versions.findings import title as findings_title
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord, read_all
-from bench.versions.series import ComparedVersion, Series, all_series
+from bench.versions.series import ComparedVersion, Series, accuracy_since_oldest, all_series, time_since_oldest
 from bench.versions.subjects import family_root, measured_families
 
-NAME_COLUMNS = 3  # version, TensorFlow, Keras
 COMMIT_DIGITS = 12
 ENVIRONMENT_HEADINGS = {
     "python": "Python",
@@ -46,12 +47,12 @@ class VersionsPage:
     name = "versions"
 
     def files(self, board: Board) -> Files:
-        """versions.md and, for each family, versions-<name>.md, if a version was measured."""
-        return {
-            "versions.md" if family is None else f"versions-{family}.md": _page(records, problems, family)
-            for family, (records, problems) in _measured(board).items()
-            if records
-        }
+        """versions.md and epoch-delay.md, and for each family versions-<name>.md and so on, if they were measured."""
+        files: dict[str, bytes | Picture] = {}
+        for family, (records, problems) in _measured(board).items():
+            if records:
+                files |= _files(records, problems, "" if family is None else f"-{family}", family)
+        return files
 
     def problems(self, board: Board) -> tuple[str, ...]:
         """The errors of version records that cannot be read."""
@@ -72,8 +73,24 @@ def _measured(board: Board) -> dict[str | None, tuple[tuple[VersionRecord, ...],
 PAGE = VersionsPage()
 
 
-def _page(records: Sequence[VersionRecord], problems: Sequence[str], family: str | None) -> bytes:
-    return render(
+def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: str, family: str | None) -> Files:
+    """The pages and figures of the reference models, or of a family.
+
+    Args:
+        records: oldest version first.
+        problems: errors of records that cannot be read.
+        suffix: of the names of files.
+        family: None for the reference models.
+    """
+    series = all_series(records)
+    figures = {
+        f"versions/figures/time{suffix}-{number}.png": time_map(times)
+        for number, each in enumerate(series, start=1)
+        if not (times := times_since_oldest(each)).empty
+    }
+    delays = facts_table(records, DELAY_FACTS, digits=3)
+    delay_page = None if delays is None else f"epoch-delay{suffix}.md"
+    page = render(
         "versions.md.j2",
         package="bench.versions",
         family=family,
@@ -81,20 +98,28 @@ def _page(records: Sequence[VersionRecord], problems: Sequence[str], family: str
         problems=problems,
         series=[
             {
-                "title": series.title,
-                "findings": findings(series),
-                "versions": versions_table(series),
-                "speed": speed_table(series),
-                **_speed_comparisons(series),
-                "differences": differences(series.records),
+                "title": each.title,
+                "library": each.library,
+                "oldest": each.versions[each.records[0].name],
+                "findings_title": findings_title(each),
+                "findings": findings(each),
+                "versions": versions_table(each),
+                "speed": speed_table(each),
+                "figure": name if (name := f"versions/figures/time{suffix}-{number}.png") in figures else None,
+                **_speed_comparisons(each),
+                "differences": differences(each.records, each.versions),
             }
-            for series in all_series(records)
+            for number, each in enumerate(series, start=1)
         ],
         release_notes=release_notes(records),
         memory=facts_table(records, MEMORY_FACTS, digits=0),
-        delays=facts_table(records, DELAY_FACTS, digits=3),
+        delay_page=delay_page,
         environments=environments_table(records),
     )
+    files = {f"versions{suffix}.md": page, **figures}
+    if delay_page is not None:
+        files[delay_page] = render("delay.md.j2", package="bench.versions", suffix=suffix, delays=delays)
+    return files
 
 
 def versions_text(series: Sequence[Series]) -> str:
@@ -102,9 +127,11 @@ def versions_text(series: Sequence[Series]) -> str:
     parts = []
     for each in series:
         table = versions_table(each)
-        for first in range(NAME_COLUMNS, len(table.columns), 2):
-            narrow = table.iloc[:, [*range(NAME_COLUMNS), first, first + 1]]
-            parts.append(f"{each.title}\n\n{plain_table(narrow)}")
+        names = [name for name in table.columns if name in ("TensorFlow", "Keras")]
+        for model in _models(each):
+            columns = [name for name in table.columns if name.startswith((f"{model} ", f"{model}:"))]
+            parts.append(f"{each.title}\n\n{plain_table(table[[*names, *columns]])}")
+        parts.append(f"{each.title}\n\n{plain_table(table[[*names, 'slower', 'faster']])}")
     return "\n\n".join(parts)
 
 
@@ -148,17 +175,27 @@ def _model_data(results: ModelResults, change: AccuracyChange | str | None) -> d
 
 def versions_table(series: Series) -> pd.DataFrame:
     """One row per comparison: accuracy and verdict of each model, and the operations that became slower or faster."""
-    models = dict.fromkeys(results.model for record in series.records for results in record.trained)
-    return pd.DataFrame({"version": heading, **_row(row, list(models))} for heading, row in series.rows.items())
+    return pd.DataFrame(_row(series, row) for row in series.rows.values())
 
 
-def _row(version: ComparedVersion, models: Sequence[str]) -> dict[str, str]:
+def _models(series: Series) -> list[str]:
+    return list(dict.fromkeys(results.model for record in series.records for results in record.trained))
+
+
+def _row(series: Series, version: ComparedVersion) -> dict[str, str]:
     record = version.record
-    row = {"TensorFlow": record.environment.tensorflow, "Keras": record.environment.keras}
-    for model in models:
+    row = {series.library: series.label(version)}
+    if series.library == "TensorFlow":
+        row["Keras"] = record.environment.keras
+    for model in _models(series):
         results = record.results_of(model)
         row[f"{model} (%)"] = "-" if results is None else _accuracy(results)
         row[f"{model}: change (pp)"] = _change_text(version.accuracy.get(model))
+        if len(series.records) > 2:
+            since = accuracy_since_oldest(series, record, model)
+            row[f"{model}: since {series.versions[series.records[0].name]} (pp)"] = (
+                "-" if since is None else points(since)
+            )
     row["slower"] = _changed_operations(version, "slower")
     row["faster"] = _changed_operations(version, "faster")
     return row
@@ -206,27 +243,33 @@ def _changed_operations(version: ComparedVersion, verdict: Verdict) -> str:
     """How many operations became slower or faster, and the one that changed most."""
     if isinstance(version.speed, str):
         return f"not compared: {version.speed}"
-    changed = {name: change.ratio for name, change in version.speed.items() if change.verdict == verdict}
-    if not changed:
+    names = changed(version.speed, verdict)
+    if not names:
         return "-"
-    most = max(changed, key=lambda name: abs(log(changed[name])))
-    return f"{len(changed)} of {len(version.speed)}, largest change: {most} x{changed[most]:.2f}"
+    return f"{len(names)} of {len(version.speed)}, largest change: {names[0]} x{version.speed[names[0]].ratio:.2f}"
 
 
 def speed_table(series: Series) -> pd.DataFrame | None:
     """One row per operation: time with the oldest version, and the ratio of each comparison; None without any."""
-    oldest, seconds = series.records[0].name, _median_seconds(series.records[0])
-    changes = {heading: _changes(row) for heading, row in series.rows.items() if heading != oldest}
+    oldest, *others = series.rows.values()
+    seconds = _median_seconds(oldest.record)
+    changes = {series.label(row): _changes(row) for row in others}
     operations = sorted({*seconds, *itertools.chain.from_iterable(changes.values())})
     rows = [
         {
             "operation": operation,
-            f"{oldest} (ms)": f"{1000 * seconds[operation]:,.2f}" if operation in seconds else "-",
+            f"{series.label(oldest)} (ms)": f"{1000 * seconds[operation]:,.2f}" if operation in seconds else "-",
             **{heading: _ratio_text(by_operation.get(operation)) for heading, by_operation in changes.items()},
         }
         for operation in operations
     ]
     return pd.DataFrame(rows) if rows else None
+
+
+def times_since_oldest(series: Series) -> pd.DataFrame:
+    """Time relative to the oldest version: operations as rows, newer versions as columns; empty if not compared."""
+    times = {series.versions[record.name]: time_since_oldest(series, record) for record in series.records[1:]}
+    return pd.DataFrame({version: ratios for version, ratios in times.items() if ratios}).sort_index()
 
 
 def _median_seconds(record: VersionRecord) -> dict[str, float]:
@@ -247,7 +290,7 @@ def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *
 
     None if no version has any of the facts in `headings`.
     """
-    starts = pd.DataFrame({"version": record.name, **start.facts} for record in records for start in record.starts)
+    starts = pd.DataFrame({**_names(record), **start.facts} for record in records for start in record.starts)
     columns = {
         name: heading.format(name.removeprefix(prefix))
         for name in map(str, starts)
@@ -261,15 +304,22 @@ def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *
         low, high = values.min(), values.max()
         return "-" if values.isna().all() else f"{values.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
-    table = starts.rename(columns=columns).groupby("version", sort=False)[list(columns.values())].agg(cell)
+    names = list(_names(records[0]))
+    table = starts.rename(columns=columns).groupby(names, sort=False)[list(columns.values())].agg(cell)
     return table.reset_index()
+
+
+def _names(record: VersionRecord) -> dict[str, str]:
+    """What a version is called in tables that contain all of them."""
+    environment = record.environment
+    return {"TensorFlow": environment.tensorflow, "Keras": environment.keras, "environment": record.name}
 
 
 def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
     """The environment of each version, and the commits of this repository that measured it."""
     return pd.DataFrame(
         {
-            "version": record.name,
+            "environment": record.name,
             **{heading: getattr(record.environment, name) for name, heading in ENVIRONMENT_HEADINGS.items()},
             "threads": _distinct(str(start.threads) for start in record.starts),
             "reference workload": _distinct(start.reference for start in record.starts),

@@ -46,7 +46,9 @@ def test_a_model_is_compared_with_the_next_one_and_the_best_reference(tmp_path: 
     dense, cnn = page(tmp_path), page(tmp_path, "cnn")
     assert "- dense is 5.00 points better than cnn" in dense
     assert "- dense is 5.00 points better than cnn" in cnn
-    assert "15.00 points worse than dense" in dense or "15.00 points worse than dense" not in cnn
+    assert "- dense is 15.00 points better than tutorial-linear" in dense
+    assert "- cnn is 10.00 points better than tutorial-linear" in cnn
+    assert "- tutorial-linear is 15.00 points worse than dense" in page(tmp_path, "tutorial-linear")
 
 
 def test_pages_of_reference_models_name_no_search_budget(tmp_path: Path) -> None:

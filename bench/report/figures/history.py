@@ -30,7 +30,7 @@ def search_history(trials: Sequence[TrialRecord], winner: str, epochs: int, scor
 def _draw(dots: Sequence[tuple[int, float, bool, bool]], failed: Sequence[int], score: str) -> Figure:
     figure = Figure(figsize=(8, 3), layout="constrained")
     axes = figure.subplots()
-    for is_full, color, label in ((False, GRAY, "stopped early"), (True, BLUE, "full length")):
+    for is_full, color, label in ((False, GRAY, "fewer epochs"), (True, BLUE, "full length")):
         chosen = [(number, value) for number, value, full, _ in dots if full == is_full]
         if chosen:
             axes.plot(*zip(*chosen, strict=True), "o", markersize=5, color=color, label=label)

@@ -11,7 +11,7 @@ from bench.report.board import Board, Row
 from bench.report.figures.model import BLUE, GRAY, ORANGE, few_logarithmic_ticks, plain_axes
 from bench.report.figures.picture import Picture, picture
 from bench.report.tables.costs import UNITS
-from bench.report.tables.leaderboard import TYPES
+from bench.report.tables.scores import REFERENCE_TYPES
 from bench.report.tables.search import SearchProgress
 from bench.report.text.numbers import accuracy_cell
 
@@ -40,7 +40,7 @@ def styles(board: Board) -> Styles:
     looks = zip(families, cycle(product(MARKERS, FAMILY_COLORS)), strict=False)
     references = {row.run.record.spec.model: row for row in rows if row.run.record.reference is not None}
     return {name: Style(color=color, marker=marker, kind=name) for name, (marker, color) in looks} | {
-        name: Style(color=REFERENCE_COLORS[reference.group], marker=marker, kind=TYPES[reference.group])
+        name: Style(color=REFERENCE_COLORS[reference.group], marker=marker, kind=REFERENCE_TYPES[reference.group])
         for (name, row), marker in zip(sorted(references.items()), cycle(REFERENCE_MARKERS), strict=False)
         if (reference := row.run.record.reference) is not None
     }

@@ -1,6 +1,6 @@
 """leaderboard.md: for each dataset the models with the default budget, best first, and what follows from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -36,11 +36,8 @@ def _origin(board: Board) -> str:
     commits = list(dict.fromkeys(short_commit(record.environment.git_commit) for record in newest_first))
     if not records:
         return ""
-    return f"Newest result: {newest_first[0].finished[:10]}. Measured at {_commits_text(commits)}."
-
-
-def _commits_text(commits: Sequence[str]) -> str:
-    return f"{'commit' if len(commits) == 1 else 'commits'} {joined(commits)}"
+    noun = "commit" if len(commits) == 1 else "commits"
+    return f"Newest result: {newest_first[0].finished[:10]}. Measured at {noun} {joined(commits)}."
 
 
 def _links(board: Board) -> list[str]:
@@ -76,11 +73,37 @@ def _dataset_section(board: Board, dataset: str, tables: Sequence[Table]) -> dic
 
 
 def ranking(table: Table, folder: str = "") -> dict[str, Any]:
-    """The models of a table, best first, as `_ranking.md.j2` shows them."""
+    """The models of a table, best first, with a caption of several sentences.
+
+    Args:
+        table: of the board.
+        folder: of the dataset's pages, as a prefix of links from the page that shows the table.
+    """
     frame, shared = split_constant(leaderboard_table(table, folder), keep=("rank", "model", "type"))
     return {
         "table": table,
         "ranking": frame,
-        "ranking_shared": constant_sentence(shared),
-        "not_significant": any(frame[column].str.contains(NOT_SIGNIFICANT, regex=False).any() for column in frame),
+        "ranking_caption": [*_caption(table), *filter(None, [constant_sentence(shared)])],
     }
+
+
+def _caption(table: Table) -> Iterator[str]:
+    yield (
+        "Test accuracy is the mean over refit seeds with its 95% CI, which accounts for the variance across seeds and "
+        f"the finite test set of {table.dataset.n_test:,} images."
+    )
+    if table.selected is not None:
+        yield (
+            f"Differences are from {table.selected}, the tuned model with the best validation accuracy, with their 95% "
+            f"CI; {NOT_SIGNIFICANT}: not significant after Holm's correction."
+        )
+    if len(table.rows) > 1:
+        yield "If tuned models are not significantly different, their ranks are ranges."
+    if table.references:
+        yield "Reference models are untuned and not ranked."
+    if any(row.rank is None for row in table.rows):
+        yield "A model with a single seed has no interval and no rank, since one seed gives no variance estimate."
+    if len(table.machines) > 1:
+        yield "The rows come from different machines, so times are left out."
+    if any(row.run.record.trained_elsewhere for row in table.references):
+        yield "The training data of models trained elsewhere is unknown and may contain test images."

@@ -25,6 +25,7 @@ from bench.report.text.numbers import accuracy_cell, interval_text, percent, poi
 from bench.report.text.objective import score_name
 from bench.report.text.signature import signature_text
 from bench.report.text.statements import interval_sentence, row_sentences
+from bench.report.text.tutorial_titles import tutorial_title
 
 name = "models"
 
@@ -72,11 +73,6 @@ def _same_predictions(table: Table, row: Row) -> Row | None:
     return next(same, None)
 
 
-def _constant(run: Run) -> bool:
-    """Whether a model predicts the same class for every image, so that pictures show nothing."""
-    return len(np.unique(run.scores.predicted)) == 1
-
-
 def _details(run: Run) -> dict[str, str]:
     """Conditions and details without those that do not apply."""
     every = {**conditions(run), **details.run_details(run)}
@@ -86,8 +82,12 @@ def _details(run: Run) -> dict[str, str]:
 def _section(table: Table, row: Row) -> dict[str, Any]:
     """What the template shows of one run; empty frames and lists are left out."""
     run, record, same = row.run, row.run.record, _same_predictions(table, row)
+    # Pictures of a model that predicts the same class for every image show nothing.
+    constant = len(np.unique(run.scores.predicted)) == 1
+    is_tutorial = record.reference is not None and record.reference.group == "tutorial"
     return {
         "row": row,
+        "tutorial": tutorial_title(record.spec.model) if is_tutorial else None,
         "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
         "interval_sentence": interval_sentence(run),
         "comparisons": row_sentences(table, row),
@@ -103,7 +103,8 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "by_class": errors.class_report_table(run.scores.by_class),
         "confused": pd.DataFrame(errors.confused_classes(run)),
         "misclassified": errors.misclassified_table(row),
-        "pictures": _pictures(row) if row.has_figures and same is None and not _constant(run) else {},
+        "constant": constant,
+        "pictures": _pictures(row) if row.has_figures and same is None and not constant else {},
     }
 
 
@@ -182,7 +183,11 @@ def _pictures(row: Row) -> dict[str, Picture]:
         pictures["misclassified"] = images.misclassified(run.wrong_images[: len(shown)], shown, names)
     if (confused := images.confused(run)) is not None:
         pictures["confused"] = confused
-    if (history := _history(row)) is not None:
+    if record.search is not None and (
+        history := search_history(
+            record.search.trials, record.search.winner, record.spec.refit_epochs, score_name(record.spec)
+        )
+    ):
         pictures["history"] = history
     if record.search is not None and (
         tried := hyperparameters.tried_values(record.search.space, searches.full_length(row))
@@ -191,10 +196,3 @@ def _pictures(row: Row) -> dict[str, Picture]:
             tried, record.search.winning_trial.score, score_name(record.spec)
         )
     return pictures
-
-
-def _history(row: Row) -> Picture | None:
-    record = row.run.record
-    if record.search is None:
-        return None
-    return search_history(record.search.trials, record.search.winner, record.spec.refit_epochs, score_name(record.spec))

@@ -9,14 +9,9 @@ from bench.evaluation.metric import MACRO_F1, TRAIN_TEST_GAP
 from bench.report.board import Row, Table
 from bench.report.markdown import link
 from bench.report.tables.costs import cost_cells
-from bench.report.tables.scores import ACCURACY, metric_text, rank_text
+from bench.report.tables.scores import ACCURACY, REFERENCE_TYPES, metric_text, rank_text
 from bench.report.text.numbers import accuracy_cell, percent, points
 
-TYPES = {
-    "tutorial": "published tutorial",
-    "classifier": "scikit-learn baseline",
-    "external": "trained elsewhere",
-}
 TUNED = "tuned"
 COSTS = ("parameters", "training time per refit (s)", "prediction time (µs/image)")
 NOT_SIGNIFICANT = "n.s."
@@ -27,7 +22,7 @@ def row_type(row: Row) -> str:
     """Tuned, or the kind of reference model."""
     reference, search = row.run.record.reference, row.run.record.search
     if reference is not None:
-        return TYPES[reference.group]
+        return REFERENCE_TYPES[reference.group]
     return TUNED if search is None or search.own_recipe is None else f"{TUNED}, own recipe"
 
 
@@ -51,7 +46,7 @@ def _cells(table: Table, row: Row, folder: str, *, with_times: bool) -> dict[str
     costs = {name: cost for name, cost in cost_cells(row.run).items() if name in COSTS}
     return {
         "rank": rank_text(row),
-        "model": link(row.label, f"{folder}{row.page_name}{section_anchor(row)}"),
+        "model": link(row.label, section_link(row, folder)),
         "type": row_type(row),
         ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
         **({f"difference from {table.selected} (pp)": difference_text(row)} if table.selected else {}),
@@ -65,11 +60,17 @@ def _cells(table: Table, row: Row, folder: str, *, with_times: bool) -> dict[str
     }
 
 
-def section_anchor(row: Row) -> str:
-    """The heading of a row's section on its model's page, as GitHub links to it; empty without a section."""
-    if not row.in_full:
-        return ""
-    return "#" + re.sub(r"[^\w -]", "", row.label.lower()).replace(" ", "-")
+def section_link(row: Row, folder: str = "", *, code: bool = False) -> str:
+    """Where a row's section on its model's page is, or the code in it, as GitHub links to headings.
+
+    Args:
+        row: of the board.
+        folder: of the page, as a prefix.
+        code: whether to link to the code, if there is any.
+    """
+    heading = f"code of {row.label}" if code and row.run.plain is not None else row.label
+    anchor = "#" + re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") if row.in_full else ""
+    return f"{folder}{row.page_name}{anchor}"
 
 
 def difference_text(row: Row) -> str:

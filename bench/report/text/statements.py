@@ -57,8 +57,8 @@ def row_sentences(table: Table, row: Row) -> list[str]:
         return [pair_sentence(row.versus_best, table.dataset.n_test)]
     neighbor = table.rows[place + 1 : place + 2] if place == 0 else table.rows[place - 1 : place]
     tests = [test for test in table.pair_tests for other in neighbor if {test.a, test.b} == {row.label, other.label}]
-    if table.references and (against := table.references[0].versus_best) is not None and against.b == row.label:
-        tests.append(against)
+    if row.versus_reference is not None:
+        tests.append(row.versus_reference)
     return [pair_sentence(test, table.dataset.n_test) for test in tests]
 
 

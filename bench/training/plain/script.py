@@ -9,7 +9,7 @@ import keras
 from bench.records.dataset import DatasetFacts
 from bench.records.plain import PlainKeras
 from bench.training.custom.interface import Interface
-from bench.training.plain.architecture import model_lines
+from bench.training.plain.architecture import LAYER_NAME, model_lines
 from bench.training.plain.definitions import Definitions
 from bench.training.plain.expressions import Expressions
 from search_spaces._recipe import LABEL_SMOOTHING, SmoothedCrossentropy
@@ -52,7 +52,8 @@ def plain_keras(model: keras.Model, dataset: DatasetFacts, settings: FitSettings
         "\n".join(compiled.lines()),
         "\n".join(_fit(dataset, settings)),
     ]
-    return PlainKeras(code="\n\n".join(parts) + "\n", recipe=_recipe(compiled, dataset, settings))
+    recipe = _recipe(compiled, dataset, settings) | {"augmentation": _augmentation(model, expressions)}
+    return PlainKeras(code="\n\n".join(parts) + "\n", recipe=recipe)
 
 
 class _Compiled:
@@ -120,6 +121,13 @@ def _fit(dataset: DatasetFacts, settings: FitSettings) -> list[str]:
     options = f"batch_size={settings.batch_size}, epochs={settings.epochs}{share}{weights}"
     lines.append(f"model.fit(x_train, y_train, {options})")
     return lines
+
+
+def _augmentation(model: keras.Model, expressions: Expressions) -> str:
+    """The layers that change training images at random."""
+    random = (layer for layer in model.layers if type(layer).__name__.startswith("Random"))
+    written = (expressions.object(keras.saving.serialize_keras_object(each), ignored=LAYER_NAME) for each in random)
+    return ", ".join(written) or "none"
 
 
 def _recipe(compiled: _Compiled, dataset: DatasetFacts, settings: FitSettings) -> dict[str, str]:
