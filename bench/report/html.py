@@ -102,3 +102,5 @@ def _point_inside(token: Token, page: str, pages: Mapping[str, str], pictures: M
         token.attrSet(attribute, f"#{_anchor(file, heading)}")
     elif file in pictures:
         token.attrSet(attribute, pictures[file])
+    else:
+        token.attrSet(attribute, file)  # not made from records, such as a benchmark; relative to the document

@@ -43,7 +43,7 @@ def _speed(series: Series) -> str:
         return ""
     slower, faster = changed(speed, "slower"), changed(speed, "faster")
     if not slower and not faster:
-        return f"Speed: no change is significant in any of {len(speed)} operations."
+        return f"Speed: none of {len(speed)} operations is significantly slower or faster."
     extremes = [names[0] for names in (slower, faster) if names]
     times = joined([f"{name} takes {speed[name].ratio:.2f} times as long" for name in extremes])
     counts = f"{len(slower)} of {len(speed)} operations are significantly slower, {len(faster)} faster"
