@@ -48,6 +48,11 @@ class Series:
         return newer if row.compared_with is None else f"{self.versions[row.compared_with]} to {newer}"
 
     @property
+    def oldest(self) -> str:
+        """The version of the library that later ones are compared with."""
+        return self.versions[self.records[0].name]
+
+    @property
     def overall(self) -> ComparedVersion:
         """The newest version compared with the oldest; a single version has no comparisons."""
         return list(self.rows.values())[-1]

@@ -10,9 +10,10 @@ from bench.report.board import Board
 from bench.report.figures.picture import Picture
 from bench.versions.figures import time_map
 from bench.versions.findings import findings, release_notes, title
-from bench.versions.page import PAGE, times_since_oldest
+from bench.versions.page import PAGE
 from bench.versions.record import read_all, write
 from bench.versions.series import Series, all_series
+from bench.versions.tables import times_since_oldest
 from builders import make_environment
 from version_records import make_record, make_starts, page_text
 
