@@ -16,20 +16,19 @@ from bench.report.figures import images
 from bench.report.figures import table as figures
 from bench.report.figures.class_f1 import class_f1_map
 from bench.report.figures.picture import Picture
-from bench.report.markdown import render
+from bench.report.markdown import link, render
 from bench.report.pages.contract import Files
 from bench.report.pages.leaderboard import ranking
 from bench.report.tables import costs, details, errors, scores
 from bench.report.tables import search as searches
 from bench.report.tables.constant import constant_sentence, split_constant
-from bench.report.tables.leaderboard import by_accuracy
+from bench.report.tables.leaderboard import forest_rows, left_out_sentence, plotted
 from bench.report.text.glossary import glossary
 from bench.report.text.human import human_accuracy
 from bench.report.text.objective import score_name
 from bench.report.text.statements import family_sentences, identical_sentences, pair_sentences, summary
 
 SHOWN_SHARED_ERRORS = 20
-FOREST_ROWS = 25  # of a table are in its forest plot
 
 name = "datasets"
 
@@ -57,6 +56,7 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
         dataset=dataset,
         title=tables[0].dataset.title,
         summary=summary(tables[0]),
+        model_pages=dict.fromkeys(link(row.run.record.spec.model, row.page_name) for row in rows),
         sections=sections,
         evaluations=count_text(board.results, dataset),
         own_recipes=any(search is not None and search.own_recipe is not None for search in outcomes),
@@ -87,7 +87,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
     compared = errors.error_comparison(table)
     return {
         "scores": table_section(table),
-        "left_out": [row.label for row in table.compared if row not in _plotted(table.compared)],
+        "left_out": left_out_sentence(table),
         "only_top": len(table.compared) > len(table.top),
         "selection": searches.selection_table(table.top),
         "crossovers": searches.crossover_sentences(table.top),
@@ -108,7 +108,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
 
 def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]) -> dict[str, Picture]:
     """The figures of one table by kind."""
-    rows = _plotted(table.top)
+    rows = plotted(table.top)
     one_machine = len(table.machines) == 1
     progress = [each for row in rows if (each := searches.search_progress(row)) is not None]
     stored = _stored_images(table)
@@ -116,9 +116,7 @@ def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]
     # More curves than those of the best tuned models and the best reference model would be indistinguishable.
     contrasted = [*(row for row in table.top if row in table.rows), *table.references[:1]]
     human = human_accuracy(table.dataset.name)
-    forest = figures.accuracies(
-        _plotted(by_accuracy(table.compared)[:FOREST_ROWS]), looks, None if human is None else human.accuracy
-    )
+    forest = figures.accuracies(forest_rows(table), looks, None if human is None else human.accuracy)
     pictures = {"accuracy": forest, "reliability": figures.reliability(contrasted, looks)}
     if progress:
         score = score_name(table.rows[0].run.record.spec)
@@ -130,12 +128,6 @@ def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]
         names = table.dataset.class_names
         pictures["misclassified"] = images.misclassified_by_all(shown, [stored[error.index] for error in shown], names)
     return pictures
-
-
-def _plotted(rows: Sequence[Row]) -> list[Row]:
-    """The rows without those of less than half the best accuracy, which would squeeze the others together."""
-    best = max(row.test_accuracy for row in rows)
-    return [row for row in rows if row.test_accuracy > best / 2]
 
 
 def _stored_images(table: Table) -> dict[int, NDArray[np.uint8]]:

@@ -9,7 +9,7 @@ from bench.report.evaluations import count_text
 from bench.report.markdown import link, render
 from bench.report.pages.contract import Files
 from bench.report.tables.constant import constant_sentence, split_constant
-from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table
+from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, left_out_sentence
 from bench.report.tables.provenance import provenance_table, short_commit
 from bench.report.text.findings import findings
 from bench.report.text.human import human_accuracy
@@ -65,6 +65,7 @@ def _dataset_section(board: Board, dataset: str, tables: Sequence[Table]) -> dic
         "findings": findings(table),
         "identical": identical_sentences(table),
         "human": human_accuracy(dataset),
+        "left_out": left_out_sentence(table),
         "others": [f"{other.conditions['budget']} ({counted(len(other.rows), 'model')})" for other in tables[1:]],
         "evaluations": count_text(board.results, dataset),
         "provenance": provenance,

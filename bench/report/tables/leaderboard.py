@@ -10,11 +10,12 @@ from bench.report.board import Row, Table
 from bench.report.markdown import link
 from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import ACCURACY, REFERENCE_TYPES, metric_text, rank_text
-from bench.report.text.numbers import accuracy_cell, percent, points
+from bench.report.text.numbers import accuracy_cell, joined, percent, points
 
 TUNED = "tuned"
 COSTS = ("parameters", "training time per refit (s)", "prediction time (µs/image)")
 NOT_SIGNIFICANT = "n.s."
+MAX_FOREST_ROWS = 25
 _OTHER_PAGES = (TRAIN_TEST_GAP, MACRO_F1)  # the dataset's page shows these
 
 
@@ -29,6 +30,26 @@ def row_type(row: Row) -> str:
 def by_accuracy(rows: Sequence[Row]) -> Sequence[Row]:
     """Tuned and reference models, best first."""
     return sorted(rows, key=lambda row: (-row.test_accuracy, row.label))
+
+
+def plotted(rows: Sequence[Row]) -> list[Row]:
+    """The rows without those of less than half the best accuracy, which would squeeze the others together."""
+    best = max(row.test_accuracy for row in rows)
+    return [row for row in rows if row.test_accuracy > best / 2]
+
+
+def forest_rows(table: Table) -> list[Row]:
+    """The models in the forest plot, best first."""
+    return plotted(by_accuracy(table.compared)[:MAX_FOREST_ROWS])
+
+
+def left_out_sentence(table: Table) -> str:
+    """Which models are not in the forest plot; empty if all are."""
+    if len(table.compared) > MAX_FOREST_ROWS:
+        return f"The plot shows the {MAX_FOREST_ROWS} best models."
+    shown = forest_rows(table)
+    names = joined([row.label for row in by_accuracy(table.compared) if row not in shown])
+    return f"Not in the plot, with less than half the best accuracy: {names}." if names else ""
 
 
 def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
