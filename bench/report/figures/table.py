@@ -19,6 +19,7 @@ FAMILY_COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE_COLORS = {"tutorial": "#882255", "classifier": "#666666", "external": "#332288"}  # by group
 MARKERS = "osD^vP"
 REFERENCE_MARKERS = "X*^v<>PD"
+LEGEND_COLUMNS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,9 @@ def _legend(figure: Figure, shown: Sequence[Style]) -> None:
     """One entry per color."""
     colors = {style.kind: style.color for style in shown}
     handles = [Line2D([], [], color=color, marker="o", label=kind) for kind, color in colors.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=9)
+    figure.legend(
+        handles=handles, loc="outside upper center", ncols=min(len(handles), LEGEND_COLUMNS), frameon=False, fontsize=9
+    )
 
 
 def search_progress(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.evaluation.error_analysis import SharedError
 from bench.records.spec import SearchSpec
-from bench.report.board import Board, Row, Table
+from bench.report.board import Board, Table
 from bench.report.evaluations import count_text
 from bench.report.figures import images
 from bench.report.figures import table as figures

@@ -47,8 +47,8 @@ def left_out_sentence(table: Table) -> str:
     """Which models are not in the forest plot; empty if all are."""
     if len(table.compared) > MAX_FOREST_ROWS:
         return f"The plot shows the {MAX_FOREST_ROWS} best models."
-    shown = forest_rows(table)
-    names = joined([row.label for row in by_accuracy(table.compared) if row not in shown])
+    shown = {row.label for row in forest_rows(table)}
+    names = joined([row.label for row in by_accuracy(table.compared) if row.label not in shown])
     return f"Not in the plot, with less than half the best accuracy: {names}." if names else ""
 
 
