@@ -9,7 +9,7 @@ from bench.execution.eta import EVALUATION_SECONDS, Pace
 from bench.execution.events import Progress
 from bench.execution.options import Options
 from bench.execution.scheduling import Job, RunningTask, Task
-from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage, Stage
+from bench.execution.stages import CODE, ClassifierStage, EvaluationStage, RefitStage, Stage
 from bench.records.dataset import DatasetFacts
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.predictions import Predictions
@@ -92,7 +92,8 @@ class RefitJob(Job):
         refits, completed = self.spec.refit_seeds, len(self.refits)
         total = refits * self.spec.refit_epochs
         epochs = completed * self.spec.refit_epochs + sum(task.epochs for task in running)
-        seconds_left = self.pace.refit_seconds_left(refits - completed, len(running), total - epochs)
+        training = sum(task.task.name != CODE for task in running)
+        seconds_left = self.pace.refit_seconds_left(refits - completed, training, total - epochs)
         if self.stage.name == "evaluation":
             # The same task fits a classifier, which may take minutes.
             seconds_left = None if isinstance(self.stage, ClassifierStage) else EVALUATION_SECONDS
