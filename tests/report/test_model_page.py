@@ -65,7 +65,9 @@ def test_a_model_with_the_predictions_of_another_has_no_pictures(tmp_path: Path)
     files = build(leaderboard(tmp_path))
     assert any("figures/tutorial-linear-" in name for name in files)
     assert not any("figures/tutorial-twin-" in name for name in files)
-    assert "[page](tutorial-linear.md)" in page(tmp_path, "tutorial-twin")
+    twin = page(tmp_path, "tutorial-twin")
+    assert "[page](tutorial-linear.md) shows the errors of both" in twin
+    assert "Most confident misclassifications" not in twin
 
 
 def test_the_layers_and_the_signature_are_folded(tmp_path: Path) -> None:

@@ -82,8 +82,9 @@ def _details(run: Run) -> dict[str, str]:
 def _section(table: Table, row: Row) -> dict[str, Any]:
     """What the template shows of one run; empty frames and lists are left out."""
     run, record, same = row.run, row.run.record, _same_predictions(table, row)
-    # Pictures of a model that predicts the same class for every image show nothing.
     constant = len(np.unique(run.scores.predicted)) == 1
+    # Another page has the errors of both, or there is nothing to see in them.
+    shows_errors = same is None and not constant
     is_tutorial = record.reference is not None and record.reference.group == "tutorial"
     return {
         "row": row,
@@ -104,7 +105,8 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "confused": pd.DataFrame(errors.confused_classes(run)),
         "misclassified": errors.misclassified_table(row),
         "constant": constant,
-        "pictures": _pictures(row) if row.has_figures and same is None and not constant else {},
+        "shows_errors": shows_errors,
+        "pictures": _pictures(row) if row.has_figures and shows_errors else {},
     }
 
 
