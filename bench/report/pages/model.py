@@ -106,7 +106,7 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "misclassified": errors.misclassified_table(row),
         "constant": constant,
         "shows_errors": shows_errors,
-        "pictures": _pictures(row) if row.has_figures and shows_errors else {},
+        "pictures": _pictures(row, of_errors=shows_errors, of_training=same is None) if row.has_figures else {},
     }
 
 
@@ -173,28 +173,33 @@ def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
     )
 
 
-def _pictures(row: Row) -> dict[str, Picture]:
+def _pictures(row: Row, *, of_errors: bool, of_training: bool) -> dict[str, Picture]:
     """The figures of a section by kind."""
-    run, record, names = row.run, row.run.record, row.run.record.dataset.class_names
+    return (_error_pictures(row.run) if of_errors else {}) | (_training_pictures(row) if of_training else {})
+
+
+def _error_pictures(run: Run) -> dict[str, Picture]:
+    names = run.record.dataset.class_names
     pictures = {"confusion": figures.confusion_matrix(run.scores.confusion, names)}
-    # scikit-learn's classifiers have no epochs.
-    if any(refit.curve.training_loss for refit in record.refits):
-        trial = Curve() if record.search is None else record.search.winning_trial.curve
-        pictures["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
     if shown := run.scores.misclassifications[: errors.SHOWN_MISCLASSIFICATIONS]:
         pictures["misclassified"] = images.misclassified(run.wrong_images[: len(shown)], shown, names)
     if (confused := images.confused(run)) is not None:
         pictures["confused"] = confused
-    if record.search is not None and (
-        history := search_history(
-            record.search.trials, record.search.winner, record.spec.refit_epochs, score_name(record.spec)
-        )
-    ):
+    return pictures
+
+
+def _training_pictures(row: Row) -> dict[str, Picture]:
+    record, search = row.run.record, row.run.record.search
+    pictures = {}
+    # scikit-learn's classifiers have no epochs.
+    if any(refit.curve.training_loss for refit in record.refits):
+        trial = Curve() if search is None else search.winning_trial.curve
+        pictures["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
+    if search is None:
+        return pictures
+    score = score_name(record.spec)
+    if (history := search_history(search.trials, search.winner, record.spec.refit_epochs, score)) is not None:
         pictures["history"] = history
-    if record.search is not None and (
-        tried := hyperparameters.tried_values(record.search.space, searches.full_length(row))
-    ):
-        pictures["hyperparameters"] = figures.hyperparameters(
-            tried, record.search.winning_trial.score, score_name(record.spec)
-        )
+    if tried := hyperparameters.tried_values(search.space, searches.full_length(row)):
+        pictures["hyperparameters"] = figures.hyperparameters(tried, search.winning_trial.score, score)
     return pictures
