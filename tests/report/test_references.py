@@ -101,7 +101,7 @@ def test_page_of_a_model_that_always_predicts_the_same_class_shows_no_errors(tmp
     text = page(tmp_path, "synthetic/baseline-majority.md")
     assert "It predicts the same class for every test image." in text
     assert "isclassif" not in text
-    assert "figures/" not in text
+    assert "confusion.png" not in text
 
 
 def test_tutorials_are_compared_with_their_published_accuracy(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ def test_title_names_both_libraries(tmp_path: Path) -> None:
 
 
 def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: Path) -> None:
-    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf216b", "2.16.2", 0.9, 0.1))
-    assert made.label(made.overall) == "tf216 to tf216b"
+    made = series(tmp_path, ("py312-tf216", "2.16.2", 0.9, 0.1), ("tf216", "2.16.2", 0.9, 0.1))
+    assert made.label(made.overall) == "py312-tf216 to tf216"
 
 
 def test_release_notes_are_linked_once(tmp_path: Path) -> None:

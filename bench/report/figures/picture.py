@@ -17,7 +17,7 @@ DRAWING_VERSION = 6  # raised when the drawing code changes, so that `bench repo
 DIGEST_KEY = "bench-input-sha256"
 PIXELS_KEY = "pixels"  # digest of the pixels, so that an edited picture is noticed
 DPI = 200  # twice that of a common screen
-MAX_COLOR_ERROR = 16  # of 255, in any channel of any pixel, up to which a palette replaces the colors
+MAX_COLOR_ERROR = 8  # of 255, in any channel of any pixel, up to which a palette replaces the colors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,16 +111,14 @@ def search_progress(
             for search, style in lines:
                 places = getattr(search, unit)
                 axes.step(places, [100 * best for best in search.best], where="post", color=style.color)
-                axes.plot(
-                    places[0], 100 * search.best[0], style.marker, color=style.color, label=search.label, markersize=6
-                )
+                axes.plot(places[0], 100 * search.best[0], style.marker, color=style.color, markersize=6)
             axes.set(
                 xlabel="epochs trained by the search" if unit == "epochs" else "seconds since the start of the search",
                 ylabel=f"best {score} (%)",
                 xlim=(0, None),
             )
             plain_axes(axes)
-        panels[0].legend(frameon=False)
+        _legend(figure, [style for _, style in lines])
         return figure
 
     content = [lines, with_times, *([score] if score != "validation accuracy" else [])]
@@ -129,10 +127,18 @@ def search_progress(
 
 def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
     """Accuracy by confidence; a calibrated model lies on the diagonal."""
-    lines = [(row.label, _style(styles, row), row.run.scores.calibration.bins) for row in rows]
+    # Searches of a family look alike.
+    lines = [
+        (
+            _style(styles, row).kind if row.run.record.reference is None else row.label,
+            _style(styles, row),
+            row.run.scores.calibration.bins,
+        )
+        for row in rows
+    ]
 
     def draw() -> Figure:
-        figure = Figure(figsize=(5, 4.4), layout="constrained")
+        figure = Figure(figsize=(8, 4.2), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 100], [0, 100], color=GRAY, linestyle=":", label="perfect calibration")
         for label, style, bins in lines:
@@ -148,7 +154,9 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
             )
         axes.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 101), ylim=(0, 101))
         plain_axes(axes)
-        axes.legend(frameon=False, fontsize=8)
+        handles, labels = axes.get_legend_handles_labels()
+        named = dict(zip(labels, handles, strict=True))  # each label once
+        figure.legend([*named.values()], [*named], loc="outside right upper", frameon=False)
         return figure
 
     return picture("reliability", [lines], draw)
