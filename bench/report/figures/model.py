@@ -62,7 +62,7 @@ def confusion_matrix(confusion: IntArray, names: Sequence[str]) -> Picture:
 def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:
     share = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     side = max(4.0, min(10.0, 1.8 + 0.6 * len(names)))
-    figure = Figure(figsize=(side + 0.8, side - 0.7), layout="constrained")
+    figure = Figure(figsize=(side + 1.3, side - 0.5), layout="constrained")
     axes = figure.subplots()
     # Colors follow the square root of the share: errors of a few percent would otherwise be invisible.
     image = axes.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=10)

@@ -153,7 +153,7 @@ def _scores(table: Table, row: Row) -> dict[str, str]:
         "test accuracy of each refit (%)": ", ".join(map(percent, run.scores.correct.mean(axis=1))),
         **tuned,
         **{metric.heading: scores.metric_text(run, metric) for metric in run.metrics},
-        **costs.cost_cells(run),
+        **{name: cost for name, cost in costs.cost_cells(run).items() if cost != "-"},
     }
 
 
