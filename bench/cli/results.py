@@ -171,19 +171,28 @@ def report(
     html: Annotated[
         bool, typer.Option("--html", help="Also write report.html: all pages and figures in one file.")
     ] = False,
+    code: Annotated[
+        bool,
+        typer.Option("--code", help="First write the plain Keras code of runs that lack it; imports TensorFlow."),
+    ] = False,
 ) -> None:
     """Rebuild all pages and figures from the records."""
     from bench.report import build
     from bench.report.text.numbers import counted
 
-    if check and html:
-        raise SpecError("--check changes nothing and --html writes a file: choose one")
+    if check and (html or code):
+        raise SpecError("--check changes nothing; --html and --code write files: choose one")
     if check:
         differences = build.check(results)
         for difference in differences:
             typer.echo(difference)
         typer.echo(counted(len(differences), "problem") if differences else "All pages are up to date.")
         raise typer.Exit(1 if differences else 0)
+    if code:
+        from bench.execution.rebuild import store_plain_code
+
+        for run_id, problem in store_plain_code(results):
+            typer.echo(f"{run_id}: {problem or 'code written'}", err=True)
     changed, problems = build.write(results)
     for path in changed:
         typer.echo(path if path.exists() else f"removed {path}")

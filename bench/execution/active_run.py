@@ -36,7 +36,7 @@ class ActiveRun(RefitJob):
         if isinstance(spec, SearchSpec) and spec.time_limit is not None:
             deadline = session.start + spec.time_limit - session_seconds(earlier)
         pace = Pace(spec, session.options.workers, deadline)
-        super().__init__(spec, folder, session.options, pace, folder.path.name)
+        super().__init__(spec, folder, session.options, pace, folder.path.name, facts=session.dataset)
         self.outcome: Outcome | None = None
         self._session = session
         self._published = published

@@ -65,12 +65,25 @@ def _tabulated(frame: pd.DataFrame, headers: list[str], style: str) -> str:
     )
 
 
+class Markdown(str):
+    """Text that is Markdown already and is not escaped again."""
+
+    __slots__ = ()
+
+
+def link(text: str, target: str) -> Markdown:
+    """A link as a table cell."""
+    return Markdown(f"[{inline(text)}]({target})")
+
+
 def inline(text: str) -> str:
     """Text on one line that cannot end a table cell, nor become a tag or emphasis."""
+    if isinstance(text, Markdown):
+        return text
     return re.sub(r"([|*<>`\\\[\]])", r"\\\1", " ".join(text.split()))
 
 
-def code_block(text: str) -> str:
+def code_block(text: str, language: str = "text") -> str:
     """`text` unchanged, in a fence longer than any it contains."""
     fence = "`" * max(3, 1 + max((len(ticks) for ticks in re.findall(r"`+", text)), default=0))
-    return f"{fence}text\n{text.rstrip()}\n{fence}"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -19,6 +19,7 @@ from bench.evaluation.comparison import Interval, interval
 from bench.evaluation.metric import Evaluated, Metric, metrics
 from bench.evaluation.scores import Scores, probabilities, score
 from bench.evaluation.variance import Correctness
+from bench.records.plain import PlainKeras
 from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
 from bench.records.spec import RunSpec, SearchSpec
@@ -45,6 +46,7 @@ class Run:
     labels: NDArray[np.int64]  # true classes of the test images, (n_test,)
     wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.misclassifications
     reproductions: tuple[Reproduction, ...]  # of this published run, oldest first
+    plain: PlainKeras | None = None  # the model as code
     reproduces: "Run | None" = field(default=None, repr=False)  # the published run; None for any other run
 
     @property
@@ -239,6 +241,7 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
         labels=predictions.labels,
         wrong_images=predictions.wrong_images,
         reproductions=folder.reproductions(),
+        plain=folder.read_plain(),
     )
 
 

@@ -21,6 +21,8 @@ from search_spaces import FamilyLocation
 if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
     from bench.data.held_out import HeldOutTestSet
+    from bench.records.dataset import DatasetFacts
+    from bench.records.plain import PlainKeras
     from bench.records.predictions import Predictions
     from bench.training.check import CandidateCost
     from bench.training.outcome import State, StepTimes, TrainedTrial
@@ -108,6 +110,20 @@ def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Rep
     from bench.training import fit
 
     return fit.refit(spec, number, location, report)
+
+
+def plain_code(spec: TrialSpec, dataset: "DatasetFacts", _report: Report) -> "PlainKeras":
+    """Write the model of a refit as plain Keras code.
+
+    Raises:
+        ModelError: that is impossible.
+    """
+    prepare_worker()
+    from bench.training.plain.rebuild import rebuild
+    from bench.training.plain.script import plain_keras
+
+    model, settings = rebuild(spec, dataset)
+    return plain_keras(model, dataset, settings)
 
 
 def time_steps(spec: TrialSpec, location: "DatasetLocation", _report: Report) -> "StepTimes":

@@ -47,7 +47,7 @@ def test_show_prints_json(tmp_path: Path) -> None:
 def test_show_compares_the_newest_version_with_the_oldest(tmp_path: Path) -> None:
     for name, version, seconds in (("tf216", "2.16.2", 0.1), ("tf217", "2.17.1", 0.2), ("tf218", "2.18.1", 0.4)):
         write(tmp_path / "results", make_record(name, version, seconds=seconds))
-    assert "tf218 vs. tf216" in call("versions", "show", cwd=tmp_path).stdout
+    assert "2.16.2 to 2.18.1" in call("versions", "show", cwd=tmp_path).stdout
     rows = json.loads(call("versions", "show", "--json", cwd=tmp_path).stdout)
     assert [(row["version"], row["compared_with"]) for row in rows] == [
         ("tf216", None),
@@ -90,7 +90,7 @@ def test_failing_version_keeps_its_starts_and_the_page_is_updated(tmp_path: Path
     done = call("versions", "measure", *options, "--again", "--seeds", "0", cwd=CHECKOUT, code=2)
     assert "tf216 failed with exit code 3:\nbroken" in done.stderr
     assert read(path_of(results, "tf216")).starts == make_starts(0.1)
-    assert "2.16" in table_row((results / "versions.md").read_text(), "tf216")
+    assert "2.16" in table_row((results / "versions.md").read_text(), "2.16")
 
 
 def test_damaged_record_is_named_once_if_nothing_is_missing(tmp_path: Path) -> None:

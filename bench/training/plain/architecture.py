@@ -103,7 +103,12 @@ class _Functional:
         name, number = output
         layer = self._layers[name]
         arguments = [self._expressions.value(each, self._variable) for each in _items(call["args"])]
-        given = {key: each for key, each in call["kwargs"].items() if each is not None}
+        # Keras records training=False for every dropout and overrides it in `fit`.
+        given = {
+            key: each
+            for key, each in call["kwargs"].items()
+            if each is not None and not (key == "training" and each is False)
+        }
         arguments += [f"{key}={self._expressions.value(each, self._variable)}" for key, each in given.items()]
         if len(layer["inbound_nodes"]) == 1:
             called = self._callable(layer, arguments)
