@@ -376,10 +376,10 @@ def test_state_is_kept_while_a_duplicate_of_its_trial_may_be_promoted(tmp_path: 
         {"a": 2, "tuner/epochs": 1},
         {"a": 1, "tuner/epochs": 3, "tuner/initial_epoch": 1, "tuner/trial_id": "0001"},
     ]
+    search, _ = scripted(tmp_path, *script, promotable=["0001"], max_pending=1)
     state = RunFolder(tmp_path).state_file("0000")
     state.parent.mkdir()
     state.write_bytes(b"weights")
-    search, _ = scripted(tmp_path, *script, promotable=["0001"], max_pending=1)
     train = Workers(score=lambda _: 0.5).train
     search.finish(train(next_trial(search)))
     assert state.exists()
