@@ -21,7 +21,7 @@ from bench.cli.options import (
     Quiet,
     Workers,
 )
-from bench.errors import SpecError
+from bench.errors import SpecError, StoreError
 from bench.signals import exit_code, handle_sigterm
 
 if TYPE_CHECKING:
@@ -50,9 +50,13 @@ def new_family(
         raise SpecError(f"there is a family {name!r} already: choose another name")
     path = Path("search_spaces", f"{name}.py")
     template = Template(files("bench.cli").joinpath("family_template.txt").read_text(encoding="utf-8"))
-    path.parent.mkdir(exist_ok=True)
-    with path.open("x", encoding="utf-8") as file:
-        file.write(template.substitute(name=name, kind="".join(part.title() for part in name.split("_"))))
+    text = template.substitute(name=name, kind="".join(part.title() for part in name.split("_")))
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}. Repeat it in another folder") from error
     typer.echo(f"{path}\nCheck it with: python -m bench check-family {name} --dataset digits")
 
 
@@ -138,9 +142,6 @@ def _text(check: "FamilyCheck") -> str:
     if check.coverage:
         lines.append("Presets:")
     for each in check.coverage:
-        if each.problem is not None:
-            lines.append(f"  {each.preset}: {each.problem}")
-            continue
         share = "of an infinite space" if each.share is None else f"{100 * each.share:.3g}% of the space"
         lines.append(
             f"  {each.preset}: {counted(each.candidates, 'candidate')}, {share}, up to {each.epochs} epochs each"

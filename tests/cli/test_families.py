@@ -43,6 +43,12 @@ def test_existing_family_is_not_overwritten(tmp_path: Path) -> None:
     assert path.read_text() == "# changed\n"
 
 
+def test_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "search_spaces").write_text("a file")
+    message = "cannot write search_spaces/mine.py: File exists. Repeat it in another folder"
+    assert message in run("new-family", "mine", cwd=tmp_path, code=2).stderr
+
+
 @pytest.mark.slow
 def test_template_passes_the_check_and_trains(tmp_path: Path) -> None:
     run("new-family", "mine", cwd=tmp_path)
@@ -58,12 +64,12 @@ def test_template_passes_the_check_and_trains(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_check_reports_failures_costs_and_coverage_as_json(tmp_path: Path) -> None:
     (tmp_path / "half.py").write_text(
-        "import keras\n\n\ndef build_model(hp):\n"
+        "import keras\n\nprint(keras.__version__)\ndef build_model(hp):\n"
         "    units = hp.Choice('units', [8, 16, 2048, 4096])\n"
         "    if hp.Boolean('broken'):\n        raise ValueError('it is broken')\n"
         "    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(units, 'relu'),\n"
         "                              keras.layers.Dense(10, 'softmax')])\n"
-        "    model.compile('adam', 'sparse_categorical_crossentropy')\n    return model\n"
+        "    model.compile('adam', 'sparse_categorical_crossentropy')\n    model.summary()\n    return model\n"
     )
     done = run(
         "check-family", "half.py:build_model", "--dataset", "digits", "--json", "--workers", "2", cwd=tmp_path, code=1
