@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import typer
 
+import bench
 from bench.cli.app import app
 from doc_pages import ELSEWHERE, PAGES, ROOT, blocks, clone_to, reader, text_of
 from image_files import noise, save
@@ -30,6 +31,7 @@ RUNNING = [
     for page in PAGES
     if any(block.language == "python" or set(block.commands) - set(ELSEWHERE) for block in blocks(page))
 ]
+API = "docs/python_api.md"
 # What the README's script takes as given.
 ASSUMED = """
 from my import build_model
@@ -151,6 +153,14 @@ def test_reference_has_every_command_and_option() -> None:
             check(child, f"{path} {name}")
 
     check(typer.main.get_command(app), "bench")
+
+
+def test_python_reference_has_every_function() -> None:
+    documented = dict(
+        re.findall(r"^## `bench\.(\w+)`\n\n.*?autoapifunction:: (\S+)", text_of(API), re.MULTILINE | re.DOTALL)
+    )
+    functions = {name: getattr(bench, name) for name in bench.__all__ if name != "__version__"}
+    assert documented == {name: f"{each.__module__}.{name}" for name, each in functions.items()}
 
 
 def test_broken_links_of_built_pages_are_found(tmp_path: Path) -> None:
