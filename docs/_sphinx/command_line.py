@@ -20,7 +20,7 @@ def reference(app: typer.Typer, name: str) -> str:
 
 
 def _command(command: Any, name: str, parent: typer.Context | None) -> Iterator[str]:
-    context = typer.Context(command, info_name=name, parent=parent)
+    context = typer.Context(command, info_name=name, parent=parent, **command.context_settings)
     path = context.command_path
     yield f"## `{path}`\n"
     yield _plain(command.help or "") + "\n"
