@@ -18,7 +18,7 @@ include_patterns = ["docs/**", "results/**.md", "CHANGELOG.md", "CONTRIBUTING.md
 exclude_patterns = [".*", "build", "dist", "tests", "bench", "search_spaces"]
 
 extensions = ["myst_parser", "sphinx.ext.napoleon", "autoapi.extension", "command_line", "links"]
-smartquotes = False  # they make a dash of --
+smartquotes_action = "D"  # dashes only: Sphinx writes -- between the name of an argument and its meaning
 default_role = "code"  # `name` in docstrings
 myst_heading_anchors = 5  # a report's headings are link targets
 

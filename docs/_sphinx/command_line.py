@@ -23,7 +23,7 @@ def _command(command: Any, name: str, parent: typer.Context | None) -> Iterator[
     context = typer.Context(command, info_name=name, parent=parent, **command.context_settings)
     path = context.command_path
     yield f"## `{path}`\n"
-    yield _plain(command.help or "") + "\n"
+    yield _markdown(_plain(command.help or "")) + "\n"
     yield f"```text\n{' '.join([path, *command.collect_usage_pieces(context)])}\n```\n"
     for heading, rows in _parameters(command, context).items():
         yield f"| {heading} | meaning |\n|---|---|"
@@ -49,7 +49,7 @@ def _parameters(command: Any, context: typer.Context) -> dict[str, list[tuple[st
             name = name.partition(" <")[0]  # without the Python type
         heading = "Arguments" if parameter.param_type_name == "argument" else OPTIONS
         heading = getattr(parameter, "rich_help_panel", None) or heading
-        groups.setdefault(heading, []).append((f"`{name}`", _cell(text)))
+        groups.setdefault(heading, []).append((f"`{name}`", _markdown(" ".join(text.split()))))
     return groups
 
 
@@ -58,10 +58,12 @@ def _plain(text: str) -> str:
     return inspect.cleandoc(text.replace("\b\n", "").replace("\f", ""))
 
 
-def _cell(text: str) -> str:
-    """The text as a cell of a table: code in backticks stays, all else is literal."""
-    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    return "".join(part if part.startswith("`") else re.sub(r"([|*_<>\[\]\\])", r"\\\1", part) for part in parts)
+def _markdown(text: str) -> str:
+    """The text with options as code; code in backticks stays, all else is literal."""
+    parts = re.split(r"(`[^`]*`|(?<!\S)--[a-z][a-z-]*)", text)
+    parts[1::2] = [f"`{part.strip('`')}`" for part in parts[1::2]]
+    parts[::2] = [re.sub(r"([|*_<>\[\]\\])", r"\\\1", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _insert(_app: "Sphinx", _document: str, source: list[str]) -> None:
