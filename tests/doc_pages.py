@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -39,6 +40,14 @@ ELSEWHERE = {
     "python -m bench versions measure tf216 tf221 --family my.py:build_model --dataset digits": (
         "tests/versions/test_family_subjects.py"
     ),
+}
+# Formats and tuners that need an extra, and a module that it installs.
+EXTRAS = {
+    "mlflow": "mlflow",
+    "onnx": "tf2onnx",
+    "parquet": "pyarrow",
+    "tensorboard": "tensorboard",
+    "tpe": "optuna",
 }
 
 
@@ -146,7 +155,7 @@ class Reader:
 
     def _command(self, command: str, where: str) -> None:
         command = command.replace("127.0.0.1:8786", f"127.0.0.1:{self._port}")
-        if command in ELSEWHERE:
+        if command in ELSEWHERE or not _is_installed(command):
             return
         if command.startswith("python -m pip install "):
             self._install(self.folder / command.split()[-1])
@@ -203,6 +212,12 @@ class Reader:
             with suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGKILL)
             server.wait()
+
+
+def _is_installed(command: str) -> bool:
+    """Whether the extra that a command needs, if any, is installed; tox installs all of them."""
+    needed = re.findall(r"--(?:format|tuner) (\S+)", command)
+    return all(find_spec(EXTRAS[name]) is not None for name in needed if name in EXTRAS)
 
 
 @contextmanager
