@@ -108,6 +108,7 @@ def small(command: str) -> str:
             command += " --refit-seeds 2"
             if "--scheduler" not in words:
                 command += " --workers 2"
+            command = command.replace("--searches 3", "--searches 2")
     elif words[3] == "reproduce":
         options = {"--dataset": "digits"}
         command += " --refit-seeds 2 --workers 2"
