@@ -142,11 +142,14 @@ def test_code_of_a_family_makes_its_model(
 
 def test_flips_are_code_with_the_average_over_mirror_images(digits: DatasetFacts) -> None:
     model, settings = rebuild(spec("cnn", CNN), digits)
-    code = plain_keras(model, digits, settings).code
+    plain = plain_keras(model, digits, settings)
+    code = plain.code
     assert "class AppendMirrorImages(keras.layers.Layer):" in code
     assert "class AverageMirrorImages(keras.layers.Layer):" in code
-    assert "layers.RandomFlip(mode='horizontal')" in code
-    assert plain_keras(model, digits, settings).recipe["augmentation"] == "layers.RandomFlip(mode='horizontal')"
+    assert "= layers.RandomFlip(mode='horizontal')(x)\n" in code
+    shift, _, flip = plain.recipe["augmentation"].rpartition(", ")
+    assert shift.startswith("layers.RandomTranslation(")
+    assert flip == "layers.RandomFlip(mode='horizontal')"
     without, settings = rebuild(spec("cnn", CNN | {"horizontal_flips": False}), digits)
     assert "class " not in plain_keras(without, digits, settings).code
 
