@@ -98,12 +98,12 @@ class RefitStage:
     def _start(self, number: int) -> "partial[tuple[RefitRecord, bytes]]":
         return partial(worker.refit, self._trial(number), number, self._dataset)
 
-    def _start_code(self, facts: DatasetFacts) -> "partial[PlainKeras]":
+    def _start_code(self, facts: DatasetFacts) -> "partial[PlainKeras | None]":
         return partial(worker.plain_code, self._trial(0), facts)
 
     def _take_code(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         """Keep the code; some models cannot be written as code, which `bench show` explains."""
-        if not isinstance(end, TaskFailed):
+        if not isinstance(end, TaskFailed) and end.value is not None:
             self._folder.write_plain(end.value)
         self._facts = None
 

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from dataclasses import dataclass
 from functools import cache
 
 import pandas as pd
@@ -65,10 +66,17 @@ def _tabulated(frame: pd.DataFrame, headers: list[str], style: str) -> str:
     )
 
 
-class Markdown(str):
-    """Text that is Markdown already and is not escaped again."""
+@dataclass(frozen=True, slots=True)
+class Markdown:
+    """Text that is Markdown already and is not escaped again.
 
-    __slots__ = ()
+    Not a subclass of `str`, since pandas with PyArrow would convert it to plain text.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def link(text: str, target: str) -> Markdown:
@@ -76,10 +84,10 @@ def link(text: str, target: str) -> Markdown:
     return Markdown(f"[{inline(text)}]({target})")
 
 
-def inline(text: str) -> str:
+def inline(text: str | Markdown) -> str:
     """Text on one line that cannot end a table cell, nor become a tag or emphasis."""
     if isinstance(text, Markdown):
-        return text
+        return text.text
     return re.sub(r"([|*<>`\\\[\]])", r"\\\1", " ".join(text.split()))
 
 

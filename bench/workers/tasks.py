@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import search_spaces
 from bench.baselines import catalog as baselines
 from bench.compat import run_checks
+from bench.errors import ModelError
 from bench.machine import Environment, environment, silence_stderr
 from bench.records.record import Latency, RefitRecord
 from bench.records.spec import TrialSpec
@@ -110,18 +111,17 @@ def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Rep
     return fit.refit(spec, number, location, report)
 
 
-def plain_code(spec: TrialSpec, dataset: "DatasetFacts", _report: Report) -> "PlainKeras":
-    """Write the model of a refit as plain Keras code.
-
-    Raises:
-        ModelError: that is impossible.
-    """
+def plain_code(spec: TrialSpec, dataset: "DatasetFacts", _report: Report) -> "PlainKeras | None":
+    """Write the model of a refit as plain Keras code; None if that is impossible (`bench show` says why)."""
     prepare_worker()
     from bench.training.plain.rebuild import rebuild
     from bench.training.plain.script import plain_keras
 
-    model, settings = rebuild(spec, dataset)
-    return plain_keras(model, dataset, settings)
+    try:
+        model, settings = rebuild(spec, dataset)
+        return plain_keras(model, dataset, settings)
+    except ModelError:
+        return None
 
 
 def time_steps(spec: TrialSpec, location: "DatasetLocation", _report: Report) -> "StepTimes":

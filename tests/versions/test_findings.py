@@ -67,7 +67,7 @@ def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: 
 def test_release_notes_are_linked_once(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
     keras = make_environment().keras
-    assert release_notes(made.records) == [
+    assert list(map(str, release_notes(made.records))) == [
         "[TensorFlow 2.16.2](https://github.com/tensorflow/tensorflow/releases/tag/v2.16.2)",
         "[TensorFlow 2.17.1](https://github.com/tensorflow/tensorflow/releases/tag/v2.17.1)",
         f"[Keras {keras}](https://github.com/keras-team/keras/releases/tag/v{keras})",

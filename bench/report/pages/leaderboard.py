@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.report.board import Board, Table
 from bench.report.evaluations import count_text
-from bench.report.markdown import link, render
+from bench.report.markdown import Markdown, link, render
 from bench.report.pages.contract import Files
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, left_out_sentence
@@ -40,7 +40,7 @@ def _origin(board: Board) -> str:
     return f"Newest result: {newest_first[0].finished[:10]}. Measured at {noun} {joined(commits)}."
 
 
-def _links(board: Board) -> list[str]:
+def _links(board: Board) -> list[Markdown]:
     """What else there is in the results folder, as links."""
     is_tutorial = (
         row.run.record.reference is not None and row.run.record.reference.group == "tutorial"

@@ -63,7 +63,7 @@ def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
     )
 
 
-def _tuned_text(table: Table, row: Row) -> str:
+def _tuned_text(table: Table, row: Row) -> str | Markdown:
     """The tuned model with the best validation accuracy, with a link to its code, and its gain over a tutorial."""
     test = row.versus_best
     if test is None or test.difference is None:

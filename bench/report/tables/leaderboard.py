@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.evaluation.metric import MACRO_F1, TRAIN_TEST_GAP
 from bench.report.board import Row, Table
-from bench.report.markdown import link
+from bench.report.markdown import Markdown, link
 from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import ACCURACY, REFERENCE_TYPES, metric_text, rank_text
 from bench.report.text.numbers import accuracy_cell, joined, percent, points
@@ -63,7 +63,7 @@ def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
     return pd.DataFrame(_cells(table, row, folder, with_times=one_machine) for row in by_accuracy(table.compared))
 
 
-def _cells(table: Table, row: Row, folder: str, *, with_times: bool) -> dict[str, str]:
+def _cells(table: Table, row: Row, folder: str, *, with_times: bool) -> dict[str, str | Markdown]:
     costs = {name: cost for name, cost in cost_cells(row.run).items() if name in COSTS}
     return {
         "rank": rank_text(row),
