@@ -9,7 +9,7 @@ import pytest
 from bench.versions.record import path_of, read, write
 from bench.versions.subjects import ReferenceModels
 from builders import make_environment
-from command_line import call
+from command_line import call, run
 from version_records import make_record, make_starts, table_row
 
 CHECKOUT = Path(__file__).parents[2]
@@ -47,8 +47,8 @@ def test_show_prints_json(tmp_path: Path) -> None:
 def test_show_compares_the_newest_version_with_the_oldest(tmp_path: Path) -> None:
     for name, version, seconds in (("tf216", "2.16.2", 0.1), ("tf217", "2.17.1", 0.2), ("tf218", "2.18.1", 0.4)):
         write(tmp_path / "results", make_record(name, version, seconds=seconds))
-    assert "tf218 vs. tf216" in call("versions", "show", cwd=tmp_path).stdout
-    rows = json.loads(call("versions", "show", "--json", cwd=tmp_path).stdout)
+    assert "tf218 vs. tf216" in run("versions", "show", cwd=tmp_path).stdout
+    rows = json.loads(run("versions", "show", "--json", cwd=tmp_path).stdout)
     assert [(row["version"], row["compared_with"]) for row in rows] == [
         ("tf216", None),
         ("tf217", "tf216"),
