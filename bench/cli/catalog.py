@@ -1,6 +1,7 @@
 """bench list: the names that other commands accept."""
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from bench.cli.help import Command
 from bench.cli.options import AsJson
 
 list_app = typer.Typer()
+
+MIN_LENGTH = 20  # of a shortened description, in characters
 
 
 @list_app.command(
@@ -40,11 +43,16 @@ def list_names(as_json: AsJson = False) -> None:
 
 
 def items_text(items: Mapping[str, str]) -> str:
-    """Names and their descriptions, one line each; cut to the width of a terminal, complete elsewhere."""
+    """Names and their descriptions, one line each; shortened to the width of a terminal, complete elsewhere."""
     width = max(map(len, items), default=0)
-    return "\n".join(_cut(f"  {name:<{width}}  {text}") for name, text in items.items())
+    space = shutil.get_terminal_size().columns - width - 4 if sys.stdout.isatty() else None
+    return "\n".join(f"  {name:<{width}}  {shortened(text, space)}" for name, text in items.items())
 
 
-def _cut(line: str) -> str:
-    columns = shutil.get_terminal_size().columns
-    return line if not sys.stdout.isatty() or len(line) <= columns else f"{line[: columns - 3]}..."
+def shortened(text: str, length: int | None) -> str:
+    """At most `length` characters of a text, if possible up to a punctuation mark; None for no limit."""
+    if length is None or len(text) <= length:
+        return text
+    starts = [text[: mark.start()] for mark in re.finditer(r"[,;:] | \(", text[: length + 2])]
+    fitting = [start for start in starts if len(start) >= MIN_LENGTH and start.count("(") == start.count(")")]
+    return fitting[-1] if fitting else f"{text[: length - 3]}..."

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli.catalog import shortened
 from command_line import Called, command, run, small_disk, variables
 from command_line import call as call_in
 from image_files import class_folders
@@ -188,6 +189,23 @@ def test_list_describes_families_datasets_tuners_and_reference_models_in_a_line_
     as_json = json.loads(call("list", "--json").stdout)
     assert as_json["datasets"] == ["cifar10", "digits", "fashion_mnist", "fashion_mnist_12k", "kmnist", "mnist"]
     assert as_json["reference_models"][-1] == "baseline-random-forest"
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        (None, "Blocks of convolutions, max pooling (2x2, or none)"),
+        (50, "Blocks of convolutions, max pooling (2x2, or none)"),
+        (49, "Blocks of convolutions, max pooling"),
+        (35, "Blocks of convolutions, max pooling"),
+        (34, "Blocks of convolutions"),
+        (21, "Blocks of convolut..."),
+    ],
+)
+def test_description_that_is_too_long_for_the_terminal_ends_at_a_punctuation_mark(
+    length: int | None, expected: str
+) -> None:
+    assert shortened("Blocks of convolutions, max pooling (2x2, or none)", length) == expected
 
 
 def test_family_in_a_folder_on_the_path_is_listed(tmp_path: Path) -> None:
