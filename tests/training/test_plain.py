@@ -147,7 +147,7 @@ def test_flips_are_code_with_the_average_over_mirror_images(digits: DatasetFacts
     assert "class AppendMirrorImages(keras.layers.Layer):" in code
     assert "class AverageMirrorImages(keras.layers.Layer):" in code
     assert "= layers.RandomFlip(mode='horizontal')(x)\n" in code
-    shift, _, flip = plain.recipe["augmentation"].rpartition(", ")
+    flip, _, shift = plain.recipe["augmentation"].partition(", ")
     assert shift.startswith("layers.RandomTranslation(")
     assert flip == "layers.RandomFlip(mode='horizontal')"
     without, settings = rebuild(spec("cnn", CNN | {"horizontal_flips": False}), digits)
