@@ -95,8 +95,13 @@ def clone_to(folder: Path) -> Path:
     return folder
 
 
-def small(command: str) -> str:
-    """The command with options that let it take seconds."""
+def small(command: str, results: str | None = None) -> str:
+    """The command with options that let it take seconds.
+
+    Args:
+        command: as on the page.
+        results: folder for the records of training commands that name none.
+    """
     if not command.startswith("python -m bench "):
         return command
     words = shlex.split(command)
@@ -114,6 +119,8 @@ def small(command: str) -> str:
         command += " --refit-seeds 2 --workers 2"
     elif words[3] == "check-family":
         options = {"--candidates": "4", "--workers": "2"}
+    if words[3] in ("run", "reproduce") and results is not None:
+        options |= {"--results": results}
     return " ".join([command, *(f"{name} {value}" for name, value in options.items() if name not in words)])
 
 
@@ -124,11 +131,13 @@ class Reader:
     Args:
         folder: working folder.
         site: where packages of the page are installed.
+        results: folder for the records of training commands that name none, as for `small`.
         assumed: code that defines what the page's scripts take as given.
     """
 
     folder: Path
     site: Path
+    results: str | None = None
     assumed: str = ""
     _port: int = field(init=False)
     _servers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
@@ -173,7 +182,7 @@ class Reader:
                 )
             )
         else:
-            self._run(small(command), where)
+            self._run(small(command, self.results), where)
 
     def _run(self, command: str, where: str) -> None:
         done = subprocess.run(
@@ -222,9 +231,9 @@ def _is_installed(command: str) -> bool:
 
 
 @contextmanager
-def reader(folder: Path, site: Path, assumed: str = "") -> Iterator[Reader]:
+def reader(folder: Path, site: Path, *, results: str | None = None, assumed: str = "") -> Iterator[Reader]:
     """A reader for the block, after which no process is left."""
-    following = Reader(folder, site, assumed)
+    following = Reader(folder, site, results, assumed)
     try:
         yield following
     finally:
