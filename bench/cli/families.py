@@ -131,9 +131,6 @@ def _text(check: "FamilyCheck") -> str:
     if check.coverage:
         lines.append("Presets:")
     for each in check.coverage:
-        if each.problem is not None:
-            lines.append(f"  {each.preset}: {each.problem}")
-            continue
         share = "of an infinite space" if each.share is None else f"{100 * each.share:.3g}% of the space"
         lines.append(
             f"  {each.preset}: {counted(each.candidates, 'candidate')}, {share}, up to {each.epochs} epochs each"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from bench.compat.dask import WorkerDeathLog, check_worker_deaths, cluster_workers, isolate_dask_sampling
-from bench.compat.keras_tuner import Rung, check_hyperband, hyperband_brackets, keep_in_memory
+from bench.compat.keras_tuner import Rung, check_hyperband, draw_in_turn, hyperband_brackets, keep_in_memory
 from bench.compat.processes import check_main_module_hidden, fork_server_process, kill_fork_server, without_main_module
 from bench.compat.tensorflow import (
     ALIGNMENT,
@@ -33,6 +33,7 @@ __all__ = [
     "check_shared_tensor",
     "check_worker_deaths",
     "cluster_workers",
+    "draw_in_turn",
     "fork_server_process",
     "hyperband_brackets",
     "isolate_dask_sampling",
