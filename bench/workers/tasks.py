@@ -15,7 +15,6 @@ from bench.machine import Environment, environment, silence_stderr
 from bench.records.record import Latency, RefitRecord
 from bench.records.spec import TrialSpec
 from bench.signals import defer_signals
-from bench.workers.fork_server import check_forked_process
 from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
@@ -60,7 +59,6 @@ def prepare_worker() -> None:
         SearchError: TensorFlow was already started with more than one thread.
         CompatibilityError: a library does not behave as the tested versions do.
     """
-    check_forked_process()
     import_libraries()
     from bench.training.precision import prepare_process
 

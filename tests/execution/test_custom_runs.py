@@ -90,6 +90,24 @@ def test_row_and_page_say_that_the_recipe_is_its_own_and_what_it_receives(cwd: P
     assert {entry["label"]: entry["own_recipe"] for entry in entries} == {"cnn": False, "build_cnn": True}
 
 
+def test_family_whose_module_starts_a_thread_runs(cwd: Path) -> None:
+    threaded = (
+        "import threading\n\nthreading.Thread(target=threading.Event().wait, name='metrics', daemon=True).start()\n"
+    )
+    file = cwd / "plain_models.py"
+    file.write_text(file.read_text().replace("import keras\n", f"{threaded}import keras\n", 1))
+    whole = search("build_model", SMALL, cwd, "--workers", 2)
+    assert "threads" not in whole.stderr  # it is imported in workers only, after they were forked
+    assert {trial.status for trial in whole.record.origin.trials} == {"ok"}
+
+
+def test_small_space_is_searched_by_hyperband(cwd: Path) -> None:
+    # build_flat has 2 candidates, INSTANCE more than its budget.
+    assert "grid search of 2 candidates (not hyperband, since that is the whole space)" in (
+        search("build_flat", HYPERBAND, cwd, "--workers", 2).stderr
+    )
+
+
 def test_failing_and_late_candidates_are_contained_and_named(cwd: Path) -> None:
     (cwd / "partly.py").write_text(
         "import keras\n\n\ndef build_model(hp):\n"

@@ -75,6 +75,15 @@ def test_run_prints_its_row_and_where_the_report_is(tiny: Finished) -> None:
     assert "Leaderboard: results/leaderboard.md\n" in tiny.stdout
 
 
+def test_run_without_forking_is_the_same(tiny: Finished, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait, name='telemetry', daemon=True).start()\n"
+    )
+    done = run(*TINY, "--workers", 2, cwd=tmp_path, env=variables(tmp_path))
+    assert done.stderr.count("threads in the process to be forked: telemetry\n") == 1
+    assert_equal_runs(tiny, finished(tmp_path / "results", "tiny"))
+
+
 def test_run_prints_its_progress_and_nothing_else(tiny: Finished) -> None:
     lines = tiny.stderr.splitlines()
     assert all(re.match(r"\[\d+:\d\d\] ", line) for line in lines), tiny.stderr
