@@ -20,7 +20,7 @@ from bench.cli.options import (
     PixelRangeName,
     Workers,
 )
-from bench.errors import SpecError
+from bench.errors import SpecError, StoreError
 from bench.signals import exit_code, handle_sigterm
 
 if TYPE_CHECKING:
@@ -45,9 +45,13 @@ def new_family(
         raise SpecError(f"there is a family {name!r} already: choose another name")
     path = Path("search_spaces", f"{name}.py")
     template = Template(files("bench.cli").joinpath("family_template.txt").read_text(encoding="utf-8"))
-    path.parent.mkdir(exist_ok=True)
-    with path.open("x", encoding="utf-8") as file:
-        file.write(template.substitute(name=name, kind="".join(part.title() for part in name.split("_"))))
+    text = template.substitute(name=name, kind="".join(part.title() for part in name.split("_")))
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}. Repeat it in another folder") from error
     typer.echo(f"{path}\nCheck it with: python -m bench check-family {name} --dataset digits")
 
 

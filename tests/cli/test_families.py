@@ -42,6 +42,12 @@ def test_existing_family_is_not_overwritten(tmp_path: Path) -> None:
     assert path.read_text() == "# changed\n"
 
 
+def test_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "search_spaces").write_text("a file")
+    message = "cannot write search_spaces/mine.py: File exists. Repeat it in another folder"
+    assert message in run("new-family", "mine", cwd=tmp_path, code=2).stderr
+
+
 @pytest.mark.slow
 def test_template_passes_the_check_and_trains(tmp_path: Path) -> None:
     run("new-family", "mine", cwd=tmp_path)

@@ -98,7 +98,8 @@ def test_family_whose_module_starts_a_thread_runs(cwd: Path) -> None:
     file.write_text(file.read_text().replace("import keras\n", f"{threaded}import keras\n", 1))
     whole = search("build_model", SMALL, cwd, "--workers", 2)
     assert "threads" not in whole.stderr  # it is imported in workers only, after they were forked
-    assert {trial.status for trial in whole.record.origin.trials} == {"ok"}
+    assert whole.record.search is not None
+    assert {trial.status for trial in whole.record.search.trials} == {"ok"}
 
 
 def test_small_space_is_searched_by_hyperband(cwd: Path) -> None:
