@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -299,6 +299,13 @@ def changed_variables(**changes: str) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def silence_prints() -> Iterator[None]:
+    """Discard what Python code prints: a search imports and builds a user's model hundreds of times."""
+    with Path(os.devnull).open("w", encoding="utf-8") as discard, redirect_stdout(discard):
+        yield
 
 
 @contextmanager

@@ -63,12 +63,12 @@ def test_template_passes_the_check_and_trains(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_check_reports_failures_costs_and_coverage_as_json(tmp_path: Path) -> None:
     (tmp_path / "half.py").write_text(
-        "import keras\n\n\ndef build_model(hp):\n"
+        "import keras\n\nprint(keras.__version__)\ndef build_model(hp):\n"
         "    units = hp.Choice('units', [8, 16, 2048, 4096])\n"
         "    if hp.Boolean('broken'):\n        raise ValueError('it is broken')\n"
         "    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(units, 'relu'),\n"
         "                              keras.layers.Dense(10, 'softmax')])\n"
-        "    model.compile('adam', 'sparse_categorical_crossentropy')\n    return model\n"
+        "    model.compile('adam', 'sparse_categorical_crossentropy')\n    model.summary()\n    return model\n"
     )
     done = run(
         "check-family", "half.py:build_model", "--dataset", "digits", "--json", "--workers", "2", cwd=tmp_path, code=1
