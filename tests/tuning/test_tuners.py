@@ -70,8 +70,9 @@ def test_every_file_is_a_tuner_that_loads_by_its_name() -> None:
         assert type(tuners.load(name)).__module__ == f"bench.tuning.tuners.{name}"
 
 
-def test_default_trains_the_default_of_every_active_hyperparameter_once() -> None:
-    search_spec = make_spec(tuner="default", budget=Budget(trials=4, epochs=3))
+@pytest.mark.parametrize("trials", [4, 36])  # 36 would cover the space
+def test_default_trains_the_default_of_every_active_hyperparameter_once(trials: int) -> None:
+    search_spec = make_spec(tuner="default", budget=Budget(trials=trials, epochs=3))
     (proposal,) = play(start(search_spec))
     # One layer by default, so that the second one's width is not active.
     assert dict(proposal.values) == {"layers": 1, "units_1": 32, "rate": 0.001}

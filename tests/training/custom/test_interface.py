@@ -22,8 +22,8 @@ def family_of(build: Any, shape: tuple[int, int, int] = SHAPE, **options: Any) -
     return CustomFamily(Hypermodel(build=build, fit=None), shape, CLASSES, options.get("pixel_range"))
 
 
-def softmax_model(*before: keras.Layer, **compiled: Any) -> keras.Model:
-    model = keras.Sequential([*before, layers.Flatten(), layers.Dense(CLASSES, activation="softmax")])
+def softmax_model(*before: keras.Layer, outputs: int = CLASSES, **compiled: Any) -> keras.Model:
+    model = keras.Sequential([*before, layers.Flatten(), layers.Dense(outputs, activation="softmax")])
     model.compile(**{"optimizer": "adam", "loss": "sparse_categorical_crossentropy"} | compiled)
     return model
 
@@ -200,6 +200,10 @@ def single_sigmoid(_: Any) -> keras.Model:
         (several_outputs, "expected a model with one output, found 2: return only that of the classes"),
         (of_shape(SHAPE, 7), r"expected one output of shape \(batch, 10\), .* found \(None, 7\): end with Dense\(10\)"),
         (of_shape(SHAPE, 1), r"its single output is one probability, .*: end with Dense\(10, activation="),
+        (
+            lambda _: softmax_model(outputs=9),
+            r"^expected one output of shape \(batch, 10\), one for each class, found \(2, 9\): end with Dense\(10\)$",
+        ),
         (single_sigmoid, r"its single output is one probability, .* replace the loss binary_crossentropy by sparse"),
         (
             lambda _: softmax_model(layers.Conv2D(2, 9)),
