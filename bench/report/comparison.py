@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bench.evaluation.variance import BoolArray, FloatArray
 from bench.report.board import PairTest
 from bench.report.markdown import plain_table
 from bench.report.ranking import conditions, data_of
-from bench.report.runs import Loaded, Run, find_run, load
+from bench.report.runs import Loaded, Run, find_all_runs, find_run, load
 from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import metric_text
 from bench.report.text.numbers import accuracy_cell, percent
@@ -68,16 +69,26 @@ def compare_runs(results: Path, a: str, b: str) -> RunComparison:
 def comparable_runs(loaded: Loaded, a: str, b: str) -> tuple[Run, Run]:
     """The runs called `a` and `b`, evaluated on the same data.
 
+    If a name can mean runs on several datasets, those of the same data are chosen if there is only one such pair.
+
     Raises:
         SpecError: as `compare_runs` does.
     """
+    candidates = product(find_all_runs(loaded, a), find_all_runs(loaded, b))
+    pairs = [pair for pair in candidates if pair[0] is not pair[1] and _data(pair[0]) == _data(pair[1])]
+    if len(pairs) == 1:
+        return pairs[0]
     run_a, run_b = find_run(loaded, a), find_run(loaded, b)
     if run_a is run_b:
         raise SpecError(f"{a} and {b} are the same run: name two")
-    data_a, data_b = ({**data_of(run), "dataset": run.record.dataset.name} for run in (run_a, run_b))
+    data_a, data_b = _data(run_a), _data(run_b)
     if differing := [f"{name} ({data_a[name]} and {data_b[name]})" for name in data_a if data_a[name] != data_b[name]]:
         raise SpecError(f"{a} and {b} cannot be compared: they differ in {', '.join(differing)}")
     return run_a, run_b
+
+
+def _data(run: Run) -> dict[str, str]:
+    return {**data_of(run), "dataset": run.record.dataset.name}
 
 
 def _images(runs: tuple[Run, Run], correct: tuple[FloatArray, FloatArray], selected: BoolArray) -> pd.DataFrame:

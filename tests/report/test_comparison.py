@@ -89,6 +89,26 @@ def test_runs_on_different_data_are_an_error_that_names_the_difference(tmp_path:
         compare_runs(tmp_path, "dense", "cnn")
 
 
+def test_names_mean_the_runs_on_the_same_data(tmp_path: Path) -> None:
+    for family in ("dense", "cnn"):
+        for seed in (0, 1):
+            add_run(tmp_path, spec={"family": family, "seed": seed})
+    add_run(tmp_path, spec={"family": "cnn", "dataset": "other"})
+    comparison = compare_runs(tmp_path, "cnn", "dense")
+    assert [(run.label, run.record.dataset.name) for run in (comparison.a, comparison.b)] == [
+        ("cnn-seed0", "synthetic"),
+        ("dense-seed0", "synthetic"),
+    ]
+
+
+def test_a_name_that_means_searches_on_several_datasets_is_an_error(tmp_path: Path) -> None:
+    for dataset in ("synthetic", "other"):
+        for seed in (0, 1):
+            add_run(tmp_path, spec={"dataset": dataset, "seed": seed})
+    with pytest.raises(SpecError, match="several runs are called 'dense': use a run id"):
+        compare_runs(tmp_path, "dense", "dense-seed1")
+
+
 def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
     first = add_run(tmp_path)
     with pytest.raises(SpecError, match="are the same run: name two"):
