@@ -66,7 +66,7 @@ def test_models_without_errors_have_no_hardest_class(tmp_path: Path) -> None:
 def test_other_budgets_are_named_and_ranked_on_the_page_of_the_dataset(tmp_path: Path) -> None:
     add_run(tmp_path, spec={"preset": "default"})
     add_run(tmp_path, spec={"preset": "quick", "family": "cnn"})
-    assert "Other budgets, ranked there: preset quick" in page(tmp_path)
+    assert "Ranked separately there: preset quick" in page(tmp_path)
     assert "cnn.md" not in page(tmp_path)
     assert "[cnn-quick](cnn.md#cnn-quick)" in page(tmp_path, "synthetic/README.md") or "[cnn](cnn.md#cnn)" in page(
         tmp_path, "synthetic/README.md"

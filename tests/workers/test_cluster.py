@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -89,19 +88,6 @@ def test_run_on_a_cluster_equals_a_local_one_even_if_a_worker_is_killed(
         assert running.end() == 0, running.text
     assert "Using 2 workers" in running.text
     assert_equal_runs(finished(tmp_path / "results", "tiny"), tiny)
-
-
-def test_commands_in_the_readme_work(tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```sh\n(dask scheduler .*?)```", readme, re.DOTALL)
-    first, second, third = (shlex.split(line) for line in block.splitlines())
-    assert (second[:2], third[:4]) == (["dask", "worker"], ["python", "-m", "bench", "run"])
-    with dask(*first[1:], "--port", "0", "--dashboard-address", "127.0.0.1:0", cwd=tmp_path) as log:
-        address = address_in(log)
-        second, third = ([word.replace(DEFAULT_ADDRESS, address) for word in words] for words in (second, third))
-        with dask(*second[1:], "--no-dashboard", cwd=tmp_path):
-            done = run(*third[3:], "--dataset", "digits", "--tuner", "random", *SHORT, cwd=tmp_path)
-    assert "workers" in done.stderr
 
 
 def test_worker_with_two_threads_is_refused_with_the_right_command(scheduler: str, tmp_path: Path) -> None:

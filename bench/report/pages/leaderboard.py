@@ -66,11 +66,18 @@ def _dataset_section(board: Board, dataset: str, tables: Sequence[Table]) -> dic
         "identical": identical_sentences(table),
         "human": human_accuracy(dataset),
         "left_out": left_out_sentence(table),
-        "others": [f"{other.conditions['budget']} ({counted(len(other.rows), 'model')})" for other in tables[1:]],
+        "others": [_other_text(other) for other in tables[1:]],
         "evaluations": count_text(board.results, dataset),
         "provenance": provenance,
         "provenance_shared": constant_sentence(shared),
     }
+
+
+def _other_text(table: Table) -> str:
+    """The conditions in which a table differs from the first one, and its number of models."""
+    differing = {name: table.condition(name) for name in table.differs}
+    values = [value if name == "budget" else f"{name} {value}" for name, value in differing.items()]
+    return f"{', '.join(values)} ({counted(len(table.rows), 'model')})"
 
 
 def ranking(table: Table, folder: str = "") -> dict[str, Any]:
