@@ -64,7 +64,7 @@ def test_changed_folder_is_another_run_in_another_table(cwd: Path, tmp_path: Pat
     checksums = {folder.read_record().dataset.checksum for folder in all_folders(copy / "results")}
     assert len(checksums) == 2
     leaderboard = (copy / "results" / "leaderboard.md").read_text()
-    assert "Ranked separately there: dataset checksum " in leaderboard  # a condition in which the second table differs
+    assert re.search("Ranked separately there: .*dataset checksum ", leaderboard)  # one of the conditions that differ
     # The original content under the same name is complete, and found by its path.
     (copy / "photos" / "cat" / "new.png").unlink()
     done = train(copy)

@@ -20,7 +20,6 @@ from whole_runs import TINY, Finished, assert_equal_runs, finished
 pytestmark = pytest.mark.slow
 
 SHORT = ("--trials", "2", "--epochs", "1", "--refit-seeds", "1")
-DEFAULT_ADDRESS = "tcp://127.0.0.1:8786"
 SECONDS = 60
 
 
