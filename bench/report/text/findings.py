@@ -34,12 +34,13 @@ def _families(table: Table) -> str:
 
 
 def _hardest_class(table: Table) -> str:
-    """The class that has the lowest recall in most models, and its highest recall."""
+    """The class that alone has the lowest recall in most models, and its highest recall."""
     names, rows = table.dataset.class_names, table.compared
     recalls = np.array([row.run.scores.by_class.recall[: len(names)] for row in rows])
-    if recalls.min() == 1:
+    is_lowest = recalls == recalls.min(axis=1, keepdims=True)
+    lowest = is_lowest[is_lowest.sum(axis=1) == 1].sum(axis=0)
+    if lowest.max() == 0:
         return ""
-    lowest = (recalls == recalls.min(axis=1, keepdims=True)).sum(axis=0)
     hardest = int(lowest.argmax())
     best = int(recalls[:, hardest].argmax())
     return (

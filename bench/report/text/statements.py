@@ -87,16 +87,23 @@ def summary(table: Table) -> tuple[str, ...]:
     # The best of several searches is selected by its test accuracy, which biases it upwards; the family's mean is not.
     for family in table.families:
         if best.label in family.searches:
-            return _best_family(table, family), _next_family(table, family), *beaten, _weakest_class(best)
+            return (
+                _best_family(table, family),
+                _next_family(table, family),
+                *beaten,
+                _weakest_class(best, f"The weakest class of {best.label}"),
+            )
     return _best_model(best), _next_model(table, best), *beaten, _weakest_class(best)
 
 
 def _best_family(table: Table, family: FamilyResult) -> str:
     searches = len(family.searches)
+    count = len(table.families)
+    best = f"The best of the {count} families with several searches" if count > 1 else "The best family"
     if family.interval is None:
-        return f"The best family is {family.name}; there is no interval over its {searches} searches."
+        return f"{best} is {family.name}; there is no interval over its {searches} searches."
     return (
-        f"The best family is {family.name}: its searches reach {percent(family.interval.mean)}% test accuracy on "
+        f"{best} is {family.name}: its searches reach {percent(family.interval.mean)}% test accuracy on "
         f"average ({interval_text(family.interval)}; {searches} searches, {table.dataset.n_test:,} test images)."
     )
 
@@ -157,11 +164,11 @@ def _comparison(test: PairTest, best: str, other: str) -> str:
     return f"It is {size} points {verdict} than {other}, a statistically significant difference."
 
 
-def _weakest_class(best: Row) -> str:
+def _weakest_class(best: Row, start: str = "Its weakest class") -> str:
     record, names = best.run.record, best.run.record.dataset.class_names
     recall = best.run.scores.by_class.recall[: len(names)]
     weakest = int(recall.argmin())
-    text = f"Its weakest class is {names[weakest]}, with a recall of {percent(recall[weakest])}%"
+    text = f"{start} is {names[weakest]}, with a recall of {percent(recall[weakest])}%"
     if recall[weakest] == 1:
         text = "It classifies every test image correctly"
     trials = record.search.trials if record.search is not None else ()
