@@ -122,7 +122,7 @@ def search_progress(
         return figure
 
     content = [lines, with_times, *([score] if score != "validation accuracy" else [])]
-    return picture("search progress", content, draw)
+    return picture("progress of searches", content, draw)
 
 
 def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
