@@ -31,6 +31,8 @@ RUNNING = [
     for page in PAGES
     if any(block.language == "python" or set(block.commands) - set(ELSEWHERE) for block in blocks(page))
 ]
+# Pages whose commands take minutes; other tests run similar ones.
+LONG = {"docs/searches.md", "docs/comparisons.md", "docs/checks.md"}
 API = "docs/python_api.md"
 # What the README's script takes as given.
 ASSUMED = """
@@ -66,7 +68,9 @@ def fill_with_own_files(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", RUNNING)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.long] if page in LONG else []) for page in RUNNING]
+)
 def test_commands_and_scripts_run(page: str, clone: Path, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     if page in PUBLISHED:
