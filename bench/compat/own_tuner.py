@@ -1,5 +1,6 @@
 """Keras Tuner: the state of a user's tuner, whose trials run in other processes."""
 
+import contextlib
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -72,6 +73,19 @@ def reset(oracle: Any, space: Config, seed: int) -> bool:
     vars(oracle).clear()
     vars(oracle).update(vars(fresh))
     return True
+
+
+def extend_trial(oracle: Any, trial: Any, hyperparameters: Any) -> None:
+    """Give a trial hyperparameters that are also new in the space, as the oracle does when the trial ends.
+
+    Raises:
+        CompatibilityError: the oracle's methods have changed.
+    """
+    trial.hyperparameters = hyperparameters
+    with contextlib.suppress(RuntimeError):  # not allowed, which ends the search when the trial ends
+        oracle.update_space(hyperparameters)
+    with expecting(KERAS_TUNER, "an oracle with `_record_values`"):
+        oracle._record_values(trial)  # noqa: SLF001 - not public
 
 
 def propose_ahead(oracle: Any, trial_id: str) -> None:

@@ -13,7 +13,7 @@ from bench.training.own_tuner.exchange import Config
 PLAIN = (bool, int, float, str, type(None))
 FAILURES = ("max_retries_per_trial", "max_consecutive_failed_trials")
 MAY_CHANGE = ("max_trials", "hyperparameters", "seed", "objective", *FAILURES)
-REMEDY = "create the tuner with overwrite=True, or choose another project_name"
+FIX = "Restore it, create the tuner with overwrite=True, or choose another project_name"
 
 
 def settings(tuner: Any, named: Mapping[str, Any], precision: str, space: Config) -> Settings:
@@ -58,10 +58,10 @@ def check_same(before: Settings, now: Settings, ledger: str) -> None:
             continue
         if isinstance(old, Mapping):
             names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-            changes = ", ".join(f"{name} {old.get(name, 'unset')} to {new.get(name, 'unset')}" for name in names)
+            changes = ", ".join(f"{name} from {old.get(name, 'unset')} to {new.get(name, 'unset')}" for name in names)
         else:
-            changes = f"{field} {old!r} to {new!r}"
-        raise SearchError(f"{ledger} has an earlier search of this project, but now {changes} changed: {REMEDY}")
+            changes = f"{field} from {old!r} to {new!r}"
+        raise SearchError(f"{ledger} has an earlier search, since which something has changed: {changes}. {FIX}")
 
 
 def _class_name(obj: Any) -> str:

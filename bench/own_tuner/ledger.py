@@ -57,6 +57,7 @@ class TrialProposed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
     trial_id: str
     run: int  # from 1; more for retries
     values: Mapping[str, Any]
+    space: Sequence[Mapping[str, Any]] | None = None  # of the trial, if building its model extended that of the oracle
 
 
 class TrialEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="trial_ended"):

@@ -99,7 +99,7 @@ class Trials:
         self._resumed = resumed
         self._options = options
         self._trained = 0
-        self._source = TunerSource(tuner, project, resumed.values)
+        self._source = TunerSource(tuner, project, resumed.proposals)
         self.sequence = TrialSequence(
             self._source,
             options.max_pending or MAX_PENDING[compat.needs_results(tuner.oracle)],

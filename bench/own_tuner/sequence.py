@@ -1,10 +1,10 @@
 """The order in which an oracle proposes trials and gets their results, whatever the number of workers."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bench.training.own_tuner.exchange import TrialRun
+from bench.training.own_tuner.exchange import Config, TrialRun
 from bench.tuning.trials import NoProposal
 
 
@@ -16,6 +16,7 @@ class Proposal:
     trial_id: str
     run: int  # from 1; more for retries
     values: Mapping[str, Any]
+    space: Sequence[Config] | None = None  # of the trial, if building its model extended that of the oracle
 
     @property
     def name(self) -> str:

@@ -2,7 +2,8 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from bench import compat
@@ -19,15 +20,14 @@ PARENT = "tuner/trial_id"  # Hyperband's name for the trial whose weights a prom
 class TunerSource:
     """Proposes trials, and reports their results."""
 
-    def __init__(self, tuner: Any, project: Project, known: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:
+    def __init__(self, tuner: Any, project: Project, known: Mapping[tuple[str, int], TrialProposed]) -> None:
         """Use the oracle of `tuner`.
 
         Args:
             tuner: the user's.
             project: its folder.
-            known: hyperparameters of the trials of an earlier session, by trial id and run.
+            known: proposals of earlier sessions, by trial id and run.
         """
-        self.overruled = 0  # proposals that differ from those of the earlier session
         self._tuner = tuner
         self._oracle = tuner.oracle
         self._project = project
@@ -48,12 +48,12 @@ class TunerSource:
             return NoProposal.END
         self._runs[trial.trial_id] += 1
         run = self._runs[trial.trial_id]
-        self._overrule(trial, self._known.get((trial.trial_id, run)))
+        space = self._complete(trial, run)
         compat.propose_ahead(self._oracle, trial.trial_id)
         self._tuner.on_trial_begin(trial)
         self._proposed += 1
         values = dict(trial.hyperparameters.values)
-        return Proposal(number=self._proposed - 1, trial_id=trial.trial_id, run=run, values=values)
+        return Proposal(number=self._proposed - 1, trial_id=trial.trial_id, run=run, values=values, space=space)
 
     def report(self, proposal: Proposal, result: TrialRun) -> None:
         """Report how a trial ended, and write its trial.json.
@@ -80,7 +80,13 @@ class TunerSource:
 
     def log(self, proposal: Proposal) -> None:
         """Log a proposal in the ledger."""
-        event = TrialProposed(time=now(), trial_id=proposal.trial_id, run=proposal.run, values=proposal.values)
+        event = TrialProposed(
+            time=now(),
+            trial_id=proposal.trial_id,
+            run=proposal.run,
+            values=proposal.values,
+            space=proposal.space,
+        )
         self._project.ledger.append(event)
 
     def states(self, proposal: Proposal) -> tuple[Config, ...]:
@@ -91,11 +97,29 @@ class TunerSource:
         parent = proposal.values.get(PARENT)
         return (state,) if parent is None else (state, self._oracle.get_trial(parent).get_state())
 
-    def _overrule(self, trial: Any, values: Mapping[str, Any] | None) -> None:
-        """Give a trial the values that it was trained with.
+    def _complete(self, trial: Any, run: int) -> Sequence[Config] | None:
+        """Add the hyperparameters that only building the model declares; returns the space of the trial if it has some.
 
-        A Gaussian process may propose others after an update of scikit-learn, or on another CPU model.
+        Often a model has hyperparameters that depend on others, such as the units of each layer, which Keras Tuner
+        finds when the trial runs. Here later trials are proposed before that.
         """
-        if values is not None and dict(values) != trial.hyperparameters.values:
-            trial.hyperparameters.values = dict(values)
-            self.overruled += 1
+        proposed = compat.space_config(trial.hyperparameters)
+        known = self._known.get((trial.trial_id, run))
+        if known is not None:
+            # Trials keep the values that they were trained with: a Gaussian process may propose others after an update
+            # of scikit-learn, or on another CPU model.
+            found = {"space": known.space or proposed["space"], "values": known.values}
+        else:
+            found = dict(compat.space_config(self._built(trial)))
+        if found == proposed:
+            return None
+        compat.extend_trial(self._oracle, trial, compat.hyperparameters_of(found))
+        return None if found["space"] == proposed["space"] else found["space"]
+
+    def _built(self, trial: Any) -> Any:
+        """The hyperparameters of a trial after its model was built."""
+        hyperparameters = trial.hyperparameters.copy()
+        if self._tuner.hypermodel is not None:
+            with suppress(Exception):  # it will be raised again in the trial
+                self._tuner.hypermodel.build(hyperparameters)
+        return hyperparameters

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench import compat
 from bench.errors import SearchError
-from bench.own_tuner.identity import REMEDY, check_same, settings
+from bench.own_tuner.identity import FIX, check_same, settings
 from bench.own_tuner.ledger import SCHEMA, Event, SearchStarted, SessionStarted, TrialEnded, TrialProposed
 from bench.own_tuner.project import Project
 from bench.records.spec import Precision
@@ -21,7 +21,7 @@ class Resumed:
 
     search: SearchStarted
     results: Mapping[tuple[str, int], TrialRun]  # by trial id and run
-    values: Mapping[tuple[str, int], Mapping[str, Any]]  # hyperparameters, by trial id and run
+    proposals: Mapping[tuple[str, int], TrialProposed]  # by trial id and run
     data: str | None  # digest of the data of the last session
 
 
@@ -50,7 +50,7 @@ def start_or_resume(
         space = search.space if tuner.oracle.trials else compat.space_config(tuner.oracle.get_space())
         check_same(search.settings, settings(tuner, named, precision, space), str(project.ledger.path))
         if seed not in (None, search.seed):
-            raise SearchError(f"{project.ledger.path} has an earlier search with seed {search.seed}: {REMEDY}")
+            raise SearchError(f"{project.ledger.path} has an earlier search with seed {search.seed}, not {seed}. {FIX}")
         if _restored(tuner, search):
             return _resumed(search, events)
     return _resumed(_new(project, tuner, named, precision, seed), [])
@@ -98,7 +98,7 @@ def _resumed(search: SearchStarted, events: Sequence[Event]) -> Resumed:
     return Resumed(
         search=search,
         results={(each.trial_id, each.run): each.result for each in events if isinstance(each, TrialEnded)},
-        values={(each.trial_id, each.run): each.values for each in events if isinstance(each, TrialProposed)},
+        proposals={(each.trial_id, each.run): each for each in events if isinstance(each, TrialProposed)},
         data=sessions[-1].data if sessions else None,
     )
 

@@ -1,0 +1,137 @@
+"""bench.search with real tuners and processes: Keras Tuner's own code can use everything that it leaves."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.own_tuner.ledger import TrialEnded
+from tuner_scripts import events, kill_script, oracle_file, results, run_script, trial_files
+
+pytestmark = pytest.mark.slow
+
+RANDOM = """
+tuner = keras_tuner.RandomSearch(
+    build_model, objective="val_accuracy", max_trials=5, executions_per_trial=2, seed=3, directory="work",
+    project_name="mine",
+)
+stop = keras.callbacks.EarlyStopping(patience=1)
+result = bench.search(tuner, **data, epochs=3, callbacks=[stop], workers=WORKERS, progress=False)
+print(result)
+"""
+
+CHECKS = """
+tuner.results_summary()
+best, second = tuner.get_best_models(2)
+trials = tuner.oracle.get_best_trials(5)
+assert [trial.status for trial in trials] == ["COMPLETED"] * 5
+assert sorted((trial.score for trial in trials), reverse=True) == [trial.score for trial in trials]
+hp = tuner.get_best_hyperparameters()[0]
+assert hp.values == trials[0].hyperparameters.values and set(hp.values) >= {"units", "dropout", "learning_rate"}
+
+frame = result.executions
+assert len(frame) == 10 and set(frame["execution"]) == {0, 1}
+means = frame.groupby("trial")["val_accuracy"].mean()
+assert all(abs(means[trial.trial_id] - trial.score) < 1e-9 for trial in trials), (means, trials)
+# The checkpoint is the best epoch of both executions.
+accuracy = best.evaluate(x_val, y_val, verbose=0)[1]
+assert abs(accuracy - frame[frame["trial"] == trials[0].trial_id]["val_accuracy"].max()) < 1e-6
+curves = result.curves
+assert len(curves) == frame["epochs"].sum()
+assert frame["val_accuracy"].tolist() == curves.groupby(["trial", "execution"])["val_accuracy"].max().tolist()
+assert frame["seconds"].between(0.05, 60).all()
+
+again = bench.search(tuner, **data, epochs=3, callbacks=[stop], progress=False)
+assert (again.trained, again.complete) == (0, True) and again.executions.equals(frame), again
+
+# As a later script would: Keras Tuner reloads the project, and its own search continues.
+reloaded = keras_tuner.RandomSearch(
+    build_model, objective="val_accuracy", max_trials=7, executions_per_trial=2, seed=3, directory="work",
+    project_name="mine",
+)
+assert len(reloaded.oracle.trials) == 5
+assert reloaded.oracle.get_state() | {"display": 0} == tuner.oracle.get_state() | {"display": 0}
+reloaded.search(**data, epochs=2, verbose=0)
+assert len(reloaded.oracle.trials) == 7
+assert all(trial.status == "COMPLETED" for trial in reloaded.oracle.trials.values())
+print("all checks passed")
+"""
+
+
+def test_keras_tuner_can_use_the_results(tmp_path: Path) -> None:
+    done = run_script(RANDOM.replace("WORKERS", "2") + CHECKS, tmp_path)
+    assert "all checks passed" in done.stdout
+    assert f"5 trials, 5 of them trained in this call, in {tmp_path / 'work' / 'mine'}" in done.stdout
+    assert not (tmp_path / "work" / "mine" / "search_data").exists()
+
+
+TUNERS = {
+    "random": "keras_tuner.RandomSearch(build_model, 'val_accuracy', max_trials=6, seed=3, directory='work')",
+    "grid": "keras_tuner.GridSearch(build_model, 'val_accuracy', max_trials=8, seed=3, directory='work')",
+    "hyperband": (
+        "keras_tuner.Hyperband(build_model, 'val_accuracy', max_epochs=4, factor=2, seed=3, directory='work')"
+    ),
+    "bayesian": (
+        "keras_tuner.BayesianOptimization(build_model, 'val_loss', max_trials=9, num_initial_points=4, seed=3, "
+        "directory='work')"
+    ),
+}
+SEARCH = "\nresult = bench.search(TUNER, **data, epochs=2, workers=WORKERS, progress=False)\nprint(result)\n"
+
+
+def searching(tuner: str, workers: int) -> str:
+    return SEARCH.replace("TUNER", TUNERS[tuner]).replace("WORKERS", str(workers))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The project of each tuner after a search with one worker."""
+    projects = {}
+    for tuner in TUNERS:
+        cwd = tmp_path_factory.mktemp(tuner)
+        run_script(searching(tuner, 1), cwd)
+        projects[tuner] = cwd / "work" / "untitled_project"
+    return projects
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_killed_search_with_other_workers_has_the_same_results(
+    tuner: str, uninterrupted: dict[str, Path], tmp_path: Path
+) -> None:
+    project = tmp_path / "work" / "untitled_project"
+    kill_script(searching(tuner, 2), tmp_path, project / "search.jsonl", 2)
+    kept = kill_script(searching(tuner, 3), tmp_path, project / "search.jsonl", 5)
+    for path in project.glob("trial_*/trial.json"):
+        path.write_text(path.read_text()[:50])
+    done = run_script(searching(tuner, 2), tmp_path)
+    expected = uninterrupted[tuner]
+    assert results(project) == results(expected)
+    assert trial_files(project) == trial_files(expected)
+    assert oracle_file(project) == oracle_file(expected)
+    assert sum(isinstance(event, TrialEnded) for event in events(project)) == len(results(expected))
+    assert f"{len(results(expected)) - kept} of them trained in this call" in done.stdout
+
+
+@pytest.mark.parametrize("tuner", ["random", "grid"])
+def test_trials_are_those_of_keras_tuner(tuner: str, uninterrupted: dict[str, Path], tmp_path: Path) -> None:
+    run_script(f"\n{TUNERS[tuner]}.search(**data, epochs=1, verbose=0)\n", tmp_path)
+    stock = trial_files(tmp_path / "work" / "untitled_project")
+    ours = trial_files(uninterrupted[tuner])
+    assert {name: trial["hyperparameters"] for name, trial in ours.items()} == {
+        name: trial["hyperparameters"] for name, trial in stock.items()
+    }
+    assert {frozenset(trial) for trial in ours.values()} == {frozenset(trial) for trial in stock.values()}
+
+
+def test_hyperband_promotes_the_best_with_their_checkpoints(uninterrupted: dict[str, Path]) -> None:
+    trials = trial_files(uninterrupted["hyperband"])
+    promoted = [each for each in trials.values() if "tuner/trial_id" in each["hyperparameters"]["values"]]
+    assert promoted
+    for trial in promoted:
+        values = trial["hyperparameters"]["values"]
+        parent = trials[f"trial_{values['tuner/trial_id']}"]
+        own = {name: value for name, value in values.items() if not name.startswith("tuner/")}
+        assert own.items() <= parent["hyperparameters"]["values"].items()
+        # Continuing from the checkpoint, a trial is better than a new one of as many epochs usually is.
+        assert trial["score"] > 0.3
+        (weights,) = (uninterrupted["hyperband"] / f"trial_{trial['trial_id']}").glob("checkpoint.weights.h5")
+        assert weights.stat().st_size > 1000
