@@ -2,9 +2,10 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,14 @@ from bench.execution.preconditions import check_versions
 from bench.execution.scheduling import work
 from bench.machine import environment, usable_cores
 from bench.own_tuner import requirements
+from bench.own_tuner.builder import Builder
 from bench.own_tuner.job import FatalTrialError, SearchJob
 from bench.own_tuner.ledger import SessionStarted
 from bench.own_tuner.project import Project
 from bench.own_tuner.result import SearchResult
 from bench.own_tuner.scores import Scores
 from bench.own_tuner.sequence import TrialSequence
+from bench.own_tuner.shared import Shared
 from bench.own_tuner.source import TunerSource
 from bench.own_tuner.start import Resumed, start_or_resume
 from bench.own_tuner.workers import cluster_workers, local_workers
@@ -29,7 +32,6 @@ from bench.records.spec import Precision
 from bench.records.store import now
 from bench.training.own_tuner import payload
 from bench.training.own_tuner.content import Content
-from bench.workers.fork_server import fork_server
 
 if TYPE_CHECKING:
     from bench.workers.executor import Executor
@@ -76,15 +78,16 @@ def search(
     check_versions(environment())
     compat.run_checks("own_tuner")
     project = Project(tuner)
-    with project.locked():
+    with project.locked(), project.with_payload(), ExitStack() as stack:
         resumed = start_or_resume(project, tuner, named, options.precision, options.seed, resume=options.resume)
+        shared = Shared(project.payload, partial(_write, project.payload, tuner, arguments, named), stack)
+        builder = stack.enter_context(closing(Builder(shared)))
         with _keras_tuner_state(tuner, project):
             tuner.on_search_begin()
-            trials = Trials(tuner, project, resumed, options)
+            trials = Trials(tuner, project, resumed, options, builder)
             trials.replay()
             if not trials.sequence.done:
-                content = _content(tuner, arguments, named)
-                trials.train(content, start, report)
+                trials.train(shared, start, report)
             tuner.on_search_end()
         return trials.result()
 
@@ -92,14 +95,14 @@ def search(
 class Trials:
     """The trials of a search: those in its ledger, and those that are trained now."""
 
-    def __init__(self, tuner: Any, project: Project, resumed: Resumed, options: Options) -> None:
+    def __init__(self, tuner: Any, project: Project, resumed: Resumed, options: Options, builder: Builder) -> None:
         """Use the oracle of `tuner`, which is in the state in which the search started."""
         self._tuner = tuner
         self._project = project
         self._resumed = resumed
         self._options = options
         self._trained = 0
-        self._source = TunerSource(tuner, project, resumed.proposals)
+        self._source = TunerSource(tuner, project, resumed.proposals, builder.built)
         self.sequence = TrialSequence(
             self._source,
             options.max_pending or MAX_PENDING[compat.needs_results(tuner.oracle)],
@@ -108,11 +111,13 @@ class Trials:
         )
 
     def replay(self) -> None:
-        """Report the results that the ledger has, until a trial has to be trained.
+        """Report the results that the ledger has, if any, until a trial has to be trained.
 
         Raises:
             RuntimeError: too many consecutive trials had failed.
         """
+        if not self._resumed.results:
+            return
         try:
             self.sequence.refill((), 1, self._source.log)
         except RuntimeError as error:
@@ -122,18 +127,18 @@ class Trials:
             )
             raise
 
-    def train(self, content: Content, start: float, report: Report) -> None:
+    def train(self, shared: Shared, start: float, report: Report) -> None:
         """Train until the oracle has no more proposals, or time is up.
 
         Args:
-            content: what the workers need.
+            shared: what the workers need.
             start: of the search, time.perf_counter().
             report: called with messages and progress.
         """
         options = self._options
-        with _executor(self._project, content, options, report) as (executor, digest):
+        with _executor(shared, options, report) as executor:
             workers = self._workers(executor)
-            self._start_session(digest, workers)
+            self._start_session(shared.digest, workers)
             job = SearchJob(
                 self.sequence,
                 self._source,
@@ -141,7 +146,7 @@ class Trials:
                 Scores(self._tuner.oracle),
                 report,
                 title=str(self._tuner.project_name),
-                payload=str(self._project.payload),
+                payload=str(shared.payload),
                 seed=self._resumed.search.seed,
                 precision=options.precision,
                 workers=workers,
@@ -199,21 +204,17 @@ def _content(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -
     )
 
 
-@contextmanager
-def _executor(project: Project, content: Content, options: Options, report: Report) -> "Iterator[tuple[Executor, str]]":
-    """Workers that have what they need, and the digest of the data."""
-    with project.with_payload(), ExitStack() as stack:
-        if options.scheduler is None:
-            start_method = stack.enter_context(fork_server())  # which imports TensorFlow meanwhile
-            digest = _write(project.payload, content)
-            workers = local_workers(options.workers or usable_cores(), start_method, report)
-        else:
-            digest = _write(project.payload, content)
-            workers = cluster_workers(options.scheduler, project.payload, environment(), report)
-        yield stack.enter_context(workers), digest
+def _executor(shared: Shared, options: Options, report: Report) -> "AbstractContextManager[Executor]":
+    """Workers that find what is shared."""
+    start_method = shared.start_method
+    if options.scheduler is None:
+        return local_workers(options.workers or usable_cores(), start_method, report)
+    return cluster_workers(options.scheduler, shared.payload, environment(), report)
 
 
-def _write(folder: Path, content: Content) -> str:
+def _write(folder: Path, tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
+    """Store what the workers need; returns a digest of the data."""
+    content = _content(tuner, arguments, named)
     try:
         return payload.write(folder, content)
     except OSError:

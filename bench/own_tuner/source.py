@@ -2,8 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench import compat
@@ -20,14 +19,22 @@ PARENT = "tuner/trial_id"  # Hyperband's name for the trial whose weights a prom
 class TunerSource:
     """Proposes trials, and reports their results."""
 
-    def __init__(self, tuner: Any, project: Project, known: Mapping[tuple[str, int], TrialProposed]) -> None:
+    def __init__(
+        self,
+        tuner: Any,
+        project: Project,
+        known: Mapping[tuple[str, int], TrialProposed],
+        built: Callable[[Config], Config],
+    ) -> None:
         """Use the oracle of `tuner`.
 
         Args:
             tuner: the user's.
             project: its folder.
             known: proposals of earlier sessions, by trial id and run.
+            built: returns hyperparameters after their model was built.
         """
+        self._built = built
         self._tuner = tuner
         self._oracle = tuner.oracle
         self._project = project
@@ -108,18 +115,10 @@ class TunerSource:
         if known is not None:
             # Trials keep the values that they were trained with: a Gaussian process may propose others after an update
             # of scikit-learn, or on another CPU model.
-            found = {"space": known.space or proposed["space"], "values": known.values}
+            found: Config = {"space": known.space or proposed["space"], "values": known.values}
         else:
-            found = dict(compat.space_config(self._built(trial)))
+            found = proposed if self._tuner.hypermodel is None else self._built(proposed)
         if found == proposed:
             return None
         compat.extend_trial(self._oracle, trial, compat.hyperparameters_of(found))
         return None if found["space"] == proposed["space"] else found["space"]
-
-    def _built(self, trial: Any) -> Any:
-        """The hyperparameters of a trial after its model was built."""
-        hyperparameters = trial.hyperparameters.copy()
-        if self._tuner.hypermodel is not None:
-            with suppress(Exception):  # it will be raised again in the trial
-                self._tuner.hypermodel.build(hyperparameters)
-        return hyperparameters

@@ -86,9 +86,7 @@ print("all checks passed")
 
 CRASHING = """
 open("workers.txt", "w").close()
-hp = dict(max_trials=4)
 tuner = make("crashing", "good", "kill", "hang", max_consecutive_failed_trials=99)
-hypermodel = tuner.hypermodel
 result = bench.search(tuner, **data, **options, trial_timeout=20)
 trials = [(trial.hyperparameters.values["kind"], trial.status, trial.message) for trial in tuner.oracle.trials.values()]
 print(trials)

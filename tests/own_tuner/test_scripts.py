@@ -61,7 +61,8 @@ class Net(keras_tuner.HyperModel):
         return model
 
 tuner = keras_tuner.Hyperband(Net(50), keras_tuner.Objective("val_auc", "max"), max_epochs=4, factor=2, seed=1)
-tuner.search(x[:400], y[:400], validation_data=(x[400:], y[400:]), callbacks=[keras.callbacks.EarlyStopping("val_loss")])
+callbacks = [keras.callbacks.EarlyStopping("val_loss")]
+tuner.search(x[:400], y[:400], validation_data=(x[400:], y[400:]), callbacks=callbacks)
 tuner.results_summary(3)
 best = tuner.get_best_hyperparameters()[0]
 model = tuner.hypermodel.build(best)
