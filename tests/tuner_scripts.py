@@ -92,9 +92,9 @@ def trial_files(project: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def oracle_file(project: Path) -> dict[str, Any]:
-    """oracle.json, without times."""
+    """oracle.json, without times, and with sorted hashes."""
     state: dict[str, Any] = json.loads((project / "oracle.json").read_text())
-    return {name: value for name, value in state.items() if name != "display"}
+    return state | {"display": None, "tried_so_far": sorted(state["tried_so_far"])}
 
 
 def results(project: Path) -> dict[tuple[str, int], Any]:

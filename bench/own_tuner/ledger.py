@@ -38,7 +38,7 @@ class SearchStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"
     space: Mapping[str, Any]  # Keras Tuner's configuration of the initial space
     seed: int  # of the training
     oracle_seed: int
-    base: Sequence[str]  # ids of trials of earlier searches, which the ledger does not have
+    base: tuple[str, ...]  # ids of trials of earlier searches, which the ledger does not have
 
 
 class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="session_started"):

@@ -7,7 +7,16 @@ import pytest
 
 from bench.errors import RecordError, SearchError
 from bench.own_tuner.identity import check_same
-from bench.own_tuner.ledger import SCHEMA, Ledger, SearchStarted, SessionStarted, Settings, TrialEnded, TrialProposed
+from bench.own_tuner.ledger import (
+    SCHEMA,
+    Event,
+    Ledger,
+    SearchStarted,
+    SessionStarted,
+    Settings,
+    TrialEnded,
+    TrialProposed,
+)
 from bench.training.own_tuner.exchange import Execution, TrialRun, Update, number
 from builders import make_environment
 
@@ -53,7 +62,7 @@ def started(seed: int = 1) -> SearchStarted:
 
 def test_events_are_read_as_they_were_written(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "search.jsonl")
-    events = [
+    events: list[Event] = [
         started(),
         SessionStarted(time=TIME, environment=make_environment(), data="d", workers=2),
         TrialProposed(time=TIME, trial_id="0000", run=1, values={"units": 8}),
@@ -78,7 +87,8 @@ def test_there_is_no_search_without_a_file(tmp_path: Path) -> None:
 
 def test_last_search_counts(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "search.jsonl")
-    for event in (started(1), TrialProposed(time=TIME, trial_id="0", run=1, values={}), started(2)):
+    events: list[Event] = [started(1), TrialProposed(time=TIME, trial_id="0", run=1, values={}), started(2)]
+    for event in events:
         ledger.append(event)
     assert ledger.events() == [started(2)]
 

@@ -71,13 +71,13 @@ def run(sequence: TrialSequence, workers: int, seed: int = 0, until: int = 10_00
     return most
 
 
-@pytest.mark.parametrize("oracle", [{}, {"rung": 4}, {"trials": 0}, {"trials": 1}])
+@pytest.mark.parametrize(("trials", "rung"), [(12, 12), (12, 4), (0, 12), (1, 12)])
 @pytest.mark.parametrize("first_alone", [False, True])
 @pytest.mark.parametrize("max_pending", [1, 3, 32])
-def test_calls_do_not_depend_on_workers(oracle: dict[str, int], first_alone: bool, max_pending: int) -> None:
+def test_calls_do_not_depend_on_workers(trials: int, rung: int, first_alone: bool, max_pending: int) -> None:
     all_calls = []
     for workers, seed in ((1, 0), (2, 1), (3, 2), (8, 3), (8, 4)):
-        source = Oracle(**oracle)
+        source = Oracle(trials, rung)
         sequence = TrialSequence(source, max_pending, {}, first_alone=first_alone)
         run(sequence, workers, seed)
         assert sequence.complete

@@ -39,7 +39,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     best_epoch: int  # from 0
     epochs: int  # trained; 0 if unknown
     seconds: float
-    curves: Mapping[str, Sequence[Number]]  # by metric, one value per epoch; empty if unknown
+    curves: Mapping[str, tuple[Number, ...]]  # by metric, one value per epoch; empty if unknown
 
 
 class Update(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,10 +54,10 @@ class TrialRun(msgspec.Struct, frozen=True, kw_only=True):
 
     status: Status
     message: str | None = None  # the traceback of a failed trial
-    updates: Sequence[Update] = ()
+    updates: tuple[Update, ...] = ()
     values: Mapping[str, Any] | None = None  # of the hyperparameters; None if they are those that were proposed
     space: Sequence[Config] | None = None  # of the trial; None if it is the one that it was proposed with
-    executions: Sequence[Execution] = ()
+    executions: tuple[Execution, ...] = ()
     seconds: float = 0.0
 
 

@@ -63,7 +63,7 @@ def run(task: TrialTask, report: EpochReport) -> TrialRun | FatalFailure:
     ended = TrialRun(
         status=trial.status,
         message=trial.message,
-        updates=prepared.oracle.updates,
+        updates=tuple(prepared.oracle.updates),
         values=None if config["values"] == proposed["values"] else config["values"],
         space=None if config["space"] == proposed["space"] else config["space"],
         executions=executions.finished() if trial.status == "COMPLETED" else (),
