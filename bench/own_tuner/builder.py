@@ -12,7 +12,7 @@ from bench.own_tuner.shared import Shared
 from bench.signals import shield_children_from_sigint
 from bench.training.own_tuner.exchange import Config
 
-BUILD_SECONDS = 120  # the first call also waits until TensorFlow is imported
+BUILD_SECONDS = 60  # the first call also waits until TensorFlow is imported
 
 
 class Builder:

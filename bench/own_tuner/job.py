@@ -24,7 +24,8 @@ class FatalTrialError(Exception):
     def __init__(self, failure: FatalFailure) -> None:
         """Keep the error of the worker."""
         super().__init__(failure.text)
-        self.failure = failure
+        self.original = failure.error
+        self.original.add_note(f"In a worker process:\n{failure.text}")
 
 
 class SearchJob(Job):

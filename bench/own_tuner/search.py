@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -155,9 +155,13 @@ class Trials:
             )
             try:
                 work([job], executor, report)
-            except FatalTrialError as error:
-                error.failure.error.add_note(f"In a worker process:\n{error.failure.text}")
-                raise error.failure.error from None
+            except BaseException as error:
+                # Keras Tuner's files then have every trial that the ledger has.
+                with suppress(RuntimeError):
+                    self.sequence.flush()
+                if isinstance(error, FatalTrialError):
+                    raise error.original from None
+                raise
             finally:
                 self._trained = job.trained
         self.sequence.flush()

@@ -162,11 +162,18 @@ tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
 scores = [trial.score for trial in tuner.oracle.get_best_trials(3)]
 assert scores == sorted(scores) and 0 < scores[0] < 0.9
 
-objectives = [keras_tuner.Objective("error", "min"), keras_tuner.Objective("size", "min")]
-tuner = keras_tuner.RandomSearch(Several(), objectives, max_trials=3, seed=2, project_name="several")
+tuner = keras_tuner.RandomSearch(
+    Several(), keras_tuner.Objective("error", "min"), max_trials=3, seed=2, project_name="dictionary"
+)
 tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
-trial = tuner.oracle.get_best_trials()[0]
-print(trial.metrics.get_config())
+assert {trial.metrics.get_best_value("size") for trial in tuner.oracle.trials.values()} != set()
+
+objectives = ["val_loss", keras_tuner.Objective("val_accuracy", "max")]
+tuner = keras_tuner.RandomSearch(build_model, objectives, max_trials=3, seed=2, project_name="several")
+tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
+for trial in tuner.oracle.trials.values():
+    value = {name: trial.metrics.get_best_value(name) for name in ("val_loss", "val_accuracy")}
+    assert abs(trial.score - (value["val_loss"] - value["val_accuracy"])) < 1e-6
 """
 )
 
