@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.compat.expectations import expecting, incompatible
+from bench.seeds import derive_seed
 
 KERAS_TUNER = ("keras-tuner",)
 HELD = ("save", "_save_trial")  # methods of an oracle that write files
@@ -29,6 +30,33 @@ def held_files(tuner: Any) -> Iterator[None]:
             vars(oracle).pop(name, None)
         vars(tuner).pop("save", None)
         oracle.verbose = verbose
+
+
+@contextmanager
+def seeded_values(oracle: Any) -> Iterator[None]:
+    """Inside the block, every value that an oracle proposes depends on its seed.
+
+    A promoted trial of Hyperband lacks the hyperparameters that were found after its parent. Keras Tuner draws them
+    without a seed.
+    """
+    populate = oracle.populate_space
+
+    def populate_seeded(trial_id: str) -> Mapping[str, Any]:
+        response: Mapping[str, Any] = populate(trial_id)
+        if (values := response.get("values")) is not None:
+            space = oracle.get_space()
+            space.values = values
+            for parameter in space.space:
+                if space.is_active(parameter) and parameter.name not in values:
+                    seed = derive_seed(oracle.seed, trial_id, parameter.name)
+                    values[parameter.name] = parameter.random_sample(seed)
+        return response
+
+    oracle.populate_space = populate_seeded
+    try:
+        yield
+    finally:
+        del oracle.populate_space
 
 
 def space_config(hyperparameters: Any) -> Config:

@@ -233,7 +233,7 @@ def _keras_tuner_state(tuner: Any, project: Project) -> Iterator[None]:
     """Write Keras Tuner's files at the end of the block, whatever ends it, instead of at every call of the oracle."""
     tuner_id = tuner.tuner_id
     try:
-        with compat.held_files(tuner):
+        with compat.held_files(tuner), compat.seeded_values(tuner.oracle):
             yield
     finally:
         compat.retry_ongoing(tuner.oracle, tuner_id)

@@ -1,5 +1,7 @@
 """bench.search with real tuners and processes: Keras Tuner's own code can use everything that it leaves."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -86,19 +88,21 @@ def searching(tuner: str, workers: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The project of each tuner after a search with one worker."""
-    projects = {}
-    for tuner in TUNERS:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Returns the project of a tuner after a search with one worker, made at the first call."""
+
+    @cache
+    def project(tuner: str) -> Path:
         cwd = tmp_path_factory.mktemp(tuner)
         run_script(searching(tuner, 1), cwd)
-        projects[tuner] = cwd / "work" / "untitled_project"
-    return projects
+        return cwd / "work" / "untitled_project"
+
+    return project
 
 
 @pytest.mark.parametrize("tuner", TUNERS)
 def test_killed_search_with_other_workers_has_the_same_results(
-    tuner: str, uninterrupted: dict[str, Path], tmp_path: Path
+    tuner: str, uninterrupted: Callable[[str], Path], tmp_path: Path
 ) -> None:
     project = tmp_path / "work" / "untitled_project"
     kill_script(searching(tuner, 2), tmp_path, project / "search.jsonl", 2)
@@ -106,7 +110,7 @@ def test_killed_search_with_other_workers_has_the_same_results(
     for path in project.glob("trial_*/trial.json"):
         path.write_text(path.read_text()[:50])
     done = run_script(searching(tuner, 2), tmp_path)
-    expected = uninterrupted[tuner]
+    expected = uninterrupted(tuner)
     assert results(project) == results(expected)
     assert trial_files(project) == trial_files(expected)
     assert oracle_file(project) == oracle_file(expected)
@@ -115,18 +119,19 @@ def test_killed_search_with_other_workers_has_the_same_results(
 
 
 @pytest.mark.parametrize("tuner", ["random", "grid"])
-def test_trials_are_those_of_keras_tuner(tuner: str, uninterrupted: dict[str, Path], tmp_path: Path) -> None:
+def test_trials_are_those_of_keras_tuner(tuner: str, uninterrupted: Callable[[str], Path], tmp_path: Path) -> None:
     run_script(f"\n{TUNERS[tuner]}.search(**data, epochs=1, verbose=0)\n", tmp_path)
     stock = trial_files(tmp_path / "work" / "untitled_project")
-    ours = trial_files(uninterrupted[tuner])
+    ours = trial_files(uninterrupted(tuner))
     assert {name: trial["hyperparameters"] for name, trial in ours.items()} == {
         name: trial["hyperparameters"] for name, trial in stock.items()
     }
     assert {frozenset(trial) for trial in ours.values()} == {frozenset(trial) for trial in stock.values()}
 
 
-def test_hyperband_promotes_the_best_with_their_checkpoints(uninterrupted: dict[str, Path]) -> None:
-    trials = trial_files(uninterrupted["hyperband"])
+def test_hyperband_promotes_the_best_with_their_checkpoints(uninterrupted: Callable[[str], Path]) -> None:
+    project = uninterrupted("hyperband")
+    trials = trial_files(project)
     promoted = [each for each in trials.values() if "tuner/trial_id" in each["hyperparameters"]["values"]]
     assert promoted
     for trial in promoted:
@@ -136,5 +141,5 @@ def test_hyperband_promotes_the_best_with_their_checkpoints(uninterrupted: dict[
         assert own.items() <= parent["hyperparameters"]["values"].items()
         # Continuing from the checkpoint, a trial is better than a new one of as many epochs usually is.
         assert trial["score"] > 0.3
-        (weights,) = (uninterrupted["hyperband"] / f"trial_{trial['trial_id']}").glob("checkpoint.weights.h5")
+        (weights,) = (project / f"trial_{trial['trial_id']}").glob("checkpoint.weights.h5")
         assert weights.stat().st_size > 1000
