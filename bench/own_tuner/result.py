@@ -42,12 +42,10 @@ class SearchResult:
 
     def __repr__(self) -> str:
         failed = sum(result.status != "COMPLETED" for _, result in self.results)
-        failures = f", {failed} failed" if failed else ""
-        state = "" if self.complete else ", stopped by the time limit; repeat the call to continue"
-        return (
-            f"{len(self.results)} trials{failures}, {self.trained} of them trained in this call{state}, "
-            f"in {self.project}"
-        )
+        failures = f" ({failed} failed)" if failed else ""
+        state = "" if self.complete else ". Time is up: repeat the call to continue"
+        trials = f"{len(self.results)} trials{failures} in {self.project}"
+        return f"{trials}, {self.trained} of them trained in this call{state}"
 
 
 def _rows(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:

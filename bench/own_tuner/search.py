@@ -18,6 +18,7 @@ from bench.execution.scheduling import work
 from bench.machine import environment, usable_cores
 from bench.own_tuner import requirements
 from bench.own_tuner.builder import Builder
+from bench.own_tuner.identity import FIX, space_digest
 from bench.own_tuner.job import FatalTrialError, SearchJob
 from bench.own_tuner.ledger import SessionStarted
 from bench.own_tuner.project import Project
@@ -32,6 +33,7 @@ from bench.records.spec import Precision
 from bench.records.store import now
 from bench.training.own_tuner import payload
 from bench.training.own_tuner.content import Content
+from bench.training.own_tuner.exchange import Config
 
 if TYPE_CHECKING:
     from bench.workers.executor import Executor
@@ -102,6 +104,7 @@ class Trials:
         self._resumed = resumed
         self._options = options
         self._trained = 0
+        self._builder = builder
         self._source = TunerSource(tuner, project, resumed.proposals, builder.built)
         self.sequence = TrialSequence(
             self._source,
@@ -138,7 +141,7 @@ class Trials:
         options = self._options
         with _executor(shared, options, report) as executor:
             workers = self._workers(executor)
-            self._start_session(shared.digest, workers)
+            self._start_session(shared, workers)
             job = SearchJob(
                 self.sequence,
                 self._source,
@@ -180,14 +183,27 @@ class Trials:
         local = self._options.scheduler is None
         return self._options.workers or usable_cores() if local else max(1, executor.idle())
 
-    def _start_session(self, digest: str, workers: int) -> None:
-        if self._resumed.data not in (None, digest):
+    def _start_session(self, shared: Shared, workers: int) -> None:
+        """Compare the hypermodel and the data with those of the last session, and log this one."""
+        last, ledger = self._resumed.last, self._project.ledger
+        empty: Config = {"space": [], "values": {}}
+        declared = space_digest(empty if self._tuner.hypermodel is None else self._builder.built(empty))
+        if last is not None and last.declared != declared:
+            # Keras Tuner would continue with the space of the earlier trials.
+            raise SearchError(
+                f"the hyperparameters of the hypermodel are not those of the trials in {ledger.path}. {FIX}"
+            )
+        if last is not None and last.data != shared.digest:
             warnings.warn(
-                f"the data differ from those of the earlier trials in {self._project.ledger.path}: fix the seeds of "
-                "random splits, or start again with bench.search(..., resume=False)",
+                f"the data differ from those of the earlier trials in {ledger.path}: set the seeds of random splits, "
+                "or start again with bench.search(..., resume=False)",
                 stacklevel=5,
             )
-        self._project.ledger.append(SessionStarted(time=now(), environment=environment(), data=digest, workers=workers))
+        ledger.append(
+            SessionStarted(
+                time=now(), environment=environment(), data=shared.digest, declared=declared, workers=workers
+            )
+        )
 
 
 def _may_extend_space(tuner: Any) -> bool:

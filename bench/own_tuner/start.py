@@ -22,7 +22,7 @@ class Resumed:
     search: SearchStarted
     results: Mapping[tuple[str, int], TrialRun]  # by trial id and run
     proposals: Mapping[tuple[str, int], TrialProposed]  # by trial id and run
-    data: str | None  # digest of the data of the last session
+    last: SessionStarted | None  # None before the first session
 
 
 def start_or_resume(
@@ -99,7 +99,7 @@ def _resumed(search: SearchStarted, events: Sequence[Event]) -> Resumed:
         search=search,
         results={(each.trial_id, each.run): each.result for each in events if isinstance(each, TrialEnded)},
         proposals={(each.trial_id, each.run): each for each in events if isinstance(each, TrialProposed)},
-        data=sessions[-1].data if sessions else None,
+        last=sessions[-1] if sessions else None,
     )
 
 

@@ -55,6 +55,9 @@ bench.search(tuner, **data, epochs=1, workers=1, progress=False)
 expect(SearchError, ["epochs from 1 to 2", "overwrite=True"], make(project_name="changed"), **data, epochs=2)
 expect(SearchError, ["precision from 'float32' to 'bfloat16'"], tuner, **data, epochs=1, precision="bfloat16")
 expect(SearchError, ["seed"], tuner, **data, epochs=1, seed=5)
+original, build_model = build_model, lambda hp: original(hp) if hp.Boolean("new") else original(hp)
+longer = keras_tuner.RandomSearch(build_model, "val_loss", max_trials=3, seed=1, project_name="changed")
+expect(SearchError, ["the hyperparameters of the hypermodel are not those"], longer, **data, epochs=1)
 result = bench.search(tuner, **data, epochs=2, workers=1, progress=False, resume=False)
 assert (result.trained, len(tuner.oracle.trials)) == (2, 2), result
 print("all checks passed")
@@ -113,7 +116,7 @@ def test_notebook_shows_progress_and_results(tmp_path: Path) -> None:
     assert "Starting 2 worker processes" in shown.data["text/plain"]
     assert "<td>4 of 4</td>" in shown.data["text/html"]
     assert any("best validation score: val_accuracy 0." in each["text/plain"] for each in client.updates)
-    assert "4 trials, 4 of them trained in this call" in outputs[2][0].data["text/plain"]
+    assert ", 4 of them trained in this call" in outputs[2][0].data["text/plain"]
     assert "hp_units" in outputs[3][0].data["text/html"]
     assert outputs[4][-1].data["text/plain"] == "1"
 

@@ -64,7 +64,7 @@ def test_events_are_read_as_they_were_written(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "search.jsonl")
     events: list[Event] = [
         started(),
-        SessionStarted(time=TIME, environment=make_environment(), data="d", workers=2),
+        SessionStarted(time=TIME, environment=make_environment(), data="d", declared="h", workers=2),
         TrialProposed(time=TIME, trial_id="0000", run=1, values={"units": 8}),
         TrialEnded(time=TIME, trial_id="0000", run=1, result=RESULT),
     ]

@@ -96,7 +96,8 @@ def _read(folder: Path) -> Content:
     except Exception as error:
         raise SearchError(
             f"the tuner or its data cannot be loaded in a worker process: {type(error).__name__}: {error}. Import "
-            "what it needs from installed packages or from files next to the script, or define it in the script"
+            "what it needs from installed packages or from files next to the script, and create Keras objects inside "
+            "of build"
         ) from error
     return content
 
