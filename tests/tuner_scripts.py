@@ -56,8 +56,12 @@ def run_script(text: str, cwd: Path, *, code: int = 0, prelude: str = DIGITS) ->
     return done
 
 
-def kill_script(text: str, cwd: Path, ledger: Path, trials: int) -> int:
-    """Run a script, and kill all its processes when `trials` trials have ended; returns how many there were then."""
+def kill_script(text: str, cwd: Path, ledger: Path, trials: int, number: int = signal.SIGKILL) -> int:
+    """Run a script, and send a signal to all its processes when `trials` trials have ended.
+
+    Returns:
+        How many trials have ended at last.
+    """
     (cwd / "script.py").write_text(DIGITS + text)
     with (cwd / "log.txt").open("wb") as log:
         process = subprocess.Popen(
@@ -71,8 +75,8 @@ def kill_script(text: str, cwd: Path, ledger: Path, trials: int) -> int:
             time.sleep(0.02)
     finally:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            os.killpg(process.pid, number)
+        process.wait(SECONDS)
     return ended_lines(ledger)
 
 

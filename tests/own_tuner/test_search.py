@@ -1,5 +1,6 @@
 """bench.search with real tuners and processes: Keras Tuner's own code can use everything that it leaves."""
 
+import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -45,11 +46,23 @@ assert frame["seconds"].between(0.05, 60).all()
 again = bench.search(tuner, **data, epochs=3, callbacks=[stop], progress=False)
 assert (again.trained, again.complete) == (0, True) and again.executions.equals(frame), again
 
+# A damaged file of Keras Tuner is restored.
+import json, pathlib
+project = pathlib.Path("work", "mine")
+damaged = next(project.glob("trial_*/trial.json"))
+before = damaged.read_bytes()
+damaged.write_bytes(before[:50])
+options = dict(objective="val_accuracy", executions_per_trial=2, seed=3, directory="work", project_name="mine")
+try:
+    keras_tuner.RandomSearch(build_model, max_trials=5, **options)
+except json.JSONDecodeError:
+    (project / "tuner0.json").unlink()
+restored = keras_tuner.RandomSearch(build_model, max_trials=5, **options)
+again = bench.search(restored, **data, epochs=3, callbacks=[stop], progress=False)
+assert again.trained == 0 and damaged.read_bytes() == before
+
 # As a later script would: Keras Tuner reloads the project, and its own search continues.
-reloaded = keras_tuner.RandomSearch(
-    build_model, objective="val_accuracy", max_trials=7, executions_per_trial=2, seed=3, directory="work",
-    project_name="mine",
-)
+reloaded = keras_tuner.RandomSearch(build_model, max_trials=7, **options)
 assert len(reloaded.oracle.trials) == 5
 def state(oracle):
     state = oracle.get_state()
@@ -127,6 +140,21 @@ def test_trials_are_those_of_keras_tuner(tuner: str, uninterrupted: Callable[[st
         name: trial["hyperparameters"] for name, trial in stock.items()
     }
     assert {frozenset(trial) for trial in ours.values()} == {frozenset(trial) for trial in stock.values()}
+
+
+@pytest.mark.parametrize("tuner", ["grid", "bayesian"])
+def test_interrupted_search_leaves_files_of_keras_tuner_and_continues(
+    tuner: str, uninterrupted: Callable[[str], Path], tmp_path: Path
+) -> None:
+    project = tmp_path / "work" / "untitled_project"
+    kill_script(searching(tuner, 2), tmp_path, project / "search.jsonl", 4, signal.SIGINT)
+    assert "KeyboardInterrupt" in (tmp_path / "log.txt").read_text()
+    assert not (project / "search_data").exists()
+    run_script(f"\ntuner = {TUNERS[tuner]}\nassert len(tuner.oracle.end_order) >= 3\n", tmp_path)
+    # Keras Tuner itself restores neither the position of a grid search nor the random state of Bayesian optimization.
+    run_script(searching(tuner, 2), tmp_path)
+    assert results(project) == results(uninterrupted(tuner))
+    assert trial_files(project) == trial_files(uninterrupted(tuner))
 
 
 def test_hyperband_promotes_the_best_with_their_checkpoints(uninterrupted: Callable[[str], Path]) -> None:
