@@ -55,7 +55,7 @@ def search(
     for name, value in (("workers", workers), ("max_pending", max_pending)):
         if value is not None and value < 1:
             raise SpecError(f"expected {name} of at least 1, got {value}")
-    from bench.own_tuner.search import Options
+    from bench.own_tuner.options import Options
     from bench.own_tuner.search import search as execute
 
     options = Options(

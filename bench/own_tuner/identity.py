@@ -8,35 +8,40 @@ from typing import Any
 from bench import compat
 from bench.errors import SearchError
 from bench.own_tuner.ledger import Settings
+from bench.own_tuner.options import Options
 from bench.training.own_tuner.exchange import Config
 
 PLAIN = (bool, int, float, str, type(None))
+# By whether proposals need results. If they do not, any number of trials may be trained at once; otherwise as many as
+# by the tuner `bayesian` of this package.
+MAX_PENDING = {False: 32, True: 4}
 FAILURES = ("max_retries_per_trial", "max_consecutive_failed_trials")
 MAY_CHANGE = ("max_trials", "hyperparameters", "seed", "objective", *FAILURES)
 FIX = "Restore it, create the tuner with overwrite=True, or choose another project_name"
 
 
-def settings(tuner: Any, named: Mapping[str, Any], precision: str, space: Config) -> Settings:
+def settings(tuner: Any, named: Mapping[str, Any], options: Options, space: Config) -> Settings:
     """The settings of a search.
 
     Args:
         tuner: the user's.
         named: arguments of `fit`.
-        precision: of the training.
+        options: of the execution.
         space: initial, of the oracle.
     """
     oracle = tuner.oracle
-    options = compat.oracle_settings(oracle) or {}
+    created = compat.oracle_settings(oracle) or {}
     return Settings(
         tuner=_class_name(tuner),
         oracle=_class_name(oracle),
         objective=str(oracle.objective),
-        options={name: repr(value) for name, value in options.items() if name not in MAY_CHANGE},
+        options={name: repr(value) for name, value in created.items() if name not in MAY_CHANGE},
         executions_per_trial=int(getattr(tuner, "executions_per_trial", 1)),
         arguments={
             name: repr(value) for name, value in sorted(named.items()) if isinstance(value, PLAIN) and name != "verbose"
         },
-        precision=precision,
+        precision=options.precision,
+        max_pending=options.max_pending or MAX_PENDING[compat.needs_results(oracle)],
         space=space_digest(space),
     )
 

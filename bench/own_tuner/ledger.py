@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     executions_per_trial: int
     arguments: Mapping[str, str]  # of fit, as far as they are numbers, texts or None
     precision: str
+    max_pending: int  # trials without a result when the oracle proposes another one
     space: str  # digest
 
 

@@ -8,8 +8,8 @@ from bench import compat
 from bench.errors import SearchError
 from bench.own_tuner.identity import FIX, check_same, settings
 from bench.own_tuner.ledger import SCHEMA, Event, SearchStarted, SessionStarted, TrialEnded, TrialProposed
+from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
-from bench.records.spec import Precision
 from bench.records.store import now
 from bench.seeds import derive_seed
 from bench.training.own_tuner.exchange import TrialRun
@@ -25,35 +25,33 @@ class Resumed:
     last: SessionStarted | None  # None before the first session
 
 
-def start_or_resume(
-    project: Project, tuner: Any, named: Mapping[str, Any], precision: Precision, seed: int | None, *, resume: bool
-) -> Resumed:
+def start_or_resume(project: Project, tuner: Any, named: Mapping[str, Any], options: Options) -> Resumed:
     """Put the oracle of `tuner` into the state in which the search started; its ledger is replayed afterwards.
 
     Args:
         project: folder of the tuner.
         tuner: the user's.
         named: arguments of `fit`.
-        precision: of the training.
-        seed: of the training and of the oracle; None for the oracle's own.
-        resume: continue the search in the folder, if there is one.
+        options: of the execution.
 
     Raises:
         SearchError: the ledger is that of another search, or the tuner cannot start again.
         RecordError: the ledger is damaged.
     """
-    events = project.ledger.events() if resume else []
-    if not resume:
+    events = project.ledger.events() if options.resume else []
+    if not options.resume:
         _start_again(project, tuner)
     if events and isinstance(search := events[0], SearchStarted):
         # The space of a tuner that Keras Tuner has reloaded is the one that it had at the end.
         space = search.space if tuner.oracle.trials else compat.space_config(tuner.oracle.get_space())
-        check_same(search.settings, settings(tuner, named, precision, space), str(project.ledger.path))
-        if seed not in (None, search.seed):
-            raise SearchError(f"{project.ledger.path} has an earlier search with seed {search.seed}, not {seed}. {FIX}")
+        check_same(search.settings, settings(tuner, named, options, space), str(project.ledger.path))
+        if options.seed not in (None, search.seed):
+            raise SearchError(
+                f"{project.ledger.path} has an earlier search with seed {search.seed}, not {options.seed}. {FIX}"
+            )
         if _restored(tuner, search):
             return _resumed(search, events)
-    return _resumed(_new(project, tuner, named, precision, seed), [])
+    return _resumed(_new(project, tuner, named, options), [])
 
 
 def _restored(tuner: Any, search: SearchStarted) -> bool:
@@ -71,10 +69,8 @@ def _differs(oracle: Any, search: SearchStarted) -> bool:
     return bool(oracle.seed != search.oracle_seed)
 
 
-def _new(
-    project: Project, tuner: Any, named: Mapping[str, Any], precision: Precision, seed: int | None
-) -> SearchStarted:
-    oracle = tuner.oracle
+def _new(project: Project, tuner: Any, named: Mapping[str, Any], options: Options) -> SearchStarted:
+    oracle, seed = tuner.oracle, options.seed
     space = compat.space_config(oracle.get_space())
     if seed is not None and not oracle.trials and not compat.reset(oracle, space, derive_seed(seed, "oracle")):
         raise SearchError(
@@ -83,7 +79,7 @@ def _new(
     search = SearchStarted(
         time=now(),
         schema=SCHEMA,
-        settings=settings(tuner, named, precision, space),
+        settings=settings(tuner, named, options, space),
         space=space,
         seed=oracle.seed if seed is None else seed,
         oracle_seed=oracle.seed,

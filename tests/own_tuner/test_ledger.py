@@ -29,6 +29,7 @@ SETTINGS = Settings(
     executions_per_trial=1,
     arguments={"epochs": "10"},
     precision="float32",
+    max_pending=32,
     space="0123456789ab",
 )
 RESULT = TrialRun(
