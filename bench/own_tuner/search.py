@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from bench import compat
-from bench.errors import SearchError
+from bench.errors import SearchError, StoreError
 from bench.execution.events import Report
 from bench.execution.preconditions import check_versions
 from bench.machine import environment
@@ -73,12 +73,20 @@ def _content(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -
 
 
 def _write(folder: Path, tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
-    """Store what the workers need; returns a digest of the data."""
+    """Store what the workers need; returns a digest of the data.
+
+    Raises:
+        StoreError: the folder cannot be written.
+        SpecError: an object cannot be sent to another process.
+    """
     content = _content(tuner, arguments, named)
     try:
         return payload.write(folder, content)
-    except OSError:
-        raise
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {folder}, from which the workers read the data: {error.strerror or error}. Free up space, or "
+            "choose another directory for the tuner"
+        ) from error
     except Exception as error:
         requirements.check_objects(content.tuner, content.arguments, content.named)
         raise SearchError(f"the tuner cannot be sent to worker processes: {type(error).__name__}: {error}") from error
