@@ -84,7 +84,7 @@ def _write(folder: Path, tuner: Any, arguments: tuple[Any, ...], named: Mapping[
         return payload.write(folder, content)
     except OSError as error:
         raise StoreError(
-            f"cannot write {folder}, from which the workers read the data: {error.strerror or error}. Free up space, or "
+            f"cannot write the data for the workers to {folder}: {error.strerror or error}. Free up space, or "
             "choose another directory for the tuner"
         ) from error
     except Exception as error:
