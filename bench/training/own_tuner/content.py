@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -32,4 +33,4 @@ def made(position: int | str, value: Any) -> Any:
 
 def is_maker(position: int | str, value: Any) -> bool:
     """Whether an argument is a function that makes data."""
-    return (position == 0 or position in DATA) and isinstance(value, FunctionType | MethodType)
+    return (position == 0 or position in DATA) and isinstance(value, FunctionType | MethodType | partial)
