@@ -6,8 +6,9 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -264,9 +265,15 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return process.stdout.strip() if process.returncode == 0 else None
 
 
-def native_threads() -> int:
-    """Number of threads of this process, including those of libraries; Linux only."""
-    return sum(1 for _ in Path("/proc/self/task").iterdir())
+def other_threads() -> tuple[str, ...]:
+    """Names of the threads of this process besides its main thread, including those of libraries; Linux only."""
+    names = {thread.native_id: thread.name for thread in threading.enumerate()}
+    others = []
+    for task in Path("/proc/self/task").iterdir():
+        if (number := int(task.name)) != os.getpid():
+            with suppress(OSError):  # it has ended
+                others.append(names.get(number) or (task / "comm").read_text(encoding="utf-8").strip())
+    return tuple(others)
 
 
 def variables(**changes: str) -> dict[str, str]:
@@ -292,6 +299,13 @@ def changed_variables(**changes: str) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def silence_prints() -> Iterator[None]:
+    """Discard what Python code prints: a search imports and builds a user's model hundreds of times."""
+    with Path(os.devnull).open("w", encoding="utf-8") as discard, redirect_stdout(discard):
+        yield
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Family(keras_tuner.HyperModel):  # type: ignore[misc]
 
     @abstractmethod
     def architecture(self, hp: HyperParameters, images: keras.KerasTensor) -> keras.KerasTensor:
-        """Map images (batch, *input_shape), already scaled to [0, 1], to features (batch, n).
+        """Map images `(batch, *input_shape)`, already scaled to [0, 1], to features `(batch, n)`.
 
         Declare all hyperparameters in every call, those of optional layers under `hp.conditional_scope`, so that one
         call declares the whole space.

@@ -1,5 +1,6 @@
-"""Run commands of bench as real processes, as a user does."""
+"""Run commands of bench as real processes, as a user does, or in this process."""
 
+import io
 import os
 import resource
 import signal
@@ -7,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
 import bench
+import search_spaces
+from bench.cli.app import main
 
 SOURCE = Path(bench.__file__).parents[1]
 FAMILIES = Path(__file__).parent / "families"
@@ -23,10 +27,7 @@ SECONDS = 240  # timeout of a command, enough even on a busy machine
 
 def variables(*first: Path, **changes: str) -> dict[str, str]:
     """This process' environment with the tested packages and the tests' families on PYTHONPATH, after `first`."""
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")
-    }
-    return inherited | {"PYTHONPATH": os.pathsep.join(map(str, (*first, SOURCE, FAMILIES)))} | changes
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*first, SOURCE, FAMILIES)))} | changes
 
 
 def command(*arguments: object) -> list[str]:
@@ -59,6 +60,31 @@ def run(
     assert "Traceback" not in process.stderr, process.stderr
     assert process.returncode == code, f"exit code {process.returncode}\n{process.stdout}\n{process.stderr}"
     return process
+
+
+@dataclass(frozen=True)
+class Called:
+    """The output of a command that ran in this process."""
+
+    stdout: str
+    stderr: str
+
+
+def call(*arguments: object, cwd: Path, code: int = 0) -> Called:
+    """As `run`, but in this process, which is ten times faster, for commands that train nothing."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    before, path, families = Path.cwd(), [*sys.path], [*search_spaces.__path__]
+    argv, sys.argv = sys.argv, ["bench", *map(str, arguments)]
+    os.chdir(cwd)
+    try:
+        with redirect_stdout(stdout), redirect_stderr(stderr), pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        os.chdir(before)
+        sys.argv, sys.path[:], search_spaces.__path__[:] = argv, path, families
+    done = Called(stdout.getvalue(), stderr.getvalue())
+    assert ended.value.code == code, f"exit code {ended.value.code}\n{done.stdout}\n{done.stderr}"
+    return done
 
 
 class Started:

@@ -23,6 +23,9 @@ FAMILIES = Path(__file__).parent / "families"
 
 # If a shell starts the tests in the background, they ignore Ctrl-C, and so would the commands that they interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Commands format their output for a pipe, also those that run in this process.
+for _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+    os.environ.pop(_name, None)
 
 
 def pytest_report_header() -> str:

@@ -42,6 +42,13 @@ def uneven() -> HyperParameters:
     return hp
 
 
+def twenty() -> HyperParameters:
+    """One hyperparameter with 20 values."""
+    hp = HyperParameters()
+    hp.Int("size", 1, 20)
+    return hp
+
+
 def continuous() -> HyperParameters:
     """A rate between two bounds."""
     hp = HyperParameters()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bench
-from bench.errors import ModelError, SpecError, StoreError
+from bench.errors import DataError, ModelError, SpecError, StoreError
 from bench.machine import installed_version
 from command_line import SOURCE
 
@@ -100,6 +100,16 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path
         bench.run("cn", "digits", results=tmp_path / "results")
     with pytest.raises(SpecError, match=r"family must be the name of a family, .*; got int"):
         bench.run(3, "digits", results=tmp_path / "results")
+    with pytest.raises(SpecError, match=r"unknown preset 'fast': valid names are quick, default, long"):
+        bench.run("cnn", "digits", preset="fast", results=tmp_path / "results")
+    with pytest.raises(SpecError, match=r"workers must be a whole number from 1 to .*, got '2'"):
+        bench.run("cnn", "digits", workers="2", results=tmp_path / "results")
+    for image_size in (32, [8, 8], (8.0, 8), (0, 8), (8, 8, 1)):
+        with pytest.raises(SpecError, match=r"image_size must be \(height, width\), two positive whole numbers, got"):
+            bench.run("cnn", GOLDEN, image_size=image_size, results=tmp_path / "results")
+    for dataset in (None, np.zeros((5, 8, 8)), {"x": 1}):
+        with pytest.raises(DataError, match=r"expected a pair of arrays \(x_train, y_train\), got"):
+            bench.run("cnn", dataset, results=tmp_path / "results")
     with pytest.raises(StoreError, match="there is no results folder"):
         bench.leaderboard(tmp_path / "results")
     assert not list(tmp_path.iterdir())

@@ -185,12 +185,17 @@ def _break_hyperband(name: str) -> Callable[[pytest.MonkeyPatch], None]:
                 oracle._brackets[0]["rounds"][1][0]["past_id"] = "0000"
             return values
 
+        def draw(oracle: Any, trial_id: str, bracket: dict[str, Any]) -> dict[str, Any]:  # in another way
+            bracket["rounds"][0].append({"past_id": None, "id": trial_id})
+            return {"status": "RUNNING", "values": {"x": 0.5}}
+
         original = HyperbandOracle.populate_space
         changes = {
             "attribute": lambda: monkeypatch.delattr(HyperbandOracle, "_get_size"),
             "structure": lambda: monkeypatch.setattr(HyperbandOracle, "_start_new_bracket", start_bracket),
             "sizes": lambda: monkeypatch.setattr(HyperbandOracle, "_get_size", lambda *_, **__: 3),
             "promotion": lambda: monkeypatch.setattr(HyperbandOracle, "populate_space", populate),
+            "draws": lambda: monkeypatch.setattr(HyperbandOracle, "_random_trial", draw),
             "files": lambda: monkeypatch.setattr(HyperbandOracle, "update_trial", lambda o, *_, **__: o._project_dir),
         }
         changes[name]()
@@ -199,7 +204,7 @@ def _break_hyperband(name: str) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", ["attribute", "structure", "sizes", "promotion", "files"])
+@pytest.mark.parametrize("change", ["attribute", "structure", "sizes", "promotion", "draws", "files"])
 def test_other_hyperband_is_an_error(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _break_hyperband(change)(monkeypatch)
     with pytest.raises(CompatibilityError, match=r"keras-tuner .* expected .*Hyperband"):

@@ -1,5 +1,6 @@
 """Synthetic version records."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -71,4 +72,4 @@ def page_text(results: Path) -> str:
 
 def table_row(text: str, name: str) -> str:
     """The first table row about `name`."""
-    return next(line for line in text.splitlines() if line.startswith(f"| {name} "))
+    return next(line for line in text.splitlines() if re.match(rf"\| +{re.escape(name)} ", line))

@@ -58,7 +58,7 @@ class Process:
     number: int
     parent: int
     modules: frozenset[str]  # imported
-    preloaded_threads: int | None  # of the fork server; None if it was not forked
+    other_threads: tuple[str, ...] | None  # of the fork server; None if it was not forked
     variables: Mapping[str, str]
     package: str  # file of the package `bench`
 
@@ -69,7 +69,7 @@ def process(report: Report) -> Process:
         number=os.getpid(),
         parent=os.getppid(),
         modules=frozenset(sys.modules),
-        preloaded_threads=None if preloaded is None else preloaded.THREADS,
+        other_threads=None if preloaded is None else preloaded.OTHER_THREADS,
         variables=dict(os.environ),
         package=str(bench.__file__),
     )

@@ -75,7 +75,7 @@ class Run:
 
     @cached_property
     def predictions(self) -> "pd.DataFrame":
-        """One row per refit and test image: classes, and probabilities with the prefix `probability_`."""
+        """One row per refit and test image, with classes, and probabilities with the prefix `probability_`."""
         from bench.report.frames import predictions_frame
 
         return predictions_frame(self.record, self.folder.read_predictions(self.record))

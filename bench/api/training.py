@@ -226,6 +226,7 @@ def _locate(dataset: Dataset, data_dir: str | Path | None, reading: Reading) -> 
     """Where a dataset is; arrays are stored in the cache."""
     if isinstance(dataset, str | Path):
         return catalog.locate(str(dataset), None if data_dir is None else Path(data_dir), reading)
-    if len(dataset) == 2 and all(isinstance(part, list | tuple) and len(part) == 2 for part in dataset):
+    pairs = isinstance(dataset, list | tuple) and all(isinstance(part, list | tuple) for part in dataset)
+    if pairs and [len(part) for part in dataset] == [2, 2]:
         return catalog.from_arrays(*dataset, reading=reading)
     return catalog.from_arrays(dataset, reading=reading)

@@ -57,24 +57,28 @@ class Tutorial:
 
 
 def _linear() -> "Sequence[keras.Layer]":
+    """Linear classifier of the pixels."""
     from keras import layers
 
     return [layers.Flatten()]
 
 
 def _dense_128() -> "Sequence[keras.Layer]":
+    """One hidden layer of 128 units."""
     from keras import layers
 
     return [layers.Flatten(), layers.Dense(128, activation="relu")]
 
 
 def _dense_256_dropout() -> "Sequence[keras.Layer]":
+    """One hidden layer of 256 units with dropout."""
     from keras import layers
 
     return [layers.Flatten(), layers.Dense(256, activation="relu"), layers.Dropout(0.2)]
 
 
 def _cnn() -> "Sequence[keras.Layer]":
+    """Two convolutions with max pooling, then one hidden layer with dropout."""
     from keras import layers
 
     return [

@@ -2,7 +2,7 @@
 
 import errno
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -13,7 +13,9 @@ from bench.cli.evaluate import evaluate_app
 from bench.cli.export import export_app
 from bench.cli.export_results import export_results_app
 from bench.cli.families import families_app
+from bench.cli.help import Group
 from bench.cli.predict import predict_app
+from bench.cli.reproduce import reproduce_app
 from bench.cli.results import results_app
 from bench.cli.run import run_app
 from bench.cli.runs import runs_app
@@ -24,31 +26,33 @@ from bench.errors import BenchError
 from bench.machine import discard_output
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode=None,  # the help is that of bench.cli.help
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Compare families of Keras models, tuned with Keras Tuner.\n\n"
     "Exit codes: 0 success (or nothing to do), 1 a check found differences, 2 invalid input or a failed run, "
     "130 and 143 interrupted.",
-    epilog="\b\nExamples:\n  bench run --family cnn\n  bench leaderboard",
+    epilog="Examples:\n  bench run --family cnn\n  bench leaderboard",
 )
 for commands in (
     run_app,
+    reproduce_app,
     evaluate_app,
+    results_app,
     show_app,
+    verify_app,
+    export_results_app,
     predict_app,
     export_app,
-    verify_app,
-    families_app,
     list_app,
-    results_app,
-    export_results_app,
+    families_app,
 ):
     app.add_typer(commands)
-app.add_typer(data_app, name="data")
-app.add_typer(runs_app, name="runs")
-app.add_typer(versions_app, name="versions")
+app.add_typer(runs_app, name="runs", rich_help_panel="Results")
+app.add_typer(versions_app, name="versions", rich_help_panel="Results")
+app.add_typer(data_app, name="data", rich_help_panel="Families and datasets")
 
 
 def _print_version(requested: bool) -> None:
@@ -72,13 +76,34 @@ def main() -> None:
     """Entry point of `bench` and `python -m bench`."""
     search_spaces.add_current_folder()
     try:
-        app()
+        # Shells complete this name. Without standalone mode, exceptions arrive here.
+        sys.exit(app(prog_name="bench", standalone_mode=False) or 0)
     except BenchError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        _end(str(error))
+    except typer.TyperException as error:
+        _end_usage(error)
+    except typer.Abort:
+        typer.echo("aborted", err=True)
+        sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENOSPC or error.filename is not None:
             raise
         discard_output()  # or Python would fail again when it flushes the buffer
-        typer.echo("error: cannot write output: no space left on device", err=True)
+        _end("cannot write output: no space left on device")
+
+
+def _end_usage(error: typer.TyperException) -> NoReturn:
+    """End with the command whose help explains what is valid."""
+    message = error.format_message()
+    if "Usage: " in message.partition("\n")[0]:  # the help of a group without a command
+        typer.echo(message, err=True)
         sys.exit(2)
+    message = message.replace("Value error, ", "").replace("Input should be", "must be").rstrip(".")
+    context = getattr(error, "ctx", None)
+    hint = "" if context is None else f"\nSee: {context.command_path} --help"
+    _end(f"{message[:1].lower()}{message[1:]}{hint}")
+
+
+def _end(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(2)

@@ -8,18 +8,20 @@ from typing import Annotated
 import typer
 
 from bench.cli.datasets import locate_dataset, notify
-from bench.cli.options import AsJson, ClassNames, Command, DataDir, DatasetArgument, ImageSize
+from bench.cli.help import Command, Group
+from bench.cli.options import AsJson, ClassNames, DataDir, DatasetArgument, ImageSize
 
 data_app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     help="Download or describe a dataset.",
-    epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data describe digits",
+    epilog="Examples:\n  bench data fetch fashion_mnist\n  bench data describe digits",
 )
 
 
 @data_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n  bench data fetch fashion_mnist\n  bench data fetch fashion_mnist --data-dir ~/fashion",
+    epilog="Examples:\n  bench data fetch fashion_mnist\n  bench data fetch fashion_mnist --data-dir ~/fashion",
 )
 def fetch(
     dataset: DatasetArgument, data_dir: DataDir = None, image_size: ImageSize = None, class_names: ClassNames = None
@@ -33,7 +35,7 @@ def fetch(
 
 @data_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n"
+    epilog="Examples:\n"
     "  bench data describe fashion_mnist\n"
     "  bench data describe digits --json\n"
     "  bench data describe photos --image-size 32x32\n"

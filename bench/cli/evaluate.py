@@ -8,7 +8,8 @@ import typer
 
 from bench.cli.datasets import locate_dataset
 from bench.cli.execution import execute, raise_failures
-from bench.cli.options import ClassNames, Command, DataDir, DatasetOption, ImageSize, PixelRangeName, Results
+from bench.cli.help import Command
+from bench.cli.options import ClassNames, DataDir, DatasetOption, ImageSize, PixelRangeName, Quiet, Results
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ evaluate_app = typer.Typer()
 
 @evaluate_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n"
+    rich_help_panel="Train",
+    epilog="Examples:\n"
     "  bench evaluate mine.keras --name mine\n"
     "  bench evaluate seed0.keras seed1.keras seed2.keras --name mine --dataset digits\n"
     "  bench evaluate mine.keras --name mine --pixel-range 0-255",
@@ -53,6 +55,7 @@ def evaluate(
     image_size: ImageSize = None,
     class_names: ClassNames = None,
     results: Results = Path("results"),
+    quiet: Quiet = False,
 ) -> None:
     """Evaluate a model that was trained elsewhere, and add it to the leaderboard.
 
@@ -72,7 +75,7 @@ def evaluate(
     ]
     options = Options(results=results, dataset=location, workers=1)
     title = f"{name} on {location.name}, results in {results}"
-    raise_failures(execute(partial(_evaluate, name, models, options), title, results))
+    raise_failures(execute(partial(_evaluate, name, models, options), title, results, quiet=quiet))
 
 
 def _evaluate(

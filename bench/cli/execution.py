@@ -1,42 +1,76 @@
-"""Shared by all training commands: show progress, then the new leaderboard rows, or how to resume if interrupted."""
+"""Shared by all training commands: show progress, then a table of all runs, or how to resume if interrupted."""
 
 import shlex
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from bench.errors import SearchError
-from bench.signals import exit_code, handle_sigterm
+from bench.errors import SearchError, SpecError
+from bench.signals import defer_signals, exit_code, handle_sigterm
 
 if TYPE_CHECKING:
     from bench.execution.events import Outcome, Report, RunFinished
+    from bench.execution.options import Options
+    from bench.records.spec import RunSpec
 
 
-def execute(start: "Callable[[Report], tuple[Outcome, ...]]", title: str, results: Path) -> list[str]:
-    """Show the progress of runs, then print their rows and update the pages.
+def train(specs: "Sequence[RunSpec]", options: "Options", title: str, *, quiet: bool, verbose: bool) -> None:
+    """Execute `specs` as `execute` does.
+
+    Raises:
+        SpecError: both `quiet` and `verbose`.
+        SearchError: a run failed.
+    """
+    title = f"{title}, results in {options.results}"
+    raise_failures(execute(partial(_train_all, specs, options), title, options.results, quiet=quiet, verbose=verbose))
+
+
+def _train_all(specs: "Sequence[RunSpec]", options: "Options", report: "Report") -> "tuple[Outcome, ...]":
+    with defer_signals():
+        from bench.execution import runner
+    return runner.run(specs, options, report)
+
+
+def execute(
+    start: "Callable[[Report], tuple[Outcome, ...]]",
+    title: str,
+    results: Path,
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> list[str]:
+    """Show the progress of runs, then update the pages and print a ranked table of all of them.
 
     Args:
         start: executes the runs.
         title: the first line, printed before anything heavy is imported.
         results: the results folder.
+        quiet: whether to show no progress.
+        verbose: whether to show every trial and refit that ends.
 
     Returns:
         Why runs failed, one message per failed run.
+
+    Raises:
+        SpecError: both `quiet` and `verbose`.
     """
     from bench.cli.progress import display
     from bench.execution.events import Message, RunFinished
 
+    if quiet and verbose:
+        raise SpecError("--quiet and --verbose: choose one")
     earlier = _unfinished(results)
     try:
-        with handle_sigterm(), display() as report:
+        with handle_sigterm(), display(quiet=quiet, verbose=verbose) as report:
             report(Message(text=title))
             outcomes = start(report)
     except KeyboardInterrupt as interrupt:
         _print_how_to_resume(results, earlier)
         raise typer.Exit(exit_code(interrupt)) from None
-    _print_rows(results, [outcome for outcome in outcomes if isinstance(outcome, RunFinished)])
+    _print_summary(results, [outcome for outcome in outcomes if isinstance(outcome, RunFinished)])
     return [outcome.reason for outcome in outcomes if not isinstance(outcome, RunFinished)]
 
 
@@ -59,22 +93,20 @@ def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
     typer.echo(f"Interrupted; completed trials and refits are saved. To resume:\n  {shlex.join(command)}", err=True)
 
 
-def _print_rows(results: Path, finished: "Sequence[RunFinished]") -> None:
+def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
     from bench.execution.reproduction import describe
     from bench.report import build
-    from bench.report.terminal import row_text
+    from bench.report.run_summary import run_summary
 
     if not finished:
         return
+    for line in dict.fromkeys(_complete(outcome) for outcome in finished if not outcome.trained):
+        typer.echo(line, err=True)
     for outcome in finished:  # before the pages, which may fail
-        if not outcome.trained:
-            typer.echo(_complete(outcome), err=True)
         if outcome.reproduction is not None and outcome.published is not None:
             typer.echo(describe(outcome.reproduction, outcome.published))
     build.write(results)
-    for outcome in finished:
-        typer.echo(row_text(results, outcome.folder.path.parent.name, outcome.folder.path.name))
-    typer.echo(f"Leaderboard: {results / 'leaderboard.md'}")
+    typer.echo(run_summary(results, [outcome.folder.path.name for outcome in finished]))
 
 
 def _complete(outcome: "RunFinished") -> str:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from bench.cli.datasets import notify
-from bench.cli.options import Command, DataDir, ExistingResults, RunDataset, RunName
+from bench.cli.help import Command
+from bench.cli.options import DataDir, ExistingResults, RunDataset, RunName
 from bench.errors import SpecError
 
 export_app = typer.Typer()
@@ -16,7 +17,8 @@ SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
 @export_app.command(
     "export",
     cls=Command,
-    epilog="\b\nExamples:\n"
+    rich_help_panel="Models",
+    epilog="Examples:\n"
     "  bench export cnn --format keras\n"
     "  bench export cnn --format savedmodel --output serving/1\n"
     "  bench export cnn --format onnx --refit 2",

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from bench.cli.options import Command, ExistingResults
+from bench.cli.help import Command
+from bench.cli.options import ExistingResults
 from bench.cli.results import warn_unreadable
 
 export_results_app = typer.Typer()
@@ -14,7 +15,8 @@ export_results_app = typer.Typer()
 @export_results_app.command(
     "export-results",
     cls=Command,
-    epilog="\b\nExamples:\n"
+    rich_help_panel="Results",
+    epilog="Examples:\n"
     "  bench export-results --format csv\n"
     "  bench export-results --format tensorboard --output logs\n"
     "  bench export-results --format mlflow --output sqlite:///mlflow.db",

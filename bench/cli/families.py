@@ -10,17 +10,18 @@ import typer
 
 import search_spaces
 from bench.cli.datasets import locate_dataset
+from bench.cli.help import Command
 from bench.cli.options import (
     AsJson,
     ClassNames,
-    Command,
     DataDir,
     DatasetOption,
     ImageSize,
     PixelRangeName,
+    Quiet,
     Workers,
 )
-from bench.errors import SpecError
+from bench.errors import SpecError, StoreError
 from bench.signals import exit_code, handle_sigterm
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ families_app = typer.Typer()
 MAX_CANDIDATES = 10_000
 
 
-@families_app.command("new-family", cls=Command, epilog="\b\nExamples:\n  bench new-family my_net")
+@families_app.command(
+    "new-family", cls=Command, rich_help_panel="Families and datasets", epilog="Examples:\n  bench new-family my_net"
+)
 def new_family(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the family: lower-case letters, digits and _.")],
 ) -> None:
@@ -41,20 +44,27 @@ def new_family(
     """
     if not name.isascii() or not name.isidentifier() or name != name.lower() or name.startswith("_"):
         raise SpecError(f"a family's name must consist of lower-case letters, digits and _, got {name!r}")
+    if name == "all":
+        raise SpecError("--family all means every family: choose another name")
     if name in search_spaces.names():
         raise SpecError(f"there is a family {name!r} already: choose another name")
     path = Path("search_spaces", f"{name}.py")
     template = Template(files("bench.cli").joinpath("family_template.txt").read_text(encoding="utf-8"))
-    path.parent.mkdir(exist_ok=True)
-    with path.open("x", encoding="utf-8") as file:
-        file.write(template.substitute(name=name, kind="".join(part.title() for part in name.split("_"))))
+    text = template.substitute(name=name, kind="".join(part.title() for part in name.split("_")))
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}. Repeat it in another folder") from error
     typer.echo(f"{path}\nCheck it with: python -m bench check-family {name} --dataset digits")
 
 
 @families_app.command(
     "check-family",
     cls=Command,
-    epilog="\b\nExamples:\n"
+    rich_help_panel="Families and datasets",
+    epilog="Examples:\n"
     "  bench check-family cnn\n"
     "  bench check-family my.py:build_model --dataset digits\n"
     "  bench check-family cnn --json | jq .regions",
@@ -73,6 +83,7 @@ def check_family(
     data_dir: DataDir = None,
     image_size: ImageSize = None,
     class_names: ClassNames = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Build random candidates of a family and train one step of each.
@@ -91,7 +102,7 @@ def check_family(
     location = locate_dataset(dataset, data_dir, image_size, class_names)
     options = Options(results=Path(), dataset=location, workers=workers or usable_cores())
     try:
-        with handle_sigterm(), display() as report:
+        with handle_sigterm(), display(quiet=quiet) as report:
             report(Message(text=f"Checking {candidates} random candidates of {located.name} on {location.name}"))
             checked = family_check.check_family(
                 located,
@@ -131,9 +142,6 @@ def _text(check: "FamilyCheck") -> str:
     if check.coverage:
         lines.append("Presets:")
     for each in check.coverage:
-        if each.problem is not None:
-            lines.append(f"  {each.preset}: {each.problem}")
-            continue
         share = "of an infinite space" if each.share is None else f"{100 * each.share:.3g}% of the space"
         lines.append(
             f"  {each.preset}: {counted(each.candidates, 'candidate')}, {share}, up to {each.epochs} epochs each"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench.execution.events import Event, Message, Progress, Report
+from bench.execution.events import Detail, Event, Message, Progress, Report
 
 UPDATE_SECONDS = 0.5
 COLUMNS = ("run", "stage", "trials", "epochs", "best validation score", "time left")
@@ -36,7 +36,7 @@ def notebook(cells: Callable[[Progress], tuple[str, ...]]) -> Iterator[Report]:
     def report(event: Event) -> None:
         nonlocal updated
         view.take(event)
-        if isinstance(event, Message) or time.monotonic() - updated >= UPDATE_SECONDS:
+        if isinstance(event, Message | Detail) or time.monotonic() - updated >= UPDATE_SECONDS:
             handle.update(view)
             updated = time.monotonic()
 
@@ -57,7 +57,7 @@ class _View:
 
     def take(self, event: Event) -> None:
         """Add an event."""
-        if isinstance(event, Message):
+        if isinstance(event, Message | Detail):
             seconds = int(time.monotonic() - self._start)
             self._messages.append(f"[{seconds // 60}:{seconds % 60:02d}] {event.text}")
         elif isinstance(event, Progress):

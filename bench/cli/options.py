@@ -1,15 +1,18 @@
-"""Options shared by several commands, options of `bench run`, and help formatting."""
+"""Options shared by several commands."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from typer.core import TyperCommand
 
-from bench.cli.values import Size, parse_duration, parse_image_size
-from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS, MAX_WORKERS
+from bench.cli import completion
+from bench.cli.values import Size, parse_image_size
+from bench.records.limits import MAX_SEED, MAX_WORKERS
 
-MAX_SEARCHES = 100
+# Groups of options in the help.
+IMAGES = "Images"
+WORKERS = "Workers and time"
+OUTPUT = "Output"
 DATASET_HELP = (
     "Dataset name (see `bench list`), or path of images (a folder with one folder for each class, .npz, CSV or IDX "
     "files), or path of a Python file that defines a dataset."
@@ -21,21 +24,6 @@ def _folder(text: str) -> Path:
     if not text:
         raise typer.BadParameter("expected a folder, got an empty string.")
     return Path(text)
-
-
-class Command(TyperCommand):
-    """A command whose help shows arguments by name only, without Python types."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the sections Arguments and Options."""
-        records = [(each.param_type_name, each.get_help_record(ctx)) for each in self.get_params(ctx)]
-        for kind in ("argument", "option"):
-            rows = [record for each, record in records if each == kind and record is not None]
-            if kind == "argument":
-                rows = [(name.partition(" <")[0], text) for name, text in rows]
-            if rows:
-                with formatter.section(f"{kind.title()}s"):
-                    formatter.write_dl(rows)
 
 
 def _existing(results: Path) -> Path:
@@ -52,7 +40,10 @@ ExistingResults = Annotated[
     Path,
     typer.Option("--results", metavar="DIR", parser=_folder, callback=_existing, help="Folder with records and pages."),
 ]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Model name from the leaderboard, or run id.")]
+RunName = Annotated[
+    str,
+    typer.Argument(metavar="RUN", autocompletion=completion.runs, help="Model name from the leaderboard, or run id."),
+]
 RunDataset = Annotated[
     str | None,
     typer.Option(
@@ -62,12 +53,17 @@ RunDataset = Annotated[
         show_default="that of the run",
     ),
 ]
-DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help=DATASET_HELP)]
-DatasetOption = Annotated[str, typer.Option("--dataset", metavar="DATASET", help=DATASET_HELP)]
+DatasetArgument = Annotated[
+    str, typer.Argument(metavar="DATASET", autocompletion=completion.datasets, help=DATASET_HELP)
+]
+DatasetOption = Annotated[
+    str, typer.Option("--dataset", metavar="DATASET", autocompletion=completion.datasets, help=DATASET_HELP)
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
+        rich_help_panel=IMAGES,
         metavar="DIR",
         show_default="$BENCH_DATA_DIR, else the download cache",
         help="Folder with the dataset's files.",
@@ -76,6 +72,7 @@ DataDir = Annotated[
 ImageSize = Annotated[
     Size | None,
     typer.Option(
+        rich_help_panel=IMAGES,
         metavar="HxW",
         parser=parse_image_size,
         show_default="the images' own",
@@ -85,10 +82,20 @@ ImageSize = Annotated[
 ClassNames = Annotated[
     str | None,
     typer.Option(
+        rich_help_panel=IMAGES,
         metavar="NAMES",
         show_default="those of the folders, or the labels",
         help="Class names of images given by path, in the order of the labels: separated by commas, or the path of a "
         "text file with one name on each line.",
+    ),
+]
+PixelRangeName = Annotated[
+    Literal["auto", "0-1", "0-255"],
+    typer.Option(
+        rich_help_panel=IMAGES,
+        metavar="RANGE",
+        help="Range of the pixels that a model that is not a Family receives: 0-1, 0-255, or auto: 0-255 if it "
+        "rescales them itself or has an integer input, otherwise 0-1.",
     ),
 ]
 Seed = Annotated[
@@ -97,134 +104,26 @@ Seed = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=1, max=MAX_WORKERS, show_default="one per usable core", help="Number of worker processes."
+        rich_help_panel=WORKERS,
+        metavar="N",
+        min=1,
+        max=MAX_WORKERS,
+        show_default="one per usable core",
+        help="Number of worker processes.",
     ),
 ]
-Again = Annotated[bool, typer.Option("--again", help="Train even if the run is complete; the earlier run is kept.")]
+Again = Annotated[
+    bool,
+    typer.Option("--again", rich_help_panel=OUTPUT, help="Train even if the run is complete; the earlier run is kept."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON at full precision.")]
-
-# Options of `bench run`.
-Families = Annotated[
-    list[str],
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", rich_help_panel=OUTPUT, help="Print only results and errors, no progress."),
+]
+Verbose = Annotated[
+    bool,
     typer.Option(
-        "--family",
-        metavar="FAMILY",
-        help="Family to search: a name (see `bench list`), my.py:build_model or package.module:Object, where the "
-        "object may be any hypermodel of Keras Tuner or a function build_model(hp). NAME=my.py:build_model gives it "
-        "another name. Can be repeated.",
+        "--verbose", "-v", rich_help_panel=OUTPUT, help="Also print a line for each trial and refit that ends."
     ),
-]
-ObjectiveName = Annotated[
-    Literal["accuracy", "macro-f1", "balanced-accuracy"],
-    typer.Option(
-        metavar="NAME",
-        help="Metric on the validation images that the search maximizes: accuracy, macro-f1 or balanced-accuracy.",
-    ),
-]
-ClassWeightsName = Annotated[
-    Literal["none", "balanced"],
-    typer.Option(
-        metavar="NAME",
-        help="Weights of the classes in the training loss: none, or balanced: inversely proportional to the number of "
-        "images.",
-    ),
-]
-PixelRangeName = Annotated[
-    Literal["auto", "0-1", "0-255"],
-    typer.Option(
-        metavar="RANGE",
-        help="Range of the pixels that a model that is not a Family receives: 0-1, 0-255, or auto: 0-255 if it "
-        "rescales them itself or has an integer input, otherwise 0-1.",
-    ),
-]
-Tuner = Annotated[str, typer.Option(metavar="NAME", help="Tuner (see `bench list`).")]
-PresetName = Annotated[
-    Literal["quick", "default", "long"],
-    typer.Option(
-        metavar="NAME",
-        help="How much to train: quick, default or long, about 1, 10 or 60 minutes per family on two cores.",
-    ),
-]
-Trials = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        max=MAX_TRIALS,
-        show_default="depends on preset, family and dataset",
-        help="Search budget in full-length trials. Hyperband stops weak trials early and uses the saved epochs for "
-        "additional trials.",
-    ),
-]
-Epochs = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        max=MAX_EPOCHS,
-        show_default="depends on preset, family and dataset",
-        help="Epochs of a full-length trial.",
-    ),
-]
-RefitSeeds = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        max=MAX_REFIT_SEEDS,
-        show_default="depends on the preset",
-        help="Number of times the winner is retrained, each with its own seed.",
-    ),
-]
-Searches = Annotated[
-    int,
-    typer.Option(
-        metavar="N",
-        min=1,
-        max=MAX_SEARCHES,
-        help="Number of independent searches per family. Three or more allow comparing families rather than individual "
-        "winners.",
-    ),
-]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="Train on the Dask cluster with this scheduler, e.g. tcp://127.0.0.1:8786."),
-]
-TimeLimit = Annotated[
-    int | None,
-    typer.Option(
-        metavar="TIME",
-        parser=parse_duration,
-        help="Time limit per search, including its refits and evaluation, e.g. 90s, 10m or 1h30m. The search stops "
-        "early enough to leave time for them.",
-    ),
-]
-TrialTimeout = Annotated[
-    int | None,
-    typer.Option(
-        metavar="TIME",
-        parser=parse_duration,
-        help="Time limit per trial; a slower trial is retried once, then recorded as failed.",
-    ),
-]
-PrecisionChoice = Annotated[
-    Literal["auto", "float32", "bfloat16"],
-    typer.Option(
-        metavar="NAME",
-        help="Precision of the search: float32, bfloat16, or auto: bfloat16 if the CPU supports it, otherwise float32.",
-    ),
-]
-MaxPending = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        max=MAX_PENDING,
-        help="Maximum number of trials that may be pending when the tuner proposes another one; changing it changes "
-        "the proposals.",
-        show_default="4 for bayesian and tpe, unlimited for others",
-    ),
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print the planned trials and estimated time and disk space; train nothing.")
 ]

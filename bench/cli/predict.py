@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bench.cli.datasets import notify
-from bench.cli.options import AsJson, Command, DataDir, ExistingResults, RunDataset, RunName
+from bench.cli.help import Command
+from bench.cli.options import AsJson, DataDir, ExistingResults, RunDataset, RunName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,8 @@ BackgroundOption = Annotated[
 
 @predict_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n"
+    rich_help_panel="Models",
+    epilog="Examples:\n"
     "  bench predict cnn shoe.png\n"
     "  bench predict cnn *.jpg --top 3 --ensemble\n"
     "  bench predict cnn images.npy --json",
@@ -125,7 +127,7 @@ def _table(values: Sequence[dict[str, Any]]) -> str:
             {
                 "image": image["image"],
                 "class": prediction["class"],
-                "probability (%)": percent(prediction["probability"], 1),
+                "probability (%)": percent(prediction["probability"]),
             }
             for image in values
             for prediction in image["predictions"]

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TextIO
 
@@ -13,19 +13,41 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.notebook import COLUMNS, in_notebook, notebook
-from bench.execution.events import Event, Message, Progress, Report
+from bench.cli.steady_time import steady
+from bench.execution.events import Detail, Event, Message, Progress, Report
 
 PLAIN_SECONDS = 10
 
 
-def display(stream: TextIO | None = None) -> AbstractContextManager[Report]:
-    """Show events on `stream` (standard error, or a notebook, by default) for the duration of the context."""
+@contextmanager
+def display(stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> Iterator[Report]:
+    """Show events for the duration of the context.
+
+    Args:
+        stream: where to; by default standard error, or a notebook.
+        quiet: whether to show none.
+        verbose: whether to show every trial and refit that ends.
+    """
+    with nullcontext(_ignore) if quiet else _display(stream) as show:
+        report = steady(show)
+        yield report if verbose else _without_details(report)
+
+
+def _display(stream: TextIO | None) -> AbstractContextManager[Report]:
     if stream is None and in_notebook():
         return notebook(_cells)
     stream = stream or sys.stderr
     console = Console(file=stream)
     can_redraw = console.is_terminal and not console.is_dumb_terminal
     return _live(console) if can_redraw else _plain(stream)
+
+
+def _ignore(event: Event) -> None:
+    """Show nothing."""
+
+
+def _without_details(report: Report) -> Report:
+    return lambda event: None if isinstance(event, Detail) else report(event)
 
 
 def duration(seconds: float) -> str:
@@ -69,7 +91,7 @@ def _plain(stream: TextIO) -> Iterator[Report]:
 
     def report(event: Event) -> None:
         text = None
-        if isinstance(event, Message):
+        if isinstance(event, Message | Detail):
             text = event.text
         elif isinstance(event, Progress):
             key, now = (event.run, event.stage), time.monotonic()
@@ -95,7 +117,7 @@ def _live(console: Console) -> Iterator[Report]:
         return Group(_table([_aged(row, now - updated) for row, updated in rows.values()]), elapsed)
 
     def report(event: Event) -> None:
-        if isinstance(event, Message):
+        if isinstance(event, Message | Detail):
             live.console.print(event.text, highlight=False)
         elif isinstance(event, Progress):
             rows[event.run] = event, time.monotonic()

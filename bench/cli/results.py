@@ -3,43 +3,104 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bench.cli.options import AsJson, Command, ExistingResults
+from bench.cli import completion
+from bench.cli.help import Command
+from bench.cli.options import AsJson, ExistingResults
 from bench.errors import SpecError
+
+if TYPE_CHECKING:
+    from bench.report.board import Board
 
 results_app = typer.Typer()
 
 
-@results_app.command(epilog="\b\nExamples:\n  bench leaderboard\n  bench leaderboard --json | jq '.[].test_accuracy'")
-def leaderboard(results: ExistingResults = Path("results"), as_json: AsJson = False) -> None:
+@results_app.command(
+    cls=Command,
+    rich_help_panel="Results",
+    epilog="Examples:\n  bench leaderboard\n  bench leaderboard --sort log-loss --format md\n"
+    "  bench leaderboard --json | jq '.[].test_accuracy'",
+)
+def leaderboard(
+    *,
+    results: ExistingResults = Path("results"),
+    wide: Annotated[bool, typer.Option("--wide", help="Print all columns, in lines of about 200 characters.")] = False,
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Sort by accuracy, model, parameters, training-time, prediction-time, core-seconds, or a metric such "
+            "as macro-f1 or log-loss.",
+        ),
+    ] = "accuracy",
+    output: Annotated[
+        Literal["text", "csv", "json", "md"],
+        typer.Option(
+            "--format", metavar="NAME", help="text, csv, json or md (Markdown); csv and json have all columns."
+        ),
+    ] = "text",
+    as_json: AsJson = False,
+) -> None:
     """Print the leaderboard.
 
-    Needs neither TensorFlow nor the dataset.
+    A table for each dataset and budget, tuned and reference models together. Needs neither TensorFlow nor the dataset.
     """
     from bench.report.ranking import leaderboard
-    from bench.report.rows_json import rows_json
     from bench.report.terminal import leaderboard_text
 
+    if as_json and output not in ("text", "json"):
+        raise SpecError(f"--json and --format {output}: choose one")
     board = leaderboard(results)
-    typer.echo(json.dumps(rows_json(board), indent=1) if as_json else leaderboard_text(board))
-    if as_json:
+    if as_json or output in ("csv", "json"):
+        typer.echo(_exported(board, sort, as_csv=output == "csv"), nl=False)
         warn_unreadable(board.problems)
+    else:
+        typer.echo(leaderboard_text(board, wide=wide, sort=sort, markdown=output == "md"))
     if board.problems and not board.tables:
         raise typer.Exit(2)
 
 
+def _exported(board: "Board", sort: str, *, as_csv: bool) -> str:
+    """All columns at full precision, as CSV or JSON."""
+    from bench.report.frames import runs_frame
+    from bench.report.ranked_table import sorted_board
+    from bench.report.rows_json import rows_json
+
+    board = sorted_board(board, sort)
+    if as_csv:
+        return runs_frame(board).to_csv(index=False)
+    return json.dumps(rows_json(board), indent=1) + "\n"
+
+
 @results_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n  bench compare cnn dense\n  bench compare cnn tutorial-cnn --json | jq .verdict",
+    rich_help_panel="Results",
+    epilog="Examples:\n  bench compare cnn dense\n  bench compare cnn dense --pictures changed\n"
+    "  bench compare cnn tutorial-cnn --json | jq .verdict",
 )
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="Model name from the leaderboard, or run id.")],
-    b: Annotated[
-        str, typer.Argument(metavar="B", help="Another model name or run id, evaluated on the same test images.")
+    a: Annotated[
+        str,
+        typer.Argument(metavar="A", autocompletion=completion.runs, help="Model name from the leaderboard, or run id."),
     ],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            autocompletion=completion.runs,
+            help="Another model name or run id, evaluated on the same test images.",
+        ),
+    ],
+    *,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Also write pictures of the images that only one of the two classifies correctly."
+        ),
+    ] = None,
     results: ExistingResults = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -51,11 +112,20 @@ def compare(
 
     comparison = compare_runs(results, a, b)
     typer.echo(json.dumps(comparison_json(comparison), indent=1) if as_json else comparison_text(comparison))
+    if pictures is not None:
+        from bench.report.comparison_pictures import write_pictures
+
+        paths = write_pictures(comparison, pictures)
+        for path in paths:
+            typer.echo(f"Pictures: {path}", err=True)
+        if not paths:
+            typer.echo("No picture: the records keep no image that only one of the two classifies correctly.", err=True)
 
 
 @results_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n  bench plan --detect 0.3\n  bench plan cnn tutorial-cnn --detect 1 --json",
+    rich_help_panel="Results",
+    epilog="Examples:\n  bench plan --detect 0.3\n  bench plan cnn tutorial-cnn --detect 1 --json",
 )
 def plan(
     detect: Annotated[
@@ -64,7 +134,10 @@ def plan(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="A B", help="Two model names from the leaderboard, or run ids.", show_default="the two best"
+            metavar="A B",
+            autocompletion=completion.runs,
+            help="Two model names from the leaderboard, or run ids.",
+            show_default="the two best",
         ),
     ] = None,
     dataset: Annotated[
@@ -85,7 +158,11 @@ def plan(
     typer.echo(json.dumps(plan_json(planned), indent=1) if as_json else plan_text(planned))
 
 
-@results_app.command(epilog="\b\nExamples:\n  bench report\n  bench report --check\n  bench report --html")
+@results_app.command(
+    cls=Command,
+    rich_help_panel="Results",
+    epilog="Examples:\n  bench report\n  bench report --check\n  bench report --html",
+)
 def report(
     results: ExistingResults = Path("results"),
     check: Annotated[
@@ -94,19 +171,28 @@ def report(
     html: Annotated[
         bool, typer.Option("--html", help="Also write report.html: all pages and figures in one file.")
     ] = False,
+    code: Annotated[
+        bool,
+        typer.Option("--code", help="First write the plain Keras code of runs that lack it; imports TensorFlow."),
+    ] = False,
 ) -> None:
     """Rebuild all pages and figures from the records."""
     from bench.report import build
     from bench.report.text.numbers import counted
 
-    if check and html:
-        raise SpecError("--check changes nothing and --html writes a file: choose one")
+    if check and (html or code):
+        raise SpecError("--check changes nothing; --html and --code write files: choose one")
     if check:
         differences = build.check(results)
         for difference in differences:
             typer.echo(difference)
         typer.echo(counted(len(differences), "problem") if differences else "All pages are up to date.")
         raise typer.Exit(1 if differences else 0)
+    if code:
+        from bench.execution.rebuild import store_plain_code
+
+        for run_id, problem in store_plain_code(results):
+            typer.echo(f"{run_id}: {problem or 'code written'}", err=True)
     changed, problems = build.write(results)
     for path in changed:
         typer.echo(path if path.exists() else f"removed {path}")

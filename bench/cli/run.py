@@ -1,4 +1,4 @@
-"""bench run, resume and reproduce: train, print the rows of the leaderboard, rebuild the pages."""
+"""bench run and resume: search families, retrain and evaluate the winners."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -7,63 +7,73 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import search_spaces
+from bench.cli import completion, descriptions
+from bench.cli.catalog import items_text
 from bench.cli.datasets import locate_dataset
-from bench.cli.dry_run import print_forecast
-from bench.cli.execution import execute, raise_failures
+from bench.cli.dry_run import print_forecast, print_plans
+from bench.cli.execution import execute, raise_failures, train
+from bench.cli.help import Command
 from bench.cli.options import (
     Again,
     ClassNames,
-    ClassWeightsName,
-    Command,
     DataDir,
     DatasetOption,
+    ExistingResults,
+    ImageSize,
+    PixelRangeName,
+    Quiet,
+    Results,
+    Seed,
+    Verbose,
+    Workers,
+)
+from bench.cli.run_options import (
+    ClassWeightsName,
     DryRun,
     Epochs,
-    ExistingResults,
     Families,
-    ImageSize,
     MaxPending,
+    NoEstimate,
     ObjectiveName,
-    PixelRangeName,
     PrecisionChoice,
     PresetName,
     RefitSeeds,
-    Results,
     Scheduler,
     Searches,
-    Seed,
     TimeLimit,
     Trials,
     TrialTimeout,
     Tuner,
-    Workers,
 )
-from bench.errors import check_name
-from bench.records.limits import DEFAULT_REFIT_SEEDS, DEFAULT_TUNER, MAX_REFIT_SEEDS
+from bench.errors import SpecError
+from bench.records.limits import DEFAULT_TUNER
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:
     from bench.execution.events import Outcome, Report
     from bench.execution.options import Options
-    from bench.records.spec import RunSpec
     from bench.records.store import RunFolder
 
 run_app = typer.Typer()
 
 
 @run_app.command(
-    epilog="\b\nExamples:\n"
+    cls=Command,
+    rich_help_panel="Train",
+    epilog="Examples:\n"
     "  bench run --family cnn\n"
     "  bench run --family dense --family cnn --preset quick\n"
+    "  bench run --family all --preset quick --dry-run\n"
     "  bench run --family dense --family cnn --refit-seeds 8\n"
     "  bench run --family cnn --dataset digits --tuner random --trials 8 --epochs 5\n"
     "  bench run --family cnn --dataset photos --image-size 32x32\n"
     "  bench run --family dense --dataset my_images.py\n"
-    "  bench run --family my.py:build_model --family cnn --preset quick"
+    "  bench run --family my.py:build_model --family cnn --preset quick",
 )
 def run(
     *,
-    families: Families,
+    families: Families = None,
     dataset: DatasetOption = "fashion_mnist",
     preset: PresetName = "default",
     tuner: Tuner = DEFAULT_TUNER,
@@ -87,6 +97,9 @@ def run(
     results: Results = Path("results"),
     again: Again = False,
     dry_run: DryRun = False,
+    no_estimate: NoEstimate = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Tune families and evaluate the winners on the test set.
 
@@ -100,9 +113,11 @@ def run(
     from bench.execution.request import SearchRequest
     from bench.machine import usable_cores
 
-    located = locate_families(families)
+    if no_estimate and not dry_run:
+        raise SpecError("--no-estimate needs --dry-run")
+    located = locate_families(_chosen(families or ()))
     location = locate_dataset(dataset, data_dir, image_size, class_names)
-    specs = SearchRequest(
+    request = SearchRequest(
         families=located,
         dataset=location,
         preset=preset,
@@ -118,7 +133,7 @@ def run(
         objective=None if objective == "accuracy" else objective,
         class_weights=None if class_weights == "none" else class_weights,
         pixel_range=None if pixel_range == "auto" else pixel_range,
-    ).specs()
+    )
     options = Options(
         results=results,
         dataset=location,
@@ -128,26 +143,45 @@ def run(
         again=again,
         family_files=family_files(located),
     )
-    if dry_run:
-        print_forecast(specs, options)
+    if no_estimate:
+        print_plans(request, options)
+    elif dry_run:
+        print_forecast(request.specs(), options)
     else:
         names = ", ".join(family.name for family in located)
-        _run(specs, options, f"{names} on {location.name}, {tuner} search")
+        train(request.specs(), options, f"{names} on {location.name}, {tuner} search", quiet=quiet, verbose=verbose)
+
+
+def _chosen(families: Sequence[str]) -> list[str]:
+    """The families that the user named; `all` stands for those of `bench list`.
+
+    Raises:
+        SpecError: none is named.
+    """
+    if not families:
+        items = items_text(descriptions.families())
+        raise SpecError(f"--family is missing: choose one or more of these, or all\n{items}")
+    return [name for each in families for name in (search_spaces.names() if each == "all" else (each,))]
 
 
 @run_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n"
-    "  bench resume\n"
-    "  bench resume cnn-hyperband-0123456789\n"
-    "  bench resume --results my_results",
+    rich_help_panel="Train",
+    epilog="Examples:\n  bench resume\n  bench resume cnn-hyperband-0123456789\n  bench resume --results my_results",
 )
 def resume(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Run ids (see `bench runs`).", show_default="all unfinished runs"),
+        typer.Argument(
+            metavar="RUN",
+            autocompletion=completion.runs,
+            help="Run ids (see `bench runs`).",
+            show_default="all unfinished runs",
+        ),
     ] = None,
     results: ExistingResults = Path("results"),
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Resume interrupted runs.
 
@@ -161,76 +195,8 @@ def resume(
     reasons = [f"{run_id} cannot be resumed: {reason}" for run_id, reason in blocked.items()]
     for options, folders in groups.items():
         title = f"Resuming {', '.join(folder.path.name for folder in folders)}, results in {results}"
-        reasons += execute(partial(_resume_all, folders, options), title, results)
+        reasons += execute(partial(_resume_all, folders, options), title, results, quiet=quiet, verbose=verbose)
     raise_failures(reasons)
-
-
-@run_app.command(
-    cls=Command,
-    epilog="\b\nExamples:\n"
-    "  bench reproduce\n"
-    "  bench reproduce tutorial-cnn --refit-seeds 10\n"
-    "  bench reproduce classifiers --dataset digits",
-)
-def reproduce(
-    *,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME",
-            help="Reference models (see `bench list`) or groups: tutorials, classifiers, all.",
-            show_default="all",
-        ),
-    ] = None,
-    dataset: DatasetOption = "fashion_mnist",
-    seed: Seed = 0,
-    refit_seeds: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=1,
-            max=MAX_REFIT_SEEDS,
-            help="Number of times each model is trained, each with its own seed; deterministic models are "
-            "trained once.",
-        ),
-    ] = DEFAULT_REFIT_SEEDS,
-    workers: Workers = None,
-    data_dir: DataDir = None,
-    image_size: ImageSize = None,
-    class_names: ClassNames = None,
-    results: Results = Path("results"),
-    again: Again = False,
-) -> None:
-    """Train the models of published tutorials and scikit-learn classifiers.
-
-    These reference models keep their original recipes and are listed on the leaderboard. A separate page compares the
-    tutorial models' accuracies with the published ones. To repeat a published search, use `bench run`. To check a
-    finished run, use `bench verify`.
-    """
-    from bench.baselines.catalog import CLASSIFIERS, NAMES, reference_spec
-    from bench.baselines.tutorials import TUTORIALS
-    from bench.execution.options import Options
-    from bench.machine import usable_cores
-
-    groups = {"tutorials": tuple(TUTORIALS), "classifiers": tuple(CLASSIFIERS), "all": NAMES}
-    for name in names or ():
-        check_name("reference model", name, (*groups, *NAMES))
-    models = dict.fromkeys(model for name in names or ["all"] for model in groups.get(name, (name,)))
-    location = locate_dataset(dataset, data_dir, image_size, class_names)
-    options = Options(results=results, dataset=location, workers=workers or usable_cores(), again=again)
-    specs = [reference_spec(model, location.name, seed, refit_seeds, location.digest) for model in models]
-    _run(specs, options, f"{', '.join(models)} on {location.name}")
-
-
-def _run(specs: "Sequence[RunSpec]", options: "Options", title: str) -> None:
-    title = f"{title}, results in {options.results}"
-    raise_failures(execute(partial(_run_all, specs, options), title, options.results))
-
-
-def _run_all(specs: "Sequence[RunSpec]", options: "Options", report: "Report") -> "tuple[Outcome, ...]":
-    with defer_signals():
-        from bench.execution import runner
-    return runner.run(specs, options, report)
 
 
 def _resume_all(folders: "Sequence[RunFolder]", options: "Options", report: "Report") -> "tuple[Outcome, ...]":

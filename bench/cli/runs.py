@@ -10,15 +10,18 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import Command, Results
+from bench.cli import completion
+from bench.cli.help import Command, Group
+from bench.cli.options import Results
 from bench.cli.results import write_pages
 from bench.errors import SpecError, StoreError
 
 runs_app = typer.Typer(
+    cls=Group,
     invoke_without_command=True,
     help="List runs, delete a run, or migrate old records.\n\n"
     "Unfinished runs are listed with the command that resumes them.",
-    epilog="\b\nExamples:\n"
+    epilog="Examples:\n"
     "  bench runs\n"
     "  bench runs --json\n"
     "  bench runs delete cnn-hyperband-0123456789\n"
@@ -74,13 +77,15 @@ def _command(results: Path, *words: str) -> str:
 
 @runs_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n"
+    epilog="Examples:\n"
     "  bench runs delete cnn-hyperband-0123456789\n"
     "  bench runs delete cnn-hyperband-0123456789 --yes",
 )
 def delete(
     context: typer.Context,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Run id (see `bench runs`).")],
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN", autocompletion=completion.runs, help="Run id (see `bench runs`).")
+    ],
     results: SameResults = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
@@ -111,7 +116,9 @@ def delete(
     typer.echo(f"deleted {run_id}")
 
 
-@runs_app.command("migrate", epilog="\b\nExamples:\n  bench runs migrate\n  bench runs migrate --results my_results")
+@runs_app.command(
+    "migrate", cls=Command, epilog="Examples:\n  bench runs migrate\n  bench runs migrate --results my_results"
+)
 def migrate_records(context: typer.Context, results: SameResults = None) -> None:
     """Migrate records with older schemas to the current one and rebuild the pages.
 

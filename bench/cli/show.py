@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import AsJson, Command, ExistingResults, RunName
+from bench.cli.help import Command
+from bench.cli.options import AsJson, ExistingResults, RunName
 from bench.errors import ModelError, SpecError
 
 show_app = typer.Typer()
@@ -14,7 +15,8 @@ show_app = typer.Typer()
 
 @show_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n  bench show cnn\n  bench show cnn --code > cnn.py\n  bench show cnn --json | jq .recipe",
+    rich_help_panel="Results",
+    epilog="Examples:\n  bench show cnn\n  bench show cnn --code > cnn.py\n  bench show cnn --json | jq .recipe",
 )
 def show(
     name: RunName,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.datasets import notify
-from bench.cli.options import Command, DataDir, ExistingResults, RunDataset, RunName
+from bench.cli.help import Command
+from bench.cli.options import DataDir, ExistingResults, Quiet, RunDataset, RunName
 from bench.signals import exit_code, handle_sigterm
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ verify_app = typer.Typer()
 
 @verify_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results my_results",
+    rich_help_panel="Results",
+    epilog="Examples:\n  bench verify cnn\n  bench verify cnn-hyperband-0123456789 --results my_results",
 )
 def verify(
     *,
@@ -34,6 +36,7 @@ def verify(
     ] = None,
     data_dir: DataDir = None,
     results: ExistingResults = Path("results"),
+    quiet: Quiet = False,
 ) -> None:
     """Check a finished run and retrain one of its refits.
 
@@ -58,7 +61,7 @@ def verify(
     )
     pages = _check_pages(folder, results)
     try:
-        with handle_sigterm(), display() as report:
+        with handle_sigterm(), display(quiet=quiet) as report:
             from bench.workers.tasks import import_libraries
 
             import_libraries()

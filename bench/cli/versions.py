@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import AsJson, Command, Results
+from bench.cli.help import Command, Group
+from bench.cli.options import AsJson, Results
 from bench.cli.results import warn_unreadable, write_pages
 from bench.errors import RecordError, SearchError, SpecError, check_name
 from bench.records.limits import MAX_EPOCHS
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
     from bench.versions.subjects import Subject
 
 versions_app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     help="Compare versions of TensorFlow and Keras.\n\nShows which version changed accuracy or speed.",
-    epilog="\b\nExamples:\n  bench versions show\n  bench versions measure tf216 tf221",
+    epilog="Examples:\n  bench versions show\n  bench versions measure tf216 tf221",
 )
 
 
-@versions_app.command(epilog="\b\nExamples:\n  bench versions show\n  bench versions show --json | jq '.[].models'")
+@versions_app.command(
+    cls=Command, epilog="Examples:\n  bench versions show\n  bench versions show --json | jq '.[].models'"
+)
 def show(
     family: Annotated[
         str | None,
@@ -56,7 +60,7 @@ def show(
 
 @versions_app.command(
     cls=Command,
-    epilog="\b\nExamples:\n"
+    epilog="Examples:\n"
     "  bench versions measure\n"
     "  bench versions measure tf216 tf221 --starts 20\n"
     "  bench versions measure keras312 keras315 --starts 0\n"

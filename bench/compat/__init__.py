@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from bench.compat.dask import WorkerDeathLog, check_worker_deaths, cluster_workers, isolate_dask_sampling
-from bench.compat.keras_tuner import Rung, check_hyperband, hyperband_brackets, keep_in_memory
+from bench.compat.keras_tuner import Rung, check_hyperband, draw_in_turn, hyperband_brackets, keep_in_memory
 from bench.compat.own_tuner import (
     check_objective,
     check_own_tuner,
@@ -55,6 +55,7 @@ __all__ = [
     "check_shared_tensor",
     "check_worker_deaths",
     "cluster_workers",
+    "draw_in_turn",
     "execution_metrics",
     "extend_trial",
     "fork_server_process",

@@ -1,6 +1,8 @@
-"""Keras Tuner: Hyperband's brackets, and oracles that write no files."""
+"""Keras Tuner: Hyperband's brackets, Hyperband in small spaces, and oracles that write no files."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from bench.compat.expectations import expecting, incompatible
@@ -37,6 +39,18 @@ def hyperband_brackets(oracle: Any) -> tuple[tuple[Rung, ...], ...]:
         )
 
 
+def draw_in_turn(oracle: Any, candidates: Sequence[Mapping[str, Any]]) -> None:
+    """Let a new HyperbandOracle draw `candidates` in turn, again and again, and each at most once in a bracket.
+
+    By itself it draws at random, and ends the search once it finds no candidate that it has not drawn before.
+    """
+    turn, full_size = cycle(candidates), oracle._get_size  # noqa: SLF001 - not public
+    oracle._random_values = lambda: dict(next(turn))  # noqa: SLF001 - not public
+    oracle._get_size = lambda bracket_num, round_num: min(  # noqa: SLF001 - not public
+        full_size(bracket_num, round_num), len(candidates)
+    )
+
+
 def keep_in_memory(oracle: Any) -> None:
     """Keep the state of an oracle in memory only; Keras Tuner would rewrite its files at every call."""
     oracle.save = lambda: None
@@ -44,13 +58,23 @@ def keep_in_memory(oracle: Any) -> None:
 
 
 def check_hyperband() -> None:
-    """Check on a known bracket that an oracle works in memory and that `hyperband_brackets` describes it correctly.
+    """Check on known brackets that an oracle works in memory, is described correctly, and draws what it should.
 
     Raises:
         CompatibilityError: it does not.
     """
+    # Three trials of one epoch, the best of which is promoted to three epochs: ceil(2 / 2 * 3), then ceil(2 / 2).
+    _check_bracket((3, ("0000", "0001", "0002"), frozenset()), (1, ("0003",), frozenset({"0002"})))
+    # Of two candidates, one is promoted.
+    candidates = ({"x": 0.25}, {"x": 0.75})
+    _check_bracket((2, ("0000", "0001"), frozenset()), (1, ("0002",), frozenset({"0001"})), candidates=candidates)
+
+
+def _check_bracket(*expected: tuple[int, tuple[str, ...], frozenset[str]], candidates: Sequence[Any] = ()) -> None:
+    """Check the rungs of the first bracket once its first rung is trained and the best trial is promoted."""
     import keras_tuner
 
+    trials = len(expected[0][1])
     with expecting(KERAS_TUNER, "a HyperbandOracle that runs without files"):
         space = keras_tuner.HyperParameters()
         space.Float("x", 0, 1)
@@ -58,16 +82,19 @@ def check_hyperband() -> None:
             objective=keras_tuner.Objective("score", "max"), max_epochs=3, factor=3, hyperparameters=space, seed=1
         )
         keep_in_memory(oracle)
+        if candidates:
+            draw_in_turn(oracle, candidates)
         oracle.verbose = 0
-        for number in range(4):
+        for number in range(trials + 1):
             trial = oracle.create_trial(f"slot {number}")
-            if number < 3:
+            if number < trials:
                 oracle.update_trial(trial.trial_id, {"score": float(number)})
                 trial.status = "COMPLETED"
                 oracle.end_trial(trial)
         brackets = hyperband_brackets(oracle)
-    # Three trials of one epoch, the best of which is promoted to three epochs: ceil(2 / 2 * 3), then ceil(2 / 2).
-    expected: tuple[object, ...] = ((3, ("0000", "0001", "0002"), frozenset()), (1, ("0003",), frozenset({"0002"})))
+        drawn = [oracle.trials[trial_id].hyperparameters.values["x"] for trial_id in brackets[0][0].trials]
     shape = tuple((rung.size, rung.trials, rung.promoted) for bracket in brackets for rung in bracket)
     if shape != expected:
         raise incompatible(KERAS_TUNER, f"Hyperband rungs {expected}", f"{shape}")
+    if candidates and drawn != [candidate["x"] for candidate in candidates]:
+        raise incompatible(KERAS_TUNER, f"a HyperbandOracle that draws {candidates}", f"x = {drawn}")

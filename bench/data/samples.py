@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.errors import DataError
+from bench.errors import DataError, SpecError
 
 BLOCK_BYTES = 2**25  # arrays are checked in blocks, so that temporary arrays stay small
 ALLOWED_PIXELS = "allowed are whole numbers from 0 to 255, or fractions from 0 to 1"
@@ -22,6 +22,13 @@ class Reading:
 
     image_size: tuple[int, int] | None = None  # height, width; None to keep the size
     class_names: tuple[str, ...] = ()  # in the order of the labels; empty for the names that the files contain
+
+    def __post_init__(self) -> None:
+        size = self.image_size
+        if size is None:
+            return
+        if not isinstance(size, tuple) or len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size):
+            raise SpecError(f"image_size must be (height, width), two positive whole numbers, got {size!r}")
 
 
 UNCHANGED = Reading()

@@ -36,7 +36,7 @@ class ActiveRun(RefitJob):
         if isinstance(spec, SearchSpec) and spec.time_limit is not None:
             deadline = session.start + spec.time_limit - session_seconds(earlier)
         pace = Pace(spec, session.options.workers, deadline)
-        super().__init__(spec, folder, session.options, pace, folder.path.name)
+        super().__init__(spec, folder, session.options, pace, folder.path.name, facts=session.dataset)
         self.outcome: Outcome | None = None
         self._session = session
         self._published = published
@@ -59,9 +59,10 @@ class ActiveRun(RefitJob):
         refits = f"{seeds} refit{'s' if seeds > 1 else ''}"
         if self._search_stage is None or not isinstance(spec, SearchSpec):
             return f"{spec.model}: {refits} with its own recipe"
-        plan = self._search_stage.plan
+        plan, tuner = self._search_stage.plan, self._tuner.tuner
+        replaced = "" if tuner == spec.tuner else f" (not {spec.tuner}, since that is the whole space)"
         return (
-            f"{spec.family}: {spec.tuner} search of {plan.candidates} candidates in {plan.tasks} trials, "
+            f"{spec.family}: {tuner} search of {plan.candidates} candidates{replaced} in {plan.tasks} trials, "
             f"{plan.epochs} epochs in {spec.precision}; then {refits} of the winner, "
             f"{spec.refit_epochs} epochs each in float32"
         )

@@ -17,7 +17,7 @@ BEST_TRIALS = 3  # whose mean is the estimate for the winner
 
 
 class _Epochs:
-    """Mean seconds per epoch, excluding each task's first epoch if possible, since that includes tracing."""
+    """Mean seconds per epoch, with and without each task's first epoch, since that includes tracing."""
 
     def __init__(self) -> None:
         self._seconds = {True: 0.0, False: 0.0}  # sums, by whether the epoch is the first of its task
@@ -28,9 +28,16 @@ class _Epochs:
         self._counts[first] += 1
 
     @property
+    def steady(self) -> float | None:
+        """Of epochs that are not the first of their task; None before there is one."""
+        return self._seconds[False] / self._counts[False] if self._counts[False] else None
+
+    @property
     def mean(self) -> float | None:
-        first = self._counts[False] == 0
-        return self._seconds[first] / self._counts[first] if self._counts[first] else None
+        """As `steady`; before that, of first epochs."""
+        if self._counts[False] or not self._counts[True]:
+            return self.steady
+        return self._seconds[True] / self._counts[True]
 
 
 class Pace:
@@ -110,9 +117,9 @@ class Pace:
         return math.ceil(self._spec.refit_seeds / self._workers) * refit + EVALUATION_SECONDS
 
     def _refit_epoch_seconds(self) -> float | None:
-        """As measured; before that, estimated from the best trials so far."""
-        if self._refit_epochs.mean is not None:
-            return self._refit_epochs.mean
+        """As measured; before that, estimated from the best trials so far; without trials, of first epochs."""
+        if self._refit_epochs.steady is not None:
+            return self._refit_epochs.steady
         if not self._best or not isinstance(self._spec, SearchSpec):
-            return None
+            return self._refit_epochs.mean
         return fmean(epoch for _, epoch in self._best) * REFIT_EPOCH[self._spec.precision]

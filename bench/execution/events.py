@@ -15,6 +15,13 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """One line for users who want to see every trial and refit."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """The progress of one run."""
 
@@ -50,5 +57,5 @@ class RunFailed:
 
 
 Outcome = RunFinished | RunFailed
-Event = Message | Progress | Outcome
+Event = Message | Detail | Progress | Outcome
 Report = Callable[[Event], None]

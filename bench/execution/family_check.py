@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bench.data.development import facts, load_development
-from bench.errors import SearchError
 from bench.evaluation.cost_regions import Region, expensive_regions
 from bench.execution.events import Report
 from bench.execution.models import family_source, family_space
@@ -58,10 +57,9 @@ class PresetCoverage:
     """What a preset tries of the space."""
 
     preset: str
-    candidates: int  # 0 if there is a problem
+    candidates: int
     epochs: int  # of a full-length trial
     share: float | None  # of the space, in [0, 1]; None if it is infinite
-    problem: str | None = None  # why the default tuner refuses the preset, e.g. since the space is too small
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,15 +178,9 @@ def _coverage(
         plan = None if family.definition is not None else PLANS.get((dataset.name, family.name, preset))
         plan = plan or cost_model_plan(preset, typical, dataset.n_train, OWN_BATCH_SIZE if own else BATCH_SIZE)
         spec = _search(family, dataset, plan, None, DEFAULT_TUNER)
-        problem, candidates = None, 0
-        try:
-            candidates = tuners.choose(spec, hyperparameters).plan(spec, hyperparameters).candidates
-        except SearchError as error:
-            problem = str(error)
+        candidates = tuners.choose(spec, hyperparameters).plan(spec, hyperparameters).candidates
         share = None if size is None else min(1.0, candidates / size)
-        coverage.append(
-            PresetCoverage(preset=preset, candidates=candidates, epochs=plan.epochs, share=share, problem=problem)
-        )
+        coverage.append(PresetCoverage(preset=preset, candidates=candidates, epochs=plan.epochs, share=share))
     return tuple(coverage)
 
 

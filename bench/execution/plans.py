@@ -31,9 +31,7 @@ def choose_plan(
         SearchError: its models cannot be built.
         DataError: the data cannot be read.
     """
-    plan = PLANS.get((location.name, family.name, preset)) if family.definition is None else None
-    if plan is None and trials is not None and epochs is not None:
-        return PresetPlan(trials=trials, epochs=epochs, refit_seeds=_given(refit_seeds, REFIT_SEEDS[preset]))
+    plan = fixed_plan(preset, family, location, trials, epochs)
     plan = plan or _plan_by_cost(preset, family, location, pixel_range)
     return replace(
         plan,
@@ -41,6 +39,17 @@ def choose_plan(
         epochs=_given(epochs, plan.epochs),
         refit_seeds=_given(refit_seeds, plan.refit_seeds),
     )
+
+
+def fixed_plan(
+    preset: Preset, family: FamilyLocation, location: DatasetLocation, trials: int | None, epochs: int | None
+) -> PresetPlan | None:
+    """The plan of `preset`, or of the given trials and epochs; None if it needs the cost model."""
+    if family.definition is None and (plan := PLANS.get((location.name, family.name, preset))) is not None:
+        return plan
+    if trials is None or epochs is None:
+        return None
+    return PresetPlan(trials=trials, epochs=epochs, refit_seeds=REFIT_SEEDS[preset])
 
 
 def _given(number: int | None, default: int) -> int:

@@ -1,25 +1,24 @@
 """The winner of a run as plain Keras code."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bench.errors import BenchError, ModelError
 from bench.execution.models import model_source
 from bench.execution.resume import last_options
 from bench.execution.stages import refit_spec
+from bench.records.plain import PlainKeras
 from bench.records.record import RunRecord
-from bench.records.store import RunFolder
+from bench.records.store import RunFolder, all_folders
 from bench.workers.tasks import import_libraries
-
-if TYPE_CHECKING:
-    from bench.training.plain.script import PlainKeras
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
     """The code of a run's model, and what must be known about it."""
 
-    plain: "PlainKeras"
+    plain: PlainKeras
     note: str | None  # if it was made from other code than the run
 
 
@@ -64,3 +63,25 @@ def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
         change = f"from digest {record.spec.source} to {source}"
         note = f"The code of {record.spec.model!r} has changed since the run, {change}."
     return Rebuilt(plain=plain_keras(model, record.dataset, settings), note=note)
+
+
+def store_plain_code(results: Path) -> Iterator[tuple[str, str | None]]:
+    """Write the plain Keras code of every finished run that lacks it, from unchanged code only; imports TensorFlow.
+
+    Runs write it themselves, so this is for those of earlier versions.
+
+    Yields:
+        Run id, and why it has no code; None if it was written.
+    """
+    for folder in all_folders(results):
+        if not folder.finished or folder.plain_file.exists():
+            continue
+        record = folder.read_record()
+        try:
+            rebuilt = plain_code(folder, record)
+        except ModelError as error:
+            yield record.run_id, str(error)
+            continue
+        if rebuilt.note is None:
+            folder.write_plain(rebuilt.plain)
+        yield record.run_id, rebuilt.note

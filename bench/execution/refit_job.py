@@ -9,7 +9,8 @@ from bench.execution.eta import EVALUATION_SECONDS, Pace
 from bench.execution.events import Progress
 from bench.execution.options import Options
 from bench.execution.scheduling import Job, RunningTask, Task
-from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage, Stage
+from bench.execution.stages import CODE, ClassifierStage, EvaluationStage, RefitStage, Stage
+from bench.records.dataset import DatasetFacts
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.predictions import Predictions
 from bench.records.record import Latency, RefitRecord
@@ -22,14 +23,33 @@ class RefitJob(Job):
 
     stage: Stage
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, options: Options, pace: Pace, run_id: str) -> None:
-        """Keep models in `folder`, and log test-set evaluations as those of the run `run_id`."""
+    def __init__(
+        self,
+        spec: RunSpec,
+        folder: RunFolder,
+        options: Options,
+        pace: Pace,
+        run_id: str,
+        *,
+        facts: DatasetFacts | None = None,
+    ) -> None:
+        """Keep models in `folder`, and log test-set evaluations as those of the run `run_id`.
+
+        Args:
+            spec: the run's spec.
+            folder: for the models.
+            options: of the run.
+            pace: estimates the remaining time.
+            run_id: as logged.
+            facts: of the dataset, for the plain Keras code; None writes none.
+        """
         self.key = run_id
         self.title = spec.model
         self.folder = folder
         self.spec = spec
         self.pace = pace
         self._options = options
+        self._facts = facts
         self._training: RefitStage | ClassifierStage | None = None
 
     @abstractmethod
@@ -43,7 +63,7 @@ class RefitJob(Job):
             self._training = ClassifierStage(self.spec, self.folder, self._open_test_set, dataset)
         else:
             file = self._options.family_file(self.spec)
-            self._training = RefitStage(self.spec, values, self.folder, dataset, file)
+            self._training = RefitStage(self.spec, values, self.folder, dataset, file, facts=self._facts)
         self.stage = self._training
 
     @property
@@ -72,7 +92,8 @@ class RefitJob(Job):
         refits, completed = self.spec.refit_seeds, len(self.refits)
         total = refits * self.spec.refit_epochs
         epochs = completed * self.spec.refit_epochs + sum(task.epochs for task in running)
-        seconds_left = self.pace.refit_seconds_left(refits - completed, len(running), total - epochs)
+        training = sum(task.task.name != CODE for task in running)
+        seconds_left = self.pace.refit_seconds_left(refits - completed, training, total - epochs)
         if self.stage.name == "evaluation":
             # The same task fits a classifier, which may take minutes.
             seconds_left = None if isinstance(self.stage, ClassifierStage) else EVALUATION_SECONDS

@@ -10,7 +10,7 @@ from bench.execution.models import family_source
 from bench.execution.plans import choose_plan
 from bench.machine import supports_bfloat16
 from bench.records.limits import DEFAULT_TUNER
-from bench.records.spec import ClassWeights, Objective, PixelRange, Precision, Preset, SearchSpec
+from bench.records.spec import PRESETS, ClassWeights, Objective, PixelRange, Precision, Preset, SearchSpec
 from bench.tuning import tuners
 from search_spaces import FamilyLocation
 
@@ -43,6 +43,7 @@ class SearchRequest:
             SearchError: a family cannot be built, which a plan by the cost model requires.
             DataError: the data cannot be read, which a plan by the cost model requires.
         """
+        check_name("preset", self.preset, PRESETS)
         check_name("tuner", self.tuner, tuners.names())
         numbers = {"trials": self.trials, "epochs": self.epochs, "refit_seeds": self.refit_seeds}
         plans = [

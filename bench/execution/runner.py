@@ -74,7 +74,7 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
         _report_context(options.results, to_train, report)
         # It imports TensorFlow while this process reads the data.
         start_method = stack.enter_context(fork_server())
-        executor, dataset, trained_on, options = _start_workers(
+        executor, dataset, trained_on, options, start_method = _start_workers(
             to_train, options, local, stack, report, start_method=start_method
         )
         from bench.execution.scheduling import work
@@ -145,21 +145,26 @@ def _start_workers(
     report: Report,
     *,
     start_method: StartMethod,
-) -> tuple["Executor", DatasetFacts, Environment, Options]:
-    """Start local workers, or use those of the user's cluster; the returned options have their actual number."""
+) -> tuple["Executor", DatasetFacts, Environment, Options, StartMethod]:
+    """Start local workers, or use those of the user's cluster.
+
+    The returned options have their actual number; the returned method is that which works for other processes.
+    """
     dataset = _read_data(options, report)
     from bench.workers.executor import Executor
 
     if options.scheduler is None:
-        from bench.workers.local import LocalPool
+        from bench.workers.local import open_pool
 
         _check_environments(to_train, local)
         cores = usable_cores()
         shared = f" on {cores} cores" if options.workers > cores else ""
         report(Message(text=f"Starting {options.workers} worker process{'es' if options.workers > 1 else ''}{shared}"))
-        pool = LocalPool(options.workers, worker.prepare_worker, start_method)
+        pool, start_method = open_pool(
+            options.workers, worker.prepare_worker, start_method, lambda text: report(Message(text=text))
+        )
         stack.callback(pool.close)
-        return Executor(pool), dataset, local, options
+        return Executor(pool), dataset, local, options, start_method
 
     from bench.workers.cluster import ClusterPool
 
@@ -178,7 +183,7 @@ def _start_workers(
     report(Message(text=f"Using {workers} worker{'s' if workers > 1 else ''}"))
     trained_on = cluster.admitted[0].environment
     _check_environments(to_train, trained_on)
-    return executor, dataset, trained_on, replace(options, workers=workers)
+    return executor, dataset, trained_on, replace(options, workers=workers), start_method
 
 
 def _models(to_train: Sequence[Assignment], options: Options) -> Iterator[str | FamilyLocation]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from bench.errors import SearchError
-from bench.execution.events import Event, Message, Report
+from bench.execution.events import Detail, Event, Message, Report
 from bench.workers.executor import EpochCompleted, Executor, TaskCompleted, TaskFailed
 from bench.workers.executor import Event as ExecutorEvent
 
@@ -25,7 +25,8 @@ class Task:
     # Called for each attempt: writes what must be on disk first, and returns what a worker calls with a callback that
     # reports epochs.
     start: Callable[[], "partial[Any]"]
-    take: Callable[[TaskEnd, Sequence[float]], None]  # stores the outcome, given the seconds of each epoch
+    # Stores the outcome, given the seconds of each epoch; returns its description, if there is one.
+    take: Callable[[TaskEnd, Sequence[float]], str | None]
     initial_epoch: int = 0
     timeout: float | None = None  # seconds after which its worker is stopped
 
@@ -174,9 +175,12 @@ def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Rep
         return running
     del in_flight[event.key]
     try:
-        running.task.take(event, running.epoch_seconds)
+        description = running.task.take(event, running.epoch_seconds)
     except SearchError as error:
         # A failed job still stores the results of tasks that end later.
         if not running.job.done:
             running.job.fail(str(error))
+    else:
+        if description is not None:
+            report(Detail(text=f"{running.job.title}: {running.task.name}: {description}"))
     return running

@@ -16,6 +16,7 @@ from bench.execution.eta import Pace
 from bench.execution.scheduling import Task, TaskEnd
 from bench.execution.session import Session
 from bench.records.files import write_atomic
+from bench.records.record import TrialRecord
 from bench.records.store import RunFolder
 from bench.tuning.search import Search
 from bench.tuning.trials import PendingTrial, Plan
@@ -74,11 +75,11 @@ class SearchStage:
         spec = replace(trial.spec, file=options.family_file(self.search.spec))
         return partial(worker.train, spec, state, options.dataset, self._pace.seconds_until_cut())
 
-    def _take(self, trial: PendingTrial, end: TaskEnd, epoch_seconds: Sequence[float]) -> None:
+    def _take(self, trial: PendingTrial, end: TaskEnd, epoch_seconds: Sequence[float]) -> str:
         ended_seconds = perf_counter() - self._session.start
         if isinstance(end, TaskFailed):
             self.search.finish(trial.record(error=end.reason, ended_seconds=ended_seconds))
-            return
+            return f"failed: {end.reason}"
         trained: TrainedTrial = end.value
         record = trial.record(
             curve=trained.curve,
@@ -97,6 +98,13 @@ class SearchStage:
             _write_state(self._folder.state_file(record.trial_id), trained.state)
         self.search.finish(record)
         self._pace.take_trial(record, epoch_seconds)
+        return self._description(record)
+
+    def _description(self, record: TrialRecord) -> str:
+        seconds = f"after epoch {record.epochs}, {record.task_seconds:.1f} s"
+        if record.status != "ok":
+            return f"cut short by the time limit {seconds}"
+        return f"validation {self.search.spec.objective or 'accuracy'} {100 * record.score:.2f}% {seconds}"
 
 
 def _write_state(path: Path, state: "State") -> None:

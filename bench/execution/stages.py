@@ -9,8 +9,10 @@ from bench.data.catalog import DatasetLocation
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
 from bench.execution.scheduling import Task, TaskEnd
+from bench.records.dataset import DatasetFacts
 from bench.records.files import write_atomic
 from bench.records.ledger import RefitEnded
+from bench.records.plain import PlainKeras
 from bench.records.predictions import Predictions
 from bench.records.record import Latency, RefitRecord
 from bench.records.spec import ReferenceSpec, RunSpec, TrialSpec, Value, refit_seed
@@ -19,6 +21,7 @@ from bench.workers import tasks as worker
 from bench.workers.executor import TaskFailed
 from search_spaces import FamilyLocation
 
+CODE = "code"  # name of a task
 RESUME_HINT = "Continue with `python -m bench resume`"
 
 
@@ -37,7 +40,7 @@ class Stage(Protocol):
 
 
 class RefitStage:
-    """Trains one model per refit seed."""
+    """Trains one model per refit seed, and writes the first as plain Keras code."""
 
     name: Literal["refit"] = "refit"
 
@@ -48,6 +51,8 @@ class RefitStage:
         folder: RunFolder,
         dataset: DatasetLocation,
         family_file: str | None = None,
+        *,
+        facts: DatasetFacts | None = None,
     ) -> None:
         """Train the missing refits: those without a ledger line or a model file in `folder`.
 
@@ -57,18 +62,20 @@ class RefitStage:
             folder: the run folder.
             dataset: the dataset to train on.
             family_file: absolute path of the file of a family that was given by path.
+            facts: of the dataset, for the plain Keras code; None writes none.
         """
         self._spec = spec
         self._values = values
         self._folder = folder
         self._dataset = dataset
         self._family_file = family_file
+        self._facts = None if folder.plain_file.exists() else facts  # None as soon as no code has to be written
         recorded = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
         self._refits = {refit.number: refit for refit in recorded if folder.model_file(refit.number).exists()}
 
     def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
-        """Whether every seed has a model."""
-        return len(self._refits) == self._spec.refit_seeds
+        """Whether every seed has a model, and the code is written."""
+        return len(self._refits) == self._spec.refit_seeds and self._facts is None
 
     @property
     def refits(self) -> tuple[RefitRecord, ...]:
@@ -76,18 +83,31 @@ class RefitStage:
         return tuple(self._refits[number] for number in sorted(self._refits))
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
-        """The refit with the next seed."""
+        """The refit with the next seed; then the code, for which a worker is idle while the others train."""
         for number in range(self._spec.refit_seeds):
             name = f"refit {number}"
             if number not in self._refits and name not in in_flight:
                 return Task(name=name, start=partial(self._start, number), take=partial(self._take, number))
+        if self._facts is not None and CODE not in in_flight:
+            return Task(name=CODE, start=partial(self._start_code, self._facts), take=self._take_code)
         return None
 
-    def _start(self, number: int) -> "partial[tuple[RefitRecord, bytes]]":
-        spec = replace(refit_spec(self._spec, self._values, number), file=self._family_file)
-        return partial(worker.refit, spec, number, self._dataset)
+    def _trial(self, number: int) -> TrialSpec:
+        return replace(refit_spec(self._spec, self._values, number), file=self._family_file)
 
-    def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+    def _start(self, number: int) -> "partial[tuple[RefitRecord, bytes]]":
+        return partial(worker.refit, self._trial(number), number, self._dataset)
+
+    def _start_code(self, facts: DatasetFacts) -> "partial[PlainKeras | None]":
+        return partial(worker.plain_code, self._trial(0), facts)
+
+    def _take_code(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+        """Keep the code; some models cannot be written as code, which `bench show` explains."""
+        if not isinstance(end, TaskFailed) and end.value is not None:
+            self._folder.write_plain(end.value)
+        self._facts = None
+
+    def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> str:
         if isinstance(end, TaskFailed):
             raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}. {RESUME_HINT}")
         refit: RefitRecord
@@ -95,6 +115,7 @@ class RefitStage:
         write_atomic(self._folder.model_file(number), model)
         self._folder.append(RefitEnded(time=now(), refit=refit))
         self._refits[number] = refit
+        return f"{refit.epochs} epochs, {refit.task_seconds:.1f} s" if refit.epochs else f"{refit.task_seconds:.1f} s"
 
 
 def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> TrialSpec:

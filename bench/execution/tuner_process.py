@@ -34,6 +34,7 @@ class StartedTuner:
 
     space: tuple[Parameter, ...]
     own_recipe: OwnRecipe | None  # of the family; None for a Family
+    tuner: str  # name; not that of the spec if grid search replaces it
     plan: Plan
     max_pending: int | None  # by default
 
@@ -145,8 +146,10 @@ def _serve(connection: Connection) -> None:
 def _start(spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation) -> tuple[Proposer, StartedTuner]:
     found = family_space(spec, dataset, family)
     space = found.hyperparameters
-    tuner = tuners.choose(spec, space)
+    name = tuners.choose_name(spec, space)
+    tuner = tuners.load(name)
     started = StartedTuner(
+        tuner=name,
         space=parameters(space),
         own_recipe=found.own_recipe,
         plan=tuner.plan(spec, space),

@@ -14,6 +14,7 @@ from bench.errors import RecordError
 from bench.records.encoding import encode, read_bytes, read_json, read_lines
 from bench.records.files import append_line, lock_folder, write_atomic
 from bench.records.ledger import LedgerEvent, TrialEnded
+from bench.records.plain import PlainKeras
 from bench.records.predictions import Predictions
 from bench.records.record import READABLE_SCHEMAS, RunRecord
 from bench.records.reproductions import Reproduction
@@ -35,6 +36,7 @@ class RunFolder:
         self.predictions_file = path / "predictions.npz"  # written before the record
         self.record_file = path / "record.json"  # exists only if the run is finished
         self.reproductions_file = path / "reproductions.jsonl"  # exists only if the run has been reproduced
+        self.plain_file = path / "plain_keras.json"  # absent if the model has no such code
         self.models_dir = path / "models"  # ignored by git, so it exists only on machines that trained the run
 
     @property
@@ -164,6 +166,21 @@ class RunFolder:
         # A torn last line is appended again when its run is resumed.
         return tuple(read_lines(Reproduction, self.reproductions_file))
 
+    def write_plain(self, plain: PlainKeras) -> None:
+        """Write the model as plain Keras code."""
+        write_atomic(self.plain_file, encode(plain, self.plain_file, indent=1))
+
+    def read_plain(self) -> PlainKeras | None:
+        """The model as plain Keras code; None if it has none.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
+        if not self.plain_file.exists():
+            return None
+        plain: PlainKeras = read_json(PlainKeras, self.plain_file)
+        return plain
+
     def check(self) -> None:
         """Check every file of a finished run, including those not needed for the report.
 
@@ -173,6 +190,7 @@ class RunFolder:
         record = self.read_record()
         self.read_predictions(record)
         self.reproductions()
+        self.read_plain()
         if not read_bytes(self.ledger).endswith(b"\n"):
             raise RecordError(f"{self.ledger}: the last line is cut off although the run is finished: restore the file")
         if self.read_spec() != record.spec:

@@ -42,9 +42,10 @@ class Row:
     run: Run
     rank: tuple[int, int] | None = None  # best and worst possible rank; None for a single seed, and for unranked rows
     not_different_from: tuple[str, ...] | None = None  # labels; None where `rank` is
-    # Of a reference model: the test against the tuned model with the best validation accuracy, if there is one, and the
-    # labels of the tuned models than which it is significantly better.
+    # The test against the tuned model with the best validation accuracy; None for that model, and if there is none.
     versus_best: PairTest | None = None
+    versus_reference: PairTest | None = None  # of a tuned model: the test against the best reference model
+    # Of a reference model: labels of the tuned models than which it is significantly better.
     better_than: tuple[str, ...] = ()
     in_full: bool = True  # whether its page has a section for it
     has_figures: bool = True  # whether that section has figures
@@ -62,7 +63,12 @@ class Row:
     @property
     def page(self) -> str:
         """Path of the model's page, relative to the results folder."""
-        return f"{self.run.record.dataset.name}/{self.run.record.spec.model}.md"
+        return f"{self.run.record.dataset.name}/{self.page_name}"
+
+    @property
+    def page_name(self) -> str:
+        """File name of the model's page."""
+        return f"{self.run.record.spec.model}.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +103,11 @@ class Table:
     def condition(self, name: str) -> str:
         """A condition of the table; those that are not set are not listed."""
         return self.conditions.get(name, "accuracy" if name == "objective" else "none")
+
+    @property
+    def selected(self) -> str | None:
+        """Label of the tuned model with the best validation accuracy, which rows are compared with."""
+        return next((row.versus_best.b for row in self.compared if row.versus_best is not None), None)
 
     @property
     def max_core_seconds(self) -> float:

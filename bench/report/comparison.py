@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import SpecError
-from bench.evaluation.comparison import compare_all, mcnemar
+from bench.evaluation.comparison import IntArray, compare_all, mcnemar
 from bench.evaluation.variance import BoolArray, FloatArray
 from bench.report.board import PairTest
 from bench.report.markdown import plain_table
 from bench.report.ranking import conditions, data_of
-from bench.report.runs import Loaded, Run, find_run, load
+from bench.report.runs import Loaded, Run, find_all_runs, find_run, load
 from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import metric_text
 from bench.report.text.numbers import accuracy_cell, percent
@@ -29,8 +30,8 @@ class RunComparison:
     """Two runs on the same test images.
 
     The frames list the images that most refits of one run classify correctly and most of the other misclassify, the
-    clearest first: columns `image` (index in the test set), `true` (class name), `correct_a` and `correct_b` (fractions
-    of the refits that classify it correctly).
+    clearest first: columns `image` (index in the test set), `true` (class name), `predicted_a` and `predicted_b` (the
+    most frequent predictions), `correct_a` and `correct_b` (fractions of the refits that classify it correctly).
     """
 
     a: Run
@@ -54,37 +55,64 @@ def compare_runs(results: Path, a: str, b: str) -> RunComparison:
     difference = compare_all([run_a.correctness, run_b.correctness]).pair(0, 1)
     p_value = math.nan if difference is None else difference.p_value
     single = len(run_a.record.refits) == len(run_b.record.refits) == 1
-    correct_a, correct_b = run_a.scores.correct.mean(axis=0), run_b.scores.correct.mean(axis=0)
+    correct = run_a.scores.correct.mean(axis=0), run_b.scores.correct.mean(axis=0)
     return RunComparison(
         a=run_a,
         b=run_b,
         test=PairTest(a=run_a.label, b=run_b.label, difference=difference, p_adjusted=p_value),
         mcnemar=mcnemar(run_a.scores.correct[0], run_b.scores.correct[0]) if single else None,
-        only_a_correct=_images(run_a, correct_a, correct_b, (correct_a > 0.5) & (correct_b < 0.5)),
-        only_b_correct=_images(run_a, correct_a, correct_b, (correct_a < 0.5) & (correct_b > 0.5)),
+        only_a_correct=_images((run_a, run_b), correct, (correct[0] > 0.5) & (correct[1] < 0.5)),
+        only_b_correct=_images((run_a, run_b), correct, (correct[0] < 0.5) & (correct[1] > 0.5)),
     )
 
 
 def comparable_runs(loaded: Loaded, a: str, b: str) -> tuple[Run, Run]:
     """The runs called `a` and `b`, evaluated on the same data.
 
+    If a name can mean runs on several datasets, those of the same data are chosen if there is only one such pair.
+
     Raises:
         SpecError: as `compare_runs` does.
     """
+    candidates = product(find_all_runs(loaded, a), find_all_runs(loaded, b))
+    pairs = [pair for pair in candidates if pair[0] is not pair[1] and _data(pair[0]) == _data(pair[1])]
+    if len(pairs) == 1:
+        return pairs[0]
     run_a, run_b = find_run(loaded, a), find_run(loaded, b)
     if run_a is run_b:
         raise SpecError(f"{a} and {b} are the same run: name two")
-    data_a, data_b = ({**data_of(run), "dataset": run.record.dataset.name} for run in (run_a, run_b))
+    data_a, data_b = _data(run_a), _data(run_b)
     if differing := [f"{name} ({data_a[name]} and {data_b[name]})" for name in data_a if data_a[name] != data_b[name]]:
         raise SpecError(f"{a} and {b} cannot be compared: they differ in {', '.join(differing)}")
     return run_a, run_b
 
 
-def _images(run: Run, correct_a: FloatArray, correct_b: FloatArray, selected: BoolArray) -> pd.DataFrame:
+def _data(run: Run) -> dict[str, str]:
+    return {**data_of(run), "dataset": run.record.dataset.name}
+
+
+def _images(runs: tuple[Run, Run], correct: tuple[FloatArray, FloatArray], selected: BoolArray) -> pd.DataFrame:
     images = np.flatnonzero(selected)
-    images = images[np.argsort(-np.abs(correct_a - correct_b)[images], kind="stable")]
-    true = np.array(run.record.dataset.class_names)[run.labels[images]]
-    return pd.DataFrame({"image": images, "true": true, "correct_a": correct_a[images], "correct_b": correct_b[images]})
+    images = images[np.argsort(-np.abs(correct[0] - correct[1])[images], kind="stable")]
+    names = np.array(runs[0].record.dataset.class_names)
+    predicted = [names[_most_common(run.scores.predicted[:, images], len(names))] for run in runs]
+    return pd.DataFrame(
+        {
+            "image": images,
+            "true": names[runs[0].labels[images]],
+            "predicted_a": predicted[0],
+            "predicted_b": predicted[1],
+            "correct_a": correct[0][images],
+            "correct_b": correct[1][images],
+        }
+    )
+
+
+def _most_common(predicted: IntArray, classes: int) -> IntArray:
+    """The most frequent prediction for each image; `predicted` has shape (refits, images)."""
+    counts: IntArray = (predicted[:, :, None] == np.arange(classes)).sum(axis=0)
+    largest: IntArray = counts.argmax(axis=1)
+    return largest
 
 
 def comparison_text(comparison: RunComparison) -> str:
@@ -156,9 +184,8 @@ def _classes(a: Run, b: Run) -> pd.DataFrame:
 def _images_table(a: Run, b: Run, images: pd.DataFrame) -> pd.DataFrame:
     text = images.head(SHOWN_IMAGES).astype({"image": str})
     text[["correct_a", "correct_b"]] = text[["correct_a", "correct_b"]].map(lambda fraction: percent(fraction, 0))
-    return text.set_axis(
-        ["test image", "true class", *(f"{run.label}: correct refits (%)" for run in (a, b))], axis="columns"
-    )
+    columns = [f"{run.label}: {what}" for what in ("prediction", "correct refits (%)") for run in (a, b)]
+    return text.set_axis(["test image", "true class", *columns], axis="columns")
 
 
 def comparison_json(comparison: RunComparison) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 import base64
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
@@ -17,6 +18,7 @@ from bench.report.markdown import environment
 from bench.report.ranking import leaderboard
 
 FILE = "report.html"
+FOLD = re.compile(r"(\s|</?details>|<summary>[\w ]+</summary>)+")
 
 
 def write_html(results: Path) -> Path:
@@ -63,7 +65,9 @@ def _anchor(page: str, heading: str = "") -> str:
 
 def _body(name: str, text: str, pages: Mapping[str, str], pictures: Mapping[str, str]) -> str:
     """The HTML of one page, with links and pictures that stay inside the document."""
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser = MarkdownIt("commonmark").enable("table")
+    parser.add_render_rule("html_block", _html)
+    parser.add_render_rule("html_inline", _html)
     # A wide table scrolls by itself, the page does not.
     parser.add_render_rule("table_open", lambda *_: '<div class="table"><table>\n')
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
@@ -78,6 +82,12 @@ def _body(name: str, text: str, pages: Mapping[str, str], pictures: Mapping[str,
     return str(parser.renderer.render(tokens, parser.options, {}))
 
 
+def _html(_: object, tokens: Sequence[Token], number: int, *__: object) -> str:
+    """Only the tags that fold a part of a page; all others are text."""
+    content = tokens[number].content
+    return content if FOLD.fullmatch(content) else escape(content)
+
+
 def _point_inside(token: Token, page: str, pages: Mapping[str, str], pictures: Mapping[str, str]) -> None:
     attribute = {"link_open": "href", "image": "src"}.get(token.type)
     target = str(token.attrGet(attribute) or "") if attribute is not None else ""
@@ -86,8 +96,11 @@ def _point_inside(token: Token, page: str, pages: Mapping[str, str], pictures: M
     if target.startswith("#"):
         token.attrSet(attribute, f"#{_anchor(page, target[1:])}")
         return
-    file = normpath(str(PurePosixPath(page).parent / target))
+    path, _, heading = target.partition("#")
+    file = normpath(str(PurePosixPath(page).parent / path))
     if file in pages:
-        token.attrSet(attribute, f"#{_anchor(file)}")
+        token.attrSet(attribute, f"#{_anchor(file, heading)}")
     elif file in pictures:
         token.attrSet(attribute, pictures[file])
+    else:
+        token.attrSet(attribute, file)  # not made from records, such as a benchmark; relative to the document

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from dataclasses import dataclass
 from functools import cache
 
 import pandas as pd
@@ -65,12 +66,32 @@ def _tabulated(frame: pd.DataFrame, headers: list[str], style: str) -> str:
     )
 
 
-def inline(text: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Markdown:
+    """Text that is Markdown already and is not escaped again.
+
+    Not a subclass of `str`, since pandas with PyArrow would convert it to plain text.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def link(text: str, target: str) -> Markdown:
+    """A link as a table cell."""
+    return Markdown(f"[{inline(text)}]({target})")
+
+
+def inline(text: str | Markdown) -> str:
     """Text on one line that cannot end a table cell, nor become a tag or emphasis."""
+    if isinstance(text, Markdown):
+        return text.text
     return re.sub(r"([|*<>`\\\[\]])", r"\\\1", " ".join(text.split()))
 
 
-def code_block(text: str) -> str:
+def code_block(text: str, language: str = "text") -> str:
     """`text` unchanged, in a fence longer than any it contains."""
     fence = "`" * max(3, 1 + max((len(ticks) for ticks in re.findall(r"`+", text)), default=0))
-    return f"{fence}text\n{text.rstrip()}\n{fence}"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations, groupby
 from pathlib import Path
 
@@ -110,6 +111,7 @@ def _table(
     tuned = [run for run in compared if run.record.search is not None]
     comparison = compare_all([run.correctness for run in compared])
     rows, pair_tests = _ranked(tuned, comparison)
+    rows, untuned = _with_references(rows, compared, comparison)
     families, family_tests = _families(tuned)
     return Table(
         number=number,
@@ -121,7 +123,7 @@ def _table(
             if here.get(name) != first.get(name)
         },
         rows=rows,
-        references=_references(compared, len(tuned), comparison),
+        references=untuned,
         reproductions=tuple(Row(run=run) for run in reproductions if run.reproduces in compared),
         pair_tests=pair_tests,
         families=families,
@@ -177,47 +179,64 @@ def _ranked(runs: Sequence[Run], comparison: Comparison) -> tuple[tuple[Row, ...
     better = (differs & (comparison.difference[:count, :count] < 0)).sum(axis=1)
     worse = (differs & (comparison.difference[:count, :count] > 0)).sum(axis=1)
     labels = np.array([run.label for run in runs])
+    selected = _selected(runs)
+
+    def test(a: int, b: int) -> PairTest:
+        # Corrected for the pairs of all rows, as the ranks are.
+        return _pair_test(runs, comparison, a, b, float(adjusted[a, b]))
+
     rows = tuple(
         Row(
             run=run,
             rank=None if run.interval is None else (int(1 + better[number]), int(count - worse[number])),
             not_different_from=None if run.interval is None else tuple(labels[similar[number]].tolist()),
+            versus_best=None if number == selected else test(number, selected),
             in_full=number < TOP_ROWS,
             has_figures=number == 0 or count <= TOP_ROWS,
         )
         for number, run in enumerate(runs)
     )
-    # Corrected for the pairs of all rows, as the ranks are.
-    tests = tuple(
-        PairTest(a=runs[a].label, b=runs[b].label, difference=comparison.pair(a, b), p_adjusted=float(adjusted[a, b]))
-        for a, b in combinations(range(min(count, TOP_ROWS)), 2)
-    )
-    return rows, tests
+    return rows, tuple(test(a, b) for a, b in combinations(range(min(count, TOP_ROWS)), 2))
 
 
-def _references(compared: Sequence[Run], tuned: int, comparison: Comparison) -> tuple[Row, ...]:
-    """Rows of the reference models, which follow `tuned` tuned ones, each tested against every tuned model.
+def _selected(tuned: Sequence[Run]) -> int:
+    """Index of the tuned model that rows are compared with: the best by validation accuracy.
 
-    All these tests are one family. The tuned model that a row shows is chosen by validation accuracy: the best of
-    several by test accuracy would look better than it is.
+    The best of several by test accuracy would look better than it is.
     """
-    references = compared[tuned:]
-    if not tuned:
-        return tuple(Row(run=run) for run in references)
-    adjusted = holm(comparison.p_value[tuned:, :tuned])
-    better = (adjusted < 1 - LEVEL) & (comparison.difference[tuned:, :tuned] > 0)
-    best = max(range(tuned), key=lambda number: _validation_accuracy(compared[number]))
-    labels = np.array([run.label for run in compared[:tuned]])
-    return tuple(
+    return max(range(len(tuned)), key=lambda number: _validation_accuracy(tuned[number]), default=0)
+
+
+def _pair_test(runs: Sequence[Run], comparison: Comparison, a: int, b: int, p_adjusted: float) -> PairTest:
+    return PairTest(a=runs[a].label, b=runs[b].label, difference=comparison.pair(a, b), p_adjusted=p_adjusted)
+
+
+def _with_references(
+    rows: tuple[Row, ...], compared: Sequence[Run], comparison: Comparison
+) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """The tuned models, and the reference models that follow them in `compared`, with the tests between them.
+
+    Each reference model is tested against every tuned model; all these tests are one family.
+    """
+    count = len(rows)
+    references = compared[count:]
+    if not rows or not references:
+        return rows, tuple(Row(run=run) for run in references)
+    adjusted = holm(comparison.p_value[count:, :count])
+    better = (adjusted < 1 - LEVEL) & (comparison.difference[count:, :count] > 0)
+    selected = _selected(compared[:count])
+    labels = np.array([row.label for row in rows])
+
+    tuned_rows = (
+        replace(row, versus_reference=_pair_test(compared, comparison, number, count, float(adjusted[0, number])))
+        for number, row in enumerate(rows)
+    )
+    reference_rows = (
         Row(
             run=run,
-            versus_best=PairTest(
-                a=run.label,
-                b=compared[best].label,
-                difference=comparison.pair(tuned + number, best),
-                p_adjusted=float(adjusted[number, best]),
-            ),
+            versus_best=_pair_test(compared, comparison, count + number, selected, float(adjusted[number, selected])),
             better_than=tuple(labels[better[number]].tolist()),
         )
         for number, run in enumerate(references)
     )
+    return tuple(tuned_rows), tuple(reference_rows)

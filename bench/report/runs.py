@@ -19,6 +19,7 @@ from bench.evaluation.comparison import Interval, interval
 from bench.evaluation.metric import Evaluated, Metric, metrics
 from bench.evaluation.scores import Scores, probabilities, score
 from bench.evaluation.variance import Correctness
+from bench.records.plain import PlainKeras
 from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
 from bench.records.spec import RunSpec, SearchSpec
@@ -45,6 +46,7 @@ class Run:
     labels: NDArray[np.int64]  # true classes of the test images, (n_test,)
     wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.misclassifications
     reproductions: tuple[Reproduction, ...]  # of this published run, oldest first
+    plain: PlainKeras | None = None  # the model as code
     reproduces: "Run | None" = field(default=None, repr=False)  # the published run; None for any other run
 
     @property
@@ -132,10 +134,7 @@ def find_run(loaded: Loaded, name: str) -> Run:
         RecordError: it cannot be read.
     """
     every = (*loaded.runs, *loaded.reproductions)
-    matches = [run for run in every if name in (run.label, run.stem, run.record.run_id)]
-    if not matches:
-        searches = [run for run in every if run.label == f"{name}{_seed(run.record.spec)}"]
-        matches = sorted(searches, key=lambda run: run.record.spec.seed)[:1]
+    matches = _named(every, name) or _first_searches(every, name)
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -149,6 +148,25 @@ def find_run(loaded: Loaded, name: str) -> Run:
     hint = f". Did you mean {nearest[0]}?" if nearest else ""
     unread = "".join(f"\nCould not be read: {problem}" for problem in loaded.problems)
     raise SpecError(f"no finished run {name!r}; rows: {', '.join(labels) or 'none'}{hint}{unread}")
+
+
+def find_all_runs(loaded: Loaded, name: str) -> list[Run]:
+    """All runs that `name` can mean, on any dataset."""
+    every = (*loaded.runs, *loaded.reproductions)
+    return [*_named(every, name), *_first_searches(every, name)]
+
+
+def _named(runs: Sequence[Run], name: str) -> list[Run]:
+    return [run for run in runs if name in (run.label, run.stem, run.record.run_id)]
+
+
+def _first_searches(runs: Sequence[Run], name: str) -> list[Run]:
+    """The first of several searches of the family `name`, for each dataset."""
+    first: dict[str, Run] = {}
+    for run in sorted(runs, key=lambda run: run.record.spec.seed):
+        if run.label == f"{name}{_seed(run.record.spec)}":
+            first.setdefault(run.record.dataset.name, run)
+    return list(first.values())
 
 
 def folder_of(results: Path, record: RunRecord) -> RunFolder:
@@ -239,6 +257,7 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
         labels=predictions.labels,
         wrong_images=predictions.wrong_images,
         reproductions=folder.reproductions(),
+        plain=folder.read_plain(),
     )
 
 

@@ -1,18 +1,41 @@
-"""The leaderboard as plain text, for the terminal."""
+"""The leaderboard as text, for the terminal."""
 
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 
-from bench.report.board import Board, Row, Table, find_row
-from bench.report.markdown import plain_table
-from bench.report.ranking import leaderboard
+import pandas as pd
+
+from bench.report.board import Board, Table
+from bench.report.markdown import plain_table, table
+from bench.report.narrow_table import narrow_table, wrap
+from bench.report.ranked_table import ACCURACY, INTERVALS, ranked_table, sorted_rows
 from bench.report.tables.costs import costs_table
 from bench.report.tables.scores import UNCERTAINTY, references_table, reproductions_table, scores_table
 from bench.report.text.numbers import counted
 
+VERSUS_BEST = "vs. best: difference from the most accurate of these and the reference models."
 
-def leaderboard_text(board: Board) -> str:
-    """Scores and costs of every table, and the runs that could not be read."""
-    parts = [_table_text(table, table.everything) for table in board.tables]
+
+def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, markdown: bool = False) -> str:
+    """Every table, and the runs that could not be read.
+
+    Args:
+        board: the leaderboard.
+        wide: whether to print all columns, which needs about 200 characters.
+        sort: the column by which rows are sorted.
+        markdown: whether to print pipe tables.
+
+    Raises:
+        SpecError: there is no column `sort`.
+    """
+    shown: set[str] = set()
+    parts = []
+    for each in board.tables:
+        frames = _wide(each, sort) if wide else _ranked(each, sort, shown)
+        shown |= {row.run.record.run_id for row in each.references}
+        draw = table if markdown else plain_table if wide else narrow_table
+        parts.append("\n\n".join([*map(wrap, [_title(each), *_notes(each)]), *_tables(frames, draw)]))
+    if board.tables and not wide:
+        parts.append(wrap(f"{INTERVALS}\n{VERSUS_BEST}"))
     if not board.tables and not board.problems:
         parts.append("No finished run yet.")
     if board.problems:
@@ -20,36 +43,39 @@ def leaderboard_text(board: Board) -> str:
     return "\n\n".join(parts)
 
 
-def row_text(results: Path, dataset: str, run_id: str) -> str:
-    """The row of one run in the leaderboard of `results`, and the path of its page.
-
-    Raises:
-        RecordError: no such run is finished and readable.
-    """
-    table, row = find_row(leaderboard(results), dataset, run_id)
-    return f"{_table_text(table, (row,))}\n\nReport: {results / row.page}"
+def _tables(frames: dict[str, pd.DataFrame], draw: Callable[[pd.DataFrame], str]) -> Iterator[str]:
+    for title, frame in frames.items():
+        if not frame.empty:
+            yield f"{title}\n\n{draw(frame)}".strip()
 
 
-def _table_text(table: Table, rows: tuple[Row, ...]) -> str:
-    shown = {row.label for row in rows}
+def _ranked(table: Table, sort: str, shown: set[str]) -> dict[str, pd.DataFrame]:
+    """All rows in one table, without the reference models of earlier tables."""
+    rows = [row for row in table.everything if row.run.record.run_id not in shown]
+    best = max(row.test_accuracy for row in table.compared)
+    return {"": ranked_table(table, sorted_rows(table, rows, sort), best, sort)}
+
+
+def _wide(table: Table, sort: str) -> dict[str, pd.DataFrame]:
+    order = [row.label for row in sorted_rows(table, table.everything, sort)]
     frames = {
         "": scores_table(table),
         "Reference models": references_table(table),
         "Reproductions": reproductions_table(table),
         "Costs": costs_table(table),
     }
-    parts = [
-        f"{table.dataset.title}, budget {table.conditions['budget']}, {counted(len(table.rows), 'tuned model')}",
-        *_notes(table),
-    ]
-    for title, frame in frames.items():
-        if frame.empty:
-            continue
-        # Lines are short on a terminal; the pages have this column.
-        selected = frame[frame["model"].isin(shown)].drop(columns=UNCERTAINTY, errors="ignore")
-        if not selected.empty:
-            parts.append(f"{title}\n\n{plain_table(selected)}".strip())
-    return "\n\n".join(parts)
+    # Lines are short on a terminal; the pages have this column.
+    return {
+        title: _in_order(frame.drop(columns=UNCERTAINTY, errors="ignore"), order) for title, frame in frames.items()
+    }
+
+
+def _in_order(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    return frame if frame.empty else frame.sort_values("model", key=lambda names: names.map(order.index), kind="stable")
+
+
+def _title(table: Table) -> str:
+    return f"{table.dataset.title}, budget {table.conditions['budget']}, {counted(len(table.rows), 'tuned model')}"
 
 
 def _notes(table: Table) -> list[str]:

@@ -11,6 +11,7 @@ import keras_tuner
 
 import search_spaces
 from bench.errors import SearchError
+from bench.machine import silence_prints
 from bench.records.record import OwnRecipe
 from bench.records.spec import PixelRange, SearchSpec, TrialSpec, Value
 from bench.training.custom import UnsuitableModelError
@@ -40,7 +41,13 @@ class SuiteFamily:
         self, values: Mapping[str, Value], training_steps: int | None = None, multiply_adds: int | None = None
     ) -> keras.Model:
         """Build the compiled model of a candidate."""
-        return self.kind(self.image_shape, self.classes, training_steps, multiply_adds).build_from(values)
+        with silence_prints():
+            return self.kind(self.image_shape, self.classes, training_steps, multiply_adds).build_from(values)
+
+    def space(self, multiply_adds: int | None) -> keras_tuner.HyperParameters:
+        """The hyperparameters of all candidates."""
+        with silence_prints():
+            return self.kind(self.image_shape, self.classes, multiply_adds=multiply_adds).space()
 
 
 LoadedFamily = SuiteFamily | CustomFamily
@@ -82,7 +89,7 @@ def load_family(
 
 def is_family_class(location: FamilyLocation) -> bool:
     """Whether a family is a Family, whose models have built-in layers only; imports it."""
-    return _is_family_class(search_spaces.load(location))
+    return _is_family_class(_import(location))
 
 
 def _is_family_class(obj: Any) -> bool:
@@ -101,8 +108,7 @@ def space_of(family: LoadedFamily, spec: SearchSpec) -> Space:
         Exception: the default candidate cannot be built, or is not suitable.
     """
     if isinstance(family, SuiteFamily):
-        built = family.kind(family.image_shape, family.classes, multiply_adds=spec.budget.multiply_adds)
-        return Space(hyperparameters=built.space(), own_recipe=None)
+        return Space(hyperparameters=family.space(spec.budget.multiply_adds), own_recipe=None)
     recipe = family.recipe()
     return Space(hyperparameters=family.space(spec.class_weights), own_recipe=recipe)
 
@@ -120,7 +126,12 @@ def candidate_costs(family: LoadedFamily, candidates: Sequence[Mapping[str, Valu
 
 
 def _object(location: FamilyLocation, source: str | None) -> Any:
-    return search_spaces.load(location) if source is None else _checked_object(location, source)
+    return _import(location) if source is None else _checked_object(location, source)
+
+
+def _import(location: FamilyLocation) -> Any:
+    with silence_prints():
+        return search_spaces.load(location)
 
 
 @lru_cache(maxsize=64)
@@ -131,4 +142,4 @@ def _checked_object(location: FamilyLocation, source: str) -> Any:
             f"the code of family {location.name!r} has changed since the run was started, from digest {source} to "
             f"{found}: restore it and resume, or start a new run"
         )
-    return search_spaces.load(location)
+    return _import(location)

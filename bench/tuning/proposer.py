@@ -1,5 +1,6 @@
 """A Keras Tuner oracle as a source of proposals: in memory, and without internal hyperparameters."""
 
+import json
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
@@ -109,7 +110,7 @@ def simulate(proposer: Proposer) -> Plan:
         proposer.report(proposal.trial_id, 0.5)
         proposals.append(proposal)
     return Plan(
-        candidates=sum(proposal.parent is None for proposal in proposals),
+        candidates=len({json.dumps(dict(proposal.values), sort_keys=True) for proposal in proposals}),
         tasks=len(proposals),
         epochs=sum(proposal.epochs - proposal.initial_epoch for proposal in proposals),
     )

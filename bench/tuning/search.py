@@ -173,7 +173,7 @@ class Search:
         self._proposals.append(proposal)
         self._numbers[proposal.trial_id] = number
         if proposal.parent is not None:
-            self._parents[number] = proposal.parent
+            self._parents[number] = self._original(proposal.parent)
         original = self._originals.setdefault(_identity(proposal), number)
         if proposal.trial_id in self._ledger_results:
             self._add_result(self._ledger_results[proposal.trial_id])
@@ -214,11 +214,17 @@ class Search:
         self.totals = Totals(
             trials=self.totals.trials + 1,
             failed=self.totals.failed + (record.status == "failed"),
-            epochs=self.totals.epochs + max(0, record.epochs - record.initial_epoch),
+            # As planned: a duplicate may share the result of a trial that started in another epoch.
+            epochs=self.totals.epochs + max(0, record.epochs - self._proposals[record.number].initial_epoch),
             best=max((value for value in (self.totals.best, score) if value is not None), default=None),
         )
         for number in self._duplicates.pop(record.number, []):
             self._add_result(self._duplicate(number, record))
+
+    def _original(self, trial_id: str) -> str:
+        """The trial that was trained, whose state is saved, if `trial_id` is a duplicate of it."""
+        proposal = self._proposals[self._numbers[trial_id]]
+        return self._proposals[self._originals[_identity(proposal)]].trial_id
 
     def _duplicate(self, number: int, original: TrialRecord) -> TrialRecord:
         proposal = self._proposals[number]
@@ -236,7 +242,7 @@ class Search:
         """Delete states that no current or future promotion needs."""
         if not self._states:
             return
-        promotable = self._proposer.promotable()
+        promotable = set(map(self._original, self._proposer.promotable()))
         for trial_id in self._states - set(self._parents.values()) - promotable:
             self._folder.state_file(trial_id).unlink(missing_ok=True)
             self._states.discard(trial_id)
@@ -260,7 +266,7 @@ class Search:
 
     def _pending_trial(self, number: int) -> PendingTrial:
         proposal = self._proposals[number]
-        parent = proposal.parent
+        parent = None if proposal.parent is None else self._original(proposal.parent)
         return PendingTrial(
             number=number,
             trial_id=proposal.trial_id,

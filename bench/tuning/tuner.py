@@ -20,6 +20,8 @@ class Tuner(ABC):
     # How many trials may await their results at once, by default. None if the oracle itself waits for the results that
     # it needs, as Hyperband's does at the end of a rung: then everything that it proposes may be trained at once.
     max_pending: int | None = None
+    # Whether grid search replaces it if the budget covers the whole space; no search can do better.
+    searches: bool = True
 
     @abstractmethod
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:

@@ -12,8 +12,13 @@ MAX_VALUE_LENGTH = 60  # characters
 ABSENT = "absent"
 
 
-def differences(records: Sequence[VersionRecord]) -> dict[str, list[str]]:
-    """For each version but the first, the changed libraries and settings; keys such as "tf216 to tf217"."""
+def differences(records: Sequence[VersionRecord], versions: Mapping[str, str]) -> dict[str, list[str]]:
+    """For each version but the first, the changed libraries and settings; keys such as "2.16.2 to 2.17.1".
+
+    Args:
+        records: oldest first.
+        versions: by name of the environment.
+    """
     by_pair = {}
     for old, new in pairwise(records):
         lines = [
@@ -23,7 +28,7 @@ def differences(records: Sequence[VersionRecord]) -> dict[str, list[str]]:
         ]
         common = old.configs.keys() & new.configs.keys()  # empty if the speed of one was not measured
         lines += config_differences(*({name: each.configs[name] for name in sorted(common)} for each in (old, new)))
-        by_pair[f"{old.name} to {new.name}"] = lines
+        by_pair[f"{versions[old.name]} to {versions[new.name]}"] = lines
     return by_pair
 
 

@@ -1,42 +1,38 @@
 """versions.md: how a newer TensorFlow or Keras changed accuracy and speed, and the differences that may explain it."""
 
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from math import log
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from bench.evaluation.comparison import interval
-from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
-from bench.evaluation.speed import SpeedChange, Verdict, required_starts
+from bench.evaluation.equivalence import AccuracyChange
 from bench.evaluation.variance import Correctness
 from bench.report.board import Board
+from bench.report.figures.picture import Picture
 from bench.report.markdown import plain_table, render
 from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
-from bench.report.text.numbers import accuracy_cell, points
 from bench.versions.differences import LIBRARIES, differences
-from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord, read_all
+from bench.versions.figures import time_map
+from bench.versions.findings import findings, release_notes
+from bench.versions.findings import title as findings_title
+from bench.versions.record import ModelResults, VersionRecord, read_all
 from bench.versions.series import ComparedVersion, Series, all_series
 from bench.versions.subjects import family_root, measured_families
-
-NAME_COLUMNS = 3  # version, TensorFlow, Keras
-COMMIT_DIGITS = 12
-ENVIRONMENT_HEADINGS = {
-    "python": "Python",
-    "tensorflow": "TensorFlow",
-    "keras": "Keras",
-    "keras_tuner": "Keras Tuner",
-    "numpy": "NumPy",
-    "onednn": "oneDNN",
-    "cpu": "CPU",
-}
-# Facts in records, and their column names; `{}` stands for what follows the prefix, a model or an input.
-MEMORY_FACTS = {"megabytes, ": "{}: resident", "megabytes of its own, ": "{}: unique"}
-DELAY_FACTS = {"seconds at the start of an epoch, ": "{}: delay", "of these idle, ": "{}: idle"}
+from bench.versions.tables import (
+    DELAY_FACTS,
+    MEMORY_FACTS,
+    changes_of,
+    environments_table,
+    facts_table,
+    median_seconds,
+    models_of,
+    speed_comparisons,
+    speed_table,
+    times_since_oldest,
+    versions_table,
+)
 
 
 class VersionsPage:
@@ -45,12 +41,12 @@ class VersionsPage:
     name = "versions"
 
     def files(self, board: Board) -> Files:
-        """versions.md and, for each family, versions-<name>.md, if a version was measured."""
-        return {
-            "versions.md" if family is None else f"versions-{family}.md": _page(records, problems, family)
-            for family, (records, problems) in _measured(board).items()
-            if records
-        }
+        """versions.md and epoch-delay.md, and for each family versions-<name>.md and so on, if they were measured."""
+        files: dict[str, bytes | Picture] = {}
+        for family, (records, problems) in _measured(board).items():
+            if records:
+                files |= _files(records, problems, "" if family is None else f"-{family}", family)
+        return files
 
     def problems(self, board: Board) -> tuple[str, ...]:
         """The errors of version records that cannot be read."""
@@ -71,8 +67,24 @@ def _measured(board: Board) -> dict[str | None, tuple[tuple[VersionRecord, ...],
 PAGE = VersionsPage()
 
 
-def _page(records: Sequence[VersionRecord], problems: Sequence[str], family: str | None) -> bytes:
-    return render(
+def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: str, family: str | None) -> Files:
+    """The pages and figures of the reference models, or of a family.
+
+    Args:
+        records: oldest version first.
+        problems: errors of records that cannot be read.
+        suffix: of the names of files.
+        family: None for the reference models.
+    """
+    series = all_series(records)
+    figures = {
+        f"versions/figures/time{suffix}-{number}.png": time_map(times)
+        for number, each in enumerate(series, start=1)
+        if not (times := times_since_oldest(each)).empty
+    }
+    delays = facts_table(records, DELAY_FACTS, digits=3)
+    delay_page = None if delays is None else f"epoch-delay{suffix}.md"
+    page = render(
         "versions.md.j2",
         package="bench.versions",
         family=family,
@@ -80,18 +92,28 @@ def _page(records: Sequence[VersionRecord], problems: Sequence[str], family: str
         problems=problems,
         series=[
             {
-                "title": series.title,
-                "versions": versions_table(series),
-                "speed": speed_table(series),
-                **_speed_comparisons(series),
-                "differences": differences(series.records),
+                "title": each.title,
+                "library": each.library,
+                "oldest": each.oldest,
+                "findings_title": findings_title(each),
+                "findings": findings(each),
+                "versions": versions_table(each),
+                "speed": speed_table(each),
+                "figure": name if (name := f"versions/figures/time{suffix}-{number}.png") in figures else None,
+                **speed_comparisons(each),
+                "differences": differences(each.records, each.versions),
             }
-            for series in all_series(records)
+            for number, each in enumerate(series, start=1)
         ],
+        release_notes=release_notes(records),
         memory=facts_table(records, MEMORY_FACTS, digits=0),
-        delays=facts_table(records, DELAY_FACTS, digits=3),
+        delay_page=delay_page,
         environments=environments_table(records),
     )
+    files: dict[str, bytes | Picture] = {f"versions{suffix}.md": page, **figures}
+    if delay_page is not None:
+        files[delay_page] = render("delay.md.j2", package="bench.versions", suffix=suffix, delays=delays)
+    return files
 
 
 def versions_text(series: Sequence[Series]) -> str:
@@ -99,9 +121,11 @@ def versions_text(series: Sequence[Series]) -> str:
     parts = []
     for each in series:
         table = versions_table(each)
-        for first in range(NAME_COLUMNS, len(table.columns), 2):
-            narrow = table.iloc[:, [*range(NAME_COLUMNS), first, first + 1]]
-            parts.append(f"{each.title}\n\n{plain_table(narrow)}")
+        names = [name for name in table.columns if name in ("TensorFlow", "Keras")]
+        for model in models_of(each):
+            columns = [name for name in table.columns if name.startswith((f"{model} ", f"{model}:"))]
+            parts.append(f"{each.title}\n\n{plain_table(table[[*names, *columns]])}")
+        parts.append(f"{each.title}\n\n{plain_table(table[[*names, 'slower', 'faster']])}")
     return "\n\n".join(parts)
 
 
@@ -111,7 +135,7 @@ def versions_data(series: Sequence[Series]) -> list[dict[str, Any]]:
 
 
 def _row_data(series: Series, version: ComparedVersion) -> dict[str, Any]:
-    record, changes = version.record, _changes(version)
+    record, changes = version.record, changes_of(version)
     return {
         "series": series.title,
         "version": record.name,
@@ -126,7 +150,7 @@ def _row_data(series: Series, version: ComparedVersion) -> dict[str, Any]:
                 "seconds": seconds,
                 "change": asdict(changes[operation]) if operation in changes else None,
             }
-            for operation, seconds in _median_seconds(record).items()
+            for operation, seconds in median_seconds(record).items()
         },
     }
 
@@ -141,147 +165,3 @@ def _model_data(results: ModelResults, change: AccuracyChange | str | None) -> d
         "not_compared": change if isinstance(change, str) else None,
         "change": asdict(change) if isinstance(change, AccuracyChange) else None,
     }
-
-
-def versions_table(series: Series) -> pd.DataFrame:
-    """One row per comparison: accuracy and verdict of each model, and the operations that became slower or faster."""
-    models = dict.fromkeys(results.model for record in series.records for results in record.trained)
-    return pd.DataFrame({"version": heading, **_row(row, list(models))} for heading, row in series.rows.items())
-
-
-def _row(version: ComparedVersion, models: Sequence[str]) -> dict[str, str]:
-    record = version.record
-    row = {"TensorFlow": record.environment.tensorflow, "Keras": record.environment.keras}
-    for model in models:
-        results = record.results_of(model)
-        row[f"{model} (%)"] = "-" if results is None else _accuracy(results)
-        row[f"{model}: change (pp)"] = _change_text(version.accuracy.get(model))
-    row["slower"] = _changed_operations(version, "slower")
-    row["faster"] = _changed_operations(version, "faster")
-    return row
-
-
-def _accuracy(results: ModelResults) -> str:
-    correctness = Correctness(correct=results.bits)
-    return accuracy_cell(float(correctness.correct.mean()), interval(correctness))
-
-
-def _change_text(change: AccuracyChange | str | None) -> str:
-    """A verdict with its numbers."""
-    if change is None:
-        return "-"
-    if isinstance(change, str):
-        return f"not compared: {change}"
-    numbers = f"{points(change.difference.mean)} ({points(change.low)} to {points(change.high)})"
-    if change.verdict == "inconclusive":
-        return f"inconclusive, needs {_seeds_text(change.additional_seeds)} seeds: {numbers}"
-    return f"{change.verdict}, identical" if change.identical else f"{change.verdict}: {numbers}"
-
-
-def _seeds_text(seeds: int | None) -> str:
-    """Rounded up to whole runs."""
-    if seeds is None:
-        return f"more than {MAX_SEEDS}"
-    return f"about {-(-seeds // SEEDS_PER_RUN) * SEEDS_PER_RUN} more"
-
-
-def _changes(version: ComparedVersion) -> Mapping[str, SpeedChange]:
-    return {} if isinstance(version.speed, str) else version.speed
-
-
-def _speed_comparisons(series: Series) -> dict[str, int]:
-    """How many comparisons of speed there are, their fewest process starts, and how many one change would require."""
-    starts = [change.starts for row in series.rows.values() for change in _changes(row).values()]
-    return {
-        "comparisons": len(starts),
-        "fewest_starts": min(starts, default=0),
-        "required_starts": required_starts(len(starts)),
-    }
-
-
-def _changed_operations(version: ComparedVersion, verdict: Verdict) -> str:
-    """How many operations became slower or faster, and the one that changed most."""
-    if isinstance(version.speed, str):
-        return f"not compared: {version.speed}"
-    changed = {name: change.ratio for name, change in version.speed.items() if change.verdict == verdict}
-    if not changed:
-        return "-"
-    most = max(changed, key=lambda name: abs(log(changed[name])))
-    return f"{len(changed)} of {len(version.speed)}, largest change: {most} x{changed[most]:.2f}"
-
-
-def speed_table(series: Series) -> pd.DataFrame | None:
-    """One row per operation: time with the oldest version, and the ratio of each comparison; None without any."""
-    oldest, seconds = series.records[0].name, _median_seconds(series.records[0])
-    changes = {heading: _changes(row) for heading, row in series.rows.items() if heading != oldest}
-    operations = sorted({*seconds, *itertools.chain.from_iterable(changes.values())})
-    rows = [
-        {
-            "operation": operation,
-            f"{oldest} (ms)": f"{1000 * seconds[operation]:,.2f}" if operation in seconds else "-",
-            **{heading: _ratio_text(by_operation.get(operation)) for heading, by_operation in changes.items()},
-        }
-        for operation in operations
-    ]
-    return pd.DataFrame(rows) if rows else None
-
-
-def _median_seconds(record: VersionRecord) -> dict[str, float]:
-    """By operation, over the process starts that timed it."""
-    starts = pd.DataFrame({name: each.seconds for name, each in start.operations.items()} for start in record.starts)
-    return {str(name): float(median) for name, median in starts.median().sort_index().items()}
-
-
-def _ratio_text(change: SpeedChange | None) -> str:
-    """In parentheses if it is not significant."""
-    if change is None:
-        return "-"
-    return f"({change.ratio:.3f})" if change.verdict == "not significant" else f"{change.ratio:.3f}"
-
-
-def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *, digits: int) -> pd.DataFrame | None:
-    """Means over the process starts, since delays are rare but long, with the smallest and the largest value.
-
-    None if no version has any of the facts in `headings`.
-    """
-    starts = pd.DataFrame({"version": record.name, **start.facts} for record in records for start in record.starts)
-    columns = {
-        name: heading.format(name.removeprefix(prefix))
-        for name in map(str, starts)
-        for prefix, heading in headings.items()
-        if name.startswith(prefix)
-    }
-    if not columns:
-        return None
-
-    def cell(values: "pd.Series[float]") -> str:
-        low, high = values.min(), values.max()
-        return "-" if values.isna().all() else f"{values.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-
-    table = starts.rename(columns=columns).groupby("version", sort=False)[list(columns.values())].agg(cell)
-    return table.reset_index()
-
-
-def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
-    """The environment of each version, and the commits of this repository that measured it."""
-    return pd.DataFrame(
-        {
-            "version": record.name,
-            **{heading: getattr(record.environment, name) for name, heading in ENVIRONMENT_HEADINGS.items()},
-            "threads": _distinct(str(start.threads) for start in record.starts),
-            "reference workload": _distinct(start.reference for start in record.starts),
-            "process starts": str(len(record.starts)),
-            "speed at commit": _distinct(_commit(start.git_commit) for start in record.starts),
-            "seeds": ", ".join(str(len(results.seeds)) for results in record.trained) or "0",
-            "accuracy at commit": _distinct(_commit(commit) for each in record.trained for commit in each.git_commits),
-        }
-        for record in records
-    )
-
-
-def _distinct(values: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(values)) or "-"
-
-
-def _commit(commit: str | None) -> str:
-    return "unknown" if commit is None else f"{commit[:COMMIT_DIGITS]}{'+' if commit.endswith('+') else ''}"

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from bench.evaluation.equivalence import AccuracyChange, accuracy_changes
@@ -29,26 +31,50 @@ class ComparedVersion:
 class Series:
     """Versions of one library, oldest first."""
 
+    library: Literal["TensorFlow", "Keras"]
     title: str
     records: tuple[VersionRecord, ...]
     rows: Mapping[str, ComparedVersion]  # by heading: all versions; of three or more, also the newest with the oldest
 
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The version of the library by name of the environment, or that name if several have the same version."""
+        versions = {record.name: str(getattr(record.environment, self.library.lower())) for record in self.records}
+        return versions if len({*versions.values()}) == len(versions) else {name: name for name in versions}
+
+    def label(self, row: ComparedVersion) -> str:
+        """The versions that a row compares, such as "2.16.2 to 2.17.1"; a single one for the oldest."""
+        newer = self.versions[row.record.name]
+        return newer if row.compared_with is None else f"{self.versions[row.compared_with]} to {newer}"
+
+    @property
+    def oldest(self) -> str:
+        """The version of the library that later ones are compared with."""
+        return self.versions[self.records[0].name]
+
+    @property
+    def overall(self) -> ComparedVersion:
+        """The newest version compared with the oldest; a single version has no comparisons."""
+        return list(self.rows.values())[-1]
+
 
 def all_series(records: Sequence[VersionRecord]) -> tuple[Series, ...]:
     """All comparisons that the records allow."""
-    return tuple(_series(title, group) for title, group in _by_library(records).items())
+    return tuple(_series(library, title, group) for (library, title), group in _by_library(records).items())
 
 
-def _by_library(records: Sequence[VersionRecord]) -> dict[str, list[VersionRecord]]:
-    """Groups of records that differ in one library only, oldest first, by title."""
-    groups: dict[str, list[VersionRecord]] = {}
+def _by_library(
+    records: Sequence[VersionRecord],
+) -> dict[tuple[Literal["TensorFlow", "Keras"], str], list[VersionRecord]]:
+    """Groups of records that differ in one library only, oldest first, by library and title."""
+    groups: dict[tuple[Literal["TensorFlow", "Keras"], str], list[VersionRecord]] = {}
     for record in records:
         python, tensorflow = _python_and_tensorflow(record)
         if "tf" in record.name:
-            groups.setdefault(f"TensorFlow, with Python {python}", []).append(record)
+            groups.setdefault(("TensorFlow", f"TensorFlow, with Python {python}"), []).append(record)
         else:
             same = [each for each in records if _python_and_tensorflow(each) == (python, tensorflow)]
-            groups[f"Keras, with TensorFlow {tensorflow} and Python {python}"] = same
+            groups["Keras", f"Keras, with TensorFlow {tensorflow} and Python {python}"] = same
     return groups
 
 
@@ -56,7 +82,7 @@ def _python_and_tensorflow(record: VersionRecord) -> tuple[str, str]:
     return record.environment.python.rpartition(".")[0], record.environment.tensorflow
 
 
-def _series(title: str, records: Sequence[VersionRecord]) -> Series:
+def _series(library: Literal["TensorFlow", "Keras"], title: str, records: Sequence[VersionRecord]) -> Series:
     oldest, newest = records[0], records[-1]
     pairs = {new.name: (old, new) for old, new in pairwise(records)}
     if len(records) > 2:
@@ -65,7 +91,22 @@ def _series(title: str, records: Sequence[VersionRecord]) -> Series:
     changes = zip(_accuracy(pairs.values()), _speed(pairs.values()), strict=True)
     for (heading, (old, new)), (accuracy, speed) in zip(pairs.items(), changes, strict=True):
         rows[heading] = ComparedVersion(record=new, compared_with=old.name, accuracy=accuracy, speed=speed)
-    return Series(title=title, records=tuple(records), rows=rows)
+    return Series(library=library, title=title, records=tuple(records), rows=rows)
+
+
+def accuracy_since_oldest(series: Series, record: VersionRecord, model: str) -> float | None:
+    """The accuracy of a model with a version minus that with the oldest; None if they cannot be compared."""
+    newer = record.results_of(model)
+    match = "not trained" if newer is None else _match(series.records[0], newer)
+    return None if isinstance(match, str) else float(match[1].correct.mean() - match[0].correct.mean())
+
+
+def time_since_oldest(series: Series, record: VersionRecord) -> dict[str, float]:
+    """The time of each operation with a version relative to that with the oldest; empty if they cannot be compared."""
+    if _speed_incomparable(series.records[0], record) is not None:
+        return {}
+    starts = _common_starts(series.records[0], record)
+    return {name: float(np.median(newer) / np.median(older)) for name, (older, newer) in starts.items()}
 
 
 def _accuracy(pairs: Iterable[Pair]) -> list[dict[str, AccuracyChange | str]]:

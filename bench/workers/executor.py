@@ -14,6 +14,7 @@ import distributed
 
 from bench.compat import isolate_dask_sampling
 from bench.errors import BenchError, SearchError
+from bench.training.custom import UnsuitableModelError
 from bench.workers.pool import Pool
 
 NO_WORKER_SECONDS = 60
@@ -230,10 +231,12 @@ def _run(
 
 
 def describe(error: Exception) -> str:
-    """Describe an exception in one line: type, message, and where it was raised."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    """Describe an exception in one line: type, message, and where it was raised; the message of our own suffices."""
     message = " ".join(str(error).split())
     if len(message) > MAX_MESSAGE_LENGTH:
         message = message[:MAX_MESSAGE_LENGTH] + " ..."
+    if isinstance(error, UnsuitableModelError):
+        return message
+    frame = traceback.extract_tb(error.__traceback__)[-1]
     file = frame.filename.replace("\\", "/").rsplit("/", 1)[-1]
     return f"{type(error).__name__}: {message} (in {frame.name}, {file}:{frame.lineno})"

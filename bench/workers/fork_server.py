@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Literal
 
 from bench.compat import fork_server_process, kill_fork_server
-from bench.errors import CompatibilityError
 from bench.machine import changed_variables
 from bench.signals import shield_children_from_sigint
 
@@ -57,16 +56,7 @@ def fork_server() -> Iterator[StartMethod]:
         multiprocessing.set_forkserver_preload(["__main__"])  # Python's default, for others in this process
 
 
-def check_forked_process() -> None:
-    """Check, in a worker, that the fork server had no other thread, which could have held a lock.
-
-    Raises:
-        CompatibilityError: it had.
-    """
+def other_threads_when_forked() -> tuple[str, ...]:
+    """In a worker, the names of other threads of the fork server: they may have held locks, which nobody releases."""
     preloaded = sys.modules.get(PRELOADED)
-    if preloaded is not None and preloaded.THREADS != 1:
-        raise CompatibilityError(
-            f"expected 1 thread in the process from which workers are forked, found {preloaded.THREADS}, since an "
-            "imported library or a debugger starts threads. Reinstall this package to get the tested versions, or "
-            "start workers yourself and use --scheduler"
-        )
+    return () if preloaded is None else preloaded.OTHER_THREADS

@@ -15,7 +15,7 @@ from distributed.scheduler import KilledWorker
 from bench.compat import WorkerDeathLog
 from bench.errors import SearchError
 from bench.signals import shield_children_from_sigint
-from bench.workers.fork_server import WORKER_VARIABLES, StartMethod
+from bench.workers.fork_server import WORKER_VARIABLES, StartMethod, other_threads_when_forked
 from bench.workers.pool import CLOSE_SECONDS, START_SECONDS
 
 MAX_DEATHS_AT_START = 3
@@ -76,6 +76,10 @@ class LocalPool:
         except (OSError, TimeoutError, RuntimeError) as error:
             raise SearchError(f"{workers} worker processes did not start within {START_SECONDS} s: {error}") from error
         self._deaths.subscribe(self.client)
+        # Of the process from which the workers were forked, by name; asked before anything is done in them.
+        self.other_threads: tuple[str, ...] = ()
+        if start_method == "forkserver":
+            self.other_threads = self.client.run(other_threads_when_forked, workers=self._alive()[:1]).popitem()[1]
         self.addresses()
 
     def addresses(self) -> list[str]:
@@ -151,3 +155,31 @@ class LocalPool:
             nanny.close_gracefully()  # so that it starts no replacement
             if nanny.pid is not None:
                 os.kill(nanny.pid, signal.SIGKILL)
+
+
+def open_pool(
+    workers: int, prepare: Callable[[], object], start_method: StartMethod, report: Callable[[str], None]
+) -> tuple[LocalPool, StartMethod]:
+    """Start worker processes by `start_method`, or by "spawn" if forking is not safe.
+
+    Args:
+        workers: number of processes.
+        prepare: called once in each worker before its first task, in the background.
+        start_method: "forkserver" only inside `fork_server`.
+        report: called with the reason why the processes are not forked.
+
+    Returns:
+        The pool, and how its processes were started.
+
+    Raises:
+        SearchError: the processes did not start.
+    """
+    pool = LocalPool(workers, prepare, start_method)
+    if not pool.other_threads:
+        return pool, start_method
+    pool.close()
+    report(
+        "Starting the worker processes anew, without forking, which takes longer: a library or a debugger has started "
+        f"threads in the process to be forked: {', '.join(pool.other_threads)}"
+    )
+    return LocalPool(workers, prepare, "spawn"), "spawn"

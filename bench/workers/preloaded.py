@@ -4,7 +4,7 @@ It is only imported, not used: TensorFlow starts threads when it is first used, 
 forked.
 """
 
-from bench.machine import native_threads, silence_stderr
+from bench.machine import other_threads, silence_stderr
 from bench.signals import end_with_parent
 
 end_with_parent()  # Python's fork server would notice the death of its parent only after these imports
@@ -15,4 +15,4 @@ with silence_stderr():
     from bench.training import fit, predict  # noqa: F401 - imported for the workers
     from bench.training.own_tuner import trial  # noqa: F401 - imported for the workers
 
-THREADS = native_threads()  # of the process that is forked
+OTHER_THREADS = other_threads()  # of the process that is forked

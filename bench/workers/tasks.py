@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 import search_spaces
 from bench.baselines import catalog as baselines
 from bench.compat import run_checks
+from bench.errors import ModelError
 from bench.machine import Environment, environment, silence_stderr
 from bench.records.record import Latency, RefitRecord
 from bench.records.spec import TrialSpec
 from bench.signals import defer_signals
-from bench.workers.fork_server import check_forked_process
 from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
     from bench.data.held_out import HeldOutTestSet
+    from bench.records.dataset import DatasetFacts
+    from bench.records.plain import PlainKeras
     from bench.records.predictions import Predictions
     from bench.training.check import CandidateCost
     from bench.training.outcome import State, StepTimes, TrainedTrial
@@ -63,7 +65,6 @@ def prepare_worker() -> None:
         SearchError: TensorFlow was already started with more than one thread.
         CompatibilityError: a library does not behave as the tested versions do.
     """
-    check_forked_process()
     import_libraries()
     from bench.training.precision import prepare_process
 
@@ -126,6 +127,19 @@ def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Rep
     from bench.training import fit
 
     return fit.refit(spec, number, location, report)
+
+
+def plain_code(spec: TrialSpec, dataset: "DatasetFacts", _report: Report) -> "PlainKeras | None":
+    """Write the model of a refit as plain Keras code; None if that is impossible (`bench show` says why)."""
+    prepare_worker()
+    from bench.training.plain.rebuild import rebuild
+    from bench.training.plain.script import plain_keras
+
+    try:
+        model, settings = rebuild(spec, dataset)
+        return plain_keras(model, dataset, settings)
+    except ModelError:
+        return None
 
 
 def time_steps(spec: TrialSpec, location: "DatasetLocation", _report: Report) -> "StepTimes":

@@ -265,8 +265,8 @@ def _page(measurement: Measurement, lines: Sequence[Line]) -> str:
             table(rows),
             "",
             (
-                f"Memory growth is {verdict} the limit of {MAX_GROWTH_MB} MB per trial: the largest upper bound is "
-                f"{largest:+.3f}."
+                f"Memory grows by at most {largest:.2f} MB per trial (the largest 95% upper bound), {verdict} "
+                f"the limit of {MAX_GROWTH_MB} MB."
             ),
             "",
             "![Memory of each worker by trial](memory.png)",

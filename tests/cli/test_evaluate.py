@@ -286,9 +286,10 @@ def test_pages_warn_that_the_training_data_is_unknown(evaluated: Path) -> None:
     assert "without the variance across seeds" in page
     assert "bench verify" not in page
     assert "seed0.keras; expects float32 pixels in [0, 1]" in page
-    leaderboard = (evaluated / "results/leaderboard.md").read_text()
-    assert "The training data of models trained elsewhere is unknown" in leaderboard
-    assert "1 (one file)" in leaderboard
+    assert (
+        "The training data of models trained elsewhere is unknown" in (evaluated / "results/leaderboard.md").read_text()
+    )
+    assert "1 (one file)" in (evaluated / "results/digits/README.md").read_text()
     assert "Mean of 3 refits" in (evaluated / "results/digits/mine.md").read_text()
     run("report", "--check", cwd=evaluated)
 

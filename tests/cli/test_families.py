@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 import search_spaces
-from command_line import run
+from command_line import call, run
 
 CUSTOM = Path(__file__).parents[1] / "families" / "plain_models.py"
 
 
 def test_template_is_a_family_with_a_digest(tmp_path: Path) -> None:
-    done = run("new-family", "my_net", cwd=tmp_path)
+    done = call("new-family", "my_net", cwd=tmp_path)
     assert "bench check-family my_net" in done.stdout
     text = (tmp_path / "search_spaces" / "my_net.py").read_text()
     assert "class MyNet(Family):" in text
     assert "$" not in text
     compile(text, "my_net.py", "exec")
-    assert "my_net" in json.loads(run("list", "--json", cwd=tmp_path).stdout)["families"]
+    assert "my_net" in json.loads(call("list", "--json", cwd=tmp_path).stdout)["families"]
 
 
 @pytest.mark.parametrize(
@@ -27,19 +27,26 @@ def test_template_is_a_family_with_a_digest(tmp_path: Path) -> None:
         ("my-net", "must consist of lower-case letters"),
         ("Net", "must consist"),
         ("cnn", "there is a family 'cnn' already"),
+        ("all", "--family all means every family"),
     ],
 )
 def test_invalid_name_writes_nothing(name: str, message: str, tmp_path: Path) -> None:
-    assert message in run("new-family", name, cwd=tmp_path, code=2).stderr
+    assert message in call("new-family", name, cwd=tmp_path, code=2).stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_existing_family_is_not_overwritten(tmp_path: Path) -> None:
-    run("new-family", "mine", cwd=tmp_path)
+    call("new-family", "mine", cwd=tmp_path)
     path = tmp_path / "search_spaces" / "mine.py"
     path.write_text("# changed\n")
-    assert "already" in run("new-family", "mine", cwd=tmp_path, code=2).stderr
+    assert "already" in call("new-family", "mine", cwd=tmp_path, code=2).stderr
     assert path.read_text() == "# changed\n"
+
+
+def test_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "search_spaces").write_text("a file")
+    message = "cannot write search_spaces/mine.py: File exists. Repeat it in another folder"
+    assert message in run("new-family", "mine", cwd=tmp_path, code=2).stderr
 
 
 @pytest.mark.slow
@@ -57,12 +64,12 @@ def test_template_passes_the_check_and_trains(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_check_reports_failures_costs_and_coverage_as_json(tmp_path: Path) -> None:
     (tmp_path / "half.py").write_text(
-        "import keras\n\n\ndef build_model(hp):\n"
+        "import keras\n\nprint(keras.__version__)\ndef build_model(hp):\n"
         "    units = hp.Choice('units', [8, 16, 2048, 4096])\n"
         "    if hp.Boolean('broken'):\n        raise ValueError('it is broken')\n"
         "    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(units, 'relu'),\n"
         "                              keras.layers.Dense(10, 'softmax')])\n"
-        "    model.compile('adam', 'sparse_categorical_crossentropy')\n    return model\n"
+        "    model.compile('adam', 'sparse_categorical_crossentropy')\n    model.summary()\n    return model\n"
     )
     done = run(
         "check-family", "half.py:build_model", "--dataset", "digits", "--json", "--workers", "2", cwd=tmp_path, code=1

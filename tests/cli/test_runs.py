@@ -19,7 +19,7 @@ from bench.report.rows_json import rows_json
 from bench.report.run_status import MAX_PROBLEM_LENGTH, run_statuses, runs_table
 from bench.report.runs import find_run, load, row_labels
 from builders import add_run, make_predictions, make_run, make_spec, write_run, write_unfinished_run
-from command_line import run
+from command_line import call
 
 
 def folder_of(results: Path, run_id: str) -> RunFolder:
@@ -185,7 +185,7 @@ def raw_records(results: Path) -> list[dict[str, Any]]:
 def test_migration_changes_no_number_digest_or_commit(tmp_path: Path, schema: int) -> None:
     results = old_results(schema, tmp_path)
     rows, raw = rows_json(leaderboard(results)), raw_records(results)
-    done = run("runs", "migrate", cwd=tmp_path)
+    done = call("runs", "migrate", cwd=tmp_path)
     assert done.stdout.count("migrated ") == len(raw)
     assert rows_json(leaderboard(results)) == rows
     migrated = {record["predictions_sha256"]: record for record in raw_records(results)}
@@ -205,7 +205,7 @@ def test_migration_renames_reference_models_and_upgrades_the_evaluation_log(tmp_
     (reference,) = (path.name for path in old_log.parent.glob("floor-*"))
     lines = [{"time": "2026-01-01T00:00:00.000+00:00", "run": name} for name in (reference, "dense-random-1da8017f0e")]
     old_log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    done = run("runs", "migrate", cwd=tmp_path)
+    done = call("runs", "migrate", cwd=tmp_path)
     renamed = reference.replace("floor-", "baseline-").replace("-fixed-", "-")
     assert f"migrated {renamed}" in done.stdout
     assert RunFolder(old_log.parent / renamed).finished
@@ -213,7 +213,7 @@ def test_migration_renames_reference_models_and_upgrades_the_evaluation_log(tmp_
     assert not old_log.exists()
     assert build.check(results) == ()
     assert "contains 2 evaluations on the test set of" in (results / "leaderboard.md").read_text()
-    repeated = run("runs", "migrate", "--results", results, cwd=tmp_path)
+    repeated = call("runs", "migrate", "--results", results, cwd=tmp_path)
     assert (repeated.stdout, repeated.stderr) == ("", "All records already use the current schema.\n")
 
 
@@ -226,21 +226,21 @@ def test_a_log_of_an_older_schema_is_named_with_the_command_that_migrates_it(tmp
 def test_deleting_a_run_removes_its_pages(tmp_path: Path) -> None:
     results = tmp_path / "results"
     record = add_run(results)
-    run("report", cwd=tmp_path)
-    refused = run("runs", "delete", record.run_id, cwd=tmp_path, code=2)
+    call("report", cwd=tmp_path)
+    refused = call("runs", "delete", record.run_id, cwd=tmp_path, code=2)
     assert "confirm with --yes" in refused.stderr
-    assert "deleted" in run("runs", "delete", record.run_id, "--yes", cwd=tmp_path).stdout
+    assert "deleted" in call("runs", "delete", record.run_id, "--yes", cwd=tmp_path).stdout
     assert not list(results.glob("synthetic/*.md"))
-    unknown = run("runs", "delete", record.run_id, "--yes", cwd=tmp_path, code=2)
+    unknown = call("runs", "delete", record.run_id, "--yes", cwd=tmp_path, code=2)
     assert f"no run '{record.run_id}'" in unknown.stderr
 
 
 def test_the_list_of_runs_marks_reproductions(tmp_path: Path) -> None:
     published = add_run(tmp_path / "results")
     add_run(tmp_path / "results", repeat=2, reproduces=published.run_id)
-    listed = run("runs", cwd=tmp_path).stdout
+    listed = call("runs", cwd=tmp_path).stdout
     assert f"finished, reproduction of {published.run_id}" in listed
-    statuses = json.loads(run("runs", "--json", cwd=tmp_path).stdout)
+    statuses = json.loads(call("runs", "--json", cwd=tmp_path).stdout)
     assert [status["reproduces"] for status in statuses] == [None, published.run_id]
     assert statuses[0]["spec"]["family"] == "dense"
 
@@ -253,6 +253,6 @@ def test_damaged_run_is_named_by_the_commands_that_need_it(name: str, file: str,
     folder = folder_of(tmp_path / "results", make_spec().name)
     (folder.path / file).write_bytes(b"damaged")
     for command in (("verify", name), ("compare", name, "cnn")):
-        done = run(*command, cwd=tmp_path, code=2)
+        done = call(*command, cwd=tmp_path, code=2)
         assert done.stderr.startswith(f"error: records/synthetic/{folder.path.name}/{file}: ")
         assert f"restore the file, or `python -m bench runs delete {folder.path.name}`" in done.stderr

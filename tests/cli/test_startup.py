@@ -11,6 +11,8 @@ import pytest
 
 from command_line import SOURCE, variables
 
+NAMES = ("list",)
+RESULTS = ("leaderboard", "report", "runs", "versions show")
 HEAVY = {"tensorflow", "keras", "keras_tuner"}
 
 needs_tox = pytest.mark.skipif("TOX_ENV_NAME" not in os.environ, reason="outside tox the checkout is tested")
@@ -21,9 +23,12 @@ def run_bench(*arguments: str, options: tuple[str, ...] = ()) -> "subprocess.Com
     return subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("command", ["--help", "list", "leaderboard", "report", "runs", "versions show"])
+@pytest.mark.parametrize(
+    "command",
+    ["--help", *(pytest.param(name, marks=pytest.mark.slow) for name in (*NAMES, *RESULTS))],
+)
 def test_light_command_starts_without_tensorflow(command: str, tmp_path: Path) -> None:
-    results = [] if command in ("--help", "list") else ["--results", str(tmp_path)]
+    results = ["--results", str(tmp_path)] if command in RESULTS else []
     done = run_bench(*command.split(), *results, options=("-X", "importtime"))
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "Traceback" not in done.stderr

@@ -1,6 +1,7 @@
 """Whole runs of models that are not a Family: parallel, resumable, contained, and described on their pages."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -75,19 +76,34 @@ def test_row_and_page_say_that_the_recipe_is_its_own_and_what_it_receives(cwd: P
     budget = ("--dataset", "digits", "--tuner", "random", "--trials", "1", "--epochs", "1", "--refit-seeds", "2")
     run("run", "--family", "cnn", "--family", "plain_models.py:build_cnn", *budget, cwd=cwd)
     board = (cwd / "results" / "leaderboard.md").read_text()
-    (header,) = [line for line in board.splitlines() if "training recipe" in line]
-    column = header.split("|").index(next(cell for cell in header.split("|") if "training recipe" in cell))
-    rows = {
-        line.split("|")[2].strip(" []").partition("]")[0]: line.split("|")[column].strip()
-        for line in board.splitlines()
-        if line.count("|") == header.count("|") and "cnn" in line
+    assert dict(re.findall(r"^\|[^|]+\| \[(\w+)\][^|]+\| (tuned[^|]*?) *\|", board, re.MULTILINE)) == {
+        "cnn": "tuned",
+        "build_cnn": "tuned, own recipe",
     }
-    assert set(rows.values()) == {"shared", "its own"}
     page = (cwd / "results" / "digits" / "build_cnn.md").read_text()
     assert "float32 pixels in \\[0, 255\\]" in page or "float32 pixels in [0, 255]" in page
     assert "plain\\_models.py:build\\_cnn" in page or "plain_models.py:build_cnn" in page
     entries = json.loads(run("leaderboard", "--json", cwd=cwd).stdout)
     assert {entry["label"]: entry["own_recipe"] for entry in entries} == {"cnn": False, "build_cnn": True}
+
+
+def test_family_whose_module_starts_a_thread_runs(cwd: Path) -> None:
+    threaded = (
+        "import threading\n\nthreading.Thread(target=threading.Event().wait, name='metrics', daemon=True).start()\n"
+    )
+    file = cwd / "plain_models.py"
+    file.write_text(file.read_text().replace("import keras\n", f"{threaded}import keras\n", 1))
+    whole = search("build_model", SMALL, cwd, "--workers", 2)
+    assert "threads" not in whole.stderr  # it is imported in workers only, after they were forked
+    assert whole.record.search is not None
+    assert {trial.status for trial in whole.record.search.trials} == {"ok"}
+
+
+def test_small_space_is_searched_by_hyperband(cwd: Path) -> None:
+    # build_flat has 2 candidates, INSTANCE more than its budget.
+    assert "grid search of 2 candidates (not hyperband, since that is the whole space)" in (
+        search("build_flat", HYPERBAND, cwd, "--workers", 2).stderr
+    )
 
 
 def test_failing_and_late_candidates_are_contained_and_named(cwd: Path) -> None:

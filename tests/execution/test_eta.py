@@ -64,3 +64,11 @@ def test_refits_are_estimated_from_their_own_epochs() -> None:
         measured.take_refit_epoch(seconds, first=first)
     # One of two refits has started: (4 * 5 + 0.5) / 2 + 5.
     assert measured.refit_seconds_left(2, 1, 4) == pytest.approx(15.25)
+
+
+def test_first_epoch_of_a_refit_which_includes_tracing_does_not_stand_for_the_others() -> None:
+    measured = pace()
+    take_trial(measured, 2.0)
+    measured.take_refit_epoch(9.0, first=True)
+    # One of two refits has started: (5 * 2 * 1.2 + 0.5) / 2 + 5.
+    assert measured.refit_seconds_left(2, 1, 5) == pytest.approx(11.25)

@@ -13,9 +13,10 @@ from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded
+from bench.records.plain import PlainKeras
 from bench.records.spec import refit_seed
 from bench.records.store import RunFolder
-from bench.workers.executor import TaskFailed
+from bench.workers.executor import TaskCompleted, TaskFailed
 from builders import make_dataset, make_environment, make_reference_spec, make_refit, make_spec, make_trial
 
 DIGITS = DatasetLocation(name="digits")
@@ -99,6 +100,45 @@ def test_failed_refit_is_an_error_that_says_how_to_continue(tmp_path: Path) -> N
         SearchError, match=r"refit 0 of 'dense' failed: killed\. Continue with `python -m bench resume`"
     ):
         task.take(TaskFailed(key="0", reason="killed", worker_died=True), [])
+
+
+def refitted(folder: RunFolder) -> RefitStage:
+    """The stage of a run whose refits are all completed."""
+    for number in range(3):
+        folder.append(RefitEnded(time="2026-01-01T00:00:00+00:00", refit=make_refit(number)))
+        write_atomic(folder.model_file(number), b"model")
+    return RefitStage(make_spec(), {"units": 8}, folder, DIGITS, facts=make_dataset())
+
+
+def test_code_of_the_first_refit_is_written_after_the_refits(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    stage, plain = refitted(folder), PlainKeras(code="model.fit(x_train)\n", recipe={"epochs": "3"})
+    task = stage.next_task(())
+    assert task is not None
+    spec, facts = task.start().args
+    assert (task.name, spec.seed, spec.values, facts) == (
+        "code",
+        refit_seed(make_spec(), 0),
+        {"units": 8},
+        make_dataset(),
+    )
+    assert stage.next_task({"code"}) is None
+    assert not stage.is_done({"code"})
+    task.take(TaskCompleted(key="0", value=plain), [])
+    assert stage.is_done(())
+    assert folder.read_plain() == plain
+    # It is not written again when the run is resumed.
+    assert RefitStage(make_spec(), {}, folder, DIGITS, facts=make_dataset()).next_task(()) is None
+
+
+def test_run_of_a_model_that_cannot_be_written_as_code_continues(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    stage = refitted(folder)
+    task = stage.next_task(())
+    assert task is not None
+    task.take(TaskFailed(key="0", reason="ModelError: it has a fit of its own", worker_died=False), [])
+    assert stage.is_done(())
+    assert folder.read_plain() is None
 
 
 def test_seconds_of_a_run_exclude_pauses_between_sessions() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from bench.records.encoding import encode
 from bench.records.evaluation_log import EvaluationLog, TestSetEvaluation
 from bench.records.files import append_line
+from bench.records.plain import PlainKeras
 from bench.records.reproductions import Reproduction
 from bench.records.spec import Budget
 from bench.records.store import run_folder
@@ -77,6 +78,12 @@ def main() -> None:
             test_accuracy=0.9467,
             prediction_interval=(0.93, 0.96),
             total_seconds=300.0,
+        )
+    )
+    run_folder(RESULTS, dense.spec).write_plain(
+        PlainKeras(
+            code="import keras\n\nmodel = keras.Sequential([keras.layers.Dense(4)])\n",
+            recipe={"optimizer": "keras.optimizers.Adam(0.01)", "epochs": "3 of 4 batches each"},
         )
     )
     unfinished = make_spec(seed=2)

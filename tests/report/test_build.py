@@ -18,6 +18,7 @@ from bench.report.figures.picture import Picture, stored_digest
 from bench.report.markdown import mark
 from bench.report.pages.contract import Files
 from bench.report.ranking import leaderboard
+from bench.report.tables.errors import class_f1
 from builders import add_run, make_curve, make_environment, make_failed_trial, make_trial
 
 
@@ -41,9 +42,11 @@ PICTURES = (
     "dense-confused",
     "dense-confusion",
     "dense-curves",
+    "dense-history",
     "dense-hyperparameters",
     "dense-misclassified",
     "table-1-accuracy",
+    "table-1-f1",
     "table-1-misclassified",
     "table-1-reliability",
     "table-1-search",
@@ -234,9 +237,9 @@ def test_a_damaged_record_is_listed_and_the_others_have_pages(tmp_path: Path) ->
 def test_two_budgets_are_in_two_tables_that_name_the_difference(tmp_path: Path) -> None:
     add_run(tmp_path)
     add_run(tmp_path, spec={"family": "cnn", "budget": Budget(trials=2, epochs=3)})
-    text = page(tmp_path)
-    assert "### Table 1: budget 12 epochs (equivalent to 4 trials of 3 epochs)" in text
-    assert "### Table 2: budget 6 epochs (equivalent to 2 trials of 3 epochs)" in text
+    text = dataset_page(tmp_path)
+    assert "## Table 1: budget 12 epochs (equivalent to 4 trials of 3 epochs)" in text
+    assert "## Table 2: budget 6 epochs (equivalent to 2 trials of 3 epochs)" in text
     assert "- budget: 6 epochs (equivalent to 2 trials of 3 epochs) here, 12 epochs (equivalent to 4 " in text
 
 
@@ -290,10 +293,6 @@ def lines(text: str, heading: str) -> Sequence[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
 
 
-def header(text: str, heading: str) -> list[str]:
-    return lines(text, heading)[0]
-
-
 def cells(text: str, heading: str) -> Sequence[list[str]]:
     return lines(text, heading)[2:]
 
@@ -339,8 +338,8 @@ def test_several_runs_of_a_family_share_a_page(tmp_path: Path) -> None:
     add_run(tmp_path)
     add_run(tmp_path, spec={"tuner": "grid"})
     text = page(tmp_path, "synthetic/dense.md")
-    assert "## dense-random: " in text
-    assert "## dense-grid: " in text
+    assert "## dense-random\n" in text
+    assert "## dense-grid\n" in text
 
 
 def test_pictures_are_small_and_carry_their_digest(results: Path) -> None:
@@ -373,7 +372,7 @@ def test_in_a_table_with_more_than_ten_rows_only_the_best_has_figures(crowd: Pat
     note = "This table has more than 10 models, so only the best one has figures."
     assert note not in best
     assert note in second
-    assert best.count("](figures/") == 3  # it has no misclassified images
+    assert best.count("](figures/") == 4  # it has no misclassified images
     assert "](figures/" not in second
     assert len(cells(second, "Most confident misclassifications")) == 2  # two images
     assert "Hyperparameter importance is not shown: it is computed only for the best model of a large table." in second
@@ -399,11 +398,11 @@ def test_in_a_table_with_ten_rows_all_have_figures(tmp_path: Path) -> None:
 def test_only_the_ten_best_are_shown_side_by_side(crowd: Path) -> None:
     text = dataset_page(crowd)
     best = [f"model{number}" for number in range(10)]
-    assert len(cells(text, "Tuned models")) == len(cells(text, "Costs")) == 12
+    assert len(cells(text, "Uncertainty")) == len(cells(text, "Costs")) == 12
     for heading in ("F1 by class", "Confused classes"):
         assert "Only the 10 best models are shown." in section(text, heading)
         assert "model10" not in section(text, heading)
-    assert header(text, "F1 by class") == ["class", *best]
+    assert list(class_f1(leaderboard(crowd).tables[0])) == best
     different = section(text, "Methods and environment").split("Differences between rows")[1]
     assert different.startswith(", for the 10 best models only:")
     assert "model9" in different
@@ -430,8 +429,8 @@ def test_figures_of_a_model_that_is_no_longer_the_best_are_found(results: Path) 
 def test_many_rows_that_are_not_significantly_different_are_counted(tmp_path: Path) -> None:
     for number in range(11):
         add_run(tmp_path, [[number]] * 3, spec={"family": f"model{number:02}"})
-    first = cells(page(tmp_path), "Tuned models")[0]
-    assert first[5] == "model01, model02, model03, model04, model05 and 5 more"
+    first = cells(dataset_page(tmp_path), "Uncertainty")[0]
+    assert first[-1] == "model01, model02, model03, model04, model05 and 5 more"
 
 
 def test_a_value_outside_the_listed_space_is_drawn(tmp_path: Path) -> None:

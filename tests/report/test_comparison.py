@@ -7,7 +7,8 @@ import pytest
 from bench.errors import SpecError
 from bench.records.spec import Budget
 from bench.report.comparison import compare_runs, comparison_json, comparison_text
-from builders import add_run, make_dataset, make_environment
+from bench.report.comparison_pictures import write_pictures
+from builders import NAMES, add_run, make_dataset, make_environment
 
 
 def test_images_are_listed_that_most_refits_of_only_one_model_classify_correctly(tmp_path: Path) -> None:
@@ -20,6 +21,28 @@ def test_images_are_listed_that_most_refits_of_only_one_model_classify_correctly
     assert first.correct_a == pytest.approx(2 / 3)
     assert first.correct_b == 0
     assert (second.correct_a, second.correct_b) == (0, 1)
+    # The label of image i is class i; a refit that is wrong predicts the next class.
+    assert [str(value) for value in (first.true, first.predicted_a, first.predicted_b)] == [*NAMES[1:2], *NAMES[1:3]]
+    assert [str(value) for value in (second.true, second.predicted_a, second.predicted_b)] == [
+        NAMES[2],
+        NAMES[3],
+        NAMES[2],
+    ]
+    assert "prediction" in comparison_text(comparison)
+
+
+def test_images_that_only_one_run_gets_right_are_drawn(tmp_path: Path) -> None:
+    add_run(tmp_path, [[0, 2]] * 3)
+    add_run(tmp_path, [[0, 1]] * 3, spec={"family": "cnn"})
+    paths = write_pictures(compare_runs(tmp_path, "dense", "cnn"), tmp_path / "changed")
+    assert [path.name for path in paths] == ["dense-correct-cnn-wrong.png", "cnn-correct-dense-wrong.png"]
+    assert all(path.read_bytes()[1:4] == b"PNG" for path in paths)
+
+
+def test_no_picture_is_drawn_if_both_classify_all_images_alike(tmp_path: Path) -> None:
+    add_run(tmp_path, [[0]] * 3)
+    add_run(tmp_path, [[0]] * 3, spec={"family": "cnn"})
+    assert write_pictures(compare_runs(tmp_path, "dense", "cnn"), tmp_path / "changed") == ()
 
 
 def test_single_refits_are_compared_by_mcnemars_test_only(tmp_path: Path) -> None:
@@ -64,6 +87,26 @@ def test_runs_on_different_data_are_an_error_that_names_the_difference(tmp_path:
     add_run(tmp_path, spec={"family": "cnn"}, dataset=make_dataset(checksum="6" * 64))
     with pytest.raises(SpecError, match="differ in dataset checksum"):
         compare_runs(tmp_path, "dense", "cnn")
+
+
+def test_names_mean_the_runs_on_the_same_data(tmp_path: Path) -> None:
+    for family in ("dense", "cnn"):
+        for seed in (0, 1):
+            add_run(tmp_path, spec={"family": family, "seed": seed})
+    add_run(tmp_path, spec={"family": "cnn", "dataset": "other"})
+    comparison = compare_runs(tmp_path, "cnn", "dense")
+    assert [(run.label, run.record.dataset.name) for run in (comparison.a, comparison.b)] == [
+        ("cnn-seed0", "synthetic"),
+        ("dense-seed0", "synthetic"),
+    ]
+
+
+def test_a_name_that_means_searches_on_several_datasets_is_an_error(tmp_path: Path) -> None:
+    for dataset in ("synthetic", "other"):
+        for seed in (0, 1):
+            add_run(tmp_path, spec={"dataset": dataset, "seed": seed})
+    with pytest.raises(SpecError, match="several runs are called 'dense': use a run id"):
+        compare_runs(tmp_path, "dense", "dense-seed1")
 
 
 def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:

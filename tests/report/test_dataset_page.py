@@ -90,7 +90,7 @@ def test_the_main_source_of_uncertainty_is_named(tmp_path: Path, spread: int, ex
 
 def test_a_single_seed_has_no_source_of_uncertainty(tmp_path: Path) -> None:
     add_run(tmp_path, [range(3)], spec={"refit_seeds": 1})
-    assert only_section(tmp_path)["scores"]["scores"].iloc[0]["main source of uncertainty"] == "-"
+    assert only_section(tmp_path)["scores"]["uncertainty"].iloc[0]["main source of uncertainty"] == "-"
 
 
 def test_calibration_is_computed_from_the_probabilities(tmp_path: Path) -> None:

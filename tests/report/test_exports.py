@@ -14,7 +14,7 @@ from bench.report.exports.mlflow_runs import tracking_uri
 from bench.report.exports.tables import TableExporter
 from bench.report.pages.contract import Page
 from bench.report.ranking import leaderboard
-from command_line import run, variables
+from command_line import call, run, variables
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "results"
 FINISHED = [folder.read_record() for folder in all_folders(GOLDEN) if folder.finished]
@@ -35,7 +35,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         pytest.importorskip("pyarrow")
     folder = tmp_path_factory.mktemp("exported") / "tables"
     command = ("export-results", "--results", GOLDEN, "--format", request.param, "--output", folder)
-    done = run(*command, cwd=folder.parent)
+    done = call(*command, cwd=folder.parent)
     files = {str(path) for path in folder.rglob("*") if path.is_file()}
     assert set(done.stdout.splitlines()) == files
     return folder, request.param
@@ -44,7 +44,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def test_runs_have_their_scores_and_hyperparameters(exported: tuple[Path, str]) -> None:
     folder, kind = exported
     frame = read(folder / f"runs.{kind}")
-    rows = json.loads(run("leaderboard", "--results", GOLDEN, "--json", cwd=folder).stdout)
+    rows = json.loads(call("leaderboard", "--results", GOLDEN, "--json", cwd=folder).stdout)
     assert frame["run_id"].tolist() == [row["run_id"] for row in rows]
     assert frame["test_accuracy"].tolist() == [row["test_accuracy"] for row in rows]  # at full precision
     assert frame["macro_f1"].tolist() == [row["metrics"]["macro_f1"] for row in rows]
@@ -83,7 +83,7 @@ def test_hyperparameter_of_several_types_becomes_text_in_parquet(tmp_path: Path)
     add_run(tmp_path / "results", search={"trials": (make_trial(0, 0.8, values={"size": 3}),), "winner": "0000"})
     other = {"trials": (make_trial(0, 0.8, values={"size": "large"}),), "winner": "0000"}
     add_run(tmp_path / "results", spec={"family": "cnn"}, search=other)
-    run("export-results", "--format", "parquet", cwd=tmp_path)
+    call("export-results", "--format", "parquet", cwd=tmp_path)
     assert sorted(pd.read_parquet(tmp_path / "exported/trials.parquet")["hp_size"]) == ["3", "large"]
 
 
@@ -202,6 +202,7 @@ def test_mlflow_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert "sqlite:///damaged.db cannot be written" in failed.stderr
 
 
+@pytest.mark.slow
 def test_missing_library_names_the_extra(tmp_path: Path) -> None:
     for name, extra in (("pyarrow", "parquet"), ("tensorboard", "tensorboard"), ("mlflow", "mlflow")):
         (tmp_path / f"{name}.py").write_text(f"raise ImportError('no {name}')")

@@ -72,6 +72,7 @@ def results(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_metric_is_in_tables_and_glossary(results: Path) -> None:
     leaderboard = (results / "leaderboard.md").read_text()
     dataset = (results / "synthetic" / "README.md").read_text()
@@ -80,6 +81,7 @@ def test_a_metric_is_in_tables_and_glossary(results: Path) -> None:
     assert "- **top-2 accuracy**: fraction of images whose true class is among the two most probable ones." in dataset
 
 
+@pytest.mark.slow
 def test_a_metric_is_in_json_and_comparison(site: Path, results: Path) -> None:
     rows = json.loads(run("leaderboard", "--json", cwd=results.parent, env=variables(site)).stdout)
     values = [row["metrics"]["top_2_accuracy"] for row in rows]
@@ -91,6 +93,7 @@ def test_a_metric_is_in_json_and_comparison(site: Path, results: Path) -> None:
     assert compared["metrics"]["top_2_accuracy"] == values
 
 
+@pytest.mark.slow
 def test_a_page_is_written_and_checked(site: Path, results: Path) -> None:
     csv = results / "export" / "rows.csv"
     assert csv.read_text() == "model,test_accuracy\ndense,0.9\ncnn,0.85"
@@ -104,6 +107,7 @@ def test_a_page_is_written_and_checked(site: Path, results: Path) -> None:
     assert "export/rows.csv is out of date" in checked.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
@@ -126,6 +130,7 @@ def test_broken_metric_is_named(module: str, expected: str, site: Path, results:
     assert "uninstall the package" in failed.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -142,11 +147,13 @@ def test_broken_page_is_named_and_no_traceback_is_shown(
     assert expected in run("report", "--check", cwd=results.parent, env=variables(tmp_path), code=2).stderr
 
 
+@pytest.mark.slow
 def test_without_the_package_its_metric_is_gone(results: Path) -> None:
     rows = json.loads(run("leaderboard", "--json", cwd=results.parent).stdout)
     assert set(rows[0]["metrics"]) == {metric.key for metric in BUILT_IN}
 
 
+@pytest.mark.slow
 def test_two_metrics_of_one_name_are_an_error(site: Path, results: Path, tmp_path: Path) -> None:
     module = MODULE.replace("top-2 accuracy", "log loss")
     install(tmp_path, "second", module, "[keras_family_bench.metrics]\nsecond = second:top_2\n")

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.records.record import Curve, OwnRecipe
+from bench.records.space import Parameter
+from bench.records.spec import Budget
 from bench.report.build import write
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
@@ -39,6 +41,16 @@ def test_column_is_left_out_if_all_rows_follow_the_recipe_of_the_suite(tmp_path:
     (table,) = leaderboard(tmp_path).tables
     assert RECIPE not in scores_table(table)
     assert "their own training recipe" not in page(tmp_path, "README.md")
+
+
+@pytest.mark.parametrize(
+    ("trials", "tuner"), [(2, "hyperband"), (3, "grid, not hyperband, since the budget covers the whole space")]
+)
+def test_page_says_that_grid_search_replaced_the_tuner(trials: int, tuner: str, tmp_path: Path) -> None:
+    units = Parameter(name="units", kind="Choice", values=(8, 16, 32), finite=True, conditions=())
+    spec = {"tuner": "hyperband", "budget": Budget(trials=trials, epochs=3)}
+    add_run(tmp_path, spec=spec, search={"space": (units,)})
+    assert f"| tuner | {tuner} |" in " ".join(page(tmp_path, "dense.md").split())
 
 
 def test_page_of_a_model_with_its_own_fit_describes_its_training(tmp_path: Path) -> None:

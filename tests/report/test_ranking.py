@@ -10,7 +10,7 @@ from bench.records.spec import Budget
 from bench.report.board import find_row
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
-from bench.report.terminal import leaderboard_text, row_text
+from bench.report.terminal import leaderboard_text
 from builders import add_run, make_dataset, make_environment, make_refit
 
 FEW_ERRORS = [range(3)] * 3  # misclassified in every seed, of 200 images: 98.5%
@@ -48,7 +48,7 @@ def test_a_single_seed_has_neither_interval_nor_rank(tmp_path: Path) -> None:
         (None, "cnn", None),
         ((1, 2), "dense", ()),
     ]
-    text = leaderboard_text(leaderboard(tmp_path))
+    text = leaderboard_text(leaderboard(tmp_path), wide=True)
     assert "98.50 (no interval)" in text
     assert "unknown (1 seed)" in text
 
@@ -72,7 +72,7 @@ def test_rows_that_are_not_comparable_are_in_separate_tables(
     first, second = leaderboard(tmp_path).tables
     assert (len(first.rows), len(second.rows)) == (1, 1)
     assert list(second.differs) == [name]
-    assert f"Not ranked with table 1: {name} is" in leaderboard_text(leaderboard(tmp_path))
+    assert f"Not ranked with table 1: {name} is" in leaderboard_text(leaderboard(tmp_path), wide=True)
 
 
 def test_the_largest_budget_comes_first(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_rows_that_took_much_more_time_than_another_are_marked(tmp_path: Path, s
     add_run(tmp_path, MANY_ERRORS)
     refits = tuple(make_refit(number, task_seconds=(seconds - 39) / 3) for number in range(3))
     add_run(tmp_path, FEW_ERRORS, spec={"family": "cnn"}, refits=refits)
-    text = leaderboard_text(leaderboard(tmp_path))
+    text = leaderboard_text(leaderboard(tmp_path), wide=True)
     assert (f"{seconds:.0f} (!)" in text) == marked
 
 
@@ -110,8 +110,8 @@ def test_rows_of_different_machines_are_ranked_but_their_times_are_not_compared(
     board = leaderboard(tmp_path)
     (table,) = board.tables
     assert table.machines == ("Synthetic CPU A", "Synthetic CPU B")
-    assert "times are not comparable" in leaderboard_text(board)
-    assert "Synthetic CPU B" in leaderboard_text(board)
+    assert "times are not comparable" in leaderboard_text(board, wide=True)
+    assert "Synthetic CPU B" in leaderboard_text(board, wide=True)
 
 
 def test_rows_are_plain_json_at_full_precision(tmp_path: Path) -> None:
@@ -127,15 +127,6 @@ def test_rows_are_plain_json_at_full_precision(tmp_path: Path) -> None:
     assert (row["run_id"], row["seeds"], row["not_significantly_different_from"]) == (record.run_id, 3, [])
 
 
-def test_a_single_row_can_be_shown(tmp_path: Path) -> None:
-    add_run(tmp_path, MANY_ERRORS)
-    record = add_run(tmp_path, FEW_ERRORS, spec={"family": "cnn"})
-    text = row_text(tmp_path, "synthetic", record.run_id)
-    assert "98.50" in text
-    assert "80.00" not in text
-    assert text.endswith("synthetic/cnn.md")
-
-
 def test_a_run_without_a_row_is_an_error_that_lists_the_rows(tmp_path: Path) -> None:
     record = add_run(tmp_path)
     with pytest.raises(RecordError, match=f"synthetic/gone.*{record.run_id}"):
@@ -143,14 +134,14 @@ def test_a_run_without_a_row_is_an_error_that_lists_the_rows(tmp_path: Path) -> 
 
 
 def test_an_empty_leaderboard(tmp_path: Path) -> None:
-    assert leaderboard_text(leaderboard(tmp_path)) == "No finished run yet."
+    assert leaderboard_text(leaderboard(tmp_path), wide=True) == "No finished run yet."
     assert rows_json(leaderboard(tmp_path)) == []
 
 
 def test_unreadable_runs_are_listed(tmp_path: Path) -> None:
     record = add_run(tmp_path)
     (tmp_path / "records" / "synthetic" / record.run_id / "record.json").write_text("{")
-    assert "Could not be read:\n  records/synthetic/" in leaderboard_text(leaderboard(tmp_path))
+    assert "Could not be read:\n  records/synthetic/" in leaderboard_text(leaderboard(tmp_path), wide=True)
 
 
 def test_json_lists_every_row_that_is_not_significantly_different(tmp_path: Path) -> None:
@@ -158,4 +149,6 @@ def test_json_lists_every_row_that_is_not_significantly_different(tmp_path: Path
         add_run(tmp_path, [[number]] * 3, spec={"family": f"model{number:02}"})
     first, *others = rows_json(leaderboard(tmp_path))
     assert first["not_significantly_different_from"] == [other["label"] for other in others]
-    assert "model01, model02, model03, model04, model05 and 6 more" in leaderboard_text(leaderboard(tmp_path))
+    assert "model01, model02, model03, model04, model05 and 6 more" in leaderboard_text(
+        leaderboard(tmp_path), wide=True
+    )

@@ -91,14 +91,14 @@ def test_a_different_reproduction_has_its_own_marked_row_with_the_conditions(tmp
     run_id = reproduce_differently(tmp_path, published)
     (row,) = only_table(tmp_path).reproductions
     assert (row.label, row.run.stem, row.rank) == ("dense (reproduction)", "dense-reproduction", None)
-    text = page(tmp_path, "leaderboard.md").split("#### Reproductions")[1]
+    text = page(tmp_path, "synthetic/README.md").split("### Reproductions")[1]
     # 22 instead of 20 of 200 images are misclassified.
     assert "dense (reproduction)" in text
     assert "-1.00" in text
     assert "88.00 to 92.00, inside" in text
     assert "keras: 3.13.0 instead of 3.15.1" in text
     model = page(tmp_path, "synthetic/dense.md")
-    assert "## dense (reproduction): test accuracy 89.00%" in model
+    assert "## dense (reproduction)\n\n**Test accuracy 89.00%" in model
     assert "6 changed predictions" in model
     assert "synthetic/figures/dense-reproduction-curves.png" in build(leaderboard(tmp_path))
     rows = {row["label"]: row for row in rows_json(leaderboard(tmp_path))}

@@ -16,10 +16,11 @@ from bench.data import catalog
 from bench.data.development import facts, load_development
 from bench.errors import ModelError
 from bench.records.dataset import DatasetFacts
+from bench.records.plain import PlainKeras
 from bench.records.spec import TrialSpec, Value
 from bench.training.plain.expressions import number
 from bench.training.plain.rebuild import rebuild
-from bench.training.plain.script import FitSettings, PlainKeras, plain_keras
+from bench.training.plain.script import FitSettings, plain_keras
 from custom_models import make_spec
 
 pytestmark = pytest.mark.slow
@@ -141,10 +142,14 @@ def test_code_of_a_family_makes_its_model(
 
 def test_flips_are_code_with_the_average_over_mirror_images(digits: DatasetFacts) -> None:
     model, settings = rebuild(spec("cnn", CNN), digits)
-    code = plain_keras(model, digits, settings).code
+    plain = plain_keras(model, digits, settings)
+    code = plain.code
     assert "class AppendMirrorImages(keras.layers.Layer):" in code
     assert "class AverageMirrorImages(keras.layers.Layer):" in code
-    assert 'layers.RandomFlip("horizontal")' in code or "layers.RandomFlip(mode='horizontal')" in code
+    assert "= layers.RandomFlip(mode='horizontal')(x)\n" in code
+    flip, _, shift = plain.recipe["augmentation"].partition(", ")
+    assert shift.startswith("layers.RandomTranslation(")
+    assert flip == "layers.RandomFlip(mode='horizontal')"
     without, settings = rebuild(spec("cnn", CNN | {"horizontal_flips": False}), digits)
     assert "class " not in plain_keras(without, digits, settings).code
 

@@ -1,7 +1,7 @@
 """The search with real oracles and instant results: order, resuming, duplicates, failures, the winner."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -297,16 +297,22 @@ class Script(keras_tuner.Oracle):  # type: ignore[misc]
 
 
 class Scripted(Tuner):
-    def __init__(self, script: Sequence[Mapping[str, Value] | None]) -> None:
+    def __init__(self, script: Sequence[Mapping[str, Value] | None], promotable: Collection[str]) -> None:
         self.script = script
+        self.may_be_promoted = promotable
 
     def oracle(self, spec: SearchSpec, hyperparameters: HyperParameters) -> Script:
         self.last_oracle = Script(self.script, **settings(spec, hyperparameters))
         return self.last_oracle
 
+    def promotable(self, oracle: keras_tuner.Oracle) -> set[str]:
+        return {trial_id for trial_id in self.may_be_promoted if trial_id in self.last_oracle.trials}
 
-def scripted(folder: Path, *script: Mapping[str, Value] | None, **changes: Any) -> tuple[Search, Script]:
-    tuner = Scripted(script)
+
+def scripted(
+    folder: Path, *script: Mapping[str, Value] | None, promotable: Collection[str] = (), **changes: Any
+) -> tuple[Search, Script]:
+    tuner = Scripted(script, promotable)
     search_spec = make_spec(budget=Budget(trials=len(script), epochs=EPOCHS), **changes)
     run = RunFolder(folder)
     proposer = tuner.proposer(search_spec, HyperParameters())
@@ -338,25 +344,80 @@ def test_hyperband_that_runs_out_of_new_candidates_is_repeatable(seed: int, tmp_
     assert searches[0] == searches[1] == searches[2]
 
 
+# In the space `twenty`: brackets of 20, 12, 6 and 4 candidates.
+SMALL = make_spec(tuner="hyperband", budget=Budget(trials=14, epochs=27))
+
+
+def test_hyperband_in_a_small_space_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
+    single = Promotions(count=1).run(start(SMALL, RunFolder(tmp_path / "1"), spaces.twenty()))
+    for count in (2, 3, 16):
+        workers = Promotions(count=count, seed=count)
+        search = start(SMALL, RunFolder(tmp_path / str(count)), spaces.twenty())
+        assert workers.run(search) == single
+        trained = {trial.trial_id for trial in workers.trained}
+        assert {trial.trial_id for trial in single if trial.duplicate_of is None} == trained
+        # Also those that are promoted in a bracket in which they are duplicates.
+        assert {trial.parent for trial in workers.trained} <= {None, *trained}
+    assert any(trial.duplicate_of is not None and trial.epochs < 27 for trial in single)
+    trained_to = [(str(trial.values), trial.epochs) for trial in single if trial.duplicate_of is None]
+    assert len(trained_to) == len(set(trained_to))
+
+
+def test_epochs_of_a_small_space_are_counted_as_planned(tmp_path: Path) -> None:
+    search = start(SMALL, RunFolder(tmp_path), spaces.twenty())
+    Workers(score=lambda values: float(values["size"]) / 20).run(search)
+    assert search.totals.epochs == tuners.choose(SMALL, spaces.twenty()).plan(SMALL, spaces.twenty()).epochs
+
+
+def test_state_is_kept_while_a_duplicate_of_its_trial_may_be_promoted(tmp_path: Path) -> None:
+    script: list[Mapping[str, Value]] = [
+        {"a": 1, "tuner/epochs": 1},
+        {"a": 1, "tuner/epochs": 1},
+        {"a": 2, "tuner/epochs": 1},
+        {"a": 1, "tuner/epochs": 3, "tuner/initial_epoch": 1, "tuner/trial_id": "0001"},
+    ]
+    search, _ = scripted(tmp_path, *script, promotable=["0001"], max_pending=1)
+    state = RunFolder(tmp_path).state_file("0000")
+    state.parent.mkdir()
+    state.write_bytes(b"weights")
+    train = Workers(score=lambda _: 0.5).train
+    search.finish(train(next_trial(search)))
+    assert state.exists()
+    search.finish(train(next_trial(search)))
+    promoted = next_trial(search)
+    assert (promoted.parent, len(promoted.parent_curve.training_loss)) == ("0000", 1)
+    assert state.exists()
+    search.finish(train(promoted))
+    assert [trial.duplicate_of for trial in search.results] == [None, "0000", None, None]
+
+
 # Resuming
 
 
 @every_tuner
 def test_search_resumes_from_every_prefix_of_its_ledger(tuner: str, tmp_path: Path) -> None:
-    search_spec = spec(tuner)
+    check_resuming(spec(tuner), None, tmp_path)
+
+
+def test_hyperband_in_a_small_space_resumes_from_every_prefix_of_its_ledger(tmp_path: Path) -> None:
+    check_resuming(SMALL, spaces.twenty(), tmp_path)
+
+
+def check_resuming(search_spec: SearchSpec, space: HyperParameters | None, tmp_path: Path) -> None:
     complete = RunFolder(tmp_path / "complete")
-    expected = Workers(count=3).run(start(search_spec, complete))
+    expected = Workers(count=3).run(start(search_spec, complete, space))
     events = complete.events()
     # Each Bayesian proposal takes a while: some prefixes stand for all.
-    for length in range(0, len(events) + 1, 3 if tuner == "bayesian" else 1):
+    for length in range(0, len(events) + 1, 3 if search_spec.tuner == "bayesian" else 1):
         folder = copy_ledger(complete, tmp_path / str(length), length)
         ended = {event.trial.number for event in events[:length] if isinstance(event, TrialEnded)}
         workers = Workers(count=2, seed=length)
-        search = start(search_spec, folder)
+        search = start(search_spec, folder, space)
         assert workers.run(search) == expected
         assert search.overruled_proposals == 0
-        assert {trial.number for trial in workers.trained} == set(range(len(expected))) - ended
-        assert search.winner().trial_id == best(expected)
+        to_train = {trial.number for trial in expected if trial.duplicate_of is None}
+        assert {trial.number for trial in workers.trained} == to_train - ended
+        assert search.winner().trial_id == best(expected, search_spec.budget.epochs)
         assert ledger_lines(folder) == ledger_lines(complete)
 
 
@@ -377,8 +438,8 @@ def ledger_lines(folder: RunFolder) -> set[str]:
     return set(lines)
 
 
-def best(trials: Sequence[TrialRecord]) -> str:
-    full = [trial for trial in trials if trial.status == "ok" and trial.epochs == EPOCHS]
+def best(trials: Sequence[TrialRecord], epochs: int) -> str:
+    full = [trial for trial in trials if trial.status == "ok" and trial.epochs == epochs]
     return max(full, key=lambda trial: (trial.score, -trial.number)).trial_id
 
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -70,8 +70,9 @@ def test_every_file_is_a_tuner_that_loads_by_its_name() -> None:
         assert type(tuners.load(name)).__module__ == f"bench.tuning.tuners.{name}"
 
 
-def test_default_trains_the_default_of_every_active_hyperparameter_once() -> None:
-    search_spec = make_spec(tuner="default", budget=Budget(trials=4, epochs=3))
+@pytest.mark.parametrize("trials", [4, 36])  # 36 would cover the space
+def test_default_trains_the_default_of_every_active_hyperparameter_once(trials: int) -> None:
+    search_spec = make_spec(tuner="default", budget=Budget(trials=trials, epochs=3))
     (proposal,) = play(start(search_spec))
     # One layer by default, so that the second one's width is not active.
     assert dict(proposal.values) == {"layers": 1, "units_1": 32, "rate": 0.001}
@@ -171,10 +172,39 @@ def test_hyperband_refuses_a_budget_below_one_iteration() -> None:
         start(spec("hyperband", trials=3))
 
 
-def test_hyperband_refuses_a_space_of_less_than_twice_its_draws() -> None:
-    # Two iterations draw 10 candidates of 12.
-    with pytest.raises(SearchError, match=r"draw 10 candidates from a space of only 12: raise --trials to 12 to"):
-        start(spec("hyperband", trials=8), spaces.flat())
+@pytest.mark.parametrize(
+    ("space", "trials", "epochs", "rungs"),
+    [
+        # Two iterations draw 10 of 12 candidates.
+        (spaces.flat, 8, 3, [3, 2, 3, 2]),
+        # One iteration would draw 17 of 12 candidates: 9, 5 and 3.
+        (spaces.flat, 9, 9, [9, 5, 3]),
+        # One iteration would draw 27, 12, 6 and 4 of 20 candidates.
+        (spaces.twenty, 14, 27, [20, 12, 6, 4]),
+    ],
+)
+def test_hyperband_draws_the_candidates_of_a_small_space_in_turn(
+    space: Callable[[], HyperParameters], trials: int, epochs: int, rungs: list[int]
+) -> None:
+    search_spec = spec("hyperband", trials, epochs)
+    proposals = play(start(search_spec, space()))
+    drawn = [key(proposal.values) for proposal in proposals if proposal.parent is None]
+    assert len(drawn) == sum(rungs)
+    for rung in rungs:
+        in_rung, drawn = drawn[:rung], drawn[rung:]
+        assert len(set(in_rung)) == rung
+    candidates = {key(values) for values in enumerate_candidates(parameters(space()))}
+    assert {key(proposal.values) for proposal in proposals} <= candidates
+    planned = plan(search_spec, space())
+    assert planned.candidates == min(sum(rungs), len(candidates)) == len({key(each.values) for each in proposals})
+    assert planned.tasks == len(proposals)
+    assert planned.epochs == sum(proposal.epochs - proposal.initial_epoch for proposal in proposals)
+    assert planned.epochs <= search_spec.budget.total_epochs
+
+
+def test_seed_decides_the_order_in_a_small_space() -> None:
+    orders = [play(start(spec("hyperband", seed=seed), spaces.flat())) for seed in (0, 0, 1)]
+    assert orders[0] == orders[1] != orders[2]
 
 
 def test_random_candidates_are_distinct_and_no_more_than_the_space_has() -> None:

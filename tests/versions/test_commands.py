@@ -1,4 +1,4 @@
-"""`bench versions` as real processes."""
+"""`bench versions`: show records, measure with interpreters that fail."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from bench.versions.record import path_of, read, write
 from bench.versions.subjects import ReferenceModels
 from builders import make_environment
-from command_line import run
+from command_line import call
 from version_records import make_record, make_starts, table_row
 
 CHECKOUT = Path(__file__).parents[2]
@@ -27,13 +27,13 @@ def failing_environment(folder: Path) -> tuple[str, ...]:
 
 def test_show_prints_a_table(tmp_path: Path) -> None:
     write(tmp_path / "results", make_record("tf216", "2.16.2"))
-    assert "2.16.2" in run("versions", "show", cwd=tmp_path).stdout
+    assert "2.16.2" in call("versions", "show", cwd=tmp_path).stdout
 
 
 def test_show_prints_json(tmp_path: Path) -> None:
     write(tmp_path / "results", make_record("tf216", "2.16.2"))
     write(tmp_path / "results", make_record("tf217", "2.17.1", accuracy=0.85, seconds=0.2))
-    old, new = json.loads(run("versions", "show", "--json", cwd=tmp_path).stdout)
+    old, new = json.loads(call("versions", "show", "--json", cwd=tmp_path).stdout)
     assert (old["version"], old["models"]["tutorial-cnn"]["verdict"]) == ("tf216", None)
     assert new["tensorflow"] == "2.17.1"
     assert new["models"]["tutorial-cnn"]["test_accuracy"] == pytest.approx(0.851)
@@ -47,8 +47,8 @@ def test_show_prints_json(tmp_path: Path) -> None:
 def test_show_compares_the_newest_version_with_the_oldest(tmp_path: Path) -> None:
     for name, version, seconds in (("tf216", "2.16.2", 0.1), ("tf217", "2.17.1", 0.2), ("tf218", "2.18.1", 0.4)):
         write(tmp_path / "results", make_record(name, version, seconds=seconds))
-    assert "tf218 vs. tf216" in run("versions", "show", cwd=tmp_path).stdout
-    rows = json.loads(run("versions", "show", "--json", cwd=tmp_path).stdout)
+    assert "2.16.2 to 2.18.1" in call("versions", "show", cwd=tmp_path).stdout
+    rows = json.loads(call("versions", "show", "--json", cwd=tmp_path).stdout)
     assert [(row["version"], row["compared_with"]) for row in rows] == [
         ("tf216", None),
         ("tf217", "tf216"),
@@ -60,15 +60,15 @@ def test_show_compares_the_newest_version_with_the_oldest(tmp_path: Path) -> Non
 
 
 def test_show_without_records_names_the_command_to_measure(tmp_path: Path) -> None:
-    assert "python -m bench versions measure" in run("versions", "show", cwd=tmp_path).stdout
-    assert json.loads(run("versions", "show", "--json", cwd=tmp_path).stdout) == []
+    assert "python -m bench versions measure" in call("versions", "show", cwd=tmp_path).stdout
+    assert json.loads(call("versions", "show", "--json", cwd=tmp_path).stdout) == []
 
 
 def test_show_omits_a_damaged_record_and_names_it(tmp_path: Path) -> None:
     for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
         write(tmp_path / "results", make_record(name, version))
     path_of(tmp_path / "results", "tf216").write_bytes(b"{")
-    done = run("versions", "show", cwd=tmp_path)
+    done = call("versions", "show", cwd=tmp_path)
     assert "2.17.1" in done.stdout
     assert "Could not be read: results/versions/tf216.json" in done.stderr
 
@@ -76,26 +76,26 @@ def test_show_omits_a_damaged_record_and_names_it(tmp_path: Path) -> None:
 def test_show_fails_if_all_records_are_damaged(tmp_path: Path) -> None:
     path_of(tmp_path / "results", "tf216").parent.mkdir(parents=True)
     path_of(tmp_path / "results", "tf216").write_bytes(b"{")
-    assert "results/versions/tf216.json" in run("versions", "show", cwd=tmp_path, code=2).stderr
+    assert "results/versions/tf216.json" in call("versions", "show", cwd=tmp_path, code=2).stderr
 
 
 def test_measure_requires_a_checkout(tmp_path: Path) -> None:
-    assert "run this in a checkout" in run("versions", "measure", cwd=tmp_path, code=2).stderr
+    assert "run this in a checkout" in call("versions", "measure", cwd=tmp_path, code=2).stderr
 
 
 def test_failing_version_keeps_its_starts_and_the_page_is_updated(tmp_path: Path) -> None:
     results = tmp_path / "results"
     write(results, make_record("tf216", "2.16"))
     options = failing_environment(tmp_path)
-    done = run("versions", "measure", *options, "--again", "--seeds", "0", cwd=CHECKOUT, code=2)
+    done = call("versions", "measure", *options, "--again", "--seeds", "0", cwd=CHECKOUT, code=2)
     assert "tf216 failed with exit code 3:\nbroken" in done.stderr
     assert read(path_of(results, "tf216")).starts == make_starts(0.1)
-    assert "2.16" in table_row((results / "versions.md").read_text(), "tf216")
+    assert "2.16" in table_row((results / "versions.md").read_text(), "2.16")
 
 
 def test_damaged_record_is_named_once_if_nothing_is_missing(tmp_path: Path) -> None:
     write(tmp_path / "results", make_record("tf216", "2.16", code=ReferenceModels().code(CHECKOUT)))
     path_of(tmp_path / "results", "tf217").write_bytes(b"{")
-    done = run("versions", "measure", *failing_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
+    done = call("versions", "measure", *failing_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
     assert "All measurements are complete" in done.stdout
     assert done.stderr.count("Could not be read: ") == 1

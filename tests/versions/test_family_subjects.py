@@ -16,7 +16,7 @@ from bench.versions.measure import Plan, measure
 from bench.versions.page import PAGE
 from bench.versions.record import ProcessStart, path_of, read, write
 from bench.versions.subjects import FamilySubject, ReferenceModels, family_root, measured_families
-from command_line import run
+from command_line import call
 from version_records import make_record
 
 CHECKOUT = Path(__file__).parents[2]
@@ -47,9 +47,9 @@ def test_records_of_a_family_are_apart_from_those_of_the_reference_models(tmp_pa
 def test_show_prints_a_family(tmp_path: Path) -> None:
     record = make_record("tf216", "2.16.2")
     write(family_root(tmp_path / "results", "net"), replace(record, trained=()))
-    (row,) = json.loads(run("versions", "show", "--family", "net", "--json", cwd=tmp_path).stdout)
+    (row,) = json.loads(call("versions", "show", "--family", "net", "--json", cwd=tmp_path).stdout)
     assert row["version"] == "tf216"
-    done = run("versions", "show", "--family", "nat", cwd=tmp_path, code=2)
+    done = call("versions", "show", "--family", "nat", cwd=tmp_path, code=2)
     assert "unknown measured family 'nat': valid names are net. Did you mean net?" in done.stderr
 
 
@@ -63,9 +63,9 @@ def test_digest_of_the_timed_code_covers_the_family(tmp_path: Path) -> None:
 
 
 def test_options_of_a_family_need_one(tmp_path: Path) -> None:
-    done = run("versions", "measure", "--epochs", "3", cwd=CHECKOUT, code=2)
+    done = call("versions", "measure", "--epochs", "3", cwd=CHECKOUT, code=2)
     assert "--dataset and --epochs need --family" in done.stderr
-    done = run("versions", "measure", "--family", "no.py:build_model", cwd=CHECKOUT, code=2)
+    done = call("versions", "measure", "--family", "no.py:build_model", cwd=CHECKOUT, code=2)
     assert "no.py does not exist" in done.stderr
 
 

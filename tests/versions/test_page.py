@@ -14,11 +14,13 @@ from bench.versions.series import all_series
 from builders import make_environment
 from version_records import IMAGES, make_record, make_results, make_starts, page_text, table_row
 
+STEP = "2.16.2 to 2.17.1"  # the row of the newer version
+
 
 def test_versions_with_equal_measurements_are_equivalent_and_none_is_slower(tmp_path: Path) -> None:
     for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
         write(tmp_path, make_record(name, version))
-    newer = table_row(page_text(tmp_path), "tf217")
+    newer = table_row(page_text(tmp_path), STEP)
     assert "| equivalent, identical " in newer
     assert "step" not in newer
 
@@ -26,7 +28,7 @@ def test_versions_with_equal_measurements_are_equivalent_and_none_is_slower(tmp_
 def test_less_accurate_and_slower_version_is_reported(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     write(tmp_path, make_record("tf217", "2.17.1", accuracy=0.85, seconds=0.2))
-    newer = table_row(page_text(tmp_path), "tf217")
+    newer = table_row(page_text(tmp_path), STEP)
     assert "worse: -5.00" in newer
     assert "step\\[cnn\\] x2.00" in newer
 
@@ -35,7 +37,7 @@ def test_ratio_that_is_not_significant_is_in_parentheses(tmp_path: Path) -> None
     write(tmp_path, make_record("tf216", "2.16.2"))
     write(tmp_path, make_record("tf217", "2.17.1", seconds=0.1005))
     text = page_text(tmp_path)
-    assert "x1.0" not in table_row(text, "tf217")
+    assert "x1.0" not in table_row(text, STEP)
     assert "(1.005)" in table_row(text, "step\\[cnn\\]")
 
 
@@ -64,23 +66,23 @@ def test_speed_table_is_omitted_if_nothing_is_compared(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2", starts=()))
     write(tmp_path, make_record("tf217", "2.17.1"))
     text = page_text(tmp_path)
-    assert "### Speed" not in text
-    assert "not compared: tf216 has fewer than 4 process starts" in table_row(text, "tf217")
+    assert "### Change of time per step" not in text
+    assert "not compared: tf216 has fewer than 4 process starts" in table_row(text, STEP)
 
 
 def test_speed_and_memory_are_omitted_if_nothing_was_timed(tmp_path: Path) -> None:
     for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
         write(tmp_path, make_record(name, version, starts=()))
     text = page_text(tmp_path)
-    assert "### Speed" not in text
+    assert "### Change of time per step" not in text
     assert "## Memory" not in text
-    assert "| equivalent, identical " in table_row(text, "tf217")
+    assert "| equivalent, identical " in table_row(text, STEP)
 
 
 def test_speed_of_different_code_is_not_compared(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     write(tmp_path, make_record("tf217", "2.17.1", accuracy=0.85, seconds=0.2, code="1" * 12))
-    newer = table_row(page_text(tmp_path), "tf217")
+    newer = table_row(page_text(tmp_path), STEP)
     assert "worse" in newer
     assert "not compared: measured with different code" in newer
     assert "x2.00" not in newer
@@ -98,7 +100,7 @@ def test_speed_of_different_code_is_not_compared(tmp_path: Path) -> None:
 def test_reason_why_accuracy_is_not_compared_is_shown(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     write(tmp_path, make_record("tf217", "2.17.1", trained=(replace(make_results(0.8), **changes),)))
-    assert f"not compared: {reason}" in table_row(page_text(tmp_path), "tf217")
+    assert f"not compared: {reason}" in table_row(page_text(tmp_path), STEP)
 
 
 @pytest.mark.parametrize("machine", [{"cpu": "Another"}, {"cores": 64}, {"instruction_sets": ("avx",)}])
@@ -106,7 +108,7 @@ def test_versions_on_different_machines_are_compared_by_accuracy_only(tmp_path: 
     write(tmp_path, make_record("tf216", "2.16.2"))
     environment = make_environment(tensorflow="2.17.1", **machine)
     write(tmp_path, make_record("tf217", "2.17.1", seconds=9.0, environment=environment))
-    newer = table_row(page_text(tmp_path), "tf217")
+    newer = table_row(page_text(tmp_path), STEP)
     assert "equivalent" in newer
     assert f"measured on different machines ({', '.join(machine)})" in newer
 
@@ -116,13 +118,13 @@ def test_versions_with_different_reference_workloads_are_not_compared_by_speed(t
     newer = tuple(replace(start, reference="SciPy 1.18.0") for start in make_starts(0.2))
     write(tmp_path, make_record("tf217", "2.17.1", starts=newer))
     reason = "not compared: measured against different reference workloads (SciPy 1.17.1, SciPy 1.18.0)"
-    assert reason in table_row(page_text(tmp_path), "tf217")
+    assert reason in table_row(page_text(tmp_path), STEP)
 
 
 def test_versions_not_measured_in_rotation_are_not_compared_by_speed(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     write(tmp_path, make_record("tf217", "2.17.1", starts=make_starts(0.2, month=2)))
-    assert "not compared: not measured in rotation" in table_row(page_text(tmp_path), "tf217")
+    assert "not compared: not measured in rotation" in table_row(page_text(tmp_path), STEP)
 
 
 def test_additional_starts_of_one_version_do_not_affect_the_ratio(tmp_path: Path) -> None:
@@ -140,19 +142,21 @@ def test_newest_version_is_compared_with_the_oldest(tmp_path: Path) -> None:
     ):
         write(tmp_path, make_record(name, version, accuracy=accuracy, seconds=seconds))
     text = page_text(tmp_path)
-    overall = table_row(text, "tf218 vs. tf216")
+    overall = table_row(text, "2.16.2 to 2.18.1")
     assert "-0.60" in overall
     assert "step\\[cnn\\] x1.08" in overall
-    assert "-0.30" in table_row(text, "tf218")
+    step = table_row(text, "2.17.1 to 2.18.1")
+    assert ["-0.30" in cell for cell in step.split("|")[4:6]] == [True, False]
+    assert step.split("|")[5].strip() == "-0.60"
     heading, row = " ".join(table_row(text, "operation").split()), " ".join(table_row(text, "step\\[cnn\\]").split())
-    assert heading == "| operation | tf216 (ms) | tf217 | tf218 | tf218 vs. tf216 |"
+    assert heading == ("| operation | 2.16.2 (ms) | 2.16.2 to 2.17.1 | 2.17.1 to 2.18.1 | 2.16.2 to 2.18.1 |")
     assert row == "| step\\[cnn\\] | 199.00 | 1.040 | 1.040 | 1.082 |"
 
 
 def test_two_versions_are_compared_once(tmp_path: Path) -> None:
     for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
         write(tmp_path, make_record(name, version))
-    assert " vs. " not in page_text(tmp_path)
+    assert page_text(tmp_path).count("\n| 2.16.2 to 2.17.1 ") == 1
 
 
 def test_all_comparisons_of_a_series_are_adjusted_together(tmp_path: Path) -> None:
@@ -168,7 +172,7 @@ def test_changed_dependencies_and_settings_are_listed(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     configs = {"cnn": {"layers": {"dense": {"units": 128, "quantization": None}}}}
     write(tmp_path, make_record("tf217", "2.17.1", configs=configs))
-    assert "tf216 to tf217: tensorflow 2.16.2 to 2.17.1; quantization: absent to None (cnn layers dense)" in (
+    assert "- 2.16.2 to 2.17.1: tensorflow 2.16.2 to 2.17.1; quantization: absent to None (cnn layers dense)" in (
         page_text(tmp_path)
     )
 
@@ -176,14 +180,14 @@ def test_changed_dependencies_and_settings_are_listed(tmp_path: Path) -> None:
 def test_unknown_configurations_are_not_reported_as_differences(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2", configs={}, starts=()))
     write(tmp_path, make_record("tf217", "2.17.1"))
-    assert "- tf216 to tf217: tensorflow 2.16.2 to 2.17.1\n" in page_text(tmp_path)
+    assert "- 2.16.2 to 2.17.1: tensorflow 2.16.2 to 2.17.1\n" in page_text(tmp_path)
 
 
 def test_memory_has_a_column_per_model(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     memory = page_text(tmp_path).split("## Memory")[1]
     assert "cnn: resident" in memory
-    assert "500 (500 to 500)" in table_row(memory, "tf216")
+    assert "500 (500 to 500)" in table_row(memory, "2.16.2")
 
 
 def test_keras_versions_have_their_own_table(tmp_path: Path) -> None:
@@ -191,8 +195,8 @@ def test_keras_versions_have_their_own_table(tmp_path: Path) -> None:
     for name, keras in (("tf221", "3.13.2"), ("keras312", "3.12.4")):
         write(tmp_path, make_record(name, "2.21.0", environment=make_environment(tensorflow="2.21.0", keras=keras)))
     tensorflow_part, keras_part = page_text(tmp_path).split("## Keras, with TensorFlow 2.21.0 and Python 3.")
-    assert "keras312" not in tensorflow_part
-    assert keras_part.index("| keras312") < keras_part.index("| tf221")
+    assert "| 3.12.4" not in tensorflow_part.split("## ")[1]
+    assert keras_part.index("| 3.12.4 ") < keras_part.index("| 3.12.4 to 3.13.2 ")
 
 
 def test_versions_of_another_python_are_a_separate_series(tmp_path: Path) -> None:
@@ -215,8 +219,8 @@ def test_partly_measured_version_has_a_row(tmp_path: Path, name: str, missing: d
         write(tmp_path, make_record(each, version, **missing if each == name else {}))
     text = page_text(tmp_path)
     assert "nan" not in text
-    assert "2.16.2" in table_row(text, "tf216")
-    assert "2.17.1" in table_row(text, "tf217")
+    assert table_row(text, "2.16.2")
+    assert table_row(text, STEP)
 
 
 def test_further_seeds_of_an_inconclusive_comparison_are_whole_runs(tmp_path: Path) -> None:
@@ -224,7 +228,7 @@ def test_further_seeds_of_an_inconclusive_comparison_are_whole_runs(tmp_path: Pa
     for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
         correct = pack(random.random((12, IMAGES)) < 0.9)
         write(tmp_path, make_record(name, version, trained=(replace(make_results(0.9), correct=correct),)))
-    match = re.search(r"inconclusive, needs about (\d+) more seeds", table_row(page_text(tmp_path), "tf217"))
+    match = re.search(r"inconclusive, needs about (\d+) more seeds", table_row(page_text(tmp_path), STEP))
     assert match is not None
     assert int(match[1]) % 12 == 0
 
@@ -236,7 +240,7 @@ def test_damaged_record_is_named_on_the_page_of_the_others(tmp_path: Path) -> No
     _, problems = build.write(tmp_path)
     text = (tmp_path / "versions.md").read_text()
     assert "Could not be read: versions/tf216.json: " in text
-    assert "2.17.1" in table_row(text, "tf217")
+    assert table_row(text, "2.17.1")
     assert (len(problems), build.check(tmp_path)) == (1, problems)
 
 

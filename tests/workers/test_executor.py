@@ -10,7 +10,8 @@ import pytest
 
 import worker_tasks as tasks
 from bench.errors import SearchError
-from bench.workers.executor import EpochCompleted, Executor, TaskCompleted, TaskFailed
+from bench.training.custom import UnsuitableModelError
+from bench.workers.executor import EpochCompleted, Executor, TaskCompleted, TaskFailed, describe
 from bench.workers.local import LocalPool
 
 pytestmark = pytest.mark.slow
@@ -164,3 +165,7 @@ def test_closing_the_pool_kills_running_tasks_at_once() -> None:
     assert time.monotonic() - started < 5
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+def test_error_that_says_what_to_do_needs_no_place_in_the_code() -> None:
+    assert describe(UnsuitableModelError("two outputs:\n return one")) == "two outputs: return one"

@@ -8,17 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
 import worker_tasks as tasks
 from bench.compat import fork_server_process
-from bench.errors import CompatibilityError
 from bench.machine import variables
 from bench.workers.executor import Executor, TaskCompleted
-from bench.workers.fork_server import PRELOADED, WORKER_VARIABLES, check_forked_process, fork_server
+from bench.workers.fork_server import WORKER_VARIABLES, fork_server
 from bench.workers.local import LocalPool
 
 pytestmark = [
@@ -53,7 +51,7 @@ def test_workers_share_the_imports_of_the_server(executor: Executor) -> None:
 
 
 def test_server_has_a_single_thread(executor: Executor) -> None:
-    assert ask(executor).preloaded_threads == 1
+    assert ask(executor).other_threads == ()
 
 
 def test_libraries_were_imported_with_the_variables_of_workers(executor: Executor) -> None:
@@ -81,12 +79,37 @@ def test_variables_of_the_caller_are_restored(executor: Executor) -> None:
     assert "PYTHONSAFEPATH" not in os.environ
 
 
-def test_process_that_had_threads_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, PRELOADED, SimpleNamespace(THREADS=3))
-    with pytest.raises(
-        CompatibilityError, match="expected 1 thread in the process from which workers are forked, found 3"
-    ):
-        check_forked_process()
+def test_processes_are_spawned_if_the_server_has_threads(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(THREAD)
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN],
+        env=variables(PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, sys.path)])),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    message, *rest = done.stdout.splitlines()
+    assert message.startswith("Starting the worker processes anew, without forking, which takes longer: ")
+    assert message.endswith(" threads in the process to be forked: telemetry")
+    assert rest == ["spawn", "()"]
+
+
+# Python imports this module when it starts, as it does those of libraries that observe every process.
+THREAD = """
+import threading
+threading.Thread(target=threading.Event().wait, name="telemetry", daemon=True).start()
+"""
+OPEN = """
+from contextlib import closing
+from bench.workers.fork_server import fork_server
+from bench.workers.local import open_pool
+import worker_tasks
+with fork_server() as method:
+    pool, method = open_pool(1, worker_tasks.prepare_slowly, method, print)
+    with closing(pool):
+        print(method)
+        print(pool.other_threads)
+"""
 
 
 LEAVE_AT_ONCE = """

@@ -82,6 +82,11 @@ def misclassified_by_all(errors: Sequence[SharedError], images: Sequence[Image],
     return picture("misclassified by all", [tiles], lambda: _draw(_grid(tiles)))
 
 
+def grid_picture(kind: str, tiles: Sequence[Tile]) -> Picture:
+    """Images side by side, in the order of `tiles`."""
+    return picture(kind, [tiles], lambda: _draw(_grid(tiles)))
+
+
 def _confidence(error: Misclassification) -> str:
     # Rounded to a hundredth first: the last bit of a probability depends on the machine.
     return f"{100 * round(error.probability, 2):.0f}%"

@@ -1,5 +1,6 @@
 """Figures of a model's page: learning curves, confusion matrix, hyperparameters."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,9 @@ BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#999999"
 TRAINING = {"color": BLUE, "linestyle": "-", "marker": "o"}
 VALIDATION = {"color": ORANGE, "linestyle": "--", "marker": "s"}
 MAX_NUMBERED_CLASSES = 20  # cells of a larger confusion matrix are too small for numbers
+WRAP_AT = 9  # characters of a class name below a column
 MAX_NAMED_CLASSES = 40  # of more, only every second, third ... is named
+MAX_WRAPPED_CLASSES = 12  # whose names fit side by side
 MIN_SHOWN_PERCENT = 0.1  # smaller shares get no number
 PANELS = 3  # per row
 NARROW_RANGE = 50  # a logarithmic axis with a smaller ratio of its ends gets ticks at 1, 2 and 5
@@ -58,8 +61,8 @@ def confusion_matrix(confusion: IntArray, names: Sequence[str]) -> Picture:
 
 def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:
     share = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    side = max(4.0, min(10.0, 1.8 + 0.52 * len(names)))
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    side = max(4.0, min(10.0, 1.8 + 0.6 * len(names)))
+    figure = Figure(figsize=(side + 1.3, side - 0.5), layout="constrained")
     axes = figure.subplots()
     # Colors follow the square root of the share: errors of a few percent would otherwise be invisible.
     image = axes.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=10)
@@ -68,12 +71,20 @@ def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:
     bar.set_label("share of the true class (%)")
     step = -(-len(names) // MAX_NAMED_CLASSES)
     ticks = range(0, len(names), step)
-    axes.set_xticks(ticks, names[::step], rotation=45, ha="right", rotation_mode="anchor")
+    if len(names) <= MAX_WRAPPED_CLASSES:
+        axes.set_xticks(ticks, [wrapped(name) for name in names], fontsize=8)
+    else:
+        axes.set_xticks(ticks, names[::step], rotation=90)
     axes.set_yticks(ticks, names[::step])
     axes.set(xlabel="predicted class", ylabel="true class")
     if len(names) <= MAX_NUMBERED_CLASSES:
         _number_cells(axes, share)
     return figure
+
+
+def wrapped(name: str) -> str:
+    """A class name on several short lines."""
+    return textwrap.fill(name.replace("/", "/ "), WRAP_AT, break_long_words=False).replace("/ ", "/")
 
 
 def _number_cells(axes: Axes, share: NDArray[np.float64]) -> None:
@@ -118,9 +129,7 @@ def _draw_hyperparameters(
         axes.plot(places, [100 * score for score in scores], "o", color=BLUE, alpha=0.6, markersize=4)
         axes.axhline(100 * winner, color=ORANGE, linewidth=0.8, linestyle="--")
         if values:
-            axes.set_xticks(
-                range(len(values)), [_short(value) for value in values], rotation=45, ha="right", fontsize=7
-            )
+            axes.set_xticks(range(len(values)), [_short(value) for value in values], fontsize=7)
             axes.set_xlim(-0.5, len(values) - 0.5)
         elif 0 < NARROW_RANGE * min(numbers := [float(str(value)) for value in chosen]) <= max(numbers):
             axes.set_xscale("log")

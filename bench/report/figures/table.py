@@ -5,25 +5,30 @@ from dataclasses import dataclass
 from itertools import cycle, product
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from bench.report.board import Board, Row
 from bench.report.figures.model import BLUE, GRAY, ORANGE, few_logarithmic_ticks, plain_axes
 from bench.report.figures.picture import Picture, picture
 from bench.report.tables.costs import UNITS
+from bench.report.tables.scores import REFERENCE_TYPES
 from bench.report.tables.search import SearchProgress
+from bench.report.text.numbers import accuracy_cell
 
 FAMILY_COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-REFERENCE_COLOR = "#666666"
+REFERENCE_COLORS = {"tutorial": "#882255", "classifier": "#666666", "external": "#332288"}  # by group
 MARKERS = "osD^vP"
 REFERENCE_MARKERS = "X*^v<>PD"
+LEGEND_COLUMNS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """Color and marker; the combination is unique within a dataset."""
+    """Color, marker and the name of the color; color and marker together are unique within a dataset."""
 
     color: str
     marker: str
+    kind: str  # the family, or the kind of reference model
 
 
 Styles = Mapping[str, Style]  # by name of the family or the reference model
@@ -31,47 +36,66 @@ Styles = Mapping[str, Style]  # by name of the family or the reference model
 
 def styles(board: Board) -> Styles:
     """The style of each family and each reference model of a results folder, by name."""
-    records = [row.run.record for table in board.tables for row in table.everything]
-    families = sorted({record.spec.model for record in records if record.search is not None})
-    references = sorted({record.spec.model for record in records if record.reference is not None})
-    looks = [
-        *zip(families, cycle(product(MARKERS, FAMILY_COLORS)), strict=False),
-        *zip(references, cycle(product(REFERENCE_MARKERS, (REFERENCE_COLOR,))), strict=False),
-    ]
-    return {name: Style(color=color, marker=marker) for name, (marker, color) in looks}
+    rows = [row for table in board.tables for row in table.everything]
+    families = sorted({row.run.record.spec.model for row in rows if row.run.record.search is not None})
+    looks = zip(families, cycle(product(MARKERS, FAMILY_COLORS)), strict=False)
+    references = {row.run.record.spec.model: row for row in rows if row.run.record.reference is not None}
+    return {name: Style(color=color, marker=marker, kind=name) for name, (marker, color) in looks} | {
+        name: Style(color=REFERENCE_COLORS[reference.group], marker=marker, kind=REFERENCE_TYPES[reference.group])
+        for (name, row), marker in zip(sorted(references.items()), cycle(REFERENCE_MARKERS), strict=False)
+        if (reference := row.run.record.reference) is not None
+    }
 
 
 def _style(styles: Styles, row: Row) -> Style:
     return styles[row.run.record.spec.model]
 
 
-def accuracies(rows: Sequence[Row], styles: Styles) -> Picture:
-    """Test accuracy of each model with its interval, the best on top."""
+def accuracies(rows: Sequence[Row], styles: Styles, human: float | None = None) -> Picture:
+    """Forest plot: test accuracy of each model with its interval, the best on top; `human` is drawn as a line."""
     points = [
         (
             row.label,
             _style(styles, row),
             row.test_accuracy,
             None if row.run.interval is None else (row.run.interval.low, row.run.interval.high),
+            accuracy_cell(row.test_accuracy, row.run.interval),
         )
         for row in rows
     ]
 
     def draw() -> Figure:
-        figure = Figure(figsize=(7, 0.8 + 0.32 * len(points)), layout="constrained")
+        figure = Figure(figsize=(7.5, 1.3 + 0.3 * len(points)), layout="constrained")
         axes = figure.subplots()
-        for place, (_, style, accuracy, limits) in enumerate(points):
+        for place, (_, style, accuracy, limits, text) in enumerate(points):
             if limits is not None:
                 axes.plot([100 * limits[0], 100 * limits[1]], [place, place], color=style.color, linewidth=2)
-            axes.plot(100 * accuracy, place, style.marker, color=style.color, markersize=7)
+            axes.plot(100 * accuracy, place, "o", color=style.color, markersize=6)
+            axes.text(1.01, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+        if human is not None:
+            axes.axvline(100 * human, color=GRAY, linestyle="--", linewidth=1)
+            axes.text(100 * human, -0.75, f"human {100 * human:.1f}", ha="center", va="bottom", fontsize=8)
         axes.set_yticks(range(len(points)), [label for label, *_ in points])
-        axes.invert_yaxis()
-        axes.set(xlabel="test accuracy (%), line: 95% CI")
+        for tick, (_, style, *_) in zip(axes.get_yticklabels(), points, strict=True):
+            tick.set_color(style.color)
+        axes.set_ylim(len(points) - 0.5, -0.7)
+        axes.set(xlabel="test accuracy (%), with 95% CI")
         axes.grid(axis="x", alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        _legend(figure, [style for _, style, *_ in points])
         return figure
 
-    return picture("accuracies", [points], draw)
+    return picture("accuracies", [points, human], draw)
+
+
+def _legend(figure: Figure, shown: Sequence[Style]) -> None:
+    """One entry per color."""
+    colors = {style.kind: style.color for style in shown}
+    handles = [Line2D([], [], color=color, marker="o", label=kind) for kind, color in colors.items()]
+    figure.legend(
+        handles=handles, loc="outside upper center", ncols=min(len(handles), LEGEND_COLUMNS), frameon=False, fontsize=9
+    )
 
 
 def search_progress(
@@ -87,16 +111,14 @@ def search_progress(
             for search, style in lines:
                 places = getattr(search, unit)
                 axes.step(places, [100 * best for best in search.best], where="post", color=style.color)
-                axes.plot(
-                    places[0], 100 * search.best[0], style.marker, color=style.color, label=search.label, markersize=6
-                )
+                axes.plot(places[0], 100 * search.best[0], style.marker, color=style.color, markersize=6)
             axes.set(
                 xlabel="epochs trained by the search" if unit == "epochs" else "seconds since the start of the search",
                 ylabel=f"best {score} (%)",
                 xlim=(0, None),
             )
             plain_axes(axes)
-        panels[0].legend(frameon=False)
+        _legend(figure, [style for _, style in lines])
         return figure
 
     content = [lines, with_times, *([score] if score != "validation accuracy" else [])]
@@ -105,10 +127,18 @@ def search_progress(
 
 def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
     """Accuracy by confidence; a calibrated model lies on the diagonal."""
-    lines = [(row.label, _style(styles, row), row.run.scores.calibration.bins) for row in rows]
+    # Searches of a family look alike.
+    lines = [
+        (
+            _style(styles, row).kind if row.run.record.reference is None else row.label,
+            _style(styles, row),
+            row.run.scores.calibration.bins,
+        )
+        for row in rows
+    ]
 
     def draw() -> Figure:
-        figure = Figure(figsize=(5, 4.4), layout="constrained")
+        figure = Figure(figsize=(8, 4.2), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 100], [0, 100], color=GRAY, linestyle=":", label="perfect calibration")
         for label, style, bins in lines:
@@ -124,7 +154,9 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
             )
         axes.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 101), ylim=(0, 101))
         plain_axes(axes)
-        axes.legend(frameon=False, fontsize=8)
+        handles, labels = axes.get_legend_handles_labels()
+        named = dict(zip(labels, handles, strict=True))  # each label once
+        figure.legend([*named.values()], [*named], loc="outside right upper", frameon=False)
         return figure
 
     return picture("reliability", [lines], draw)

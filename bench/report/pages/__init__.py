@@ -4,11 +4,11 @@ from importlib.metadata import EntryPoint
 
 from bench.errors import ExtensionError
 from bench.machine import extensions, load_extension
-from bench.report.pages import dataset, leaderboard, model, tutorials
+from bench.report.pages import benchmarks, dataset, leaderboard, model, tutorials
 from bench.report.pages.contract import Page
 
 GROUP = "keras_family_bench.pages"
-BUILT_IN: tuple[Page, ...] = (leaderboard, dataset, model, tutorials)
+BUILT_IN: tuple[Page, ...] = (leaderboard, dataset, model, tutorials, benchmarks)
 
 
 def pages() -> tuple[Page, ...]:

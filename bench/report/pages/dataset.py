@@ -14,17 +14,21 @@ from bench.report.board import Board, Table
 from bench.report.evaluations import count_text
 from bench.report.figures import images
 from bench.report.figures import table as figures
+from bench.report.figures.class_f1 import class_f1_map
 from bench.report.figures.picture import Picture
-from bench.report.markdown import render
+from bench.report.markdown import link, render
 from bench.report.pages.contract import Files
-from bench.report.pages.leaderboard import table_section
+from bench.report.pages.leaderboard import ranking
 from bench.report.tables import costs, details, errors, scores
 from bench.report.tables import search as searches
+from bench.report.tables.constant import constant_sentence, split_constant
+from bench.report.tables.leaderboard import forest_rows, left_out_sentence, plotted
 from bench.report.text.glossary import glossary
+from bench.report.text.human import human_accuracy
 from bench.report.text.objective import score_name
+from bench.report.text.statements import family_sentences, identical_sentences, pair_sentences, summary
 
 SHOWN_SHARED_ERRORS = 20
-
 
 name = "datasets"
 
@@ -51,12 +55,29 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
         "dataset.md.j2",
         dataset=dataset,
         title=tables[0].dataset.title,
+        summary=summary(tables[0]),
+        model_pages=dict.fromkeys(link(row.run.record.spec.model, row.page_name) for row in rows),
         sections=sections,
         evaluations=count_text(board.results, dataset),
         own_recipes=any(search is not None and search.own_recipe is not None for search in outcomes),
         reduced_precision=any(isinstance(spec, SearchSpec) and spec.precision != "float32" for spec in specs),
         glossary=glossary(rows[0].run.metrics),
     )
+
+
+def table_section(table: Table) -> dict[str, Any]:
+    """What `_table.md.j2` shows; empty frames and lists are left out."""
+    uncertainty, shared = split_constant(scores.uncertainty_table(table), keep=("model",))
+    return {
+        **ranking(table),
+        "uncertainty": uncertainty,
+        "uncertainty_shared": constant_sentence(shared),
+        "pair_tests": pair_sentences(table),
+        "families": scores.families_table(table),
+        "family_tests": family_sentences(table),
+        "identical": identical_sentences(table),
+        "reproductions": scores.reproductions_table(table),
+    }
 
 
 def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
@@ -66,10 +87,10 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
     compared = errors.error_comparison(table)
     return {
         "scores": table_section(table),
+        "left_out": left_out_sentence(table),
         "only_top": len(table.compared) > len(table.top),
         "selection": searches.selection_table(table.top),
         "crossovers": searches.crossover_sentences(table.top),
-        "f1": errors.class_f1_table(table),
         "confused": errors.confused_classes_table(table),
         "fixed": pd.DataFrame() if compared is None else errors.error_changes_table(*compared),
         "fixed_models": () if compared is None else tuple(row.label for row in compared),
@@ -87,20 +108,22 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
 
 def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]) -> dict[str, Picture]:
     """The figures of one table by kind."""
-    # Rows of less than half the best accuracy would squeeze the others together.
-    rows = [row for row in table.top if row.test_accuracy > max(each.test_accuracy for each in table.top) / 2]
+    rows = plotted(table.top)
     one_machine = len(table.machines) == 1
     progress = [each for row in rows if (each := searches.search_progress(row)) is not None]
     stored = _stored_images(table)
     shown = [error for error in shared if error.index in stored]
     # More curves than those of the best tuned models and the best reference model would be indistinguishable.
     contrasted = [*(row for row in table.top if row in table.rows), *table.references[:1]]
-    pictures = {"accuracy": figures.accuracies(rows, looks), "reliability": figures.reliability(contrasted, looks)}
+    human = human_accuracy(table.dataset.name)
+    forest = figures.accuracies(forest_rows(table), looks, None if human is None else human.accuracy)
+    pictures = {"accuracy": forest, "reliability": figures.reliability(contrasted, looks)}
     if progress:
         score = score_name(table.rows[0].run.record.spec)
         pictures["search"] = figures.search_progress(progress, looks, with_times=one_machine, score=score)
     if len(rows) > 1:
         pictures["costs"] = figures.costs(rows, looks, costs.pareto_fronts(rows, with_times=one_machine))
+    pictures["f1"] = class_f1_map(errors.class_f1(table))
     if shown:
         names = table.dataset.class_names
         pictures["misclassified"] = images.misclassified_by_all(shown, [stored[error.index] for error in shown], names)

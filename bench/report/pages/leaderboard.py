@@ -1,41 +1,110 @@
-"""leaderboard.md: the tables of all datasets."""
+"""leaderboard.md: for each dataset the models with the default budget, best first, and what follows from them."""
 
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from bench.report.board import Board, Table
 from bench.report.evaluations import count_text
-from bench.report.markdown import render
+from bench.report.markdown import Markdown, link, render
 from bench.report.pages.contract import Files
-from bench.report.tables import scores
-from bench.report.text.objective import score_name
-from bench.report.text.statements import family_sentences, identical_sentences, pair_sentences, summary
+from bench.report.tables.constant import constant_sentence, split_constant
+from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, left_out_sentence
+from bench.report.tables.provenance import provenance_table, short_commit
+from bench.report.text.findings import findings
+from bench.report.text.human import human_accuracy
+from bench.report.text.numbers import counted, joined
+from bench.report.text.statements import identical_sentences, summary
 
 name = "leaderboard"
 
 
 def files(board: Board) -> Files:
     """leaderboard.md."""
-    datasets = {
-        dataset: [table_section(table) for table in tables]
+    datasets = [
+        _dataset_section(board, dataset, list(tables))
         for dataset, tables in groupby(board.tables, key=lambda table: table.dataset.name)
-    }
-    evaluations = {dataset: count_text(board.results, dataset) for dataset in datasets}
-    page = render("leaderboard.md.j2", board=board, datasets=datasets, evaluations_by_dataset=evaluations)
+    ]
+    page = render("leaderboard.md.j2", board=board, datasets=datasets, origin=_origin(board), links=_links(board))
     return {"leaderboard.md": page}
 
 
-def table_section(table: Table) -> dict[str, Any]:
-    """What `_table.md.j2` shows here and on the dataset's page; empty frames and lists are left out."""
+def _origin(board: Board) -> str:
+    """The date of the newest result and the commits that made the results."""
+    records = [row.run.record for table in board.tables for row in table.everything]
+    newest_first = sorted(records, key=lambda record: record.finished, reverse=True)
+    commits = list(dict.fromkeys(short_commit(record.environment.git_commit) for record in newest_first))
+    if not records:
+        return ""
+    noun = "commit" if len(commits) == 1 else "commits"
+    return f"Newest result: {newest_first[0].finished[:10]}. Measured at {noun} {joined(commits)}."
+
+
+def _links(board: Board) -> list[Markdown]:
+    """What else there is in the results folder, as links."""
+    is_tutorial = (
+        row.run.record.reference is not None and row.run.record.reference.group == "tutorial"
+        for table in board.tables
+        for row in table.references
+    )
+    links = {
+        "Published tutorials": ("tutorials.md", any(is_tutorial)),
+        "TensorFlow and Keras versions": ("versions.md", any((board.results / "versions").glob("*.json"))),
+        "Benchmarks of the suite": ("benchmarks/README.md", any((board.results / "benchmarks").glob("*.md"))),
+    }
+    return [link(text, target) for text, (target, exists) in links.items() if exists]
+
+
+def _dataset_section(board: Board, dataset: str, tables: Sequence[Table]) -> dict[str, Any]:
+    table = tables[0]
+    provenance, shared = split_constant(provenance_table(table), keep=("model", "run"))
+    return {
+        "name": dataset,
+        **ranking(table, f"{dataset}/"),
+        "summary": summary(table),
+        "findings": findings(table),
+        "identical": identical_sentences(table),
+        "human": human_accuracy(dataset),
+        "left_out": left_out_sentence(table),
+        "others": [f"{other.conditions['budget']} ({counted(len(other.rows), 'model')})" for other in tables[1:]],
+        "evaluations": count_text(board.results, dataset),
+        "provenance": provenance,
+        "provenance_shared": constant_sentence(shared),
+    }
+
+
+def ranking(table: Table, folder: str = "") -> dict[str, Any]:
+    """The models of a table, best first, with a caption of several sentences.
+
+    Args:
+        table: of the board.
+        folder: of the dataset's pages, as a prefix of links from the page that shows the table.
+    """
+    frame, shared = split_constant(leaderboard_table(table, folder), keep=("rank", "model", "type"))
     return {
         "table": table,
-        "summary": summary(table),
-        "scores": scores.scores_table(table),
-        "score": score_name(table.rows[0].run.record.spec) if table.rows else "",
-        "pair_tests": pair_sentences(table),
-        "families": scores.families_table(table),
-        "family_tests": family_sentences(table),
-        "references": scores.references_table(table),
-        "identical": identical_sentences(table),
-        "reproductions": scores.reproductions_table(table),
+        "ranking": frame,
+        "ranking_caption": [*_caption(table), *filter(None, [constant_sentence(shared)])],
     }
+
+
+def _caption(table: Table) -> Iterator[str]:
+    yield (
+        "Test accuracy is the mean over refit seeds with its 95% CI, which accounts for the variance across seeds and "
+        f"the finite test set of {table.dataset.n_test:,} images."
+    )
+    if table.selected is not None:
+        yield (
+            f"Differences are from {table.selected}, the tuned model with the best validation accuracy, with their 95% "
+            f"CI; {NOT_SIGNIFICANT}: not significant after Holm's correction."
+        )
+    if len(table.rows) > 1:
+        yield "If tuned models are not significantly different, their ranks are ranges."
+    if table.references:
+        yield "Reference models are untuned and not ranked."
+    if any(row.rank is None for row in table.rows):
+        yield "A model with a single seed has no interval and no rank, since one seed gives no variance estimate."
+    if len(table.machines) > 1:
+        yield "The rows come from different machines, so times are left out."
+    if any(row.run.record.trained_elsewhere for row in table.references):
+        yield "The training data of models trained elsewhere is unknown and may contain test images."

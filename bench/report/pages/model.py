@@ -1,8 +1,10 @@
 """<dataset>/<model>.md: what each run of a model is, how it was chosen, and what it classifies correctly."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.evaluation.importance import ImportanceAnalysis, importances
@@ -10,16 +12,20 @@ from bench.records.record import Curve, SearchOutcome
 from bench.report.board import TOP_ROWS, Board, Row, Table
 from bench.report.figures import images
 from bench.report.figures import model as figures
+from bench.report.figures.history import search_history
 from bench.report.figures.picture import Picture
 from bench.report.markdown import render
 from bench.report.pages.contract import Files
 from bench.report.ranking import conditions
+from bench.report.runs import Run
 from bench.report.tables import costs, details, errors, hyperparameters, scores
 from bench.report.tables import search as searches
+from bench.report.tables.leaderboard import worst_class_text
 from bench.report.text.numbers import accuracy_cell, interval_text, percent, points
 from bench.report.text.objective import score_name
 from bench.report.text.signature import signature_text
-from bench.report.text.statements import interval_sentence
+from bench.report.text.statements import interval_sentence, row_sentences
+from bench.report.text.tutorial_titles import tutorial_title
 
 name = "models"
 
@@ -60,14 +66,36 @@ def _page(placed: Sequence[tuple[Table, Row]], sections: Sequence[dict[str, Any]
     )
 
 
+def _same_predictions(table: Table, row: Row) -> Row | None:
+    """An earlier row of another model whose refits predict the same classes; its page has the pictures of both."""
+    earlier = takewhile(lambda other: other is not row, table.references)
+    same = (other for other in earlier if np.array_equal(other.run.scores.predicted, row.run.scores.predicted))
+    return next(same, None)
+
+
+def _details(run: Run) -> dict[str, str]:
+    """Conditions and details without those that do not apply."""
+    every = {**conditions(run), **details.run_details(run)}
+    return {name: value for name, value in every.items() if not value.startswith("none (no search)")}
+
+
 def _section(table: Table, row: Row) -> dict[str, Any]:
     """What the template shows of one run; empty frames and lists are left out."""
-    run, record = row.run, row.run.record
+    run, record, same = row.run, row.run.record, _same_predictions(table, row)
+    constant = len(np.unique(run.scores.predicted)) == 1
+    # Another page has the errors of both, or there is nothing to see in them.
+    shows_errors = same is None and not constant
+    is_tutorial = record.reference is not None and record.reference.group == "tutorial"
     return {
         "row": row,
+        "tutorial": tutorial_title(record.spec.model) if is_tutorial else None,
         "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
         "interval_sentence": interval_sentence(run),
-        "details": details.two_columns({**conditions(run), **details.run_details(run)}),
+        "comparisons": row_sentences(table, row),
+        "same_as": same,
+        "worst_class": worst_class_text(row, "%"),
+        "details": details.two_columns(_details(run)),
+        "recipe": pd.DataFrame() if run.plain is None else details.two_columns(run.plain.recipe),
         "signature": signature_text(record),
         "reproductions": details.reproductions_of_run_table(run),
         "reproduction_sentence": _reproduction_sentence(row),
@@ -76,7 +104,9 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "by_class": errors.class_report_table(run.scores.by_class),
         "confused": pd.DataFrame(errors.confused_classes(run)),
         "misclassified": errors.misclassified_table(row),
-        "pictures": _pictures(row) if row.has_figures else {},
+        "constant": constant,
+        "shows_errors": shows_errors,
+        "pictures": _pictures(row, of_errors=shows_errors, of_training=same is None) if row.has_figures else {},
     }
 
 
@@ -123,7 +153,7 @@ def _scores(table: Table, row: Row) -> dict[str, str]:
         "test accuracy of each refit (%)": ", ".join(map(percent, run.scores.correct.mean(axis=1))),
         **tuned,
         **{metric.heading: scores.metric_text(run, metric) for metric in run.metrics},
-        **costs.cost_cells(run),
+        **{name: cost for name, cost in costs.cost_cells(run).items() if cost != "-"},
     }
 
 
@@ -143,22 +173,33 @@ def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
     )
 
 
-def _pictures(row: Row) -> dict[str, Picture]:
+def _pictures(row: Row, *, of_errors: bool, of_training: bool) -> dict[str, Picture]:
     """The figures of a section by kind."""
-    run, record, names = row.run, row.run.record, row.run.record.dataset.class_names
+    return (_error_pictures(row.run) if of_errors else {}) | (_training_pictures(row) if of_training else {})
+
+
+def _error_pictures(run: Run) -> dict[str, Picture]:
+    names = run.record.dataset.class_names
     pictures = {"confusion": figures.confusion_matrix(run.scores.confusion, names)}
-    # scikit-learn's classifiers have no epochs.
-    if any(refit.curve.training_loss for refit in record.refits):
-        trial = Curve() if record.search is None else record.search.winning_trial.curve
-        pictures["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
     if shown := run.scores.misclassifications[: errors.SHOWN_MISCLASSIFICATIONS]:
         pictures["misclassified"] = images.misclassified(run.wrong_images[: len(shown)], shown, names)
     if (confused := images.confused(run)) is not None:
         pictures["confused"] = confused
-    if record.search is not None and (
-        tried := hyperparameters.tried_values(record.search.space, searches.full_length(row))
-    ):
-        pictures["hyperparameters"] = figures.hyperparameters(
-            tried, record.search.winning_trial.score, score_name(record.spec)
-        )
+    return pictures
+
+
+def _training_pictures(row: Row) -> dict[str, Picture]:
+    record, search = row.run.record, row.run.record.search
+    pictures = {}
+    # scikit-learn's classifiers have no epochs.
+    if any(refit.curve.training_loss for refit in record.refits):
+        trial = Curve() if search is None else search.winning_trial.curve
+        pictures["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
+    if search is None:
+        return pictures
+    score = score_name(record.spec)
+    if (history := search_history(search.trials, search.winner, record.spec.refit_epochs, score)) is not None:
+        pictures["history"] = history
+    if tried := hyperparameters.tried_values(search.space, searches.full_length(row)):
+        pictures["hyperparameters"] = figures.hyperparameters(tried, search.winning_trial.score, score)
     return pictures

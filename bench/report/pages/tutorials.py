@@ -8,40 +8,74 @@ import pandas as pd
 from bench.evaluation.comparison import prediction_interval
 from bench.evaluation.metric import LOG_LOSS, TRAIN_TEST_GAP
 from bench.records.record import PublishedAccuracy
-from bench.report.board import Board, Row
-from bench.report.markdown import render
+from bench.report.board import Board, Row, Table
+from bench.report.markdown import Markdown, link, render
 from bench.report.pages.contract import Files
-from bench.report.text.numbers import accuracy_cell, percent, range_text, seconds
+from bench.report.tables.leaderboard import NOT_SIGNIFICANT, section_link
+from bench.report.text.numbers import accuracy_cell, percent, points, range_text, seconds
+from bench.report.text.tutorial_titles import tutorial_title
 
 name = "tutorials"
 
 
 def files(board: Board) -> Files:
     """tutorials.md, if a tutorial was trained."""
-    sections = [
-        {
-            "title": title,
-            "measured": tutorials_table(rows),
-            "recipes": recipes_table(rows),
-            "machines": _machines(rows),
-        }
-        for title, rows in _tutorials(board).items()
-    ]
+    sections = []
+    for title, placed in _tutorials(board).items():
+        rows = [row for _, row in placed]
+        sections.append(
+            {
+                "title": title,
+                "titles": titles_table(placed),
+                "measured": tutorials_table(rows),
+                "recipes": recipes_table(rows),
+                "machines": _machines(rows),
+            }
+        )
     return {"tutorials.md": render("tutorials.md.j2", sections=sections)} if sections else {}
 
 
-def _tutorials(board: Board) -> dict[str, list[Row]]:
-    """The tutorials that were trained, by the title of their dataset; each is in every table of its dataset."""
-    rows = {
-        row.run.record.run_id: row
-        for table in board.tables
-        for row in table.references
-        if row.run.record.reference is not None and row.run.record.reference.group == "tutorial"
-    }
-    tutorials: dict[str, list[Row]] = {}
-    for row in sorted(rows.values(), key=lambda row: row.label):
-        tutorials.setdefault(row.run.record.dataset.title, []).append(row)
+def _tutorials(board: Board) -> dict[str, list[tuple[Table, Row]]]:
+    """The tutorials that were trained and the first table that has them, by the title of their dataset."""
+    placed: dict[str, tuple[Table, Row]] = {}
+    for table in board.tables:
+        for row in table.references:
+            if row.run.record.reference is not None and row.run.record.reference.group == "tutorial":
+                placed.setdefault(row.run.record.run_id, (table, row))
+    tutorials: dict[str, list[tuple[Table, Row]]] = {}
+    for table, row in sorted(placed.values(), key=lambda pair: pair[1].label):
+        tutorials.setdefault(table.dataset.title, []).append((table, row))
     return tutorials
+
+
+def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
+    """What readers recognize a tutorial by, its accuracy, and the tuned model that it is compared with."""
+    return pd.DataFrame(
+        {
+            "tutorial": (title := tutorial_title(row.run.record.spec.model)).title,
+            "layers and training": title.layers,
+            "published": "-" if (published := _published(row)) is None else published.text,
+            "measured (%)": percent(row.test_accuracy),
+            "tuned model": _tuned_text(table, row),
+            "page with code": link(row.label, section_link(row, _folder(row))),
+        }
+        for table, row in placed
+    )
+
+
+def _tuned_text(table: Table, row: Row) -> str | Markdown:
+    """The tuned model with the best validation accuracy, with a link to its code, and its gain over a tutorial."""
+    test = row.versus_best
+    if test is None or test.difference is None:
+        return "-"
+    tuned = next(each for each in table.rows if each.label == test.b)
+    verdict = f", {NOT_SIGNIFICANT}" if test.verdict == "not significantly different" else ""
+    gain = f"{percent(tuned.test_accuracy)}% ({points(-test.difference.mean)} pp{verdict})"
+    return Markdown(f"{link(tuned.label, section_link(tuned, _folder(tuned), code=True))}: {gain}")
+
+
+def _folder(row: Row) -> str:
+    return f"{row.run.record.dataset.name}/"
 
 
 def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:

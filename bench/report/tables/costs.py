@@ -8,6 +8,8 @@ from bench.report.board import Row, Table
 from bench.report.runs import Run
 from bench.report.text.numbers import seconds
 
+CORE_SECONDS = "core-seconds"
+UNEQUAL_MARK = " (!)"  # of tuned models that took more than MAX_TIME_RATIO times those of another
 UNITS = {
     "search and refits": "core-seconds",
     "parameters": "",
@@ -18,11 +20,12 @@ UNITS = {
 
 def costs_table(table: Table) -> pd.DataFrame:
     """The costs of each model, in the order of the scores; machines are named if there are several."""
+    limit = table.max_core_seconds
     fronts = pareto_fronts(table.top, with_times=len(table.machines) == 1)
     return pd.DataFrame(
         {
             "model": row.label,
-            **cost_cells(row.run),
+            **_marked(cost_cells(row.run), unequal=row.run.record.search is not None and row.run.core_seconds > limit),
             "on the Pareto front for": ", ".join(cost for cost in fronts if row.label in fronts[cost]) or "-",
         }
         | ({"machine": row.run.record.environment.cpu} if len(table.machines) > 1 else {})
@@ -30,11 +33,16 @@ def costs_table(table: Table) -> pd.DataFrame:
     )
 
 
+def _marked(cells: dict[str, str], *, unequal: bool) -> dict[str, str]:
+    """The core-seconds of a tuned model are marked if they are not comparable with those of another."""
+    return cells | {CORE_SECONDS: f"{cells[CORE_SECONDS]}{UNEQUAL_MARK if unequal else ''}"}
+
+
 def cost_cells(run: Run) -> dict[str, str]:
     """The costs of one model as table cells: heading to text."""
     search, known = run.record.search, not run.record.trained_elsewhere
     return {
-        "core-seconds": f"{run.core_seconds:,.0f}" if known else "unknown",
+        CORE_SECONDS: f"{run.core_seconds:,.0f}" if known else "unknown",
         "parameters": f"{run.costs['parameters']:,}",
         "search time (s)": "-" if search is None else seconds(search.search_seconds),
         "training time per refit (s)": seconds(run.costs["training time per refit"]) if known else "unknown",

@@ -12,6 +12,7 @@ from bench.report.runs import Run
 from bench.report.tables.hyperparameters import value_text
 from bench.report.tables.scores import different_conditions_text, prediction_interval_text
 from bench.report.text.numbers import counted, percent
+from bench.tuning.space import count_candidates
 
 
 def run_details(run: Run) -> dict[str, str]:
@@ -60,12 +61,20 @@ def _origin_details(run: Run) -> dict[str, str]:
     cut = sum(trial.status == "cut" for trial in trials)
     failed = sum(trial.status == "failed" for trial in trials)
     return {
-        "tuner": spec.tuner,
+        "tuner": _tuner(record.search, spec),
         "trials": f"{len(trials)}, {failed} failed" + (f", {cut} cut short" if cut else ""),
         "epochs trained": f"{record.search.trained_epochs} of {spec.budget.total_epochs}",
         "search seed": str(spec.seed),
         **_own_recipe_details(record.search, spec),
     }
+
+
+def _tuner(search: SearchOutcome, spec: SearchSpec) -> str:
+    """The tuner, or that grid search replaced it."""
+    size = count_candidates(search.space)
+    if size is None or size > spec.budget.trials or spec.tuner in ("grid", "default"):
+        return spec.tuner
+    return f"grid, not {spec.tuner}, since the budget covers the whole space"
 
 
 def _own_recipe_details(search: SearchOutcome, spec: SearchSpec) -> dict[str, str]:

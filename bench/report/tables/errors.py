@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from bench.evaluation.error_analysis import SharedError, error_changes, shared_errors
@@ -12,15 +13,15 @@ from bench.report.text.numbers import counted, percent
 
 TOP_PAIRS = 5
 SHOWN_CHANGES = 8
+COMPARED_PAIRS = 8  # of confused classes, compared between models
 SHOWN_MISCLASSIFICATIONS = 25
 
 
-def class_f1_table(table: Table) -> pd.DataFrame:
-    """F1 of each class for the best models, the class with the lowest mean first."""
+def class_f1(table: Table) -> pd.DataFrame:
+    """F1 of each class (row) for the best models (columns), the class with the lowest mean first."""
     names = table.dataset.class_names
     f1 = pd.DataFrame({row.label: row.run.scores.by_class.f1[: len(names)] for row in table.top}, index=list(names))
-    shown = f1.loc[f1.mean(axis=1).sort_values(kind="stable").index].map("{:.3f}".format)
-    return shown.rename_axis("class").reset_index()
+    return f1.loc[f1.mean(axis=1).sort_values(kind="stable").index]
 
 
 def class_report_table(report: ClassReport) -> pd.DataFrame:
@@ -38,8 +39,23 @@ def class_report_table(report: ClassReport) -> pd.DataFrame:
 
 
 def confused_classes_table(table: Table) -> pd.DataFrame:
-    """The most confused classes of the best models."""
-    return pd.DataFrame({"model": row.label} | pair for row in table.top for pair in confused_classes(row.run))
+    """The pairs of classes that the best models confuse most often: pairs as rows, models as columns."""
+    names = table.dataset.class_names
+    confused = {
+        row.label: (row.run.scores.confusion + row.run.scores.confusion.T) / len(row.run.record.refits)
+        for row in table.top
+    }
+    mean = np.mean(list(confused.values()), axis=0)
+    a, b = np.triu_indices(len(names), 1)
+    order = np.argsort(-mean[a, b], kind="stable")[:COMPARED_PAIRS]
+    return pd.DataFrame(
+        {
+            "confused classes": f"{names[first]} and {names[second]}",
+            **{label: f"{counts[first, second]:,.1f}" for label, counts in confused.items()},
+        }
+        for first, second in zip(a[order], b[order], strict=True)
+        if mean[first, second] > 0
+    )
 
 
 def confused_classes(run: Run) -> Iterator[dict[str, str]]:

@@ -9,15 +9,14 @@ from bench.records.record import SearchOutcome
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
 from bench.report.runs import Run
+from bench.report.tables.costs import CORE_SECONDS, UNEQUAL_MARK
+from bench.report.tables.search import space_size
 from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, uncertainty_source
 from bench.report.text.objective import score_name
-from bench.tuning.space import count_candidates
 
 MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
 FIRST_NAMED = 5
 ACCURACY = TEST_ACCURACY.heading
-CORE_SECONDS = "core-seconds"
-UNEQUAL_MARK = " (!)"
 UNCERTAINTY = "main source of uncertainty"
 RECIPE = "training recipe"
 NOT_DIFFERENT = "not significantly different from"
@@ -40,11 +39,23 @@ def scores_table(table: Table) -> pd.DataFrame:
             **_leaderboard_metrics(row),
             f"{score_name(row.run.record.spec)} (%)": percent(search.winning_trial.score),
             **_recipe(table, search),
-            "trials (of candidates in the space)": f"{len(search.trials):,} ({_space_size(search)})",
+            "trials (of candidates in the space)": f"{len(search.trials):,} ({space_size(search)})",
             CORE_SECONDS: f"{row.run.core_seconds:,.0f}{UNEQUAL_MARK if row.run.core_seconds > limit else ''}",
         }
         for row in table.rows
         if (search := row.run.record.search) is not None
+    )
+
+
+def uncertainty_table(table: Table) -> pd.DataFrame:
+    """What the interval of each model rests on, and the tuned models that it is not significantly different from."""
+    return pd.DataFrame(
+        {
+            "model": row.label,
+            **{name: text for name, text in _accuracy(row).items() if name != ACCURACY},
+            NOT_DIFFERENT: "-" if row.run.record.search is None else not_different_text(row, len(table.rows)),
+        }
+        for row in table.compared
     )
 
 
@@ -54,11 +65,6 @@ def _recipe(table: Table, search: SearchOutcome) -> dict[str, str]:
     if all(other is None or other.own_recipe is None for other in others):
         return {}
     return {RECIPE: "shared" if search.own_recipe is None else "its own"}
-
-
-def _space_size(search: SearchOutcome) -> str:
-    size = count_candidates(search.space)
-    return "infinite" if size is None else f"{size:,}"
 
 
 def references_table(table: Table) -> pd.DataFrame:

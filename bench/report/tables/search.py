@@ -16,6 +16,7 @@ from bench.report.board import Row
 from bench.report.tables.hyperparameters import candidate_text
 from bench.report.text.numbers import percent, points, seconds
 from bench.report.text.objective import NAMES, objective_name, score_name
+from bench.tuning.space import count_candidates
 
 MAX_REASON = 160  # characters of an error
 MIN_TRIALS = 5  # of random searches whose expected best scores are compared
@@ -79,13 +80,19 @@ def selection_table(rows: Sequence[Row]) -> pd.DataFrame:
             f"{score_name(row.run.record.spec)} of the winner (%)": percent(search.winning_trial.score),
             "test accuracy (%)": percent(row.test_accuracy),
             "test minus validation (pp)": _difference(row, search),
-            "trials": str(len(search.trials)),
+            "trials (of candidates in the space)": f"{len(search.trials):,} ({space_size(search)})",
             "full-length trials": str(len(full_length(row))),
             "epochs trained": f"{search.trained_epochs:,}",
         }
         for row in rows
         if (search := row.run.record.search) is not None
     )
+
+
+def space_size(search: SearchOutcome) -> str:
+    """The number of candidates in the search space."""
+    size = count_candidates(search.space)
+    return "infinite" if size is None else f"{size:,}"
 
 
 def _difference(row: Row, search: SearchOutcome) -> str:

@@ -1,8 +1,10 @@
 """Numbers as text: percentages, intervals, seconds."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from bench.evaluation.comparison import Interval
+if TYPE_CHECKING:  # its import takes seconds
+    from bench.evaluation.comparison import Interval
 
 
 def percent(fraction: float, digits: int = 2) -> str:
@@ -35,7 +37,7 @@ def joined(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1] if words else "")))
 
 
-def accuracy_cell(accuracy: float, interval: Interval | None) -> str:
+def accuracy_cell(accuracy: float, interval: "Interval | None") -> str:
     """Percent with its interval for a table: ± half the width, or both limits if they are not symmetric."""
     if interval is None:
         return f"{percent(accuracy)} (no interval)"
@@ -43,7 +45,7 @@ def accuracy_cell(accuracy: float, interval: Interval | None) -> str:
     return f"{percent(accuracy)} " + (f"± {half}" if half else f"({range_text(interval.low, interval.high)})")
 
 
-def interval_text(interval: Interval | None) -> str:
+def interval_text(interval: "Interval | None") -> str:
     """The interval alone: ± half the width in points, or both limits if they are not symmetric."""
     if interval is None:
         return "no interval"
@@ -51,13 +53,13 @@ def interval_text(interval: Interval | None) -> str:
     return f"95% CI ±{half}" if half else f"95% CI {range_text(interval.low, interval.high)}"
 
 
-def _half_width(interval: Interval) -> str | None:
+def _half_width(interval: "Interval") -> str | None:
     """In points; None if it is not the same in both directions."""
     below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
     return above if below == above else None
 
 
-def uncertainty_source(interval: Interval | None) -> str:
+def uncertainty_source(interval: "Interval | None") -> str:
     """What contributes most to the interval's width, so that more of it would narrow the interval most."""
     if interval is None:
         return "-"

@@ -48,6 +48,20 @@ def identical_sentences(table: Table) -> list[str]:
     ]
 
 
+def row_sentences(table: Table, row: Row) -> list[str]:
+    """How a model compares with the runner-up, or with the model ahead of it, and with the best reference model."""
+    place = next((number for number, each in enumerate(table.rows) if each is row), None)
+    if place is None:
+        if row.versus_best is None:
+            return []
+        return [pair_sentence(row.versus_best, table.dataset.n_test)]
+    neighbor = table.rows[place + 1 : place + 2] if place == 0 else table.rows[place - 1 : place]
+    tests = [test for test in table.pair_tests for other in neighbor if {test.a, test.b} == {row.label, other.label}]
+    if row.versus_reference is not None:
+        tests.append(row.versus_reference)
+    return [pair_sentence(test, table.dataset.n_test) for test in tests]
+
+
 def _sentence(test: PairTest, difference: Difference, a: str, b: str, basis: str) -> str:
     low, high = difference.low, difference.high
     if test.verdict == "not significantly different":

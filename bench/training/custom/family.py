@@ -149,14 +149,21 @@ class CustomFamily:
         raise UnsuitableModelError(f"the model does not fit the images, {'; '.join(reasons)}. {ADVICE.capitalize()}")
 
     def _call(self, model: keras.Model, shape: Shape) -> str | None:
-        """Why the model cannot be called with images in `shape`; None if it can."""
+        """Why the model cannot be called with images in `shape`; None if it can.
+
+        Raises:
+            UnsuitableModelError: it does not have one output for each class, whatever the shape of the images.
+        """
         try:
             outputs = model(keras.ops.zeros((2, *shape)), training=False)
-            check_output_shape(outputs, self._classes)
-        except UnsuitableModelError as error:
-            return str(error)
         except Exception as error:  # noqa: BLE001 - a user's code may raise anything
             return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        try:
+            check_output_shape(outputs, self._classes)
+        except UnsuitableModelError as error:
+            if len(getattr(outputs, "shape", ())) == 2:
+                raise
+            return str(error)
         return None
 
     def _declare_in_fit(

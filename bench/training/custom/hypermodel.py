@@ -3,11 +3,13 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import keras_tuner
 
+from bench.machine import silence_prints
 from bench.training.custom import UnsuitableModelError
 
 EXPECTED = "expected a subclass of Family, a keras_tuner.HyperModel (class or instance), or a function build_model(hp)"
@@ -36,12 +38,22 @@ def hypermodel(obj: Any, image_shape: tuple[int, int, int], classes: int) -> Hyp
         obj = obj(**_arguments(obj, known, skipped=0))
     if isinstance(obj, keras_tuner.HyperModel):
         overridden = getattr(obj.fit, "__func__", None) is not keras_tuner.HyperModel.fit
-        return Hypermodel(build=obj.build, fit=obj.fit if overridden else None)
+        return Hypermodel(build=_silently(obj.build), fit=_silently(obj.fit) if overridden else None)
     if isinstance(obj, keras.Model) or not callable(obj):
         article = "a model" if isinstance(obj, keras.Model) else repr(obj)
         raise UnsuitableModelError(f"it is {article}: {EXPECTED}")
     arguments = _arguments(obj, known, skipped=1)
-    return Hypermodel(build=lambda hp: obj(hp, **arguments), fit=None)
+    return Hypermodel(build=_silently(partial(obj, **arguments)), fit=None)
+
+
+def _silently(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function without what it prints, such as a summary of the model or a progress bar."""
+
+    def silent(*arguments: Any, **named: Any) -> Any:
+        with silence_prints():
+            return function(*arguments, **named)
+
+    return silent
 
 
 def _arguments(function: Callable[..., Any], known: dict[str, Any], skipped: int) -> dict[str, Any]:

@@ -88,16 +88,25 @@ def matching_shape(model: keras.Model, image_shape: tuple[int, int, int]) -> Sha
     """The shape in which a model receives an image; None if it is built when it is first called.
 
     Raises:
-        UnsuitableModelError: it takes images of another shape.
+        UnsuitableModelError: it takes images of another shape, or has several outputs.
     """
     symbolic = fixed_input(model)
     if symbolic is None:
         return None
+    if len(model.outputs) > 1:
+        raise UnsuitableModelError(
+            f"expected a model with one output, found {len(model.outputs)}: return only that of the classes"
+        )
     expected = tuple(symbolic.shape[1:])
     for shape in possible_shapes(image_shape):
         if len(shape) == len(expected) and all(b in (a, None) for a, b in zip(shape, expected, strict=True)):
             return shape
-    raise UnsuitableModelError(f"the model takes inputs of shape {expected}, the images have {image_shape}: {ADVICE}")
+    hint = ""
+    if expected[-1:] == (3,) and image_shape[-1] == 1:
+        hint = f"; for color, start with x = keras.Input({image_shape}) and keras.layers.Concatenate()([x, x, x])"
+    raise UnsuitableModelError(
+        f"the model takes inputs of shape {expected}, the images have {image_shape}: {ADVICE}{hint}"
+    )
 
 
 def pixel_input(model: keras.Model, shape: Shape, pixel_range: PixelRange | None) -> PixelInput:

@@ -1,5 +1,6 @@
 """The lines of plain Keras that build a model's layers."""
 
+import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -70,6 +71,7 @@ class _Functional:
 
     def __init__(self, model: keras.Model, config: Mapping[str, Any], expressions: Expressions) -> None:
         self._model = model
+        self._operations = {each.name: each for each in model.operations}
         self._layers: dict[str, Mapping[str, Any]] = {each["name"]: each for each in config["layers"]}
         self._output = _key(_only(config["output_layers"]))
         self._expressions = expressions
@@ -103,7 +105,10 @@ class _Functional:
         name, number = output
         layer = self._layers[name]
         arguments = [self._expressions.value(each, self._variable) for each in _items(call["args"])]
-        given = {key: each for key, each in call["kwargs"].items() if each is not None}
+        # Keras records the default of arguments such as `training`.
+        parameters = inspect.signature(self._operations[name].call).parameters
+        defaults = {key: each.default for key, each in parameters.items()}
+        given = {key: each for key, each in call["kwargs"].items() if each not in (None, defaults.get(key))}
         arguments += [f"{key}={self._expressions.value(each, self._variable)}" for key, each in given.items()]
         if len(layer["inbound_nodes"]) == 1:
             called = self._callable(layer, arguments)

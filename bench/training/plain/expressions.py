@@ -126,11 +126,13 @@ def _is_required(parameter: inspect.Parameter) -> bool:
 
 def _config(kind: Any, required: Mapping[str, Any]) -> Mapping[str, Any]:
     """The configuration of an object with only its required arguments; empty if there is no such object."""
-    try:
-        config: Mapping[str, Any] = keras.saving.serialize_keras_object(kind.from_config(dict(required)))["config"]
-    except Exception:  # noqa: BLE001 - any class may refuse; all arguments are then written
-        return {}
-    return config
+    for make in (kind.from_config, lambda given: kind(**given)):  # some layers need more in `from_config`
+        try:
+            config: Mapping[str, Any] = keras.saving.serialize_keras_object(make(dict(required)))["config"]
+        except Exception:  # noqa: BLE001, S112 - any class may refuse; all arguments are then written
+            continue
+        return config
+    return {}
 
 
 def _is_default(name: str, value: Any, defaults: Mapping[str, Any]) -> bool:

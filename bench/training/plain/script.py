@@ -7,8 +7,9 @@ from typing import Any
 import keras
 
 from bench.records.dataset import DatasetFacts
+from bench.records.plain import PlainKeras
 from bench.training.custom.interface import Interface
-from bench.training.plain.architecture import model_lines
+from bench.training.plain.architecture import LAYER_NAME, model_lines
 from bench.training.plain.definitions import Definitions
 from bench.training.plain.expressions import Expressions
 from search_spaces._recipe import LABEL_SMOOTHING, SmoothedCrossentropy
@@ -28,14 +29,6 @@ class FitSettings:
     validation_share: float = 0.0  # fraction of the images, taken from the end, that are not trained on
     inputs: Interface | None = None  # what the model receives; None for the images as they are
     class_weights: bool = False  # whether classes are weighted inversely to their number of images
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlainKeras:
-    """A model and its training, without this package."""
-
-    code: str  # a script; without a known dataset, `x_train` and `y_train` must exist
-    recipe: Mapping[str, str]  # name to value
 
 
 def plain_keras(model: keras.Model, dataset: DatasetFacts, settings: FitSettings) -> PlainKeras:
@@ -59,7 +52,8 @@ def plain_keras(model: keras.Model, dataset: DatasetFacts, settings: FitSettings
         "\n".join(compiled.lines()),
         "\n".join(_fit(dataset, settings)),
     ]
-    return PlainKeras(code="\n\n".join(parts) + "\n", recipe=_recipe(compiled, dataset, settings))
+    recipe = _recipe(compiled, dataset, settings) | {"augmentation": _augmentation(model, expressions)}
+    return PlainKeras(code="\n\n".join(parts) + "\n", recipe=recipe)
 
 
 class _Compiled:
@@ -67,7 +61,7 @@ class _Compiled:
 
     def __init__(self, model: keras.Model, expressions: Expressions) -> None:
         config: Mapping[str, Any] = model.get_compile_config()
-        self.optimizer = expressions.value(config["optimizer"])
+        self.optimizer = expressions.object(config["optimizer"], ignored=("name",))
         if isinstance(model.loss, SmoothedCrossentropy):
             # Keras' own class does the same for one-hot labels.
             self.one_hot = True
@@ -127,6 +121,13 @@ def _fit(dataset: DatasetFacts, settings: FitSettings) -> list[str]:
     options = f"batch_size={settings.batch_size}, epochs={settings.epochs}{share}{weights}"
     lines.append(f"model.fit(x_train, y_train, {options})")
     return lines
+
+
+def _augmentation(model: keras.Model, expressions: Expressions) -> str:
+    """The layers that change training images at random."""
+    random = (layer for layer in model.layers if type(layer).__name__.startswith("Random"))
+    written = (expressions.object(keras.saving.serialize_keras_object(each), ignored=LAYER_NAME) for each in random)
+    return ", ".join(written) or "none"
 
 
 def _recipe(compiled: _Compiled, dataset: DatasetFacts, settings: FitSettings) -> dict[str, str]:

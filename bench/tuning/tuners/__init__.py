@@ -66,9 +66,15 @@ def choose(spec: SearchSpec, hyperparameters: "keras_tuner.HyperParameters") -> 
     Raises:
         SpecError: the tuner is unknown.
     """
+    return load(choose_name(spec, hyperparameters))
+
+
+def choose_name(spec: SearchSpec, hyperparameters: "keras_tuner.HyperParameters") -> str:
+    """The name of the tuner for a search, as `choose`."""
     size = count_candidates(parameters(hyperparameters))
+    covered = size is not None and size <= spec.budget.trials
     # In a small space random search stops early, after 20 repeated draws; no tuner can do better than train everything.
-    return load("grid" if size is not None and size <= spec.budget.trials else spec.tuner)
+    return "grid" if covered and load(spec.tuner).searches else spec.tuner
 
 
 def random_candidates(

@@ -11,6 +11,8 @@ from bench.tuning.tuner import Tuner, settings
 class DefaultOnly(Tuner):
     """A single trial, whatever the budget: to measure a model, rather than the best of a family."""
 
+    searches = False
+
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
         """An oracle that proposes the defaults."""
         return _Defaults(**settings(spec, hyperparameters))

@@ -4,12 +4,14 @@ from itertools import pairwise
 from typing import Any
 
 import keras_tuner
+import numpy as np
 
-from bench.compat import hyperband_brackets
+from bench.compat import draw_in_turn, hyperband_brackets
 from bench.errors import SearchError
 from bench.records.spec import SearchSpec
+from bench.seeds import derive_seed
 from bench.tuning.proposer import Proposer, simulate
-from bench.tuning.space import count_candidates, parameters
+from bench.tuning.space import count_candidates, enumerate_candidates, parameters
 from bench.tuning.trials import Plan
 from bench.tuning.tuner import Tuner, settings
 
@@ -25,9 +27,11 @@ class Hyperband(Tuner):
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
         """Keras Tuner's Hyperband.
 
+        In a space with fewer than twice as many candidates as are drawn, every candidate is drawn before any is drawn
+        again. Random draws would repeat earlier ones so often that Keras Tuner might end the search.
+
         Raises:
-            SearchError: the budget is below one iteration, or the space has fewer than twice as many candidates as
-                would be drawn.
+            SearchError: the budget is below one iteration.
         """
         budget, once = spec.budget, _one_iteration(spec)
         iterations = budget.total_epochs // once.epochs
@@ -37,14 +41,14 @@ class Hyperband(Tuner):
                 f"{budget.trials} trials x {budget.epochs} = {budget.total_epochs}: "
                 f"raise --trials to {-(-once.epochs // budget.epochs)} or choose --tuner random"
             )
-        draws = once.candidates * iterations
-        size = count_candidates(parameters(hyperparameters))
-        if size is not None and size < 2 * draws:
-            raise SearchError(
-                f"Hyperband would draw {draws} candidates from a space of only {size}: "
-                f"raise --trials to {size} to train them all, or choose --tuner random"
-            )
-        return _oracle(spec, hyperparameters, iterations)
+        oracle = _oracle(spec, hyperparameters, iterations)
+        space = parameters(hyperparameters)
+        size = count_candidates(space)
+        if size is not None and size < 2 * once.candidates * iterations:
+            candidates = list(enumerate_candidates(space))
+            random = np.random.default_rng(derive_seed(spec.seed, "order"))
+            draw_in_turn(oracle, [candidates[index] for index in random.permutation(size)])
+        return oracle
 
     def promotable(self, oracle: keras_tuner.Oracle) -> set[str]:
         """In each rung, the best trials that still fit into the next rung, and trials without a score."""

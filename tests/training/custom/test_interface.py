@@ -22,8 +22,8 @@ def family_of(build: Any, shape: tuple[int, int, int] = SHAPE, **options: Any) -
     return CustomFamily(Hypermodel(build=build, fit=None), shape, CLASSES, options.get("pixel_range"))
 
 
-def softmax_model(*before: keras.Layer, **compiled: Any) -> keras.Model:
-    model = keras.Sequential([*before, layers.Flatten(), layers.Dense(CLASSES, activation="softmax")])
+def softmax_model(*before: keras.Layer, outputs: int = CLASSES, **compiled: Any) -> keras.Model:
+    model = keras.Sequential([*before, layers.Flatten(), layers.Dense(outputs, activation="softmax")])
     model.compile(**{"optimizer": "adam", "loss": "sparse_categorical_crossentropy"} | compiled)
     return model
 
@@ -161,6 +161,14 @@ def several_inputs(_: Any) -> keras.Model:
     return model
 
 
+def several_outputs(_: Any) -> keras.Model:
+    inputs = keras.Input(SHAPE)
+    features = layers.Flatten()(inputs)
+    model = keras.Model(inputs, [layers.Dense(CLASSES, "softmax")(features), layers.Dense(64)(features)])
+    model.compile("adam", ["sparse_categorical_crossentropy", "mse"])
+    return model
+
+
 def of_shape(shape: tuple[int, ...], outputs: int = CLASSES) -> Any:
     def build(_: Any) -> keras.Model:
         model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(outputs, "softmax")])
@@ -185,9 +193,17 @@ def single_sigmoid(_: Any) -> keras.Model:
         (lambda _: keras.Sequential([layers.Dense(3)]), "not compiled: call model.compile before returning it"),
         (several_inputs, "expected a model with one input, found 2"),
         (of_shape((28, 28, 1)), r"inputs of shape \(28, 28, 1\), the images have \(8, 8, 1\): move preprocessing"),
-        (of_shape((8, 8, 3)), r"inputs of shape \(8, 8, 3\), .*: move preprocessing, such as resizing"),
+        (
+            of_shape((8, 8, 3)),
+            r"\(8, 8, 3\), .*: move .*; for color, start with x = keras\.Input\(\(8, 8, 1\)\) and .*\(\[x, x, x\]\)$",
+        ),
+        (several_outputs, "expected a model with one output, found 2: return only that of the classes"),
         (of_shape(SHAPE, 7), r"expected one output of shape \(batch, 10\), .* found \(None, 7\): end with Dense\(10\)"),
         (of_shape(SHAPE, 1), r"its single output is one probability, .*: end with Dense\(10, activation="),
+        (
+            lambda _: softmax_model(outputs=9),
+            r"^expected one output of shape \(batch, 10\), one for each class, found \(2, 9\): end with Dense\(10\)$",
+        ),
         (single_sigmoid, r"its single output is one probability, .* replace the loss binary_crossentropy by sparse"),
         (
             lambda _: softmax_model(layers.Conv2D(2, 9)),

@@ -1,0 +1,54 @@
+"""What a shell completes after an option: names of families, datasets, tuners, reference models and runs."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+import search_spaces
+
+
+def families(incomplete: str) -> list[str]:
+    """Names of families."""
+    return _matching(["all", *search_spaces.names()], incomplete)
+
+
+def datasets(incomplete: str) -> list[str]:
+    """Names of datasets."""
+    from bench.data import catalog
+
+    return _matching(catalog.names(), incomplete)
+
+
+def tuners(incomplete: str) -> list[str]:
+    """Names of tuners."""
+    from bench.tuning import tuners
+
+    return _matching(tuners.names(), incomplete)
+
+
+def reference_models(incomplete: str) -> list[str]:
+    """Names of reference models and their groups."""
+    from bench.baselines.catalog import NAMES
+
+    return _matching(["all", "tutorials", "classifiers", *NAMES], incomplete)
+
+
+def runs(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of models with a run, and run ids, of the results folder that the command line names."""
+    results = Path(context.params.get("results") or "results")
+    run_ids = sorted(folder.name for folder in results.glob("records/*/*"))
+    models = [_model(run_id) for run_id in run_ids]
+    return _matching(dict.fromkeys([*models, *run_ids]), incomplete)
+
+
+def _model(run_id: str) -> str:
+    from bench.tuning import tuners
+
+    name = run_id.rpartition("-")[0]
+    model, _, tuner = name.rpartition("-")
+    return model if tuner in tuners.names() else name
+
+
+def _matching(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]

@@ -1,0 +1,82 @@
+"""The runs of one command: a ranked table, the verdict, and where to look next."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.report.board import Board, Row, Table
+from bench.report.narrow_table import narrow_table, wrap
+from bench.report.ranked_table import INTERVALS, ranked_table, sorted_rows
+from bench.report.ranking import rank
+from bench.report.runs import Run, load
+from bench.report.text.statements import family_sentences, pair_sentence, pair_sentences
+
+VERSUS_BEST = "vs. best: difference from the first row. Ranks are among these runs."
+
+
+def run_summary(results: Path, run_ids: Sequence[str]) -> str:
+    """A table of these runs and the best reference model, which differences are significant, and what to do next.
+
+    Ranks and tests of tuned models are those among these runs, not those of the whole leaderboard.
+    """
+    board, shown, parts = _board(results, run_ids), list[Row](), []
+    for table in board.tables:
+        known = {row.run.record.run_id for row in shown}  # reference models are in several tables
+        rows = [row for row in table.everything if row.run.record.run_id in {*run_ids} - known]
+        if rows:
+            parts.append("\n\n".join([_table_text(table, rows), *_verdict(table, rows)]))
+            shown += rows
+    return "\n\n".join([*parts, _next_steps(results, shown)])
+
+
+def _board(results: Path, run_ids: Sequence[str]) -> Board:
+    """Tuned models among these runs with all reference models; if there are none, the whole leaderboard."""
+    loaded = load(results)
+    reproductions = tuple(run for run in loaded.reproductions if run.record.run_id in run_ids)
+    published = [run.reproduces.record.run_id for run in reproductions if run.reproduces is not None]
+    named = {*run_ids, *published}
+    if not any(_is_tuned(run) and run.record.run_id in named for run in loaded.runs):
+        return rank(results, loaded)
+    runs = tuple(run for run in loaded.runs if not _is_tuned(run) or run.record.run_id in named)
+    return rank(results, replace(loaded, runs=runs, reproductions=reproductions))
+
+
+def _is_tuned(run: Run) -> bool:
+    return run.record.search is not None
+
+
+def _table_text(table: Table, rows: Sequence[Row]) -> str:
+    """The rows, and the best reference model below tuned ones."""
+    shown, title = [*rows], table.dataset.title
+    if any(_is_tuned(row.run) for row in rows):
+        shown += [row for row in table.references[:1] if row not in rows]
+        title += f", budget {table.conditions['budget']}"
+    best = max(row.test_accuracy for row in shown)
+    text = narrow_table(ranked_table(table, sorted_rows(table, shown), best))
+    return f"{wrap(f'{title}, {table.dataset.n_test:,} test images')}\n\n{text}\n\n{INTERVALS}\n{VERSUS_BEST}"
+
+
+def _verdict(table: Table, rows: Sequence[Row]) -> Iterator[str]:
+    """Tests between the tuned models, and of each reference model, or the best one, against the best of them."""
+    tuned = any(_is_tuned(row.run) for row in rows)
+    sentences = [*family_sentences(table), *pair_sentences(table)] if tuned else []
+    references = [row for row in rows if row.run.record.reference is not None] or table.references[:1]
+    tests = [row.versus_best for row in references if row.versus_best is not None]
+    sentences += [pair_sentence(test, table.dataset.n_test) for test in tests]
+    if sentences:
+        yield wrap("\n".join(sentences))
+
+
+def _next_steps(results: Path, rows: Sequence[Row]) -> str:
+    option = () if results == Path("results") else ("--results", str(results))
+    names = [row.label for row in rows]
+    commands = [("show", *names[:1])] if names else []
+    commands += [("compare", *names[:2])] if len(names) > 1 else []
+    return "\n".join(
+        [
+            *(f"Report: {page}" for page in dict.fromkeys(results / row.page for row in rows)),
+            f"Leaderboard: {results / 'leaderboard.md'}",
+            *(f"Next: {shlex.join(['python', '-m', 'bench', *command, *option])}" for command in commands),
+        ]
+    )

@@ -1,0 +1,113 @@
+"""The leaderboard: tuned and reference models of a table together, best first."""
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bench.evaluation.metric import MACRO_F1, TRAIN_TEST_GAP
+from bench.report.board import Row, Table
+from bench.report.markdown import Markdown, link
+from bench.report.tables.costs import cost_cells
+from bench.report.tables.scores import ACCURACY, REFERENCE_TYPES, metric_text, rank_text
+from bench.report.text.numbers import accuracy_cell, joined, percent, points
+
+TUNED = "tuned"
+COSTS = ("parameters", "training time per refit (s)", "prediction time (µs/image)")
+NOT_SIGNIFICANT = "n.s."
+MAX_FOREST_ROWS = 25
+_OTHER_PAGES = (TRAIN_TEST_GAP, MACRO_F1)  # the dataset's page shows these
+
+
+def row_type(row: Row) -> str:
+    """Tuned, or the kind of reference model."""
+    reference, search = row.run.record.reference, row.run.record.search
+    if reference is not None:
+        return REFERENCE_TYPES[reference.group]
+    return TUNED if search is None or search.own_recipe is None else f"{TUNED}, own recipe"
+
+
+def by_accuracy(rows: Sequence[Row]) -> Sequence[Row]:
+    """Tuned and reference models, best first."""
+    return sorted(rows, key=lambda row: (-row.test_accuracy, row.label))
+
+
+def plotted(rows: Sequence[Row]) -> list[Row]:
+    """The rows without those of less than half the best accuracy, which would squeeze the others together."""
+    best = max(row.test_accuracy for row in rows)
+    return [row for row in rows if row.test_accuracy > best / 2]
+
+
+def forest_rows(table: Table) -> list[Row]:
+    """The models in the forest plot, best first."""
+    return plotted(by_accuracy(table.compared)[:MAX_FOREST_ROWS])
+
+
+def left_out_sentence(table: Table) -> str:
+    """Which models are not in the forest plot; empty if all are."""
+    if len(table.compared) > MAX_FOREST_ROWS:
+        return f"The plot shows the {MAX_FOREST_ROWS} best models."
+    shown = {row.label for row in forest_rows(table)}
+    names = joined([row.label for row in by_accuracy(table.compared) if row.label not in shown])
+    return f"Not in the plot, with less than half the best accuracy: {names}." if names else ""
+
+
+def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
+    """All compared models, best first.
+
+    Args:
+        table: of the board.
+        folder: of the dataset's pages, as a prefix of links from the page that shows the table.
+    """
+    one_machine = len(table.machines) == 1
+    return pd.DataFrame(_cells(table, row, folder, with_times=one_machine) for row in by_accuracy(table.compared))
+
+
+def _cells(table: Table, row: Row, folder: str, *, with_times: bool) -> dict[str, str | Markdown]:
+    costs = {name: cost for name, cost in cost_cells(row.run).items() if name in COSTS}
+    return {
+        "rank": rank_text(row),
+        "model": link(row.label, section_link(row, folder)),
+        "type": row_type(row),
+        ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
+        **({f"difference from {table.selected} (pp)": difference_text(row)} if table.selected else {}),
+        "lowest class recall (%)": worst_class_text(row),
+        **{
+            metric.heading: metric_text(row.run, metric)
+            for metric in row.run.metrics
+            if not metric.details_only and metric not in _OTHER_PAGES
+        },
+        **{name: cost for name, cost in costs.items() if with_times or name == "parameters"},
+    }
+
+
+def section_link(row: Row, folder: str = "", *, code: bool = False) -> str:
+    """Where a row's section on its model's page is, or the code in it, as GitHub links to headings.
+
+    Args:
+        row: of the board.
+        folder: of the page, as a prefix.
+        code: whether to link to the code, if there is any.
+    """
+    heading = f"code of {row.label}" if code and row.run.plain is not None else row.label
+    anchor = "#" + re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") if row.in_full else ""
+    return f"{folder}{row.page_name}{anchor}"
+
+
+def difference_text(row: Row) -> str:
+    """The difference from the tuned model with the best validation accuracy, with its interval."""
+    if row.versus_best is None:
+        return "-"
+    difference = row.versus_best.difference
+    if difference is None:
+        return "unknown (1 seed)"
+    mark = f", {NOT_SIGNIFICANT}" if row.versus_best.verdict == "not significantly different" else ""
+    return f"{points(difference.mean)} ({points(difference.low)} to {points(difference.high)}){mark}"
+
+
+def worst_class_text(row: Row, unit: str = "") -> str:
+    """The lowest recall of any class, and the class unless several share it."""
+    names = row.run.record.dataset.class_names
+    recall = row.run.scores.by_class.recall[: len(names)]
+    unique = (recall == recall.min()).sum() == 1
+    return f"{percent(recall.min())}{unit}" + (f" ({names[recall.argmin()]})" if unique else "")

@@ -1,0 +1,48 @@
+"""Three findings on a table, each a sentence computed from the records."""
+
+import numpy as np
+
+from bench.report.board import Table
+from bench.report.text.numbers import counted, percent, range_text
+from bench.report.text.statements import family_sentences, pair_sentences
+
+
+def findings(table: Table) -> list[str]:
+    """At most three: what tuning gains over the best reference model, which family is better, and the hardest class."""
+    return [sentence for sentence in (_tuning(table), _families(table), _hardest_class(table)) if sentence]
+
+
+def _tuning(table: Table) -> str:
+    """The selected tuned model compared with the best reference model."""
+    if not table.references or (test := table.references[0].versus_best) is None or test.difference is None:
+        return ""
+    selected = next(row for row in table.rows if row.label == test.b)
+    reference, difference = table.references[0], test.difference
+    start = f"{selected.label} ({percent(selected.test_accuracy)}%)"
+    other = f"{reference.label} ({percent(reference.test_accuracy)}%), the best reference model"
+    if test.verdict == "not significantly different":
+        return f"{start} is not significantly different from {other}."
+    low, high = sorted((abs(difference.low), abs(difference.high)))
+    verdict = "better" if test.verdict == "worse" else "worse"
+    return f"{start} is {percent(abs(difference.mean))} points {verdict} than {other} (95% CI {range_text(low, high)})."
+
+
+def _families(table: Table) -> str:
+    """The first test between families, or without one between tuned models."""
+    sentences = family_sentences(table) or pair_sentences(table)
+    return sentences[0] if sentences else ""
+
+
+def _hardest_class(table: Table) -> str:
+    """The class that has the lowest recall in most models, and its highest recall."""
+    names, rows = table.dataset.class_names, table.compared
+    recalls = np.array([row.run.scores.by_class.recall[: len(names)] for row in rows])
+    if recalls.min() == 1:
+        return ""
+    lowest = (recalls == recalls.min(axis=1, keepdims=True)).sum(axis=0)
+    hardest = int(lowest.argmax())
+    best = int(recalls[:, hardest].argmax())
+    return (
+        f"{names[hardest]} has the lowest recall of all classes in {lowest[hardest]} of {counted(len(rows), 'model')}; "
+        f"the highest is {percent(recalls[best, hardest])}% ({rows[best].label})."
+    )

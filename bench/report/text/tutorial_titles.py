@@ -1,0 +1,40 @@
+"""Titles of the published tutorials, by which their readers recognize them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TutorialTitle:
+    """What a tutorial builds."""
+
+    title: str  # kind of tutorial
+    layers: str
+
+
+_TITLES = {
+    "tutorial-linear": TutorialTitle(
+        title="Linear classifier", layers="Flatten, Dense 10 (logits, from_logits=True); 10 epochs, batch 32"
+    ),
+    "tutorial-dense-128": TutorialTitle(
+        title="Basic classification with a softmax output",
+        layers="Flatten, Dense 128 ReLU, Dense 10 softmax; 10 epochs, batch 32",
+    ),
+    "tutorial-dense-128-logits": TutorialTitle(
+        title="Basic classification with logits and a Softmax layer added for prediction",
+        layers="Flatten, Dense 128 ReLU, Dense 10 (logits, from_logits=True); 10 epochs, batch 32",
+    ),
+    "tutorial-dense-256-dropout": TutorialTitle(
+        title="Dense network with dropout",
+        layers="Flatten, Dense 256 ReLU, Dropout 0.2, Dense 10 softmax; 5 epochs, batch 32, last 20% for validation",
+    ),
+    "tutorial-cnn": TutorialTitle(
+        title="Convolutional network with one-hot labels",
+        layers="Conv 32 3x3, MaxPool, Conv 64 3x3, MaxPool, Flatten, Dense 128 ReLU, Dropout 0.5, Dense 10 softmax; "
+        "10 epochs, batch 64, last 20% for validation",
+    ),
+}
+
+
+def tutorial_title(name: str) -> TutorialTitle:
+    """The title of a tutorial, which is its name if it has none."""
+    return _TITLES.get(name, TutorialTitle(title=name, layers="-"))

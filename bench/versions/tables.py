@@ -1,0 +1,196 @@
+"""Tables of versions of a library: accuracy, speed, memory, environments."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from bench.evaluation.comparison import interval
+from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
+from bench.evaluation.speed import SpeedChange, Verdict, required_starts
+from bench.evaluation.variance import Correctness
+from bench.report.text.numbers import accuracy_cell, points
+from bench.versions.findings import changed
+from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord
+from bench.versions.series import ComparedVersion, Series, accuracy_since_oldest, time_since_oldest
+
+COMMIT_DIGITS = 12
+ENVIRONMENT_HEADINGS = {
+    "python": "Python",
+    "tensorflow": "TensorFlow",
+    "keras": "Keras",
+    "keras_tuner": "Keras Tuner",
+    "numpy": "NumPy",
+    "onednn": "oneDNN",
+    "cpu": "CPU",
+}
+# Facts in records, and their column names; `{}` stands for what follows the prefix, a model or an input.
+MEMORY_FACTS = {"megabytes, ": "{}: resident", "megabytes of its own, ": "{}: unique"}
+DELAY_FACTS = {"seconds at the start of an epoch, ": "{}: delay", "of these idle, ": "{}: idle"}
+
+
+def versions_table(series: Series) -> pd.DataFrame:
+    """One row per comparison: accuracy and verdict of each model, and the operations that became slower or faster."""
+    return pd.DataFrame(_row(series, row) for row in series.rows.values())
+
+
+def models_of(series: Series) -> list[str]:
+    """Names of the trained models."""
+    return list(dict.fromkeys(results.model for record in series.records for results in record.trained))
+
+
+def _row(series: Series, version: ComparedVersion) -> dict[str, str]:
+    record = version.record
+    row: dict[str, str] = {series.library: series.label(version)}
+    if series.library == "TensorFlow":
+        row["Keras"] = record.environment.keras
+    for model in models_of(series):
+        results = record.results_of(model)
+        row[f"{model} (%)"] = "-" if results is None else _accuracy(results)
+        row[f"{model}: change (pp)"] = _change_text(version.accuracy.get(model))
+        if len(series.records) > 2:
+            since = None if version.compared_with is None else accuracy_since_oldest(series, record, model)
+            row[f"{model}: since {series.oldest} (pp)"] = "-" if since is None else points(since)
+    row["slower"] = _changed_operations(version, "slower")
+    row["faster"] = _changed_operations(version, "faster")
+    return row
+
+
+def _accuracy(results: ModelResults) -> str:
+    correctness = Correctness(correct=results.bits)
+    return accuracy_cell(float(correctness.correct.mean()), interval(correctness))
+
+
+def _change_text(change: AccuracyChange | str | None) -> str:
+    """A verdict with its numbers."""
+    if change is None:
+        return "-"
+    if isinstance(change, str):
+        return f"not compared: {change}"
+    numbers = f"{points(change.difference.mean)} ({points(change.low)} to {points(change.high)})"
+    if change.verdict == "inconclusive":
+        return f"inconclusive, needs {_seeds_text(change.additional_seeds)} seeds: {numbers}"
+    return f"{change.verdict}, identical" if change.identical else f"{change.verdict}: {numbers}"
+
+
+def _seeds_text(seeds: int | None) -> str:
+    """Rounded up to whole runs."""
+    if seeds is None:
+        return f"more than {MAX_SEEDS}"
+    return f"about {-(-seeds // SEEDS_PER_RUN) * SEEDS_PER_RUN} more"
+
+
+def changes_of(version: ComparedVersion) -> Mapping[str, SpeedChange]:
+    """By operation; none if the speed is not compared."""
+    return {} if isinstance(version.speed, str) else version.speed
+
+
+def speed_comparisons(series: Series) -> dict[str, int]:
+    """How many comparisons of speed there are, their fewest process starts, and how many one change would require."""
+    starts = [change.starts for row in series.rows.values() for change in changes_of(row).values()]
+    return {
+        "comparisons": len(starts),
+        "fewest_starts": min(starts, default=0),
+        "required_starts": required_starts(len(starts)),
+    }
+
+
+def _changed_operations(version: ComparedVersion, verdict: Verdict) -> str:
+    """How many operations became slower or faster, and the one that changed most."""
+    if isinstance(version.speed, str):
+        return f"not compared: {version.speed}"
+    names = changed(version.speed, verdict)
+    if not names:
+        return "-"
+    return f"{len(names)} of {len(version.speed)}, largest change: {names[0]} x{version.speed[names[0]].ratio:.2f}"
+
+
+def speed_table(series: Series) -> pd.DataFrame | None:
+    """One row per operation: time with the oldest version, and the ratio of each comparison; None without any."""
+    oldest, *others = series.rows.values()
+    seconds = median_seconds(oldest.record)
+    changes = {series.label(row): changes_of(row) for row in others}
+    operations = sorted({*seconds, *itertools.chain.from_iterable(changes.values())})
+    rows = [
+        {
+            "operation": operation,
+            f"{series.label(oldest)} (ms)": f"{1000 * seconds[operation]:,.2f}" if operation in seconds else "-",
+            **{heading: _ratio_text(by_operation.get(operation)) for heading, by_operation in changes.items()},
+        }
+        for operation in operations
+    ]
+    return pd.DataFrame(rows) if rows else None
+
+
+def times_since_oldest(series: Series) -> pd.DataFrame:
+    """Time relative to the oldest version: operations as rows, newer versions as columns; empty if not compared."""
+    times = {series.versions[record.name]: time_since_oldest(series, record) for record in series.records[1:]}
+    return pd.DataFrame({version: ratios for version, ratios in times.items() if ratios}).sort_index()
+
+
+def median_seconds(record: VersionRecord) -> dict[str, float]:
+    """By operation, over the process starts that timed it."""
+    starts = pd.DataFrame({name: each.seconds for name, each in start.operations.items()} for start in record.starts)
+    return {str(name): float(median) for name, median in starts.median().sort_index().items()}
+
+
+def _ratio_text(change: SpeedChange | None) -> str:
+    """In parentheses if it is not significant."""
+    if change is None:
+        return "-"
+    return f"({change.ratio:.3f})" if change.verdict == "not significant" else f"{change.ratio:.3f}"
+
+
+def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *, digits: int) -> pd.DataFrame | None:
+    """Means over the process starts, since delays are rare but long, with the smallest and the largest value.
+
+    None if no version has any of the facts in `headings`.
+    """
+    starts = pd.DataFrame({**_names(record), **start.facts} for record in records for start in record.starts)
+    columns = {
+        name: heading.format(name.removeprefix(prefix))
+        for name in map(str, starts)
+        for prefix, heading in headings.items()
+        if name.startswith(prefix)
+    }
+    if not columns:
+        return None
+
+    def cell(values: "pd.Series[float]") -> str:
+        low, high = values.min(), values.max()
+        return "-" if values.isna().all() else f"{values.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+    names = list(_names(records[0]))
+    table = starts.rename(columns=columns).groupby(names, sort=False)[list(columns.values())].agg(cell)
+    return table.reset_index()
+
+
+def _names(record: VersionRecord) -> dict[str, str]:
+    """What a version is called in tables that contain all of them."""
+    environment = record.environment
+    return {"TensorFlow": environment.tensorflow, "Keras": environment.keras, "environment": record.name}
+
+
+def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
+    """The environment of each version, and the commits of this repository that measured it."""
+    return pd.DataFrame(
+        {
+            "environment": record.name,
+            **{heading: getattr(record.environment, name) for name, heading in ENVIRONMENT_HEADINGS.items()},
+            "threads": _distinct(str(start.threads) for start in record.starts),
+            "reference workload": _distinct(start.reference for start in record.starts),
+            "process starts": str(len(record.starts)),
+            "speed at commit": _distinct(_commit(start.git_commit) for start in record.starts),
+            "seeds": ", ".join(str(len(results.seeds)) for results in record.trained) or "0",
+            "accuracy at commit": _distinct(_commit(commit) for each in record.trained for commit in each.git_commits),
+        }
+        for record in records
+    )
+
+
+def _distinct(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(values)) or "-"
+
+
+def _commit(commit: str | None) -> str:
+    return "unknown" if commit is None else f"{commit[:COMMIT_DIGITS]}{'+' if commit.endswith('+') else ''}"

@@ -1,0 +1,100 @@
+"""leaderboard.md: its table, its findings, and what is folded."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.report.build import build
+from bench.report.figures.picture import Picture
+from bench.report.ranking import leaderboard
+from bench.report.tables.constant import constant_sentence, split_constant
+from bench.report.text.findings import findings
+from builders import add_reference, add_run
+
+
+def page(results: Path, name: str = "leaderboard.md") -> str:
+    content = build(leaderboard(results))[name]
+    assert isinstance(content, bytes)
+    return content.decode()
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of the first table of a page, without its rule."""
+    table = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert table is not None
+    lines = table[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in (lines[0], *lines[2:])]
+
+
+def three_models(results: Path, wrong: int) -> None:
+    """Two tuned models and a tutorial, which misclassify `wrong` (dense), 20 and 40 of 200 images."""
+    add_run(results, [range(wrong)] * 3)
+    add_run(results, [range(20)] * 3, spec={"family": "cnn"})
+    add_reference(results, [range(40)] * 3)
+
+
+def test_tuned_and_reference_models_are_in_one_table_sorted_by_accuracy(tmp_path: Path) -> None:
+    three_models(tmp_path, wrong=10)
+    header, *body = rows(page(tmp_path))
+    assert header[:4] == ["rank", "model", "type", "test accuracy (%)"]
+    assert [row[:3] for row in body] == [
+        ["1", "[dense](synthetic/dense.md#dense)", "tuned"],
+        ["2", "[cnn](synthetic/cnn.md#cnn)", "tuned"],
+        ["-", "[tutorial-linear](synthetic/tutorial-linear.md#tutorial-linear)", "published tutorial"],
+    ]
+
+
+def test_findings_follow_the_records(tmp_path: Path) -> None:
+    three_models(tmp_path / "a", wrong=10)  # dense 190, cnn 180, tutorial 160 of 200 images
+    three_models(tmp_path / "b", wrong=4)  # dense 196 of 200
+    (a,), (b,) = (leaderboard(tmp_path / name).tables for name in "ab")
+    assert "is 15.00 points better than tutorial-linear (80.00%), the best reference model" in findings(a)[0]
+    assert findings(a)[1].startswith("dense is 5.00 points better than cnn")
+    assert findings(b)[1].startswith("dense is 8.00 points better than cnn")
+    assert "has the lowest recall of all classes in" in findings(a)[2]
+    for sentence in findings(b):
+        assert sentence.replace("|", r"\|") in page(tmp_path / "b")
+
+
+def test_models_without_errors_have_no_hardest_class(tmp_path: Path) -> None:
+    add_run(tmp_path, [[], [], []])
+    assert findings(leaderboard(tmp_path).tables[0]) == []
+
+
+def test_other_budgets_are_named_and_ranked_on_the_page_of_the_dataset(tmp_path: Path) -> None:
+    add_run(tmp_path, spec={"preset": "default"})
+    add_run(tmp_path, spec={"preset": "quick", "family": "cnn"})
+    assert "Other budgets, ranked there: preset quick" in page(tmp_path)
+    assert "cnn.md" not in page(tmp_path)
+    assert "[cnn-quick](cnn.md#cnn-quick)" in page(tmp_path, "synthetic/README.md") or "[cnn](cnn.md#cnn)" in page(
+        tmp_path, "synthetic/README.md"
+    )
+
+
+def test_provenance_is_folded_and_names_what_all_rows_share_once(tmp_path: Path) -> None:
+    three_models(tmp_path, wrong=10)
+    folded = page(tmp_path).split("<summary>Provenance</summary>")[1].split("</details>")[0]
+    assert len(rows(folded)) == 4
+    assert "TensorFlow: 2.21.0" in folded.split("The same in every row:")[1]
+
+
+def test_constant_columns_move_to_a_sentence() -> None:
+    frame = pd.DataFrame({"model": ["a", "b"], "CPU": ["x", "x"], "seeds": ["1", "2"]})
+    shown, constant = split_constant(frame)
+    assert list(shown) == ["model", "seeds"]
+    assert constant_sentence(constant) == "The same in every row: CPU: x."
+    assert list(split_constant(frame, keep=("CPU",))[0]) == ["model", "CPU", "seeds"]
+
+
+@pytest.mark.parametrize("column", ["model", "CPU"])
+def test_a_table_of_one_row_keeps_all_columns(column: str) -> None:
+    assert column in split_constant(pd.DataFrame({"model": ["a"], "CPU": ["x"]}))[0]
+
+
+def test_the_forest_plot_is_drawn_with_a_line_for_people(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    picture = build(leaderboard(tmp_path))["synthetic/figures/table-1-accuracy.png"]
+    assert isinstance(picture, Picture)
+    assert picture.png().startswith(b"\x89PNG")

@@ -1,0 +1,48 @@
+"""tutorials.md: titles by which readers recognize their tutorial, and what beats it."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.baselines.tutorials import TUTORIALS
+from bench.records.plain import PlainKeras
+from bench.records.store import run_folder
+from bench.report.build import build
+from bench.report.ranking import leaderboard
+from bench.report.text.tutorial_titles import tutorial_title
+from builders import add_reference, add_run
+
+
+def titles(results: Path) -> str:
+    """The line of the first tutorial in the table of titles."""
+    content = build(leaderboard(results))["tutorials.md"]
+    assert isinstance(content, bytes)
+    return next(line for line in content.decode().splitlines() if "[tutorial-" in line)
+
+
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_every_tutorial_has_a_title_and_its_epochs_and_batch_size(name: str) -> None:
+    tutorial, title = TUTORIALS[name], tutorial_title(name)
+    assert title.title != name
+    assert f"{tutorial.epochs} epochs, batch {tutorial.batch_size}" in title.layers
+    assert ("last 20% for validation" in title.layers) == (tutorial.validation_share == 0.2)
+    assert ("softmax" in title.layers) == (tutorial.output == "softmax")
+
+
+def test_tutorial_without_a_title_is_listed_by_its_name() -> None:
+    assert tutorial_title("tutorial-of-a-package").title == "tutorial-of-a-package"
+
+
+def test_tutorial_links_to_the_code_of_the_tuned_model_that_it_is_compared_with(tmp_path: Path) -> None:
+    dense = add_run(tmp_path, [range(10)] * 3)  # 95% of 200 images
+    add_reference(tmp_path, [range(40)] * 3)  # 80%
+    assert "| [dense](synthetic/dense.md#dense): 95.00% (+15.00 pp) " in titles(tmp_path)
+    run_folder(tmp_path, dense.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
+    line = titles(tmp_path)
+    assert "| [dense](synthetic/dense.md#code-of-dense): 95.00% (+15.00 pp) " in line
+    assert line.endswith("| [tutorial-linear](synthetic/tutorial-linear.md#tutorial-linear) |")
+
+
+def test_tutorial_without_tuned_models_has_no_difference(tmp_path: Path) -> None:
+    add_reference(tmp_path)
+    assert "pp" not in titles(tmp_path)

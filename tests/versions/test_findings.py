@@ -1,0 +1,106 @@
+"""Findings on a series of versions, its heat map, and the page about delays."""
+
+from dataclasses import replace as with_fields
+from pathlib import Path
+
+import pandas as pd
+from msgspec.structs import replace
+
+from bench.report.board import Board
+from bench.report.figures.picture import Picture
+from bench.versions.figures import time_map
+from bench.versions.findings import findings, release_notes, title
+from bench.versions.page import PAGE
+from bench.versions.record import read_all, write
+from bench.versions.series import Series, all_series
+from bench.versions.tables import times_since_oldest
+from builders import make_environment
+from version_records import make_record, make_starts, page_text
+
+
+def series(results: Path, *versions: tuple[str, str, float, float]) -> Series:
+    """A series of (name, TensorFlow, accuracy, seconds)."""
+    for name, version, accuracy, seconds in versions:
+        write(results, make_record(name, version, accuracy=accuracy, seconds=seconds))
+    (made,) = all_series(read_all(results)[0])
+    return made
+
+
+def test_findings_name_accuracy_speed_and_memory(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.85, 0.2))
+    assert findings(made) == [
+        "Accuracy: tutorial-cnn worse (-5.00 points).",
+        (
+            "Speed: 1 of 1 operations are significantly slower, 0 faster. "
+            "Largest changes: step[cnn] takes 2.00 times as long."
+        ),
+        "Resident memory after one epoch: cnn from 500 to 500 MB (+0).",
+    ]
+    assert all(sentence.replace("[", r"\[").replace("]", r"\]") in page_text(tmp_path) for sentence in findings(made))
+
+
+def test_step_with_the_most_changes_is_named(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.9, 0.2))
+    assert findings(made)[1].endswith("The step with the most changes is 2.17.1 to 2.18.1, with 1.")
+
+
+def test_speed_without_significant_changes_is_stated(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
+    assert findings(made)[1] == "Speed: none of 1 operations is significantly slower or faster."
+
+
+def test_single_version_has_no_findings(tmp_path: Path) -> None:
+    assert findings(series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1))) == []
+
+
+def test_title_names_both_libraries(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
+    keras = make_environment().keras
+    assert title(made) == f"TensorFlow 2.16.2 to 2.17.1 (Keras {keras} to {keras})"
+
+
+def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: Path) -> None:
+    made = series(tmp_path, ("py312-tf216", "2.16.2", 0.9, 0.1), ("tf216", "2.16.2", 0.9, 0.1))
+    assert made.label(made.overall) == "py312-tf216 to tf216"
+
+
+def test_release_notes_are_linked_once(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
+    keras = make_environment().keras
+    assert list(map(str, release_notes(made.records))) == [
+        "[TensorFlow 2.16.2](https://github.com/tensorflow/tensorflow/releases/tag/v2.16.2)",
+        "[TensorFlow 2.17.1](https://github.com/tensorflow/tensorflow/releases/tag/v2.17.1)",
+        f"[Keras {keras}](https://github.com/keras-team/keras/releases/tag/v{keras})",
+    ]
+
+
+def test_times_since_the_oldest_version_are_cumulative(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.2), ("tf218", "2.18.1", 0.9, 0.4))
+    times = times_since_oldest(made)
+    assert times.round(3).to_dict() == {"2.17.1": {"step[cnn]": 2.0}, "2.18.1": {"step[cnn]": 4.0}}
+    assert "versions/figures/time-1.png" in page_text(tmp_path)
+
+
+def test_versions_measured_with_different_code_are_not_in_the_heat_map(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
+    changed = with_fields(made, records=(made.records[0], replace(made.records[1], code="1" * 12)))
+    assert times_since_oldest(changed).empty
+
+
+def test_heat_map_with_a_missing_operation_is_drawn() -> None:
+    times = pd.DataFrame({"2.17.1": {"load": 1.5, "save": 0.02}, "2.18.1": {"load": float("nan"), "save": 1.0}})
+    assert time_map(times).png().startswith(b"\x89PNG")
+
+
+def test_delays_have_their_own_page(tmp_path: Path) -> None:
+    assert "epoch-delay.md" not in PAGE.files(Board(results=tmp_path, tables=(), problems=()))
+    facts = {"seconds at the start of an epoch, arrays": 0.1, "of these idle, arrays": 0.09}
+    starts = tuple(replace(start, facts=facts) for start in make_starts(0.1))
+    write(tmp_path, make_record("tf216", "2.16.2", starts=starts))
+    files = PAGE.files(Board(results=tmp_path, tables=(), problems=()))
+    page, delay = files["versions.md"], files["epoch-delay.md"]
+    assert not isinstance(page, Picture)
+    assert not isinstance(delay, Picture)
+    assert b"[delay](epoch-delay.md)" in page
+    assert b"0.100 (0.100 to 0.100)" in delay
+    assert b"[page of versions](versions.md)" in delay
