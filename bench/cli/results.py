@@ -198,7 +198,7 @@ def report(
         typer.echo(path if path.exists() else f"removed {path}")
     typer.echo(f"{counted(len(changed), 'file')} written or removed", err=True)
     if html:
-        from bench.report.html import write_html
+        from bench.report.html.site import write_html
 
         typer.echo(write_html(results))
     warn_unreadable(problems)
