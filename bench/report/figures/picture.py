@@ -18,7 +18,7 @@ DRAWING_VERSION = 6  # raised when the drawing code changes, so that `bench repo
 DIGEST_KEY = "bench-input-sha256"
 PIXELS_KEY = "pixels"  # digest of the pixels, so that an edited picture is noticed
 DPI = 200  # twice that of a common screen
-DARK_STYLE = {"figure.facecolor": "#1a1a1a", "text.color": "#e6e6e6"}  # the colors of the HTML pages
+DARK_PAGE, DARK_TEXT = "#1a1a1a", "#e6e6e6"  # the colors of the HTML pages
 MAX_COLOR_ERROR = 0.25  # mean over channels and pixels, of 255, up to which a palette replaces the colors
 
 
@@ -59,7 +59,7 @@ def dark(picture: Picture) -> Picture:
     """The picture with light text on a dark background; colors that its drawing names stay the same."""
 
     def draw() -> Figure:
-        with rc_context(DARK_STYLE):
+        with rc_context({"figure.facecolor": DARK_PAGE, "text.color": DARK_TEXT}):
             return picture.draw()
 
     return Picture(digest=hashlib.sha256(f"dark {picture.digest}".encode()).hexdigest(), draw=draw)
@@ -86,9 +86,7 @@ def _pixel_digest(image: Image.Image) -> str:
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
-def picture(
-    kind: str, inputs: Sequence[object], draw: Callable[[], Figure], *, of_images: bool = False
-) -> Picture:
+def picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure], *, of_images: bool = False) -> Picture:
     """A picture that `draw` makes from `inputs`.
 
     Args:

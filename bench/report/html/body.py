@@ -2,12 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from pathlib import PurePosixPath
 from posixpath import normpath, relpath
-from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -15,6 +15,8 @@ from markdown_it.token import Token
 FOLD = re.compile(r"(\s|</?details>|<summary>[\w ]+</summary>)+")
 CONTENT_ID = "main-content"  # of the element with the page; no heading may have it
 LONG = 40  # characters of a table cell that needs more width
+LONG_HEADER = 15  # the same for the header of a column
+RANKED_HEADER = 9  # tokens of a table up to the end of its second header
 DARK = "-dark.png"  # end of the name of a picture's version for the dark mode
 
 
@@ -32,8 +34,9 @@ class Body:
 
     title: str
     html: str
-    headings: tuple[Heading, ...]  # of the second level
-    targets: tuple[str, ...]  # linked files and pictures of the results folder, as paths relative to it
+    headings: tuple[Heading, ...] = ()  # of the second level
+    targets: tuple[str, ...] = ()  # linked files and pictures of the results folder, as paths relative to it
+    script: str | None = None  # path of a file of the site
 
 
 def html_name(page: str) -> str:
@@ -86,7 +89,7 @@ def _plain(inline: Token) -> str:
 def _name_headings(tokens: Sequence[Token]) -> list[tuple[str, Heading]]:
     """Give every heading a unique id; returns their tags and texts."""
     headings, used = [], Counter([CONTENT_ID])
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         if token.type == "heading_open":
             text = _plain(inline)
             base = anchor(text)
@@ -98,30 +101,35 @@ def _name_headings(tokens: Sequence[Token]) -> list[tuple[str, Heading]]:
 
 
 def _mark_cells(tokens: Sequence[Token]) -> None:
-    """Label tables by their section, name the column that identifies a row, and mark long cells."""
-    section, header, column = "", list[str](), 0
+    """Label tables by their section, mark the column that identifies a row, and cells that need more width."""
+    section, name_column, column = "", 0, 0
     for number, token in enumerate(tokens):
         if token.type == "heading_open":
             section = _plain(tokens[number + 1])
         elif token.type == "table_open":
             token.attrSet("aria-label", f"Table: {section}")
-            header = []
+            name_column = _name_column(tokens[number:])
         elif token.type == "tr_open":
             column = 0
         elif token.type in ("th_open", "td_open"):
-            text = _plain(tokens[number + 1])
-            if token.type == "th_open":
-                header.append(text)
-                token.attrSet("scope", "col")
-            # The model is the second column of ranked tables.
-            is_name = column == ("model" in header[:2] and header.index("model"))
-            if token.type == "td_open" and is_name:
-                token.tag = tokens[number + 2].tag = "th"
-                token.attrSet("scope", "row")
-            classes = ["name"] * is_name + ["long"] * (len(text) > LONG)
-            if classes:
-                token.attrSet("class", " ".join(classes))
+            _mark_cell(*tokens[number : number + 3], is_name=column == name_column)
             column += 1
+
+
+def _name_column(table: Sequence[Token]) -> int:
+    """The first column; the second one of ranked tables, which have the rank in the first."""
+    cells = [_plain(cell) for start, cell in pairwise(table[:RANKED_HEADER]) if start.type == "th_open"]
+    return 1 if cells[1:2] == ["model"] else 0
+
+
+def _mark_cell(start: Token, text: Token, end: Token, *, is_name: bool) -> None:
+    is_header, length = start.type == "th_open", len(_plain(text))
+    if is_header or is_name:
+        start.attrSet("scope", "col" if is_header else "row")
+        start.tag = end.tag = "th"
+    wide = ["wide"] if is_header and length > LONG_HEADER else ["long"] if length > LONG else []
+    if classes := [*(["name"] if is_name else []), *wide]:
+        start.attrSet("class", " ".join(classes))
 
 
 def _table_open(_: object, tokens: Sequence[Token], number: int, *__: object) -> str:
@@ -159,22 +167,21 @@ def _point_inside(tokens: Sequence[Token], page: str, exists: Callable[[str], bo
     for token in tokens:
         if token.type == "link_close" and is_text:
             token.tag = "span"
-        attribute = _ATTRIBUTES.get(token.type)
-        target = str(token.attrGet(attribute) or "") if attribute is not None else ""
-        if attribute is None or re.match(r"[a-z]+:|#", target):
-            is_text = is_text and token.type != "link_open"
+        if token.type not in ("link_open", "image"):
             continue
+        attribute = "href" if token.type == "link_open" else "src"
+        target = str(token.attrGet(attribute))
+        is_outside = re.match(r"[a-z]+:|#", target) is not None
         path, _, heading = target.partition("#")
         file = _resolve(page, path)
-        is_text = token.type == "link_open" and not exists(file)
+        if token.type == "link_open":
+            is_text = not (is_outside or exists(file))
         if is_text:
             token.tag, token.attrs = "span", {}
+        if is_outside or is_text:
             continue
         targets.append(file)
         if file.endswith(".md"):
             shown = relpath(html_name(file), str(PurePosixPath(page).parent))
             token.attrSet(attribute, shown + (f"#{heading}" if heading else ""))
     return targets
-
-
-_ATTRIBUTES: Mapping[str, Any] = {"link_open": "href", "image": "src"}

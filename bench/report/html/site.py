@@ -1,6 +1,6 @@
 """All HTML pages of a results folder, and the files that they need."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from bench.records.files import write_atomic
 from bench.report.build import build
 from bench.report.figures.picture import Picture, dark, stored_digest
-from bench.report.html.body import CONTENT_ID, DARK, Body, Heading, body, html_name
+from bench.report.html.body import CONTENT_ID, DARK, Body, body, html_name
 from bench.report.html.navigation import Group, groups
 from bench.report.markdown import environment
 from bench.report.ranking import leaderboard
@@ -17,15 +17,6 @@ FOLDER = "html"
 INDEX = "index.html"
 GENERATOR = b'<meta name="generator" content="keras-family-bench">'  # in every page, so that stale ones are found
 ASSETS = ("style.css", "script.js")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtraPage:
-    """A page that is not made from Markdown."""
-
-    title: str
-    html: str
-    script: str | None = None  # path of a file of the site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +40,7 @@ class Site:
         return file.read_bytes() if isinstance(file, Path) else file
 
 
-def site(results: Path, extra: Mapping[str, ExtraPage] | None = None) -> Site:
+def site(results: Path, extra: Mapping[str, Body] | None = None) -> Site:
     """The site of a results folder; `extra` pages, by path, come first in its navigation.
 
     It has every generated page, all Markdown pages of the results folder that they link to, and the pictures and other
@@ -116,36 +107,21 @@ def _without_mark(text: str) -> str:
     return text.partition("\n")[2] if text.startswith("<!--") else text
 
 
-def _pages(bodies: Mapping[str, Body], extra: Mapping[str, ExtraPage]) -> dict[str, bytes]:
+def _pages(bodies: Mapping[str, Body], extra: Mapping[str, Body]) -> dict[str, bytes]:
     """Every page in the template, by path."""
-    navigation = (
-        *(Group(page=name, title=page.title, children=()) for name, page in extra.items()),
-        *groups({html_name(name): page.title for name, page in bodies.items()}),
-    )
-    made = {
-        html_name(name): _page(html_name(name), page.title, page.html, navigation, page.headings)
-        for name, page in bodies.items()
-    }
-    return made | {name: _page(name, page.title, page.html, navigation, (), page.script) for name, page in extra.items()}
+    pages = {**extra, **{html_name(name): page for name, page in bodies.items()}}
+    navigation = groups({name: page.title for name, page in pages.items()})
+    return {name: _page(name, page, navigation) for name, page in pages.items()}
 
 
-def _page(
-    name: str,
-    title: str,
-    content: str,
-    navigation: tuple[Group, ...],
-    headings: tuple[Heading, ...],
-    script: str | None = None,
-) -> bytes:
-    rendered = environment(escape=True).get_template("page.html.j2").render(
+def _page(name: str, page: Body, navigation: Sequence[Group]) -> bytes:
+    """A page in the template; `name` is the path of its file."""
+    template = environment(escape=True).get_template("page.html.j2")
+    return template.render(
         name=name,
-        title=title,
-        content=content,
+        page=page,
         content_id=CONTENT_ID,
         navigation=navigation,
-        headings=headings if len(headings) > 1 else (),
         root="../" * (len(PurePosixPath(name).parts) - 1),
-        script=script,
         generator=GENERATOR.decode(),
-    )
-    return rendered.encode()
+    ).encode()
