@@ -25,6 +25,7 @@ class Site:
 
     results: Path
     files: Mapping[str, bytes | Path | Picture]
+    navigation: tuple[Group, ...]
 
     def content(self, name: str) -> bytes:
         """The bytes of a file.
@@ -71,9 +72,11 @@ def site(results: Path, extra: Mapping[str, Body] | None = None) -> Site:
             text = content if isinstance(content, bytes) else (results / name).read_bytes()
             bodies[name] = body(name, _without_mark(text.decode()), exists, has_dark)
             waiting += bodies[name].targets
-    made = _pages(bodies, extra or {})
+    pages = {**(extra or {}), **{html_name(name): page for name, page in bodies.items()}}
+    navigation = groups({name: page.title for name, page in pages.items()})
+    made = {name: page_html(name, page, navigation) for name, page in pages.items()}
     assets = {name: package_files(__package__).joinpath("assets", name).read_bytes() for name in ASSETS}
-    return Site(results=results, files={**made, **assets, **files})
+    return Site(results=results, files={**made, **assets, **files}, navigation=navigation)
 
 
 def write_html(results: Path) -> Path:
@@ -107,14 +110,7 @@ def _without_mark(text: str) -> str:
     return text.partition("\n")[2] if text.startswith("<!--") else text
 
 
-def _pages(bodies: Mapping[str, Body], extra: Mapping[str, Body]) -> dict[str, bytes]:
-    """Every page in the template, by path."""
-    pages = {**extra, **{html_name(name): page for name, page in bodies.items()}}
-    navigation = groups({name: page.title for name, page in pages.items()})
-    return {name: _page(name, page, navigation) for name, page in pages.items()}
-
-
-def _page(name: str, page: Body, navigation: Sequence[Group]) -> bytes:
+def page_html(name: str, page: Body, navigation: Sequence[Group]) -> bytes:
     """A page in the template; `name` is the path of its file."""
     template = environment(escape=True).get_template("page.html.j2")
     return template.render(

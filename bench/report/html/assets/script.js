@@ -115,7 +115,7 @@ document.addEventListener("DOMContentLoaded", () => {
   narrow.addEventListener("change", showMenu);
   showMenu();
 
-  for (const table of document.querySelectorAll("main .table > table")) {
+  for (const table of document.querySelectorAll("main .table:not(.live) > table")) {
     const rows = table.tBodies[0]?.rows.length ?? 0;
     const columns = table.tHead?.rows[0].cells.length ?? 0;
     if (columns >= MIN_COLUMNS && rows >= MIN_SORTED_ROWS) makeSortable(table);
