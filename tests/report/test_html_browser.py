@@ -42,9 +42,9 @@ LOW_CONTRAST = """() => {
     .map((element) => element.textContent);
 }"""
 HEADER_LINES = """() => [...document.querySelectorAll("thead th")].map((header) => {
-  const range = document.createRange();
-  range.selectNodeContents(header);
-  return new Set([...range.getClientRects()].map((box) => Math.round(box.bottom / 8))).size;
+  const text = document.createRange();
+  text.selectNodeContents(header);
+  return Math.round(text.getBoundingClientRect().height / Number.parseFloat(getComputedStyle(header).lineHeight));
 })"""
 
 

@@ -14,8 +14,8 @@ from markdown_it.token import Token
 
 FOLD = re.compile(r"(\s|</?details>|<summary>[\w ]+</summary>)+")
 CONTENT_ID = "main-content"  # of the element with the page; no heading may have it
-LONG = 40  # characters of a table cell that needs more width
-LONG_HEADER = 15  # the same for the header of a column
+LONG_HEADER = 15  # characters of a column's header that needs more width
+LONG = 40  # the same for other cells; a header that long needs even more
 RANKED_HEADER = 9  # tokens of a table up to the end of its second header
 DARK = "-dark.png"  # end of the name of a picture's version for the dark mode
 
@@ -127,8 +127,11 @@ def _mark_cell(start: Token, text: Token, end: Token, *, is_name: bool) -> None:
     if is_header or is_name:
         start.attrSet("scope", "col" if is_header else "row")
         start.tag = end.tag = "th"
-    wide = ["wide"] if is_header and length > LONG_HEADER else ["long"] if length > LONG else []
-    if classes := [*(["name"] if is_name else []), *wide]:
+    if is_header:
+        width = "wider" if length > LONG else "wide" if length > LONG_HEADER else ""
+    else:
+        width = "long" if length > LONG else ""
+    if classes := [*filter(None, ("name" if is_name else "", width))]:
         start.attrSet("class", " ".join(classes))
 
 
