@@ -1,6 +1,7 @@
 """An HTTP server for this machine only."""
 
 import mimetypes
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -83,6 +84,11 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, port), _Handler)
         except OSError as error:
             raise SpecError(f"cannot listen on port {port}: {error.strerror}. Omit --port for a free one") from error
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print what went wrong, unless a browser no longer waits for an answer."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     @property
     def url(self) -> str:

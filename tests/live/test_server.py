@@ -2,7 +2,10 @@
 
 import os
 import signal
+import socket
 import stat
+import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +109,16 @@ def test_damaged_ledger_is_named_and_pages_are_still_served(tmp_path: Path) -> N
         assert status == 200
         assert b"cannot be read" in content
         assert get(server, "/index.html")[0] == 200
+
+
+def test_browser_that_no_longer_waits_is_not_an_error(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+        # Closing it resets the connection, as a browser does when its user goes to another page.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(f"GET /index.html HTTP/1.0\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n".encode())
+    assert get(server, "/index.html")[0] == 200
+    time.sleep(0.2)
+    assert capfd.readouterr().err == ""
 
 
 def test_port_in_use_is_an_error(server: Server, results: Path) -> None:
