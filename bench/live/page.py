@@ -11,7 +11,7 @@ from bench.records.spec import SearchSpec
 from bench.report.html.body import Body
 from bench.report.markdown import environment
 from bench.report.tables.hyperparameters import candidate_text
-from bench.report.text.numbers import percent
+from bench.report.text.numbers import percent, seconds
 from bench.report.text.objective import score_name
 
 PAGE, SCRIPT = "live.html", "live.js"
@@ -47,6 +47,7 @@ def live_page(runs: Sequence[RunProgress | UnreadableRun]) -> Body:
             now=datetime.now(UTC),
             facts=facts,
             dots=dots,
+            range_text=range_text,
             trial_rows=trial_rows,
             silent_seconds=SILENT_SECONDS,
             size=(WIDTH, HEIGHT),
@@ -76,9 +77,9 @@ def facts(run: RunProgress) -> dict[str, str]:
     }
 
 
-def clock(seconds: float) -> str:
-    """Hours, minutes and seconds as 1:03:05."""
-    minutes, rest = divmod(int(seconds), 60)
+def clock(duration: float) -> str:
+    """Hours, minutes and seconds of a duration in seconds, as 1:03:05."""
+    minutes, rest = divmod(int(duration), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
@@ -94,16 +95,22 @@ def dots(run: RunProgress) -> list[Dot]:
             x=round(MARGIN + place * step, 1),
             y=round(HEIGHT - MARGIN - (trial.score - low) / (height or 1) * (HEIGHT - 2 * MARGIN), 1),
             is_best=trial is run.best,
-            text=f"trial {trial.number}: {percent(trial.score)}%",
+            text=f"trial {trial.trial_id}: {percent(trial.score)}%",
         )
         for place, trial in scored
     ]
 
 
+def range_text(run: RunProgress) -> str:
+    """The scores at the bottom and the top of the chart."""
+    scores = [trial.score for trial in run.trials if trial.status == "ok"]
+    return f", from {percent(min(scores))}% to {percent(max(scores))}%" if scores else ""
+
+
 def trial_rows(run: RunProgress) -> list[tuple[str, ...]]:
-    """The newest trials, newest first: number, score, epochs, seconds, hyperparameters."""
+    """The newest trials, newest first: id, score, epochs, seconds, hyperparameters."""
     return [
-        (str(trial.number), _result(trial), str(trial.epochs), f"{trial.task_seconds:.1f}", candidate_text(trial))
+        (trial.trial_id, _result(trial), str(trial.epochs), seconds(trial.task_seconds), candidate_text(trial))
         for trial in run.trials[: -SHOWN_TRIALS - 1 : -1]
     ]
 

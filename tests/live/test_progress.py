@@ -149,7 +149,7 @@ def test_only_unfinished_runs_are_shown_and_damaged_ones_are_named(tmp_path: Pat
     html = live_page((run,)).html
     assert spec.name in html
     assert "1 of 3" in html
-    assert "91.00%" in html
+    assert "from 80.00% to 91.00%" in html
     assert "python -m bench resume" in html  # since its last event is long ago
     folder.spec_file.write_text("{")
     assert "cannot be read" in live_page(unfinished_runs(tmp_path)).html
