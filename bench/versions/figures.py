@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.report.figures.heat_map import DARK, label_cells
 from bench.report.figures.picture import Picture, picture
 
 LIMIT = 2.0  # ratio at which the color scale ends, in both directions
-DARK = 0.6  # fraction of the color scale, in both directions, beyond which numbers are white
 
 
 def time_map(ratios: pd.DataFrame) -> Picture:
@@ -25,11 +25,7 @@ def _draw(ratios: pd.DataFrame) -> Figure:
     values = ratios.to_numpy()
     colors = np.log(values) / math.log(LIMIT)
     axes.imshow(colors, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    axes.set_yticks(range(operations), ratios.index.tolist(), fontsize=8)
-    axes.set_xticks(range(versions), ratios.columns.tolist(), fontsize=8)
-    axes.xaxis.tick_top()
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+    label_cells(axes, ratios.index.tolist(), ratios.columns.tolist(), 8, 8)
     for row, column in np.argwhere(~np.isnan(values)):
         color = "white" if abs(colors[row, column]) > DARK else "black"
         axes.text(column, row, f"{values[row, column]:.2f}", ha="center", va="center", fontsize=8, color=color)

@@ -179,7 +179,7 @@ def open_pool(
         return pool, start_method
     pool.close()
     report(
-        "Starting the worker processes anew, without forking, which takes longer: a library or a debugger has started "
+        "Starting the worker processes again, without forking, which takes longer: a library or a debugger has started "
         f"threads in the process to be forked: {', '.join(pool.other_threads)}"
     )
     return LocalPool(workers, prepare, "spawn"), "spawn"

@@ -495,7 +495,7 @@ EXPLANATION = """\
 - dense, cnn: `keras_tuner.Hyperband` with the same space, brackets, epochs, batch size, validation images and recipe as
   the suite, called with NumPy arrays; its winner is trained on all development images with as many seeds as the suite's
   refits. Keras Tuner restores the weights of the best epoch of a promoted trial but starts its learning-rate schedule
-  anew, and takes the best epoch of a trial as its score.
+  again, and takes the best epoch of a trial as its score.
 - Keras Tuner runs in float32 with TensorFlow's default number of threads and `verbose=0`. The suite runs one
   single-threaded process per core."""
 

@@ -89,7 +89,7 @@ def test_processes_are_spawned_if_the_server_has_threads(tmp_path: Path) -> None
         check=True,
     )
     message, *rest = done.stdout.splitlines()
-    assert message.startswith("Starting the worker processes anew, without forking, which takes longer: ")
+    assert message.startswith("Starting the worker processes again, without forking, which takes longer: ")
     assert message.endswith(" threads in the process to be forked: telemetry")
     assert rest == ["spawn", "()"]
 

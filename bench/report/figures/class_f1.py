@@ -3,10 +3,10 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.report.figures.heat_map import DARK, label_cells
 from bench.report.figures.picture import Picture, picture
 
 MAX_NUMBERED = 40  # classes; rows of more are too low for numbers
-DARK = 0.6  # fraction of the color scale above which numbers are white
 
 
 def class_f1_map(f1: pd.DataFrame) -> Picture:
@@ -22,11 +22,7 @@ def _draw(f1: pd.DataFrame) -> Figure:
     values = f1.to_numpy()
     low, high = float(values.min()), max(float(values.max()), float(values.min()) + 0.01)
     axes.imshow(values, cmap="Blues", vmin=low, vmax=high, aspect="auto")
-    axes.set_yticks(range(classes), f1.index.tolist())
-    axes.set_xticks(range(models), [str(name).replace("-", "-\n") for name in f1.columns], fontsize=7)
-    axes.xaxis.tick_top()
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
+    label_cells(axes, f1.index.tolist(), [str(name).replace("-", "-\n") for name in f1.columns], 10, 7)
     for row in range(classes if classes <= MAX_NUMBERED else 0):
         for column in range(models):
             value = values[row, column]
