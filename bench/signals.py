@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
@@ -17,17 +17,32 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
 
 
 @contextmanager
-def handle_sigterm() -> Iterator[None]:
-    """Raise Terminated on SIGTERM."""
+def handle_signals() -> Iterator[Callable[[], None]]:
+    """Raise KeyboardInterrupt on Ctrl-C and Terminated on SIGTERM.
 
-    def terminate(_signal: int, _frame: object) -> None:
-        raise Terminated
+    Yields a function to call regularly, which raises the exception again if it was lost: Python discards exceptions in
+    finalizers and callbacks of the garbage collector, and some libraries discard them while they are imported.
+    """
+    received: list[KeyboardInterrupt] = []
 
-    previous = signal.signal(signal.SIGTERM, terminate)
+    def interrupt(number: int, _frame: object) -> None:
+        received.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise received[-1]
+
+    def raise_lost_interrupt() -> None:
+        if received:
+            raise received.pop()
+
+    previous = {signal.SIGTERM: signal.getsignal(signal.SIGTERM)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be ignored, as in background jobs
+        previous[signal.SIGINT] = signal.default_int_handler
+    for number in previous:
+        signal.signal(number, interrupt)
     try:
-        yield
+        yield raise_lost_interrupt
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

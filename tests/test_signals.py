@@ -1,12 +1,15 @@
-"""Ctrl-C and SIGTERM are delayed where they must not interrupt."""
+"""Ctrl-C and SIGTERM are delayed where they must not interrupt, and never lost."""
 
 import os
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
-from bench.signals import Terminated, defer_signals, handle_sigterm
+from bench.cli.progress import interruptible_display
+from bench.execution.events import Message
+from bench.signals import Terminated, defer_signals, handle_signals
 
 
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
@@ -19,9 +22,21 @@ def test_deferred_interrupt_is_delivered_afterwards(number: int, raised: type[Ba
             done.append("not interrupted")
         done.append("after the interrupt")
 
-    with pytest.raises(raised), handle_sigterm():
+    with pytest.raises(raised), handle_signals():
         work()
     assert done == ["not interrupted"]
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_discarded_interrupt_is_raised_by_the_next_report(number: int, raised: type[BaseException]) -> None:
+    def work() -> None:
+        with interruptible_display(quiet=True) as report:
+            with suppress(BaseException):  # as in a finalizer
+                os.kill(os.getpid(), number)
+            report(Message(text="next"))
+
+    with pytest.raises(raised):
+        work()
 
 
 def test_handlers_are_restored_without_an_interrupt() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.signals import handle_sigterm
+from bench.signals import handle_signals
 
 if TYPE_CHECKING:
     from bench.execution.forecast import Forecast
@@ -41,7 +41,7 @@ def print_forecast(specs: "Sequence[SearchSpec]", options: "Options") -> None:
 
     check_writable(options.results)
     if planned := _unfinished(specs, options):
-        with handle_sigterm():
+        with handle_signals():
             _print_estimates(planned, options)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.errors import SearchError, SpecError
-from bench.signals import defer_signals, exit_code, handle_sigterm
+from bench.signals import defer_signals, exit_code
 
 if TYPE_CHECKING:
     from bench.execution.events import Outcome, Report, RunFinished
@@ -57,14 +57,14 @@ def execute(
     Raises:
         SpecError: both `quiet` and `verbose`.
     """
-    from bench.cli.progress import display
+    from bench.cli.progress import interruptible_display
     from bench.execution.events import Message, RunFinished
 
     if quiet and verbose:
         raise SpecError("--quiet and --verbose: choose one")
     earlier = _unfinished(results)
     try:
-        with handle_sigterm(), display(quiet=quiet, verbose=verbose) as report:
+        with interruptible_display(quiet=quiet, verbose=verbose) as report:
             report(Message(text=title))
             outcomes = start(report)
     except KeyboardInterrupt as interrupt:

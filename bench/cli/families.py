@@ -22,7 +22,7 @@ from bench.cli.options import (
     Workers,
 )
 from bench.errors import SpecError, StoreError
-from bench.signals import exit_code, handle_sigterm
+from bench.signals import exit_code
 
 if TYPE_CHECKING:
     from bench.execution.family_check import FamilyCheck
@@ -91,7 +91,7 @@ def check_family(
     Reports failures, model sizes, the expensive regions of the space, and how much of it each preset tries. The exit
     code is 1 if a candidate failed.
     """
-    from bench.cli.progress import display
+    from bench.cli.progress import interruptible_display
     from bench.execution import family_check
     from bench.execution.events import Message
     from bench.execution.models import locate_families
@@ -102,7 +102,7 @@ def check_family(
     location = locate_dataset(dataset, data_dir, image_size, class_names)
     options = Options(results=Path(), dataset=location, workers=workers or usable_cores())
     try:
-        with handle_sigterm(), display(quiet=quiet) as report:
+        with interruptible_display(quiet=quiet) as report:
             report(Message(text=f"Checking {candidates} random candidates of {located.name} on {location.name}"))
             checked = family_check.check_family(
                 located,

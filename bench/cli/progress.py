@@ -15,6 +15,7 @@ from rich.text import Text
 from bench.cli.notebook import COLUMNS, in_notebook, notebook
 from bench.cli.steady_time import steady
 from bench.execution.events import Detail, Event, Message, Progress, Report
+from bench.signals import handle_signals
 
 PLAIN_SECONDS = 10
 
@@ -31,6 +32,18 @@ def display(stream: TextIO | None = None, *, quiet: bool = False, verbose: bool 
     with nullcontext(_ignore) if quiet else _display(stream) as show:
         report = steady(show)
         yield report if verbose else _without_details(report)
+
+
+@contextmanager
+def interruptible_display(*, quiet: bool = False, verbose: bool = False) -> Iterator[Report]:
+    """As `display`; Ctrl-C raises KeyboardInterrupt and SIGTERM Terminated, at the latest at the next report."""
+    with handle_signals() as raise_lost_interrupt, display(quiet=quiet, verbose=verbose) as show:
+
+        def report(event: Event) -> None:
+            raise_lost_interrupt()
+            show(event)
+
+        yield report
 
 
 def _display(stream: TextIO | None) -> AbstractContextManager[Report]:

@@ -8,7 +8,7 @@ import typer
 from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, Quiet, RunDataset, RunName
-from bench.signals import exit_code, handle_sigterm
+from bench.signals import exit_code
 
 if TYPE_CHECKING:
     from bench.execution.verify import Check
@@ -45,7 +45,7 @@ def verify(
     one seed. The additional test-set evaluation is logged. If the code has changed but the predictions are identical,
     the new code's digest is added to the record.
     """
-    from bench.cli.progress import display
+    from bench.cli.progress import interruptible_display
     from bench.execution.options import Options
     from bench.execution.resume import family_files, run_dataset
     from bench.report import build
@@ -61,7 +61,7 @@ def verify(
     )
     pages = _check_pages(folder, results)
     try:
-        with handle_sigterm(), display(quiet=quiet) as report:
+        with interruptible_display(quiet=quiet) as report:
             from bench.workers.tasks import import_libraries
 
             import_libraries()

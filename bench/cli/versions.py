@@ -11,7 +11,7 @@ from bench.cli.options import AsJson, Results
 from bench.cli.results import warn_unreadable, write_pages
 from bench.errors import RecordError, SearchError, SpecError, check_name
 from bench.records.limits import MAX_EPOCHS
-from bench.signals import exit_code, handle_sigterm
+from bench.signals import exit_code, handle_signals
 
 if TYPE_CHECKING:
     from bench.versions.subjects import Subject
@@ -135,7 +135,7 @@ def measure(
         subject=_subject(family, dataset, epochs),
     )
     try:
-        with handle_sigterm():
+        with handle_signals():
             interpreters = find(environments, tuple(names or ()), plan.checkout)
             measure_versions(interpreters, plan, report)
     except SearchError:

@@ -10,6 +10,7 @@ from bench.data.dataset import Dataset
 from bench.data.duplicates import first_copies, first_copies_in
 from bench.errors import DataError
 from bench.seeds import derive_seed
+from bench.signals import defer_signals
 
 VALIDATION_DIVISOR = 6  # a sixth of the development images: 10,000 of 60,000
 TEST_DIVISOR = 5  # a fifth of the images
@@ -107,7 +108,8 @@ def _distinct(copies: NDArray[np.int64]) -> int:
 
 def _split(labels: NDArray[np.int64], copies: NDArray[np.int64], size: int, seed: int) -> Sides:
     """Split distinct images, `size` of them to the second side; duplicates follow their first copy."""
-    from sklearn.model_selection import train_test_split
+    with defer_signals():
+        from sklearn.model_selection import train_test_split
 
     distinct = np.flatnonzero(copies == np.arange(len(copies)))
     _, second = train_test_split(distinct, test_size=size, stratify=labels[distinct], random_state=seed)

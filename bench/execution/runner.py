@@ -21,6 +21,7 @@ from bench.records.dataset import DatasetFacts
 from bench.records.files import check_writable
 from bench.records.spec import ReferenceSpec, RunSpec
 from bench.records.store import RunFolder, all_folders, now
+from bench.signals import defer_signals
 from bench.workers import tasks as worker
 from bench.workers.fork_server import StartMethod, fork_server
 from search_spaces import FamilyLocation
@@ -77,9 +78,10 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
         executor, dataset, trained_on, options, start_method = _start_workers(
             to_train, options, local, stack, report, start_method=start_method
         )
-        from bench.execution.scheduling import work
-        from bench.execution.session import Session
-        from bench.execution.tuner_process import TunerProcess
+        with defer_signals():
+            from bench.execution.scheduling import work
+            from bench.execution.session import Session
+            from bench.execution.tuner_process import TunerProcess
 
         session = Session(
             options=options,
@@ -151,11 +153,12 @@ def _start_workers(
     The returned options have their actual number; the returned method is that which works for other processes.
     """
     dataset = _read_data(options, report)
-    from bench.workers.executor import Executor
-
-    if options.scheduler is None:
+    with defer_signals():
+        from bench.workers.cluster import ClusterPool
+        from bench.workers.executor import Executor
         from bench.workers.local import open_pool
 
+    if options.scheduler is None:
         _check_environments(to_train, local)
         cores = usable_cores()
         shared = f" on {cores} cores" if options.workers > cores else ""
@@ -165,8 +168,6 @@ def _start_workers(
         )
         stack.callback(pool.close)
         return Executor(pool), dataset, local, options, start_method
-
-    from bench.workers.cluster import ClusterPool
 
     report(Message(text=f"Checking the workers of the cluster at {options.scheduler}"))
     sources = {assignment.spec.model: assignment.spec.source for assignment in to_train}

@@ -12,7 +12,6 @@ from bench.execution.events import Event, Progress
 from bench.execution.options import Options
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, run_folder
-from bench.signals import handle_sigterm
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # Okabe and Ito's, for color-blind readers
 
@@ -29,10 +28,10 @@ def run_search(spec: SearchSpec, options: Options, is_over: Callable[[], bool] =
         options: where its ledger is kept, and which workers train.
         is_over: called after each epoch and each trial; if true, the search ends, and running trials are lost.
     """
-    from bench.cli.progress import display
+    from bench.cli.progress import interruptible_display
     from bench.execution.runner import run
 
-    with handle_sigterm(), display() as show, suppress(_SearchEnded):
+    with interruptible_display() as show, suppress(_SearchEnded):
 
         def report(event: Event) -> None:
             if isinstance(event, Progress):

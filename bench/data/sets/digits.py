@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from bench.data import DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
 from bench.seeds import derive_seed
+from bench.signals import defer_signals
 
 IMAGE_SHAPE = (8, 8, 1)
 N_TEST = 360  # 20% of 1,797
@@ -27,9 +28,10 @@ def _test(_access: TestSetAccess) -> LabeledImages:
 
 
 def _part(which: int) -> LabeledImages:
-    import sklearn
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
+    with defer_signals():
+        import sklearn
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
 
     pixels, labels = load_digits(return_X_y=True)
     parts = train_test_split(
