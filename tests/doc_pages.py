@@ -35,6 +35,7 @@ ELSEWHERE = {
     MAIN: "tests/test_readme.py",
     INSTALL: "tests/test_readme.py",  # its first part
     TESTS: ".ci/run",
+    "python -m bench serve": "tests/live/test_server.py",
     "tox -m versions --notest": "tests/versions/test_environments.py",
     "python -m bench versions measure": "tests/versions/test_measure.py",
     "python -m bench versions measure tf216 tf221 --family my.py:build_model --dataset digits": (

@@ -19,6 +19,7 @@ from bench.cli.reproduce import reproduce_app
 from bench.cli.results import results_app
 from bench.cli.run import run_app
 from bench.cli.runs import runs_app
+from bench.cli.serve import serve_app
 from bench.cli.show import show_app
 from bench.cli.verify import verify_app
 from bench.cli.versions import versions_app
@@ -42,6 +43,7 @@ for commands in (
     evaluate_app,
     results_app,
     show_app,
+    serve_app,
     verify_app,
     export_results_app,
     predict_app,

@@ -161,7 +161,7 @@ def plan(
 @results_app.command(
     cls=Command,
     rich_help_panel="Results",
-    epilog="Examples:\n  bench report\n  bench report --check\n  bench report --html",
+    epilog="Examples:\n  bench report\n  bench report --check\n  bench report --html\n  bench report --open",
 )
 def report(
     results: ExistingResults = Path("results"),
@@ -169,7 +169,10 @@ def report(
         bool, typer.Option("--check", help="Change nothing; exit with code 1 if a page is out of date.")
     ] = False,
     html: Annotated[
-        bool, typer.Option("--html", help="Also write report.html: all pages and figures in one file.")
+        bool, typer.Option("--html", help="Also write html/: all pages as HTML for a browser, which work offline.")
+    ] = False,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Also write html/, and open its first page in the browser.")
     ] = False,
     code: Annotated[
         bool,
@@ -180,8 +183,8 @@ def report(
     from bench.report import build
     from bench.report.text.numbers import counted
 
-    if check and (html or code):
-        raise SpecError("--check changes nothing; --html and --code write files: choose one")
+    if check and (html or open_browser or code):
+        raise SpecError("--check changes nothing; --html, --open and --code write files: choose one")
     if check:
         differences = build.check(results)
         for difference in differences:
@@ -197,10 +200,15 @@ def report(
     for path in changed:
         typer.echo(path if path.exists() else f"removed {path}")
     typer.echo(f"{counted(len(changed), 'file')} written or removed", err=True)
-    if html:
-        from bench.report.html import write_html
+    if html or open_browser:
+        from bench.report.html.site import write_html
 
-        typer.echo(write_html(results))
+        first = write_html(results)
+        typer.echo(first)
+        if open_browser:
+            from bench.cli.serve import open_url
+
+            open_url(first.resolve().as_uri())
     warn_unreadable(problems)
 
 

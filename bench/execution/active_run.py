@@ -11,7 +11,7 @@ from bench.execution.reproduction import settle
 from bench.execution.scheduling import RunningTask
 from bench.execution.search_stage import SearchStage
 from bench.execution.session import Session, search_seconds, session_seconds
-from bench.records.ledger import SessionStarted
+from bench.records.ledger import PlannedSearch, SessionStarted
 from bench.records.predictions import Predictions
 from bench.records.record import SCHEMA_VERSION, Latency, ReferenceModel, RunRecord, SearchOutcome
 from bench.records.spec import RunSpec, SearchSpec
@@ -45,7 +45,7 @@ class ActiveRun(RefitJob):
             # Before anything is written, since it may fail.
             tuner = session.tuner_process.start(spec, session.dataset, session.options.family(spec))
             self._tuner = tuner.started
-            self._start_session()
+            self._start_session(PlannedSearch(trials=tuner.started.plan.tasks, epochs=tuner.started.plan.epochs))
             search = Search(spec, tuner, folder, earlier)
             self.stage = self._search_stage = SearchStage(search, tuner.started.plan, folder, session, pace)
         else:
@@ -170,7 +170,7 @@ class ActiveRun(RefitJob):
             own_recipe=self._tuner.own_recipe,
         )
 
-    def _start_session(self) -> None:
+    def _start_session(self, plan: PlannedSearch | None = None) -> None:
         session = self._session
         self.folder.write_spec(self.spec)
         self.folder.append(
@@ -179,6 +179,7 @@ class ActiveRun(RefitJob):
                 environment=session.environment,
                 dataset=session.dataset,
                 options=session.options.for_ledger(),
+                plan=plan,
                 reproduces=self._reproduces,
             )
         )

@@ -26,6 +26,14 @@ class SessionOptions:
     family_files: tuple[tuple[str, str], ...] = ()  # families that were given by path: name, absolute path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedSearch:
+    """What a search will train; a tuner may end earlier."""
+
+    trials: int
+    epochs: int  # of all trials together
+
+
 class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="session_started"):
     """A process started or resumed the run."""
 
@@ -33,6 +41,7 @@ class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event
     environment: Environment
     dataset: DatasetFacts
     options: SessionOptions | None = None  # None in ledgers before schema 4
+    plan: PlannedSearch | None = None  # None for a reference model, and in ledgers of earlier versions
     reproduces: str | None = None  # id of the published run that this run reproduces
 
 

@@ -22,7 +22,7 @@ from image_files import class_folders
 GOLDEN = Path(__file__).parents[1] / "golden" / "results"
 COMMANDS = [
     "",
-    *("run", "resume", "reproduce", "verify", "list", "leaderboard", "compare", "plan", "report"),
+    *("run", "resume", "reproduce", "verify", "list", "leaderboard", "compare", "plan", "report", "serve"),
     *("data", "data fetch", "data describe", "runs", "runs delete", "runs migrate"),
     *("versions", "versions show", "versions measure"),
 ]

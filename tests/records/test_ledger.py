@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from bench.errors import RecordError, StoreError
-from bench.records.ledger import LedgerEvent, RefitEnded, SessionOptions, SessionStarted, TrialEnded, TrialProposed
+from bench.records.ledger import (
+    LedgerEvent,
+    PlannedSearch,
+    RefitEnded,
+    SessionOptions,
+    SessionStarted,
+    TrialEnded,
+    TrialProposed,
+)
 from bench.records.spec import Value
 from bench.records.store import RunFolder
 from builders import make_dataset, make_environment, make_refit, make_trial
@@ -28,6 +36,7 @@ def test_every_type_of_event_is_read_as_it_was_written(tmp_path: Path) -> None:
     events: list[LedgerEvent] = [
         SessionStarted(**session),
         SessionStarted(**session, options=SessionOptions(workers=2, trial_timeout=1.5), reproduces="dense-random-01"),
+        SessionStarted(**session, plan=PlannedSearch(trials=4, epochs=12)),
         TrialProposed(
             time=TIME,
             trial_id="0",

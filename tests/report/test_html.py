@@ -1,34 +1,62 @@
-"""The report as one HTML file: no external resources, no broken links, all text of the pages."""
+"""The report as HTML pages: no external resources, no broken links, all text of the pages, readable colors."""
 
 import re
+from functools import cached_property
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
+from posixpath import normpath
 
 import pytest
 
+from bench.records.store import all_folders
 from bench.report.build import write
-from bench.report.html import html, write_html
-from builders import add_run
+from bench.report.figures.picture import DARK_PAGE, DARK_TEXT, stored_digest
+from bench.report.html.body import anchor, body, html_name
+from bench.report.html.site import Site, site, write_html
+from builders import add_reference, add_run
+
+GRID = """# Title
+
+| rank | model | accuracy (%) |
+|:--|:--|--:|
+| 1 | a | 90 |
+
+[inside](fashion_mnist/README.md#part-1) [page](#part) [elsewhere](https://example.org)
+[outside](../x.py) [gone](y.json)
+
+## Part
+
+## Part
+
+<script>alert(1)</script> & <b>bold</b>
+
+![plot](figures/plot.png)
+![photos](figures/photos.png)
+"""
 
 
 class Parsed(HTMLParser):
-    """Ids, targets and text of a document."""
+    """Ids, targets, title and text of a page."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, content: bytes) -> None:
         super().__init__()
-        self.ids: list[str] = []
-        self.targets: list[str] = []
-        self.sources: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
         self.text = ""
-        self.feed(text)
+        self.feed(content.decode())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            if name in {"id", "href", "src"}:
-                {"id": self.ids, "href": self.targets, "src": self.sources}[name].append(str(value))
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+    def values(self, attribute: str) -> list[str]:
+        return [attributes[attribute] for _, attributes in self.tags if attribute in attributes]
+
+    @cached_property
+    def title(self) -> str:
+        return self.text.strip().partition("\n")[0]
 
 
 @pytest.fixture(scope="module")
@@ -36,39 +64,161 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("html")
     add_run(folder)
     add_run(folder, [[*range(30)], [*range(31)], [*range(32)]], spec={"family": "cnn"})
+    add_reference(folder, [[*range(40)], [*range(41)], [*range(42)]])
+    (folder / "benchmarks").mkdir()
+    (folder / "benchmarks" / "speed.md").write_text("# Speed\n\nFast: [numbers](speed.json), [script](../../s.py)\n")
+    (folder / "benchmarks" / "speed.json").write_text("{}")
     write(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def document(results: Path) -> Parsed:
-    return Parsed(html(results).decode())
+def made(results: Path) -> Site:
+    return site(results)
 
 
-def test_there_are_no_external_resources(document: Parsed) -> None:
-    assert document.sources
-    assert all(source.startswith("data:image/png;base64,") for source in document.sources)
+@pytest.fixture(scope="module")
+def pages(made: Site) -> dict[str, Parsed]:
+    return {name: Parsed(made.content(name)) for name in made.files if name.endswith(".html")}
 
 
-def test_every_link_has_one_target(document: Parsed) -> None:
-    inside = [target[1:] for target in document.targets if target.startswith("#")]
-    assert inside
-    assert set(inside) <= set(document.ids)
-    assert len(document.ids) == len(set(document.ids))
-    assert all(re.match("#|https://", target) for target in document.targets)
+def test_there_is_a_page_for_each_model_and_each_page_that_is_linked(pages: dict[str, Parsed]) -> None:
+    models = {f"synthetic/{name}.html" for name in ("index", "cnn", "dense", "tutorial-linear")}
+    assert set(pages) == {"index.html", *models, "tutorials.html", "benchmarks/index.html", "benchmarks/speed.html"}
 
 
-def test_it_contains_every_word_of_the_pages(document: Parsed, results: Path) -> None:
-    words = set(re.findall(r"\w+", document.text))
-    for page in results.rglob("*.md"):
-        text = re.sub(r"!\[[^]]*\]\([^)]*\)|\]\([^)]*\)|</?details>|</?summary>|<!--.*?-->", " ", page.read_text())
-        assert set(re.findall(r"\w+", text)) - words <= {"text"}, page  # the language of a code block
+def test_each_page_has_a_title_of_its_own_and_unique_ids(pages: dict[str, Parsed]) -> None:
+    titles = [page.title for page in pages.values()]
+    assert all(titles)
+    assert len(set(titles)) == len(titles)
+    for page in pages.values():
+        ids = page.values("id")
+        assert len(set(ids)) == len(ids)
 
 
-def test_special_characters_in_names_are_text(document: Parsed) -> None:
-    assert "Star|fish" in document.text
+def test_every_link_and_resource_is_a_file_of_the_site_or_on_the_web(made: Site, pages: dict[str, Parsed]) -> None:
+    for name, page in pages.items():
+        assert all(not re.match(r"[a-z]+:", source) for source in page.values("src")), name
+        for target in (*page.values("href"), *page.values("src")):
+            if re.match(r"https://|data:,$", target):
+                continue
+            path, _, fragment = target.partition("#")
+            file = normpath(str(Path(name).parent / path)) if path else name
+            assert file in made.files, (name, target)
+            assert not fragment or fragment in pages[file].values("id"), (name, target)
 
 
-def test_it_is_written_next_to_the_pages(results: Path) -> None:
-    assert write_html(results) == results / "report.html"
-    assert (results / "report.html").read_bytes() == html(results)
+def test_pages_contain_every_word_of_the_markdown(pages: dict[str, Parsed], results: Path) -> None:
+    for file in results.rglob("*.md"):
+        words = set(re.findall(r"\w+", pages[html_name(file.relative_to(results).as_posix())].text))
+        text = re.sub(r"!\[[^]]*\]\([^)]*\)|\]\([^)]*\)|</?details>|</?summary>|<!--.*?-->", " ", file.read_text())
+        assert set(re.findall(r"\w+", text)) - words <= {"text", "python"}, file  # the language of a code block
+
+
+def test_every_page_leads_to_every_other_one(pages: dict[str, Parsed]) -> None:
+    for name, page in pages.items():
+        links = {normpath(str(Path(name).parent / target)) for target in page.values("href")}
+        assert set(pages) <= links, name
+        assert [attributes["href"] for _, attributes in page.tags if "aria-current" in attributes] == [
+            "../" * name.count("/") + name
+        ]
+
+
+def test_special_characters_in_names_are_text(pages: dict[str, Parsed]) -> None:
+    assert "Star|fish" in pages["synthetic/index.html"].text
+
+
+def test_markdown_becomes_html_with_ids_as_on_github() -> None:
+    made = body(
+        "page.md", GRID, exists=lambda name: "fashion" in name or "png" in name, has_dark=lambda n: "photo" in n
+    )
+    parsed = Parsed(made.html.encode())
+    assert made.title == "Title"
+    assert [heading.id for heading in made.headings] == ["part", "part-1"]
+    assert anchor("code of cnn_2 (a/b)") == "code-of-cnn_2-ab"
+    links = [attributes.get("href") for tag, attributes in parsed.tags if tag == "a"][:3]
+    assert links == ["fashion_mnist/index.html#part-1", "#part", "https://example.org"]
+    assert "outside" in parsed.text  # as text, since the site has no such file
+    assert "y.json" not in made.html
+    assert "<script>" not in made.html
+    assert "<b>" not in made.html
+    assert made.targets[1:] == ("figures/plot.png", "figures/photos.png")
+
+
+def test_column_of_models_is_the_header_of_its_rows() -> None:
+    parsed = Parsed(body("page.md", GRID, exists=lambda _: True, has_dark=lambda _: False).html.encode())
+    cells = [
+        (tag, attributes.get("class"), attributes.get("scope")) for tag, attributes in parsed.tags if tag[0] == "t"
+    ]
+    assert [cell for cell in cells if cell[0] in {"th", "td"}] == [
+        ("th", None, "col"),
+        ("th", "name", "col"),
+        ("th", None, "col"),
+        ("td", None, None),
+        ("th", "name", "row"),
+        ("td", None, None),
+    ]
+
+
+def test_plots_are_inverted_in_the_dark_mode_and_photos_have_a_dark_picture() -> None:
+    html = body("page.md", GRID, exists=lambda _: True, has_dark=lambda name: "photo" in name).html
+    shown = re.findall(r'<a class="picture ([\w-]+)" href="([^"]+)"', html)
+    assert shown == [
+        ("invertible", "figures/plot.png"),
+        ("light-only", "figures/photos.png"),
+        ("dark-only", "figures/photos-dark.png"),
+    ]
+
+
+def test_pictures_of_images_have_a_dark_version(made: Site) -> None:
+    dark = {name for name in made.files if name.endswith("-dark.png")}
+    assert {name.rpartition("-")[0].rpartition("-")[2] for name in dark} == {"confused", "misclassified"}
+    name = min(dark)
+    assert made.content(name) != made.content(name.replace("-dark", ""))
+
+
+def test_files_are_written_and_stale_ones_removed(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    write(tmp_path)
+    first = write_html(tmp_path)
+    assert first == tmp_path / "html" / "index.html"
+    assert {path.relative_to(first.parent).as_posix() for path in first.parent.rglob("*.*")} == set(
+        site(tmp_path).files
+    )
+    model = first.parent / "synthetic" / "dense.html"
+    times = {path: path.stat().st_mtime_ns for path in first.parent.rglob("*.*")}
+    write_html(tmp_path)
+    assert times == {path: path.stat().st_mtime_ns for path in first.parent.rglob("*.*")}
+    (first.parent / "notes.html").write_text("my notes")
+    for folder in all_folders(tmp_path):
+        folder.record_file.unlink()
+    write_html(tmp_path)
+    assert not model.exists()
+    assert [path for path in first.parent.rglob("*.png") if stored_digest(path) is not None] == []
+    assert (first.parent / "notes.html").exists()
+
+
+def luminance(color: str) -> float:
+    """Relative luminance: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
+    channels = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_text_has_a_contrast_of_at_least_4_5_in_both_modes() -> None:
+    css = files("bench.report.html").joinpath("assets", "style.css").read_text()
+    light, dark = (
+        dict(re.findall(r"--(\w+): (#\w{6});", block))
+        for block in re.findall(r"\{\s*color-scheme.*?\}", css, re.DOTALL)
+    )
+    assert contrast("#ffffff", "#000000") == pytest.approx(21)
+    for colors in (light, dark):
+        for text in ("text", "soft", "link", "mark"):
+            for background in ("page", "faint"):
+                assert contrast(colors[text], colors[background]) >= 4.5, (text, background)
+    assert (dark["page"], dark["text"]) == (DARK_PAGE, DARK_TEXT)  # of dark pictures

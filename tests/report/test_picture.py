@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bench.report.figures.picture import MAX_COLOR_ERROR, picture
+from bench.report.figures.picture import DARK_PAGE, MAX_COLOR_ERROR, dark, picture
 
 
 def stored(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> Image.Image:
@@ -34,3 +34,20 @@ def test_photo_keeps_its_colors() -> None:
     image = stored(pixels)
     assert image.mode == "RGB"
     assert (np.asarray(image) == pixels).all()
+
+
+def test_dark_version_has_a_dark_background_light_text_and_a_digest_of_its_own() -> None:
+    def draw() -> Figure:
+        figure = Figure(figsize=(2, 1))
+        figure.text(0.5, 0.5, "text", ha="center")
+        return figure
+
+    light = picture("test", [1], draw, of_images=True)
+    with Image.open(io.BytesIO(dark(light).png())) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    assert f"#{bytes(pixels[0, 0]).hex()}" == DARK_PAGE
+    assert pixels.max() > 200
+    assert dark(light).digest != light.digest
+    assert light.digest == picture("test", [1], draw).digest  # so that no published picture is drawn again
+    with Image.open(io.BytesIO(light.png())) as image:
+        assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)

@@ -48,7 +48,7 @@ def misclassified(images: Image, errors: Sequence[Misclassification], names: Seq
         )
         for image, error in zip(images, errors, strict=True)
     ]
-    return picture("misclassified", [tiles], lambda: _draw(_grid(tiles)))
+    return picture("misclassified", [tiles], lambda: _draw(_grid(tiles)), of_images=True)
 
 
 def confused(run: Run) -> Picture | None:
@@ -65,7 +65,9 @@ def confused(run: Run) -> Picture | None:
             if tiles:
                 lines[f"true: {true}\npredicted:\n{predicted}"] = tiles[:PAIR_IMAGES]
     tiles_by_line, headings = list(lines.values()), list(lines)
-    return picture("confused", [tiles_by_line, headings], lambda: _draw(tiles_by_line, headings)) if lines else None
+    if not lines:
+        return None
+    return picture("confused", [tiles_by_line, headings], lambda: _draw(tiles_by_line, headings), of_images=True)
 
 
 def misclassified_by_all(errors: Sequence[SharedError], images: Sequence[Image], names: Sequence[str]) -> Picture:
@@ -79,12 +81,12 @@ def misclassified_by_all(errors: Sequence[SharedError], images: Sequence[Image],
         )
         for error, image in zip(errors, images, strict=True)
     ]
-    return picture("misclassified by all", [tiles], lambda: _draw(_grid(tiles)))
+    return picture("misclassified by all", [tiles], lambda: _draw(_grid(tiles)), of_images=True)
 
 
 def grid_picture(kind: str, tiles: Sequence[Tile]) -> Picture:
     """Images side by side, in the order of `tiles`."""
-    return picture(kind, [tiles], lambda: _draw(_grid(tiles)))
+    return picture(kind, [tiles], lambda: _draw(_grid(tiles)), of_images=True)
 
 
 def _confidence(error: Misclassification) -> str:

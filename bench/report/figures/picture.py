@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
@@ -17,6 +18,7 @@ DRAWING_VERSION = 6  # raised when the drawing code changes, so that `bench repo
 DIGEST_KEY = "bench-input-sha256"
 PIXELS_KEY = "pixels"  # digest of the pixels, so that an edited picture is noticed
 DPI = 200  # twice that of a common screen
+DARK_PAGE, DARK_TEXT = "#1a1a1a", "#e6e6e6"  # the colors of the HTML pages
 MAX_COLOR_ERROR = 0.25  # mean over channels and pixels, of 255, up to which a palette replaces the colors
 
 
@@ -26,6 +28,7 @@ class Picture:
 
     digest: str  # of the drawing version and the inputs
     draw: Callable[[], Figure]
+    of_images: bool = False  # whether it shows images, whose colors must not be inverted in the dark mode
 
     def png(self) -> bytes:
         """The picture, drawn now."""
@@ -52,6 +55,16 @@ class Picture:
             return False
 
 
+def dark(picture: Picture) -> Picture:
+    """The picture with light text on a dark background; colors that its drawing names stay the same."""
+
+    def draw() -> Figure:
+        with rc_context({"figure.facecolor": DARK_PAGE, "text.color": DARK_TEXT}):
+            return picture.draw()
+
+    return Picture(digest=hashlib.sha256(f"dark {picture.digest}".encode()).hexdigest(), draw=draw)
+
+
 def _with_palette(image: Image.Image) -> Image.Image:
     """The image in 256 colors, at a third of the size, unless the difference would be visible, as in photos."""
     # Large areas keep their exact colors; those of a few pixels, such as the edges of letters, are merged.
@@ -73,16 +86,17 @@ def _pixel_digest(image: Image.Image) -> str:
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
-def picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure]) -> Picture:
+def picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure], *, of_images: bool = False) -> Picture:
     """A picture that `draw` makes from `inputs`.
 
     Args:
         kind: distinguishes drawings of the same inputs.
         inputs: everything the drawing depends on: numbers, text, arrays, dataclasses.
         draw: makes the figure.
+        of_images: whether it shows images.
     """
     content = msgspec.json.encode([kind, DRAWING_VERSION, *inputs], enc_hook=_plain)
-    return Picture(digest=hashlib.sha256(content).hexdigest(), draw=draw)
+    return Picture(digest=hashlib.sha256(content).hexdigest(), draw=draw, of_images=of_images)
 
 
 def _plain(value: object) -> object:

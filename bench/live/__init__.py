@@ -1,0 +1,1 @@
+"""The pages of a results folder over HTTP, with the progress of unfinished runs."""

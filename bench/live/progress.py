@@ -1,0 +1,149 @@
+"""The progress of an unfinished run, from its files alone, so that any process can show it."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from bench.errors import BenchError
+from bench.execution.eta import EVALUATION_SECONDS, Pace
+from bench.execution.session import session_seconds
+from bench.records.ledger import LedgerEvent, PlannedSearch, RefitEnded, SessionStarted, TrialEnded, TrialProposed
+from bench.records.record import RefitRecord, TrialRecord
+from bench.records.spec import RunSpec, SearchSpec
+from bench.records.store import RunFolder, all_folders
+
+Stage = Literal["search", "refit", "evaluation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunProgress:
+    """What an unfinished run has done so far."""
+
+    run_id: str
+    spec: RunSpec
+    dataset: str  # title
+    stage: Stage
+    trials: tuple[TrialRecord, ...]  # ended, in the order of their end, without duplicates
+    ended_trials: int  # including duplicates
+    epochs: int  # of ended trials, including duplicates
+    planned_trials: int | None  # None for a reference model, and if the ledger is of an earlier version
+    planned_epochs: int  # at most; 0 for a reference model
+    refits: int
+    idle_seconds: float  # since the last event
+    seconds_left: float | None  # None if unknown
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The trial with the best score; None if no trial has one."""
+        return max((trial for trial in self.trials if trial.status == "ok"), key=lambda each: each.score, default=None)
+
+    @property
+    def share(self) -> float:
+        """How much of the stage's training is done, in [0, 1]."""
+        if self.stage == "search":
+            return min(1.0, self.epochs / self.planned_epochs)
+        return self.refits / self.spec.refit_seeds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableRun:
+    """A run whose files cannot be read."""
+
+    run_id: str
+    problem: str
+
+
+def unfinished_runs(results: Path) -> tuple[RunProgress | UnreadableRun, ...]:
+    """Every unfinished run of a results folder, the one with the latest event first."""
+    runs = [_run(folder) for folder in all_folders(results) if not folder.finished]
+    return tuple(sorted(runs, key=lambda run: run.idle_seconds if isinstance(run, RunProgress) else 0.0))
+
+
+def _run(folder: RunFolder) -> RunProgress | UnreadableRun:
+    try:
+        return run_progress(folder.path.name, folder.read_spec(), folder.events(), datetime.now(UTC))
+    except BenchError as error:
+        return UnreadableRun(run_id=folder.path.name, problem=str(error))
+
+
+def run_progress(run_id: str, spec: RunSpec, events: Sequence[LedgerEvent], now: datetime) -> RunProgress:
+    """The progress that a ledger shows at the time `now`."""
+    sessions = [event for event in events if isinstance(event, SessionStarted)]
+    trials = tuple(event.trial for event in events if isinstance(event, TrialEnded))
+    # A refit that is repeated, since its model file was lost, counts once.
+    refits = {event.refit.number: event.refit for event in events if isinstance(event, RefitEnded)}
+    ended = _ended(events)
+    plan = next((event.plan for event in reversed(sessions) if event.plan is not None), None)
+    budget = spec.budget.total_epochs if isinstance(spec, SearchSpec) else 0
+    idle = 0.0 if not events else (now - datetime.fromisoformat(events[-1].time)).total_seconds()
+    progress = RunProgress(
+        run_id=run_id,
+        spec=spec,
+        dataset=sessions[-1].dataset.title if sessions else spec.dataset,
+        stage=_stage(spec, plan, trials, len(ended), len(refits)),
+        trials=trials,
+        ended_trials=len(ended),
+        epochs=sum(event.epochs - event.initial_epoch for event in ended),
+        planned_trials=None if plan is None else plan.trials,
+        planned_epochs=budget if plan is None else plan.epochs,
+        refits=len(refits),
+        idle_seconds=max(0.0, idle),
+        seconds_left=None,
+    )
+    return _with_time_left(progress, events, tuple(refits.values()))
+
+
+def _ended(events: Sequence[LedgerEvent]) -> list[TrialProposed]:
+    """Proposals with a result, which may be that of an equal proposal."""
+    results = {event.trial.trial_id for event in events if isinstance(event, TrialEnded)}
+    proposals = [event for event in events if isinstance(event, TrialProposed)]
+    known = {_identity(event) for event in proposals if event.trial_id in results}
+    return [event for event in proposals if _identity(event) in known]
+
+
+def _identity(event: TrialProposed) -> tuple[str, int]:
+    return json.dumps(dict(event.values), sort_keys=True), event.epochs
+
+
+def _stage(spec: RunSpec, plan: PlannedSearch | None, trials: Sequence[TrialRecord], ended: int, refits: int) -> Stage:
+    if refits == spec.refit_seeds:
+        return "evaluation"
+    is_cut = any(trial.status == "cut" for trial in trials)
+    is_over = is_cut or refits > 0 or (plan is not None and ended >= plan.trials)
+    return "search" if isinstance(spec, SearchSpec) and not is_over else "refit"
+
+
+def _with_time_left(progress: RunProgress, events: Sequence[LedgerEvent], refits: Sequence[RefitRecord]) -> RunProgress:
+    """With the time left as `bench run` estimates it, from whole trials and refits instead of single epochs."""
+    workers = next((event.options for event in reversed(events) if isinstance(event, SessionStarted)), None)
+    if workers is None or workers.scheduler is not None:  # the number of workers of a cluster is unknown
+        return progress
+    spec, idle = progress.spec, progress.idle_seconds
+    deadline = None
+    if isinstance(spec, SearchSpec) and spec.time_limit is not None:
+        deadline = time.perf_counter() + spec.time_limit - session_seconds(events) - idle
+    pace = Pace(spec, workers.workers, deadline)
+    for trial in progress.trials:
+        count = trial.epochs - trial.initial_epoch + trial.retrained_epochs
+        if trial.status == "ok" and count > 0:
+            pace.take_trial_epoch(trial.fit_seconds / count, first=False)
+            pace.take_trial(trial, [trial.fit_seconds / count])
+    for refit in refits:
+        if refit.epochs > 0:
+            pace.take_refit_epoch(refit.fit_seconds / refit.epochs, first=False)
+    left = _seconds_after_last_event(progress, pace, workers.workers)
+    return replace(progress, seconds_left=None if left is None else max(0.0, left - idle))
+
+
+def _seconds_after_last_event(progress: RunProgress, pace: Pace, workers: int) -> float | None:
+    if progress.stage == "evaluation":
+        return EVALUATION_SECONDS
+    if progress.stage == "search":
+        trials = (progress.planned_trials or 0) - progress.ended_trials
+        return pace.search_seconds_left(trials - workers, progress.planned_epochs - progress.epochs)
+    refits = progress.spec.refit_seeds - progress.refits
+    return pace.refit_seconds_left(refits, min(refits, workers), refits * progress.spec.refit_epochs)

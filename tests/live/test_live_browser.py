@@ -1,0 +1,36 @@
+"""The page of unfinished runs in a real browser, while a ledger grows."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.records.ledger import TrialEnded
+from bench.records.store import now
+from browser import chromium, page
+from builders import add_run, make_predictions, make_run, make_spec, make_trial, write_unfinished_run
+from served import serving
+
+pytestmark = pytest.mark.slow
+
+
+def test_page_shows_new_trials_without_a_reload_and_notices_the_end_of_the_server(tmp_path: Path) -> None:
+    spec, predictions, problems = make_spec(family="cnn"), make_predictions(), list[str]()
+    add_run(tmp_path)
+    record = make_run(predictions, spec=spec)
+    folder = write_unfinished_run(tmp_path, spec, record, refits=0)
+    with chromium() as browser, serving(tmp_path) as server, page(browser, server.url, problems) as opened:
+        best = opened.locator("dt", has_text="best validation accuracy").locator("+ dd")
+        assert best.inner_text() == "91.00%"
+        opened.evaluate("window.notReloaded = true")
+        folder.append(TrialEnded(time=now(), trial=make_trial(3, 0.93)))
+        opened.get_by_text("93.00%").first.wait_for()
+        assert best.inner_text() == "93.00%"
+        assert opened.locator("circle").count() == 3  # one of the four trials failed
+        folder.write_predictions(predictions)
+        folder.write_record(record)
+        opened.get_by_text("No unfinished run").wait_for()
+        assert opened.evaluate("window.notReloaded")
+        assert problems == []
+        server.shutdown()
+        server.server_close()
+        opened.get_by_text("the server does not answer").wait_for()

@@ -1,0 +1,43 @@
+"""A real run and `bench serve` as two processes, over real HTTP."""
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from command_line import SECONDS, started
+from served import request, url_of
+from whole_runs import DIGITS
+
+pytestmark = pytest.mark.slow
+
+
+def test_run_is_shown_while_it_trains_and_its_page_when_it_is_finished(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    search = ("--tuner", "random", "--trials", "10", "--epochs", "5", "--refit-seeds", "2", "--workers", "1")
+    shown: list[dict[str, str]] = []
+    with started("serve", cwd=tmp_path) as server, started(*DIGITS, "--family", "tiny", *search, cwd=tmp_path) as run:
+        port = int(url_of(server).rstrip("/").rpartition(":")[2])
+        until = time.monotonic() + SECONDS
+        while run.process.poll() is None and time.monotonic() < until:
+            status, _, content = request(port, "/live.html")
+            assert status == 200
+            shown.append(dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", content.decode())))
+            time.sleep(0.1)
+        assert run.process.returncode == 0, run.text
+        status, _, content = request(port, "/digits/tiny.html")
+        assert status == 200
+        assert b"Test accuracy" in content
+        assert b"No unfinished run" in request(port, "/live.html")[2]
+        server.signal_all(signal.SIGINT)
+        assert server.end() == 0
+    facts = [each for each in shown if each]
+    trials = [tuple(map(int, re.findall(r"\d+", each["trials"])))[:2] for each in facts]
+    assert {total for _, total in trials} == {10}
+    assert trials == sorted(trials)
+    assert len(set(trials)) > 3
+    assert {"search", "refit"} <= {each["stage"] for each in facts}
+    assert any(re.fullmatch(r"\d+\.\d\d%", each["best validation accuracy"]) for each in facts)
+    assert any(re.fullmatch(r"about \d+:\d\d", each["time left"]) for each in facts)

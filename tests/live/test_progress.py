@@ -1,0 +1,160 @@
+"""The progress of a run as its ledger shows it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bench.live.page import clock, dots, facts, live_page
+from bench.live.progress import RunProgress, run_progress, unfinished_runs
+from bench.records.ledger import (
+    LedgerEvent,
+    PlannedSearch,
+    RefitEnded,
+    SessionOptions,
+    SessionStarted,
+    TrialEnded,
+    TrialProposed,
+)
+from bench.records.record import TrialRecord
+from bench.records.spec import Budget, RunSpec
+from builders import (
+    add_run,
+    make_dataset,
+    make_environment,
+    make_failed_trial,
+    make_predictions,
+    make_reference_spec,
+    make_refit,
+    make_run,
+    make_spec,
+    make_trial,
+    write_unfinished_run,
+)
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+PLAN = PlannedSearch(trials=6, epochs=18)
+
+
+def at(seconds: float) -> str:
+    return (START + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+
+def started(workers: int = 2, plan: PlannedSearch | None = PLAN, scheduler: str | None = None) -> SessionStarted:
+    options = SessionOptions(workers=workers, scheduler=scheduler)
+    return SessionStarted(
+        time=at(0), environment=make_environment(), dataset=make_dataset(), options=options, plan=plan
+    )
+
+
+def proposed(trial: TrialRecord) -> TrialProposed:
+    return TrialProposed(
+        time=at(1),
+        trial_id=trial.trial_id,
+        values=trial.values,
+        initial_epoch=trial.initial_epoch,
+        epochs=3,
+        parent=trial.parent,
+    )
+
+
+def ended(number: int, accuracy: float = 0.8, second: float = 100) -> list[LedgerEvent]:
+    """Three epochs of 10 s each, in a task of 36 s, so that 6 s are overhead."""
+    trial = make_trial(number, accuracy, fit_seconds=30.0, task_seconds=36.0)
+    return [proposed(trial), TrialEnded(time=at(second), trial=trial)]
+
+
+def shown(events: Sequence[LedgerEvent], spec: RunSpec | None = None, second: float = 100) -> RunProgress:
+    spec = spec or make_spec(budget=Budget(trials=6, epochs=3))
+    return run_progress("run", spec, events, START + timedelta(seconds=second))
+
+
+def flat(parts: Sequence[Sequence[LedgerEvent]]) -> list[LedgerEvent]:
+    return [event for part in parts for event in part]
+
+
+def test_run_that_has_just_started_has_no_score_and_no_time() -> None:
+    progress = shown([started()])
+    assert (progress.stage, progress.ended_trials, progress.best, progress.seconds_left) == ("search", 0, None, None)
+    assert facts(progress)["best validation accuracy"] == "no score yet"
+
+
+def test_trials_and_epochs_are_counted_and_the_best_is_named() -> None:
+    failed = make_failed_trial(2, "ValueError")
+    events = [started(), *ended(0, 0.7), *ended(1, 0.9), proposed(failed), TrialEnded(time=at(90), trial=failed)]
+    progress = shown(events)
+    assert (progress.ended_trials, progress.epochs, progress.share) == (3, 9, 0.5)
+    assert progress.best is not None
+    assert progress.best.trial_id == "0001"
+    assert facts(progress)["trials"] == "3 of 6 (1 failed)"
+    assert facts(progress)["best validation accuracy"] == "90.00%"
+    assert [dot.is_best for dot in dots(progress)] == [False, True]
+
+
+def test_duplicate_of_an_ended_trial_has_ended_too() -> None:
+    duplicate = make_trial(0, 0.8, trial_id="0009")
+    assert shown([started(), *ended(0), proposed(duplicate)]).ended_trials == 2
+
+
+def test_time_left_of_a_search_is_that_of_trials_refits_and_evaluation() -> None:
+    # 4 of 6 trials have ended. The last two are running: 6 epochs of 10 s on 2 workers, 30 s.
+    # 3 refits on 2 workers take two rounds of 6 s + 3 epochs of 1.2 * 10 s, 84 s; the evaluation 5 s.
+    events = [started(), *flat([ended(number) for number in range(4)])]
+    assert shown(events).seconds_left == pytest.approx(30 + 84 + 5)
+    assert shown(events, second=120).seconds_left == pytest.approx(30 + 84 + 5 - 20)
+    assert shown(events, second=900).seconds_left == 0
+
+
+def test_time_left_of_refits() -> None:
+    # One refit of 3 epochs, which take 20 s / 3 each, is left; the evaluation takes 5 s.
+    search = flat([ended(number) for number in range(6)])
+    refits = [RefitEnded(time=at(100), refit=make_refit(number, fit_seconds=20.0)) for number in range(2)]
+    progress = shown([started(), *search, *refits])
+    assert progress.stage == "refit"
+    assert progress.share == pytest.approx(2 / 3)
+    assert progress.seconds_left == pytest.approx(20 + 5)
+
+
+def test_time_on_a_cluster_of_unknown_size_is_unknown() -> None:
+    events = [started(scheduler="tcp://127.0.0.1:1"), *flat([ended(number) for number in range(4)])]
+    assert shown(events).seconds_left is None
+
+
+def test_stage_follows_trials_refits_and_a_time_limit() -> None:
+    search = flat([ended(number) for number in range(6)])
+    refits: list[LedgerEvent] = [RefitEnded(time=at(100), refit=make_refit(number)) for number in range(3)]
+    cut = TrialEnded(time=at(100), trial=make_trial(1, 0.8, status="cut"))
+    assert shown([started(), *search[:-1]]).stage == "search"
+    assert shown([started(), *search]).stage == "refit"
+    assert shown([started(), *ended(0), cut]).stage == "refit"
+    assert shown([started(), *search, *refits]).stage == "evaluation"
+    assert shown([started(plan=None)], make_reference_spec()).stage == "refit"
+
+
+def test_ledger_without_a_plan_shows_the_budget() -> None:
+    progress = shown([started(plan=None), *ended(0)])
+    assert facts(progress)["trials"] == "1"
+    assert facts(progress)["epochs of ended trials"] == "3 of 18"
+
+
+def test_only_unfinished_runs_are_shown_and_damaged_ones_are_named(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    assert unfinished_runs(tmp_path) == ()
+    assert "No unfinished run" in live_page(()).html
+    spec = make_spec(family="cnn")
+    record = make_run(make_predictions(), spec=spec)
+    folder = write_unfinished_run(tmp_path, spec, record, refits=1)
+    (run,) = unfinished_runs(tmp_path)
+    html = live_page((run,)).html
+    assert spec.name in html
+    assert "1 of 3" in html
+    assert "from 80.00% to 91.00%" in html
+    assert "python -m bench resume" in html  # since its last event is long ago
+    folder.spec_file.write_text("{")
+    assert "cannot be read" in live_page(unfinished_runs(tmp_path)).html
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5.9, "0:05"), (185, "3:05"), (3785, "1:03:05")])
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
