@@ -18,7 +18,6 @@ PAGE, SCRIPT = "live.html", "live.js"
 SHOWN_TRIALS = 20
 WIDTH, HEIGHT = 640, 160  # of the chart, in the units of its view box
 MARGIN = 12  # around the dots
-SILENT_SECONDS = 600  # without an event, after which a run may have been interrupted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,6 @@ def live_page(runs: Sequence[RunProgress | UnreadableRun]) -> Body:
             dots=dots,
             range_text=range_text,
             trial_rows=trial_rows,
-            silent_seconds=SILENT_SECONDS,
             size=(WIDTH, HEIGHT),
         )
     )
@@ -68,11 +66,12 @@ def facts(run: RunProgress) -> dict[str, str]:
             "epochs of ended trials": f"{run.epochs} of {run.planned_epochs}",
             f"best {score_name(spec)}": "no score yet" if best is None else f"{percent(best.score)}%",
         }
+    left = "unknown" if run.seconds_left is None else f"about {clock(run.seconds_left)}"
     return {
-        "stage": run.stage,
+        "stage": run.stage if run.is_running else f"{run.stage}, interrupted",
         **search,
         "refits": f"{run.refits} of {spec.refit_seeds}",
-        "time left": "unknown" if run.seconds_left is None else f"about {clock(run.seconds_left)}",
+        **({"time left": left} if run.is_running else {}),
         "last event": f"{clock(run.idle_seconds)} ago",
     }
 

@@ -27,6 +27,7 @@ class RunProgress:
     spec: RunSpec
     dataset: str  # title
     stage: Stage
+    is_running: bool  # otherwise it was interrupted
     trials: tuple[TrialRecord, ...]  # ended, in the order of their end, without duplicates
     ended_trials: int  # including duplicates
     epochs: int  # of ended trials, including duplicates
@@ -34,7 +35,7 @@ class RunProgress:
     planned_epochs: int  # at most; 0 for a reference model
     refits: int
     idle_seconds: float  # since the last event
-    seconds_left: float | None  # None if unknown
+    seconds_left: float | None  # None if unknown, and for an interrupted run
 
     @property
     def best(self) -> TrialRecord | None:
@@ -58,19 +59,31 @@ class UnreadableRun:
 
 
 def unfinished_runs(results: Path) -> tuple[RunProgress | UnreadableRun, ...]:
-    """Every unfinished run of a results folder, the one with the latest event first."""
-    runs = [_run(folder) for folder in all_folders(results) if not folder.finished]
-    return tuple(sorted(runs, key=lambda run: run.idle_seconds if isinstance(run, RunProgress) else 0.0))
+    """Every unfinished run of a results folder: running ones first, then those with the latest events."""
+    runs = []
+    for folder in all_folders(results):
+        is_running = folder.in_use  # asked first, since a run that finishes at this moment was not interrupted
+        if not folder.finished:
+            runs.append(_run(folder, is_running=is_running))
+    return tuple(sorted(runs, key=_place))
 
 
-def _run(folder: RunFolder) -> RunProgress | UnreadableRun:
+def _place(run: RunProgress | UnreadableRun) -> tuple[bool, float]:
+    return (not run.is_running, run.idle_seconds) if isinstance(run, RunProgress) else (False, 0.0)
+
+
+def _run(folder: RunFolder, *, is_running: bool) -> RunProgress | UnreadableRun:
     try:
-        return run_progress(folder.path.name, folder.read_spec(), folder.events(), datetime.now(UTC))
+        return run_progress(
+            folder.path.name, folder.read_spec(), folder.events(), datetime.now(UTC), is_running=is_running
+        )
     except BenchError as error:
         return UnreadableRun(run_id=folder.path.name, problem=str(error))
 
 
-def run_progress(run_id: str, spec: RunSpec, events: Sequence[LedgerEvent], now: datetime) -> RunProgress:
+def run_progress(
+    run_id: str, spec: RunSpec, events: Sequence[LedgerEvent], now: datetime, *, is_running: bool
+) -> RunProgress:
     """The progress that a ledger shows at the time `now`."""
     sessions = [event for event in events if isinstance(event, SessionStarted)]
     trials = tuple(event.trial for event in events if isinstance(event, TrialEnded))
@@ -85,6 +98,7 @@ def run_progress(run_id: str, spec: RunSpec, events: Sequence[LedgerEvent], now:
         spec=spec,
         dataset=sessions[-1].dataset.title if sessions else spec.dataset,
         stage=_stage(spec, plan, trials, len(ended), len(refits)),
+        is_running=is_running,
         trials=trials,
         ended_trials=len(ended),
         epochs=sum(event.epochs - event.initial_epoch for event in ended),
@@ -94,7 +108,7 @@ def run_progress(run_id: str, spec: RunSpec, events: Sequence[LedgerEvent], now:
         idle_seconds=max(0.0, idle),
         seconds_left=None,
     )
-    return _with_time_left(progress, events, tuple(refits.values()))
+    return _with_time_left(progress, events, tuple(refits.values())) if is_running else progress
 
 
 def _ended(events: Sequence[LedgerEvent]) -> list[TrialProposed]:

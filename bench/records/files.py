@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import filelock
 from bench.errors import StoreError
 
 MIN_FREE_BYTES = 50 * 2**20
+LOCK_FILE = ".lock"
+PROBE_SECONDS = 0.5  # `is_locked` of another process keeps a lock from being acquired for less than this
 
 
 @contextmanager
@@ -118,16 +121,36 @@ def lock_folder(folder: Path) -> filelock.FileLock:
     Raises:
         StoreError: another process holds the lock.
     """
-    lock = filelock.FileLock(folder / ".lock")
+    lock = filelock.FileLock(folder / LOCK_FILE)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=PROBE_SECONDS)
         except filelock.Timeout as error:
             raise StoreError(
                 f"another process is using {folder}: wait until it ends, or stop it and repeat the command"
             ) from error
     return lock
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process has locked `folder`; changes no file, and may be called at any time by any process.
+
+    True also if that is unknown: on Windows, and on a file system without locks.
+    """
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        with (folder / LOCK_FILE).open("rb") as file:
+            # A shared lock, so that processes that ask at the same time do not see each other; closing releases it.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def check_writable(results: Path) -> None:

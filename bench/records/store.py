@@ -12,7 +12,7 @@ import msgspec
 
 from bench.errors import RecordError
 from bench.records.encoding import encode, read_bytes, read_json, read_lines
-from bench.records.files import append_line, lock_folder, write_atomic
+from bench.records.files import append_line, is_locked, lock_folder, write_atomic
 from bench.records.ledger import LedgerEvent, TrialEnded
 from bench.records.plain import PlainKeras
 from bench.records.predictions import Predictions
@@ -48,6 +48,11 @@ class RunFolder:
     def published(self) -> bool:
         """Whether the run is finished but its models are not on this machine, so that it can be reproduced."""
         return self.finished and not self.models_dir.is_dir()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a process is working on the run; an unfinished run that is not in use was interrupted."""
+        return is_locked(self.path)
 
     def model_file(self, number: int) -> Path:
         """The Keras model of a refit."""

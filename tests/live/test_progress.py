@@ -65,9 +65,11 @@ def ended(number: int, accuracy: float = 0.8, second: float = 100) -> list[Ledge
     return [proposed(trial), TrialEnded(time=at(second), trial=trial)]
 
 
-def shown(events: Sequence[LedgerEvent], spec: RunSpec | None = None, second: float = 100) -> RunProgress:
+def shown(
+    events: Sequence[LedgerEvent], spec: RunSpec | None = None, second: float = 100, *, is_running: bool = True
+) -> RunProgress:
     spec = spec or make_spec(budget=Budget(trials=6, epochs=3))
-    return run_progress("run", spec, events, START + timedelta(seconds=second))
+    return run_progress("run", spec, events, START + timedelta(seconds=second), is_running=is_running)
 
 
 def flat(parts: Sequence[Sequence[LedgerEvent]]) -> list[LedgerEvent]:
@@ -121,6 +123,14 @@ def test_time_on_a_cluster_of_unknown_size_is_unknown() -> None:
     assert shown(events).seconds_left is None
 
 
+def test_interrupted_run_has_no_time_left() -> None:
+    events = [started(), *flat([ended(number) for number in range(4)])]
+    progress = shown(events, is_running=False)
+    assert progress.seconds_left is None
+    assert facts(progress)["stage"] == "search, interrupted"
+    assert "time left" not in facts(progress)
+
+
 def test_stage_follows_trials_refits_and_a_time_limit() -> None:
     search = flat([ended(number) for number in range(6)])
     refits: list[LedgerEvent] = [RefitEnded(time=at(100), refit=make_refit(number)) for number in range(3)]
@@ -138,6 +148,19 @@ def test_ledger_without_a_plan_shows_the_budget() -> None:
     assert facts(progress)["epochs of ended trials"] == "3 of 18"
 
 
+def test_running_runs_come_first(tmp_path: Path) -> None:
+    names = ("cnn", "dense")
+    record = make_run(make_predictions(), spec=make_spec())
+    folders = {name: write_unfinished_run(tmp_path, make_spec(family=name), record) for name in names}
+    for name in names:
+        lock = folders[name].lock()
+        first, second = unfinished_runs(tmp_path)
+        assert isinstance(first, RunProgress)
+        assert isinstance(second, RunProgress)
+        assert (first.spec.model, first.is_running, second.is_running) == (name, True, False)
+        lock.release()
+
+
 def test_only_unfinished_runs_are_shown_and_damaged_ones_are_named(tmp_path: Path) -> None:
     add_run(tmp_path)
     assert unfinished_runs(tmp_path) == ()
@@ -150,7 +173,10 @@ def test_only_unfinished_runs_are_shown_and_damaged_ones_are_named(tmp_path: Pat
     assert spec.name in html
     assert "1 of 3" in html
     assert "from 80.00% to 91.00%" in html
-    assert "python -m bench resume" in html  # since its last event is long ago
+    assert f"python -m bench resume {folder.path.name}" in html
+    lock = folder.lock()
+    assert "python -m bench resume" not in live_page(unfinished_runs(tmp_path)).html
+    lock.release()
     folder.spec_file.write_text("{")
     assert "cannot be read" in live_page(unfinished_runs(tmp_path)).html
 

@@ -1,12 +1,14 @@
 """Files are replaced atomically, folders are locked by one process, and a full disk is an error with advice."""
 
+import fcntl
 import os
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from bench.errors import StoreError
-from bench.records.files import check_writable, write_atomic
+from bench.records.files import LOCK_FILE, PROBE_SECONDS, check_writable, is_locked, write_atomic
 from bench.records.store import RunFolder
 from processes import next_line, process
 
@@ -109,6 +111,31 @@ def test_lock_is_released_when_its_process_is_killed(tmp_path: Path) -> None:
         assert next_line(running) == "locked"
         running.kill()
         running.wait(timeout=30)
+        RunFolder(tmp_path).lock().release()
+
+
+def test_folder_is_locked_while_a_process_holds_the_lock(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)
+    with process("held = folder.lock(); print('locked', flush=True); sys.stdin.readline()", tmp_path) as running:
+        assert next_line(running) == "locked"
+        assert is_locked(tmp_path)
+        running.kill()
+        running.wait(timeout=30)
+        assert not is_locked(tmp_path)
+
+
+def test_asking_whether_a_folder_is_locked_creates_nothing(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)
+    assert not is_locked(tmp_path / "missing")
+    assert names(tmp_path) == []
+
+
+def test_process_that_asks_whether_a_folder_is_locked_disturbs_no_other_one(tmp_path: Path) -> None:
+    RunFolder(tmp_path).lock().release()
+    with (tmp_path / LOCK_FILE).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as `is_locked` does, for a moment
+        assert not is_locked(tmp_path)
+        Timer(PROBE_SECONDS / 5, fcntl.flock, (file, fcntl.LOCK_UN)).start()
         RunFolder(tmp_path).lock().release()
 
 
