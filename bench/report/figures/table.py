@@ -76,8 +76,6 @@ def accuracies(rows: Sequence[Row], styles: Styles, human: float | None = None) 
             axes.axvline(100 * human, color=GRAY, linestyle="--", linewidth=1)
             axes.text(100 * human, -0.75, f"human {100 * human:.1f}", ha="center", va="bottom", fontsize=8)
         axes.set_yticks(range(len(points)), [label for label, *_ in points])
-        for tick, (_, style, *_) in zip(axes.get_yticklabels(), points, strict=True):
-            tick.set_color(style.color)
         axes.set_ylim(len(points) - 0.5, -0.7)
         axes.set(xlabel="test accuracy (%), with 95% CI")
         axes.grid(axis="x", alpha=0.3)
@@ -86,7 +84,7 @@ def accuracies(rows: Sequence[Row], styles: Styles, human: float | None = None) 
         _legend(figure, [style for _, style, *_ in points])
         return figure
 
-    return picture("accuracies", [points, human], draw)
+    return picture("forest plot", [points, human], draw)
 
 
 def _legend(figure: Figure, shown: Sequence[Style]) -> None:
