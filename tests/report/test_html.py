@@ -145,6 +145,12 @@ def test_markdown_becomes_html_with_ids_as_on_github() -> None:
     assert made.targets[1:] == ("figures/plot.png", "figures/photos.png")
 
 
+def test_missing_picture_is_replaced_by_its_text() -> None:
+    made = body("page.md", "![curves](gone.png)", exists=lambda _: False, has_dark=lambda _: False)
+    assert made.html == "<p>curves</p>\n"
+    assert made.targets == ()
+
+
 def test_column_of_models_is_the_header_of_its_rows() -> None:
     parsed = Parsed(body("page.md", GRID, exists=lambda _: True, has_dark=lambda _: False).html.encode())
     cells = [

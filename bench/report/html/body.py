@@ -177,14 +177,16 @@ def _point_inside(tokens: Sequence[Token], page: str, exists: Callable[[str], bo
         is_outside = re.match(r"[a-z]+:|#", target) is not None
         path, _, heading = target.partition("#")
         file = _resolve(page, path)
+        is_missing = not (is_outside or exists(file))
         if token.type == "link_open":
-            is_text = not (is_outside or exists(file))
-        if is_text:
+            is_text = is_missing
+        if is_missing and token.type == "image":
+            token.type = "text"  # its alternative text
+        elif is_missing:
             token.tag, token.attrs = "span", {}
-        if is_outside or is_text:
-            continue
-        targets.append(file)
-        if file.endswith(".md"):
-            shown = relpath(html_name(file), str(PurePosixPath(page).parent))
-            token.attrSet(attribute, shown + (f"#{heading}" if heading else ""))
+        elif not is_outside:
+            targets.append(file)
+            if file.endswith(".md"):
+                shown = relpath(html_name(file), str(PurePosixPath(page).parent))
+                token.attrSet(attribute, shown + (f"#{heading}" if heading else ""))
     return targets

@@ -66,7 +66,7 @@ def site(results: Path, extra: Mapping[str, Body] | None = None) -> Site:
         content = generated.get(name)
         if not name.endswith(".md"):
             files[name] = content if content is not None else results / name
-            if has_dark(name) and isinstance(content, Picture):
+            if isinstance(content, Picture) and content.of_images:
                 files[name.removesuffix(".png") + DARK] = dark(content)
         elif name not in bodies:
             text = content if isinstance(content, bytes) else (results / name).read_bytes()
