@@ -1,5 +1,6 @@
 """A headless Chromium for tests of HTML pages."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +16,16 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 @contextmanager
 def chromium() -> Iterator["Browser"]:
-    """The installed Chromium; skips the test if there is none.
+    """The browser at the path BENCH_BROWSER or, if that is not set, one on PATH; skips the test if there is none.
 
     Playwright's own browsers are not used, since only its package can be installed from PyPI.
     """
-    api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    path = os.environ.get("BENCH_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
-        pytest.skip(f"needs a browser: none of {', '.join(NAMES)} is installed")
-    with api.sync_playwright() as playwright:
+        pytest.skip(f"needs a browser: BENCH_BROWSER is not set, and none of {', '.join(NAMES)} is on PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
         yield browser
         browser.close()
