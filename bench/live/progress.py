@@ -1,7 +1,6 @@
 """The progress of an unfinished run, from its files alone, so that any process can show it."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -137,10 +136,10 @@ def _with_time_left(progress: RunProgress, events: Sequence[LedgerEvent], refits
     if workers is None or workers.scheduler is not None:  # the number of workers of a cluster is unknown
         return progress
     spec, idle = progress.spec, progress.idle_seconds
-    deadline = None
+    limit = None
     if isinstance(spec, SearchSpec) and spec.time_limit is not None:
-        deadline = time.perf_counter() + spec.time_limit - session_seconds(events) - idle
-    pace = Pace(spec, workers.workers, deadline)
+        limit = spec.time_limit - session_seconds(events)  # from the last event
+    pace = Pace(spec, workers.workers, limit=limit)
     for trial in progress.trials:
         count = trial.epochs - trial.initial_epoch + trial.retrained_epochs
         if trial.status == "ok" and count > 0:

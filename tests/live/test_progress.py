@@ -108,6 +108,14 @@ def test_time_left_of_a_search_is_that_of_trials_refits_and_evaluation() -> None
     assert shown(events, second=900).seconds_left == 0
 
 
+def test_time_limit_cuts_the_search_short() -> None:
+    # As above, but after 100 of 200 s. Refits and evaluation take 89 s, so that the search has only 11 s left.
+    events = [started(), *flat([ended(number) for number in range(4)])]
+    spec = make_spec(budget=Budget(trials=6, epochs=3), time_limit=200)
+    assert shown(events, spec).seconds_left == pytest.approx(100, abs=0.1)
+    assert shown(events, spec, second=120).seconds_left == pytest.approx(80, abs=0.1)
+
+
 def test_time_left_of_refits() -> None:
     # One refit of 3 epochs, which take 20 s / 3 each, is left; the evaluation takes 5 s.
     search = flat([ended(number) for number in range(6)])
