@@ -34,12 +34,12 @@ class LivePages:
         self._site = self._made()
         self._contents: dict[str, bytes] = {}  # of the current site
 
-    def content(self, name: str) -> bytes:
-        """The bytes of a file of the site.
+    def content(self, name: str) -> bytes | None:
+        """The bytes of a file of the site; None if there is no such file.
 
         Raises:
-            KeyError: there is no such file.
             BenchError: a page cannot be made.
+            FileNotFoundError: a file of the results folder was deleted.
         """
         if name == PAGE:
             return page_html(PAGE, live_page(unfinished_runs(self._results)), self._site.navigation)
@@ -48,9 +48,9 @@ class LivePages:
         with self._lock:
             if (state := self._records_state()) != self._state:
                 self._site, self._contents, self._state = self._made(), {}, state
-            if name not in self._contents:
+            if name not in self._contents and name in self._site.files:
                 self._contents[name] = self._site.content(name)
-            return self._contents[name]
+            return self._contents.get(name)
 
     def _made(self) -> Site:
         return site(self._results, {PAGE: Body(title="Live", html="")})
@@ -112,10 +112,13 @@ class _Handler(BaseHTTPRequestHandler):
         name = path + INDEX if path.endswith("/") else path
         try:
             content = self.server.pages.content(name)
-        except (KeyError, FileNotFoundError):
-            self._send(HTTPStatus.NOT_FOUND, "text/plain", f"No page {name}".encode())
+        except FileNotFoundError:  # deleted at this moment
+            content = None
         except BenchError as error:
             self._send(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", str(error).encode())
+            return
+        if content is None:
+            self._send(HTTPStatus.NOT_FOUND, "text/plain", f"No page {name}".encode())
         else:
             self._send(HTTPStatus.OK, mimetypes.guess_type(name)[0] or "application/octet-stream", content)
 
