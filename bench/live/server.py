@@ -7,7 +7,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from bench.errors import BenchError, SpecError
 from bench.live.page import PAGE, SCRIPT, live_page, script
@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Host") not in {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}:
             self._send(HTTPStatus.FORBIDDEN, "text/plain", f"Open {self.server.url}".encode())
             return
-        path = unquote(urlsplit(self.path).path).lstrip("/")
+        path = unquote(self.path.partition("?")[0]).lstrip("/")
         if not path:
             self._send(HTTPStatus.FOUND, "text/plain", b"", Location=f"/{PAGE}")
             return

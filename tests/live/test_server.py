@@ -63,7 +63,8 @@ def test_head_has_no_content(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/gone.html", "/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/records", "/%00"]
+    "path",
+    ["/gone.html", "/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "//[", "/records", "/%00"],
 )
 def test_other_files_are_not_found(path: str, server: Server) -> None:
     assert get(server, path)[0] == 404
