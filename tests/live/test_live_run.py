@@ -1,14 +1,13 @@
-"""A real run and `bench serve` as two processes, over real HTTP."""
+"""A real run and a server of its results folder, over real HTTP."""
 
 import re
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from command_line import SECONDS, started
-from served import request, url_of
+from served import get, serving
 from whole_runs import DIGITS
 
 pytestmark = pytest.mark.slow
@@ -18,21 +17,18 @@ def test_run_is_shown_while_it_trains_and_its_page_when_it_is_finished(tmp_path:
     (tmp_path / "results").mkdir()
     search = ("--tuner", "random", "--trials", "10", "--epochs", "5", "--refit-seeds", "2", "--workers", "1")
     shown: list[dict[str, str]] = []
-    with started("serve", cwd=tmp_path) as server, started(*DIGITS, "--family", "tiny", *search, cwd=tmp_path) as run:
-        port = int(url_of(server).rstrip("/").rpartition(":")[2])
+    with serving(tmp_path / "results") as server, started(*DIGITS, "--family", "tiny", *search, cwd=tmp_path) as run:
         until = time.monotonic() + SECONDS
         while run.process.poll() is None and time.monotonic() < until:
-            status, _, content = request(port, "/live.html")
+            status, _, content = get(server, "/live.html")
             assert status == 200
             shown.append(dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", content.decode())))
             time.sleep(0.1)
         assert run.process.returncode == 0, run.text
-        status, _, content = request(port, "/digits/tiny.html")
+        status, _, content = get(server, "/digits/tiny.html")
         assert status == 200
         assert b"Test accuracy" in content
-        assert b"No unfinished run" in request(port, "/live.html")[2]
-        server.signal_all(signal.SIGINT)
-        assert server.end() == 0
+        assert b"No unfinished run" in get(server, "/live.html")[2]
     facts = [each for each in shown if each]
     trials = [tuple(map(int, re.findall(r"\d+", each["trials"])))[:2] for each in facts]
     assert {total for _, total in trials} == {10}

@@ -160,7 +160,7 @@ def test_open_shows_the_live_page_in_the_browser(results: Path, browser_log: Pat
 @pytest.mark.slow
 def test_report_opens_its_first_page_in_the_browser(tmp_path: Path, browser_log: Path) -> None:
     results = tmp_path / "my results"
-    add_run(results)
+    results.mkdir()
     with started("report", "--open", "--results", results, cwd=tmp_path) as running:
         assert running.end() == 0
     assert browser_log.read_text() == f"{(results / 'html' / 'index.html').as_uri()}\n"
@@ -168,7 +168,7 @@ def test_report_opens_its_first_page_in_the_browser(tmp_path: Path, browser_log:
 
 @pytest.mark.slow
 def test_missing_browser_is_not_an_error(tmp_path: Path) -> None:
-    add_run(tmp_path / "results")
+    (tmp_path / "results").mkdir()
     without = variables(PATH=str(tmp_path), BROWSER="")
     with started("report", "--open", cwd=tmp_path, env=without) as running:
         assert running.end() == 0
