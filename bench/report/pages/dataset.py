@@ -108,7 +108,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
 
 def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]) -> dict[str, Picture]:
     """The figures of one table by kind."""
-    rows = plotted(table.top)
+    rows, compared = plotted(table.top), forest_rows(table)
     one_machine = len(table.machines) == 1
     progress = [each for row in rows if (each := searches.search_progress(row)) is not None]
     stored = _stored_images(table)
@@ -116,14 +116,15 @@ def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]
     # More curves than those of the best tuned models and the best reference model would be indistinguishable.
     contrasted = [*(row for row in table.top if row in table.rows), *table.references[:1]]
     human = human_accuracy(table.dataset.name)
-    forest = figures.accuracies(forest_rows(table), looks, None if human is None else human.accuracy)
+    forest = figures.accuracies(compared, looks, None if human is None else human.accuracy)
     pictures = {"accuracy": forest, "reliability": figures.reliability(contrasted, looks)}
     if progress:
         score = score_name(table.rows[0].run.record.spec)
         pictures["search"] = figures.search_progress(progress, looks, with_times=one_machine, score=score)
-    if len(rows) > 1:
-        pictures["costs"] = figures.costs(rows, looks, costs.pareto_fronts(rows, with_times=one_machine))
-    pictures["f1"] = class_f1_map(errors.class_f1(table))
+    if len(compared) > 1:
+        fronts = costs.pareto_fronts(table.compared, with_times=one_machine)
+        pictures["costs"] = figures.costs(compared, looks, fronts)
+    pictures["f1"] = class_f1_map(errors.class_f1(rows))
     if shown:
         names = table.dataset.class_names
         pictures["misclassified"] = images.misclassified_by_all(shown, [stored[error.index] for error in shown], names)

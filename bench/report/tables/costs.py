@@ -21,7 +21,7 @@ UNITS = {
 def costs_table(table: Table) -> pd.DataFrame:
     """The costs of each model, in the order of the scores; machines are named if there are several."""
     limit = table.max_core_seconds
-    fronts = pareto_fronts(table.top, with_times=len(table.machines) == 1)
+    fronts = pareto_fronts(table.compared, with_times=len(table.machines) == 1)
     return pd.DataFrame(
         {
             "model": row.label,
