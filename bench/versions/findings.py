@@ -1,6 +1,7 @@
-"""Three findings on a series of versions: accuracy, speed and memory from the oldest to the newest."""
+"""Findings on a series of versions: accuracy, speed and memory from the oldest to the newest, and step by step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import pairwise
 from math import log
 from statistics import fmean
 
@@ -9,15 +10,17 @@ from bench.evaluation.speed import SpeedChange, Verdict
 from bench.report.markdown import Markdown
 from bench.report.text.numbers import joined, points
 from bench.versions.record import VersionRecord
-from bench.versions.series import Series
+from bench.versions.series import ComparedVersion, Series
 
 MEMORY = "megabytes, "  # prefix of the facts with resident memory by model
+MUCH_FASTER = 0.1  # ratio of times below which decimals of its inverse say nothing
+REPOSITORIES = {"TensorFlow": "tensorflow/tensorflow", "Keras": "keras-team/keras"}
 
 
 def title(series: Series) -> str:
     """The versions that findings compare; a newer TensorFlow comes with a newer Keras."""
     oldest, newest = series.records[0].environment, series.records[-1].environment
-    other = f" (Keras {oldest.keras} to {newest.keras})" if series.library == "TensorFlow" else ""
+    other = f" together with Keras {oldest.keras} to {newest.keras}" if series.library == "TensorFlow" else ""
     return f"{series.library} {series.label(series.overall)}{other}"
 
 
@@ -25,29 +28,45 @@ def findings(series: Series) -> list[str]:
     """At most three sentences on the newest version compared with the oldest."""
     if series.overall.compared_with is None:
         return []
-    return [sentence for sentence in (_accuracy(series), _speed(series), _memory(series)) if sentence]
+    sentences = _sentences(series, series.overall)
+    return [sentence + _largest_step(series) if sentence.startswith("Speed: ") else sentence for sentence in sentences]
 
 
-def _accuracy(series: Series) -> str:
+def step_findings(series: Series) -> dict[str, list[str]]:
+    """The same sentences for each version compared with the previous one, by label; empty if there is one step only."""
+    return {series.label(row): _sentences(series, row) for row in _steps(series)} if len(series.records) > 2 else {}
+
+
+def _steps(series: Series) -> list[ComparedVersion]:
+    return list(series.rows.values())[1 : len(series.records)]
+
+
+def _sentences(series: Series, row: ComparedVersion) -> list[str]:
+    older = next(record for record in series.records if record.name == row.compared_with)
+    return [sentence for sentence in (_accuracy(row), _speed(row), _memory(older, row.record)) if sentence]
+
+
+def _accuracy(row: ComparedVersion) -> str:
     parts = [
         f"{model} {change.verdict} ({points(change.difference.mean)} points)"
-        for model, change in series.overall.accuracy.items()
+        for model, change in row.accuracy.items()
         if isinstance(change, AccuracyChange)
     ]
     return f"Accuracy: {joined(parts)}." if parts else ""
 
 
-def _speed(series: Series) -> str:
-    speed = series.overall.speed
-    if isinstance(speed, str) or not speed:
+def _speed(row: ComparedVersion) -> str:
+    speed = row.speed
+    if isinstance(speed, str):
+        return f"Speed: not compared: {speed}."
+    if not speed:
         return ""
     slower, faster = changed(speed, "slower"), changed(speed, "faster")
     if not slower and not faster:
         return f"Speed: none of {len(speed)} operations is significantly slower or faster."
-    extremes = [names[0] for names in (slower, faster) if names]
-    times = joined([f"{name} takes {speed[name].ratio:.2f} times as long" for name in extremes])
+    largest = joined([f"{names[0]} {change_text(speed[names[0]])}" for names in (slower, faster) if names])
     counts = f"{len(slower)} of {len(speed)} operations are significantly slower, {len(faster)} faster"
-    return f"Speed: {counts}. Largest changes: {times}.{_largest_step(series)}"
+    return f"Speed: {counts}. Largest changes: {largest}."
 
 
 def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
@@ -56,12 +75,18 @@ def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
     return sorted(names, key=lambda name: -abs(log(changes[name].ratio)))
 
 
+def change_text(change: SpeedChange) -> str:
+    """How much slower or faster an operation is; a ratio far below 1 is hard to read."""
+    if change.ratio >= 1:
+        return f"takes {change.ratio:.2f} times as long"
+    return f"is {1 / change.ratio:.{2 if change.ratio > MUCH_FASTER else 0}f} times as fast"
+
+
 def _largest_step(series: Series) -> str:
     """The step between neighbors with the most significant changes of speed."""
-    steps = list(series.rows.values())[1 : len(series.records)]
     counts = {
         series.label(row): len(changed(row.speed, "slower")) + len(changed(row.speed, "faster"))
-        for row in steps
+        for row in _steps(series)
         if not isinstance(row.speed, str)
     }
     most = max(counts, key=lambda step: counts[step], default="")
@@ -70,8 +95,8 @@ def _largest_step(series: Series) -> str:
     return f" The step with the most changes is {most}, with {counts[most]}."
 
 
-def _memory(series: Series) -> str:
-    first, last = (_resident(record) for record in (series.records[0], series.records[-1]))
+def _memory(older: VersionRecord, newer: VersionRecord) -> str:
+    first, last = _resident(older), _resident(newer)
     parts = [
         f"{model} from {first[model]:.0f} to {last[model]:.0f} MB ({last[model] - first[model]:+.0f})"
         for model in first
@@ -90,12 +115,14 @@ def _resident(record: VersionRecord) -> dict[str, float]:
     return {name: fmean(each) for name, each in values.items()}
 
 
-def release_notes(records: Sequence[VersionRecord]) -> list[Markdown]:
-    """Links to the release notes of the TensorFlow and Keras versions, oldest first, without duplicates."""
-    repositories = {"TensorFlow": "tensorflow/tensorflow", "Keras": "keras-team/keras"}
-    notes = {
-        f"{library} {version}": f"https://github.com/{repository}/releases/tag/v{version}"
-        for library, repository in repositories.items()
-        for version in (getattr(record.environment, library.lower()) for record in records)
-    }
-    return [Markdown(f"[{name}]({address})") for name, address in notes.items()]
+def release_notes(series: Series) -> dict[str, list[Markdown]]:
+    """By step such as "2.16.2 to 2.17.1", links to the release notes of the libraries that changed."""
+    notes: dict[str, list[Markdown]] = {}
+    for old, new in pairwise(series.records):
+        step = notes.setdefault(f"{series.versions[old.name]} to {series.versions[new.name]}", [])
+        for library, repository in REPOSITORIES.items():
+            version = getattr(new.environment, library.lower())
+            if version != getattr(old.environment, library.lower()):
+                address = f"https://github.com/{repository}/releases/tag/v{version}"
+                step.append(Markdown(f"[{library} {version}]({address})"))
+    return notes
