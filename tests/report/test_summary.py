@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.report.board import Table
 from bench.report.ranking import leaderboard
+from bench.report.tables.scores import families_table
 from bench.report.text.statements import summary
 from builders import add_reference, add_run, make_failed_trial, make_trial
 

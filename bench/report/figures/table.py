@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, cycle, product
+from itertools import cycle, product
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -154,17 +154,19 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
         axes = figure.subplots()
         axes.plot([0, 100], [0, 100], color=GRAY, linestyle=":", label="perfect calibration")
         for label, style, predictions, bins in lines:
-            few = [each.fraction * predictions < MIN_PREDICTIONS for each in bins]
-            for shown, look in ((few, {"markerfacecolor": "none"}), ([not each for each in few], {"label": label})):
+            few = [each for each in bins if each.fraction * predictions < MIN_PREDICTIONS]
+            common = [each for each in bins if each not in few]
+            for shown, line, fill in ((few, "", "none"), (common, "-", style.color)):
                 axes.plot(
-                    [100 * each.confidence for each in compress(bins, shown)],
-                    [100 * each.accuracy for each in compress(bins, shown)],
-                    "-" if "label" in look else "",
+                    [100 * each.confidence for each in shown],
+                    [100 * each.accuracy for each in shown],
+                    line,
                     marker=style.marker,
                     color=style.color,
+                    markerfacecolor=fill,
+                    label=label,
                     markersize=5,
                     linewidth=1,
-                    **look,
                 )
         axes.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 101), ylim=(0, 101))
         plain_axes(axes)
