@@ -37,7 +37,7 @@ def test_tutorial_without_a_title_is_listed_by_its_name() -> None:
 def test_known_source_of_a_tutorial_is_linked(tmp_path: Path) -> None:
     add_reference(tmp_path, spec={"model": "tutorial-dense-128-logits"})
     url = "https://www.tensorflow.org/tutorials/keras/classification"
-    source = f"TensorFlow: [Basic classification: Classify images of clothing]({url})"
+    source = f"The TensorFlow Authors: [Basic classification: Classify images of clothing]({url})"
     assert f"| {source} " in titles(tmp_path)
     page = build(leaderboard(tmp_path))["synthetic/tutorial-dense-128-logits.md"]
     assert isinstance(page, bytes)

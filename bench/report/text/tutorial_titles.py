@@ -41,7 +41,7 @@ _TITLES = {
         layers="Flatten, Dense 128 ReLU, Dense 10 (logits, from_logits=True); 10 epochs, batch 32",
         source=Source(
             title="Basic classification: Classify images of clothing",
-            author="TensorFlow",
+            author="The TensorFlow Authors",
             url="https://www.tensorflow.org/tutorials/keras/classification",
         ),
     ),
