@@ -130,7 +130,7 @@ def search_progress(
                     label=search.label,
                 )
             axes.set(
-                xlabel="epochs trained by the search" if unit == "epochs" else "seconds since the start of the command",
+                xlabel="epochs trained by the search" if unit == "epochs" else "seconds since the start of the search",
                 ylabel=f"best {score} (%)",
                 xlim=(0, None),
             )
