@@ -123,10 +123,11 @@ def test_label_smoothing_is_named_only_if_log_loss_and_calibration_show_it(
 
 def test_winners_at_a_bound_are_counted(tmp_path: Path) -> None:
     trial = make_trial(0, 0.9, values={"layers": 1, "units_1": 160, "rate": 0.001})
-    add_run(tmp_path, search={"trials": (trial,), "winner": "0000"})
+    for family in ("dense", "resnet"):
+        add_run(tmp_path, spec={"family": family}, search={"trials": (trial,), "winner": "0000"})
     add_run(tmp_path, spec={"family": "cnn"})
     assert only_section(tmp_path)["at_bounds"].startswith(
-        "In 1 of 2 winners, a hyperparameter is at a bound of its range (most often units_1: 1)"
+        "In 2 of 3 winners, a hyperparameter is at a bound of its range (most often units_1: 2)"
     )
 
 

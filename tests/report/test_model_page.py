@@ -79,7 +79,7 @@ def test_several_models_on_a_page_are_listed_with_their_code_and_the_selected_on
     start = page(tmp_path).split("## dense-seed")[0]
     first, second = (line for line in start.splitlines() if line.startswith("- "))
     assert first.startswith("- [dense-seed1](dense.md#dense-seed1): 94.50% (95% CI ")
-    assert first.endswith("), the best validation accuracy")
+    assert first.endswith("), the best validation accuracy in its table")
     assert second.endswith("), [code](dense.md#code-of-dense-seed2)")
 
 

@@ -180,7 +180,7 @@ def test_changed_dependencies_and_settings_are_listed(tmp_path: Path) -> None:
 def test_unknown_configurations_are_not_reported_as_differences(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2", configs={}, starts=()))
     write(tmp_path, make_record("tf217", "2.17.1"))
-    assert "- 2.16.2 to 2.17.1: tensorflow 2.16.2 to 2.17.1\n" in page_text(tmp_path)
+    assert "- 2.16.2 to 2.17.1: tensorflow 2.16.2 to 2.17.1. Release notes: " in page_text(tmp_path)
 
 
 def test_memory_has_a_column_per_model(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def search_history(trials: Sequence[TrialRecord], winner: str, epochs: int, scor
         if trial.status == "ok"
     ]
     failed = [trial.number for trial in trials if trial.status == "failed"]
-    return picture("history", [dots, failed, score], lambda: _draw(dots, failed, score)) if dots else None
+    return picture("history by number", [dots, failed, score], lambda: _draw(dots, failed, score)) if dots else None
 
 
 def _draw(dots: Sequence[tuple[int, float, bool, bool]], failed: Sequence[int], score: str) -> Figure:

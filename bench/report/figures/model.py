@@ -33,7 +33,7 @@ NARROW_RANGE = 50  # a logarithmic axis with a smaller ratio of its ends gets ti
 
 def curves(trial: Curve, refits: Sequence[Curve]) -> Picture:
     """Loss and accuracy by epoch: training and, if there is one, validation of the winner's trial and of the refits."""
-    return picture("curves", [trial, list(refits)], lambda: _draw_curves(trial, refits))
+    return picture("curves of trial and refits", [trial, list(refits)], lambda: _draw_curves(trial, refits))
 
 
 def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:

@@ -139,7 +139,7 @@ def search_progress(
         return figure
 
     content = [lines, with_times, *([score] if score != "validation accuracy" else [])]
-    return picture("progress of searches", content, draw)
+    return picture("progress of each search", content, draw)
 
 
 def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
@@ -173,7 +173,7 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
         _legend_of_names(figure, axes)
         return figure
 
-    return picture("reliability", [lines], draw)
+    return picture("reliability of common and rare bins", [lines], draw)
 
 
 def _legend_of_names(figure: Figure, axes: Axes) -> None:
@@ -210,4 +210,4 @@ def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str
         _legend_of_names(figure, panels[0, 0])
         return figure
 
-    return picture("costs", [points, {cost: list(front) for cost, front in fronts.items()}], draw)
+    return picture("costs in two columns", [points, {cost: list(front) for cost, front in fronts.items()}], draw)
