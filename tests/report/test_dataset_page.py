@@ -86,7 +86,7 @@ def test_a_model_far_below_the_others_does_not_stretch_the_scale_of_f1(tmp_path:
 
 def test_searches_of_a_family_have_their_own_line_styles_and_names(tmp_path: Path) -> None:
     for seed in (1, 2):
-        add_run(tmp_path, spec={"seed": seed})
+        add_run(tmp_path, [range(seed)] * 3, spec={"seed": 3 - seed})
     axes = only_section(tmp_path)["pictures"]["search"].draw().axes[0]
     assert axes.get_legend_handles_labels()[1] == ["dense-seed1", "dense-seed2"]
     assert len({line.get_linestyle() for line in axes.lines}) == 2

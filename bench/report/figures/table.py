@@ -111,7 +111,8 @@ def search_progress(
     searches: Sequence[SearchProgress], styles: Styles, *, with_times: bool, score: str = "validation accuracy"
 ) -> Picture:
     """Best score so far by epochs trained and, with `with_times`, by seconds; one line style per search of a family."""
-    lines = [(search, styles[search.family]) for search in searches]
+    # By label, so that a line style stands for the same seed in every family.
+    lines = [(search, styles[search.family]) for search in sorted(searches, key=lambda search: search.label)]
 
     def draw() -> Figure:
         figure = Figure(figsize=(9.5, 3.4) if with_times else (6.5, 3.4), layout="constrained")
