@@ -28,35 +28,20 @@ def findings(series: Series) -> list[str]:
     """At most three sentences on the newest version compared with the oldest."""
     if series.overall.compared_with is None:
         return []
-    sentences = _sentences(series, series.overall)
-    return [sentence + _largest_step(series) if sentence.startswith("Speed: ") else sentence for sentence in sentences]
+    return [sentence for sentence in (_accuracy(series), _speed(series), _memory(series)) if sentence]
 
 
-def step_findings(series: Series) -> dict[str, list[str]]:
-    """The same sentences for each version compared with the previous one, by label; empty if there is one step only."""
-    return {series.label(row): _sentences(series, row) for row in _steps(series)} if len(series.records) > 2 else {}
-
-
-def _steps(series: Series) -> list[ComparedVersion]:
-    return list(series.rows.values())[1 : len(series.records)]
-
-
-def _sentences(series: Series, row: ComparedVersion) -> list[str]:
-    older = next(record for record in series.records if record.name == row.compared_with)
-    return [sentence for sentence in (_accuracy(row), _speed(row), _memory(older, row.record)) if sentence]
-
-
-def _accuracy(row: ComparedVersion) -> str:
+def _accuracy(series: Series) -> str:
     parts = [
         f"{model} {change.verdict} ({points(change.difference.mean)} points)"
-        for model, change in row.accuracy.items()
+        for model, change in series.overall.accuracy.items()
         if isinstance(change, AccuracyChange)
     ]
     return f"Accuracy: {joined(parts)}." if parts else ""
 
 
-def _speed(row: ComparedVersion) -> str:
-    speed = row.speed
+def _speed(series: Series) -> str:
+    speed = series.overall.speed
     if isinstance(speed, str):
         return f"Speed: not compared: {speed}."
     if not speed:
@@ -64,9 +49,14 @@ def _speed(row: ComparedVersion) -> str:
     slower, faster = changed(speed, "slower"), changed(speed, "faster")
     if not slower and not faster:
         return f"Speed: none of {len(speed)} operations is significantly slower or faster."
-    largest = joined([f"{names[0]} {change_text(speed[names[0]])}" for names in (slower, faster) if names])
     counts = f"{len(slower)} of {len(speed)} operations are significantly slower, {len(faster)} faster"
-    return f"Speed: {counts}. Largest changes: {largest}."
+    return f"Speed: {counts}. Largest changes: {_largest_changes(speed)}.{_largest_step(series)}"
+
+
+def _largest_changes(speed: Mapping[str, SpeedChange]) -> str:
+    """The operation that became slower by most and the one that became faster by most."""
+    names = [changed(speed, verdict)[:1] for verdict in ("slower", "faster")]
+    return joined([f"{name} {change_text(speed[name])}" for first in names for name in first])
 
 
 def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
@@ -86,7 +76,7 @@ def _largest_step(series: Series) -> str:
     """The step between neighbors with the most significant changes of speed."""
     counts = {
         series.label(row): len(changed(row.speed, "slower")) + len(changed(row.speed, "faster"))
-        for row in _steps(series)
+        for row in steps(series)
         if not isinstance(row.speed, str)
     }
     most = max(counts, key=lambda step: counts[step], default="")
@@ -95,14 +85,16 @@ def _largest_step(series: Series) -> str:
     return f" The step with the most changes is {most}, with {counts[most]}."
 
 
-def _memory(older: VersionRecord, newer: VersionRecord) -> str:
-    first, last = _resident(older), _resident(newer)
-    parts = [
-        f"{model} from {first[model]:.0f} to {last[model]:.0f} MB ({last[model] - first[model]:+.0f})"
-        for model in first
-        if model in last
-    ]
+def _memory(series: Series) -> str:
+    sizes = _resident_sizes(series.records[0], series.records[-1])
+    parts = [f"{model} from {old:.0f} to {new:.0f} MB ({new - old:+.0f})" for model, (old, new) in sizes.items()]
     return f"Resident memory after one epoch: {joined(parts)}." if parts else ""
+
+
+def _resident_sizes(older: VersionRecord, newer: VersionRecord) -> dict[str, tuple[float, float]]:
+    """Resident megabytes with both versions by model."""
+    first, last = _resident(older), _resident(newer)
+    return {model: (first[model], last[model]) for model in first if model in last}
 
 
 def _resident(record: VersionRecord) -> dict[str, float]:
@@ -113,6 +105,39 @@ def _resident(record: VersionRecord) -> dict[str, float]:
             if name.startswith(MEMORY) and value is not None:
                 values.setdefault(name.removeprefix(MEMORY), []).append(value)
     return {name: fmean(each) for name, each in values.items()}
+
+
+def steps(series: Series) -> list[ComparedVersion]:
+    """Each version but the oldest, compared with the previous one."""
+    return list(series.rows.values())[1 : len(series.records)]
+
+
+def step_sentences(series: Series) -> dict[str, str]:
+    """What each step changes, by label; empty for a single step, which the findings describe."""
+    if len(series.records) < 3:
+        return {}
+    pairs = zip(series.records, steps(series), strict=False)
+    return {series.label(row): _step_sentence(older, row) for older, row in pairs}
+
+
+def _step_sentence(older: VersionRecord, row: ComparedVersion) -> str:
+    verdicts = {model: change.verdict for model, change in row.accuracy.items() if isinstance(change, AccuracyChange)}
+    accuracy = [f"{model} {verdict}" for model, verdict in verdicts.items()]
+    if len({*verdicts.values()}) == 1:
+        accuracy = [f"accuracy {next(iter(verdicts.values()))}"]
+    sizes = _resident_sizes(older, row.record)
+    memory = joined([f"{model} {new - old:+.0f} MB" for model, (old, new) in sizes.items()])
+    parts = [*accuracy, _step_speed(row.speed), f"resident memory: {memory}" if memory else ""]
+    return f"{'; '.join(filter(None, parts))}."
+
+
+def _step_speed(speed: Mapping[str, SpeedChange] | str) -> str:
+    if isinstance(speed, str):
+        return f"speed not compared: {speed}"
+    slower, faster = changed(speed, "slower"), changed(speed, "faster")
+    if not slower and not faster:
+        return "no operation significantly slower or faster" if speed else ""
+    return f"{len(slower)} of {len(speed)} operations slower, {len(faster)} faster ({_largest_changes(speed)})"
 
 
 def release_notes(series: Series) -> dict[str, list[Markdown]]:

@@ -15,7 +15,7 @@ from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
 from bench.versions.differences import LIBRARIES, differences
 from bench.versions.figures import time_map
-from bench.versions.findings import findings, release_notes, step_findings
+from bench.versions.findings import findings, release_notes, step_sentences
 from bench.versions.findings import title as findings_title
 from bench.versions.record import ModelResults, VersionRecord, read_all
 from bench.versions.series import ComparedVersion, Series, all_series
@@ -98,7 +98,7 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
                 "oldest": each.oldest,
                 "findings_title": findings_title(each),
                 "findings": findings(each),
-                "steps": step_findings(each),
+                "steps": step_sentences(each),
                 "versions": versions_table(each).drop(columns=["slower", "faster"]),
                 "speed": speed_table(each),
                 "cumulative": cumulative_table(each),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.errors import RecordError
@@ -103,7 +104,7 @@ def test_trials_are_drawn_at_their_numbers() -> None:
     history = search_history([make_trial(n, 0.8 + n / 100) for n in range(4)], "0003", 3, "validation accuracy")
     assert history is not None
     axes = history.draw().axes[0]
-    assert list(axes.lines[0].get_xdata()) == [0, 1, 2, 3]
+    assert np.array_equal(axes.lines[0].get_xdata(), [0, 1, 2, 3])
     assert all(tick == int(tick) for tick in axes.get_xticks())
 
 

@@ -10,13 +10,13 @@ from bench.evaluation.speed import SpeedChange
 from bench.report.board import Board
 from bench.report.figures.picture import Picture
 from bench.versions.figures import time_map
-from bench.versions.findings import findings, release_notes, step_findings, title
+from bench.versions.findings import findings, release_notes, step_sentences, title
 from bench.versions.page import PAGE
 from bench.versions.record import read_all, write
 from bench.versions.series import Series, all_series
 from bench.versions.tables import times_since_oldest
 from builders import make_environment
-from version_records import make_record, make_starts, page_text
+from version_records import make_record, make_results, make_starts, page_text
 
 
 def series(results: Path, *versions: tuple[str, str, float, float]) -> Series:
@@ -45,17 +45,32 @@ def test_much_faster_operation_is_so_many_times_as_fast(tmp_path: Path) -> None:
     assert findings(made)[1].endswith("Largest changes: step[cnn] is 40 times as fast.")
 
 
-def test_every_step_has_its_findings(tmp_path: Path) -> None:
-    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.9, 0.2))
-    assert step_findings(made)["2.16.2 to 2.17.1"][:2] == [
-        "Accuracy: tutorial-cnn equivalent (+0.00 points).",
-        "Speed: none of 1 operations is significantly slower or faster.",
-    ]
-    assert r"- **2.17.1 to 2.18.1** Accuracy: tutorial-cnn equivalent" in page_text(tmp_path)
+def test_every_step_is_summarized_in_a_sentence(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.8, 0.2))
+    assert step_sentences(made) == {
+        "2.16.2 to 2.17.1": (
+            "accuracy equivalent; no operation significantly slower or faster; resident memory: cnn +0 MB."
+        ),
+        "2.17.1 to 2.18.1": (
+            "accuracy worse; 1 of 1 operations slower, 0 faster (step[cnn] takes 2.00 times as long); "
+            "resident memory: cnn +0 MB."
+        ),
+    }
+    assert "- **2.17.1 to 2.18.1**: accuracy worse; 1 of 1 operations slower" in page_text(tmp_path)
+
+
+def test_models_of_a_step_with_different_verdicts_are_named(tmp_path: Path) -> None:
+    for name, version, accuracy in (("tf216", "2.16.2", 0.9), ("tf217", "2.17.1", 0.9), ("tf218", "2.18.1", 0.8)):
+        trained = (make_results(accuracy), make_results(0.9, "tutorial-linear"))
+        write(tmp_path, make_record(name, version, trained=trained, starts=()))
+    (made,) = all_series(read_all(tmp_path)[0])
+    assert step_sentences(made)["2.17.1 to 2.18.1"].startswith(
+        "tutorial-cnn worse; tutorial-linear equivalent; speed not"
+    )
 
 
 def test_single_step_is_not_described_twice(tmp_path: Path) -> None:
-    assert not step_findings(series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1)))
+    assert not step_sentences(series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1)))
 
 
 def test_step_with_the_most_changes_is_named(tmp_path: Path) -> None:
