@@ -149,6 +149,16 @@ def test_markdown_becomes_html_with_ids_as_on_github() -> None:
     assert made.targets[1:] == ("figures/plot.png", "figures/photos.png")
 
 
+def test_only_tags_that_fold_a_part_are_kept() -> None:
+    def shown(text: str) -> str:
+        return body("page.md", text, exists=lambda _: True, has_dark=lambda _: False).html
+
+    fold = "<details>\n<summary>Time since 2.16.2 (ratio)</summary>\n\ntext\n\n</details>"
+    assert shown(fold) == "<details>\n<summary>Time since 2.16.2 (ratio)</summary>\n<p>text</p>\n</details>"
+    assert "<script>" not in shown("<summary><script>alert(1)</script></summary>")
+    assert "<details open" not in shown("<details open onclick='alert(1)'>")
+
+
 def test_missing_picture_is_replaced_by_its_text() -> None:
     made = body("page.md", "![curves](gone.png)", exists=lambda _: False, has_dark=lambda _: False)
     assert made.html == "<p>curves</p>\n"

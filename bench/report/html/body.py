@@ -12,7 +12,7 @@ from posixpath import normpath, relpath
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-FOLD = re.compile(r"(\s|</?details>|<summary>[\w ]+</summary>)+")
+FOLD = re.compile(r"(\s|</?details>|<summary>[^<>&]+</summary>)+")
 CONTENT_ID = "main-content"  # of the element with the page; no heading may have it
 LONG_HEADER = 15  # characters of a column's header that needs more width
 LONG = 40  # the same for other cells; a header that long needs even more
