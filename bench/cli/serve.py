@@ -31,6 +31,7 @@ def serve(
     """
     from bench.live.server import Server
 
+    typer.echo(f"Making the pages of {results}", err=True)  # takes seconds
     with Server(results, port) as server:
         typer.echo(f"{server.url} (stop with Ctrl-C)")
         if open_browser:
