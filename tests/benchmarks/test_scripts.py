@@ -46,7 +46,8 @@ def test_memory_is_separated_by_worker_and_kind() -> None:
 
 MAP = """
 import mmap, subprocess, sys
-mapped = mmap.mmap(open(sys.argv[1], "rb").fileno(), 0, prot=mmap.PROT_READ)
+with open(sys.argv[1], "rb") as file:
+    mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
 assert sum(mapped[::mmap.PAGESIZE]) == 0
 child = subprocess.Popen([sys.executable, "-c", sys.argv[3], *sys.argv[1:2], "0", ""]) if int(sys.argv[2]) else None
 print(flush=True)
