@@ -1,12 +1,11 @@
 """Search with a Keras Tuner tuner of the user's own."""
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.progress import display
+from bench.cli.progress import interruptible_display
 from bench.compat import without_main_module
-from bench.errors import SpecError
 from bench.records.spec import Precision
+from bench.signals import defer_signals
 
 if TYPE_CHECKING:
     from bench.own_tuner.result import SearchResult
@@ -44,7 +43,7 @@ def search(
         precision: of the training.
         seed: of the training and of the tuner's proposals; None for the seed that the tuner was created with.
         resume: False to delete earlier trials of this project, and start again.
-        progress: show the progress, in a notebook below the cell.
+        progress: show the progress, in a notebook below the cell; verbose=0 hides it, too.
         named: arguments of `model.fit` with a name, such as validation_data, epochs and callbacks.
 
     Raises:
@@ -52,11 +51,9 @@ def search(
         RuntimeError: more consecutive trials have failed than the tuner allows.
         keras_tuner.errors.FatalError: a trial raised it.
     """
-    for name, value in (("workers", workers), ("max_pending", max_pending)):
-        if value is not None and value < 1:
-            raise SpecError(f"expected {name} of at least 1, got {value}")
-    from bench.own_tuner.options import Options
-    from bench.own_tuner.search import search as execute
+    with defer_signals():
+        from bench.own_tuner.options import Options
+        from bench.own_tuner.search import search as execute
 
     options = Options(
         workers=workers,
@@ -68,6 +65,6 @@ def search(
         seed=seed,
         resume=resume,
     )
-    shown: Any = display() if progress else nullcontext(lambda _event: None)
-    with without_main_module(), shown as report:
+    quiet = not progress or named.get("verbose") == 0  # in Keras Tuner, verbose=0 hides the progress, too
+    with without_main_module(), interruptible_display(quiet=quiet) as report:
         return execute(tuner, arguments, named, options, report)

@@ -12,15 +12,17 @@ from bench.own_tuner.shared import Shared
 from bench.signals import shield_children_from_sigint
 from bench.training.own_tuner.exchange import Config
 
-BUILD_SECONDS = 60  # the first call also waits until TensorFlow is imported
+BUILD_SECONDS = 60
+START_SECONDS = 600  # it imports TensorFlow, possibly on a busy machine
 
 
 class Builder:
     """Starts the process when it is first needed, and again if it has died."""
 
-    def __init__(self, shared: Shared) -> None:
-        """Build models of the hypermodel in `shared`."""
+    def __init__(self, shared: Shared, seconds: float | None) -> None:
+        """Build models of the hypermodel in `shared`, each in at most `seconds`, or BUILD_SECONDS if that is less."""
         self._shared = shared
+        self._seconds = min(BUILD_SECONDS, seconds or BUILD_SECONDS)
         self._process: BaseProcess | None = None
 
     def built(self, hyperparameters: Config) -> Config:
@@ -29,7 +31,7 @@ class Builder:
             if self._process is None:
                 self._start()
             self._connection.send(hyperparameters)
-            if self._connection.poll(BUILD_SECONDS):
+            if self._connection.poll(self._seconds):
                 found: Config = self._connection.recv()
                 return found
         except (EOFError, OSError):
@@ -52,6 +54,8 @@ class Builder:
             process.start()
         end.close()  # so that the death of the process is noticed
         self._process = process
+        if self._connection.poll(START_SECONDS):
+            self._connection.recv()  # it is ready
 
 
 def _serve(connection: Connection, folder: Path) -> None:
@@ -61,5 +65,6 @@ def _serve(connection: Connection, folder: Path) -> None:
 
     prepare_worker()
     with suppress(EOFError, ConnectionError), redirect_stdout(StringIO()):
+        connection.send("ready")
         while True:
             connection.send(space_after_build(folder, connection.recv()))

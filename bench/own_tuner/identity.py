@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from bench import compat
@@ -35,11 +35,9 @@ def settings(tuner: Any, named: Mapping[str, Any], options: Options, space: Conf
         tuner=_class_name(tuner),
         oracle=_class_name(oracle),
         objective=str(oracle.objective),
-        options={name: repr(value) for name, value in created.items() if name not in MAY_CHANGE},
+        options=_plain(created, MAY_CHANGE),
         executions_per_trial=int(getattr(tuner, "executions_per_trial", 1)),
-        arguments={
-            name: repr(value) for name, value in sorted(named.items()) if isinstance(value, PLAIN) and name != "verbose"
-        },
+        arguments=_plain(named, ("verbose",)),
         precision=options.precision,
         max_pending=options.max_pending or MAX_PENDING[compat.needs_results(oracle)],
         space=space_digest(space),
@@ -67,6 +65,13 @@ def check_same(before: Settings, now: Settings, ledger: str) -> None:
         else:
             changes = f"{field} from {old!r} to {new!r}"
         raise SearchError(f"{ledger} has an earlier search, since which something has changed: {changes}. {FIX}")
+
+
+def _plain(values: Mapping[str, Any], ignored: Collection[str]) -> dict[str, str]:
+    """The representations of plain values; that of another object may be a memory address."""
+    return {
+        name: repr(value) for name, value in sorted(values.items()) if isinstance(value, PLAIN) and name not in ignored
+    }
 
 
 def _class_name(obj: Any) -> str:

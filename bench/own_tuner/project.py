@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import compat
-from bench.errors import SpecError
+from bench.errors import SpecError, StoreError
 from bench.own_tuner.ledger import Ledger
 from bench.records.files import lock_folder, write_atomic
 from bench.training.own_tuner.exchange import Config
@@ -41,13 +41,21 @@ class Project:
         """Lock the folder for this process.
 
         Raises:
-            StoreError: another process is using it.
+            StoreError: another process is using it, or, inside the block, it cannot be written.
         """
-        lock = lock_folder(self.path)
         try:
-            yield
-        finally:
-            lock.release()
+            lock = lock_folder(self.path)
+            try:
+                yield
+            finally:
+                lock.release()
+        except StoreError as error:
+            if not isinstance(cause := error.__cause__, OSError) or isinstance(cause, TimeoutError):
+                raise
+            raise StoreError(
+                f"cannot write to {self.path}: {cause.strerror or cause}. Free up space, or create the tuner with "
+                "another directory; trials that have ended are kept"
+            ) from cause
 
     def write_trial(self, trial_id: str, state: Config) -> None:
         """Write the trial.json of a trial, unless it is up to date."""

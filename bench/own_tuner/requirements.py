@@ -10,7 +10,7 @@ import cloudpickle
 
 from bench import compat
 from bench.errors import SpecError
-from bench.training.own_tuner.content import is_maker
+from bench.training.own_tuner.content import KerasSettings, is_maker
 from bench.training.own_tuner.payload import is_large
 
 INSTEAD = "or use tuner.search"
@@ -40,6 +40,24 @@ def check_tuner(tuner: Any) -> None:
         raise SpecError(
             "the tuner has a distribution_strategy, but every worker trains one model on one core: create the tuner "
             f"without it, {INSTEAD}"
+        )
+
+
+def check_keras(settings: KerasSettings) -> None:
+    """Check that workers can train with the script's global settings of Keras.
+
+    Raises:
+        SpecError: they cannot.
+    """
+    if settings.backend != "tensorflow":
+        raise SpecError(
+            f"Keras runs on {settings.backend}, but workers train with TensorFlow: set KERAS_BACKEND=tensorflow, "
+            f"{INSTEAD}"
+        )
+    if settings.dtype_policy != "float32":
+        raise SpecError(
+            f"the global dtype policy of Keras is {settings.dtype_policy}: leave it at float32, and choose "
+            f"bench.search(..., precision=...) or set the policy inside of build, {INSTEAD}"
         )
 
 

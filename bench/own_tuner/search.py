@@ -21,8 +21,10 @@ from bench.own_tuner.result import SearchResult
 from bench.own_tuner.shared import Shared
 from bench.own_tuner.start import start_or_resume
 from bench.own_tuner.trials import Trials
+from bench.records.files import writing
+from bench.signals import defer_signals
 from bench.training.own_tuner import payload
-from bench.training.own_tuner.content import Content
+from bench.training.own_tuner.content import Content, keras_settings
 
 
 def search(
@@ -46,12 +48,13 @@ def search(
     requirements.check_tuner(tuner)
     requirements.check_arguments(arguments, named)
     check_versions(environment())
+    requirements.check_keras(keras_settings())
     compat.run_checks("own_tuner")
     project = Project(tuner)
     with project.locked(), project.with_payload(), ExitStack() as stack:
         resumed = start_or_resume(project, tuner, named, options)
         shared = Shared(project.payload, partial(_write, project.payload, tuner, arguments, named), stack)
-        builder = stack.enter_context(closing(Builder(shared)))
+        builder = stack.enter_context(closing(Builder(shared, options.trial_timeout)))
         with _keras_tuner_state(tuner, project):
             tuner.on_search_begin()
             trials = Trials(tuner, project, resumed, options, builder)
@@ -68,7 +71,12 @@ def _content(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -
         vars(sent).pop(name, None)
     sent.directory = str(Path(tuner.directory).resolve())
     return Content(
-        tuner=sent, objective=tuner.oracle.objective, arguments=arguments, named=dict(named), cwd=str(Path.cwd())
+        tuner=sent,
+        objective=tuner.oracle.objective,
+        arguments=arguments,
+        named=dict(named),
+        cwd=str(Path.cwd()),
+        image_data_format=keras_settings().image_data_format,
     )
 
 
@@ -81,12 +89,10 @@ def _write(folder: Path, tuner: Any, arguments: tuple[Any, ...], named: Mapping[
     """
     content = _content(tuner, arguments, named)
     try:
-        return payload.write(folder, content)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write the data for the workers to {folder}: {error.strerror or error}. Free up space, or "
-            "choose another directory for the tuner"
-        ) from error
+        with writing(folder):
+            return payload.write(folder, content)
+    except StoreError:
+        raise
     except Exception as error:
         requirements.check_objects(content.tuner, content.arguments, content.named)
         raise SearchError(f"the tuner cannot be sent to worker processes: {type(error).__name__}: {error}") from error
@@ -100,5 +106,6 @@ def _keras_tuner_state(tuner: Any, project: Project) -> Iterator[None]:
         with compat.held_files(tuner), compat.seeded_values(tuner.oracle):
             yield
     finally:
-        compat.retry_ongoing(tuner.oracle, tuner_id)
-        project.write_state()
+        with defer_signals():  # a second Ctrl-C
+            compat.retry_ongoing(tuner.oracle, tuner_id)
+            project.write_state()

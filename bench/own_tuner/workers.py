@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.execution.events import Message, Report
 from bench.execution.preconditions import rejection
 from bench.machine import Environment
+from bench.signals import defer_signals
 from bench.workers import tasks as worker
 from bench.workers.fork_server import StartMethod
 from bench.workers.tasks import WorkerInfo
@@ -26,8 +27,9 @@ def local_workers(number: int, start_method: StartMethod, report: Report) -> "It
     Raises:
         SearchError: they did not start.
     """
-    from bench.workers.executor import Executor
-    from bench.workers.local import LocalPool
+    with defer_signals():
+        from bench.workers.executor import Executor
+        from bench.workers.local import LocalPool
 
     report(Message(text=f"Starting {number} worker process{'es' if number > 1 else ''}"))
     with closing(LocalPool(number, worker.prepare_worker, start_method)) as pool:
@@ -41,8 +43,9 @@ def cluster_workers(scheduler: str, payload: Path, local: Environment, report: R
     Raises:
         SearchError: there is no scheduler or no usable worker.
     """
-    from bench.workers.cluster import ClusterPool
-    from bench.workers.executor import Executor
+    with defer_signals():
+        from bench.workers.cluster import ClusterPool
+        from bench.workers.executor import Executor
 
     report(Message(text=f"Checking the workers of the cluster at {scheduler}"))
     pool = ClusterPool(

@@ -35,7 +35,9 @@ expect(SpecError, ["the callback LambdaCallback cannot be sent", "lock"], make()
        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: lock)])
 expect(SpecError, ["expected a Keras Tuner tuner"], build_model)
 expect(SpecError, ["distribution_strategy"], make(distribution_strategy=tf.distribute.get_strategy()), **data)
-expect(SpecError, ["expected workers of at least 1, got 0"], make(), **data, workers=0)
+keras.config.set_dtype_policy("mixed_bfloat16")
+expect(SpecError, ["dtype policy of Keras is mixed_bfloat16", "precision="], make(), **data)
+keras.config.set_dtype_policy("float32")
 
 class OwnSearch(keras_tuner.RandomSearch):
     def search(self, *args, **kwargs):

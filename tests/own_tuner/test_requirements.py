@@ -10,6 +10,8 @@ import pytest
 
 from bench.errors import SpecError
 from bench.own_tuner import requirements
+from bench.own_tuner.options import Options
+from bench.training.own_tuner.content import KerasSettings
 
 X = np.zeros((100_000, 2))
 
@@ -57,3 +59,33 @@ def test_something_else_than_a_tuner_is_an_error() -> None:
     not_a_tuner: Any = "hyperband"
     with pytest.raises(SpecError, match=r"expected a Keras Tuner tuner.*got str"):
         requirements.check_tuner(not_a_tuner)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"backend": "jax"}, r"Keras runs on jax.*KERAS_BACKEND=tensorflow"),
+        ({"dtype_policy": "mixed_float16"}, r"dtype policy of Keras is mixed_float16.*precision="),
+    ],
+)
+def test_global_setting_that_workers_cannot_follow_is_an_error(changed: dict[str, str], message: str) -> None:
+    settings = {"backend": "tensorflow", "dtype_policy": "float32", "image_data_format": "channels_first"}
+    requirements.check_keras(KerasSettings(**settings))
+    with pytest.raises(SpecError, match=message):
+        requirements.check_keras(KerasSettings(**settings | changed))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"workers": 0}, r"workers must be a whole number from 1 to 1024, got 0"),
+        ({"workers": 1.5}, r"workers must be a whole number"),
+        ({"max_pending": 0}, r"max_pending must be at least 1, got 0"),
+        ({"time_limit": "10m"}, r"time_limit must be a positive number of seconds, got '10m'"),
+        ({"trial_timeout": -1}, r"trial_timeout must be a positive number of seconds, got -1"),
+        ({"precision": "float16"}, r"unknown precision 'float16': valid names are float32, bfloat16"),
+    ],
+)
+def test_invalid_option_is_an_error(option: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        Options(**option)

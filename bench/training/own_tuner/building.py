@@ -7,8 +7,7 @@ from pathlib import Path
 import keras
 
 from bench import compat
-from bench.training.own_tuner import payload
-from bench.training.own_tuner.content import Content
+from bench.training.own_tuner.content import load
 from bench.training.own_tuner.exchange import Config
 
 
@@ -22,11 +21,8 @@ def space_after_build(folder: Path, hyperparameters: Config) -> Config:
     found = compat.hyperparameters_of(hyperparameters)
     with suppress(Exception):  # it will be raised again in the trial
         keras.utils.clear_session()
-        _content(folder).tuner.hypermodel.build(found)
+        _loaded(folder).tuner.hypermodel.build(found)
     return compat.space_config(found)
 
 
-@cache
-def _content(folder: Path) -> Content:
-    content: Content = payload.read(folder)
-    return content
+_loaded = cache(load)

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import os
 import time
 import traceback
 from collections.abc import Iterator
@@ -17,8 +16,7 @@ import keras_tuner
 from bench import compat
 from bench.errors import SearchError
 from bench.training.epochs import EpochReport
-from bench.training.own_tuner import payload
-from bench.training.own_tuner.content import Content
+from bench.training.own_tuner.content import Content, load
 from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
 from bench.training.own_tuner.executions import Executions
 from bench.training.own_tuner.oracle import TrialOracle
@@ -76,30 +74,13 @@ def run(task: TrialTask, report: EpochReport) -> TrialRun | FatalFailure:
 
 
 def _prepare(task: TrialTask) -> _Prepared:
-    content = _read(Path(task.payload))
+    content = load(Path(task.payload))
     tuner, objective = content.tuner, content.objective
     trial, *others = [keras_tuner.engine.trial.Trial.from_state(state) for state in task.trials]
     trials = {each.trial_id: each for each in (*others, trial)}
     tuner.oracle = TrialOracle(objective, trials, trial.hyperparameters)
     _check_tensorboard(tuner, content)
     return _Prepared(tuner=tuner, trial=trial, oracle=tuner.oracle, content=content)
-
-
-def _read(folder: Path) -> Content:
-    if not folder.is_dir():
-        raise SearchError(
-            f"there is no folder {folder} on this worker: choose a `directory` of the tuner that all workers share"
-        )
-    try:
-        content: Content = payload.read(folder)
-        os.chdir(content.cwd)
-    except Exception as error:
-        raise SearchError(
-            f"the tuner or its data cannot be loaded in a worker process: {type(error).__name__}: {error}. Import "
-            "what it needs from installed packages or from files next to the script, and create Keras objects inside "
-            "of build"
-        ) from error
-    return content
 
 
 def _check_tensorboard(tuner: Any, content: Content) -> None:
