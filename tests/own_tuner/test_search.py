@@ -97,7 +97,7 @@ SEARCH = "\nresult = bench.search(TUNER, **data, epochs=2, workers=WORKERS, prog
 
 
 def searching(tuner: str, workers: int) -> str:
-    return SEARCH.replace("TUNER", TUNERS[tuner]).replace("WORKERS", str(workers))
+    return SEARCH.replace("TUNER", TUNERS.get(tuner, tuner)).replace("WORKERS", str(workers))
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +155,40 @@ def test_interrupted_search_leaves_files_of_keras_tuner_and_continues(
     run_script(searching(tuner, 2), tmp_path)
     assert results(project) == results(uninterrupted(tuner))
     assert trial_files(project) == trial_files(uninterrupted(tuner))
+
+
+OWN_ORACLE = """
+class Own(keras_tuner.Oracle):
+    def __init__(self, **options):
+        super().__init__(**options)
+
+    def populate_space(self, trial_id):
+        return {"status": "RUNNING", "values": self._random_values()}
+
+oracle = Own(objective="val_loss", max_trials=8, seed=3)
+tuner = keras_tuner.Tuner(oracle, build_model, directory="work")
+"""
+
+OWN_CHECKS = """
+print(result)
+assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"} and len(tuner.oracle.trials) == 8
+oracle = Own(objective="val_loss", max_trials=8)
+try:
+    bench.search(keras_tuner.Tuner(oracle, build_model, directory="other"), **data, seed=1, progress=False)
+except bench.errors.SearchError as error:
+    assert "the seed of Own cannot be set from outside: give it to the oracle" in str(error)
+else:
+    raise AssertionError("a seed")
+"""
+
+
+def test_oracle_that_cannot_be_reset_continues_from_the_files_of_keras_tuner(tmp_path: Path) -> None:
+    project = tmp_path / "work" / "untitled_project"
+    script = OWN_ORACLE + searching("tuner", 2)
+    kill_script(script, tmp_path, project / "search.jsonl", 4, signal.SIGINT)
+    done = run_script(script + OWN_CHECKS, tmp_path)
+    trained = int(done.stdout.split(" of them trained in this call")[0].rpartition(" ")[2])
+    assert 3 <= trained <= 5  # one that had ended may have waited for an earlier one
 
 
 def test_hyperband_promotes_the_best_with_their_checkpoints(uninterrupted: Callable[[str], Path]) -> None:
