@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -61,6 +62,21 @@ class Environment:
     onednn: str  # value of TF_ENABLE_ONEDNN_OPTS; "default" if unset
     git_commit: str | None  # of the checkout, followed by "+" if it had uncommitted changes
     threads: int = 1  # in each training process; always 1 before schema 3
+
+    @property
+    def machine(self) -> tuple[str, int, tuple[str, ...]]:
+        """What must be equal for times to be comparable: CPU model, usable cores, instruction sets."""
+        return self.cpu, self.cores, self.instruction_sets
+
+
+def machine_names(environments: Iterable[Environment]) -> dict[tuple[str, int, tuple[str, ...]], str]:
+    """Name each machine by its CPU model, and by cores and instruction sets where several have the same CPU model."""
+    machines = sorted({environment.machine for environment in environments})
+    models = Counter(cpu for cpu, _, _ in machines)
+    return {
+        (cpu, cores, sets): cpu if models[cpu] == 1 else f"{cpu}, {cores} cores, {' '.join(sets)}"
+        for cpu, cores, sets in machines
+    }
 
 
 def environment() -> Environment:

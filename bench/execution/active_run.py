@@ -2,22 +2,25 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from bench.baselines.catalog import describe
 from bench.execution.eta import Pace
 from bench.execution.events import Outcome, Progress, RunFailed, RunFinished
 from bench.execution.refit_job import RefitJob
 from bench.execution.reproduction import settle
-from bench.execution.scheduling import RunningTask
+from bench.execution.scheduling import RunningTask, Task
 from bench.execution.search_stage import SearchStage
 from bench.execution.session import Session, search_seconds, session_seconds
-from bench.records.ledger import SessionStarted
+from bench.records.ledger import SessionStarted, WaitEnded
 from bench.records.predictions import Predictions
 from bench.records.record import SCHEMA_VERSION, Latency, ReferenceModel, RunRecord, SearchOutcome
 from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, now
 from bench.tuning.search import Search
 
+MIN_WAIT_SECONDS = 1.0  # shorter waits are not logged: a worker gets its next task after milliseconds
 # Searches first: refits of other runs then fill idle workers.
 _PRIORITY = {"search": 0, "refit": 1, "evaluation": 2}
 
@@ -25,21 +28,33 @@ _PRIORITY = {"search": 0, "refit": 1, "evaluation": 2}
 class ActiveRun(RefitJob):
     """A run whose folder this process has locked."""
 
-    def __init__(self, spec: RunSpec, folder: RunFolder, session: Session, published: RunFolder | None) -> None:
-        """Start the run, or resume it from `folder`; `published` is the run that it reproduces.
+    def __init__(
+        self, spec: RunSpec, folder: RunFolder, session: Session, published: RunFolder | None, *, waits: bool
+    ) -> None:
+        """Start the run, or resume it from `folder`.
+
+        Args:
+            spec: of the run.
+            folder: of the run.
+            session: of the call.
+            published: the run that it reproduces.
+            waits: whether other runs of the call get workers first.
 
         Raises:
             SearchError: the family cannot be loaded, or its space does not fit the images, the tuner or the budget.
         """
         earlier = folder.events()
-        deadline = None
+        limit = None
         if isinstance(spec, SearchSpec) and spec.time_limit is not None:
-            deadline = session.start + spec.time_limit - session_seconds(earlier)
-        pace = Pace(spec, session.options.workers, deadline)
+            limit = spec.time_limit - session_seconds(earlier)
+        pace = Pace(spec, session.options.workers, session.start, limit)
+        if waits:
+            pace.wait()
         super().__init__(spec, folder, session.options, pace, folder.path.name, facts=session.dataset)
         self.outcome: Outcome | None = None
         self._session = session
         self._published = published
+        self._has_trained = False  # in this session
         self._search_stage: SearchStage | None = None
         if isinstance(spec, SearchSpec):
             # Before anything is written, since it may fail.
@@ -77,12 +92,25 @@ class ActiveRun(RefitJob):
         """Whether it has its record, or failed."""
         return self.outcome is not None
 
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        """The next task of the current stage."""
+        task = super().next_task(in_flight)
+        return None if task is None else replace(task, start=partial(self._start, task))
+
+    def _start(self, task: Task) -> "partial[Any]":
+        if self.pace.end_wait() > MIN_WAIT_SECONDS:
+            self.folder.append(WaitEnded(time=now()))
+        self._has_trained = True
+        return task.start()
+
     def advance(self, in_flight: Collection[str]) -> None:
         """Enter the next stage if time is up or the current one is done; the last stage writes the record.
 
         Raises:
             SearchError: no trial of the search succeeded.
         """
+        if self._has_trained and not in_flight:
+            self.pace.wait()
         if isinstance(self.stage, SearchStage):
             self.stage.stop_in_time(in_flight)
             if self.stage.is_done(in_flight):

@@ -41,18 +41,47 @@ class _Epochs:
 
 
 class Pace:
-    """Measured seconds per epoch and per task of one run."""
+    """The time of one run since the start of the session, and its measured seconds per epoch and per task."""
 
-    def __init__(self, spec: RunSpec, workers: int, deadline: float | None = None) -> None:
-        """Assume `workers` processes; `deadline` is the time.perf_counter() by which the run should end."""
+    def __init__(self, spec: RunSpec, workers: int, start: float | None = None, limit: float | None = None) -> None:
+        """Assume `workers` processes.
+
+        Args:
+            spec: of the run.
+            workers: number of processes.
+            start: time.perf_counter() at the start of the session; None for now.
+            limit: seconds until the run should end, counted from its start.
+        """
         self._spec = spec
         self._workers = workers
-        self._deadline = deadline
+        self._start = time.perf_counter() if start is None else start
+        self._limit = limit
+        self._waiting_since: float | None = None
         self._trial_epochs = _Epochs()
         self._refit_epochs = _Epochs()
         self._overheads: list[float] = []  # of each completed trial: seconds outside its epochs
         self._overhead: float | None = None  # their median
         self._best: list[tuple[float, float]] = []  # of the best trials, best first: score, and seconds of an epoch
+
+    # Time
+
+    @property
+    def seconds(self) -> float:
+        """Since the start, excluding waits."""
+        return (self._waiting_since or time.perf_counter()) - self._start
+
+    def wait(self) -> None:
+        """Stop the time, since no task of the run is running."""
+        self._waiting_since = self._waiting_since or time.perf_counter()
+
+    def end_wait(self) -> float:
+        """Continue the time, if it was stopped; returns the seconds of the wait, which do not count."""
+        waited = 0.0 if self._waiting_since is None else time.perf_counter() - self._waiting_since
+        self._start += waited
+        self._waiting_since = None
+        return waited
+
+    # Measurements
 
     def take_trial_epoch(self, seconds: float, *, first: bool) -> None:
         """Add an epoch of a trial; `first` if it is the first of its task."""
@@ -75,7 +104,7 @@ class Pace:
 
     def seconds_until_cut(self) -> float | None:
         """Seconds until trials are cut short, so that refits and evaluation end in time; None for no limit."""
-        return None if self._deadline is None else self._deadline - time.perf_counter() - self._closing_seconds()
+        return None if self._limit is None else self._limit - self.seconds - self._closing_seconds()
 
     def epochs_until_cut(self) -> float:
         """Epochs that a trial started now could complete; infinite without a limit or before anything is measured."""

@@ -220,7 +220,7 @@ def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["Act
     """
     from bench.execution.active_run import ActiveRun
 
-    runs = []
+    runs: list[ActiveRun] = []
     skipped = []
     for assignment in to_train:
         spec, folder = assignment.spec, assignment.folder
@@ -229,7 +229,8 @@ def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["Act
             skipped.append(reason)
             session.report(Message(text=f"Skipped: {reason}"))
             continue
-        runs.append(ActiveRun(spec, folder, session, _with_same_data(assignment.published, session)))
+        published = _with_same_data(assignment.published, session)
+        runs.append(ActiveRun(spec, folder, session, published, waits=bool(runs)))
         session.report(Message(text=runs[-1].introduction))
     if not runs:
         raise SearchError("\n".join(skipped))

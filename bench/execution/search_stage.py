@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 from zipfile import BadZipFile
 
@@ -76,7 +75,7 @@ class SearchStage:
         return partial(worker.train, spec, state, options.dataset, self._pace.seconds_until_cut())
 
     def _take(self, trial: PendingTrial, end: TaskEnd, epoch_seconds: Sequence[float]) -> str:
-        ended_seconds = perf_counter() - self._session.start
+        ended_seconds = self._pace.seconds
         if isinstance(end, TaskFailed):
             self.search.finish(trial.record(error=end.reason, ended_seconds=ended_seconds))
             return f"failed: {end.reason}"

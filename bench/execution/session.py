@@ -10,7 +10,7 @@ from bench.execution.options import Options
 from bench.execution.tuner_process import TunerProcess
 from bench.machine import Environment
 from bench.records.dataset import DatasetFacts
-from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted
+from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, WaitEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +27,18 @@ class Session:
 
 
 def session_seconds(events: Sequence[LedgerEvent], until: str | None = None) -> float:
-    """Total seconds of all sessions, each from its start to its last event; pauses between sessions are excluded.
+    """Total seconds of all sessions, each from its start to its last event.
+
+    Pauses between sessions are excluded, and waits for other runs of the same command.
 
     Args:
         events: all ledger events, in order.
         until: end of the last session (ISO 8601); its last event if None.
     """
-    times = [(isinstance(event, SessionStarted), datetime.fromisoformat(event.time)) for event in events]
+    times = [(isinstance(event, SessionStarted | WaitEnded), datetime.fromisoformat(event.time)) for event in events]
     if until is not None:
         times.append((False, datetime.fromisoformat(until)))
-    return sum((later - earlier).total_seconds() for (_, earlier), (starts, later) in pairwise(times) if not starts)
+    return sum((later - earlier).total_seconds() for (_, earlier), (pauses, later) in pairwise(times) if not pauses)
 
 
 def search_seconds(events: Sequence[LedgerEvent]) -> float:

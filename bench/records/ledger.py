@@ -36,6 +36,12 @@ class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event
     reproduces: str | None = None  # id of the published run that this run reproduces
 
 
+class WaitEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="wait_ended"):
+    """A task of the run started after none was running, since all workers trained other runs of the same command."""
+
+    time: str
+
+
 class TrialProposed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="trial_proposed"):
     """The tuner proposed a trial."""
 
@@ -61,4 +67,4 @@ class RefitEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
     refit: RefitRecord
 
 
-LedgerEvent = SessionStarted | TrialProposed | TrialEnded | RefitEnded
+LedgerEvent = SessionStarted | WaitEnded | TrialProposed | TrialEnded | RefitEnded

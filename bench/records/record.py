@@ -68,7 +68,7 @@ class TrialRecord:
     curve: Curve  # of all epochs, including its parents' epochs
     fit_seconds: float  # wall clock inside fit, epochs after initial_epoch, including validation
     task_seconds: float  # wall clock of the whole task in its worker: build, tracing, fit
-    ended_seconds: float  # since the start of the session that trained it
+    ended_seconds: float  # since the start of the session that trained it, excluding waits for other runs
     # Objective on the validation images after training, in [0, 1]; None if it is the last accuracy of the curve.
     objective_score: float | None = None
     unsearched: Mapping[str, Value] | None = None  # hyperparameters that it used at their defaults, not in the space
@@ -166,7 +166,7 @@ class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     space: tuple[Parameter, ...]
     trials: tuple[TrialRecord, ...]
     winner: str  # trial id
-    search_seconds: float  # from start to the last result, including start-up, excluding pauses between sessions
+    search_seconds: float  # from start to the last result, including start-up; excludes what total_seconds excludes
     overruled_proposals: int  # proposals that the ledger overruled when the run was resumed
     own_recipe: OwnRecipe | None = None  # None for a Family, which follows the suite's recipe
 
@@ -220,7 +220,9 @@ class RunRecord:
     workers: int
     started: str  # ISO 8601, UTC
     finished: str
-    total_seconds: float  # from start to record, including data loading and start-up, excluding pauses between sessions
+    # From start to record, including data loading and start-up, excluding pauses between sessions and waits for other
+    # runs of the same command.
+    total_seconds: float
     resumed: int  # how many times the run was resumed
     reproduces: str | None = None  # id of the published run that it reproduced with different predictions
     verified_sources: tuple[str, ...] = ()  # digests of later code with which `bench verify` got identical predictions

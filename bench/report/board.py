@@ -7,6 +7,7 @@ from typing import Literal
 
 from bench.errors import RecordError
 from bench.evaluation.comparison import LEVEL, Difference, Interval
+from bench.machine import machine_names
 from bench.records.dataset import DatasetFacts
 from bench.report.runs import Run
 
@@ -126,8 +127,8 @@ class Table:
 
     @property
     def machines(self) -> tuple[str, ...]:
-        """CPUs of the compared rows; times are comparable only if there is one."""
-        return tuple(sorted({row.run.record.environment.cpu for row in self.compared}))
+        """Names of the machines of the compared rows; times are comparable only if there is one."""
+        return tuple(machine_names(row.run.record.environment for row in self.compared).values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,7 +155,7 @@ def _different_conditions(a: Run, b: Run) -> dict[str, tuple[str, str]]:
 
 
 def _scores(a: Run, b: Run) -> pd.DataFrame:
-    same_machine = a.record.environment.cpu == b.record.environment.cpu
+    same_machine = a.record.environment.machine == b.record.environment.machine
 
     def column(run: Run) -> dict[str, str]:
         times = {} if same_machine else dict.fromkeys(TIMES, "other machine")

@@ -108,7 +108,7 @@ def _seed_std(run: Run) -> float:
 
 def _minutes(runs: Sequence[Run], seeds: int) -> float | None:
     """Training time; a deterministic model is trained once. None if it is unknown or not comparable."""
-    if len({run.record.environment.cpu for run in runs}) > 1 or any(run.record.trained_elsewhere for run in runs):
+    if len({run.record.environment.machine for run in runs}) > 1 or any(run.record.trained_elsewhere for run in runs):
         return None
     refits = [1 if run.correctness.deterministic else seeds for run in runs]
     return sum(

@@ -17,8 +17,8 @@ def take_trial(pace: Pace, epoch_seconds: float, accuracy: float = 0.8) -> None:
     pace.take_trial(make_trial(0, accuracy, task_seconds=3 * epoch_seconds + 0.5), seconds)
 
 
-def pace(deadline: float | None = None) -> Pace:
-    return Pace(make_spec(budget=Budget(trials=12, epochs=3), refit_seeds=2, precision="float32"), 2, deadline)
+def pace(start: float | None = None, limit: float | None = None) -> Pace:
+    return Pace(make_spec(budget=Budget(trials=12, epochs=3), refit_seeds=2, precision="float32"), 2, start, limit)
 
 
 def test_search_has_no_estimate_before_four_trials_are_complete() -> None:
@@ -44,12 +44,24 @@ def test_one_good_trial_of_another_size_changes_the_estimate_of_the_refits_littl
 
 
 def test_time_limit_reserves_time_for_refits_and_evaluation() -> None:
-    limited = pace(deadline=time.perf_counter() + 112.7)
+    limited = pace(start=time.perf_counter() - 10, limit=122.7)
     take_trial(limited, 2.0)
     seconds = limited.seconds_until_cut()
     # 112.7 - 7.7 - 5, as above; (100 - 0.5) / 2 epochs.
     assert seconds == pytest.approx(100, abs=1)
     assert limited.epochs_until_cut() == pytest.approx(49.75, abs=1)
+
+
+def test_time_limit_excludes_waits_for_other_runs() -> None:
+    limited = pace(start=time.perf_counter() - 10, limit=70)
+    limited.wait()
+    limited.wait()
+    time.sleep(0.3)
+    assert limited.seconds_until_cut() == pytest.approx(60, abs=0.1)
+    assert limited.end_wait() == pytest.approx(0.3, abs=0.1)
+    assert limited.end_wait() == 0
+    time.sleep(0.3)
+    assert limited.seconds_until_cut() == pytest.approx(59.7, abs=0.1)
 
 
 def test_without_a_time_limit_trials_are_never_cut() -> None:

@@ -12,7 +12,7 @@ from bench.execution.session import search_seconds, session_seconds
 from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
-from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded
+from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded, TrialProposed, WaitEnded
 from bench.records.plain import PlainKeras
 from bench.records.spec import refit_seed
 from bench.records.store import RunFolder
@@ -141,13 +141,15 @@ def test_run_of_a_model_that_cannot_be_written_as_code_continues(tmp_path: Path)
     assert folder.read_plain() is None
 
 
+def at(second: int) -> str:
+    return f"2026-01-01T00:00:{second:02d}+00:00"
+
+
+def session(second: int) -> SessionStarted:
+    return SessionStarted(time=at(second), environment=make_environment(), dataset=make_dataset())
+
+
 def test_seconds_of_a_run_exclude_pauses_between_sessions() -> None:
-    def at(second: int) -> str:
-        return f"2026-01-01T00:00:{second:02d}+00:00"
-
-    def session(second: int) -> SessionStarted:
-        return SessionStarted(time=at(second), environment=make_environment(), dataset=make_dataset())
-
     events: list[LedgerEvent] = [
         session(0),
         TrialEnded(time=at(5), trial=make_trial(0, 0.9)),
@@ -159,3 +161,19 @@ def test_seconds_of_a_run_exclude_pauses_between_sessions() -> None:
     assert session_seconds(events) == 15
     assert session_seconds(events, at(33)) == 18
     assert search_seconds(events) == 7
+
+
+def test_seconds_of_a_run_exclude_waits_for_other_runs() -> None:
+    proposal = TrialProposed(time=at(21), trial_id="0", values={}, initial_epoch=0, epochs=3, parent=None)
+    events: list[LedgerEvent] = [
+        session(0),  # killed while it waited
+        session(20),
+        proposal,
+        WaitEnded(time=at(30)),
+        TrialEnded(time=at(35), trial=make_trial(0, 0.9)),
+        WaitEnded(time=at(40)),
+        RefitEnded(time=at(47), refit=make_refit(0)),
+    ]
+    # 1 s of start-up until the proposal, 5 s for the trial, 7 s for the refit.
+    assert session_seconds(events) == 13
+    assert search_seconds(events) == 6

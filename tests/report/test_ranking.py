@@ -114,6 +114,13 @@ def test_rows_of_different_machines_are_ranked_but_their_times_are_not_compared(
     assert "Synthetic CPU B" in leaderboard_text(board, wide=True)
 
 
+def test_machines_with_the_same_cpu_model_are_told_apart(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_run(tmp_path, spec={"family": "cnn"}, environment=make_environment(instruction_sets=("avx2", "fma")))
+    (table,) = leaderboard(tmp_path).tables
+    assert table.machines == ("Synthetic CPU A, 2 cores, avx2", "Synthetic CPU A, 2 cores, avx2 fma")
+
+
 def test_rows_are_plain_json_at_full_precision(tmp_path: Path) -> None:
     record = add_run(tmp_path, [range(3), range(4), range(5)])
     (row,) = json.loads(json.dumps(rows_json(leaderboard(tmp_path)), allow_nan=False))

@@ -113,7 +113,7 @@ def search_progress(
                 axes.step(places, [100 * best for best in search.best], where="post", color=style.color)
                 axes.plot(places[0], 100 * search.best[0], style.marker, color=style.color, markersize=6)
             axes.set(
-                xlabel="epochs trained by the search" if unit == "epochs" else "seconds since the start of the command",
+                xlabel="epochs trained by the search" if unit == "epochs" else "seconds since the start of the search",
                 ylabel=f"best {score} (%)",
                 xlim=(0, None),
             )

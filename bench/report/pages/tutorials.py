@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.evaluation.comparison import prediction_interval
 from bench.evaluation.metric import LOG_LOSS, TRAIN_TEST_GAP
+from bench.machine import machine_names
 from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
 from bench.report.markdown import Markdown, link, render
@@ -108,8 +109,8 @@ def recipes_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def _machines(rows: Sequence[Row]) -> list[str]:
-    """The CPUs these rows were trained on."""
-    return sorted({row.run.record.environment.cpu for row in rows})
+    """Names of the machines that trained these rows."""
+    return list(machine_names(row.run.record.environment for row in rows).values())
 
 
 def _published(row: Row) -> PublishedAccuracy | None:

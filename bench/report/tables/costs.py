@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bench.machine import machine_names
 from bench.report.board import Row, Table
 from bench.report.runs import Run
 from bench.report.text.numbers import seconds
@@ -21,14 +22,15 @@ UNITS = {
 def costs_table(table: Table) -> pd.DataFrame:
     """The costs of each model, in the order of the scores; machines are named if there are several."""
     limit = table.max_core_seconds
-    fronts = pareto_fronts(table.top, with_times=len(table.machines) == 1)
+    names = machine_names(row.run.record.environment for row in table.compared)
+    fronts = pareto_fronts(table.top, with_times=len(names) == 1)
     return pd.DataFrame(
         {
             "model": row.label,
             **_marked(cost_cells(row.run), unequal=row.run.record.search is not None and row.run.core_seconds > limit),
             "on the Pareto front for": ", ".join(cost for cost in fronts if row.label in fronts[cost]) or "-",
         }
-        | ({"machine": row.run.record.environment.cpu} if len(table.machines) > 1 else {})
+        | ({"machine": names[row.run.record.environment.machine]} if len(names) > 1 else {})
         for row in table.compared
     )
 
