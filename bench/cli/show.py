@@ -26,8 +26,8 @@ def show(
 ) -> None:
     """Show a run: summary, hyperparameters, recipe, and plain Keras code.
 
-    The code rebuilds and trains the winner without this package. It is made from the family's code, which must not have
-    changed since the run. Needs neither the dataset nor the run's models.
+    The code rebuilds and trains the winner without this package. Needs neither the dataset nor the run's models. A run
+    without stored code needs the family's code, which must not have changed since the run.
     """
     from bench.execution.rebuild import plain_code
     from bench.report.run_text import recipe_text, run_json, run_row, run_text

@@ -23,7 +23,9 @@ class Rebuilt:
 
 
 def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
-    """Write the code that rebuilds and trains the first refit of a run; imports TensorFlow.
+    """The code that rebuilds and trains the first refit of a run.
+
+    It is that which the run wrote; otherwise it is made from the family's present code, which imports TensorFlow.
 
     Args:
         folder: of the run.
@@ -32,6 +34,8 @@ def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
     Raises:
         ModelError: the model cannot be rebuilt, or not as code.
     """
+    if (plain := folder.read_plain()) is not None:
+        return Rebuilt(plain=plain, note=None)
     if record.reference is not None and not record.reference.is_network:
         raise ModelError(f"{record.spec.model} is not a Keras model: {record.reference.recipe}")
     options = last_options(folder)

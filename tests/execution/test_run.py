@@ -81,6 +81,11 @@ def test_code_is_on_the_page_and_written_again_by_the_report(tiny: Finished, tmp
     assert file.read_bytes() == written
 
 
+def test_stored_code_is_shown(tiny: Finished) -> None:
+    code = json.loads(tiny.folder.plain_file.read_text())["code"]
+    assert run("show", "tiny", "--code", cwd=tiny.results.parent).stdout == code
+
+
 def test_run_prints_its_row_and_where_the_report_is(tiny: Finished) -> None:
     scores = load(tiny.results).runs[0].scores
     assert f"{100 * scores.accuracy:.2f}" in tiny.stdout
