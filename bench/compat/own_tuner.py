@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from bench.compat.expectations import expecting, incompatible
 from bench.seeds import derive_seed
 
@@ -34,16 +36,18 @@ def held_files(tuner: Any) -> Iterator[None]:
 
 @contextmanager
 def seeded_values(oracle: Any) -> Iterator[None]:
-    """Inside the block, every value that an oracle proposes depends on its seed.
+    """Inside the block, every value that an oracle proposes depends on its seed, and is none of NumPy's.
 
     A promoted trial of Hyperband lacks the hyperparameters that were found after its parent. Keras Tuner draws them
-    without a seed.
+    without a seed. Values of Bayesian optimization may be NumPy's numbers.
     """
     populate = oracle.populate_space
 
     def populate_seeded(trial_id: str) -> Mapping[str, Any]:
-        response: Mapping[str, Any] = populate(trial_id)
-        if (values := response.get("values")) is not None:
+        response: dict[str, Any] = populate(trial_id)
+        if (found := response.get("values")) is not None:
+            values = {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
+            response["values"] = values
             space = oracle.get_space()
             space.values = values
             for parameter in space.space:

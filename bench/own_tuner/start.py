@@ -41,7 +41,9 @@ def start_or_resume(project: Project, tuner: Any, named: Mapping[str, Any], opti
     events = project.ledger.events() if options.resume else []
     if not options.resume:
         _start_again(project, tuner)
-    if events and isinstance(search := events[0], SearchStarted):
+    # Without a trial that has ended, as after an error at the start, there is nothing to continue.
+    has_trials = any(isinstance(each, TrialEnded) for each in events)
+    if has_trials and isinstance(search := events[0], SearchStarted):
         # The space of a tuner that Keras Tuner has reloaded is the one that it had at the end.
         space = search.space if tuner.oracle.trials else compat.space_config(tuner.oracle.get_space())
         check_same(search.settings, settings(tuner, named, options, space), str(project.ledger.path))

@@ -105,6 +105,7 @@ class Trials:
             finally:
                 self._trained = job.trained
         self.sequence.flush()
+        report(job.progress(()))  # `work` reports none at the end
 
     def result(self) -> SearchResult:
         """What was trained."""

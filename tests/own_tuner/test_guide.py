@@ -25,12 +25,10 @@ def test_every_option_is_described() -> None:
 
 @pytest.mark.slow
 def test_scripts_run(tmp_path: Path) -> None:
-    other_project = SCRIPT.partition("tuner = ")[0] + (
+    other_project = (
         "import tensorflow as tf\n"
         "tuner = keras_tuner.RandomSearch(build_model, 'val_accuracy', max_trials=2, directory='work')\n"
     )
-    done = run_script(SCRIPT, tmp_path, prelude="")
+    done = run_script(SCRIPT + other_project + DATASETS, tmp_path, prelude="")
     assert "Results summary" in done.stdout
     assert "hp_units_0" in done.stdout
-    (tmp_path / "second").mkdir()
-    run_script(other_project + DATASETS, tmp_path / "second", prelude="")
