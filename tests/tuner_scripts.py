@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.own_tuner.ledger import Event, Ledger, SearchStarted, TrialEnded
+from bench.own_tuner.ledger import Event, Ledger, TrialEnded
 from bench.own_tuner.project import LEDGER
 from command_line import SECONDS, variables
 
@@ -112,9 +112,3 @@ def results(project: Path) -> dict[tuple[str, int], Any]:
         )
         for event in ended
     }
-
-
-def searches(project: Path) -> int:
-    """How often a search was started anew."""
-    text = (project / LEDGER).read_text()
-    return text.count(SearchStarted.__struct_config__.tag)  # type: ignore[arg-type]

@@ -125,7 +125,9 @@ print("all checks passed")
 """
 
 
-@pytest.mark.parametrize("script", [FAILING, CONSECUTIVE], ids=["failing", "consecutive"])
+@pytest.mark.parametrize(
+    "script", [pytest.param(FAILING, id="failing"), pytest.param(CONSECUTIVE, id="consecutive", marks=pytest.mark.long)]
+)
 def test_failures_are_those_of_keras_tuner(script: str, tmp_path: Path) -> None:
     run_script(SPACE + script, tmp_path)
 
@@ -134,6 +136,7 @@ def test_crash_or_timeout_of_a_worker_fails_its_trial_only(tmp_path: Path) -> No
     run_script(SPACE + CRASHING, tmp_path)
 
 
+@pytest.mark.long
 def test_time_limit_keeps_all_trials_that_ended(tmp_path: Path) -> None:
     started = time.monotonic()
     run_script(SPACE + LIMITED, tmp_path)

@@ -113,7 +113,9 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
     return project
 
 
-@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.parametrize(
+    "tuner", [pytest.param(name, marks=[] if name == "hyperband" else [pytest.mark.long]) for name in TUNERS]
+)
 def test_killed_search_with_other_workers_has_the_same_results(
     tuner: str, uninterrupted: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -131,6 +133,7 @@ def test_killed_search_with_other_workers_has_the_same_results(
     assert f"{len(results(expected)) - kept} of them trained in this call" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tuner", ["random", "grid"])
 def test_trials_are_those_of_keras_tuner(tuner: str, uninterrupted: Callable[[str], Path], tmp_path: Path) -> None:
     run_script(f"\n{TUNERS[tuner]}.search(**data, epochs=1, verbose=0)\n", tmp_path)
@@ -142,6 +145,7 @@ def test_trials_are_those_of_keras_tuner(tuner: str, uninterrupted: Callable[[st
     assert {frozenset(trial) for trial in ours.values()} == {frozenset(trial) for trial in stock.values()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("tuner", ["grid", "bayesian"])
 def test_interrupted_search_leaves_files_of_keras_tuner_and_continues(
     tuner: str, uninterrupted: Callable[[str], Path], tmp_path: Path
@@ -182,6 +186,7 @@ else:
 """
 
 
+@pytest.mark.long
 def test_oracle_that_cannot_be_reset_continues_from_the_files_of_keras_tuner(tmp_path: Path) -> None:
     project = tmp_path / "work" / "untitled_project"
     script = OWN_ORACLE + searching("tuner", 2)

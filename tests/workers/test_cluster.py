@@ -166,6 +166,7 @@ assert set(frame["status"]) == {"COMPLETED"}
 """
 
 
+@pytest.mark.long
 def test_script_searches_on_the_cluster_with_the_same_results(scheduler: str, tmp_path: Path) -> None:
     with worker(scheduler, tmp_path), worker(scheduler, tmp_path):
         run_script(SEARCH.replace("ADDRESS", scheduler), tmp_path)
