@@ -2,11 +2,10 @@
 
 import contextlib
 import inspect
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-
-import numpy as np
 
 from bench.compat.expectations import expecting, incompatible
 from bench.seeds import derive_seed
@@ -36,18 +35,16 @@ def held_files(tuner: Any) -> Iterator[None]:
 
 @contextmanager
 def seeded_values(oracle: Any) -> Iterator[None]:
-    """Inside the block, every value that an oracle proposes depends on its seed, and is none of NumPy's.
+    """Inside the block, every value that an oracle proposes depends on its seed.
 
     A promoted trial of Hyperband lacks the hyperparameters that were found after its parent. Keras Tuner draws them
-    without a seed. Values of Bayesian optimization may be NumPy's numbers.
+    without a seed.
     """
     populate = oracle.populate_space
 
     def populate_seeded(trial_id: str) -> Mapping[str, Any]:
-        response: dict[str, Any] = populate(trial_id)
-        if (found := response.get("values")) is not None:
-            values = {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
-            response["values"] = values
+        response: Mapping[str, Any] = populate(trial_id)
+        if (values := response.get("values")) is not None:
             space = oracle.get_space()
             space.values = values
             for parameter in space.space:
@@ -64,8 +61,8 @@ def seeded_values(oracle: Any) -> Iterator[None]:
 
 
 def space_config(hyperparameters: Any) -> Config:
-    """Hyperparameters as JSON."""
-    config: Config = hyperparameters.get_config()
+    """Hyperparameters as JSON, without the NumPy numbers that Bayesian optimization proposes."""
+    config: Config = json.loads(json.dumps(hyperparameters.get_config()))
     return config
 
 

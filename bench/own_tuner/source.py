@@ -59,7 +59,7 @@ class TunerSource:
         compat.propose_ahead(self._oracle, trial.trial_id)
         self._tuner.on_trial_begin(trial)
         self._proposed += 1
-        values = dict(trial.hyperparameters.values)
+        values = compat.space_config(trial.hyperparameters)["values"]
         return Proposal(number=self._proposed - 1, trial_id=trial.trial_id, run=run, values=values, space=space)
 
     def report(self, proposal: Proposal, result: TrialRun) -> None:
