@@ -155,8 +155,10 @@ def test_address_without_a_scheduler_is_an_error_with_a_hint(tmp_path: Path) -> 
 
 SEARCH = """
 def scores(**where):
-    tuner = keras_tuner.Hyperband(build_model, "val_accuracy", max_epochs=2, factor=2, seed=1)
-    result = bench.search(tuner, **data, progress=False, resume=False, **where)
+    tuner = keras_tuner.Hyperband(
+        build_model, "val_accuracy", max_epochs=2, factor=2, seed=1, project_name="_".join(where)
+    )
+    result = bench.search(tuner, **data, progress=False, **where)
     assert tuner.get_best_models()
     return result.executions.drop(columns="seconds")
 
