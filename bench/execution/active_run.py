@@ -44,10 +44,10 @@ class ActiveRun(RefitJob):
             SearchError: the family cannot be loaded, or its space does not fit the images, the tuner or the budget.
         """
         earlier = folder.events()
-        limit = None
-        if isinstance(spec, SearchSpec) and spec.time_limit is not None:
-            limit = spec.time_limit - session_seconds(earlier)
-        pace = Pace(spec, session.options.workers, session.start, limit)
+        # As if the run had never been interrupted.
+        start = session.start - session_seconds(earlier)
+        limit = spec.time_limit if isinstance(spec, SearchSpec) else None
+        pace = Pace(spec, session.options.workers, start, limit)
         if waits:
             pace.wait()
         super().__init__(spec, folder, session.options, pace, folder.path.name, facts=session.dataset)

@@ -41,7 +41,7 @@ class _Epochs:
 
 
 class Pace:
-    """The time of one run since the start of the session, and its measured seconds per epoch and per task."""
+    """The time of one run, and its measured seconds per epoch and per task."""
 
     def __init__(self, spec: RunSpec, workers: int, start: float | None = None, limit: float | None = None) -> None:
         """Assume `workers` processes.
@@ -49,7 +49,7 @@ class Pace:
         Args:
             spec: of the run.
             workers: number of processes.
-            start: time.perf_counter() at the start of the session; None for now.
+            start: time.perf_counter() when the run started, after that of earlier sessions; None for now.
             limit: seconds until the run should end, counted from its start.
         """
         self._spec = spec
@@ -67,7 +67,7 @@ class Pace:
 
     @property
     def seconds(self) -> float:
-        """Since the start, excluding waits."""
+        """Since the start of the run, excluding waits."""
         return (self._waiting_since or time.perf_counter()) - self._start
 
     def wait(self) -> None:

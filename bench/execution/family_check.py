@@ -172,13 +172,15 @@ def _coverage(
     from bench.tuning.space import count_candidates, parameters
 
     typical = median(cost.multiply_adds for cost in costs)
-    size = count_candidates(parameters(hyperparameters))
     coverage = []
     for preset in PRESETS:
         plan = None if family.definition is not None else PLANS.get((dataset.name, family.name, preset))
         plan = plan or cost_model_plan(preset, typical, dataset.n_train, OWN_BATCH_SIZE if own else BATCH_SIZE)
         spec = _search(family, dataset, plan, None, DEFAULT_TUNER)
-        candidates = tuners.choose(spec, hyperparameters).plan(spec, hyperparameters).candidates
+        limited = plan.multiply_adds is not None  # which may change the space
+        space = family_space(spec, dataset, family).hyperparameters if limited else hyperparameters
+        size = count_candidates(parameters(space))
+        candidates = tuners.choose(spec, space).plan(spec, space).candidates
         share = None if size is None else min(1.0, candidates / size)
         coverage.append(PresetCoverage(preset=preset, candidates=candidates, epochs=plan.epochs, share=share))
     return tuple(coverage)

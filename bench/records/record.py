@@ -68,7 +68,7 @@ class TrialRecord:
     curve: Curve  # of all epochs, including its parents' epochs
     fit_seconds: float  # wall clock inside fit, epochs after initial_epoch, including validation
     task_seconds: float  # wall clock of the whole task in its worker: build, tracing, fit
-    ended_seconds: float  # since the start of the session that trained it, excluding waits for other runs
+    ended_seconds: float  # since the start of the run, excluding what total_seconds excludes
     # Objective on the validation images after training, in [0, 1]; None if it is the last accuracy of the curve.
     objective_score: float | None = None
     unsearched: Mapping[str, Value] | None = None  # hyperparameters that it used at their defaults, not in the space

@@ -67,7 +67,7 @@ class PendingTrial:
         """The record of this trial, which has ended.
 
         Args:
-            ended_seconds: seconds since the start of the session, excluding waits for other runs.
+            ended_seconds: seconds since the start of the run, excluding pauses and waits for other runs.
             curve: of the epochs that it trained itself.
             parameters: number of weights; None if the model could not be built.
             fit_seconds: wall clock inside fit.

@@ -6,27 +6,38 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.evaluation.speed import SpeedChange
 from bench.report.figures.heat_map import DARK, label_cells
 from bench.report.figures.picture import Picture, picture
 
 LIMIT = 2.0  # ratio at which the color scale ends, in both directions
+SMALL = 0.1  # ratios below are written as fractions: two decimals would hide most of them
+NOT_SIGNIFICANT = "#EEEEEE"
 
 
-def time_map(ratios: pd.DataFrame) -> Picture:
-    """Heat map of the time of operations (rows) with versions (columns), relative to the oldest version."""
-    content = [ratios.index.tolist(), ratios.columns.tolist(), ratios.to_numpy()]
-    return picture("time by version", content, lambda: _draw(ratios))
+def time_map(changes: pd.DataFrame) -> Picture:
+    """Heat map of the change of time of operations (rows) per comparison (columns); gray if not significant."""
+    cells = [
+        (row, column, change.ratio, change.verdict != "not significant")
+        for (row, column), change in np.ndenumerate(changes.to_numpy())
+        if isinstance(change, SpeedChange)
+    ]
+    labels = changes.index.tolist(), changes.columns.tolist()
+    return picture("time per step", [*labels, cells], lambda: _draw(*labels, cells))
 
 
-def _draw(ratios: pd.DataFrame) -> Figure:
-    operations, versions = ratios.shape
-    figure = Figure(figsize=(2.4 + 0.75 * versions, 1.2 + 0.24 * operations), layout="constrained")
+def _draw(operations: list[str], steps: list[str], cells: list[tuple[int, int, float, bool]]) -> Figure:
+    figure = Figure(figsize=(2.4 + 0.85 * len(steps), 1.4 + 0.24 * len(operations)), layout="constrained")
     axes = figure.subplots()
-    values = ratios.to_numpy()
-    colors = np.log(values) / math.log(LIMIT)
+    axes.set_facecolor(NOT_SIGNIFICANT)
+    colors = np.full((len(operations), len(steps)), np.nan)
+    for row, column, ratio, significant in cells:
+        shade = math.log(ratio) / math.log(LIMIT)
+        if significant:
+            colors[row, column] = shade
+        color = "#666666" if not significant else "white" if abs(shade) > DARK else "black"
+        text = f"{ratio:.2f}" if ratio >= SMALL else f"1/{1 / ratio:.0f}"
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
     axes.imshow(colors, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    label_cells(axes, ratios.index.tolist(), ratios.columns.tolist(), 8, 8)
-    for row, column in np.argwhere(~np.isnan(values)):
-        color = "white" if abs(colors[row, column]) > DARK else "black"
-        axes.text(column, row, f"{values[row, column]:.2f}", ha="center", va="center", fontsize=8, color=color)
+    label_cells(axes, operations, [step.replace(" to ", " to\n") for step in steps], 8, 8)
     return figure

@@ -1,6 +1,7 @@
-"""Three findings on a series of versions: accuracy, speed and memory from the oldest to the newest."""
+"""Findings on a series of versions: accuracy, speed and memory from the oldest to the newest, and step by step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import pairwise
 from math import log
 from statistics import fmean
 
@@ -9,15 +10,17 @@ from bench.evaluation.speed import SpeedChange, Verdict
 from bench.report.markdown import Markdown
 from bench.report.text.numbers import joined, points
 from bench.versions.record import VersionRecord
-from bench.versions.series import Series
+from bench.versions.series import ComparedVersion, Series
 
 MEMORY = "megabytes, "  # prefix of the facts with resident memory by model
+MUCH_FASTER = 0.1  # ratio of times below which decimals of its inverse say nothing
+REPOSITORIES = {"TensorFlow": "tensorflow/tensorflow", "Keras": "keras-team/keras"}
 
 
 def title(series: Series) -> str:
     """The versions that findings compare; a newer TensorFlow comes with a newer Keras."""
     oldest, newest = series.records[0].environment, series.records[-1].environment
-    other = f" (Keras {oldest.keras} to {newest.keras})" if series.library == "TensorFlow" else ""
+    other = f" together with Keras {oldest.keras} to {newest.keras}" if series.library == "TensorFlow" else ""
     return f"{series.library} {series.label(series.overall)}{other}"
 
 
@@ -39,15 +42,21 @@ def _accuracy(series: Series) -> str:
 
 def _speed(series: Series) -> str:
     speed = series.overall.speed
-    if isinstance(speed, str) or not speed:
+    if isinstance(speed, str):
+        return f"Speed: not compared: {speed}."
+    if not speed:
         return ""
     slower, faster = changed(speed, "slower"), changed(speed, "faster")
     if not slower and not faster:
         return f"Speed: none of {len(speed)} operations is significantly slower or faster."
-    extremes = [names[0] for names in (slower, faster) if names]
-    times = joined([f"{name} takes {speed[name].ratio:.2f} times as long" for name in extremes])
     counts = f"{len(slower)} of {len(speed)} operations are significantly slower, {len(faster)} faster"
-    return f"Speed: {counts}. Largest changes: {times}.{_largest_step(series)}"
+    return f"Speed: {counts}. Largest changes: {_largest_changes(speed)}.{_largest_step(series)}"
+
+
+def _largest_changes(speed: Mapping[str, SpeedChange]) -> str:
+    """The operation that became slower by most and the one that became faster by most."""
+    names = [changed(speed, verdict)[:1] for verdict in ("slower", "faster")]
+    return joined([f"{name} {change_text(speed[name])}" for first in names for name in first])
 
 
 def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
@@ -56,12 +65,18 @@ def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
     return sorted(names, key=lambda name: -abs(log(changes[name].ratio)))
 
 
+def change_text(change: SpeedChange) -> str:
+    """How much slower or faster an operation is; a ratio far below 1 is hard to read."""
+    if change.ratio >= 1:
+        return f"takes {change.ratio:.2f} times as long"
+    return f"is {1 / change.ratio:.{2 if change.ratio > MUCH_FASTER else 0}f} times as fast"
+
+
 def _largest_step(series: Series) -> str:
     """The step between neighbors with the most significant changes of speed."""
-    steps = list(series.rows.values())[1 : len(series.records)]
     counts = {
         series.label(row): len(changed(row.speed, "slower")) + len(changed(row.speed, "faster"))
-        for row in steps
+        for row in steps(series)
         if not isinstance(row.speed, str)
     }
     most = max(counts, key=lambda step: counts[step], default="")
@@ -71,13 +86,15 @@ def _largest_step(series: Series) -> str:
 
 
 def _memory(series: Series) -> str:
-    first, last = (_resident(record) for record in (series.records[0], series.records[-1]))
-    parts = [
-        f"{model} from {first[model]:.0f} to {last[model]:.0f} MB ({last[model] - first[model]:+.0f})"
-        for model in first
-        if model in last
-    ]
+    sizes = _resident_sizes(series.records[0], series.records[-1])
+    parts = [f"{model} from {old:.0f} to {new:.0f} MB ({new - old:+.0f})" for model, (old, new) in sizes.items()]
     return f"Resident memory after one epoch: {joined(parts)}." if parts else ""
+
+
+def _resident_sizes(older: VersionRecord, newer: VersionRecord) -> dict[str, tuple[float, float]]:
+    """Resident megabytes with both versions by model."""
+    first, last = _resident(older), _resident(newer)
+    return {model: (first[model], last[model]) for model in first if model in last}
 
 
 def _resident(record: VersionRecord) -> dict[str, float]:
@@ -90,12 +107,47 @@ def _resident(record: VersionRecord) -> dict[str, float]:
     return {name: fmean(each) for name, each in values.items()}
 
 
-def release_notes(records: Sequence[VersionRecord]) -> list[Markdown]:
-    """Links to the release notes of the TensorFlow and Keras versions, oldest first, without duplicates."""
-    repositories = {"TensorFlow": "tensorflow/tensorflow", "Keras": "keras-team/keras"}
-    notes = {
-        f"{library} {version}": f"https://github.com/{repository}/releases/tag/v{version}"
-        for library, repository in repositories.items()
-        for version in (getattr(record.environment, library.lower()) for record in records)
-    }
-    return [Markdown(f"[{name}]({address})") for name, address in notes.items()]
+def steps(series: Series) -> list[ComparedVersion]:
+    """Each version but the oldest, compared with the previous one."""
+    return list(series.rows.values())[1 : len(series.records)]
+
+
+def step_sentences(series: Series) -> dict[str, str]:
+    """What each step changes, by label; empty for a single step, which the findings describe."""
+    if len(series.records) < 3:
+        return {}
+    pairs = zip(series.records, steps(series), strict=False)
+    return {series.label(row): _step_sentence(older, row) for older, row in pairs}
+
+
+def _step_sentence(older: VersionRecord, row: ComparedVersion) -> str:
+    verdicts = {model: change.verdict for model, change in row.accuracy.items() if isinstance(change, AccuracyChange)}
+    accuracy = [f"{model} {verdict}" for model, verdict in verdicts.items()]
+    if len({*verdicts.values()}) == 1:
+        accuracy = [f"accuracy {next(iter(verdicts.values()))}"]
+    sizes = _resident_sizes(older, row.record)
+    memory = joined([f"{model} {new - old:+.0f} MB" for model, (old, new) in sizes.items()])
+    parts = [*accuracy, _step_speed(row.speed), f"resident memory: {memory}" if memory else ""]
+    return f"{'; '.join(filter(None, parts))}."
+
+
+def _step_speed(speed: Mapping[str, SpeedChange] | str) -> str:
+    if isinstance(speed, str):
+        return f"speed not compared: {speed}"
+    slower, faster = changed(speed, "slower"), changed(speed, "faster")
+    if not slower and not faster:
+        return "no operation significantly slower or faster" if speed else ""
+    return f"{len(slower)} of {len(speed)} operations slower, {len(faster)} faster ({_largest_changes(speed)})"
+
+
+def release_notes(series: Series) -> dict[str, list[Markdown]]:
+    """By step such as "2.16.2 to 2.17.1", links to the release notes of the libraries that changed."""
+    notes: dict[str, list[Markdown]] = {}
+    for old, new in pairwise(series.records):
+        step = notes.setdefault(f"{series.versions[old.name]} to {series.versions[new.name]}", [])
+        for library, repository in REPOSITORIES.items():
+            version = getattr(new.environment, library.lower())
+            if version != getattr(old.environment, library.lower()):
+                address = f"https://github.com/{repository}/releases/tag/v{version}"
+                step.append(Markdown(f"[{library} {version}]({address})"))
+    return notes

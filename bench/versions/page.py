@@ -15,7 +15,7 @@ from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
 from bench.versions.differences import LIBRARIES, differences
 from bench.versions.figures import time_map
-from bench.versions.findings import findings, release_notes
+from bench.versions.findings import findings, release_notes, step_sentences
 from bench.versions.findings import title as findings_title
 from bench.versions.record import ModelResults, VersionRecord, read_all
 from bench.versions.series import ComparedVersion, Series, all_series
@@ -23,14 +23,15 @@ from bench.versions.subjects import family_root, measured_families
 from bench.versions.tables import (
     DELAY_FACTS,
     MEMORY_FACTS,
+    changes_by_step,
     changes_of,
+    cumulative_table,
     environments_table,
     facts_table,
     median_seconds,
     models_of,
     speed_comparisons,
     speed_table,
-    times_since_oldest,
     versions_table,
 )
 
@@ -78,9 +79,9 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
     """
     series = all_series(records)
     figures = {
-        f"versions/figures/time{suffix}-{number}.png": time_map(times)
+        f"versions/figures/time{suffix}-{number}.png": time_map(changes)
         for number, each in enumerate(series, start=1)
-        if not (times := times_since_oldest(each)).empty
+        if not (changes := changes_by_step(each)).empty
     }
     delays = facts_table(records, DELAY_FACTS, digits=3)
     delay_page = None if delays is None else f"epoch-delay{suffix}.md"
@@ -97,15 +98,17 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
                 "oldest": each.oldest,
                 "findings_title": findings_title(each),
                 "findings": findings(each),
-                "versions": versions_table(each),
+                "steps": step_sentences(each),
+                "versions": versions_table(each).drop(columns=["slower", "faster"]),
                 "speed": speed_table(each),
+                "cumulative": cumulative_table(each),
                 "figure": name if (name := f"versions/figures/time{suffix}-{number}.png") in figures else None,
                 **speed_comparisons(each),
                 "differences": differences(each.records, each.versions),
+                "release_notes": release_notes(each),
             }
             for number, each in enumerate(series, start=1)
         ],
-        release_notes=release_notes(records),
         memory=facts_table(records, MEMORY_FACTS, digits=0),
         delay_page=delay_page,
         environments=environments_table(records),

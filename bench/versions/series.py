@@ -66,12 +66,12 @@ def all_series(records: Sequence[VersionRecord]) -> tuple[Series, ...]:
 def _by_library(
     records: Sequence[VersionRecord],
 ) -> dict[tuple[Literal["TensorFlow", "Keras"], str], list[VersionRecord]]:
-    """Groups of records that differ in one library only, oldest first, by library and title."""
+    """Groups of records, oldest first, by library and title; those of a Keras series differ in Keras only."""
     groups: dict[tuple[Literal["TensorFlow", "Keras"], str], list[VersionRecord]] = {}
     for record in records:
         python, tensorflow = _python_and_tensorflow(record)
         if "tf" in record.name:
-            groups.setdefault(("TensorFlow", f"TensorFlow, with Python {python}"), []).append(record)
+            groups.setdefault(("TensorFlow", f"TensorFlow and Keras together, with Python {python}"), []).append(record)
         else:
             same = [each for each in records if _python_and_tensorflow(each) == (python, tensorflow)]
             groups["Keras", f"Keras, with TensorFlow {tensorflow} and Python {python}"] = same

@@ -10,7 +10,7 @@ from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict, required_starts
 from bench.evaluation.variance import Correctness
 from bench.report.text.numbers import accuracy_cell, points
-from bench.versions.findings import changed
+from bench.versions.findings import change_text, changed
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord
 from bench.versions.series import ComparedVersion, Series, accuracy_since_oldest, time_since_oldest
 
@@ -102,7 +102,7 @@ def _changed_operations(version: ComparedVersion, verdict: Verdict) -> str:
     names = changed(version.speed, verdict)
     if not names:
         return "-"
-    return f"{len(names)} of {len(version.speed)}, largest change: {names[0]} x{version.speed[names[0]].ratio:.2f}"
+    return f"{len(names)} of {len(version.speed)}, largest change: {names[0]} {change_text(version.speed[names[0]])}"
 
 
 def speed_table(series: Series) -> pd.DataFrame | None:
@@ -122,10 +122,24 @@ def speed_table(series: Series) -> pd.DataFrame | None:
     return pd.DataFrame(rows) if rows else None
 
 
+def changes_by_step(series: Series) -> pd.DataFrame:
+    """The change of each operation (row) in each comparison (column); missing if not compared."""
+    changes = {series.label(row): changes_of(row) for row in [*series.rows.values()][1:]}
+    return pd.DataFrame({step: pd.Series(each, dtype=object) for step, each in changes.items() if each}).sort_index()
+
+
 def times_since_oldest(series: Series) -> pd.DataFrame:
     """Time relative to the oldest version: operations as rows, newer versions as columns; empty if not compared."""
     times = {series.versions[record.name]: time_since_oldest(series, record) for record in series.records[1:]}
     return pd.DataFrame({version: ratios for version, ratios in times.items() if ratios}).sort_index()
+
+
+def cumulative_table(series: Series) -> pd.DataFrame:
+    """Time relative to the oldest version as text; empty with fewer than three versions, or if not compared."""
+    if len(series.records) < 3:
+        return pd.DataFrame()
+    times = times_since_oldest(series).map(lambda ratio: "-" if pd.isna(ratio) else f"{ratio:.3f}")
+    return times.rename_axis("operation").reset_index() if len(times) else times
 
 
 def median_seconds(record: VersionRecord) -> dict[str, float]:

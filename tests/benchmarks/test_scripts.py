@@ -1,14 +1,19 @@
 """The statistics of the scripts in tests/benchmarks, on numbers small enough to check by hand."""
 
+import mmap
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
 from bench.machine import environment
 from bench.records.record import Curve
 from bench.records.spec import Precision, TrialSpec
-from benchmarks import bfloat16, memory, scaling, startup
+from bench.report.pages.benchmarks import met_goals, missed_goals
+from benchmarks import bfloat16, large_dataset, memory, scaling, startup
 
 # Memory
 
@@ -35,6 +40,61 @@ def test_memory_is_separated_by_worker_and_kind() -> None:
         (2, "resident", (3.0, 5.0)),
         (2, "anonymous", (1.0, 1.0)),
     ]
+
+
+# Memory of a run on a large dataset
+
+MAP = """
+import mmap, subprocess, sys
+with open(sys.argv[1], "rb") as file:
+    mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+assert sum(mapped[::mmap.PAGESIZE]) == 0
+child = subprocess.Popen([sys.executable, "-c", sys.argv[3], *sys.argv[1:2], "0", ""]) if int(sys.argv[2]) else None
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_memory_that_processes_share_counts_once(tmp_path: Path) -> None:
+    file = tmp_path / "images"
+    file.write_bytes(bytes(100 * mmap.PAGESIZE * 256))
+    sizes = [_mapping(file, children) for children in (0, 1)]
+    assert [size.processes for size in sizes] == [1, 2]
+    # 100 MiB are mapped by one process or by two; a second interpreter takes about 10 MB.
+    assert all(file.stat().st_size < size.bytes < 1.5 * file.stat().st_size for size in sizes)
+    assert all(size.anonymous_bytes < 0.5 * file.stat().st_size for size in sizes)
+
+
+def _mapping(file: Path, children: int) -> large_dataset.Sample:
+    """The memory of a process that maps `file`, and of a child that maps it too."""
+    command = [sys.executable, "-c", MAP, str(file), str(children), MAP]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(1 + children):
+            process.stdout.readline()
+        measured = large_dataset.sample(psutil.Process(process.pid))
+        process.communicate()
+    return measured
+
+
+def test_process_that_has_ended_has_no_memory() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        ended = psutil.Process(process.pid)
+    assert large_dataset.sample(ended).bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("peak", "goal"), [(3_210_000_000, "within the limit of 8 GB"), (8_100_000_000, "Missed goals")]
+)
+def test_page_states_whether_the_limit_was_met(peak: int, goal: str) -> None:
+    sample = large_dataset.Sample(seconds=20.0, bytes=peak, anonymous_bytes=10**9, processes=7)
+    step = large_dataset.Step(name="import", samples=100, max_gap_seconds=0.3, peak=sample)
+    measurement = large_dataset.Measurement(environment=environment(), images=200_000, steps=(step,))
+    text = large_dataset.page(measurement)
+    assert f"200,000 images on 4 workers take {peak / 1e9:.2f} GB at the peak" in text
+    assert goal in text
+    assert met_goals(text) == ("-" if peak > 8e9 else f"200,000 images on 4 workers take 3.21 GB at the peak, {goal}")
+    assert len(missed_goals(text)) == (peak > 8e9)
 
 
 # Scaling

@@ -443,6 +443,12 @@ def test_disturbed_run_equals_an_undisturbed_one(disturbed: Disturbed, tiny: Fin
     assert_equal_runs(disturbed.run, tiny)
 
 
+def test_times_of_trials_continue_over_interruptions(disturbed: Disturbed) -> None:
+    search = disturbed.run.record.search
+    assert search is not None
+    assert max(trial.ended_seconds for trial in search.trials) == pytest.approx(search.search_seconds, abs=1)
+
+
 def test_nothing_is_trained_twice(disturbed: Disturbed) -> None:
     trials, refits = ended_trials(disturbed.run.folder), ended_refits(disturbed.run.folder)
     assert len(trials) == len(set(trials)) == 5

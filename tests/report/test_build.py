@@ -402,7 +402,7 @@ def test_only_the_ten_best_are_shown_side_by_side(crowd: Path) -> None:
     for heading in ("F1 by class", "Confused classes"):
         assert "Only the 10 best models are shown." in section(text, heading)
         assert "model10" not in section(text, heading)
-    assert list(class_f1(leaderboard(crowd).tables[0])) == best
+    assert list(class_f1(leaderboard(crowd).tables[0].top)) == best
     different = section(text, "Methods and environment").split("Differences between rows")[1]
     assert different.startswith(", for the 10 best models only:")
     assert "model9" in different

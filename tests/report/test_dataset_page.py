@@ -1,18 +1,33 @@
 """The dataset page: styles, Pareto fronts, errors, metrics, calibration."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from bench.records.plain import PlainKeras
 from bench.records.record import Latency
+from bench.records.store import run_folder
 from bench.report.figures.table import FAMILY_COLORS, styles
 from bench.report.pages.dataset import dataset_section
 from bench.report.ranking import leaderboard
-from bench.report.tables.costs import pareto_fronts
+from bench.report.tables.costs import costs_table, pareto_fronts
 from bench.report.tables.scores import metrics_text
 from bench.report.text.numbers import uncertainty_source
-from builders import add_run, make_refit
+from builders import (
+    add_reference,
+    add_run,
+    make_dataset,
+    make_predictions,
+    make_reference,
+    make_reference_spec,
+    make_refit,
+    make_run,
+    make_trial,
+    write_run,
+)
 
 
 def only_section(results: Path) -> dict[str, Any]:
@@ -47,6 +62,73 @@ def test_a_model_that_is_worse_and_costs_more_is_not_on_the_pareto_front(tmp_pat
         "prediction time": ["small", "best"],
     }
     assert list(pareto_fronts(table.top, with_times=False)) == ["parameters"]
+
+
+def test_the_cheapest_model_is_on_the_pareto_front_even_if_ten_others_are_better(tmp_path: Path) -> None:
+    for number in range(11):
+        refits = tuple(make_refit(seed, parameters=5000 - number, fit_seconds=10.0) for seed in range(3))
+        add_run(tmp_path, [range(number)] * 3, spec={"family": f"model{number}"}, refits=refits)
+    (table,) = leaderboard(tmp_path).tables
+    fronts = costs_table(table).set_index("model")["on the Pareto front for"]
+    assert "parameters" in fronts["model10"]
+    axes = only_section(tmp_path)["pictures"]["costs"].draw().axes[1]
+    assert axes.get_xlabel() == "parameters"
+    assert axes.get_legend_handles_labels()[1] == [f"model{number}" for number in range(11)]
+
+
+def test_a_model_far_below_the_others_does_not_stretch_the_scale_of_f1(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_reference(tmp_path, [range(150)] * 3)  # 25% of 200 images
+    section = only_section(tmp_path)
+    assert section["left_out"] == "Not in the plot, with less than half the best accuracy: tutorial-linear."
+    assert [label.get_text() for label in section["pictures"]["f1"].draw().axes[0].get_xticklabels()] == ["dense"]
+
+
+def test_searches_of_a_family_have_their_own_line_styles_and_names(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        add_run(tmp_path, [range(seed)] * 3, spec={"seed": 3 - seed})
+    axes = only_section(tmp_path)["pictures"]["search"].draw().axes[0]
+    assert axes.get_legend_handles_labels()[1] == ["dense-seed1", "dense-seed2"]
+    assert len({line.get_linestyle() for line in axes.lines}) == 2
+
+
+@pytest.mark.parametrize(("n_test", "hollow"), [(20, 1), (200, 0)])
+def test_bins_with_few_predictions_are_hollow(tmp_path: Path, n_test: int, hollow: int) -> None:
+    # Three refits predict all images with a confidence of 70%: 60 or 600 predictions in one bin.
+    add_run(tmp_path, dataset=make_dataset(n_test=n_test))
+    _, rare, common = only_section(tmp_path)["pictures"]["reliability"].draw().axes[0].lines
+    assert rare.get_markerfacecolor() == "none"
+    assert [len(line.get_xdata()) for line in (rare, common)] == [hollow, 1 - hollow]
+
+
+@pytest.mark.parametrize(("confidence", "shown"), [(0.9, True), (0.4, False)])
+def test_label_smoothing_is_named_only_if_log_loss_and_calibration_show_it(
+    tmp_path: Path, confidence: float, *, shown: bool
+) -> None:
+    # Confidence of 70%, accuracy of 97.5%: a calibration error of 27.5 pp and a log loss of 0.41.
+    tuned = add_run(tmp_path, [range(5)] * 3)
+    # Accuracy of 95%: with a confidence of 90% 5 pp and 0.27, with 40% 55 pp and 0.95.
+    spec, predictions = make_reference_spec(), make_predictions([range(10)] * 3)
+    is_predicted = predictions.log_probabilities > np.log(0.5)
+    probability = np.where(is_predicted, confidence, (1 - confidence) / 3)
+    predictions = replace(predictions, log_probabilities=np.log(probability).astype(np.float16))
+    run_id = run_folder(tmp_path, spec).path.name
+    write_run(tmp_path, make_run(predictions, spec=spec, run_id=run_id, origin=make_reference()), predictions)
+    for each, loss in ((tuned.spec, "CategoricalCrossentropy(label_smoothing=0.1)"), (spec, "'mse'")):
+        run_folder(tmp_path, each).write_plain(PlainKeras(code="", recipe={"loss": loss}))
+    section = only_section(tmp_path)
+    assert ("mean confidence of dense is 27.5 points below the accuracy" in section["label_smoothing"]) == shown
+    assert bool(section["label_smoothing"]) == shown
+
+
+def test_winners_at_a_bound_are_counted(tmp_path: Path) -> None:
+    trial = make_trial(0, 0.9, values={"layers": 1, "units_1": 160, "rate": 0.001})
+    for family in ("dense", "resnet"):
+        add_run(tmp_path, spec={"family": family}, search={"trials": (trial,), "winner": "0000"})
+    add_run(tmp_path, spec={"family": "cnn"})
+    assert only_section(tmp_path)["at_bounds"].startswith(
+        "In 2 of 3 winners, a hyperparameter is at a bound of its range (most often units_1: 2)"
+    )
 
 
 def test_errors_of_the_second_best_model_fixed_by_the_best(tmp_path: Path) -> None:

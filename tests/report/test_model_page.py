@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.errors import RecordError
 from bench.records.plain import PlainKeras
-from bench.records.store import all_folders
+from bench.records.record import Curve
+from bench.records.store import all_folders, run_folder
 from bench.report.build import build
+from bench.report.figures.history import search_history
+from bench.report.figures.model import curves
 from bench.report.ranking import leaderboard
-from builders import add_reference, add_run
+from builders import add_reference, add_run, make_curve, make_trial
 
 PLAIN = PlainKeras(code="model.fit(x_train, epochs=3)  # ```\n", recipe={"optimizer": "Adam(0.1)"})
 
@@ -68,6 +72,40 @@ def test_a_model_with_the_predictions_of_another_has_no_pictures(tmp_path: Path)
     twin = page(tmp_path, "tutorial-twin")
     assert "[page](tutorial-linear.md) shows the errors of both" in twin
     assert "Most confident misclassifications" not in twin
+
+
+def test_several_models_on_a_page_are_listed_with_their_code_and_the_selected_one(tmp_path: Path) -> None:
+    runs = [add_run(tmp_path, spec={"seed": seed}) for seed in (1, 2)]
+    run_folder(tmp_path, runs[1].spec).write_plain(PLAIN)
+    start = page(tmp_path).split("## dense-seed")[0]
+    first, second = (line for line in start.splitlines() if line.startswith("- "))
+    assert first.startswith("- [dense-seed1](dense.md#dense-seed1): 94.50% (95% CI ")
+    assert first.endswith("), the best validation accuracy in its table")
+    assert second.endswith("), [code](dense.md#code-of-dense-seed2)")
+
+
+def test_the_training_loss_with_label_smoothing_is_not_the_log_loss(tmp_path: Path) -> None:
+    run = add_run(tmp_path)
+    assert "label smoothing" not in page(tmp_path)
+    loss = "keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)"
+    run_folder(tmp_path, run.spec).write_plain(PlainKeras(code="", recipe={"loss": loss}))
+    # Four classes: -0.925 ln 0.925 - 3 * 0.025 ln 0.025 = 0.0721 + 0.2767 = 0.35.
+    assert "The loss is computed with label smoothing of 0.1, so it is at least 0.35;" in page(tmp_path)
+
+
+def test_validation_of_refits_is_drawn_if_they_have_any() -> None:
+    with_validation = curves(Curve(), [make_curve(3, 0.9)] * 2).draw()
+    assert with_validation.axes[0].get_legend_handles_labels()[1] == ["2 refits, training", "2 refits, validation"]
+    without = curves(Curve(), [make_curve(3, 0.9, validation=False)]).draw()
+    assert without.axes[0].get_legend_handles_labels()[1] == ["1 refit, training"]
+
+
+def test_trials_are_drawn_at_their_numbers() -> None:
+    history = search_history([make_trial(n, 0.8 + n / 100) for n in range(4)], "0003", 3, "validation accuracy")
+    assert history is not None
+    axes = history.draw().axes[0]
+    assert np.array_equal(axes.lines[0].get_xdata(), [0, 1, 2, 3])
+    assert all(tick == int(tick) for tick in axes.get_xticks())
 
 
 def test_the_layers_and_the_signature_are_folded(tmp_path: Path) -> None:

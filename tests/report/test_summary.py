@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.report.board import Table
 from bench.report.ranking import leaderboard
+from bench.report.tables.scores import families_table
 from bench.report.text.statements import summary
 from builders import add_reference, add_run, make_failed_trial, make_trial
 
@@ -79,3 +80,12 @@ def test_several_searches_of_a_family_are_summarized_by_their_mean(tmp_path: Pat
     assert one.startswith("The best family is cnn: its searches reach 90.00% test accuracy on average (95% CI ")
     assert one.endswith("; 3 searches, 200 test images).")
     assert two == "No other family has 3 searches to compare it with."
+
+
+def test_families_table_separates_the_variance_across_searches(tmp_path: Path) -> None:
+    for seed, images in enumerate((range(10), range(20), range(30))):
+        add_run(tmp_path, [images] * 3, spec={"family": "cnn", "seed": seed})
+    (row,) = families_table(table(tmp_path)).to_dict("records")
+    assert (row["searches"], row["refits per search"]) == ("3", "3")
+    # Accuracies of 95, 90 and 85%: S = 0.05^2 / 3 = 0.000833 and t = 4.303 give 0.01543, z^2 C at most 0.09 / 200 z^2.
+    assert 90 <= int(row["variance across searches (% of squared half-width)"]) <= 99

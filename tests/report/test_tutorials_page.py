@@ -6,6 +6,7 @@ import pytest
 
 from bench.baselines.tutorials import TUTORIALS
 from bench.records.plain import PlainKeras
+from bench.records.record import PublishedAccuracy
 from bench.records.store import run_folder
 from bench.report.build import build
 from bench.report.ranking import leaderboard
@@ -31,6 +32,24 @@ def test_every_tutorial_has_a_title_and_its_epochs_and_batch_size(name: str) -> 
 
 def test_tutorial_without_a_title_is_listed_by_its_name() -> None:
     assert tutorial_title("tutorial-of-a-package").title == "tutorial-of-a-package"
+
+
+def test_known_source_of_a_tutorial_is_linked(tmp_path: Path) -> None:
+    add_reference(tmp_path, spec={"model": "tutorial-dense-128-logits"})
+    url = "https://www.tensorflow.org/tutorials/keras/classification"
+    source = f"The TensorFlow Authors: [Basic classification: Classify images of clothing]({url})"
+    assert f"| {source} " in titles(tmp_path)
+    page = build(leaderboard(tmp_path))["synthetic/tutorial-dense-128-logits.md"]
+    assert isinstance(page, bytes)
+    assert f"Source: {source}." in page.decode()
+
+
+def test_open_ended_published_value_has_no_upper_limit(tmp_path: Path) -> None:
+    published = PublishedAccuracy(text="over 85%", low=0.85, high=1.0)
+    add_reference(tmp_path, spec={"dataset": "fashion_mnist"}, reference={"published": published})
+    content = build(leaderboard(tmp_path))["tutorials.md"]
+    assert isinstance(content, bytes)
+    assert "| over 85%    | above 85.00 " in content.decode()
 
 
 def test_tutorial_links_to_the_code_of_the_tuned_model_that_it_is_compared_with(tmp_path: Path) -> None:

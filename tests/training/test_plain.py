@@ -43,6 +43,30 @@ CNN: dict[str, Value] = {
     "learning_rate": 0.008,
     "horizontal_flips": True,
 }
+LINEAR: dict[str, Value] = {
+    "dropout": 0.1,
+    "normalization": True,
+    "learning_rate": 0.008,
+    "horizontal_flips": True,
+}
+RESNET: dict[str, Value] = {
+    "blocks_per_stage": 2,
+    "growth": 1.5,
+    "activation": "gelu",
+    "dropout": 0.1,
+    "random_shifts": True,
+    "learning_rate": 0.008,
+    "horizontal_flips": True,
+}
+MIXER: dict[str, Value] = {
+    "channels": 32,
+    "blocks": 2,
+    "expansion": 2,
+    "dropout": 0.1,
+    "random_shifts": True,
+    "learning_rate": 0.008,
+    "horizontal_flips": True,
+}
 STEPS = (0, 1, 3, 10, 21, 22)  # of the learning-rate schedule, warm-up and decay
 # Runs the code in a process where this package cannot be imported, then describes the model.
 DRIVER = """
@@ -124,7 +148,11 @@ def assert_same(plain: PlainKeras, model: keras.Model, folder: Path) -> dict[str
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize(("family", "values"), [("dense", DENSE), ("cnn", CNN)], ids=["dense", "cnn"])
+@pytest.mark.parametrize(
+    ("family", "values"),
+    [("dense", DENSE), ("cnn", CNN), ("linear", LINEAR), ("resnet", RESNET), ("mixer", MIXER)],
+    ids=["dense", "cnn", "linear", "resnet", "mixer"],
+)
 def test_code_of_a_family_makes_its_model(
     family: str, values: dict[str, Value], digits: DatasetFacts, tmp_path: Path
 ) -> None:

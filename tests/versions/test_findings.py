@@ -6,16 +6,17 @@ from pathlib import Path
 import pandas as pd
 from msgspec.structs import replace
 
+from bench.evaluation.speed import SpeedChange
 from bench.report.board import Board
 from bench.report.figures.picture import Picture
 from bench.versions.figures import time_map
-from bench.versions.findings import findings, release_notes, title
+from bench.versions.findings import findings, release_notes, step_sentences, title
 from bench.versions.page import PAGE
 from bench.versions.record import read_all, write
 from bench.versions.series import Series, all_series
 from bench.versions.tables import times_since_oldest
 from builders import make_environment
-from version_records import make_record, make_starts, page_text
+from version_records import make_record, make_results, make_starts, page_text
 
 
 def series(results: Path, *versions: tuple[str, str, float, float]) -> Series:
@@ -39,6 +40,39 @@ def test_findings_name_accuracy_speed_and_memory(tmp_path: Path) -> None:
     assert all(sentence.replace("[", r"\[").replace("]", r"\]") in page_text(tmp_path) for sentence in findings(made))
 
 
+def test_much_faster_operation_is_so_many_times_as_fast(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.0025))
+    assert findings(made)[1].endswith("Largest changes: step[cnn] is 40 times as fast.")
+
+
+def test_every_step_is_summarized_in_a_sentence(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.8, 0.2))
+    assert step_sentences(made) == {
+        "2.16.2 to 2.17.1": (
+            "accuracy equivalent; no operation significantly slower or faster; resident memory: cnn +0 MB."
+        ),
+        "2.17.1 to 2.18.1": (
+            "accuracy worse; 1 of 1 operations slower, 0 faster (step[cnn] takes 2.00 times as long); "
+            "resident memory: cnn +0 MB."
+        ),
+    }
+    assert "- **2.17.1 to 2.18.1**: accuracy worse; 1 of 1 operations slower" in page_text(tmp_path)
+
+
+def test_models_of_a_step_with_different_verdicts_are_named(tmp_path: Path) -> None:
+    for name, version, accuracy in (("tf216", "2.16.2", 0.9), ("tf217", "2.17.1", 0.9), ("tf218", "2.18.1", 0.8)):
+        trained = (make_results(accuracy), make_results(0.9, "tutorial-linear"))
+        write(tmp_path, make_record(name, version, trained=trained, starts=()))
+    (made,) = all_series(read_all(tmp_path)[0])
+    assert step_sentences(made)["2.17.1 to 2.18.1"].startswith(
+        "tutorial-cnn worse; tutorial-linear equivalent; speed not"
+    )
+
+
+def test_single_step_is_not_described_twice(tmp_path: Path) -> None:
+    assert not step_sentences(series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1)))
+
+
 def test_step_with_the_most_changes_is_named(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.9, 0.2))
     assert findings(made)[1].endswith("The step with the most changes is 2.17.1 to 2.18.1, with 1.")
@@ -56,7 +90,7 @@ def test_single_version_has_no_findings(tmp_path: Path) -> None:
 def test_title_names_both_libraries(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
     keras = make_environment().keras
-    assert title(made) == f"TensorFlow 2.16.2 to 2.17.1 (Keras {keras} to {keras})"
+    assert title(made) == f"TensorFlow 2.16.2 to 2.17.1 together with Keras {keras} to {keras}"
 
 
 def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: Path) -> None:
@@ -64,14 +98,11 @@ def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: 
     assert made.label(made.overall) == "py312-tf216 to tf216"
 
 
-def test_release_notes_are_linked_once(tmp_path: Path) -> None:
+def test_release_notes_of_a_step_are_those_of_the_libraries_that_changed(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
-    keras = make_environment().keras
-    assert list(map(str, release_notes(made.records))) == [
-        "[TensorFlow 2.16.2](https://github.com/tensorflow/tensorflow/releases/tag/v2.16.2)",
-        "[TensorFlow 2.17.1](https://github.com/tensorflow/tensorflow/releases/tag/v2.17.1)",
-        f"[Keras {keras}](https://github.com/keras-team/keras/releases/tag/v{keras})",
-    ]
+    note = "[TensorFlow 2.17.1](https://github.com/tensorflow/tensorflow/releases/tag/v2.17.1)"
+    assert {step: list(map(str, notes)) for step, notes in release_notes(made).items()} == {"2.16.2 to 2.17.1": [note]}
+    assert f"Release notes: {note}." in page_text(tmp_path)
 
 
 def test_times_since_the_oldest_version_are_cumulative(tmp_path: Path) -> None:
@@ -88,8 +119,18 @@ def test_versions_measured_with_different_code_are_not_in_the_heat_map(tmp_path:
 
 
 def test_heat_map_with_a_missing_operation_is_drawn() -> None:
-    times = pd.DataFrame({"2.17.1": {"load": 1.5, "save": 0.02}, "2.18.1": {"load": float("nan"), "save": 1.0}})
-    assert time_map(times).png().startswith(b"\x89PNG")
+    change = SpeedChange(ratio=0.02, adjusted_p_value=0.01, starts=6)
+    changes = pd.DataFrame({"2.16.2 to 2.17.1": {"load": None, "save": change}}, dtype=object)
+    assert time_map(changes).png().startswith(b"\x89PNG")
+
+
+def test_heat_map_is_drawn_again_if_a_change_becomes_significant() -> None:
+    maps = [
+        time_map(pd.DataFrame({"step": {"save": SpeedChange(ratio=1.1, adjusted_p_value=p, starts=6)}}, dtype=object))
+        for p in (0.01, 0.5)
+    ]
+    assert maps[0].digest != maps[1].digest
+    assert maps[0].png() != maps[1].png()
 
 
 def test_delays_have_their_own_page(tmp_path: Path) -> None:

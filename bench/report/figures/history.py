@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bench.records.record import TrialRecord
 from bench.report.figures.model import BLUE, GRAY, ORANGE, plain_axes
@@ -19,12 +20,12 @@ def search_history(trials: Sequence[TrialRecord], winner: str, epochs: int, scor
         score: name of the score.
     """
     dots = [
-        (trial.number + 1, 100 * trial.score, trial.epochs == epochs, trial.trial_id == winner)
+        (trial.number, 100 * trial.score, trial.epochs == epochs, trial.trial_id == winner)
         for trial in trials
         if trial.status == "ok"
     ]
-    failed = [trial.number + 1 for trial in trials if trial.status == "failed"]
-    return picture("history", [dots, failed, score], lambda: _draw(dots, failed, score)) if dots else None
+    failed = [trial.number for trial in trials if trial.status == "failed"]
+    return picture("history by number", [dots, failed, score], lambda: _draw(dots, failed, score)) if dots else None
 
 
 def _draw(dots: Sequence[tuple[int, float, bool, bool]], failed: Sequence[int], score: str) -> Figure:
@@ -41,7 +42,8 @@ def _draw(dots: Sequence[tuple[int, float, bool, bool]], failed: Sequence[int], 
     lowest = min(value for _, value, *_ in dots)
     if failed:
         axes.plot(failed, [lowest] * len(failed), "x", color=ORANGE, label="failed")
-    axes.set(xlabel="trial, in the order of proposal", ylabel=f"{score} (%)", xlim=(0, None))
+    axes.set(xlabel="trial, in the order of proposal", ylabel=f"{score} (%)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.margins(y=0.18)
     plain_axes(axes)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)

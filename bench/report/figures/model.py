@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from bench.evaluation.scores import IntArray
 from bench.records.record import Curve
 from bench.report.figures.picture import Picture, picture
+from bench.report.text.numbers import counted
 
 # Okabe and Ito's colors, distinguishable by color-blind readers: https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#999999"
 TRAINING = {"color": BLUE, "linestyle": "-", "marker": "o"}
 VALIDATION = {"color": ORANGE, "linestyle": "--", "marker": "s"}
+REFITS_BESIDE_TRIAL = {"training": {"color": GRAY, "linestyle": ":"}, "validation": {"color": GRAY, "linestyle": "-."}}
+REFITS = {"training": {"color": BLUE, "linestyle": "-"}, "validation": {"color": ORANGE, "linestyle": "--"}}
 MAX_NUMBERED_CLASSES = 20  # cells of a larger confusion matrix are too small for numbers
 WRAP_AT = 9  # characters of a class name below a column
 MAX_NAMED_CLASSES = 40  # of more, only every second, third ... is named
@@ -29,17 +32,20 @@ NARROW_RANGE = 50  # a logarithmic axis with a smaller ratio of its ends gets ti
 
 
 def curves(trial: Curve, refits: Sequence[Curve]) -> Picture:
-    """Loss and accuracy by epoch: training and validation of the winner's trial, training of the refits."""
-    return picture("curves", [trial, list(refits)], lambda: _draw_curves(trial, refits))
+    """Loss and accuracy by epoch: training and, if there is one, validation of the winner's trial and of the refits."""
+    return picture("curves of trial and refits", [trial, list(refits)], lambda: _draw_curves(trial, refits))
 
 
 def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
+    count = counted(len(refits), "refit")
+    looks = REFITS_BESIDE_TRIAL if trial.training_loss else REFITS
     for axes, measure, unit, scale in ((left, "loss", "nats", 1), (right, "accuracy", "%", 100)):
-        for number, refit in enumerate(refits):
-            label = f"{len(refits)} refits, training" if number == 0 else None
-            _line(axes, scale, getattr(refit, f"training_{measure}"), color=GRAY, linestyle=":", label=label)
+        for part, look in looks.items():
+            for number, refit in enumerate(refits):
+                if values := getattr(refit, f"{part}_{measure}"):
+                    _line(axes, scale, values, **look, linewidth=1, label=None if number else f"{count}, {part}")
         for part, style in (("training", TRAINING), ("validation", VALIDATION)) if trial.training_loss else ():
             _line(axes, scale, getattr(trial, f"{part}_{measure}"), **style, markersize=3, label=f"trial, {part}")
         epochs = max(len(trial.training_loss), *(len(refit.training_loss) for refit in refits))

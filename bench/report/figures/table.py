@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -19,7 +20,10 @@ FAMILY_COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE_COLORS = {"tutorial": "#882255", "classifier": "#666666", "external": "#332288"}  # by group
 MARKERS = "osD^vP"
 REFERENCE_MARKERS = "X*^v<>PD"
+LINE_STYLES = ("-", "--", ":", "-.")
 LEGEND_COLUMNS = 5
+COST_COLUMNS = 2
+MIN_PREDICTIONS = 100  # in a bin of a reliability diagram; with fewer, the standard error may exceed 5 points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,11 @@ def styles(board: Board) -> Styles:
 
 def _style(styles: Styles, row: Row) -> Style:
     return styles[row.run.record.spec.model]
+
+
+def _name(row: Row) -> str:
+    """The family or the reference model; searches of a family look alike."""
+    return row.run.record.spec.model
 
 
 def accuracies(rows: Sequence[Row], styles: Styles, human: float | None = None) -> Picture:
@@ -101,39 +110,43 @@ def _legend(figure: Figure, shown: Sequence[Style]) -> None:
 def search_progress(
     searches: Sequence[SearchProgress], styles: Styles, *, with_times: bool, score: str = "validation accuracy"
 ) -> Picture:
-    """Best score so far by epochs trained and, with `with_times`, by seconds."""
-    lines = [(search, styles[search.family]) for search in searches]
+    """Best score so far by epochs trained and, with `with_times`, by seconds; one line style per search of a family."""
+    # By label, so that a line style stands for the same seed in every family.
+    lines = [(search, styles[search.family]) for search in sorted(searches, key=lambda search: search.label)]
 
     def draw() -> Figure:
-        figure = Figure(figsize=(8, 3.4) if with_times else (5, 3.4), layout="constrained")
+        figure = Figure(figsize=(9.5, 3.4) if with_times else (6.5, 3.4), layout="constrained")
         panels = figure.subplots(1, 2 if with_times else 1, squeeze=False)[0]
         for axes, unit in zip(panels, ("epochs", "seconds"), strict=False):
+            dashes = {search.family: cycle(LINE_STYLES) for search, _ in lines}
             for search, style in lines:
-                places = getattr(search, unit)
-                axes.step(places, [100 * best for best in search.best], where="post", color=style.color)
-                axes.plot(places[0], 100 * search.best[0], style.marker, color=style.color, markersize=6)
+                axes.step(
+                    getattr(search, unit),
+                    [100 * best for best in search.best],
+                    next(dashes[search.family]),
+                    where="post",
+                    color=style.color,
+                    marker=style.marker,
+                    markevery=[0],
+                    label=search.label,
+                )
             axes.set(
                 xlabel="epochs trained by the search" if unit == "epochs" else "seconds since the start of the search",
                 ylabel=f"best {score} (%)",
                 xlim=(0, None),
             )
             plain_axes(axes)
-        _legend(figure, [style for _, style in lines])
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9)
         return figure
 
     content = [lines, with_times, *([score] if score != "validation accuracy" else [])]
-    return picture("progress of searches", content, draw)
+    return picture("progress of each search", content, draw)
 
 
 def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
-    """Accuracy by confidence; a calibrated model lies on the diagonal."""
-    # Searches of a family look alike.
+    """Accuracy by confidence; a calibrated model lies on the diagonal. Bins with few predictions are hollow."""
     lines = [
-        (
-            _style(styles, row).kind if row.run.record.reference is None else row.label,
-            _style(styles, row),
-            row.run.scores.calibration.bins,
-        )
+        (_name(row), _style(styles, row), row.run.scores.predicted.size, row.run.scores.calibration.bins)
         for row in rows
     ]
 
@@ -141,46 +154,61 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
         figure = Figure(figsize=(8, 4.2), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 100], [0, 100], color=GRAY, linestyle=":", label="perfect calibration")
-        for label, style, bins in lines:
-            axes.plot(
-                [100 * each.confidence for each in bins],
-                [100 * each.accuracy for each in bins],
-                "-",
-                marker=style.marker,
-                color=style.color,
-                label=label,
-                markersize=5,
-                linewidth=1,
-            )
+        for label, style, predictions, bins in lines:
+            few = [each for each in bins if each.fraction * predictions < MIN_PREDICTIONS]
+            common = [each for each in bins if each not in few]
+            for shown, line, fill in ((few, "", "none"), (common, "-", style.color)):
+                axes.plot(
+                    [100 * each.confidence for each in shown],
+                    [100 * each.accuracy for each in shown],
+                    line,
+                    marker=style.marker,
+                    color=style.color,
+                    markerfacecolor=fill,
+                    label=label,
+                    markersize=5,
+                    linewidth=1,
+                )
         axes.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 101), ylim=(0, 101))
         plain_axes(axes)
-        handles, labels = axes.get_legend_handles_labels()
-        named = dict(zip(labels, handles, strict=True))  # each label once
-        figure.legend([*named.values()], [*named], loc="outside right upper", frameon=False)
+        _legend_of_names(figure, axes)
         return figure
 
-    return picture("reliability", [lines], draw)
+    return picture("reliability of common and rare bins", [lines], draw)
+
+
+def _legend_of_names(figure: Figure, axes: Axes) -> None:
+    """To the right of the panels, each name once."""
+    handles, labels = axes.get_legend_handles_labels()
+    named = dict(zip(labels, handles, strict=True))
+    figure.legend([*named.values()], [*named], loc="outside right upper", frameon=False, fontsize=9)
 
 
 def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str]]) -> Picture:
-    """Test accuracy by each cost, with a line along its Pareto front: labels of models, cheapest first."""
-    points = [(row.label, _style(styles, row), row.test_accuracy, row.run.costs) for row in rows]
+    """Test accuracy by each cost, with a line along its Pareto front.
+
+    Args:
+        rows: the models to show.
+        styles: of all models.
+        fronts: labels of models by cost, cheapest first; those that are not shown are left out.
+    """
+    points = [(row.label, _name(row), _style(styles, row), row.test_accuracy, row.run.costs) for row in rows]
 
     def draw() -> Figure:
-        figure = Figure(figsize=(3.1 * len(fronts) + 0.4, 3.6), layout="constrained")
-        panels = figure.subplots(1, len(fronts), squeeze=False, sharey=True)[0]
-        for axes, (cost, front) in zip(panels, fronts.items(), strict=True):
-            place = {label: (costs[cost], 100 * accuracy) for label, _, accuracy, costs in points if cost in costs}
-            axes.plot(*zip(*(place[label] for label in front), strict=True), color=GRAY, linewidth=1)
-            for label, style, *_ in points:
+        height = -(-len(fronts) // COST_COLUMNS)
+        figure = Figure(figsize=(9, 0.6 + 2.8 * height), layout="constrained")
+        panels = figure.subplots(height, min(len(fronts), COST_COLUMNS), squeeze=False, sharey=True)
+        for axes, (cost, front) in zip(panels.flat, fronts.items(), strict=True):
+            place = {label: (costs[cost], 100 * accuracy) for label, *_, accuracy, costs in points if cost in costs}
+            axes.plot(*zip(*(place[label] for label in front if label in place), strict=True), color=GRAY, linewidth=1)
+            for label, name, style, *_ in points:
                 # A model whose cost is unknown is in the legend only.
-                axes.plot(*place.get(label, ((), ())), style.marker, color=style.color, markersize=7, label=label)
+                axes.plot(*place.get(label, ((), ())), style.marker, color=style.color, markersize=6, label=name)
             axes.set(xlabel=f"{cost} ({UNITS[cost]})" if UNITS[cost] else cost, xscale="log")
             few_logarithmic_ticks(axes.xaxis)
             plain_axes(axes)
-        panels[0].set_ylabel("test accuracy (%)")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+        figure.supylabel("test accuracy (%)", fontsize=10)
+        _legend_of_names(figure, panels[0, 0])
         return figure
 
-    return picture("costs", [points, {cost: list(front) for cost, front in fronts.items()}], draw)
+    return picture("costs in two columns", [points, {cost: list(front) for cost, front in fronts.items()}], draw)

@@ -22,9 +22,11 @@ from bench.report.pages.leaderboard import ranking
 from bench.report.tables import costs, details, errors, scores
 from bench.report.tables import search as searches
 from bench.report.tables.constant import constant_sentence, split_constant
+from bench.report.tables.hyperparameters import winners_at_bounds
 from bench.report.tables.leaderboard import forest_rows, left_out_sentence, plotted
 from bench.report.text.glossary import glossary
 from bench.report.text.human import human_accuracy
+from bench.report.text.label_smoothing import calibration_sentence
 from bench.report.text.objective import score_name
 from bench.report.text.statements import family_sentences, identical_sentences, pair_sentences, summary
 
@@ -61,6 +63,7 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
         evaluations=count_text(board.results, dataset),
         own_recipes=any(search is not None and search.own_recipe is not None for search in outcomes),
         reduced_precision=any(isinstance(spec, SearchSpec) and spec.precision != "float32" for spec in specs),
+        min_predictions=figures.MIN_PREDICTIONS,
         glossary=glossary(rows[0].run.metrics),
     )
 
@@ -90,6 +93,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
         "left_out": left_out_sentence(table),
         "only_top": len(table.compared) > len(table.top),
         "selection": searches.selection_table(table.top),
+        "at_bounds": winners_at_bounds([search for row in table.rows if (search := row.run.record.search) is not None]),
         "crossovers": searches.crossover_sentences(table.top),
         "confused": errors.confused_classes_table(table),
         "fixed": pd.DataFrame() if compared is None else errors.error_changes_table(*compared),
@@ -97,6 +101,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
         "shared_errors": errors.shared_misclassifications_table(table, shown),
         "n_shared_errors": len(shared),
         "calibration": scores.calibration_table(table.top),
+        "label_smoothing": calibration_sentence(table.top),
         "metrics": scores.metrics_table(table.top),
         "metrics_text": scores.metrics_text(table.top),
         "costs": costs.costs_table(table),
@@ -108,7 +113,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
 
 def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]) -> dict[str, Picture]:
     """The figures of one table by kind."""
-    rows = plotted(table.top)
+    rows, compared = plotted(table.top), forest_rows(table)
     one_machine = len(table.machines) == 1
     progress = [each for row in rows if (each := searches.search_progress(row)) is not None]
     stored = _stored_images(table)
@@ -116,14 +121,15 @@ def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]
     # More curves than those of the best tuned models and the best reference model would be indistinguishable.
     contrasted = [*(row for row in table.top if row in table.rows), *table.references[:1]]
     human = human_accuracy(table.dataset.name)
-    forest = figures.accuracies(forest_rows(table), looks, None if human is None else human.accuracy)
+    forest = figures.accuracies(compared, looks, None if human is None else human.accuracy)
     pictures = {"accuracy": forest, "reliability": figures.reliability(contrasted, looks)}
     if progress:
         score = score_name(table.rows[0].run.record.spec)
         pictures["search"] = figures.search_progress(progress, looks, with_times=one_machine, score=score)
-    if len(rows) > 1:
-        pictures["costs"] = figures.costs(rows, looks, costs.pareto_fronts(rows, with_times=one_machine))
-    pictures["f1"] = class_f1_map(errors.class_f1(table))
+    if len(compared) > 1:
+        fronts = costs.pareto_fronts(table.compared, with_times=one_machine)
+        pictures["costs"] = figures.costs(compared, looks, fronts)
+    pictures["f1"] = class_f1_map(errors.class_f1(rows))
     if shown:
         names = table.dataset.class_names
         pictures["misclassified"] = images.misclassified_by_all(shown, [stored[error.index] for error in shown], names)

@@ -14,13 +14,14 @@ from bench.report.figures import images
 from bench.report.figures import model as figures
 from bench.report.figures.history import search_history
 from bench.report.figures.picture import Picture
-from bench.report.markdown import render
+from bench.report.markdown import link, render
 from bench.report.pages.contract import Files
 from bench.report.ranking import conditions
 from bench.report.runs import Run
 from bench.report.tables import costs, details, errors, hyperparameters, scores
 from bench.report.tables import search as searches
-from bench.report.tables.leaderboard import worst_class_text
+from bench.report.tables.leaderboard import section_link, worst_class_text
+from bench.report.text.label_smoothing import training_loss_sentence
 from bench.report.text.numbers import accuracy_cell, interval_text, percent, points
 from bench.report.text.objective import score_name
 from bench.report.text.signature import signature_text
@@ -88,6 +89,9 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
     is_tutorial = record.reference is not None and record.reference.group == "tutorial"
     return {
         "row": row,
+        "link": link(row.label, section_link(row)),
+        "code": link("code", section_link(row, code=True)) if run.plain is not None else "",
+        "selected": row.label == table.selected,
         "tutorial": tutorial_title(record.spec.model) if is_tutorial else None,
         "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
         "interval_sentence": interval_sentence(run),
@@ -97,6 +101,7 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "details": details.two_columns(_details(run)),
         "recipe": pd.DataFrame() if run.plain is None else details.two_columns(run.plain.recipe),
         "signature": signature_text(record),
+        "training_loss": training_loss_sentence(run),
         "reproductions": details.reproductions_of_run_table(run),
         "reproduction_sentence": _reproduction_sentence(row),
         "search": None if record.search is None else _search_section(record.search, row),

@@ -55,6 +55,7 @@ def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
         {
             "tutorial": (title := tutorial_title(row.run.record.spec.model)).title,
             "layers and training": title.layers,
+            "source": "-" if title.source is None else title.source.citation,
             "published": "-" if (published := _published(row)) is None else published.text,
             "measured (%)": percent(row.test_accuracy),
             "tuned model": _tuned_text(table, row),
@@ -123,9 +124,7 @@ def _compared(published: PublishedAccuracy | None, limits: tuple[float, float] |
     """The columns that compare a published value with the prediction interval of one training run."""
     value, stands_for, agreement = "not published", "-", "-"
     if published is not None:
-        exact = published.high - published.low < 0.0002  # published with two decimals
-        middle = (published.low + published.high) / 2
-        value, stands_for = published.text, percent(middle) if exact else range_text(published.low, published.high)
+        value, stands_for = published.text, _range_cell(published.low, published.high)
         if limits is not None:
             low, high = limits
             agreement = "below" if published.high < low else "above" if published.low > high else "consistent"
@@ -137,3 +136,10 @@ def _compared(published: PublishedAccuracy | None, limits: tuple[float, float] |
         else range_text(*limits),
         "published value vs. interval": agreement,
     }
+
+
+def _range_cell(low: float, high: float) -> str:
+    """What a published value stands for."""
+    if high - low < 0.0002:  # published with two decimals
+        return percent((low + high) / 2)
+    return f"above {percent(low)}" if high == 1 else range_text(low, high)

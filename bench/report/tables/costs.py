@@ -23,7 +23,7 @@ def costs_table(table: Table) -> pd.DataFrame:
     """The costs of each model, in the order of the scores; machines are named if there are several."""
     limit = table.max_core_seconds
     names = machine_names(row.run.record.environment for row in table.compared)
-    fronts = pareto_fronts(table.top, with_times=len(names) == 1)
+    fronts = pareto_fronts(table.compared, with_times=len(names) == 1)
     return pd.DataFrame(
         {
             "model": row.label,

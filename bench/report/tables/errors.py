@@ -17,10 +17,10 @@ COMPARED_PAIRS = 8  # of confused classes, compared between models
 SHOWN_MISCLASSIFICATIONS = 25
 
 
-def class_f1(table: Table) -> pd.DataFrame:
-    """F1 of each class (row) for the best models (columns), the class with the lowest mean first."""
-    names = table.dataset.class_names
-    f1 = pd.DataFrame({row.label: row.run.scores.by_class.f1[: len(names)] for row in table.top}, index=list(names))
+def class_f1(rows: Sequence[Row]) -> pd.DataFrame:
+    """F1 of each class (row) for models of a table (columns), the class with the lowest mean first."""
+    names = rows[0].run.record.dataset.class_names
+    f1 = pd.DataFrame({row.label: row.run.scores.by_class.f1[: len(names)] for row in rows}, index=list(names))
     return f1.loc[f1.mean(axis=1).sort_values(kind="stable").index]
 
 

@@ -1,5 +1,6 @@
 """Hyperparameters: the search space, the winner's values, their importance, and the values of all trials."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas as pd
@@ -8,6 +9,7 @@ from bench.evaluation.importance import ImportanceAnalysis, at_bound
 from bench.records.record import SearchOutcome, TrialRecord
 from bench.records.space import Parameter
 from bench.records.spec import Value
+from bench.report.text.numbers import counted
 
 MAX_LISTED = 8  # values of a hyperparameter that are listed individually
 
@@ -36,6 +38,23 @@ def bound_sentences(search: SearchOutcome) -> list[str]:
         for parameter in search.space
         if (bound := at_bound(parameter, trial)) is not None
     ]
+
+
+def winners_at_bounds(searches: Sequence[SearchOutcome]) -> str:
+    """How many winners have a hyperparameter at a bound, and which most often; empty if none has."""
+    bounded = [
+        {parameter.name for parameter in search.space if at_bound(parameter, search.winning_trial) is not None}
+        for search in searches
+    ]
+    counts = Counter(name for names in bounded for name in sorted(names))
+    if not counts:
+        return ""
+    (name, count), *_ = counts.most_common(1)
+    most = f" (most often {name}: {count})" if count > 1 else ""
+    return (
+        f"In {sum(map(bool, bounded))} of {counted(len(searches), 'winner')}, a hyperparameter is at a bound of its "
+        f"range{most}; wider ranges may contain better models."
+    )
 
 
 def importance_table(analysis: ImportanceAnalysis) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from bench.report.markdown import inline
 
 _TERMS = {
     "accuracy": "fraction of images classified correctly",
-    "baseline": "a reference model that is a scikit-learn classifier trained on raw pixels",
+    "baseline": "a reference model that is a scikit-learn classifier with fixed settings, trained on raw pixels",
     "budget": "number of training epochs that a search may use, enough for the stated number of full-length trials; "
     "Hyperband stops weak trials early and uses the saved epochs for additional trials",
     "confidence": "predicted probability of the predicted class",

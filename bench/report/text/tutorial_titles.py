@@ -1,6 +1,22 @@
-"""Titles of the published tutorials, by which their readers recognize them."""
+"""Titles of the published tutorials, by which their readers recognize them, and where they were published."""
 
 from dataclasses import dataclass
+
+from bench.report.markdown import Markdown, link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A published text with exactly these layers and this recipe."""
+
+    title: str
+    author: str
+    url: str
+
+    @property
+    def citation(self) -> Markdown:
+        """The author and the title, which is a link."""
+        return Markdown(f"{self.author}: {link(self.title, self.url)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -9,6 +25,7 @@ class TutorialTitle:
 
     title: str  # kind of tutorial
     layers: str
+    source: Source | None = None  # None if it is not known
 
 
 _TITLES = {
@@ -22,6 +39,11 @@ _TITLES = {
     "tutorial-dense-128-logits": TutorialTitle(
         title="Basic classification with logits and a Softmax layer added for prediction",
         layers="Flatten, Dense 128 ReLU, Dense 10 (logits, from_logits=True); 10 epochs, batch 32",
+        source=Source(
+            title="Basic classification: Classify images of clothing",
+            author="The TensorFlow Authors",
+            url="https://www.tensorflow.org/tutorials/keras/classification",
+        ),
     ),
     "tutorial-dense-256-dropout": TutorialTitle(
         title="Dense network with dropout",

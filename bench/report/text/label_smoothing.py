@@ -1,0 +1,69 @@
+"""What label smoothing does to log loss, calibration and the training loss, stated only where the numbers show it."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from bench.evaluation.metric import CALIBRATION_ERROR, LOG_LOSS
+from bench.report.board import Row
+from bench.report.runs import Run
+from bench.report.text.numbers import joined, percent
+
+_ARGUMENT = re.compile(r"label_smoothing=([\d.]+)")
+
+
+def label_smoothing(run: Run) -> float:
+    """The label smoothing in the stored recipe of a model, in [0, 1); 0 if it has none or there is no recipe."""
+    match = None if run.plain is None else _ARGUMENT.search(run.plain.recipe.get("loss", ""))
+    return 0.0 if match is None else float(match[1])
+
+
+def training_loss_sentence(run: Run) -> str:
+    """Why the loss in the learning curves is not the log loss; empty without label smoothing."""
+    if not (smoothing := label_smoothing(run)):
+        return ""
+    classes = len(run.record.dataset.class_names)
+    other = smoothing / classes
+    true = 1 - smoothing + other
+    # The cross-entropy of a smoothed label is at least its entropy.
+    smallest = -true * math.log(true) - (classes - 1) * other * math.log(other)
+    return (
+        f"The loss is computed with label smoothing of {smoothing:g}, so it is at least {smallest:.2f}; the log loss "
+        "among the test scores is computed without."
+    )
+
+
+def calibration_sentence(rows: Sequence[Row]) -> str:
+    """The models whose label smoothing shows in log loss and calibration; empty if there are none.
+
+    It shows if a model is less confident than accurate, and a model without label smoothing is less accurate but has
+    both a lower log loss and a lower calibration error.
+    """
+    plain = [row for row in rows if row.run.plain is not None and not label_smoothing(row.run)]
+    for other in plain:
+        worse = [row for row in rows if label_smoothing(row.run) and _is_underconfident(row) and _is_worse(row, other)]
+        if worse:
+            gaps = sorted(row.test_accuracy - _confidence(row) for row in worse)
+            size = " to ".join(dict.fromkeys(percent(gap, 1) for gap in (gaps[0], gaps[-1])))
+            names = joined([row.label for row in worse])
+            return (
+                f"Label smoothing makes models less confident: the mean confidence of {names} is {size} points below "
+                "the accuracy. Log loss and calibration error are higher than those of "
+                f"{other.label}, which is less accurate and trained without label smoothing."
+            )
+    return ""
+
+
+def _confidence(row: Row) -> float:
+    return sum(each.fraction * each.confidence for each in row.run.scores.calibration.bins)
+
+
+def _is_underconfident(row: Row) -> bool:
+    return _confidence(row) < row.test_accuracy
+
+
+def _is_worse(row: Row, other: Row) -> bool:
+    """Whether a model is more accurate than another, and worse calibrated by both metrics."""
+    metrics = (LOG_LOSS, CALIBRATION_ERROR)
+    is_worse = all(row.run.metrics[metric] > other.run.metrics[metric] for metric in metrics)
+    return row.test_accuracy > other.test_accuracy and is_worse
