@@ -1,7 +1,7 @@
 """A benchmark suite for families of Keras models, tuned with Keras Tuner.
 
 `run`, `evaluate` and `verify` train or evaluate as the commands do; `load`, `leaderboard` and `compare` read a results
-folder:
+folder; `search` replaces `tuner.search` in any script that uses Keras Tuner:
 
     import bench
 
@@ -13,7 +13,7 @@ folder:
 from importlib import import_module
 from typing import Any
 
-__all__ = ["__version__", "compare", "evaluate", "leaderboard", "load", "run", "verify"]
+__all__ = ["__version__", "compare", "evaluate", "leaderboard", "load", "run", "search", "verify"]
 
 _FUNCTIONS = {
     "compare": "bench.api.reading",
@@ -21,6 +21,7 @@ _FUNCTIONS = {
     "leaderboard": "bench.api.reading",
     "load": "bench.api.reading",
     "run": "bench.api.training",
+    "search": "bench.api.search",
     "verify": "bench.api.training",
 }
 

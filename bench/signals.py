@@ -23,6 +23,9 @@ def handle_signals() -> Iterator[Callable[[], None]]:
     Yields a function to call regularly, which raises the exception again if it was lost: Python discards exceptions in
     finalizers and callbacks of the garbage collector, and some libraries discard them while they are imported.
     """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
+        yield lambda: None
+        return
     received: list[KeyboardInterrupt] = []
 
     def interrupt(number: int, _frame: object) -> None:

@@ -1,5 +1,6 @@
 """Each private or unstable API works with the installed libraries, and a change in it stops a run with a message."""
 
+import inspect
 import logging
 import multiprocessing.forkserver
 import os
@@ -145,6 +146,30 @@ def test_other_answer_of_the_scheduler_is_an_error(client: distributed.Client, m
 @pytest.mark.slow
 def test_keras_tuner_checks_pass() -> None:
     compat.run_checks("keras_tuner")
+
+
+@pytest.mark.slow
+def test_own_tuner_checks_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    compat.run_checks("own_tuner")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["_populate_next", "_retry_queue", "ongoing_trials", "_display"])
+def test_oracle_without_an_attribute_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from keras_tuner.oracles import GridSearchOracle
+
+    initialize = GridSearchOracle.__init__
+
+    def lacking(self: Any, *arguments: Any, **named: Any) -> None:
+        initialize(self, *arguments, **named)
+        del vars(self)[name]
+
+    lacking.__signature__ = inspect.signature(initialize)  # type: ignore[attr-defined]
+    monkeypatch.setattr(GridSearchOracle, "__init__", lacking)
+    with pytest.raises(CompatibilityError, match=rf"keras-tuner {version('keras-tuner')} is not compatible.*{name}"):
+        compat.run_checks("own_tuner")
 
 
 def _break_hyperband(name: str) -> Callable[[pytest.MonkeyPatch], None]:

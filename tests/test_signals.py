@@ -3,7 +3,8 @@
 import os
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
 import pytest
 
@@ -46,11 +47,12 @@ def test_handlers_are_restored_without_an_interrupt() -> None:
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_deferring_in_another_thread_does_nothing() -> None:
+@pytest.mark.parametrize("context", [defer_signals, handle_signals])
+def test_signals_are_left_alone_in_another_thread(context: Callable[[], AbstractContextManager[object]]) -> None:
     done = []
 
     def work() -> None:
-        with defer_signals():
+        with context():
             done.append(True)
 
     thread = threading.Thread(target=work)

@@ -70,16 +70,27 @@ def duration(seconds: float) -> str:
 
 def line(progress: Progress) -> str:
     """The progress of one run in one line."""
-    best, is_search = progress.best_validation_accuracy, progress.trials_total > 0
-    score = "no score yet" if best is None else f"best validation {progress.objective} {100 * best:.2f}%"
+    best, is_search = _best(progress), progress.trials_total > 0 or progress.trials > 0
+    label = "best" if progress.best_score else f"best validation {progress.objective}"
+    score = "no score yet" if best is None else f"{label} {best}"
     parts = [
         f"{progress.run}: {progress.stage}",
-        f"trials {progress.trials} of {progress.trials_total}" + _failed(progress) if is_search else "",
-        f"epochs {progress.epochs} of {progress.epochs_total}" if progress.epochs_total else "",
+        f"trials {_count(progress.trials, progress.trials_total)}" + _failed(progress) if is_search else "",
+        f"epochs {_count(progress.epochs, progress.epochs_total)}" if progress.epochs or progress.epochs_total else "",
         score if is_search or best is not None else "",
         f"time left {duration(progress.seconds_left)}" if progress.seconds_left is not None else "",
     ]
     return ", ".join(filter(None, parts))
+
+
+def _best(progress: Progress) -> str | None:
+    if progress.best_validation_accuracy is None:
+        return progress.best_score
+    return f"{100 * progress.best_validation_accuracy:.2f}%"
+
+
+def _count(number: int, total: int) -> str:
+    return f"{number} of {total}" if total else f"{number}"
 
 
 def _failed(progress: Progress) -> str:
@@ -146,12 +157,11 @@ def _table(rows: Sequence[Progress]) -> Table:
 
 def _cells(row: Progress) -> tuple[str, ...]:
     """The columns of one run."""
-    best = row.best_validation_accuracy
     return (
         row.run,
         row.stage,
-        f"{row.trials} of {row.trials_total}" + _failed(row) if row.trials_total else "-",
-        f"{row.epochs} of {row.epochs_total}" if row.epochs_total else "-",
-        "-" if best is None else f"{100 * best:.2f}%",
+        _count(row.trials, row.trials_total) + _failed(row) if row.trials or row.trials_total else "-",
+        _count(row.epochs, row.epochs_total) if row.epochs or row.epochs_total else "-",
+        _best(row) or "-",
         "-" if row.seconds_left is None else duration(row.seconds_left),
     )

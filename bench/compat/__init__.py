@@ -9,6 +9,26 @@ from types import MappingProxyType
 
 from bench.compat.dask import WorkerDeathLog, check_worker_deaths, cluster_workers, isolate_dask_sampling
 from bench.compat.keras_tuner import Rung, check_hyperband, draw_in_turn, hyperband_brackets, keep_in_memory
+from bench.compat.own_tuner import (
+    check_objective,
+    check_own_tuner,
+    execution_metrics,
+    extend_trial,
+    held_files,
+    hyperparameters_of,
+    needs_results,
+    oracle_settings,
+    overridden,
+    planned_trials,
+    propose_ahead,
+    reset,
+    retry_ongoing,
+    run_trial,
+    seeded_values,
+    space_config,
+    state_files,
+    without_tensorboard,
+)
 from bench.compat.processes import check_main_module_hidden, fork_server_process, kill_fork_server, without_main_module
 from bench.compat.tensorflow import (
     ALIGNMENT,
@@ -30,34 +50,53 @@ __all__ = [
     "check_graph_release",
     "check_hyperband",
     "check_main_module_hidden",
+    "check_objective",
+    "check_own_tuner",
     "check_shared_tensor",
     "check_worker_deaths",
     "cluster_workers",
     "draw_in_turn",
+    "execution_metrics",
+    "extend_trial",
     "fork_server_process",
+    "held_files",
     "hyperband_brackets",
+    "hyperparameters_of",
     "isolate_dask_sampling",
     "keep_in_memory",
     "kill_fork_server",
+    "needs_results",
+    "oracle_settings",
+    "overridden",
+    "planned_trials",
+    "propose_ahead",
     "release_graphs",
+    "reset",
+    "retry_ongoing",
     "run_checks",
+    "run_trial",
+    "seeded_values",
     "set_bfloat16",
     "shared_tensor",
     "silence_graph_reports",
+    "space_config",
+    "state_files",
     "without_main_module",
+    "without_tensorboard",
 ]
 
 CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(
     {
         "tensorflow": (check_graph_release, check_shared_tensor),
         "keras_tuner": (check_hyperband,),
+        "own_tuner": (check_own_tuner,),
         "dask": (isolate_dask_sampling, check_worker_deaths),
     }
 )
 
 
 def run_checks(*libraries: str) -> None:
-    """Run the checks of "tensorflow", "keras_tuner" or "dask".
+    """Run the checks of "tensorflow", "keras_tuner", "own_tuner" or "dask".
 
     `set_bfloat16` runs its own check.
 

@@ -28,13 +28,14 @@ class Progress:
     run: str  # dataset and model
     stage: str  # "search", "refit", "evaluation"
     trials: int  # ended, failed ones included
-    trials_total: int  # 0 for a reference model
+    trials_total: int  # 0 for a reference model, or if it is unknown
     failed: int  # trials
     epochs: int  # trained in this stage, including running tasks
-    epochs_total: int
+    epochs_total: int  # 0 if it is unknown
     best_validation_accuracy: float | None  # or another objective; so far, fraction in [0, 1]
     seconds_left: float | None  # of this run; None before anything is measured
     objective: str = "accuracy"  # what the score is
+    best_score: str | None = None  # as text, if it is no fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,9 +69,10 @@ class _Attempt:
 class Executor:
     """Runs one task per worker at a time, so that a crash can be blamed on one task."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Run tasks on the workers of `pool`."""
+    def __init__(self, pool: Pool, *, to_resume: str = "continue with `python -m bench resume`") -> None:
+        """Run tasks on the workers of `pool`; `to_resume` says what to do if all workers have died."""
         self._pool = pool
+        self._to_resume = to_resume
         self._events: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
         self._undelivered: deque[TaskFailed] = deque()
         self._attempts: dict[str, _Attempt] = {}  # by key
@@ -163,13 +164,12 @@ class Executor:
             self._last_worker = now
         elif now - self._last_worker > (NOT_READY_SECONDS if self._pool.preparing() else NO_WORKER_SECONDS):
             raise SearchError(
-                "all worker processes died and none was replaced. Completed trials are saved: continue with "
-                "`python -m bench resume`"
+                f"all worker processes died and none was replaced. Completed trials are saved: {self._to_resume}"
             )
         for attempt in list(self._attempts.values()):
             if attempt.deadline is not None and now > attempt.deadline:
                 self._pool.terminate(attempt.address)
-                return self._abandon(attempt, "it took longer than --trial-timeout, so its worker process was killed")
+                return self._abandon(attempt, "it took longer than the trial timeout, so its worker process was killed")
             if attempt.address not in addresses and not attempt.future.done():
                 return self._abandon(attempt, self._pool.cause_of_death(attempt.address))
         return None

@@ -13,5 +13,6 @@ with silence_stderr():
     import distributed.nanny  # noqa: F401 - imported for the workers
 
     from bench.training import fit, predict  # noqa: F401 - imported for the workers
+    from bench.training.own_tuner import trial  # noqa: F401 - imported for the workers
 
 OTHER_THREADS = other_threads()  # of the process that is forked

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import search_spaces
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from bench.records.predictions import Predictions
     from bench.training.check import CandidateCost
     from bench.training.outcome import State, StepTimes, TrainedTrial
+    from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
 
+FOLDER_FOUND = "found"
 # Takes the epochs completed, the seconds of the last one, and its validation accuracy.
 Report = Callable[[int, float, float | None], None]
 
@@ -93,6 +96,13 @@ def worker_info(models: Sequence[str | FamilyLocation], location: "DatasetLocati
     return WorkerInfo(environment=environment(), sources=sources, checksum=cached_development(location).checksum)
 
 
+def worker_with_folder(folder: str) -> WorkerInfo:
+    """Describe this worker; its checksum is FOLDER_FOUND if it sees a folder."""
+    prepare_worker()
+    found = FOLDER_FOUND if Path(folder).is_dir() else "missing"
+    return WorkerInfo(environment=environment(), sources={}, checksum=found)
+
+
 def train(
     spec: TrialSpec, state: "State | None", location: "DatasetLocation", seconds: float | None, report: Report
 ) -> "TrainedTrial":
@@ -101,6 +111,14 @@ def train(
     from bench.training import fit
 
     return fit.train(spec, state, location, seconds, report)
+
+
+def train_own(task: "TrialTask", report: Report) -> "TrialRun | FatalFailure":
+    """Run a trial of a user's own Keras Tuner tuner."""
+    prepare_worker()
+    from bench.training.own_tuner import trial
+
+    return trial.run(task, report)
 
 
 def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Report) -> tuple[RefitRecord, bytes]:

@@ -3,13 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import nbclient
 import nbformat
 import pytest
 
 from command_line import SECONDS, variables
+from notebooks import Client
 
 pytestmark = pytest.mark.slow
 
@@ -125,17 +124,6 @@ CELLS = (
         "bench.run(build_net, 'digits', tuner='random', trials=2, epochs=1, refit_seeds=1, workers=2).label"
     ),
 )
-
-
-class Client(nbclient.NotebookClient):  # type: ignore[misc]
-    """Executes a notebook, and keeps the updates of its outputs."""
-
-    updates: list[dict[str, Any]]
-
-    def process_message(self, message: Any, cell: Any, cell_index: int) -> Any:
-        if message["msg_type"] == "update_display_data":
-            self.updates.append(message["content"]["data"])
-        return super().process_message(message, cell, cell_index)
 
 
 def test_notebook_shows_progress_and_results(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ TRIALS, EPOCHS, LIMIT = 300, 8, 30
 MEMORY = 4 * 2**30  # bytes, for all workers
 FAULTS = {  # family to the error of its bad candidates
     "aborts": r"its worker process was killed by signal 6",
-    "hangs": r"it took longer than --trial-timeout, so its worker process was killed",
+    "hangs": r"it took longer than the trial timeout, so its worker process was killed",
     "allocates": r"its worker process used \d+\.\d GiB, more than its memory limit, and was terminated",
 }
 

@@ -15,6 +15,7 @@ import distributed
 import pytest
 
 from command_line import SOURCE, run, started, variables
+from tuner_scripts import run_script
 from whole_runs import TINY, Finished, assert_equal_runs, finished
 
 pytestmark = pytest.mark.slow
@@ -150,3 +151,24 @@ def test_address_without_a_scheduler_is_an_error_with_a_hint(tmp_path: Path) -> 
     stderr = run(*TINY, "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path, code=2).stderr
     assert "error: cannot connect to a Dask scheduler at 'tcp://127.0.0.1:1'" in stderr
     assert "start one with `dask scheduler`" in stderr
+
+
+SEARCH = """
+def scores(**where):
+    tuner = keras_tuner.Hyperband(
+        build_model, "val_accuracy", max_epochs=2, factor=2, seed=1, project_name="_".join(where)
+    )
+    result = bench.search(tuner, **data, progress=False, **where)
+    assert tuner.get_best_models()
+    return result.executions.drop(columns="seconds")
+
+frame = scores(scheduler="ADDRESS")
+assert frame.equals(scores(workers=2))
+assert set(frame["status"]) == {"COMPLETED"}
+"""
+
+
+@pytest.mark.long
+def test_script_searches_on_the_cluster_with_the_same_results(scheduler: str, tmp_path: Path) -> None:
+    with worker(scheduler, tmp_path), worker(scheduler, tmp_path):
+        run_script(SEARCH.replace("ADDRESS", scheduler), tmp_path)

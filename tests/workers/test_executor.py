@@ -138,7 +138,7 @@ def test_timeout_of_a_task_starts_once_its_worker_is_prepared() -> None:
         failed = next_end(executor)
         assert isinstance(failed, TaskFailed)
         assert failed.worker_died
-        assert "--trial-timeout" in failed.reason
+        assert "the trial timeout" in failed.reason
         # The replacement is prepared too, which takes longer than the timeout.
         assert executor.idle() == 0
         wait_until_idle(executor)

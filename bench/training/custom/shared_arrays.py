@@ -78,8 +78,10 @@ def passing_shared_tensors(model: keras.Model) -> Iterator[None]:
 
 
 def _shared(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_shared, value))
+    if type(value) in (list, tuple):
+        return type(value)(map(_shared, value))
+    if type(value) is dict:
+        return {name: _shared(each) for name, each in value.items()}
     is_file = isinstance(value, np.memmap) and value.flags.c_contiguous and value.flags.writeable
     # TensorFlow expects its own alignment, which parts of an array may not have.
     return shared_tensor(value) if is_file and value.ctypes.data % ALIGNMENT == 0 else value

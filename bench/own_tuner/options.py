@@ -1,0 +1,32 @@
+"""How a search is executed."""
+
+from dataclasses import dataclass
+
+from bench.errors import SpecError, check_name
+from bench.records.limits import MAX_WORKERS
+from bench.records.spec import PRECISIONS, Precision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a search is executed."""
+
+    workers: int | None = None  # None for one per usable core
+    scheduler: str | None = None  # address of a Dask cluster
+    time_limit: float | None = None  # seconds
+    trial_timeout: float | None = None  # seconds
+    max_pending: int | None = None  # None for the default of the oracle
+    precision: Precision = "float32"
+    seed: int | None = None  # None for the oracle's own
+    resume: bool = True
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers not in range(1, MAX_WORKERS + 1):
+            raise SpecError(f"workers must be a whole number from 1 to {MAX_WORKERS}, got {self.workers!r}")
+        if self.max_pending is not None and self.max_pending < 1:
+            raise SpecError(f"max_pending must be at least 1, got {self.max_pending!r}")
+        for name in ("time_limit", "trial_timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+                raise SpecError(f"{name} must be a positive number of seconds, got {seconds!r}")
+        check_name("precision", self.precision, PRECISIONS)

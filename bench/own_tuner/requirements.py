@@ -1,0 +1,135 @@
+"""What a search can honor: which tuners, and which arguments. Everything else is an error with a remedy."""
+
+import io
+import pickle
+from collections.abc import Iterator, Mapping
+from types import GeneratorType
+from typing import Any
+
+import cloudpickle
+
+from bench import compat
+from bench.errors import SpecError
+from bench.training.own_tuner.content import KerasSettings, is_maker
+from bench.training.own_tuner.payload import is_large
+
+INSTEAD = "or use tuner.search"
+
+
+def check_tuner(tuner: Any) -> None:
+    """Check that the trials of `tuner` can run in other processes.
+
+    Raises:
+        SpecError: they cannot.
+    """
+    if not hasattr(tuner, "oracle") or not hasattr(tuner, "project_dir"):
+        raise SpecError(f"expected a Keras Tuner tuner, such as keras_tuner.Hyperband(...), got {type(tuner).__name__}")
+    name = type(tuner).__name__
+    if not hasattr(tuner.oracle, "trials"):
+        raise SpecError(
+            "the tuner's oracle is in another process (KERASTUNER_ORACLE_IP is set): unset the KERASTUNER_ variables, "
+            "and choose workers or a scheduler here"
+        )
+    for method in ("search", "_try_run_and_update_trial", "_run_and_update_trial"):
+        if compat.overridden(tuner, method):
+            raise SpecError(
+                f"{name} overrides {method}, which bench.search replaces: move what it does into run_trial, on_search_"
+                f"begin or on_trial_end, {INSTEAD}"
+            )
+    if getattr(tuner, "distribution_strategy", None) is not None:
+        raise SpecError(
+            "the tuner has a distribution_strategy, but every worker trains one model on one core: create the tuner "
+            f"without it, {INSTEAD}"
+        )
+
+
+def check_keras(settings: KerasSettings) -> None:
+    """Check that workers can train with the script's global settings of Keras.
+
+    Raises:
+        SpecError: they cannot.
+    """
+    if settings.backend != "tensorflow":
+        raise SpecError(
+            f"Keras runs on {settings.backend}, but workers train with TensorFlow: set KERAS_BACKEND=tensorflow, "
+            f"{INSTEAD}"
+        )
+    if settings.dtype_policy != "float32":
+        raise SpecError(
+            f"the global dtype policy of Keras is {settings.dtype_policy}: leave it at float32, and choose "
+            f"bench.search(..., precision=...) or set the policy inside of build, {INSTEAD}"
+        )
+
+
+def check_arguments(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+    """Check that the arguments of `fit` can be sent to other processes.
+
+    Raises:
+        SpecError: one of them cannot.
+    """
+    for label, value in _labeled(arguments, named):
+        if isinstance(value, GeneratorType):
+            raise SpecError(
+                f"{label} is a generator, which only one process can use: pass the function that makes it, without "
+                "calling it"
+            )
+        if _is_dataset(value):
+            raise SpecError(
+                f"{label} is a tf.data.Dataset, which cannot be sent to worker processes: pass a function that makes "
+                "it, such as `def make_data(): return tf.data.Dataset...` and then make_data, without calling it"
+            )
+
+
+def check_objects(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+    """Explain which object cannot be sent to other processes, after pickling all of them has failed.
+
+    Raises:
+        SpecError: one of them cannot be pickled.
+    """
+    callbacks = named.get("callbacks") or ()
+    objects = {
+        "the hypermodel": getattr(tuner, "hypermodel", None),
+        **{f"the callback {type(each).__name__}": each for each in callbacks},
+        **dict(_labeled(arguments, {name: value for name, value in named.items() if name != "callbacks"})),
+        **{f"the tuner's {name}": value for name, value in vars(tuner).items() if name not in ("oracle", "hypermodel")},
+    }
+    for label, value in objects.items():
+        if (problem := _pickling_problem(value)) is not None:
+            raise SpecError(
+                f"{label} cannot be sent to worker processes ({problem}): create such objects inside of build, fit or "
+                f"the function that makes the data, {INSTEAD}"
+            )
+
+
+def _labeled(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every argument, and every member of a tuple among them, with a label; without functions that make data."""
+    positions: list[tuple[int | str, Any]] = [*enumerate(arguments), *named.items()]
+    for position, value in positions:
+        if is_maker(position, value):
+            continue
+        label = position if isinstance(position, str) else f"argument {position + 1}"
+        members = value if isinstance(value, tuple | list) and len(value) <= 3 else ()
+        yield from ((f"{label}[{index}]", member) for index, member in enumerate(members))
+        yield label, value
+
+
+def _is_dataset(value: Any) -> bool:
+    return any(
+        each.__module__.startswith("tensorflow.python.data.") and each.__name__ == "DatasetV2"
+        for each in type(value).__mro__
+    )
+
+
+class _Dry(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles without the content of large arrays."""
+
+    def persistent_id(self, obj: Any) -> str | None:
+        return "array" if is_large(obj) else None
+
+
+def _pickling_problem(value: Any) -> str | None:
+    try:
+        _Dry(io.BytesIO(), protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    except Exception as error:  # noqa: BLE001 - an object may raise anything
+        return f"{type(error).__name__}: {error}"
+    return None

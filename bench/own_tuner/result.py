@@ -1,0 +1,72 @@
+"""The result of a search, in addition to that of the tuner itself."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.own_tuner.sequence import Proposal
+from bench.training.own_tuner.exchange import Execution, TrialRun
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search trained, also in earlier calls that this one resumed."""
+
+    project: Path  # folder with Keras Tuner's files and the ledger
+    complete: bool  # False if the time limit ended the search
+    trained: int  # trials of this call; others were read from the ledger
+    objective: str
+    results: Sequence[tuple[Proposal, TrialRun]]  # in order of proposal
+
+    @cached_property
+    def executions(self) -> "pd.DataFrame":
+        """One row per model that was trained: its metrics in its best epoch, and the hyperparameters of its trial.
+
+        A trial that failed has one row, with its error. Hyperparameters have the prefix `hp_`.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([row for proposal, result in self.results for row in _rows(proposal, result)])
+
+    @cached_property
+    def curves(self) -> "pd.DataFrame":
+        """One row per epoch of every model that was trained."""
+        import pandas as pd
+
+        return pd.DataFrame([row for proposal, result in self.results for row in _curves(proposal, result)])
+
+    def __repr__(self) -> str:
+        failed = sum(result.status != "COMPLETED" for _, result in self.results)
+        failures = f" ({failed} failed)" if failed else ""
+        state = "" if self.complete else ". Time is up: repeat the call to continue"
+        trials = f"{len(self.results)} trials{failures} in {self.project}"
+        return f"{trials}, {self.trained} of them trained in this call{state}"
+
+
+def _rows(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
+    trial = {"trial": proposal.trial_id, "run": proposal.run, "status": result.status}
+    values = proposal.values if result.values is None else result.values
+    hyperparameters = {f"hp_{name}": value for name, value in values.items()}
+    for number, execution in enumerate(result.executions):
+        yield trial | {"execution": number} | _measured(execution) | {"error": None} | hyperparameters
+    if not result.executions:
+        yield trial | {"execution": 0, "error": result.message} | hyperparameters
+
+
+def _measured(execution: Execution) -> dict[str, Any]:
+    metrics = {name: float(value) for name, value in execution.metrics.items()}
+    best = execution.best_epoch + 1 if execution.epochs else None
+    return metrics | {"best_epoch": best, "epochs": execution.epochs or None, "seconds": execution.seconds}
+
+
+def _curves(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
+    first = int(proposal.values.get("tuner/initial_epoch", 0))
+    for number, execution in enumerate(result.executions):
+        for epoch in range(execution.epochs):
+            values = {name: float(curve[epoch]) for name, curve in execution.curves.items() if epoch < len(curve)}
+            yield {"trial": proposal.trial_id, "execution": number, "epoch": first + epoch + 1} | values

@@ -1,0 +1,44 @@
+"""The scores of a search's trials so far, for its progress."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench import compat
+from bench.own_tuner.sequence import Proposal
+from bench.training.own_tuner.exchange import TrialRun
+
+
+class Scores:
+    """Counts the trials of an oracle, and finds the best."""
+
+    def __init__(self, oracle: Any) -> None:
+        """Count the trials of `oracle`."""
+        self._oracle = oracle
+        self._seen = 0
+        self.ended = len(oracle.end_order)
+        self.failed = 0
+        self._best: float | None = None
+
+    @property
+    def total(self) -> int | None:
+        """The maximum number of trials; None if it is unknown."""
+        return compat.planned_trials(self._oracle)
+
+    @property
+    def best_text(self) -> str | None:
+        """The best score, with the name of the objective."""
+        return None if self._best is None else f"{self._oracle.objective.name} {self._best:.4g}"
+
+    def take(self, results: Sequence[tuple[Proposal, TrialRun]]) -> None:
+        """Add the results after those of the last call."""
+        for proposal, _ in results[self._seen :]:
+            trial = self._oracle.get_trial(proposal.trial_id)
+            self.ended = len(self._oracle.end_order)
+            self.failed += trial.status == "FAILED"
+            if trial.status == "COMPLETED":
+                self._add(float(trial.score))
+        self._seen = len(results)
+
+    def _add(self, score: float) -> None:
+        if self._best is None or (score > self._best) == (self._oracle.objective.direction == "max"):
+            self._best = score

@@ -1,0 +1,108 @@
+"""Start a search, or resume it from its ledger."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench import compat
+from bench.errors import SearchError
+from bench.own_tuner.identity import FIX, check_same, settings
+from bench.own_tuner.ledger import SCHEMA, Event, SearchStarted, SessionStarted, TrialEnded, TrialProposed
+from bench.own_tuner.options import Options
+from bench.own_tuner.project import Project
+from bench.records.store import now
+from bench.seeds import derive_seed
+from bench.training.own_tuner.exchange import TrialRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A search, and what its ledger already has."""
+
+    search: SearchStarted
+    results: Mapping[tuple[str, int], TrialRun]  # by trial id and run
+    proposals: Mapping[tuple[str, int], TrialProposed]  # by trial id and run
+    last: SessionStarted | None  # None before the first session
+
+
+def start_or_resume(project: Project, tuner: Any, named: Mapping[str, Any], options: Options) -> Resumed:
+    """Put the oracle of `tuner` into the state in which the search started; its ledger is replayed afterwards.
+
+    Args:
+        project: folder of the tuner.
+        tuner: the user's.
+        named: arguments of `fit`.
+        options: of the execution.
+
+    Raises:
+        SearchError: the ledger is that of another search, or the tuner cannot start again.
+        RecordError: the ledger is damaged.
+    """
+    events = project.ledger.events() if options.resume else []
+    if not options.resume:
+        _start_again(project, tuner)
+    # Without a trial that has ended, as after an error at the start, there is nothing to continue.
+    has_trials = any(isinstance(each, TrialEnded) for each in events)
+    if has_trials and isinstance(search := events[0], SearchStarted):
+        # The space of a tuner that Keras Tuner has reloaded is the one that it had at the end.
+        space = search.space if tuner.oracle.trials else compat.space_config(tuner.oracle.get_space())
+        check_same(search.settings, settings(tuner, named, options, space), str(project.ledger.path))
+        if options.seed not in (None, search.seed):
+            raise SearchError(
+                f"{project.ledger.path} has an earlier search with seed {search.seed}, not {options.seed}. {FIX}"
+            )
+        if _restored(tuner, search):
+            return _resumed(search, events)
+    return _resumed(_new(project, tuner, named, options), [])
+
+
+def _restored(tuner: Any, search: SearchStarted) -> bool:
+    """Put the oracle into its state at the start of a search; False if it has trials that the ledger cannot explain."""
+    oracle = tuner.oracle
+    if sorted(oracle.trials) == sorted(search.base):
+        if not oracle.trials and _differs(oracle, search):
+            compat.reset(oracle, search.space, search.oracle_seed)
+        return True
+    return not search.base and compat.reset(oracle, search.space, search.oracle_seed)
+
+
+def _differs(oracle: Any, search: SearchStarted) -> bool:
+    # Without a seed of the user's, every new oracle has another one.
+    return bool(oracle.seed != search.oracle_seed)
+
+
+def _new(project: Project, tuner: Any, named: Mapping[str, Any], options: Options) -> SearchStarted:
+    oracle, seed = tuner.oracle, options.seed
+    space = compat.space_config(oracle.get_space())
+    if seed is not None and not oracle.trials and not compat.reset(oracle, space, derive_seed(seed, "oracle")):
+        raise SearchError(
+            f"the seed of {type(oracle).__name__} cannot be set from outside: give it to the oracle, and leave out seed"
+        )
+    search = SearchStarted(
+        time=now(),
+        schema=SCHEMA,
+        settings=settings(tuner, named, options, space),
+        space=space,
+        seed=oracle.seed if seed is None else seed,
+        oracle_seed=oracle.seed,
+        base=tuple(sorted(oracle.trials)),
+    )
+    project.ledger.append(search)
+    return search
+
+
+def _resumed(search: SearchStarted, events: Sequence[Event]) -> Resumed:
+    sessions = [each for each in events if isinstance(each, SessionStarted)]
+    return Resumed(
+        search=search,
+        results={(each.trial_id, each.run): each.result for each in events if isinstance(each, TrialEnded)},
+        proposals={(each.trial_id, each.run): each for each in events if isinstance(each, TrialProposed)},
+        last=sessions[-1] if sessions else None,
+    )
+
+
+def _start_again(project: Project, tuner: Any) -> None:
+    oracle = tuner.oracle
+    if oracle.trials and not compat.reset(oracle, compat.space_config(oracle.get_space()), oracle.seed):
+        raise SearchError(f"{type(oracle).__name__} cannot start again: create the tuner with overwrite=True")
+    project.clear()

@@ -1,0 +1,160 @@
+"""The trials of a search: those in its ledger, and those that are trained now."""
+
+import warnings
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, Any
+
+from bench import compat
+from bench.errors import SearchError
+from bench.execution.events import Message, Report
+from bench.execution.scheduling import work
+from bench.machine import environment, usable_cores
+from bench.own_tuner.builder import Builder
+from bench.own_tuner.identity import FIX, space_digest
+from bench.own_tuner.job import FatalTrialError, SearchJob
+from bench.own_tuner.ledger import SessionStarted
+from bench.own_tuner.options import Options
+from bench.own_tuner.project import Project
+from bench.own_tuner.result import SearchResult
+from bench.own_tuner.scores import Scores
+from bench.own_tuner.sequence import TrialSequence
+from bench.own_tuner.shared import Shared
+from bench.own_tuner.source import TunerSource
+from bench.own_tuner.start import Resumed
+from bench.own_tuner.workers import cluster_workers, local_workers
+from bench.records.store import now
+from bench.training.own_tuner.exchange import Config
+
+if TYPE_CHECKING:
+    from bench.workers.executor import Executor
+
+
+class Trials:
+    """The trials of a search: those in its ledger, and those that are trained now."""
+
+    def __init__(self, tuner: Any, project: Project, resumed: Resumed, options: Options, builder: Builder) -> None:
+        """Use the oracle of `tuner`, which is in the state in which the search started."""
+        self._tuner = tuner
+        self._project = project
+        self._resumed = resumed
+        self._options = options
+        self._trained = 0
+        self._builder = builder
+        self._source = TunerSource(tuner, project, resumed.proposals, builder.built)
+        self.sequence = TrialSequence(
+            self._source,
+            resumed.search.settings.max_pending,
+            resumed.results,
+            first_alone=_may_extend_space(tuner),
+        )
+
+    def replay(self) -> None:
+        """Report the results that the ledger has, if any, until a trial has to be trained.
+
+        Raises:
+            RuntimeError: too many consecutive trials had failed.
+        """
+        if not self._resumed.results:
+            return
+        try:
+            self.sequence.refill((), 1, self._source.log)
+        except RuntimeError as error:
+            error.add_note(
+                f"These trials failed in an earlier call, see {self._project.ledger.path}. After a change of the code, "
+                "create the tuner with overwrite=True, or start again with bench.search(..., resume=False)."
+            )
+            raise
+
+    def train(self, shared: Shared, start: float, report: Report) -> None:
+        """Train until the oracle has no more proposals, or time is up.
+
+        Args:
+            shared: what the workers need.
+            start: of the search, time.perf_counter().
+            report: called with messages and progress.
+        """
+        options = self._options
+        with _executor(shared, options, report) as executor:
+            workers = self._workers(executor)
+            self._start_session(shared, workers)
+            if self._resumed.results:
+                report(Message(text=f"Resuming: {len(self._resumed.results)} trials of earlier calls are reused"))
+            job = SearchJob(
+                self.sequence,
+                self._source,
+                self._project.ledger,
+                Scores(self._tuner.oracle),
+                report,
+                title=str(self._tuner.project_name),
+                payload=str(shared.payload),
+                seed=self._resumed.search.seed,
+                precision=options.precision,
+                workers=workers,
+                deadline=None if options.time_limit is None else start + options.time_limit,
+                trial_timeout=options.trial_timeout,
+            )
+            try:
+                work([job], executor, report)
+            except BaseException as error:
+                # Keras Tuner's files then have every trial that the ledger has.
+                with suppress(RuntimeError):
+                    self.sequence.flush()
+                if isinstance(error, FatalTrialError):
+                    raise error.original from None
+                raise
+            finally:
+                self._trained = job.trained
+        self.sequence.flush()
+        report(job.progress(()))  # `work` reports none at the end
+
+    def result(self) -> SearchResult:
+        """What was trained."""
+        return SearchResult(
+            project=self._project.path,
+            complete=self.sequence.complete,
+            trained=self._trained,
+            objective=self._tuner.oracle.objective.name,
+            results=tuple(self.sequence.results),
+        )
+
+    def _workers(self, executor: "Executor") -> int:
+        local = self._options.scheduler is None
+        return self._options.workers or usable_cores() if local else max(1, executor.idle())
+
+    def _start_session(self, shared: Shared, workers: int) -> None:
+        """Compare the hypermodel and the data with those of the last session, and log this one."""
+        last, ledger = self._resumed.last, self._project.ledger
+        empty: Config = {"space": [], "values": {}}
+        declared = space_digest(empty if self._tuner.hypermodel is None else self._builder.built(empty))
+        if last is not None and last.declared != declared:
+            # Keras Tuner would continue with the space of the earlier trials.
+            raise SearchError(
+                f"the hyperparameters of the hypermodel are not those of the trials in {ledger.path}. {FIX}"
+            )
+        if last is not None and last.data != shared.digest:
+            warnings.warn(
+                f"the data differ from those of the earlier trials in {ledger.path}: set the seeds of random splits, "
+                "or start again with bench.search(..., resume=False)",
+                stacklevel=5,
+            )
+        ledger.append(
+            SessionStarted(
+                time=now(), environment=environment(), data=shared.digest, declared=declared, workers=workers
+            )
+        )
+
+
+def _may_extend_space(tuner: Any) -> bool:
+    """Whether a trial may have hyperparameters that building a model does not have."""
+    hypermodel = tuner.hypermodel
+    if hypermodel is None or compat.overridden(tuner, "run_trial"):
+        return True
+    return not type(hypermodel).fit.__module__.startswith("keras_tuner.")
+
+
+def _executor(shared: Shared, options: Options, report: Report) -> "AbstractContextManager[Executor]":
+    """Workers that find what is shared."""
+    start_method = shared.start_method
+    if options.scheduler is None:
+        return local_workers(options.workers or usable_cores(), start_method, report)
+    return cluster_workers(options.scheduler, shared.payload, environment(), report)

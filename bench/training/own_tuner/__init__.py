@@ -1,0 +1,1 @@
+"""Trials of a user's own Keras Tuner tuner, in a worker."""

@@ -1,0 +1,87 @@
+"""What a search sends to its workers once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FunctionType, MethodType
+from typing import Any
+
+from bench.errors import SearchError
+from bench.training.own_tuner import payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A tuner and the arguments of its search."""
+
+    tuner: Any  # without its oracle
+    objective: Any  # of the oracle
+    arguments: tuple[Any, ...]
+    named: Mapping[str, Any]
+    cwd: str  # folder in which relative paths are meant
+    image_data_format: str  # of Keras
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KerasSettings:
+    """Global settings of Keras, which a script may change."""
+
+    backend: str
+    dtype_policy: str
+    image_data_format: str
+
+
+def keras_settings() -> KerasSettings:
+    """Those of this process."""
+    import keras
+
+    return KerasSettings(
+        backend=keras.config.backend(),
+        dtype_policy=keras.config.dtype_policy().name,
+        image_data_format=keras.config.image_data_format(),
+    )
+
+
+def load(folder: Path) -> Content:
+    """The content of a payload, in a worker, whose working folder and Keras settings become those of the script.
+
+    Raises:
+        SearchError: the folder is not on this machine, or the content cannot be loaded here.
+    """
+    import keras
+
+    if not folder.is_dir():
+        raise SearchError(
+            f"there is no folder {folder} on this worker: choose a `directory` of the tuner that all workers share"
+        )
+    try:
+        content: Content = payload.read(folder)
+        os.chdir(content.cwd)
+    except Exception as error:
+        raise SearchError(
+            f"the tuner or its data cannot be loaded in a worker process: {type(error).__name__}: {error}. Import "
+            "what it needs from installed packages or from files next to the script, and create Keras objects inside "
+            "of build"
+        ) from error
+    keras.config.set_image_data_format(content.image_data_format)
+    return content
+
+
+DATA = ("x", "validation_data")  # arguments of `fit` that may be functions which make the data
+
+
+def made(position: int | str, value: Any) -> Any:
+    """The data that a function makes, which is given in place of data that cannot be sent to a worker.
+
+    Args:
+        position: of the argument, from 0, or its name.
+        value: the argument.
+    """
+    return value() if is_maker(position, value) else value
+
+
+def is_maker(position: int | str, value: Any) -> bool:
+    """Whether an argument is a function that makes data."""
+    return (position == 0 or position in DATA) and isinstance(value, FunctionType | MethodType | partial)

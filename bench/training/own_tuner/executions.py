@@ -1,0 +1,102 @@
+"""The executions of a trial, each of which builds and trains a model: their seeds, data and durations."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import keras
+import keras_tuner
+
+from bench import compat
+from bench.seeds import derive_seed
+from bench.training.custom.shared_arrays import passing_shared_tensors
+from bench.training.epochs import EpochReport
+from bench.training.own_tuner.content import made
+from bench.training.own_tuner.exchange import Execution, TrialTask, number
+
+
+class Executions:
+    """Seeds and times every model that a tuner builds, and gives `fit` its data."""
+
+    def __init__(self, tuner: Any, task: TrialTask, objective: Any, report: EpochReport) -> None:
+        """Observe the trial `task` of `tuner`, and report its epochs."""
+        self._task = task
+        self._objective = objective
+        self._report = report
+        self._builds: list[float] = []  # when each model was built
+        self._epoch_started = time.perf_counter()
+        self._results: list[Any] = []
+        self._seed()  # in case that a run_trial of the user's own builds no model of the hypermodel
+        if tuner.hypermodel is not None:
+            self._observe_hypermodel(tuner.hypermodel)
+        if hasattr(tuner, "on_epoch_end"):
+            tuner.on_epoch_begin = self._before(tuner.on_epoch_begin, self._begin_epoch)
+            tuner.on_epoch_end = self._before(tuner.on_epoch_end, self._end_epoch)
+        run_trial = tuner.run_trial
+
+        def keep_results(*arguments: Any, **named: Any) -> Any:
+            results = run_trial(*arguments, **named)
+            self._results = results if isinstance(results, list) else [results]
+            return results
+
+        tuner.run_trial = keep_results
+
+    def finished(self) -> tuple[Execution, ...]:
+        """What each execution reported; call it after a successful trial."""
+        times = [*self._builds, time.perf_counter()] if self._builds else []
+        known = len(self._builds) == len(self._results)
+        return tuple(
+            self._execution(result, times[index + 1] - times[index] if known else 0.0)
+            for index, result in enumerate(self._results)
+        )
+
+    def _execution(self, result: Any, seconds: float) -> Execution:
+        curves = result.history if isinstance(result, keras.callbacks.History) else {}
+        metrics, best_epoch = compat.execution_metrics(result, self._objective)
+        return Execution(
+            metrics={name: number(value) for name, value in metrics.items()},
+            best_epoch=best_epoch,
+            epochs=max(map(len, curves.values()), default=0),
+            seconds=seconds,
+            curves={name: tuple(map(number, values)) for name, values in curves.items()},
+        )
+
+    def _observe_hypermodel(self, hypermodel: Any) -> None:
+        build, fit = hypermodel.build, hypermodel.fit
+        own_fit = getattr(fit, "__func__", None) is not keras_tuner.HyperModel.fit
+
+        def seeded_build(*arguments: Any, **named: Any) -> Any:
+            # After Keras Tuner's clear_session, which discards the seed.
+            self._seed()
+            self._builds.append(time.perf_counter())
+            return build(*arguments, **named)
+
+        def fit_on_made_data(hp: Any, model: Any, *arguments: Any, **named: Any) -> Any:
+            arguments = tuple(made(position, value) for position, value in enumerate(arguments))
+            named = {name: made(name, value) for name, value in named.items()}
+            if "verbose" in named or not own_fit:  # a `fit` of the user's own may set it
+                named["verbose"] = 0
+            shared = passing_shared_tensors(model) if isinstance(model, keras.Model) else nullcontext()
+            with shared:
+                return fit(hp, model, *arguments, **named)
+
+        hypermodel.build, hypermodel.fit = seeded_build, fit_on_made_data
+
+    def _seed(self) -> None:
+        task = self._task
+        keras.utils.set_random_seed(derive_seed(task.seed, "trial", task.trial_id, task.run, len(self._builds)))
+
+    def _before(self, method: Callable[..., None], observe: Callable[..., None]) -> Callable[..., None]:
+        def observed(trial: Any, model: Any, epoch: int, logs: Any = None) -> None:
+            observe(epoch, logs or {})
+            method(trial, model, epoch, logs=logs)
+
+        return observed
+
+    def _begin_epoch(self, _epoch: int, _logs: Any) -> None:
+        self._epoch_started = time.perf_counter()
+
+    def _end_epoch(self, epoch: int, logs: Any) -> None:
+        value = float(self._objective.get_value(logs)) if self._objective.has_value(logs) else None
+        self._report(epoch + 1, time.perf_counter() - self._epoch_started, value)

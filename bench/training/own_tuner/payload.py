@@ -1,0 +1,68 @@
+"""A user's objects in a folder: pickled once, with large arrays in files that all workers map into memory."""
+
+import hashlib
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+MIN_BYTES = 2**16  # smaller arrays are pickled
+OBJECTS = "objects.pickle"
+
+
+def write(folder: Path, content: Any) -> str:
+    """Store an object; returns a digest of its large arrays.
+
+    Raises:
+        Exception: a part of it cannot be pickled.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with (folder / OBJECTS).open("wb") as file:
+        pickler = _Pickler(file, folder)
+        pickler.dump(content)
+    return pickler.digest.hexdigest()[:32]
+
+
+def read(folder: Path) -> Any:
+    """A new copy of the stored object; changes of its large arrays stay in this process."""
+    with (folder / OBJECTS).open("rb") as file:
+        return _Unpickler(file, folder).load()
+
+
+def is_large(obj: Any) -> bool:
+    """Whether an object is an array that is stored in a file of its own."""
+    return type(obj) in (np.ndarray, np.memmap) and not obj.dtype.hasobject and obj.nbytes >= MIN_BYTES
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    def __init__(self, file: Any, folder: Path) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self.digest = hashlib.sha256()
+        self._folder = folder
+        self._files: dict[int, tuple[str, Any]] = {}  # by id of the array, which is kept alive
+
+    def persistent_id(self, obj: Any) -> str | None:
+        if not is_large(obj):
+            return None
+        if id(obj) not in self._files:
+            name = f"{len(self._files)}.npy"
+            array = np.ascontiguousarray(obj)
+            np.save(self._folder / name, array, allow_pickle=False)
+            self.digest.update(f"{array.shape} {array.dtype.str}".encode())
+            self.digest.update(array.view(np.uint8).data if array.ndim else array.tobytes())
+            self._files[id(obj)] = name, obj
+        return self._files[id(obj)][0]
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: Any, folder: Path) -> None:
+        super().__init__(file)
+        self._folder = folder
+
+    def persistent_load(self, name: Any) -> Any:
+        # "c": what a trial writes stays in its process.
+        return np.load(self._folder / name, mmap_mode="c", allow_pickle=False)

@@ -1,0 +1,108 @@
+"""Run a trial of a user's own tuner, in a worker, by Keras Tuner's own code."""
+
+import contextlib
+import importlib.util
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+
+from bench import compat
+from bench.errors import SearchError
+from bench.training.epochs import EpochReport
+from bench.training.own_tuner.content import Content, load
+from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
+from bench.training.own_tuner.executions import Executions
+from bench.training.own_tuner.oracle import TrialOracle
+from bench.training.precision import prepare_process
+
+OUTPUT = "output.txt"  # in the folder of a trial: what it printed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Prepared:
+    """A trial, ready to run."""
+
+    tuner: Any
+    trial: Any
+    oracle: TrialOracle
+    content: Content
+
+
+def run(task: TrialTask, report: EpochReport) -> TrialRun | FatalFailure:
+    """Run a trial; its checkpoint is written where Keras Tuner expects it.
+
+    Args:
+        task: the trial.
+        report: called after each epoch.
+
+    Raises:
+        SearchError: the folder of the search is not on this machine, or the tuner cannot be loaded here.
+    """
+    started = time.perf_counter()
+    prepare_process(task.precision)
+    prepared = _prepare(task)
+    trial, named = prepared.trial, dict(prepared.content.named)
+    folder = Path(prepared.tuner.get_trial_dir(task.trial_id))
+    with _output(folder / OUTPUT), compat.silence_graph_reports():
+        executions = Executions(prepared.tuner, task, prepared.oracle.objective, report)
+        try:
+            compat.run_trial(prepared.tuner, trial, prepared.content.arguments, named)
+        except keras_tuner.errors.FatalError as error:
+            return FatalFailure(error=error, text=traceback.format_exc())
+    proposed = task.trials[0]["hyperparameters"]
+    config = compat.space_config(trial.hyperparameters)
+    ended = TrialRun(
+        status=trial.status,
+        message=trial.message,
+        updates=tuple(prepared.oracle.updates),
+        values=None if config["values"] == proposed["values"] else config["values"],
+        space=None if config["space"] == proposed["space"] else config["space"],
+        executions=executions.finished() if trial.status == "COMPLETED" else (),
+        seconds=time.perf_counter() - started,
+    )
+    del prepared, trial, executions, named
+    keras.utils.clear_session()
+    compat.release_graphs()
+    return ended
+
+
+def _prepare(task: TrialTask) -> _Prepared:
+    content = load(Path(task.payload))
+    tuner, objective = content.tuner, content.objective
+    trial, *others = [keras_tuner.engine.trial.Trial.from_state(state) for state in task.trials]
+    trials = {each.trial_id: each for each in (*others, trial)}
+    tuner.oracle = TrialOracle(objective, trials, trial.hyperparameters)
+    _check_tensorboard(tuner, content)
+    return _Prepared(tuner=tuner, trial=trial, oracle=tuner.oracle, content=content)
+
+
+def _check_tensorboard(tuner: Any, content: Content) -> None:
+    """Let trials run without tensorboard unless a callback uses it."""
+    if importlib.util.find_spec("tensorboard") is not None:
+        return
+    if any(type(each).__name__ == "TensorBoard" for each in content.named.get("callbacks") or ()):
+        raise SearchError(
+            "the TensorBoard callback needs the package tensorboard, which TensorFlow 2.21 no longer installs: run "
+            "`pip install tensorboard`"
+        )
+    compat.without_tensorboard(tuner)
+
+
+@contextmanager
+def _output(file: Path) -> Iterator[None]:
+    """Write what is printed in the block to a file, since the workers share a terminal; removed if it is empty."""
+    with (
+        file.open("w", encoding="utf-8") as stream,
+        contextlib.redirect_stdout(stream),
+        contextlib.redirect_stderr(stream),
+    ):
+        yield
+    if file.stat().st_size == 0:
+        file.unlink()

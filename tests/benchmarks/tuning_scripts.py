@@ -1,0 +1,303 @@
+"""Scripts that use Keras Tuner, with and without the line that calls bench.search instead of tuner.search.
+
+python tests/benchmarks/tuning_scripts.py speed memory kill truncation
+
+- speed: trials per hour of a whole script, for small dense and convolutional models, on the same trials.
+- memory: of all processes of a script, over many trials.
+- kill: how many trials are trained again after a kill in the middle.
+- truncation: the same, with a trial.json that is cut off.
+
+Each measurement is one script in its own process; the two sides alternate. Measurements are stored in
+results/benchmarks/tuning_scripts.json after each, so that repeating the command continues; the page next to it is
+results/benchmarks/tuning_scripts.md. Run it on an otherwise idle machine. The images are synthetic.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+import msgspec
+import psutil  # type: ignore[import-untyped]  # distributed depends on it
+from tabulate import tabulate
+
+from bench.machine import Environment, environment
+from bench.records.files import write_atomic
+
+Side = Literal["tuner.search", "bench.search"]
+SIDES: tuple[Side, ...] = ("tuner.search", "bench.search")
+LINES: dict[Side, str] = {"tuner.search": "tuner.search(", "bench.search": "bench.search(tuner, "}
+MODELS = ("dense", "cnn")
+TRIALS = {"dense": 24, "cnn": 12}
+ROUNDS = 3
+MEMORY_TRIALS = 200
+KILL_TRIALS, KILLED_AFTER = 16, 6
+POLL_SECONDS = 0.2
+GOALS = {"dense": 2.5, "cnn": 1.6}
+TRUNCATED_BYTES = 100
+
+# Counts trainings in a file, and takes its parameters from the command line: model, trials, epochs, images.
+SCRIPT = """
+import sys
+import keras, keras_tuner, numpy as np
+from keras import layers
+import bench
+
+model_name, trials, epochs, images = sys.argv[1], *map(int, sys.argv[2:])
+random = np.random.default_rng(1)
+centers = random.normal(size=(10, 28, 28, 1))
+y = random.integers(0, 10, images)
+x = (centers[y] + 2 * random.normal(size=(images, 28, 28, 1))).astype("float32")
+split = images * 4 // 5
+
+def dense(hp):
+    model = keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten()])
+    for layer in range(hp.Int("layers", 1, 2)):
+        model.add(layers.Dense(hp.Int(f"units_{layer}", 32, 128, step=32), activation="relu"))
+    return finish(hp, model)
+
+def cnn(hp):
+    model = keras.Sequential([keras.Input((28, 28, 1))])
+    for layer in range(hp.Int("layers", 1, 2)):
+        model.add(layers.Conv2D(hp.Int(f"filters_{layer}", 8, 24, step=8), 3, activation="relu"))
+        model.add(layers.MaxPooling2D())
+    model.add(layers.Flatten())
+    return finish(hp, model)
+
+def finish(hp, model):
+    model.add(layers.Dense(10, activation="softmax"))
+    rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log")
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+class Count(keras.callbacks.Callback):
+    def on_train_end(self, logs=None):
+        with open("trained.txt", "a") as file:
+            file.write("x")
+
+build = {"dense": dense, "cnn": cnn}[model_name]
+tuner = keras_tuner.RandomSearch(build, "val_accuracy", max_trials=trials, seed=1, directory="work")
+SEARCH(
+    x[:split], y[:split], validation_data=(x[split:], y[split:]), epochs=epochs, batch_size=64, callbacks=[Count()],
+    verbose=0,
+)
+assert len(tuner.oracle.trials) == trials
+assert all(trial.status == "COMPLETED" for trial in tuner.oracle.trials.values())
+tuner.get_best_models()
+"""
+
+
+class Measure(msgspec.Struct, frozen=True, kw_only=True):
+    """One script."""
+
+    kind: Literal["speed", "memory", "kill", "truncation"]
+    side: Side
+    model: str
+    round: int
+    trials: int
+    seconds: float  # of the whole script, or of its second part after a kill
+    trained: int  # trainings, including those before a kill
+    first: str  # hyperparameters of all trials, to check that both sides train the same
+    exit_code: int
+    memory: Sequence[tuple[int, float]] = ()  # trials that have ended, MiB of all processes
+
+
+class Measurements(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything on the page."""
+
+    environment: Environment
+    measures: Sequence[Measure]
+
+
+class Script:
+    """The script of a side in a folder of its own."""
+
+    def __init__(self, side: Side, cwd: Path, *, model: str, trials: int, epochs: int, images: int) -> None:
+        self.cwd, self.trials = cwd, trials
+        self.memory: list[tuple[int, float]] = []
+        (cwd / "script.py").write_text(SCRIPT.replace("SEARCH(", LINES[side]))
+        self._command = [sys.executable, "script.py", model, *map(str, (trials, epochs, images))]
+
+    def run(self, *, kill_after: int | None = None) -> tuple[float, int]:
+        """Run it; returns seconds and exit code.
+
+        Args:
+            kill_after: number of trials after which all its processes are killed.
+        """
+        started = time.monotonic()
+        with self._process() as process:
+            while process.poll() is None:
+                time.sleep(POLL_SECONDS)
+                ended = self.ended()
+                if not self.memory or ended >= self.memory[-1][0] + 10:
+                    self.memory.append((ended, _mebibytes(process.pid)))
+                if kill_after is not None and ended >= kill_after:
+                    break
+            code = -signal.SIGKILL if process.poll() is None else process.returncode
+        return time.monotonic() - started, code
+
+    def ended(self) -> int:
+        """Number of trainings that have ended."""
+        path = self.cwd / "trained.txt"
+        return path.stat().st_size if path.exists() else 0
+
+    def hyperparameters(self) -> str:
+        """Those of all trials."""
+        files = sorted(self.cwd.glob("work/*/trial_*/trial.json"))
+        return json.dumps([json.loads(path.read_text())["hyperparameters"]["values"] for path in files], sort_keys=True)
+
+    @contextmanager
+    def _process(self) -> "Iterator[subprocess.Popen[bytes]]":
+        with (self.cwd / "log.txt").open("ab") as log:
+            process = subprocess.Popen(self._command, cwd=self.cwd, stdout=log, stderr=log, start_new_session=True)
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _mebibytes(process: int) -> float:
+    """Proportional memory of a process and its descendants, so that shared pages count once."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(process)
+        for each in [parent, *parent.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                total += each.memory_full_info().pss
+    return total / 2**20
+
+
+def measure(kind: str, side: Side, model: str, number: int, *, epochs: int, images: int) -> Measure:
+    """Make one measurement."""
+    trials = {"speed": TRIALS[model], "memory": MEMORY_TRIALS}.get(kind, KILL_TRIALS)
+    with tempfile.TemporaryDirectory() as name:
+        script = Script(side, Path(name), model=model, trials=trials, epochs=epochs, images=images)
+        if kind in ("kill", "truncation"):
+            script.run(kill_after=KILLED_AFTER)
+        if kind == "truncation":
+            _truncate(Path(name))
+        seconds, code = script.run()
+        return Measure(
+            kind=kind,  # type: ignore[arg-type]
+            side=side,
+            model=model,
+            round=number,
+            trials=trials,
+            seconds=seconds,
+            trained=script.ended(),
+            first=script.hyperparameters() if code == 0 else "",
+            exit_code=code,
+            memory=script.memory,
+        )
+
+
+def _truncate(folder: Path) -> None:
+    path = min(folder.glob("work/*/trial_*/trial.json"))
+    path.write_bytes(path.read_bytes()[:TRUNCATED_BYTES])
+
+
+def page(measurements: Measurements) -> str:
+    """The page, as Markdown."""
+    machine, measures = measurements.environment, measurements.measures
+    versions = f"TensorFlow {machine.tensorflow}, Keras {machine.keras}, Keras Tuner {machine.keras_tuner}"
+    text = [
+        "# Keras Tuner scripts with one line changed",
+        f"{machine.cpu}, {machine.cores} cores, {versions}, float32.",
+        "Made by `tests/benchmarks/tuning_scripts.py`.",
+        "## Trials per hour of the whole script",
+        _table(("model", "rounds", *SIDES, "ratio", "goal"), list(_speed_rows(measures))),
+        "## Memory of all processes, MiB",
+        _table(("side", "after trials", "MiB"), list(_memory_rows(measures))),
+        f"## After a kill when {KILLED_AFTER} of {KILL_TRIALS} trials had ended",
+        _table(("case", "side", "second call", "trials trained again"), list(_kill_rows(measures))),
+    ]
+    return "\n\n".join(text) + "\n"
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    return tabulate(rows, headers, "pipe") if rows else "Not measured."
+
+
+def _speed_rows(measures: Sequence[Measure]) -> Iterator[tuple[object, ...]]:
+    for model in MODELS:
+        rates = {
+            side: [3600 * each.trials / each.seconds for each in measures if _is(each, "speed", side, model)]
+            for side in SIDES
+        }
+        if all(rates.values()):
+            medians = [median(rates[side]) for side in SIDES]
+            rounds = min(map(len, rates.values()))
+            yield model, rounds, *map(round, medians), f"{medians[1] / medians[0]:.2f}", f"{GOALS[model]:.1f}"
+
+
+def _memory_rows(measures: Sequence[Measure]) -> Iterator[tuple[object, ...]]:
+    for each in measures:
+        if each.kind == "memory":
+            yield from ((each.side, ended, round(memory)) for ended, memory in each.memory[2::6])
+
+
+def _kill_rows(measures: Sequence[Measure]) -> Iterator[tuple[object, ...]]:
+    for each in measures:
+        if each.kind in ("kill", "truncation"):
+            ended = "completes" if each.exit_code == 0 else f"fails with exit code {each.exit_code}"
+            case = "kill" if each.kind == "kill" else "kill, and a truncated trial.json"
+            yield case, each.side, ended, max(0, each.trained - each.trials) if each.exit_code == 0 else "all"
+
+
+def _is(each: Measure, kind: str, side: Side, model: str) -> bool:
+    return (each.kind, each.side, each.model, each.exit_code) == (kind, side, model, 0)
+
+
+def _planned(kinds: Sequence[str]) -> Iterator[tuple[str, Side, str, int]]:
+    for number in range(ROUNDS):
+        for kind in kinds:
+            models = MODELS if kind == "speed" else MODELS[:1]
+            if kind == "speed" or number == 0:
+                sides = SIDES[number % 2 :] + SIDES[: number % 2]
+                yield from ((kind, side, model, number) for model in models for side in sides)
+
+
+def _check_same_trials(measures: Sequence[Measure]) -> None:
+    for model in MODELS:
+        found = {each.first for each in measures if each.kind == "speed" and each.model == model}
+        if len(found) > 1:
+            raise SystemExit(f"the sides trained different {model} models, so their times cannot be compared")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what is missing, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kinds", nargs="+", choices=("speed", "memory", "kill", "truncation"))
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--results", type=Path, default=Path("results/benchmarks"))
+    options = parser.parse_args(arguments)
+    path = options.results / "tuning_scripts.json"
+    stored: Any = msgspec.json.decode(path.read_bytes(), type=Measurements) if path.exists() else None
+    measures: list[Measure] = [] if stored is None else list(stored.measures)
+    for kind, side, model, number in _planned(options.kinds):
+        if any((each.kind, each.side, each.model, each.round) == (kind, side, model, number) for each in measures):
+            continue
+        print(f"{kind}, {side}, {model}, round {number}", flush=True)
+        epochs, images = (1, 2_000) if kind == "memory" else (options.epochs, options.images)
+        measures.append(measure(kind, side, model, number, epochs=epochs, images=images))
+        print(f"  {measures[-1].seconds:.0f} s, exit code {measures[-1].exit_code}", flush=True)
+        _check_same_trials(measures)
+        found = Measurements(environment=environment(), measures=measures)
+        write_atomic(path, msgspec.json.format(msgspec.json.encode(found)))
+        write_atomic(path.with_suffix(".md"), page(found).encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Failing trials, timeouts and limits: as in Keras Tuner, and no trial is lost."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tuner_scripts import run_script
+
+pytestmark = pytest.mark.slow
+
+SPACE = """
+import os, time
+
+OTHERS = 2
+
+def build(hp):
+    kind = hp.Choice("kind", ["good", "error", "failed", "nan", "kill", "hang", "fatal"])
+    hp.Int("other", 0, OTHERS)
+    if kind == "error":
+        raise ValueError("too large")
+    if kind == "failed":
+        raise keras_tuner.errors.FailedTrialError("not worth it")
+    if kind == "fatal":
+        raise keras_tuner.errors.FatalValueError("no more")
+    if kind == "kill" and os.path.exists("workers.txt"):
+        os.kill(os.getpid(), 9)
+    model = keras.Sequential([keras.Input((64,)), layers.Dense(10, activation="softmax")])
+    loss = "sparse_categorical_crossentropy"
+    if kind == "nan":
+        loss = lambda y_true, y_pred: keras.ops.sum(y_pred) * float("nan")
+    model.compile("adam", loss, metrics=["accuracy"])
+    return model
+
+class Net(keras_tuner.HyperModel):
+    def build(self, hp):
+        return build(hp)
+
+    def fit(self, hp, model, *args, **kwargs):
+        if hp.get("kind") == "hang":
+            time.sleep(600)
+        return model.fit(*args, **kwargs)
+
+def space(*kinds):
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("kind", list(kinds))
+    return hp
+
+def make(project, *kinds, **options):
+    options = dict(objective="val_loss", hyperparameters=space(*kinds), project_name=project) | options
+    return keras_tuner.GridSearch(Net(), **options)
+
+options = dict(epochs=1, workers=2, progress=False)
+def statuses(tuner):
+    return [trial.status for trial in tuner.oracle.trials.values()]
+"""
+
+FAILING = """
+tuner = make("failing", "good", "error", "failed", "nan", max_retries_per_trial=1, max_consecutive_failed_trials=99)
+result = bench.search(tuner, **data, **options)
+trials = {trial.hyperparameters.values["kind"]: trial for trial in tuner.oracle.trials.values()}
+assert [trials[kind].status for kind in ("good", "error", "failed", "nan")] == ["COMPLETED", *["FAILED"] * 3]
+assert "ValueError: too large" in trials["error"].message and "Traceback" in trials["error"].message
+runs = {kind: tuner.oracle._run_times[trial.trial_id] for kind, trial in trials.items()}
+assert runs == {"good": 1, "error": 2, "failed": 1, "nan": 2}, runs
+frame = result.executions
+assert len(frame) == 18 and (frame[frame["hp_kind"] == "error"]["status"] == "INVALID").all(), frame
+tuner.results_summary()
+"""
+
+CONSECUTIVE = """
+tuner = make("consecutive", "good", "error")
+for _ in range(2):
+    try:
+        bench.search(tuner, **data, **options)
+    except RuntimeError as caught:
+        error = caught
+        assert str(error).startswith("Number of consecutive failures exceeded the limit of 3."), error
+        assert "ValueError: too large" in str(error)
+    else:
+        raise AssertionError("three failures in a row")
+assert "bench.search(..., resume=False)" in error.__notes__[0], error.__notes__
+assert statuses(tuner)[:6] == ["COMPLETED"] * 3 + ["FAILED"] * 3, statuses(tuner)
+assert tuner.get_best_models()
+
+tuner = make("fatal", "good", "fatal")
+try:
+    bench.search(tuner, **data, **options)
+except keras_tuner.errors.FatalValueError as error:
+    assert "no more" in str(error) and "In a worker process" in error.__notes__[0]
+else:
+    raise AssertionError("a fatal error")
+assert statuses(tuner).count("COMPLETED") >= 2
+print("all checks passed")
+"""
+
+CRASHING = """
+open("workers.txt", "w").close()
+OTHERS = 1
+tuner = make("crashing", "good", "kill", "hang", max_consecutive_failed_trials=99)
+result = bench.search(tuner, **data, **options, trial_timeout=10)
+trials = [(trial.hyperparameters.values["kind"], trial.status, trial.message) for trial in tuner.oracle.trials.values()]
+print(trials)
+assert [status for kind, status, _ in trials if kind == "good"] == ["COMPLETED"] * 2
+for kind, status, message in trials:
+    if kind != "good":
+        assert status == "FAILED"
+        assert ("longer than the trial timeout" if kind == "hang" else "killed by signal 9") in message, message
+print("all checks passed")
+"""
+
+LIMITED = """
+tuner = keras_tuner.RandomSearch(build_model, "val_loss", max_trials=1000, seed=1, project_name="limited")
+start = time.monotonic()
+result = bench.search(tuner, **data, epochs=1, workers=2, time_limit=20, progress=False)
+assert 18 < time.monotonic() - start < 40
+assert not result.complete and 0 < result.trained < 1000 and "Time is up: repeat" in repr(result), result
+count = result.trained
+
+# Keras Tuner's own search continues with the trials that were running.
+tuner.oracle.max_trials = len(tuner.oracle.trials)
+tuner.search(**data, epochs=1, verbose=0)
+assert statuses(tuner) == ["COMPLETED"] * tuner.oracle.max_trials
+print("all checks passed")
+"""
+
+
+@pytest.mark.parametrize(
+    "script", [pytest.param(FAILING, id="failing"), pytest.param(CONSECUTIVE, id="consecutive", marks=pytest.mark.long)]
+)
+def test_failures_are_those_of_keras_tuner(script: str, tmp_path: Path) -> None:
+    run_script(SPACE + script, tmp_path)
+
+
+def test_crash_or_timeout_of_a_worker_fails_its_trial_only(tmp_path: Path) -> None:
+    run_script(SPACE + CRASHING, tmp_path)
+
+
+@pytest.mark.long
+def test_time_limit_keeps_all_trials_that_ended(tmp_path: Path) -> None:
+    started = time.monotonic()
+    run_script(SPACE + LIMITED, tmp_path)
+    assert time.monotonic() - started < 200

@@ -1,0 +1,144 @@
+"""What cannot be honored is an error with a remedy; what can be, works in scripts and in notebooks."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from command_line import SECONDS, variables
+from notebooks import Client
+from tuner_scripts import DIGITS, run_script
+
+pytestmark = pytest.mark.slow
+
+EXPECT = """
+from bench.errors import SearchError, SpecError
+
+def expect(kind, text, tuner, *arguments, **named):
+    try:
+        bench.search(tuner, *arguments, progress=False, **named)
+    except kind as error:
+        assert all(part in str(error) for part in text), error
+        print(error)
+    else:
+        raise AssertionError(text)
+
+def make(kind=keras_tuner.RandomSearch, **options):
+    return kind(build_model, "val_loss", max_trials=2, seed=1, **options)
+
+"""
+
+ERRORS = """
+import tensorflow as tf, threading
+lock = threading.Lock()
+dataset = tf.data.Dataset.from_tensor_slices((x_train, y_train)).batch(32)
+expect(SpecError, ["argument 1 is a tf.data.Dataset", "pass a function"], make(), dataset)
+expect(SpecError, ["validation_data is a tf.data.Dataset"], make(), x_train, y_train, validation_data=dataset)
+expect(SpecError, ["argument 1 is a generator"], make(), (each for each in [x_train]))
+expect(SpecError, ["the callback LambdaCallback cannot be sent", "lock"], make(), x_train, y_train,
+       callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: lock)])
+expect(SpecError, ["expected a Keras Tuner tuner"], build_model)
+expect(SpecError, ["distribution_strategy"], make(distribution_strategy=tf.distribute.get_strategy()), **data)
+keras.config.set_dtype_policy("mixed_bfloat16")
+expect(SpecError, ["dtype policy of Keras is mixed_bfloat16", "precision="], make(), **data)
+keras.config.set_dtype_policy("float32")
+
+class OwnSearch(keras_tuner.RandomSearch):
+    def search(self, *args, **kwargs):
+        super().search(*args, **kwargs)
+
+expect(SpecError, ["OwnSearch overrides search", "or use tuner.search"], make(OwnSearch), **data)
+"""
+
+CHANGES = """
+class Curious(keras_tuner.RandomSearch):
+    def run_trial(self, trial, *args, **kwargs):
+        return len(self.oracle.end_order)
+
+expect(keras_tuner.errors.FatalRuntimeError, ["self.oracle.end_order", "return the metrics"], make(Curious), **data)
+
+# Another search in the same folder is never continued.
+tuner = make(project_name="changed")
+bench.search(tuner, **data, epochs=1, workers=1, progress=False)
+expect(SearchError, ["epochs from 1 to 2", "overwrite=True"], make(project_name="changed"), **data, epochs=2)
+expect(SearchError, ["precision from 'float32' to 'bfloat16'"], tuner, **data, epochs=1, precision="bfloat16")
+expect(SearchError, ["seed"], tuner, **data, epochs=1, seed=5)
+original, build_model = build_model, lambda hp: original(hp) if hp.Boolean("new") else original(hp)
+longer = keras_tuner.RandomSearch(build_model, "val_loss", max_trials=3, seed=1, project_name="changed")
+expect(SearchError, ["the hyperparameters of the hypermodel are not those"], longer, **data, epochs=1)
+result = bench.search(tuner, **data, epochs=2, workers=1, progress=False, resume=False)
+assert (result.trained, len(tuner.oracle.trials)) == (2, 2), result
+"""
+
+
+def test_errors_name_the_object_and_a_remedy(tmp_path: Path) -> None:
+    run_script(EXPECT + ERRORS, tmp_path)
+
+
+@pytest.mark.long
+def test_changed_search_is_refused(tmp_path: Path) -> None:
+    run_script(EXPECT + CHANGES, tmp_path)
+
+
+ONCE = """
+with open("executed.txt", "a") as file:
+    file.write("x")
+print("the script's own output")
+tuner = keras_tuner.RandomSearch(build_model, "val_accuracy", max_trials=3, seed=1, directory="work")
+
+class Printing(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        print("from a trial")
+
+bench.search(tuner, **data, epochs=2, verbose=2, workers=2, callbacks=[Printing()])
+"""
+
+
+def test_script_without_a_main_guard_runs_once_and_shows_progress(tmp_path: Path) -> None:
+    done = run_script(ONCE, tmp_path)
+    assert (tmp_path / "executed.txt").read_text() == "x"
+    assert done.stdout.splitlines() == ["the script's own output"]
+    assert "Starting 2 worker processes" in done.stderr
+    assert "untitled_project: search, trials " in done.stderr
+    outputs = [path.read_text() for path in tmp_path.glob("work/*/trial_*/output.txt")]
+    assert len(outputs) == 3
+    assert all("from a trial" in output for output in outputs)
+
+
+CELLS = (
+    DIGITS,
+    (
+        "tuner = keras_tuner.RandomSearch(build_model, 'val_accuracy', max_trials=4, seed=1)\n"
+        "result = bench.search(tuner, **data, epochs=20, workers=2)"
+    ),
+    "result",
+    "result.executions[['trial', 'status', 'val_accuracy', 'hp_units']]",
+    "len(tuner.get_best_models())",
+)
+
+
+def test_notebook_shows_progress_and_results(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
+    client = Client(notebook, timeout=SECONDS, resources={"metadata": {"path": str(tmp_path)}})
+    client.updates = []
+    client.execute(env=variables())
+    outputs = [cell.outputs for cell in notebook.cells]
+    (shown,) = [each for each in outputs[1] if each.output_type == "display_data"]
+    assert "Starting 2 worker processes" in shown.data["text/plain"]
+    assert "<td>4 of 4</td>" in shown.data["text/html"]
+    assert any("best validation score: val_accuracy 0." in each["text/plain"] for each in client.updates)
+    assert ", 4 of them trained in this call" in outputs[2][0].data["text/plain"]
+    assert "hp_units" in outputs[3][0].data["text/html"]
+    assert outputs[4][-1].data["text/plain"] == "1"
+
+
+@pytest.mark.long
+def test_modules_next_to_the_script_are_found(tmp_path: Path) -> None:
+    model = DIGITS.partition("def build_model")[2].partition("data =")[0]
+    (tmp_path / "models.py").write_text(f"import keras\nfrom keras import layers\n\n\ndef build_model{model}")
+    script = DIGITS.partition("def build_model")[0] + "from models import build_model\n"
+    script += "data = dict(x=x_train, y=y_train, validation_data=(x_val, y_val))\n"
+    script += "tuner = keras_tuner.RandomSearch(build_model, 'val_loss', max_trials=2)\n"
+    script += "bench.search(tuner, **data, epochs=1, workers=1, seed=3, progress=False)\n"
+    script += "assert {trial.status for trial in tuner.oracle.trials.values()} == {'COMPLETED'}\n"
+    run_script(script, tmp_path, prelude="")

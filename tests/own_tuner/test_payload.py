@@ -1,0 +1,65 @@
+"""What is sent to workers: arrays in files that are mapped into memory, everything else pickled."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.training.own_tuner import payload
+
+LARGE = np.arange(payload.MIN_BYTES, dtype=np.float32).reshape(-1, 4)
+
+
+def test_large_arrays_are_memory_mapped_and_small_ones_are_not(tmp_path: Path) -> None:
+    payload.write(tmp_path, {"large": LARGE, "small": LARGE[:2]})
+    content = payload.read(tmp_path)
+    assert isinstance(content["large"], np.memmap)
+    assert type(content["small"]) is np.ndarray
+    np.testing.assert_array_equal(content["large"], LARGE)
+    np.testing.assert_array_equal(content["small"], LARGE[:2])
+
+
+def test_array_that_is_used_twice_is_stored_once(tmp_path: Path) -> None:
+    payload.write(tmp_path, [LARGE, (LARGE, LARGE)])
+    assert len(list(tmp_path.glob("*.npy"))) == 1
+
+
+def test_arrays_in_data_frames_and_functions_are_found(tmp_path: Path) -> None:
+    frame = pd.DataFrame(LARGE, columns=list("abcd"))
+
+    def total() -> float:
+        return float(LARGE.sum())
+
+    payload.write(tmp_path, (frame, total))
+    assert (tmp_path / payload.OBJECTS).stat().st_size < 20_000
+    copy, copied_total = payload.read(tmp_path)
+    pd.testing.assert_frame_equal(copy, frame)
+    assert copied_total() == total()
+
+
+def test_changes_stay_in_the_process(tmp_path: Path) -> None:
+    payload.write(tmp_path, [LARGE])
+    payload.read(tmp_path)[0][:] = -1
+    np.testing.assert_array_equal(payload.read(tmp_path)[0], LARGE)
+
+
+def test_arrays_in_any_memory_order_keep_their_values(tmp_path: Path) -> None:
+    arrays = [LARGE.T, LARGE[::2], np.asfortranarray(LARGE), LARGE.astype(">f8")]
+    payload.write(tmp_path, arrays)
+    for copy, array in zip(payload.read(tmp_path), arrays, strict=True):
+        np.testing.assert_array_equal(copy, array)
+
+
+@pytest.mark.parametrize("other", [LARGE + 1, LARGE.reshape(-1, 2), LARGE.astype(np.float64)])
+def test_digest_depends_on_values_shapes_and_types(other: Any, tmp_path: Path) -> None:
+    digest = payload.write(tmp_path, [LARGE])
+    assert payload.write(tmp_path, [LARGE.copy()]) == digest
+    assert payload.write(tmp_path, [other]) != digest
+
+
+def test_earlier_content_is_removed(tmp_path: Path) -> None:
+    payload.write(tmp_path, [LARGE, LARGE + 1])
+    payload.write(tmp_path, [1])
+    assert [path.name for path in tmp_path.iterdir()] == [payload.OBJECTS]

@@ -1,0 +1,91 @@
+"""Arguments and tuners that cannot be honored: the message names the object and a remedy."""
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.errors import SpecError
+from bench.own_tuner import requirements
+from bench.own_tuner.options import Options
+from bench.training.own_tuner.content import KerasSettings
+
+X = np.zeros((100_000, 2))
+
+
+def batches() -> Iterator[int]:
+    yield 1
+
+
+class Logger:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+def test_generator_is_an_error_but_its_function_is_not() -> None:
+    with pytest.raises(SpecError, match=r"argument 1 is a generator.*pass the function"):
+        requirements.check_arguments((batches(),), {})
+    with pytest.raises(SpecError, match=r"validation_data is a generator"):
+        requirements.check_arguments((X,), {"validation_data": batches()})
+    requirements.check_arguments((batches,), {"validation_data": batches})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "label"),
+    [
+        ((X, Logger()), {}, "argument 2"),
+        ((X,), {"validation_data": (X, Logger())}, r"validation_data\[1\]"),
+        ((X,), {"callbacks": [Logger()]}, "the callback Logger"),
+        ((X,), {"sample_weight": Logger()}, "sample_weight"),
+    ],
+)
+def test_object_that_cannot_be_pickled_is_named(arguments: Any, named: Any, label: str) -> None:
+    tuner: Any = SimpleNamespace(hypermodel=None)
+    with pytest.raises(SpecError, match=rf"^{label} cannot be sent to worker processes.*lock.*create such objects"):
+        requirements.check_objects(tuner, arguments, named)
+
+
+def test_hypermodel_that_cannot_be_pickled_is_named() -> None:
+    lock = threading.Lock()
+    tuner: Any = SimpleNamespace(hypermodel=lambda hp: lock)
+    with pytest.raises(SpecError, match=r"^the hypermodel cannot be sent"):
+        requirements.check_objects(tuner, (X,), {})
+
+
+def test_something_else_than_a_tuner_is_an_error() -> None:
+    not_a_tuner: Any = "hyperband"
+    with pytest.raises(SpecError, match=r"expected a Keras Tuner tuner.*got str"):
+        requirements.check_tuner(not_a_tuner)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"backend": "jax"}, r"Keras runs on jax.*KERAS_BACKEND=tensorflow"),
+        ({"dtype_policy": "mixed_float16"}, r"dtype policy of Keras is mixed_float16.*precision="),
+    ],
+)
+def test_global_setting_that_workers_cannot_follow_is_an_error(changed: dict[str, str], message: str) -> None:
+    settings = {"backend": "tensorflow", "dtype_policy": "float32", "image_data_format": "channels_first"}
+    requirements.check_keras(KerasSettings(**settings))
+    with pytest.raises(SpecError, match=message):
+        requirements.check_keras(KerasSettings(**settings | changed))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"workers": 0}, r"workers must be a whole number from 1 to 1024, got 0"),
+        ({"workers": 1.5}, r"workers must be a whole number"),
+        ({"max_pending": 0}, r"max_pending must be at least 1, got 0"),
+        ({"time_limit": "10m"}, r"time_limit must be a positive number of seconds, got '10m'"),
+        ({"trial_timeout": -1}, r"trial_timeout must be a positive number of seconds, got -1"),
+        ({"precision": "float16"}, r"unknown precision 'float16': valid names are float32, bfloat16"),
+    ],
+)
+def test_invalid_option_is_an_error(option: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        Options(**option)

@@ -1,0 +1,231 @@
+"""Scripts in the style of public notebooks, with one line changed: `tuner.search(` to `bench.search(tuner, `."""
+
+from pathlib import Path
+
+import pytest
+
+from tuner_scripts import DIGITS, run_script
+
+pytestmark = pytest.mark.slow
+
+REGRESSION = """
+import keras, keras_tuner, numpy as np, pandas as pd
+from keras import layers
+from sklearn.datasets import load_diabetes
+
+frame = load_diabetes(as_frame=True).frame
+labels = frame.pop("target")
+normalizer = layers.Normalization()
+normalizer.adapt(frame.to_numpy())
+
+def build_model(hp):
+    model = keras.Sequential([normalizer])
+    for layer in range(hp.Int("layers", 1, 3)):
+        model.add(layers.Dense(hp.Int(f"units_{layer}", 8, 32, step=8), activation="relu"))
+    model.add(layers.Dense(1))
+    rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+    model.compile(keras.optimizers.Adam(rate), "mse", metrics=["mae"])
+    return model
+
+objective = keras_tuner.Objective("val_mae", "min")
+tuner = keras_tuner.BayesianOptimization(build_model, objective, max_trials=6, num_initial_points=3, seed=1)
+tuner.search(frame, labels, validation_split=0.25, epochs=4, batch_size=64)
+tuner.results_summary()
+errors = [trial.score for trial in tuner.oracle.get_best_trials(6)]
+assert len(errors) == 6 and errors == sorted(errors) and errors[0] < 150
+model = tuner.get_best_models()[0]
+print(abs(model.predict(frame, verbose=0)[:, 0] - labels).mean())
+# Layers that only some models have were searched, too.
+assert len({trial.hyperparameters.values.get("units_1") for trial in tuner.oracle.trials.values()}) > 2
+"""
+
+SEQUENCES = """
+import keras, keras_tuner, numpy as np
+from keras import layers
+
+random = np.random.default_rng(1)
+x = random.integers(1, 50, (600, 12))
+y = (x[:, :6].sum(axis=1) > x[:, 6:].sum(axis=1)).astype("int32")
+
+class Net(keras_tuner.HyperModel):
+    def __init__(self, words):
+        super().__init__()
+        self.words = words
+
+    def build(self, hp):
+        model = keras.Sequential([keras.Input((12,))])
+        model.add(layers.Embedding(self.words, hp.Choice("embedding", [4, 8])))
+        model.add(layers.LSTM(hp.Int("units", 4, 12, step=4), dropout=hp.Choice("dropout", [0.0, 0.2])))
+        model.add(layers.Dense(1, activation="sigmoid"))
+        model.compile("adam", "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")])
+        return model
+
+tuner = keras_tuner.Hyperband(Net(50), keras_tuner.Objective("val_auc", "max"), max_epochs=4, factor=2, seed=1)
+callbacks = [keras.callbacks.EarlyStopping("val_loss")]
+tuner.search(x[:400], y[:400], validation_data=(x[400:], y[400:]), callbacks=callbacks)
+tuner.results_summary(3)
+best = tuner.get_best_hyperparameters()[0]
+model = tuner.hypermodel.build(best)
+model.fit(x, y, epochs=1, verbose=0)
+assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
+assert any("tuner/trial_id" in trial.hyperparameters.values for trial in tuner.oracle.trials.values())
+"""
+
+DATASETS = (
+    DIGITS
+    + """
+import tensorflow as tf
+
+def batches(images, labels):
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(64)
+
+def train():
+    return batches(x_train, y_train).shuffle(10)
+
+tuner = keras_tuner.RandomSearch(build_model, "val_loss", max_trials=3, executions_per_trial=2, seed=1)
+tuner.search(train, validation_data=lambda: batches(x_val, y_val), epochs=2, verbose=0)
+assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
+"""
+)
+
+GENERATORS = (
+    DIGITS
+    + """
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images, labels):
+        super().__init__()
+        self.images, self.labels = images, labels
+
+    def __len__(self):
+        return len(self.images) // 100
+
+    def __getitem__(self, index):
+        return self.images[index * 100 : (index + 1) * 100], self.labels[index * 100 : (index + 1) * 100]
+
+def endless():
+    while True:
+        yield x_train[:100], y_train[:100]
+
+tuner = keras_tuner.GridSearch(build_model, "val_accuracy", max_trials=2, project_name="pydataset")
+tuner.search(Batches(x_train, y_train), validation_data=Batches(x_val, y_val), epochs=2)
+assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
+
+tuner = keras_tuner.GridSearch(build_model, "val_accuracy", max_trials=2, project_name="generator")
+tuner.search(endless, validation_data=(x_val, y_val), steps_per_epoch=5, epochs=2)
+assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
+"""
+)
+
+OWN_FIT = (
+    DIGITS
+    + """
+class Net(keras_tuner.HyperModel):
+    def build(self, hp):
+        return build_model(hp)
+
+    def fit(self, hp, model, x, y, validation_data=None, **kwargs):
+        if hp.Boolean("flip"):
+            x, validation_data = x[:, ::-1], (validation_data[0][:, ::-1], validation_data[1])
+        return model.fit(
+            x, y, batch_size=hp.Choice("batch_size", [32, 64, 128]), validation_data=validation_data, **kwargs
+        )
+
+tuner = keras_tuner.RandomSearch(Net(), "val_accuracy", max_trials=6, seed=2)
+tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
+values = [trial.hyperparameters.values for trial in tuner.oracle.trials.values()]
+assert values[0]["batch_size"] == 32 and len({each["batch_size"] for each in values}) > 1, values
+assert tuner.get_best_models()[0].count_params() > 0
+"""
+)
+
+OWN_SCORES = (
+    DIGITS
+    + """
+class Net(keras_tuner.HyperModel):
+    def build(self, hp):
+        return build_model(hp)
+
+    def fit(self, hp, model, x, y, validation_data, **kwargs):
+        model.fit(x, y, **kwargs)
+        predicted = model.predict(validation_data[0], verbose=0).argmax(axis=1)
+        return self.score(float((predicted != validation_data[1]).mean()), model.count_params())
+
+    def score(self, error, size):
+        return error
+
+class Several(Net):
+    def score(self, error, size):
+        return {"error": error, "size": size}
+
+tuner = keras_tuner.RandomSearch(Net(), max_trials=3, seed=2, project_name="float")
+tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
+scores = [trial.score for trial in tuner.oracle.get_best_trials(3)]
+assert scores == sorted(scores) and 0 < scores[0] < 0.9
+
+tuner = keras_tuner.RandomSearch(
+    Several(), keras_tuner.Objective("error", "min"), max_trials=3, seed=2, project_name="dictionary"
+)
+tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
+assert {trial.metrics.get_best_value("size") for trial in tuner.oracle.trials.values()} != set()
+
+objectives = ["val_loss", keras_tuner.Objective("val_accuracy", "max")]
+tuner = keras_tuner.RandomSearch(build_model, objectives, max_trials=3, seed=2, project_name="several")
+tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
+for trial in tuner.oracle.trials.values():
+    value = {name: trial.metrics.get_best_value(name) for name in ("val_loss", "val_accuracy")}
+    assert abs(trial.score - (value["val_loss"] - value["val_accuracy"])) < 1e-6
+"""
+)
+
+OWN_RUN_TRIAL = """
+import keras_tuner
+
+class Parabola(keras_tuner.RandomSearch):
+    def run_trial(self, trial, offset):
+        x = trial.hyperparameters.Float("x", -1.0, 1.0)
+        return {"value": x * x + offset}
+
+tuner = Parabola(objective=keras_tuner.Objective("value", "min"), max_trials=20, seed=1)
+tuner.search(1)
+scores = {trial.hyperparameters.values["x"]: trial.score for trial in tuner.oracle.trials.values()}
+assert len(scores) == 20 and all(score == x * x + 1 for x, score in scores.items())
+"""
+
+SKLEARN = """
+import keras_tuner
+from sklearn import datasets, linear_model, model_selection, svm
+
+def build_model(hp):
+    if hp.Choice("kind", ["ridge", "svm"]) == "ridge":
+        return linear_model.RidgeClassifier(alpha=hp.Float("alpha", 1e-3, 1, sampling="log"))
+    return svm.SVC(C=hp.Float("C", 1e-2, 10, sampling="log"))
+
+x, y = datasets.load_iris(return_X_y=True)
+oracle = keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective("score", "max"), max_trials=6, seed=1)
+tuner = keras_tuner.tuners.SklearnTuner(oracle, build_model, cv=model_selection.StratifiedKFold(3))
+tuner.search(x, y)
+assert tuner.get_best_models()[0].predict(x).shape == (150,)
+assert tuner.oracle.get_best_trials()[0].score > 0.9
+"""
+
+SCRIPTS = {
+    name.lower(): text
+    for name, text in {
+        "REGRESSION": REGRESSION,
+        "SEQUENCES": SEQUENCES,
+        "DATASETS": DATASETS,
+        "GENERATORS": GENERATORS,
+        "OWN_FIT": OWN_FIT,
+        "OWN_SCORES": OWN_SCORES,
+        "OWN_RUN_TRIAL": OWN_RUN_TRIAL,
+        "SKLEARN": SKLEARN,
+    }.items()
+}
+
+
+# Other tests run scripts in the same way, with other models and data.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "own_fit" else [pytest.mark.long]) for name in SCRIPTS]
+)
+def test_script_runs_with_one_line_changed(name: str, tmp_path: Path) -> None:
+    run_script(SCRIPTS[name].replace("tuner.search(", "bench.search(tuner, "), tmp_path, prelude="import bench\n")
