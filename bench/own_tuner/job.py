@@ -92,7 +92,7 @@ class SearchJob(Job):
         self._out_of_time = self._deadline is not None and time.perf_counter() >= self._deadline
         if not self._out_of_time:
             self._sequence.refill(in_flight, self._workers, self._source.log)
-            self._scores.take(self._sequence.results)
+            self._scores.take(self._sequence.results, self._sequence.unreported)
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
         """The trial that was proposed first."""

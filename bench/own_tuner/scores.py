@@ -1,6 +1,8 @@
 """The scores of a search's trials so far, for its progress."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from math import isnan
+from statistics import fmean
 from typing import Any
 
 from bench import compat
@@ -29,15 +31,24 @@ class Scores:
         """The best score, with the name of the objective."""
         return None if self._best is None else f"{self._oracle.objective.name} {self._best:.4g}"
 
-    def take(self, results: Sequence[tuple[Proposal, TrialRun]]) -> None:
-        """Add the results after those of the last call."""
+    def take(self, results: Sequence[tuple[Proposal, TrialRun]], unreported: Collection[TrialRun]) -> None:
+        """Add the results after those of the last call.
+
+        Args:
+            results: those that have been reported to the oracle.
+            unreported: the others, whose scores are the means of their executions.
+        """
         for proposal, _ in results[self._seen :]:
             trial = self._oracle.get_trial(proposal.trial_id)
-            self.ended = len(self._oracle.end_order)
             self.failed += trial.status == "FAILED"
             if trial.status == "COMPLETED":
                 self._add(float(trial.score))
         self._seen = len(results)
+        self.ended = len(self._oracle.end_order) + len(unreported)
+        for run in unreported:
+            scores = [float(each.metrics.get(self._oracle.objective.name, "nan")) for each in run.executions]
+            if scores and not isnan(score := fmean(scores)):
+                self._add(score)
 
     def _add(self, score: float) -> None:
         if self._best is None or (score > self._best) == (self._oracle.objective.direction == "max"):

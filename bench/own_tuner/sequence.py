@@ -73,6 +73,11 @@ class TrialSequence:
         """Whether the oracle has no more proposals."""
         return self.done and not self._stopped
 
+    @property
+    def unreported(self) -> Collection[TrialRun]:
+        """Results that the oracle does not have yet."""
+        return self._early.values()
+
     def waiting(self, in_flight: Collection[str]) -> list[Proposal]:
         """Trials to start.
 

@@ -5,7 +5,7 @@ python tests/benchmarks/tuning_scripts.py speed memory kill truncation
 - speed: trials per hour of a whole script, for small dense and convolutional models, on the same trials.
 - memory: of all processes of a script, over many trials.
 - kill: how many trials are trained again after a kill in the middle.
-- truncation: the same, with a trial.json that is cut off.
+- truncation: whether a finished search can be called again after one of its trial.json was cut off.
 
 Each measurement is one script in its own process; the two sides alternate. Measurements are stored in
 results/benchmarks/tuning_scripts.json after each, so that repeating the command continues; the page next to it is
@@ -104,8 +104,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     round: int
     trials: int
-    seconds: float  # of the whole script, or of its second part after a kill
-    trained: int  # trainings, including those before a kill
+    seconds: float  # of the whole script, or of its second call
+    trained: int  # trainings of both calls
     first: str  # hyperparameters of all trials, to check that both sides train the same
     exit_code: int
     memory: Sequence[tuple[int, float]] = ()  # trials that have ended, MiB of all processes
@@ -183,9 +183,10 @@ def measure(kind: str, side: Side, model: str, number: int, *, epochs: int, imag
     trials = {"speed": TRIALS[model], "memory": MEMORY_TRIALS}.get(kind, KILL_TRIALS)
     with tempfile.TemporaryDirectory() as name:
         script = Script(side, Path(name), model=model, trials=trials, epochs=epochs, images=images)
-        if kind in ("kill", "truncation"):
+        if kind == "kill":
             script.run(kill_after=KILLED_AFTER)
         if kind == "truncation":
+            script.run()
             _truncate(Path(name))
         seconds, code = script.run()
         return Measure(
@@ -219,7 +220,7 @@ def page(measurements: Measurements) -> str:
         _table(("model", "rounds", *SIDES, "ratio", "goal"), list(_speed_rows(measures))),
         "## Memory of all processes, MiB",
         _table(("side", "after trials", "MiB"), list(_memory_rows(measures))),
-        f"## After a kill when {KILLED_AFTER} of {KILL_TRIALS} trials had ended",
+        f"## After a kill when {KILLED_AFTER} of {KILL_TRIALS} trials had ended, or a file was cut off",
         _table(("case", "side", "second call", "trials trained again"), list(_kill_rows(measures))),
     ]
     return "\n\n".join(text) + "\n"
@@ -251,7 +252,7 @@ def _kill_rows(measures: Sequence[Measure]) -> Iterator[tuple[object, ...]]:
     for each in measures:
         if each.kind in ("kill", "truncation"):
             ended = "completes" if each.exit_code == 0 else f"fails with exit code {each.exit_code}"
-            case = "kill" if each.kind == "kill" else "kill, and a truncated trial.json"
+            case = "kill" if each.kind == "kill" else "finished, then a trial.json was cut off"
             yield case, each.side, ended, max(0, each.trained - each.trials) if each.exit_code == 0 else "all"
 
 
