@@ -32,7 +32,7 @@ RUNNING = [
     if any(block.language == "python" or set(block.commands) - set(ELSEWHERE) for block in blocks(page))
 ]
 # Pages whose commands take minutes; other tests run similar ones.
-LONG = {"docs/searches.md", "docs/comparisons.md", "docs/checks.md", "docs/tuning_scripts.md"}
+LONG = {f"docs/{name}.md" for name in ("searches", "comparisons", "checks", "reports", "use_models", "tuning_scripts")}
 API = "docs/python_api.md"
 # What the README's script takes as given.
 ASSUMED = """
