@@ -144,6 +144,7 @@ def test_edited_file_is_not_resumed_and_the_reason_is_given(cwd: Path) -> None:
     run("resume", cwd=cwd)
 
 
+@pytest.mark.long
 def test_finished_run_is_verified(cwd: Path, tmp_path: Path) -> None:
     whole = search("build_own_parts", SMALL, cwd)
     assert "VERIFIED" in run("verify", whole.folder.path.name, "--results", cwd / "results", cwd=tmp_path).stdout

@@ -132,6 +132,7 @@ def test_failures_are_those_of_keras_tuner(script: str, tmp_path: Path) -> None:
     run_script(SPACE + script, tmp_path)
 
 
+@pytest.mark.long
 def test_crash_or_timeout_of_a_worker_fails_its_trial_only(tmp_path: Path) -> None:
     run_script(SPACE + CRASHING, tmp_path)
 
