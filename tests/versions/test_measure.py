@@ -143,6 +143,7 @@ def small_plan(tmp_path: Path) -> Plan:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_versions_are_measured_in_rotation_resumed_and_never_mixed(here: list[Interpreter], tmp_path: Path) -> None:
     plan = small_plan(tmp_path)
