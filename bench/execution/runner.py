@@ -1,5 +1,6 @@
 """Execute specs: assign folders, load data, start workers, then train until every run has its record."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import astuple, replace
@@ -7,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bench.baselines.catalog import unsuitable
 from bench.data.development import facts, load_development
@@ -152,7 +155,7 @@ def _start_workers(
 
     The returned options have their actual number; the returned method is that which works for other processes.
     """
-    dataset = _read_data(options, report)
+    dataset, shared_bytes = _read_data(options, report)
     with defer_signals():
         from bench.workers.cluster import ClusterPool
         from bench.workers.executor import Executor
@@ -164,7 +167,7 @@ def _start_workers(
         shared = f" on {cores} cores" if options.workers > cores else ""
         report(Message(text=f"Starting {options.workers} worker process{'es' if options.workers > 1 else ''}{shared}"))
         pool, start_method = open_pool(
-            options.workers, worker.prepare_worker, start_method, lambda text: report(Message(text=text))
+            options.workers, worker.prepare_worker, start_method, lambda text: report(Message(text=text)), shared_bytes
         )
         stack.callback(pool.close)
         return Executor(pool), dataset, local, options, start_method
@@ -198,7 +201,8 @@ def _check_environments(to_train: Sequence[Assignment], trained_on: Environment)
         check_environment(assignment.folder, trained_on)
 
 
-def _read_data(options: Options, report: Report) -> DatasetFacts:
+def _read_data(options: Options, report: Report) -> tuple[DatasetFacts, int]:
+    """The facts of the dataset, and the bytes of its images that all workers map into memory."""
     data = load_development(options.dataset, lambda line: report(Message(text=line)))
     dataset = facts(options.dataset, data)
     report(
@@ -209,7 +213,8 @@ def _read_data(options: Options, report: Report) -> DatasetFacts:
     )
     if dataset.duplicates is not None and any(astuple(dataset.duplicates)):
         report(Message(text=f"Exact duplicates: {dataset.duplicates.text}"))
-    return dataset
+    is_mapped = isinstance(data.images, np.memmap)
+    return dataset, (len(data) + dataset.n_test) * math.prod(dataset.image_shape) if is_mapped else 0
 
 
 def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["ActiveRun"]:

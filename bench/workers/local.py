@@ -11,6 +11,7 @@ import dask
 import distributed
 from distributed.deploy.local import LocalCluster
 from distributed.scheduler import KilledWorker
+from distributed.system import MEMORY_LIMIT
 
 from bench.compat import WorkerDeathLog
 from bench.errors import SearchError
@@ -37,7 +38,11 @@ class LocalPool:
     """Worker processes of a local Dask cluster; dead processes are replaced."""
 
     def __init__(
-        self, workers: int, prepare: Callable[[], object] | None = None, start_method: StartMethod = "spawn"
+        self,
+        workers: int,
+        prepare: Callable[[], object] | None = None,
+        start_method: StartMethod = "spawn",
+        shared_bytes: int = 0,
     ) -> None:
         """Start the worker processes.
 
@@ -45,6 +50,7 @@ class LocalPool:
             workers: number of processes.
             prepare: called once in each worker before its first task, in the background.
             start_method: of the processes; "forkserver" only inside `fork_server`.
+            shared_bytes: size of files that all processes map, which count in the memory of each of them.
 
         Raises:
             SearchError: the processes did not start.
@@ -65,6 +71,7 @@ class LocalPool:
                     n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
+                    memory_limit=(MEMORY_LIMIT - shared_bytes) // workers + shared_bytes,
                     host="127.0.0.1",
                     dashboard_address=None,
                     # Any free port: Dask's default port is fixed, and it warns if another run uses it.
@@ -158,7 +165,11 @@ class LocalPool:
 
 
 def open_pool(
-    workers: int, prepare: Callable[[], object], start_method: StartMethod, report: Callable[[str], None]
+    workers: int,
+    prepare: Callable[[], object],
+    start_method: StartMethod,
+    report: Callable[[str], None],
+    shared_bytes: int = 0,
 ) -> tuple[LocalPool, StartMethod]:
     """Start worker processes by `start_method`, or by "spawn" if forking is not safe.
 
@@ -167,6 +178,7 @@ def open_pool(
         prepare: called once in each worker before its first task, in the background.
         start_method: "forkserver" only inside `fork_server`.
         report: called with the reason why the processes are not forked.
+        shared_bytes: as for LocalPool.
 
     Returns:
         The pool, and how its processes were started.
@@ -174,7 +186,7 @@ def open_pool(
     Raises:
         SearchError: the processes did not start.
     """
-    pool = LocalPool(workers, prepare, start_method)
+    pool = LocalPool(workers, prepare, start_method, shared_bytes)
     if not pool.other_threads:
         return pool, start_method
     pool.close()
@@ -182,4 +194,4 @@ def open_pool(
         "Starting the worker processes again, without forking, which takes longer: a library or a debugger has started "
         f"threads in the process to be forked: {', '.join(pool.other_threads)}"
     )
-    return LocalPool(workers, prepare, "spawn"), "spawn"
+    return LocalPool(workers, prepare, "spawn", shared_bytes), "spawn"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
+from distributed.system import MEMORY_LIMIT
 
 import worker_tasks as tasks
 from bench.errors import SearchError
@@ -169,3 +170,9 @@ def test_closing_the_pool_kills_running_tasks_at_once() -> None:
 
 def test_error_that_says_what_to_do_needs_no_place_in_the_code() -> None:
     assert describe(UnsuitableModelError("two outputs:\n return one")) == "two outputs: return one"
+
+
+def test_files_that_all_workers_map_count_once_in_their_memory_limits() -> None:
+    with closing(LocalPool(2, shared_bytes=10**9)) as pool:
+        workers = pool.client.scheduler_info()["workers"].values()
+    assert [worker["memory_limit"] for worker in workers] == [(MEMORY_LIMIT - 10**9) // 2 + 10**9] * 2
