@@ -156,5 +156,6 @@ def _executor(shared: Shared, options: Options, report: Report) -> "AbstractCont
     """Workers that find what is shared."""
     start_method = shared.start_method
     if options.scheduler is None:
-        return local_workers(options.workers or usable_cores(), start_method, report)
+        mapped = sum(path.stat().st_size for path in shared.payload.glob("*.npy"))
+        return local_workers(options.workers or usable_cores(), start_method, mapped, report)
     return cluster_workers(options.scheduler, shared.payload, environment(), report)

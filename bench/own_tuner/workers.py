@@ -21,18 +21,21 @@ TO_RESUME = "repeat the call to continue"
 
 
 @contextmanager
-def local_workers(number: int, start_method: StartMethod, report: Report) -> "Iterator[Executor]":
-    """Processes on this machine, killed at the end of the block.
+def local_workers(number: int, start_method: StartMethod, shared_bytes: int, report: Report) -> "Iterator[Executor]":
+    """Processes on this machine, killed at the end of the block; they map `shared_bytes` of files into memory.
 
     Raises:
         SearchError: they did not start.
     """
     with defer_signals():
         from bench.workers.executor import Executor
-        from bench.workers.local import LocalPool
+        from bench.workers.local import open_pool
 
     report(Message(text=f"Starting {number} worker process{'es' if number > 1 else ''}"))
-    with closing(LocalPool(number, worker.prepare_worker, start_method)) as pool:
+    pool, _ = open_pool(
+        number, worker.prepare_worker, start_method, lambda text: report(Message(text=text)), shared_bytes
+    )
+    with closing(pool):
         yield Executor(pool, to_resume=TO_RESUME)
 
 
