@@ -75,6 +75,11 @@ class TrainingData:
         """Steps that Keras runs per execution."""
         return self.batching.steps(len(self.fitted))[1]
 
+    @property
+    def example_labels(self) -> NDArray[Any]:
+        """A few labels, as `fit` receives them."""
+        return self.batching.labels(self.dataset.labels[:2])
+
     def training_batches(self, seed: int, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
         """Batches of the epochs [first_epoch, last_epoch), shuffled in each epoch."""
         orders = epoch_orders(seed, len(self.fitted), first_epoch, last_epoch, self.batching)

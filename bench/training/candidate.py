@@ -18,6 +18,7 @@ from bench.training.custom.saving import self_contained_bytes
 from bench.training.family import SuiteFamily, family_of
 from bench.training.files import to_bytes
 from bench.training.scoring import Scorer
+from bench.training.state import create_variables
 from search_spaces._mirror import portable
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def prepare(spec: TrialSpec, location: "DatasetLocation") -> Candidate:
     data = training_data(spec, location)
     model = build(spec, family, shape, classes, data.steps)
     model.steps_per_execution = data.steps_per_execution
+    create_variables(model, data.example_labels, classes)
     return Candidate(model=model, data=data)
 
 
@@ -115,5 +117,7 @@ def _prepare_custom(family: CustomFamily, spec: TrialSpec, location: "DatasetLoc
     data = family.data(training_data(spec, location), built.interface)
     if family.fit is None:
         built.model.steps_per_execution = data.steps_per_execution
+        if type(built.model).compute_metrics is keras.Model.compute_metrics:  # others may need the images
+            create_variables(built.model, data.example_labels, len(data.dataset.class_names))
     custom = Custom(hp=built.hp, interface=built.interface, fit=family.fit)
     return Candidate(model=built.model, data=data, custom=custom)

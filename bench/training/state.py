@@ -4,8 +4,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.training.outcome import State
+
+
+def create_variables(model: keras.Model, labels: NDArray[Any], classes: int) -> None:
+    """Create the variables of the optimizer and of the metrics.
+
+    `fit` would create them while it traces the training step, and then trace it again, which takes a second.
+
+    Args:
+        model: built and compiled; its output has shape (batch, classes).
+        labels: of a few images, as `fit` receives them.
+        classes: number of classes.
+    """
+    model.optimizer.build(model.trainable_variables)
+    model.compute_metrics(None, labels, np.zeros((len(labels), classes), np.float32))
+    model.reset_metrics()
 
 
 def get_state(model: keras.Model) -> State:

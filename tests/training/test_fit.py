@@ -18,7 +18,8 @@ from bench.data.splits import split
 from bench.machine import supports_bfloat16
 from bench.records.record import Curve, RefitRecord
 from bench.records.spec import Precision, TrialSpec, Value
-from bench.training import fit
+from bench.training import epochs, fit
+from bench.training.candidate import prepare
 from bench.training.epochs import NonFiniteLossError
 from bench.training.outcome import State, TrainedTrial
 from machine import slowness
@@ -98,6 +99,23 @@ def assert_equal_states(first: TrainedTrial, second: TrainedTrial) -> None:
     pairs = list(zip(first.state, second.state, strict=True))
     assert len(pairs) > 5
     assert all(a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs)
+
+
+# Tracing
+
+
+@pytest.mark.parametrize("model", CANDIDATES)
+def test_training_step_and_validation_step_are_traced_once(model: str) -> None:
+    candidate = prepare(make_spec(model), DIGITS)
+    calls, compute_loss = list[None](), candidate.model.compute_loss
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        calls.append(None)
+        return compute_loss(*arguments, **named)
+
+    candidate.model.compute_loss = counted
+    epochs.fit(candidate, make_spec(model, epochs=2), lambda *_: None)
+    assert len(calls) == 2
 
 
 # Equal weights
