@@ -59,7 +59,7 @@ def test_published_result_is_in_the_row_and_on_the_page_of_a_tutorial(
     add_reference(tmp_path, spec={"dataset": dataset})
     assert f")) | {published} " in titles(tmp_path)
     page = text(tmp_path, f"{dataset}/tutorial-linear.md")
-    assert f"\n- Published result: {published}.\n" in page
+    assert f"\n- Published result: {published}" in page
     assert "Linear classifier without a hidden layer" in page
 
 
