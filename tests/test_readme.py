@@ -49,6 +49,14 @@ def test_tables_of_the_leaderboard_are_copies() -> None:
         assert [row for row in rows if row not in published] == []
 
 
+def test_findings_are_copies() -> None:
+    published = " ".join((ROOT / "results" / "leaderboard.md").read_text(encoding="utf-8").split())
+    (block,) = re.findall(r"<!-- findings -->\n(.*?)<!-- /findings -->", TEXT, re.DOTALL)
+    findings = [" ".join(finding.split()) for finding in re.split(r"^- ", block, flags=re.MULTILINE)[1:]]
+    assert len(findings) >= 2
+    assert [finding for finding in findings if f"- {finding}" not in published] == []
+
+
 def table_cells(text: str) -> list[list[str]]:
     """The cells of all rows of all tables, without links, since these depend on the folder of the page."""
     lines = (line for line in text.splitlines() if line.startswith("|") and not set(line) <= set("|:-"))

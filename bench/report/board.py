@@ -111,6 +111,11 @@ class Table:
         return next((row.versus_best.b for row in self.compared if row.versus_best is not None), None)
 
     @property
+    def selected_row(self) -> Row | None:
+        """The row of that model."""
+        return next((row for row in self.rows if row.label == self.selected), None)
+
+    @property
     def max_core_seconds(self) -> float:
         """Tuned models that took longer are marked: MAX_TIME_RATIO times the least core-seconds."""
         return MAX_TIME_RATIO * min((row.run.core_seconds for row in self.rows), default=0.0)

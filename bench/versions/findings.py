@@ -1,6 +1,6 @@
 """Findings on a series of versions: accuracy, speed and memory from the oldest to the newest, and step by step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import log
 from statistics import fmean
@@ -46,17 +46,48 @@ def _speed(series: Series) -> str:
         return f"Speed: not compared: {speed}."
     if not speed:
         return ""
+    if not (changes := _changes_text(speed)):
+        return f"Speed: none of {len(speed)} operations is significantly slower or faster."
+    return f"Speed: {changes}.{_largest_step(series)}"
+
+
+def _changes_text(speed: Mapping[str, SpeedChange]) -> str:
+    """The operations that are significantly slower or faster; empty if there are none."""
     slower, faster = changed(speed, "slower"), changed(speed, "faster")
     if not slower and not faster:
-        return f"Speed: none of {len(speed)} operations is significantly slower or faster."
-    counts = f"{len(slower)} of {len(speed)} operations are significantly slower, {len(faster)} faster"
-    return f"Speed: {counts}. Largest changes: {_largest_changes(speed)}.{_largest_step(series)}"
+        return ""
+    return (
+        f"of {len(speed)} operations, {_by_kind(speed, slower, 'significantly slower', 'times as long')}; "
+        f"{_by_kind(speed, faster, 'faster', 'times as fast')}"
+    )
 
 
-def _largest_changes(speed: Mapping[str, SpeedChange]) -> str:
-    """The operation that became slower by most and the one that became faster by most."""
-    names = [changed(speed, verdict)[:1] for verdict in ("slower", "faster")]
-    return joined([f"{name} {change_text(speed[name])}" for first in names for name in first])
+def _by_kind(speed: Mapping[str, SpeedChange], names: Sequence[str], verdict: str, unit: str) -> str:
+    """The number of operations with a verdict, and their kinds; the kind with the largest change is first."""
+    if not names:
+        return f"none {verdict}"
+    kinds: dict[str, list[str]] = {}
+    for name in names:
+        kinds.setdefault(_kind(name), []).append(name)
+    return f"{len(names)} {verdict} ({unit}): {joined([_kind_text(speed, *each) for each in kinds.items()])}"
+
+
+def _kind(operation: str) -> str:
+    """`predict` of `predict[cnn-call-1]`."""
+    return operation.partition("[")[0]
+
+
+def _kind_text(speed: Mapping[str, SpeedChange], kind: str, names: Sequence[str]) -> str:
+    """How many operations of a kind changed, and the smallest and the largest change."""
+    factors = " to ".join(dict.fromkeys(_factor(speed[name]) for name in (names[-1], names[0])))
+    return f"{kind} {factors} ({len(names)} of {sum(_kind(name) == kind for name in speed)})"
+
+
+def _factor(change: SpeedChange) -> str:
+    """The time relative to the older version or, if it is shorter, the speed."""
+    if change.ratio >= 1:
+        return f"{change.ratio:.2f}"
+    return f"{1 / change.ratio:.{2 if change.ratio > MUCH_FASTER else 0}f}"
 
 
 def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
@@ -67,9 +98,7 @@ def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
 
 def change_text(change: SpeedChange) -> str:
     """How much slower or faster an operation is; a ratio far below 1 is hard to read."""
-    if change.ratio >= 1:
-        return f"takes {change.ratio:.2f} times as long"
-    return f"is {1 / change.ratio:.{2 if change.ratio > MUCH_FASTER else 0}f} times as fast"
+    return f"takes {_factor(change)} times as long" if change.ratio >= 1 else f"is {_factor(change)} times as fast"
 
 
 def _largest_step(series: Series) -> str:
@@ -117,27 +146,31 @@ def step_sentences(series: Series) -> dict[str, str]:
     if len(series.records) < 3:
         return {}
     pairs = zip(series.records, steps(series), strict=False)
-    return {series.label(row): _step_sentence(older, row) for older, row in pairs}
+    return {series.label(row): _step_sentence(series, older, row) for older, row in pairs}
 
 
-def _step_sentence(older: VersionRecord, row: ComparedVersion) -> str:
+def _step_sentence(series: Series, older: VersionRecord, row: ComparedVersion) -> str:
     verdicts = {model: change.verdict for model, change in row.accuracy.items() if isinstance(change, AccuracyChange)}
     accuracy = [f"{model} {verdict}" for model, verdict in verdicts.items()]
     if len({*verdicts.values()}) == 1:
         accuracy = [f"accuracy {next(iter(verdicts.values()))}"]
-    sizes = _resident_sizes(older, row.record)
-    memory = joined([f"{model} {new - old:+.0f} MB" for model, (old, new) in sizes.items()])
+    memory = _growth(older, row.record)
+    if memory and older is not series.records[0]:
+        memory += f" (since {series.oldest}: {_growth(series.records[0], row.record)})"
     parts = [*accuracy, _step_speed(row.speed), f"resident memory: {memory}" if memory else ""]
     return f"{'; '.join(filter(None, parts))}."
+
+
+def _growth(older: VersionRecord, newer: VersionRecord) -> str:
+    """The change of resident memory by model."""
+    sizes = _resident_sizes(older, newer)
+    return joined([f"{model} {new - old:+.0f} MB" for model, (old, new) in sizes.items()])
 
 
 def _step_speed(speed: Mapping[str, SpeedChange] | str) -> str:
     if isinstance(speed, str):
         return f"speed not compared: {speed}"
-    slower, faster = changed(speed, "slower"), changed(speed, "faster")
-    if not slower and not faster:
-        return "no operation significantly slower or faster" if speed else ""
-    return f"{len(slower)} of {len(speed)} operations slower, {len(faster)} faster ({_largest_changes(speed)})"
+    return _changes_text(speed) or ("no operation significantly slower or faster" if speed else "")
 
 
 def release_notes(series: Series) -> dict[str, list[Markdown]]:

@@ -1,19 +1,23 @@
 """bench export-results: tables are read back by pandas, logs by TensorBoard, runs by MLflow, each from a real store."""
 
 import json
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
 
+from bench.records.ledger import TrialEnded
 from bench.records.store import all_folders
-from bench.report.exports.mlflow_runs import tracking_uri
+from bench.report.exports.mlflow_runs import tracking_uri, write_runs
 from bench.report.exports.tables import TableExporter
 from bench.report.pages.contract import Page
 from bench.report.ranking import leaderboard
+from builders import add_run, make_trial
 from command_line import call, run, variables
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "results"
@@ -78,8 +82,6 @@ def test_predictions_of_every_run_are_written(exported: tuple[Path, str]) -> Non
 
 def test_hyperparameter_of_several_types_becomes_text_in_parquet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    from builders import add_run, make_trial
-
     add_run(tmp_path / "results", search={"trials": (make_trial(0, 0.8, values={"size": 3}),), "winner": "0000"})
     other = {"trials": (make_trial(0, 0.8, values={"size": "large"}),), "winner": "0000"}
     add_run(tmp_path / "results", spec={"family": "cnn"}, search=other)
@@ -191,6 +193,44 @@ def test_mlflow_has_a_parent_run_with_a_child_per_trial(
     )
     repeated = run(*command, cwd=tmp_path, env=variables(MLFLOW_ALLOW_FILE_STORE="true"))
     assert f"0 runs written, {len(FINISHED)} already there" in repeated.stdout
+
+
+@pytest.mark.slow
+def test_mlflow_trials_of_an_interrupted_run_have_the_times_of_the_ledger(tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    trials = (
+        make_trial(0, 0.8, task_seconds=10.0, ended_seconds=10.0),
+        # Without the pause, it ended after 30 seconds of training; on the clock, a day later.
+        make_trial(1, 0.9, task_seconds=20.0, ended_seconds=30.0),
+        make_trial(2, 0.9, values={"layers": 1}, task_seconds=0.0, ended_seconds=30.0, duplicate_of="0001"),
+    )
+    add_run(tmp_path / "results", search={"trials": trials}, finished="2026-01-02T00:01:00+00:00", resumed=1)
+    (folder,) = all_folders(tmp_path / "results")
+    ends = {"0000": "2026-01-01T00:00:10+00:00", "0001": "2026-01-02T00:00:20+00:00"}
+    events = folder.events()
+    folder.ledger.unlink()
+    for event in events:
+        if not isinstance(event, TrialEnded):
+            folder.append(event)
+        elif event.trial.duplicate_of is None:  # duplicates are not trained
+            folder.append(msgspec.structs.replace(event, time=ends[event.trial.trial_id]))
+    uri = tracking_uri(str(tmp_path / "store"))
+    write_runs(leaderboard(tmp_path / "results"), uri)
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    (experiment,) = [each for each in client.search_experiments() if each.name == "keras-family-bench synthetic"]
+    times = {
+        each.data.tags["mlflow.runName"][-4:]: tuple(
+            datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%d %H:%M:%S")
+            for milliseconds in (each.info.start_time, each.info.end_time)
+        )
+        for each in client.search_runs([experiment.experiment_id])
+        if "mlflow.parentRunId" in each.data.tags
+    }
+    assert times == {
+        "0000": ("01 00:00:00", "01 00:00:10"),
+        "0001": ("02 00:00:00", "02 00:00:20"),
+        "0002": ("02 00:00:20", "02 00:00:20"),
+    }
 
 
 @pytest.mark.slow

@@ -180,6 +180,14 @@ def test_column_of_models_is_the_header_of_its_rows() -> None:
     ]
 
 
+def test_names_of_rows_may_break_between_their_words() -> None:
+    table = "| name | default |\n|:--|:--|\n| second_convolution&lt; | a_b |\n| step\\[dense\\] | 1 |\n"
+    html = body("page.md", table, exists=lambda _: True, has_dark=lambda _: False).html
+    assert ">second_<wbr>convolution&lt;</th>" in html
+    assert ">step<wbr>[dense]</th>" in html
+    assert ">a_b</td>" in html
+
+
 def test_plots_are_inverted_in_the_dark_mode_and_photos_have_a_dark_picture() -> None:
     html = body("page.md", GRID, exists=lambda _: True, has_dark=lambda name: "photo" in name).html
     shown = re.findall(r'<a class="picture ([\w-]+)" href="([^"]+)"', html)

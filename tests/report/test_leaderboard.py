@@ -6,6 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.records.plain import PlainKeras
+from bench.records.store import run_folder
 from bench.report.build import build
 from bench.report.figures.picture import Picture
 from bench.report.ranking import leaderboard
@@ -56,6 +58,15 @@ def test_findings_follow_the_records(tmp_path: Path) -> None:
     assert findings(a)[2].startswith("Circle has the lowest recall of all classes in 1 of 3 models")
     for sentence in findings(b):
         assert sentence.replace("|", r"\|") in page(tmp_path / "b")
+
+
+def test_code_of_the_selected_model_is_linked(tmp_path: Path) -> None:
+    dense = add_run(tmp_path)
+    add_reference(tmp_path)
+    assert "code of the tuned model" not in page(tmp_path)
+    run_folder(tmp_path, dense.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
+    code = "[dense](synthetic/dense.md#code-of-dense)"
+    assert f"code of the tuned model with the best validation accuracy: {code}." in page(tmp_path)
 
 
 def test_models_without_errors_have_no_hardest_class(tmp_path: Path) -> None:

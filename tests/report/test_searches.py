@@ -7,6 +7,7 @@ import numpy as np
 from bench.evaluation.comparison import Difference
 from bench.report.board import PairTest, Table
 from bench.report.ranking import leaderboard
+from bench.report.text.findings import findings
 from bench.report.text.statements import family_sentences, pair_sentence
 from builders import add_run
 
@@ -33,7 +34,11 @@ def test_families_are_compared_over_their_searches(tmp_path: Path) -> None:
     (sentence,) = family_sentences(table)
     # 11 and 42 of 200 images are wrong.
     assert sentence.startswith("Family cnn is 15.50 points better than family dense (95% CI")
-    assert sentence.endswith("; 3 and 3 searches).")
+    assert sentence.endswith("; adjusted p < 0.001; 3 and 3 searches, 200 test images).")
+    # On the leaderboard, it also says what the interval is based on.
+    finding = findings(table)[0]
+    assert finding.startswith(sentence)
+    assert "variance across searches" in finding
 
 
 def test_variance_across_searches_makes_a_difference_not_significant(tmp_path: Path) -> None:

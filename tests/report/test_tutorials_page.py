@@ -16,9 +16,13 @@ from builders import add_reference, add_run
 
 def titles(results: Path) -> str:
     """The line of the first tutorial in the table of titles."""
-    content = build(leaderboard(results))["tutorials.md"]
+    return next(line for line in text(results, "tutorials.md").splitlines() if ".md#tutorial-" in line)
+
+
+def text(results: Path, name: str) -> str:
+    content = build(leaderboard(results))[name]
     assert isinstance(content, bytes)
-    return next(line for line in content.decode().splitlines() if "[tutorial-" in line)
+    return content.decode()
 
 
 @pytest.mark.parametrize("name", TUTORIALS)
@@ -37,29 +41,52 @@ def test_tutorial_without_a_title_is_listed_by_its_name() -> None:
 def test_known_source_of_a_tutorial_is_linked(tmp_path: Path) -> None:
     add_reference(tmp_path, spec={"model": "tutorial-dense-128-logits"})
     url = "https://www.tensorflow.org/tutorials/keras/classification"
-    source = f"The TensorFlow Authors: [Basic classification: Classify images of clothing]({url})"
-    assert f"| {source} " in titles(tmp_path)
-    page = build(leaderboard(tmp_path))["synthetic/tutorial-dense-128-logits.md"]
-    assert isinstance(page, bytes)
-    assert f"Source: {source}." in page.decode()
+    source = f"Source: The TensorFlow Authors: [Basic classification: Classify images of clothing]({url})"
+    assert f". {source} |" in titles(tmp_path)
+    assert f"\n- {source}.\n" in text(tmp_path, "synthetic/tutorial-dense-128-logits.md")
 
 
 def test_open_ended_published_value_has_no_upper_limit(tmp_path: Path) -> None:
     published = PublishedAccuracy(text="over 85%", low=0.85, high=1.0)
     add_reference(tmp_path, spec={"dataset": "fashion_mnist"}, reference={"published": published})
-    content = build(leaderboard(tmp_path))["tutorials.md"]
-    assert isinstance(content, bytes)
-    assert "| over 85%    | above 85.00 " in content.decode()
+    assert "| over 85%    | above 85.00 " in text(tmp_path, "tutorials.md")
 
 
-def test_tutorial_links_to_the_code_of_the_tuned_model_that_it_is_compared_with(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("dataset", "published"), [("fashion_mnist", "90%"), ("synthetic", "none")])
+def test_published_result_is_in_the_row_and_on_the_page_of_a_tutorial(
+    dataset: str, published: str, tmp_path: Path
+) -> None:
+    add_reference(tmp_path, spec={"dataset": dataset})
+    assert f")) | {published} " in titles(tmp_path)
+    page = text(tmp_path, f"{dataset}/tutorial-linear.md")
+    assert f"\n- Published result: {published}" in page
+    assert "Linear classifier without a hidden layer" in page
+
+
+def test_tutorial_and_its_page_link_to_the_code_of_a_better_tuned_model(tmp_path: Path) -> None:
     dense = add_run(tmp_path, [range(10)] * 3)  # 95% of 200 images
     add_reference(tmp_path, [range(40)] * 3)  # 80%
     assert "| [dense](synthetic/dense.md#dense): 95.00% (+15.00 pp) " in titles(tmp_path)
+    assert "Code of the better model" not in text(tmp_path, "synthetic/tutorial-linear.md")
     run_folder(tmp_path, dense.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
     line = titles(tmp_path)
-    assert "| [dense](synthetic/dense.md#code-of-dense): 95.00% (+15.00 pp) " in line
-    assert line.endswith("| [tutorial-linear](synthetic/tutorial-linear.md#tutorial-linear) |")
+    better = "[dense](synthetic/dense.md#dense): 95.00% (+15.00 pp), [code](synthetic/dense.md#code-of-dense)"
+    assert f"| {better} |" in line
+    assert "| Linear classifier without a hidden layer ([tutorial-linear](synthetic/tutorial-linear.md#" in line
+    assert "Code of the better model: [dense](dense.md#code-of-dense)." in text(
+        tmp_path, "synthetic/tutorial-linear.md"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "verdict"), [(41, "not significantly different (+0.50 pp)"), (1, "worse than this (-19.50 pp)")]
+)
+def test_tutorial_that_no_tuned_model_beats_has_none(wrong: int, verdict: str, tmp_path: Path) -> None:
+    dense = add_run(tmp_path, [range(40)] * 3)  # 80% of 200 images
+    run_folder(tmp_path, dense.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
+    add_reference(tmp_path, [range(wrong)] * 3)
+    assert f"| none: [dense](synthetic/dense.md#dense) is {verdict} |" in titles(tmp_path)
+    assert "Code of the better model" not in text(tmp_path, "synthetic/tutorial-linear.md")
 
 
 def test_tutorial_without_tuned_models_has_no_difference(tmp_path: Path) -> None:

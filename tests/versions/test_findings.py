@@ -31,10 +31,7 @@ def test_findings_name_accuracy_speed_and_memory(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.85, 0.2))
     assert findings(made) == [
         "Accuracy: tutorial-cnn worse (-5.00 points).",
-        (
-            "Speed: 1 of 1 operations are significantly slower, 0 faster. "
-            "Largest changes: step[cnn] takes 2.00 times as long."
-        ),
+        ("Speed: of 1 operations, 1 significantly slower (times as long): step 2.00 (1 of 1); none faster."),
         "Resident memory after one epoch: cnn from 500 to 500 MB (+0).",
     ]
     assert all(sentence.replace("[", r"\[").replace("]", r"\]") in page_text(tmp_path) for sentence in findings(made))
@@ -42,7 +39,32 @@ def test_findings_name_accuracy_speed_and_memory(tmp_path: Path) -> None:
 
 def test_much_faster_operation_is_so_many_times_as_fast(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.0025))
-    assert findings(made)[1].endswith("Largest changes: step[cnn] is 40 times as fast.")
+    assert findings(made)[1] == (
+        "Speed: of 1 operations, none significantly slower; 1 faster (times as fast): step 40 (1 of 1)."
+    )
+
+
+def test_operations_of_one_kind_are_summarized_together(tmp_path: Path) -> None:
+    old = {"step[cnn]": 0.1, "predict[cnn-1]": 0.1, "predict[cnn-256]": 0.1, "predict[dense-1]": 0.1, "load[cnn]": 0.1}
+    new = {
+        "step[cnn]": 0.3,
+        "predict[cnn-1]": 0.2,
+        "predict[cnn-256]": 0.15,
+        "predict[dense-1]": 0.1,
+        "load[cnn]": 0.05,
+    }
+    for name, version, times in (("tf216", "2.16.2", old), ("tf217", "2.17.1", new)):
+        each = [make_starts(seconds, operations=(operation,)) for operation, seconds in times.items()]
+        starts = (
+            replace(same[0], operations={name: time for start in same for name, time in start.operations.items()})
+            for same in zip(*each, strict=True)
+        )
+        write(tmp_path, make_record(name, version, starts=tuple(starts)))
+    (made,) = all_series(read_all(tmp_path)[0])
+    assert findings(made)[1] == (
+        "Speed: of 5 operations, 3 significantly slower (times as long): step 3.00 (1 of 1) and predict 1.50 to 2.00 "
+        "(2 of 3); 1 faster (times as fast): load 2.00 (1 of 1)."
+    )
 
 
 def test_every_step_is_summarized_in_a_sentence(tmp_path: Path) -> None:
@@ -52,11 +74,11 @@ def test_every_step_is_summarized_in_a_sentence(tmp_path: Path) -> None:
             "accuracy equivalent; no operation significantly slower or faster; resident memory: cnn +0 MB."
         ),
         "2.17.1 to 2.18.1": (
-            "accuracy worse; 1 of 1 operations slower, 0 faster (step[cnn] takes 2.00 times as long); "
-            "resident memory: cnn +0 MB."
+            "accuracy worse; of 1 operations, 1 significantly slower (times as long): step 2.00 (1 of 1); none faster; "
+            "resident memory: cnn +0 MB (since 2.16.2: cnn +0 MB)."
         ),
     }
-    assert "- **2.17.1 to 2.18.1**: accuracy worse; 1 of 1 operations slower" in page_text(tmp_path)
+    assert "- **2.17.1 to 2.18.1**: accuracy worse; of 1 operations, 1 significantly slower" in page_text(tmp_path)
 
 
 def test_models_of_a_step_with_different_verdicts_are_named(tmp_path: Path) -> None:

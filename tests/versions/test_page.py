@@ -30,7 +30,7 @@ def test_less_accurate_and_slower_version_is_reported(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf217", "2.17.1", accuracy=0.85, seconds=0.2))
     text = page_text(tmp_path)
     assert "worse: -5.00" in table_row(text, STEP)
-    assert "step\\[cnn\\] takes 2.00 times as long" in text
+    assert "1 significantly slower (times as long): step 2.00 (1 of 1)" in text
 
 
 def test_ratio_that_is_not_significant_is_in_parentheses(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_newest_version_is_compared_with_the_oldest(tmp_path: Path) -> None:
     text = page_text(tmp_path)
     overall = table_row(text, "2.16.2 to 2.18.1")
     assert "-0.60" in overall
-    assert "step\\[cnn\\] takes 1.08 times as long" in text
+    assert "1 significantly slower (times as long): step 1.08 (1 of 1)" in text
     step = table_row(text, "2.17.1 to 2.18.1")
     assert ["-0.30" in cell for cell in step.split("|")[4:6]] == [True, False]
     assert step.split("|")[5].strip() == "-0.60"

@@ -8,14 +8,15 @@ from typing import Any
 
 import msgspec
 
-from bench.errors import ExtensionError
+from bench.errors import ExtensionError, RecordError
 from bench.evaluation.metric import TRAIN_TEST_GAP
 from bench.machine import set_variable
-from bench.records.record import Curve, TrialRecord
+from bench.records.ledger import TrialEnded
+from bench.records.record import Curve, RunRecord, TrialRecord
 from bench.report.board import Board
 from bench.report.exports import runs_of
 from bench.report.frames import HYPERPARAMETER
-from bench.report.runs import Run
+from bench.report.runs import Run, folder_of
 from bench.report.text.objective import score_name
 
 MISSING = "MLflow runs need mlflow: install it with `pip install '.[mlflow]'`"
@@ -44,6 +45,7 @@ def write_runs(board: Board, uri: str) -> tuple[int, int]:
 
     Raises:
         ExtensionError: MLflow is not installed, or the store cannot be written.
+        RecordError: a ledger is damaged, or lacks the end of a trial.
     """
     set_variable("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
@@ -58,7 +60,7 @@ def write_runs(board: Board, uri: str) -> tuple[int, int]:
             if store.has(run):
                 existing += 1
             else:
-                store.add(run)
+                store.add(run, _trial_ends(board.results, run.record))
                 written += 1
     except (mlflow.exceptions.MlflowException, SQLAlchemyError) as error:
         raise ExtensionError(f"{uri} cannot be written: {error}") from error
@@ -77,8 +79,8 @@ class _Store:
         condition = f"tags.`{RUN_TAG}` = '{run.record.run_id}' and attributes.status = 'FINISHED'"
         return bool(self._client.search_runs([self._experiment(run)], condition, max_results=1))
 
-    def add(self, run: Run) -> None:
-        """Add a run and its trials; the run is finished last."""
+    def add(self, run: Run, trial_ends: Mapping[str, int]) -> None:
+        """Add a run and its trials, which ended at `trial_ends` (Unix time, ms); the run is finished last."""
         record, experiment = run.record, self._experiment(run)
         start, end = _milliseconds(record.started), _milliseconds(record.finished)
         tags = {RUN_TAG: record.run_id, "mlflow.runName": run.label, "model": record.spec.model}
@@ -90,14 +92,13 @@ class _Store:
         for refit in record.refits:
             self._log_curve(parent, refit.curve, end, suffix=f" refit {refit.number}")
         for trial in record.search.trials if record.search is not None else ():
-            self._add_trial(run, trial, parent, experiment, start)
+            self._add_trial(run, trial, parent, experiment, trial_ends[trial.duplicate_of or trial.trial_id])
         self._client.set_terminated(parent, "FINISHED", end)
 
-    def _add_trial(self, run: Run, trial: TrialRecord, parent: str, experiment: str, start: int) -> None:
-        end = start + round(1000 * trial.ended_seconds)
+    def _add_trial(self, run: Run, trial: TrialRecord, parent: str, experiment: str, end: int) -> None:
         tags = {PARENT_TAG: parent, "mlflow.runName": f"{run.label} trial {trial.trial_id}", "status": trial.status}
         tags |= {} if trial.error is None else {"error": trial.error[-MAX_VALUE:]}
-        began = max(start, end - round(1000 * trial.task_seconds))
+        began = max(_milliseconds(run.record.started), end - round(1000 * trial.task_seconds))
         child = self._client.create_run(experiment, start_time=began, tags=tags).info.run_id
         metrics = {"fit seconds": trial.fit_seconds, "epochs": trial.epochs}
         metrics |= {} if trial.parameters is None else {"parameters": trial.parameters}
@@ -132,6 +133,17 @@ class _Store:
         ]
         for start in range(0, len(metrics), MAX_METRICS):
             self._client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS])
+
+
+def _trial_ends(results: Path, record: RunRecord) -> dict[str, int]:
+    """Unix times (ms) of the ends of trained trials; `ended_seconds` of a record excludes pauses and waits."""
+    folder = folder_of(results, record)
+    events = [event for event in folder.events() if isinstance(event, TrialEnded)]
+    ends = {event.trial.trial_id: _milliseconds(event.time) for event in events}
+    for trial in record.search.trials if record.search is not None else ():
+        if trial.duplicate_of is None and trial.trial_id not in ends:
+            raise RecordError(f"{folder.ledger}: the end of trial {trial.trial_id} is missing: restore the file")
+    return ends
 
 
 def _results(run: Run) -> dict[str, float]:

@@ -17,6 +17,7 @@ CONTENT_ID = "main-content"  # of the element with the page; no heading may have
 LONG_HEADER = 15  # characters of a column's header that needs more width
 LONG = 40  # the same for other cells; a header that long needs even more
 RANKED_HEADER = 9  # tokens of a table up to the end of its second header
+NAME_BREAK = re.compile(r"(?<=_)|(?=\[)")  # where the name of a row may continue on the next line
 DARK = "-dark.png"  # end of the name of a picture's version for the dark mode
 
 
@@ -63,6 +64,7 @@ def body(page: str, text: str, exists: Callable[[str], bool], has_dark: Callable
     parser.add_render_rule("html_inline", _fold)
     parser.add_render_rule("image", lambda *arguments: _image(page, has_dark, *arguments[1:3]))
     parser.add_render_rule("table_open", _table_open)
+    parser.add_render_rule("name", _breakable)
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
     tokens = parser.parse(text)
     headings = _name_headings(tokens)
@@ -131,6 +133,9 @@ def _mark_cell(start: Token, text: Token, end: Token, *, is_name: bool) -> None:
         width = "wider" if length > LONG else "wide" if length > LONG_HEADER else ""
     else:
         width = "long" if length > LONG else ""
+    if is_name:
+        for child in text.children or ():
+            child.type = "name" if child.type == "text" else child.type
     if classes := [*filter(None, ("name" if is_name else "", width))]:
         start.attrSet("class", " ".join(classes))
 
@@ -144,6 +149,10 @@ def _table_open(_: object, tokens: Sequence[Token], number: int, *__: object) ->
 def _fold(_: object, tokens: Sequence[Token], number: int, *__: object) -> str:
     content = tokens[number].content
     return content if FOLD.fullmatch(content) else escape(content)
+
+
+def _breakable(_: object, tokens: Sequence[Token], number: int, *__: object) -> str:
+    return NAME_BREAK.sub("<wbr>", escape(tokens[number].content))
 
 
 def _image(page: str, has_dark: Callable[[str], bool], tokens: Sequence[Token], number: int) -> str:

@@ -9,7 +9,7 @@ from bench.report.evaluations import count_text
 from bench.report.markdown import Markdown, link, render
 from bench.report.pages.contract import Files
 from bench.report.tables.constant import constant_sentence, split_constant
-from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, left_out_sentence
+from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, left_out_sentence, section_link
 from bench.report.tables.provenance import provenance_table, short_commit
 from bench.report.text.findings import findings
 from bench.report.text.human import human_accuracy
@@ -48,8 +48,11 @@ def _links(board: Board) -> list[Markdown]:
         for row in table.references
     )
     links = {
-        "Published tutorials": ("tutorials.md", any(is_tutorial)),
-        "TensorFlow and Keras versions": ("versions.md", any((board.results / "versions").glob("*.json"))),
+        "Published tutorials and what beats them": ("tutorials.md", any(is_tutorial)),
+        "What changed between versions of TensorFlow and Keras": (
+            "versions.md",
+            any((board.results / "versions").glob("*.json")),
+        ),
         "Benchmarks of the suite": ("benchmarks/README.md", any((board.results / "benchmarks").glob("*.md"))),
     }
     return [link(text, target) for text, (target, exists) in links.items() if exists]
@@ -63,6 +66,7 @@ def _dataset_section(board: Board, dataset: str, tables: Sequence[Table]) -> dic
         **ranking(table, f"{dataset}/"),
         "summary": summary(table),
         "findings": findings(table),
+        "code": _code_link(table, dataset),
         "identical": identical_sentences(table),
         "human": human_accuracy(dataset),
         "left_out": left_out_sentence(table),
@@ -71,6 +75,14 @@ def _dataset_section(board: Board, dataset: str, tables: Sequence[Table]) -> dic
         "provenance": provenance,
         "provenance_shared": constant_sentence(shared),
     }
+
+
+def _code_link(table: Table, dataset: str) -> Markdown | None:
+    """The code of the tuned model with the best validation accuracy."""
+    row = table.selected_row
+    if row is None or row.run.plain is None:
+        return None
+    return link(row.label, section_link(row, f"{dataset}/", code=True))
 
 
 def _other_text(table: Table) -> str:

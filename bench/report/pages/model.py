@@ -14,7 +14,7 @@ from bench.report.figures import images
 from bench.report.figures import model as figures
 from bench.report.figures.history import search_history
 from bench.report.figures.picture import Picture
-from bench.report.markdown import link, render
+from bench.report.markdown import Markdown, link, render
 from bench.report.pages.contract import Files
 from bench.report.ranking import conditions
 from bench.report.runs import Run
@@ -26,7 +26,7 @@ from bench.report.text.numbers import accuracy_cell, interval_text, percent, poi
 from bench.report.text.objective import score_name
 from bench.report.text.signature import signature_text
 from bench.report.text.statements import interval_sentence, row_sentences
-from bench.report.text.tutorial_titles import tutorial_title
+from bench.report.text.tutorial_titles import published_accuracy, tutorial_title
 
 name = "models"
 
@@ -93,6 +93,8 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "code": link("code", section_link(row, code=True)) if run.plain is not None else "",
         "selected": row.label == table.selected,
         "tutorial": tutorial_title(record.spec.model) if is_tutorial else None,
+        "published": published_accuracy(record) if is_tutorial else None,
+        "better_code": _better_code(table, row),
         "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
         "interval_sentence": interval_sentence(run),
         "comparisons": row_sentences(table, row),
@@ -113,6 +115,16 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "shows_errors": shows_errors,
         "pictures": _pictures(row, of_errors=shows_errors, of_training=same is None) if row.has_figures else {},
     }
+
+
+def _better_code(table: Table, row: Row) -> Markdown | None:
+    """The code of the tuned model that a reference model is compared with, if that is better."""
+    tuned, test = table.selected_row, row.versus_best
+    if row.run.record.reference is None or test is None or test.verdict != "worse":
+        return None
+    if tuned is None or tuned.run.plain is None:
+        return None
+    return link(tuned.label, section_link(tuned, code=True))
 
 
 def _search_section(search: SearchOutcome, row: Row) -> dict[str, Any]:

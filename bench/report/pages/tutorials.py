@@ -10,11 +10,11 @@ from bench.evaluation.metric import LOG_LOSS, TRAIN_TEST_GAP
 from bench.machine import machine_names
 from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
-from bench.report.markdown import Markdown, link, render
+from bench.report.markdown import Markdown, inline, link, render
 from bench.report.pages.contract import Files
-from bench.report.tables.leaderboard import NOT_SIGNIFICANT, section_link
+from bench.report.tables.leaderboard import section_link
 from bench.report.text.numbers import accuracy_cell, percent, points, range_text, seconds
-from bench.report.text.tutorial_titles import tutorial_title
+from bench.report.text.tutorial_titles import TutorialTitle, published_accuracy, tutorial_title
 
 name = "tutorials"
 
@@ -53,27 +53,38 @@ def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
     """What readers recognize a tutorial by, its accuracy, and the tuned model that it is compared with."""
     return pd.DataFrame(
         {
-            "tutorial": (title := tutorial_title(row.run.record.spec.model)).title,
-            "layers and training": title.layers,
-            "source": "-" if title.source is None else title.source.citation,
-            "published": "-" if (published := _published(row)) is None else published.text,
+            "tutorial": _title_text(kind := tutorial_title(row.run.record.spec.model), row),
+            "published": "none" if (published := published_accuracy(row.run.record)) is None else published.text,
+            "better tuned model": _better_text(table, row),
             "measured (%)": percent(row.test_accuracy),
-            "tuned model": _tuned_text(table, row),
-            "page with code": link(row.label, section_link(row, _folder(row))),
+            "layers and training": _layers_text(kind),
         }
         for table, row in placed
     )
 
 
-def _tuned_text(table: Table, row: Row) -> str | Markdown:
-    """The tuned model with the best validation accuracy, with a link to its code, and its gain over a tutorial."""
-    test = row.versus_best
-    if test is None or test.difference is None:
+def _title_text(kind: TutorialTitle, row: Row) -> Markdown:
+    """What readers recognize a tutorial by, and its name, with a link to its page."""
+    return Markdown(f"{inline(kind.title)} ({link(row.label, section_link(row, _folder(row)))})")
+
+
+def _better_text(table: Table, row: Row) -> str | Markdown:
+    """The tuned model with the best validation accuracy, its gain over a tutorial and its code, if it is better."""
+    test, tuned = row.versus_best, table.selected_row
+    if test is None or test.difference is None or tuned is None:
         return "-"
-    tuned = next(each for each in table.rows if each.label == test.b)
-    verdict = f", {NOT_SIGNIFICANT}" if test.verdict == "not significantly different" else ""
-    gain = f"{percent(tuned.test_accuracy)}% ({points(-test.difference.mean)} pp{verdict})"
-    return Markdown(f"{link(tuned.label, section_link(tuned, _folder(tuned), code=True))}: {gain}")
+    name, gain = link(tuned.label, section_link(tuned, _folder(tuned))), f"{points(-test.difference.mean)} pp"
+    if test.verdict != "worse":
+        verdict = "worse than this" if test.verdict == "better" else test.verdict
+        return Markdown(f"none: {name} is {verdict} ({gain})")
+    better = f"{name}: {percent(tuned.test_accuracy)}% ({gain})"
+    code = link("code", section_link(tuned, _folder(tuned), code=True))
+    return Markdown(better if tuned.run.plain is None else f"{better}, {code}")
+
+
+def _layers_text(title: TutorialTitle) -> str | Markdown:
+    """Layers and training, and a text that has both."""
+    return title.layers if title.source is None else Markdown(f"{inline(title.layers)}. Source: {title.source.citation}")
 
 
 def _folder(row: Row) -> str:
@@ -86,7 +97,7 @@ def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            **_compared(_published(row), prediction_interval(row.run.scores.correct.mean(axis=1))),
+            **_compared(published_accuracy(row.run.record), prediction_interval(row.run.scores.correct.mean(axis=1))),
             "measured test accuracy (%)": accuracy_cell(row.test_accuracy, row.run.interval),
             "seeds": str(len(row.run.record.refits)),
             **{metric.heading: metric.text(row.run.metrics[metric]) for metric in (TRAIN_TEST_GAP, LOG_LOSS)},
@@ -112,12 +123,6 @@ def recipes_table(rows: Sequence[Row]) -> pd.DataFrame:
 def _machines(rows: Sequence[Row]) -> list[str]:
     """Names of the machines that trained these rows."""
     return list(machine_names(row.run.record.environment for row in rows).values())
-
-
-def _published(row: Row) -> PublishedAccuracy | None:
-    reference = row.run.record.reference
-    # The published values are for Fashion-MNIST.
-    return reference.published if reference is not None and row.run.record.dataset.name == "fashion_mnist" else None
 
 
 def _compared(published: PublishedAccuracy | None, limits: tuple[float, float] | None) -> dict[str, str]:

@@ -14,9 +14,10 @@ def findings(table: Table) -> list[str]:
 
 def _tuning(table: Table) -> str:
     """The selected tuned model compared with the best reference model."""
-    if not table.references or (test := table.references[0].versus_best) is None or test.difference is None:
+    selected = table.selected_row
+    test = table.references[0].versus_best if table.references else None
+    if selected is None or test is None or test.difference is None:
         return ""
-    selected = next(row for row in table.rows if row.label == test.b)
     reference, difference = table.references[0], test.difference
     start = f"{selected.label} ({percent(selected.test_accuracy)}%)"
     other = f"{reference.label} ({percent(reference.test_accuracy)}%), the best reference model"
@@ -29,8 +30,9 @@ def _tuning(table: Table) -> str:
 
 def _families(table: Table) -> str:
     """The first test between families, or without one between tuned models."""
-    sentences = family_sentences(table) or pair_sentences(table)
-    return sentences[0] if sentences else ""
+    if families := family_sentences(table):
+        return f"{families[0]} The interval accounts for the variance across searches, splits, refits and test images."
+    return next(iter(pair_sentences(table)), "")
 
 
 def _hardest_class(table: Table) -> str:

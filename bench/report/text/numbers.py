@@ -27,6 +27,11 @@ def seconds(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
+def p_text(p: float) -> str:
+    """A p-value."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def counted(count: int, noun: str) -> str:
     """A number with its noun, which takes an s in the plural."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -4,7 +4,7 @@ from bench.evaluation.comparison import Difference
 from bench.report.board import FamilyResult, PairTest, Row, Table
 from bench.report.ranking import MIN_SEARCHES
 from bench.report.runs import Run
-from bench.report.text.numbers import interval_text, joined, percent, points, range_text
+from bench.report.text.numbers import interval_text, joined, p_text, percent, points, range_text
 
 MAX_SENTENCES = 6  # of a table with more pairs of models, only those of the best model
 
@@ -29,7 +29,8 @@ def family_sentences(table: Table) -> list[str]:
     searches = {family.name: len(family.searches) for family in table.families}
     sentences = []
     for test in table.family_tests:
-        basis = f"{searches[test.a]} and {searches[test.b]} searches"
+        counts = f"{searches[test.a]} and {searches[test.b]} searches"
+        basis = f"adjusted {p_text(test.p_adjusted)}; {counts}, {table.dataset.n_test:,} test images"
         if test.difference is not None:
             sentences.append(_sentence(test, test.difference, f"Family {test.a}", f"family {test.b}", basis))
     return sentences

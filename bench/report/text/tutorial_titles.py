@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bench.records.record import PublishedAccuracy, RunRecord
 from bench.report.markdown import Markdown, link
 
 
@@ -30,14 +31,15 @@ class TutorialTitle:
 
 _TITLES = {
     "tutorial-linear": TutorialTitle(
-        title="Linear classifier", layers="Flatten, Dense 10 (logits, from_logits=True); 10 epochs, batch 32"
+        title="Linear classifier without a hidden layer",
+        layers="Flatten, Dense 10 (logits, from_logits=True); 10 epochs, batch 32",
     ),
     "tutorial-dense-128": TutorialTitle(
-        title="Basic classification with a softmax output",
+        title="Basic classification: one hidden layer of 128, softmax output",
         layers="Flatten, Dense 128 ReLU, Dense 10 softmax; 10 epochs, batch 32",
     ),
     "tutorial-dense-128-logits": TutorialTitle(
-        title="Basic classification with logits and a Softmax layer added for prediction",
+        title="Basic classification: one hidden layer of 128, logits, Softmax layer added for prediction",
         layers="Flatten, Dense 128 ReLU, Dense 10 (logits, from_logits=True); 10 epochs, batch 32",
         source=Source(
             title="Basic classification: Classify images of clothing",
@@ -46,11 +48,11 @@ _TITLES = {
         ),
     ),
     "tutorial-dense-256-dropout": TutorialTitle(
-        title="Dense network with dropout",
+        title="Dense network with dropout: one hidden layer of 256",
         layers="Flatten, Dense 256 ReLU, Dropout 0.2, Dense 10 softmax; 5 epochs, batch 32, last 20% for validation",
     ),
     "tutorial-cnn": TutorialTitle(
-        title="Convolutional network with one-hot labels",
+        title="Convolutional network (CNN): two convolutions, one-hot labels",
         layers="Conv 32 3x3, MaxPool, Conv 64 3x3, MaxPool, Flatten, Dense 128 ReLU, Dropout 0.5, Dense 10 softmax; "
         "10 epochs, batch 64, last 20% for validation",
     ),
@@ -60,3 +62,9 @@ _TITLES = {
 def tutorial_title(name: str) -> TutorialTitle:
     """The title of a tutorial, which is its name if it has none."""
     return _TITLES.get(name, TutorialTitle(title=name, layers="-"))
+
+
+def published_accuracy(record: RunRecord) -> PublishedAccuracy | None:
+    """What a tutorial published, if it is known; the published values are for Fashion-MNIST."""
+    reference = record.reference
+    return reference.published if reference is not None and record.dataset.name == "fashion_mnist" else None
