@@ -99,7 +99,8 @@ def family_space(spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation
         loaded = load_family(family, dataset.image_shape, len(dataset.class_names), pixel_range=spec.pixel_range)
         return space_of(loaded, spec)
     except Exception as error:
+        where = "" if family.definition is None else f" ({family.definition})"
         raise SearchError(
-            f"family {spec.family!r} cannot be built for {dataset.name}: {describe(error)}: fix that, then repeat the "
-            "command"
+            f"family {spec.family!r}{where} cannot be built for {dataset.name}: {describe(error)}: fix that, then "
+            "repeat the command"
         ) from error

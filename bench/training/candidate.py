@@ -1,6 +1,7 @@
 """A model to train, with its images: a candidate of a Family, a reference model, or a model with its own recipe."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,17 @@ def prepare(spec: TrialSpec, location: "DatasetLocation") -> Candidate:
     model.steps_per_execution = data.steps_per_execution
     create_variables(model, data.example_labels, classes)
     return Candidate(model=model, data=data)
+
+
+@contextmanager
+def training(spec: TrialSpec) -> Iterator[None]:
+    """Say which model was being trained if an error is raised: Keras' own name no file of the user."""
+    try:
+        yield
+    except Exception as error:
+        if spec.definition is not None:
+            error.add_note(f"while training {spec.definition}")
+        raise
 
 
 def build(

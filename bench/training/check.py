@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench import compat
 from bench.records.spec import TrialSpec
-from bench.training.candidate import prepare
+from bench.training.candidate import prepare, training
 from bench.training.precision import prepare_process
 from bench.training.size import multiply_adds
 
@@ -41,7 +41,7 @@ def check_candidate(spec: TrialSpec, location: "DatasetLocation") -> CandidateCo
     model, data = candidate.model, candidate.data
     batches = iter(data.training_batches(spec.seed, 0, 1).take(1 + TIMED_STEPS))
     seconds = []
-    with compat.silence_graph_reports():
+    with compat.silence_graph_reports(), training(spec):
         for batch in batches:
             started = time.perf_counter()
             logs = model.train_on_batch(*batch, return_dict=True)

@@ -13,7 +13,7 @@ import numpy as np
 from bench import compat
 from bench.records.spec import TrialSpec
 from bench.seeds import derive_seed
-from bench.training.candidate import Candidate, Custom
+from bench.training.candidate import Candidate, Custom, training
 from bench.training.custom.fitting import Fit, check_agreement, fit_by_itself, known
 from bench.training.scoring import Scored, Scorer
 
@@ -61,7 +61,7 @@ def fit(
     monitor = EpochMonitor(report, deadline, scorer if own_metrics else None, only_known=own_metrics)
     batches = candidate.data.training_batches(spec.seed, first_epoch, spec.epochs)
     started = time.perf_counter()
-    with suppress(_TimeLimitReached), compat.silence_graph_reports():
+    with suppress(_TimeLimitReached), compat.silence_graph_reports(), training(spec):
         candidate.model.fit(
             batches,
             initial_epoch=first_epoch,
@@ -88,7 +88,7 @@ def _fit_by_itself(
     # Shuffling and dropout do not depend on how often the model was built before.
     keras.utils.set_random_seed(derive_seed(spec.seed, "fit"))
     started, cut, reported = time.perf_counter(), True, list[dict[str, float]]()
-    with suppress(_TimeLimitReached), compat.silence_graph_reports():
+    with suppress(_TimeLimitReached), compat.silence_graph_reports(), training(spec):
         reported = fit_by_itself(
             own_fit,
             custom.hp,

@@ -118,7 +118,19 @@ def _write_onnx(model: keras.Model, path: Path) -> None:
     pixels = model.inputs[0]
     signature = [tf.TensorSpec(pixels.shape, pixels.dtype, name="pixels")]
     function = tf.function(lambda images: model(images, training=False), input_signature=signature)
-    tf2onnx.convert.from_function(function, input_signature=signature, output_path=str(path))
+    tf2onnx.convert.from_function(
+        function, input_signature=signature, output_path=str(path), custom_op_handlers={"Erfc": (_write_erfc, [])}
+    )
+
+
+def _write_erfc(graph: Any, node: Any, name: str, _arguments: Any) -> None:
+    """Replace Erfc, with which TensorFlow computes gelu and which ONNX does not have, by 1 - Erf."""
+    (output,) = node.output
+    shapes, dtypes = [graph.get_shape(output)], [graph.get_dtype(output)]
+    graph.remove_node(name)
+    erf = graph.make_node("Erf", node.input, name=f"{name}/erf", shapes=shapes, dtypes=dtypes)
+    one = graph.make_const(f"{name}/one", np.float32(1))
+    graph.make_node("Sub", [one.output[0], erf.output[0]], outputs=[output], name=name, shapes=shapes, dtypes=dtypes)
 
 
 def _load_keras(path: Path) -> Predict:

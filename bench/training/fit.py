@@ -16,7 +16,7 @@ from bench.records.record import Curve, RefitRecord
 from bench.records.spec import TrialSpec
 from bench.training import epochs
 from bench.training.batches import MAX_STEPS_PER_EXECUTION, cached_development
-from bench.training.candidate import prepare
+from bench.training.candidate import prepare, training
 from bench.training.epochs import EpochReport
 from bench.training.outcome import State, StepTimes, TrainedTrial
 from bench.training.precision import prepare_process
@@ -117,7 +117,7 @@ def time_steps(spec: TrialSpec, location: "DatasetLocation") -> StepTimes:
     for steps in (at_once, min(TIMED_STEPS, data.steps) // at_once * at_once):
         batches = data.training_batches(spec.seed, 0, 1).take(steps)
         fit_started = time.perf_counter()
-        with compat.silence_graph_reports():
+        with compat.silence_graph_reports(), training(spec):
             model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
         seconds.append(time.perf_counter() - fit_started)
     step = seconds[1] / steps

@@ -1,6 +1,7 @@
 """Run tasks on the workers of a pool, and report epochs and results as events."""
 
 import queue
+import sysconfig
 import time
 import traceback
 import uuid
@@ -8,10 +9,12 @@ import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import distributed
 
+import bench
 from bench.compat import isolate_dask_sampling
 from bench.errors import BenchError, SearchError
 from bench.training.custom import UnsuitableModelError
@@ -231,12 +234,29 @@ def _run(
 
 
 def describe(error: Exception) -> str:
-    """Describe an exception in one line: type, message, and where it was raised; the message of our own suffices."""
-    message = " ".join(str(error).split())
+    """Describe an exception in one line: type, message, and where it was raised; the message of our own suffices.
+
+    Where: in the code of a user if possible, rather than in a library that it calls.
+    """
+    # TensorFlow lists every function on the way to a node.
+    lines = [line for line in str(error).splitlines() if not line.lstrip().startswith('File "')]
+    message = " ".join(" ".join(lines).split())
     if len(message) > MAX_MESSAGE_LENGTH:
         message = message[:MAX_MESSAGE_LENGTH] + " ..."
     if isinstance(error, UnsuitableModelError):
         return message
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    file = frame.filename.replace("\\", "/").rsplit("/", 1)[-1]
-    return f"{type(error).__name__}: {message} (in {frame.name}, {file}:{frame.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((frame for frame in reversed(frames) if not _is_library(frame.filename)), frames[-1])
+    place = ", ".join(
+        [f"in {frame.name}", f"{Path(frame.filename).name}:{frame.lineno}", *getattr(error, "__notes__", ())]
+    )
+    return f"{type(error).__name__}: {message} ({place})"
+
+
+def _is_library(file: str) -> bool:
+    """Whether it is a file of this package, of an installed one, or of Python."""
+    folders = (
+        str(Path(bench.__file__).parent),
+        *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")),
+    )
+    return file.startswith("<frozen") or any(Path(file).is_relative_to(folder) for folder in folders)

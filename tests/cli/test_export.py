@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
+import search_spaces
 from bench.data import catalog
 from bench.data.development import load_development
 from bench.data.splits import split
@@ -19,6 +20,7 @@ from bench.records.evaluation_log import EvaluationLog
 from bench.training import export
 from bench.training.inference import class_probabilities
 from command_line import run
+from search_spaces._mirror import portable
 from whole_runs import Finished
 
 pytestmark = pytest.mark.slow
@@ -105,6 +107,24 @@ def test_model_that_averages_over_mirror_images_is_exported(
     mirrored = images[:, :, ::-1]
     found = predictions(target, kind, images)
     assert np.abs(found - predictions(target, kind, np.ascontiguousarray(mirrored))).max() <= 1e-5
+
+
+@pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
+@pytest.mark.parametrize("family", ["resnet", "mixer"])
+def test_other_families_are_exported(
+    family: str, kind: export.Format, images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    if kind == "onnx":
+        pytest.importorskip("tf2onnx")
+    values = {"activation": "gelu", "random_shifts": True}
+    model = search_spaces.load(family)(images.shape[1:], 10, multiply_adds=100_000).build_from(values)
+    model.fit(images, np.arange(len(images)) % 10, verbose=0)  # changes what batch normalization does at inference
+    file, target = tmp_path / "model.keras", tmp_path / ("exported.keras" if kind == "keras" else "exported")
+    portable(model).save(file)
+    export.export(file, target, kind)
+    found = predictions(target, kind, images)
+    assert np.abs(found - class_probabilities([file], images)[0]).max() <= 1e-5
+    assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
 def test_exported_file_loads_without_this_package(tiny: Finished, tmp_path: Path) -> None:

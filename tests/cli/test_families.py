@@ -91,7 +91,24 @@ def test_check_reports_failures_costs_and_coverage_as_json(tmp_path: Path) -> No
 def test_check_of_a_family_that_cannot_be_built_says_why(tmp_path: Path) -> None:
     (tmp_path / "never.py").write_text("def build_model(hp):\n    raise ValueError('no')\n")
     done = run("check-family", "never.py:build_model", "--dataset", "digits", cwd=tmp_path, code=2)
-    assert "family 'never' cannot be built for digits: ValueError: no (in build_model, never.py:2)" in done.stderr
+    assert (
+        "family 'never' (never.py:build_model) cannot be built for digits: ValueError: no (in build_model, "
+        in done.stderr
+    )
+
+
+@pytest.mark.slow
+def test_error_of_keras_in_training_names_family_and_step(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import keras\n\n\nclass Wrong(keras.Sequential):\n"
+        "    def train_step(self, data):\n        return keras.ops.reshape(data[0], (3, 5))\n\n\n"
+        "def build_model(hp):\n"
+        "    model = Wrong([keras.layers.Flatten(), keras.layers.Dense(10, 'softmax')])\n"
+        "    model.compile(hp.Choice('optimizer', ['sgd', 'adam']), 'sparse_categorical_crossentropy')\n"
+        "    return model\n"
+    )
+    done = run("check-family", "mine.py:build_model", "--dataset", "digits", "--workers", "2", cwd=tmp_path, code=1)
+    assert "(in train_step, mine.py:6, while training mine.py:build_model)" in done.stdout
 
 
 def test_plain_models_of_the_tests_are_located_without_importing_them() -> None:

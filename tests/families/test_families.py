@@ -15,13 +15,14 @@ import pytest
 import search_spaces
 from bench.records.space import Parameter
 from bench.records.spec import Value
+from bench.training import size
 from bench.training.custom import UnsuitableModelError
 from bench.training.custom.family import CustomFamily
 from bench.training.family import SuiteFamily, load_family
 from bench.tuning.space import count_candidates, enumerate_candidates, parameters
 from bench.tuning.tuners import random_candidates
 from builders import make_spec
-from search_spaces import cnn
+from search_spaces import cnn, mixer, resnet
 from search_spaces._mirror import portable
 
 pytestmark = pytest.mark.slow
@@ -140,6 +141,45 @@ def convolutional_parts(shape: Shape) -> list[Values]:
     fixed: Values = {parameter.name: parameter.values[0] for parameter in declared if parameter.name in rest}
     convolutional = [parameter for parameter in declared if parameter.name not in rest]
     return [values | fixed for values in enumerate_candidates(convolutional)]
+
+
+@on_each_shape(["resnet", "mixer"])
+def test_candidates_use_at_least_half_of_the_multiply_adds_that_the_limit_allows(name: str, shape: Shape) -> None:
+    pixels = shape[0] * shape[1]
+    limit = {"resnet": resnet, "mixer": mixer}[name].DEFAULT_MULTIPLY_ADDS_PER_PIXEL * pixels
+    for values in samples(name, shape):
+        model = build(name, shape, values)
+        assert limit / 2 < size.multiply_adds(model) - np.prod(model.layers[-1].kernel.shape) <= limit, values
+
+
+@pytest.mark.parametrize(
+    ("patch", "blocks", "expansion", "channels", "cost"),
+    [
+        # 16 patches: 49 x 16 x channels for the embedding, then two layers on each of the channels (16 x 16) and on
+        # each of the patches (channels x channels). 152: 119,168 + 2 x (38,912 + 369,664), 160 would be 1,026,560.
+        (7, 1, 1, 152, 936_320),
+        # 49 patches, two blocks, hidden layers twice as wide. 24: 18,816 + 8 x (57,624 + 28,224), 32 would be too many.
+        (4, 2, 2, 24, 705_600),
+    ],
+)
+def test_channels_of_mixer_are_the_most_that_the_limit_allows(
+    patch: int, blocks: int, expansion: int, channels: int, cost: int
+) -> None:
+    values: Values = {"patch": patch, "blocks": blocks, "expansion": expansion}
+    model = mixer.Mixer(SHAPES[0], CLASSES, multiply_adds=1_000_000).build_from(values)
+    assert model.layers[-1].input.shape == (None, channels)
+    assert size.multiply_adds(model) == cost + channels * CLASSES
+
+
+def test_mixer_refuses_a_limit_that_no_network_meets() -> None:
+    with pytest.raises(ValueError, match=r"allows no size of patches for images of shape \(28, 28, 1\)"):
+        mixer.Mixer(SHAPES[0], CLASSES, multiply_adds=50_000).space()
+
+
+def test_mixer_pads_images_whose_sides_are_no_multiples_of_a_patch() -> None:
+    # 31 is a prime number: 4x4 pixels give 8x8 patches.
+    model = mixer.Mixer((31, 31, 1), CLASSES).build_from({"patch": 4})
+    assert next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)).output.shape[1:3] == (8, 8)
 
 
 def multiply_adds(model: keras.Model) -> int:

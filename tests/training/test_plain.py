@@ -59,7 +59,6 @@ RESNET: dict[str, Value] = {
     "horizontal_flips": True,
 }
 MIXER: dict[str, Value] = {
-    "channels": 32,
     "blocks": 2,
     "expansion": 2,
     "dropout": 0.1,

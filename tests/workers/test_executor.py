@@ -1,5 +1,6 @@
 """The executor and local workers: results, failures, deaths of workers, and a fast shutdown."""
 
+import json
 import os
 import signal
 import time
@@ -71,6 +72,13 @@ def test_exception_of_a_task_is_reported_in_one_line_with_its_place(executor: Ex
     assert isinstance(failed, TaskFailed)
     assert (failed.worker_died, failed.fatal) == (False, False)
     assert failed.reason.startswith("ValueError: no such value (in fail, worker_tasks.py:")
+
+
+def test_place_of_an_error_is_in_the_code_of_the_user_rather_than_in_a_library() -> None:
+    with pytest.raises(json.JSONDecodeError) as caught:
+        json.loads("[")
+    place = "test_place_of_an_error_is_in_the_code_of_the_user_rather_than_in_a_library, test_executor.py:"
+    assert f"(in {place}" in describe(caught.value)
 
 
 def test_error_of_the_workers_setup_is_fatal_and_names_the_worker(executor: Executor) -> None:

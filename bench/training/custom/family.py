@@ -1,7 +1,6 @@
 """A hypermodel or a function of the user as a family: its space, its candidates, and how they are trained."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +19,7 @@ from bench.training.custom.interface import (
     ADVICE,
     Interface,
     Shape,
+    check_metrics,
     check_output_shape,
     check_outputs,
     interface_of,
@@ -109,9 +109,12 @@ class CustomFamily:
         check_outputs(built.model, built.interface, self._image_shape, self._classes)
         self_contained_bytes(built.model, built.interface, self._image_shape)
         how, fit = f"batches of {BATCH_SIZE}", self._hypermodel.fit
+        labels: Any = self.batching(built.interface).labels(np.arange(2 * self._classes) % self._classes)
         if fit is not None:
-            own = self._declare_in_fit(fit, built.hp, built.model, None)
+            own, labels = self._declare_in_fit(fit, built.hp, built.model, None)
             how = "its own fit" + (", which sets the number of epochs" if "epochs" in own else "")
+        if isinstance(labels, np.ndarray):
+            check_metrics(built.model, labels, self._classes)
         optimizer = type(built.model.optimizer).__name__
         return OwnRecipe(
             training=f"its own: {optimizer}, {loss_name(built.model)}, {built.interface.labels} labels, {how}",
@@ -168,13 +171,14 @@ class CustomFamily:
 
     def _declare_in_fit(
         self, fit: Fit, hp: keras_tuner.HyperParameters, model: keras.Model, class_weights: ClassWeights | None
-    ) -> list[str]:
+    ) -> tuple[list[str], Any]:
         """Call the `fit` of the hypermodel up to its call of `model.fit`, for the hyperparameters in between.
 
         A `fit` with a loop of its own trains an epoch on a few random images.
 
         Returns:
-            The names of the arguments of `model.fit` that it sets itself although they are given.
+            The names of the arguments of `model.fit` that it sets itself although they are given, and the labels that
+            it passes on; None if it does not.
 
         Raises:
             UnsuitableModelError: it does not take the arguments that Keras Tuner passes.
@@ -188,9 +192,11 @@ class CustomFamily:
         if class_weights is not None:
             arguments["class_weight"] = dict.fromkeys(range(self._classes), 1.0)
         own = list[str]()
-        with suppress(_FitReachedError):
+        try:
             call(fit, hp, model, pair, arguments, own=own)
-        return own
+        except _FitReachedError as reached:
+            return own, reached.labels
+        return own, None
 
     def _interface_before_call(self, model: keras.Model) -> Interface:
         shape = matching_shape(model, self._image_shape)
@@ -198,8 +204,12 @@ class CustomFamily:
 
 
 class _FitReachedError(Exception):
-    """`model.fit` was called."""
+    """`model.fit` was called with `labels`."""
+
+    def __init__(self, labels: Any) -> None:
+        super().__init__()
+        self.labels = labels
 
 
-def _stop(*_arguments: Any, **_named: Any) -> None:
-    raise _FitReachedError
+def _stop(x: Any = None, y: Any = None, *_arguments: Any, **_named: Any) -> None:  # noqa: ARG001 - those of model.fit
+    raise _FitReachedError(y)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from bench.machine import silence_stderr
 from bench.records.spec import PixelRange
 from bench.training.custom import UnsuitableModelError
 from bench.training.custom.labels import Encoding, encoding_of, expects_probabilities
@@ -150,6 +151,29 @@ def check_outputs(model: keras.Model, interface: Interface, image_shape: tuple[i
             "the loss expects probabilities, but the outputs do not sum to 1: end with "
             f'Dense({classes}, activation="softmax"), or use the loss with from_logits=True'
         )
+
+
+def check_metrics(model: keras.Model, labels: NDArray[Any], classes: int) -> None:
+    """Check that the metrics of a model accept encoded labels (n,) or (n, classes); n should not be `classes`.
+
+    Raises:
+        UnsuitableModelError: they do not.
+    """
+    outputs = np.full((len(labels), classes), 1 / classes, dtype=np.float32)
+    try:
+        with silence_stderr():  # TensorFlow logs some errors, too
+            model.compute_metrics(None, *map(keras.ops.convert_to_tensor, (labels, outputs)))
+    except Exception as error:
+        given, loss, other = (
+            ("integer", "categorical_crossentropy", "one-hot")
+            if labels.ndim == 1
+            else ("one-hot", "sparse_categorical_crossentropy", "integers")
+        )
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200].rstrip('.')}"
+        raise UnsuitableModelError(
+            f"its metrics do not accept {given} labels: {problem}. "
+            f"Compile with {loss}, so that labels are {other}, or with other metrics"
+        ) from error
 
 
 def check_output_shape(outputs: Any, classes: int) -> None:

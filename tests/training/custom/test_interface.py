@@ -6,6 +6,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from bench.training.custom import UnsuitableModelError
@@ -13,6 +14,7 @@ from bench.training.custom.family import CustomFamily
 from bench.training.custom.hypermodel import Hypermodel, hypermodel
 from bench.training.custom.labels import encoding_of
 from bench.training.family import SuiteFamily, load_family
+from bench.workers.executor import describe
 from custom_models import CLASSES, SHAPE, custom
 
 pytestmark = pytest.mark.slow
@@ -149,6 +151,60 @@ def test_loss_that_accepts_no_labels_is_refused_with_both_reasons() -> None:
 
     with pytest.raises(UnsuitableModelError, match=r"integer labels: RuntimeError: never; one-hot labels: Runtime"):
         encoding_of(softmax_model(loss=loss), CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric", "message"),
+    [
+        (
+            "sparse_categorical_crossentropy",
+            keras.metrics.AUC,
+            r"do not accept integer labels: .*\. Compile with categorical_crossentropy, so that labels are one-hot",
+        ),
+        ("sparse_categorical_crossentropy", lambda: "f1_score", "do not accept integer labels: .*crossentropy"),
+        (
+            "categorical_crossentropy",
+            keras.metrics.SparseTopKCategoricalAccuracy,
+            r"do not accept one-hot labels: .*\. Compile with sparse_",
+        ),
+        ("categorical_crossentropy", keras.metrics.AUC, None),
+        ("sparse_categorical_crossentropy", lambda: "accuracy", None),
+    ],
+)
+def test_metrics_must_accept_the_labels_that_the_loss_expects(loss: str, metric: Any, message: str | None) -> None:
+    family = family_of(lambda _: softmax_model(loss=loss, metrics=[metric()]))
+    if message is None:
+        family.recipe()
+    else:
+        with pytest.raises(UnsuitableModelError, match=message):
+            family.recipe()
+
+
+def test_metrics_must_accept_the_labels_that_a_fit_passes_on() -> None:
+    def build(_: Any) -> keras.Model:
+        return softmax_model(loss=lambda y, p: keras.ops.mean(p, axis=-1), metrics=[keras.metrics.AUC()])
+
+    def one_hot(hp: Any, model: keras.Model, x: Any, y: Any, **named: Any) -> Any:
+        return model.fit(x, np.eye(CLASSES)[y], **named)
+
+    def unchanged(hp: Any, model: keras.Model, *arguments: Any, **named: Any) -> Any:
+        return model.fit(*arguments, **named)
+
+    CustomFamily(Hypermodel(build=build, fit=one_hot), SHAPE, CLASSES, None).recipe()
+    with pytest.raises(UnsuitableModelError, match="its metrics do not accept integer labels"):
+        CustomFamily(Hypermodel(build=build, fit=unchanged), SHAPE, CLASSES, None).recipe()
+
+
+def test_error_in_a_graph_is_described_without_its_long_stack() -> None:
+    @tf.function  # type: ignore[untyped-decorator]
+    def select(values: tf.Tensor) -> tf.Tensor:
+        return tf.gather(values, values)
+
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        select(tf.range(1, 5))
+    description = describe(caught.value)
+    assert "indices[3] = 4 is not in [0, 4)" in description
+    assert 'File "' not in description
 
 
 # Refused models
