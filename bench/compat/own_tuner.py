@@ -201,7 +201,7 @@ def check_objective(oracle: Any, metrics: Mapping[str, float]) -> None:
     keras_tuner.Oracle._check_objective_found(oracle, metrics)  # noqa: SLF001 - not public
 
 
-def execution_metrics(result: Any, objective: Any) -> tuple[dict[str, float], int]:
+def execution_metrics(result: Any, objective: Any) -> tuple[Mapping[str, Any], int]:
     """The metrics and the best epoch, counted from 0, of what training a model once has returned.
 
     Raises:
@@ -210,9 +210,8 @@ def execution_metrics(result: Any, objective: Any) -> tuple[dict[str, float], in
     with expecting(KERAS_TUNER, "tuner_utils with `convert_to_metrics_dict` and `get_best_step`"):
         from keras_tuner.src.engine import tuner_utils
 
-        metrics = tuner_utils.convert_to_metrics_dict(result, objective)
-        best_epoch = int(tuner_utils.get_best_step(result, objective))
-        return {name: float(value) for name, value in metrics.items()}, best_epoch
+        metrics: Mapping[str, Any] = tuner_utils.convert_to_metrics_dict(result, objective)
+        return metrics, int(tuner_utils.get_best_step(result, objective))
 
 
 def without_tensorboard(tuner: Any) -> None:

@@ -1,16 +1,21 @@
 """The process that builds models, only to find their hyperparameters, so that a crash does not end the search."""
 
 import multiprocessing
+import sys
 from contextlib import redirect_stdout, suppress
+from functools import cached_property
 from io import StringIO
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from bench.execution.events import Message, Report
+from bench.own_tuner.identity import space_digest
 from bench.own_tuner.shared import Shared
-from bench.signals import shield_children_from_sigint
+from bench.signals import end_with_parent, shield_children_from_sigint
 from bench.training.own_tuner.exchange import Config
+from bench.workers.fork_server import StartMethod, other_threads_when_forked
 
 BUILD_SECONDS = 60
 START_SECONDS = 600  # it imports TensorFlow, possibly on a busy machine
@@ -19,25 +24,49 @@ START_SECONDS = 600  # it imports TensorFlow, possibly on a busy machine
 class Builder:
     """Starts the process when it is first needed, and again if it has died."""
 
-    def __init__(self, shared: Shared, seconds: float | None) -> None:
-        """Build models of the hypermodel in `shared`, each in at most `seconds`, or BUILD_SECONDS if that is less."""
+    def __init__(self, hypermodel: Any, shared: Shared, seconds: float | None, report: Report) -> None:
+        """Build models in at most `seconds`, or BUILD_SECONDS if that is less.
+
+        Args:
+            hypermodel: the one in `shared`; None if there is none.
+            shared: what the process needs.
+            seconds: for a model; None for no limit of the user's.
+            report: called with a message if a model takes longer.
+        """
+        self._hypermodel = hypermodel
         self._shared = shared
         self._seconds = min(BUILD_SECONDS, seconds or BUILD_SECONDS)
+        self._report = report
         self._process: BaseProcess | None = None
 
-    def built(self, hyperparameters: Config) -> Config:
-        """The hyperparameters after their model was built; as they were if building crashes or takes too long."""
+    @cached_property
+    def declared(self) -> str:
+        """Digest of the hyperparameters that the hypermodel declares by default; empty if it cannot be built."""
+        found = self.built({"space": [], "values": {}})
+        return "" if found is None else space_digest(found)
+
+    def built(self, hyperparameters: Config) -> Config | None:
+        """The hyperparameters after their model was built; None if building crashes or takes too long."""
+        if self._hypermodel is None:
+            return hyperparameters
         try:
             if self._process is None:
-                self._start()
+                self._start(self._shared.start_method)
             self._connection.send(hyperparameters)
             if self._connection.poll(self._seconds):
                 found: Config = self._connection.recv()
                 return found
+            self._report(
+                Message(
+                    text=f"Building a model takes longer than {self._seconds:g} s: its hyperparameters will be found "
+                    "when its trial runs. If it never ends, trial_timeout ends its trial; if it is slow, download and "
+                    "preprocess outside of build"
+                )
+            )
         except (EOFError, OSError):
             pass
         self.close()
-        return hyperparameters
+        return None
 
     def close(self) -> None:
         """Kill the process."""
@@ -46,16 +75,18 @@ class Builder:
             self._connection.close()
             self._process = None
 
-    def _start(self) -> None:
-        context: Any = multiprocessing.get_context(self._shared.start_method)
+    def _start(self, method: StartMethod) -> None:
+        context: Any = multiprocessing.get_context(method)
         self._connection, end = context.Pipe()
         process: BaseProcess = context.Process(target=_serve, args=(end, self._shared.payload), daemon=True)
         with shield_children_from_sigint():
             process.start()
         end.close()  # so that the death of the process is noticed
         self._process = process
-        if self._connection.poll(START_SECONDS):
-            self._connection.recv()  # it is ready
+        # It sends the names of other threads of the process from which it was forked, which may have held locks.
+        if self._connection.poll(START_SECONDS) and self._connection.recv():
+            self.close()
+            self._start("spawn")
 
 
 def _serve(connection: Connection, folder: Path) -> None:
@@ -63,8 +94,12 @@ def _serve(connection: Connection, folder: Path) -> None:
     from bench.training.own_tuner.building import space_after_build
     from bench.workers.tasks import prepare_worker
 
-    prepare_worker()
+    if sys.platform == "linux":
+        end_with_parent()  # while it builds a model, it would not notice that the other end was closed
+    threads = other_threads_when_forked()
+    if not threads:
+        prepare_worker()
     with suppress(EOFError, ConnectionError), redirect_stdout(StringIO()):
-        connection.send("ready")
+        connection.send(threads)
         while True:
             connection.send(space_after_build(folder, connection.recv()))

@@ -17,6 +17,7 @@ PLAIN = (bool, int, float, str, type(None))
 MAX_PENDING = {False: 32, True: 4}
 FAILURES = ("max_retries_per_trial", "max_consecutive_failed_trials")
 MAY_CHANGE = ("max_trials", "hyperparameters", "seed", "objective", *FAILURES)
+CHANGED_MODEL = "the hyperparameters of the hypermodel are not those of the trials in"
 FIX = "Restore it, create the tuner with overwrite=True, or choose another project_name"
 
 

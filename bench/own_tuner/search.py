@@ -52,9 +52,9 @@ def search(
     compat.run_checks("own_tuner")
     project = Project(tuner)
     with project.locked(), project.with_payload(), ExitStack() as stack:
-        resumed = start_or_resume(project, tuner, named, options)
         shared = Shared(project.payload, partial(_write, project.payload, tuner, arguments, named), stack)
-        builder = stack.enter_context(closing(Builder(shared, options.trial_timeout)))
+        builder = stack.enter_context(closing(Builder(tuner.hypermodel, shared, options.trial_timeout, report)))
+        resumed = start_or_resume(project, tuner, named, options, builder)
         with _keras_tuner_state(tuner, project):
             tuner.on_search_begin()
             trials = Trials(tuner, project, resumed, options, builder)

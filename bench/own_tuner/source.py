@@ -24,7 +24,7 @@ class TunerSource:
         tuner: Any,
         project: Project,
         known: Mapping[tuple[str, int], TrialProposed],
-        built: Callable[[Config], Config],
+        built: Callable[[Config], Config | None],
     ) -> None:
         """Use the oracle of `tuner`.
 
@@ -32,7 +32,7 @@ class TunerSource:
             tuner: the user's.
             project: its folder.
             known: proposals of earlier sessions, by trial id and run.
-            built: returns hyperparameters after their model was built.
+            built: returns hyperparameters after their model was built; None if it cannot be built.
         """
         self._built = built
         self._tuner = tuner
@@ -117,7 +117,7 @@ class TunerSource:
             # of scikit-learn, or on another CPU model.
             found: Config = {"space": known.space or proposed["space"], "values": known.values}
         else:
-            found = proposed if self._tuner.hypermodel is None else self._built(proposed)
+            found = self._built(proposed) or proposed
         if found == proposed:
             return None
         compat.extend_trial(self._oracle, trial, compat.hyperparameters_of(found))

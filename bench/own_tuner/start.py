@@ -6,7 +6,8 @@ from typing import Any
 
 from bench import compat
 from bench.errors import SearchError
-from bench.own_tuner.identity import FIX, check_same, settings
+from bench.own_tuner.builder import Builder
+from bench.own_tuner.identity import CHANGED_MODEL, FIX, check_same, settings
 from bench.own_tuner.ledger import SCHEMA, Event, SearchStarted, SessionStarted, TrialEnded, TrialProposed
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
@@ -25,7 +26,9 @@ class Resumed:
     last: SessionStarted | None  # None before the first session
 
 
-def start_or_resume(project: Project, tuner: Any, named: Mapping[str, Any], options: Options) -> Resumed:
+def start_or_resume(
+    project: Project, tuner: Any, named: Mapping[str, Any], options: Options, builder: Builder
+) -> Resumed:
     """Put the oracle of `tuner` into the state in which the search started; its ledger is replayed afterwards.
 
     Args:
@@ -33,6 +36,7 @@ def start_or_resume(project: Project, tuner: Any, named: Mapping[str, Any], opti
         tuner: the user's.
         named: arguments of `fit`.
         options: of the execution.
+        builder: of the tuner's models.
 
     Raises:
         SearchError: the ledger is that of another search, or the tuner cannot start again.
@@ -40,7 +44,7 @@ def start_or_resume(project: Project, tuner: Any, named: Mapping[str, Any], opti
     """
     events = project.ledger.events() if options.resume else []
     if not options.resume:
-        _start_again(project, tuner)
+        _start_again(project, tuner, builder)
     # Without a trial that has ended, as after an error at the start, there is nothing to continue.
     has_trials = any(isinstance(each, TrialEnded) for each in events)
     if has_trials and isinstance(search := events[0], SearchStarted):
@@ -101,8 +105,23 @@ def _resumed(search: SearchStarted, events: Sequence[Event]) -> Resumed:
     )
 
 
-def _start_again(project: Project, tuner: Any) -> None:
-    oracle = tuner.oracle
-    if oracle.trials and not compat.reset(oracle, compat.space_config(oracle.get_space()), oracle.seed):
-        raise SearchError(f"{type(oracle).__name__} cannot start again: create the tuner with overwrite=True")
+def _start_again(project: Project, tuner: Any, builder: Builder) -> None:
+    if tuner.oracle.trials:
+        _restart(tuner.oracle, project, builder)
     project.clear()
+
+
+def _restart(oracle: Any, project: Project, builder: Builder) -> None:
+    """Put an oracle that has trials, possibly reloaded by Keras Tuner, into its state at the start of its search.
+
+    Its space has grown since then, and may have been reloaded after the hypermodel was changed. Which hyperparameters
+    the user gave to the tuner is not known, so that only Keras Tuner can make the space of a changed hypermodel.
+    """
+    events, fix = project.ledger.events(), "create the tuner with overwrite=True"
+    if not events or not isinstance(search := events[0], SearchStarted):
+        raise SearchError(f"{project.path} has trials of tuner.search: {fix}")
+    last = _resumed(search, events).last
+    if last is not None and "" not in (last.declared, builder.declared) and last.declared != builder.declared:
+        raise SearchError(f"{CHANGED_MODEL} {project.ledger.path}: {fix}")
+    if not compat.reset(oracle, search.space, oracle.seed):
+        raise SearchError(f"{type(oracle).__name__} cannot start again: {fix}")

@@ -10,7 +10,7 @@ from bench.execution.events import Message, Report
 from bench.execution.scheduling import work
 from bench.machine import environment, usable_cores
 from bench.own_tuner.builder import Builder
-from bench.own_tuner.identity import FIX, space_digest
+from bench.own_tuner.identity import CHANGED_MODEL, FIX
 from bench.own_tuner.job import FatalTrialError, SearchJob
 from bench.own_tuner.ledger import SessionStarted
 from bench.own_tuner.options import Options
@@ -23,7 +23,6 @@ from bench.own_tuner.source import TunerSource
 from bench.own_tuner.start import Resumed
 from bench.own_tuner.workers import cluster_workers, local_workers
 from bench.records.store import now
-from bench.training.own_tuner.exchange import Config
 
 if TYPE_CHECKING:
     from bench.workers.executor import Executor
@@ -124,13 +123,10 @@ class Trials:
     def _start_session(self, shared: Shared, workers: int) -> None:
         """Compare the hypermodel and the data with those of the last session, and log this one."""
         last, ledger = self._resumed.last, self._project.ledger
-        empty: Config = {"space": [], "values": {}}
-        declared = space_digest(empty if self._tuner.hypermodel is None else self._builder.built(empty))
-        if last is not None and last.declared != declared:
+        declared = self._builder.declared or ("" if last is None else last.declared)
+        if last is not None and last.declared not in ("", declared):
             # Keras Tuner would continue with the space of the earlier trials.
-            raise SearchError(
-                f"the hyperparameters of the hypermodel are not those of the trials in {ledger.path}. {FIX}"
-            )
+            raise SearchError(f"{CHANGED_MODEL} {ledger.path}. {FIX}")
         if last is not None and last.data != shared.digest:
             warnings.warn(
                 f"the data differ from those of the earlier trials in {ledger.path}: set the seeds of random splits, "

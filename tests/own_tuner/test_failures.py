@@ -15,7 +15,7 @@ import os, time
 OTHERS = 2
 
 def build(hp):
-    kind = hp.Choice("kind", ["good", "error", "failed", "nan", "kill", "hang", "fatal"])
+    kind = hp.Choice("kind", ["good", "error", "failed", "nan", "kill", "hang", "stuck", "fatal"])
     hp.Int("other", 0, OTHERS)
     if kind == "error":
         raise ValueError("too large")
@@ -25,6 +25,8 @@ def build(hp):
         raise keras_tuner.errors.FatalValueError("no more")
     if kind == "kill" and os.path.exists("workers.txt"):
         os.kill(os.getpid(), 9)
+    if kind == "stuck":
+        time.sleep(600)
     model = keras.Sequential([keras.Input((64,)), layers.Dense(10, activation="softmax")])
     loss = "sparse_categorical_crossentropy"
     if kind == "nan":
@@ -97,7 +99,8 @@ print("all checks passed")
 CRASHING = """
 open("workers.txt", "w").close()
 OTHERS = 1
-tuner = make("crashing", "good", "kill", "hang", max_consecutive_failed_trials=99)
+tuner = make("crashing", "good", "kill", "hang", "stuck", max_consecutive_failed_trials=99)
+options["progress"] = True
 result = bench.search(tuner, **data, **options, trial_timeout=10)
 trials = [(trial.hyperparameters.values["kind"], trial.status, trial.message) for trial in tuner.oracle.trials.values()]
 print(trials)
@@ -105,7 +108,7 @@ assert [status for kind, status, _ in trials if kind == "good"] == ["COMPLETED"]
 for kind, status, message in trials:
     if kind != "good":
         assert status == "FAILED"
-        assert ("longer than the trial timeout" if kind == "hang" else "killed by signal 9") in message, message
+        assert ("killed by signal 9" if kind == "kill" else "longer than the trial timeout") in message, message
 print("all checks passed")
 """
 
@@ -134,7 +137,9 @@ def test_failures_are_those_of_keras_tuner(script: str, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_crash_or_timeout_of_a_worker_fails_its_trial_only(tmp_path: Path) -> None:
-    run_script(SPACE + CRASHING, tmp_path)
+    done = run_script(SPACE + CRASHING, tmp_path)
+    assert "Building a model takes longer than 10 s" in done.stderr
+    assert "If it never ends, trial_timeout ends its trial" in done.stderr
 
 
 @pytest.mark.long

@@ -71,6 +71,53 @@ assert (result.trained, len(tuner.oracle.trials)) == (2, 2), result
 """
 
 
+AGAIN = """
+def values(tuner):
+    return [trial.hyperparameters.values for trial in tuner.oracle.trials.values()]
+
+options = dict(epochs=1, workers=2, progress=False)
+tuner = make(project_name="again")
+bench.search(tuner, **data, **options)
+first = values(tuner)
+assert "rate" in tuner.oracle.get_space(), "the seed must give a trial that extends the space"
+
+# Keras Tuner reloads the extended space.
+tuner = make(project_name="again")
+assert bench.search(tuner, **data, **options, resume=False).trained == 2
+assert values(tuner) == first, (values(tuner), first)
+
+original, build_model = build_model, lambda hp: original(hp) if hp.Boolean("new") else original(hp)
+expect(SearchError, ["the hyperparameters of the hypermodel are not those", "create the tuner with overwrite=True"],
+       make(project_name="again"), **data, resume=False)
+tuner = make(project_name="again", overwrite=True)
+assert bench.search(tuner, **data, **options, resume=False).trained == 2
+assert all("new" in each for each in values(tuner))
+
+tuner = make(project_name="other")
+tuner.search(**data, epochs=1, verbose=0)
+expect(SearchError, ["has trials of tuner.search", "create the tuner with overwrite=True"], tuner, **data, resume=False)
+assert len(values(make(project_name="other"))) == 2
+"""
+
+# The process that builds models dies in the first call.
+UNKNOWN = """
+import os
+main, original = os.getpid(), build_model
+
+def build_model(hp):
+    if os.path.exists("crash.txt") and not hp.values and os.getpid() != main:
+        os.kill(os.getpid(), 9)
+    return original(hp)
+
+open("crash.txt", "w").close()
+options = dict(epochs=1, workers=1, progress=False)
+assert bench.search(make(), **data, **options).trained == 2
+os.remove("crash.txt")
+longer = keras_tuner.RandomSearch(build_model, "val_loss", max_trials=3, seed=1)
+assert bench.search(longer, **data, **options).trained == 1
+"""
+
+
 def test_errors_name_the_object_and_a_remedy(tmp_path: Path) -> None:
     run_script(EXPECT + ERRORS, tmp_path)
 
@@ -78,6 +125,16 @@ def test_errors_name_the_object_and_a_remedy(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_changed_search_is_refused(tmp_path: Path) -> None:
     run_script(EXPECT + CHANGES, tmp_path)
+
+
+@pytest.mark.long
+def test_search_that_starts_again_has_the_space_of_its_first_start(tmp_path: Path) -> None:
+    run_script(EXPECT + AGAIN, tmp_path)
+
+
+@pytest.mark.long
+def test_hypermodel_that_could_not_be_built_is_not_a_changed_one(tmp_path: Path) -> None:
+    run_script(EXPECT + UNKNOWN, tmp_path)
 
 
 ONCE = """

@@ -93,7 +93,7 @@ GENERATORS = (
     + """
 class Batches(keras.utils.PyDataset):
     def __init__(self, images, labels):
-        super().__init__()
+        super().__init__(workers=2, use_multiprocessing=True)
         self.images, self.labels = images, labels
 
     def __len__(self):
@@ -111,7 +111,7 @@ tuner.search(Batches(x_train, y_train), validation_data=Batches(x_val, y_val), e
 assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
 
 tuner = keras_tuner.GridSearch(build_model, "val_accuracy", max_trials=2, project_name="generator")
-tuner.search(endless, validation_data=(x_val, y_val), steps_per_epoch=5, epochs=2)
+tuner.search(endless, validation_data=(x_val.astype(">f4"), y_val), steps_per_epoch=5, epochs=2)
 assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
 """
 )
@@ -135,6 +135,30 @@ tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
 values = [trial.hyperparameters.values for trial in tuner.oracle.trials.values()]
 assert values[0]["batch_size"] == 32 and len({each["batch_size"] for each in values}) > 1, values
 assert tuner.get_best_models()[0].count_params() > 0
+"""
+)
+
+OWN_MODEL = (
+    DIGITS
+    + """
+class Reversed(keras.Sequential):
+    def fit(self, x, *args, **kwargs):
+        return super().fit(x[:, ::-1].copy(), *args, **kwargs)
+
+def build(hp):
+    model = Reversed([keras.Input((64,)), layers.Dense(hp.Choice("units", [8, 16]), activation="relu")])
+    model.add(layers.Dense(10, activation="softmax"))
+    model.compile("adam", "categorical_crossentropy", metrics=[keras.metrics.F1Score(), "accuracy"])
+    return model
+
+labels = keras.utils.to_categorical(y_train)
+tuner = keras_tuner.GridSearch(build, "val_loss", max_trials=2, executions_per_trial=2)
+result = tuner.search(x_train, labels, validation_split=0.2, sample_weight=y_train / 10, epochs=2)
+trials = tuner.oracle.trials.values()
+assert [trial.status for trial in trials] == ["COMPLETED"] * 2, [trial.message for trial in trials]
+# Like Keras Tuner, the mean of the F1 scores of all classes.
+assert all(0 < trial.metrics.get_best_value("val_f1_score") < 1 for trial in trials)
+assert result.curves["val_f1_score"].between(0, 1).all()
 """
 )
 
@@ -216,6 +240,7 @@ SCRIPTS = {
         "DATASETS": DATASETS,
         "GENERATORS": GENERATORS,
         "OWN_FIT": OWN_FIT,
+        "OWN_MODEL": OWN_MODEL,
         "OWN_SCORES": OWN_SCORES,
         "OWN_RUN_TRIAL": OWN_RUN_TRIAL,
         "SKLEARN": SKLEARN,

@@ -73,13 +73,16 @@ DATA = ("x", "validation_data")  # arguments of `fit` that may be functions whic
 
 
 def made(position: int | str, value: Any) -> Any:
-    """The data that a function makes, which is given in place of data that cannot be sent to a worker.
+    """The data for `fit`: a function makes data that cannot be sent to a worker.
 
     Args:
         position: of the argument, from 0, or its name.
         value: the argument.
     """
-    return value() if is_maker(position, value) else value
+    data = value() if is_maker(position, value) else value
+    if getattr(data, "use_multiprocessing", False):  # a PyDataset; a worker may not start processes, but threads
+        data.use_multiprocessing = False
+    return data
 
 
 def is_maker(position: int | str, value: Any) -> bool:

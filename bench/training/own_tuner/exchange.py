@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from bench.records.spec import Precision
 
@@ -14,9 +15,9 @@ Number = float | Literal["nan", "inf", "-inf"]  # JSON has no numbers for the la
 Status = Literal["COMPLETED", "INVALID", "FAILED"]  # Keras Tuner's
 
 
-def number(value: float) -> Number:
-    """A float as JSON."""
-    value = float(value)
+def number(value: Any) -> Number:
+    """A metric as JSON; Keras Tuner averages those of several values, such as the F1 score of each class."""
+    value = float(np.mean(value))
     return value if math.isfinite(value) else str(value)  # type: ignore[return-value]
 
 
