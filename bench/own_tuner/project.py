@@ -73,10 +73,11 @@ class Project:
 
     def clear(self) -> None:
         """Delete the files of all earlier searches."""
+        # Trials last: without them, neither the ledger nor Keras Tuner could continue after a kill.
+        for name in (self.ledger.path.name, f"{self._tuner.tuner_id}.json", "oracle.json"):
+            (self.path / name).unlink(missing_ok=True)
         for path in self.path.glob("trial_*"):
             shutil.rmtree(path)
-        for name in (self.ledger.path.name, "oracle.json", f"{self._tuner.tuner_id}.json"):
-            (self.path / name).unlink(missing_ok=True)
 
     @contextmanager
     def with_payload(self) -> Iterator[None]:

@@ -62,11 +62,17 @@ def check_keras(settings: KerasSettings) -> None:
 
 
 def check_arguments(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-    """Check that the arguments of `fit` can be sent to other processes.
+    """Check that the arguments of `fit` can be used by several other processes.
 
     Raises:
         SpecError: one of them cannot.
     """
+    for callback in named.get("callbacks") or ():
+        if any(each.__name__ == "BackupAndRestore" for each in type(callback).__mro__):
+            raise SpecError(
+                f"the callback {type(callback).__name__} would restore the model of another trial, since trials run at "
+                "the same time: leave it out; after a kill, bench.search continues with the trials that had ended"
+            )
     for label, value in _labeled(arguments, named):
         if isinstance(value, GeneratorType):
             raise SpecError(

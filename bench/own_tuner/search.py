@@ -24,7 +24,7 @@ from bench.own_tuner.trials import Trials
 from bench.records.files import writing
 from bench.signals import defer_signals
 from bench.training.own_tuner import payload
-from bench.training.own_tuner.content import Content, keras_settings
+from bench.training.own_tuner.content import Content, custom_objects, keras_settings
 
 
 def search(
@@ -71,6 +71,7 @@ def _content(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -
         vars(sent).pop(name, None)
     sent.directory = str(Path(tuner.directory).resolve())
     return Content(
+        custom_objects=custom_objects(),
         tuner=sent,
         objective=tuner.oracle.objective,
         arguments=arguments,

@@ -63,6 +63,10 @@ def start_or_resume(
 def _restored(tuner: Any, search: SearchStarted) -> bool:
     """Put the oracle into its state at the start of a search; False if it has trials that the ledger cannot explain."""
     oracle = tuner.oracle
+    later = oracle.trials.keys() - search.base
+    if later.isdisjoint(oracle.start_order):  # a killed call wrote their files, but not that of the oracle
+        for trial_id in later:
+            del oracle.trials[trial_id]
     if sorted(oracle.trials) == sorted(search.base):
         if not oracle.trials and _differs(oracle, search):
             compat.reset(oracle, search.space, search.oracle_seed)

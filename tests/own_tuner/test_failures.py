@@ -1,11 +1,15 @@
 """Failing trials, timeouts and limits: as in Keras Tuner, and no trial is lost."""
 
+import re
+import signal
+import sys
 import time
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
-from tuner_scripts import run_script
+from tuner_scripts import DIGITS, run_script
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +19,7 @@ import os, time
 OTHERS = 2
 
 def build(hp):
-    kind = hp.Choice("kind", ["good", "error", "failed", "nan", "kill", "hang", "stuck", "fatal"])
+    kind = hp.Choice("kind", ["good", "error", "failed", "nan", "kill", "hang", "stuck", "greedy", "fatal"])
     hp.Int("other", 0, OTHERS)
     if kind == "error":
         raise ValueError("too large")
@@ -41,6 +45,10 @@ class Net(keras_tuner.HyperModel):
     def fit(self, hp, model, *args, **kwargs):
         if hp.get("kind") == "hang":
             time.sleep(600)
+        held = []
+        while hp.get("kind") == "greedy":
+            held.append(np.ones(2**23))
+            time.sleep(0.02)
         return model.fit(*args, **kwargs)
 
 def space(*kinds):
@@ -112,6 +120,58 @@ for kind, status, message in trials:
 print("all checks passed")
 """
 
+# Before Dask is imported.
+LITTLE_MEMORY = """
+import resource
+resource.setrlimit(resource.RLIMIT_RSS, (4 * 2**30, 4 * 2**30))
+"""
+GREEDY = """
+OTHERS = 0
+tuner = make("greedy", "greedy", "good")
+options["progress"] = True
+bench.search(tuner, **data, **options)
+assert statuses(tuner) == ["FAILED", "COMPLETED"], statuses(tuner)
+assert "more than its memory limit" in tuner.oracle.trials["0000"].message
+"""
+
+# A module of this name, next to the script, is imported by every process that a script starts.
+THREAD = """
+import threading
+threading.Thread(target=threading.Event().wait, name="telemetry", daemon=True).start()
+"""
+SPAWNED = """
+import sys
+original = build_model
+
+def build_model(hp):
+    with open("processes.txt", "a") as file:
+        print("bench.workers.preloaded" in sys.modules, file=file)  # if it was forked
+    return original(hp)
+
+tuner = keras_tuner.RandomSearch(build_model, "val_loss", max_trials=2, seed=1)
+bench.search(tuner, **data, epochs=1, workers=1)
+assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
+"""
+
+STUCK = """
+import os, pathlib, signal, threading, time
+main, original, started = os.getpid(), build_model, pathlib.Path("started.txt")
+
+def build_model(hp):
+    if os.getpid() != main:
+        started.write_text(str(os.getpid()))
+        time.sleep(600)
+    return original(hp)
+
+def kill():
+    while not started.exists() or not started.read_text():
+        time.sleep(0.1)
+    os.kill(main, signal.SIGKILL)
+
+threading.Thread(target=kill).start()
+bench.search(keras_tuner.RandomSearch(build_model, "val_loss", max_trials=2), **data, workers=1)
+"""
+
 LIMITED = """
 tuner = keras_tuner.RandomSearch(build_model, "val_loss", max_trials=1000, seed=1, project_name="limited")
 start = time.monotonic()
@@ -140,6 +200,30 @@ def test_crash_or_timeout_of_a_worker_fails_its_trial_only(tmp_path: Path) -> No
     done = run_script(SPACE + CRASHING, tmp_path)
     assert "Building a model takes longer than 10 s" in done.stderr
     assert "If it never ends, trial_timeout ends its trial" in done.stderr
+
+
+def test_trial_that_exceeds_the_memory_of_its_worker_fails_alone(tmp_path: Path) -> None:
+    done = run_script(GREEDY, tmp_path, prelude=LITTLE_MEMORY + DIGITS + SPACE)
+    assert len(re.findall(r"trial 0000 of greedy: .*more than its memory limit.*; retrying", done.stderr)) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_nothing_is_forked_from_a_process_with_threads(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(THREAD)
+    done = run_script(SPAWNED, tmp_path)
+    assert "Starting the worker processes again, without forking" in done.stderr
+    assert set((tmp_path / "processes.txt").read_text().split()) == {"False"}
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends processes with their parent on Linux only")
+def test_process_that_is_building_a_model_ends_with_a_killed_script(tmp_path: Path) -> None:
+    run_script(STUCK, tmp_path, code=-signal.SIGKILL)
+    process = int((tmp_path / "started.txt").read_text())
+    until = time.monotonic() + 10
+    while psutil.pid_exists(process) and psutil.Process(process).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 @pytest.mark.long

@@ -33,6 +33,20 @@ def test_generator_is_an_error_but_its_function_is_not() -> None:
     requirements.check_arguments((batches,), {"validation_data": batches})
 
 
+class BackupAndRestore:
+    pass
+
+
+class OwnBackup(BackupAndRestore):
+    pass
+
+
+def test_backups_of_all_trials_in_the_same_folder_are_an_error() -> None:
+    with pytest.raises(SpecError, match=r"OwnBackup would restore the model of another trial.*leave it out"):
+        requirements.check_arguments((X,), {"callbacks": [Logger(), OwnBackup()]})
+    requirements.check_arguments((X,), {"callbacks": None})
+
+
 @pytest.mark.parametrize(
     ("arguments", "named", "label"),
     [

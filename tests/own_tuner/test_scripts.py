@@ -162,6 +162,45 @@ assert result.curves["val_f1_score"].between(0, 1).all()
 """
 )
 
+OWN_LAYER = (
+    DIGITS
+    + """
+@keras.saving.register_keras_serializable("mine")
+class Scale(layers.Layer):
+    def call(self, inputs):
+        return inputs * 2
+
+scaling = keras.Sequential([keras.Input((64,)), Scale()], name="scaling")
+
+def build(hp):
+    model = keras.Sequential([scaling, build_model(hp)])
+    model = keras.Sequential.from_config(model.get_config())
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+tuner = keras_tuner.GridSearch(build, "val_loss", max_trials=2)
+tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=1)
+trials = tuner.oracle.trials.values()
+assert [trial.status for trial in trials] == ["COMPLETED"] * 2, [trial.message for trial in trials]
+"""
+)
+
+# Trials save to the same files, many times.
+CHECKPOINTS = (
+    DIGITS
+    + """
+callbacks = [
+    keras.callbacks.ModelCheckpoint("last.keras"),
+    keras.callbacks.ModelCheckpoint("last.weights.h5", save_weights_only=True, save_freq=5),
+]
+tuner = keras_tuner.RandomSearch(build_model, "val_loss", max_trials=6, seed=1)
+tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=10, callbacks=callbacks)
+trials = tuner.oracle.trials.values()
+assert [trial.status for trial in trials] == ["COMPLETED"] * 6, [trial.message for trial in trials]
+keras.models.load_model("last.keras")
+"""
+)
+
 OWN_SCORES = (
     DIGITS
     + """
@@ -241,6 +280,8 @@ SCRIPTS = {
         "GENERATORS": GENERATORS,
         "OWN_FIT": OWN_FIT,
         "OWN_MODEL": OWN_MODEL,
+        "OWN_LAYER": OWN_LAYER,
+        "CHECKPOINTS": CHECKPOINTS,
         "OWN_SCORES": OWN_SCORES,
         "OWN_RUN_TRIAL": OWN_RUN_TRIAL,
         "SKLEARN": SKLEARN,

@@ -161,6 +161,24 @@ def test_interrupted_search_leaves_files_of_keras_tuner_and_continues(
     assert trial_files(project) == trial_files(uninterrupted(tuner))
 
 
+MORE = """
+tuner = keras_tuner.RandomSearch(build_model, "val_loss", max_trials=7, seed=3, directory="work")
+print(bench.search(tuner, **data, epochs=2, workers=2, progress=False))
+values = [trial.hyperparameters.values for trial in tuner.oracle.trials.values()]
+assert len({str(each) for each in values}) == 7, values
+assert sorted(tuner.oracle.end_order) == sorted(tuner.oracle.trials)
+"""
+
+
+@pytest.mark.long
+def test_killed_search_after_one_of_keras_tuner_loses_no_trial(tmp_path: Path) -> None:
+    project = tmp_path / "work" / "untitled_project"
+    run_script(f"\n{TUNERS['random'].replace('=6', '=2')}.search(**data, epochs=1, verbose=0)\n", tmp_path)
+    kept = kill_script(MORE, tmp_path, project / "search.jsonl", 3)
+    done = run_script(MORE, tmp_path)
+    assert f"5 trials in {project}, {5 - kept} of them trained in this call" in done.stdout
+
+
 OWN_ORACLE = """
 class Own(keras_tuner.Oracle):
     def __init__(self, **options):

@@ -16,12 +16,40 @@ from bench.training.own_tuner import payload
 class Content:
     """A tuner and the arguments of its search."""
 
+    custom_objects: "CustomObjects"  # first, since models among the others need them when they are loaded
     tuner: Any  # without its oracle
     objective: Any  # of the oracle
     arguments: tuple[Any, ...]
     named: Mapping[str, Any]
     cwd: str  # folder in which relative paths are meant
     image_data_format: str  # of Keras
+
+
+class CustomObjects(dict[str, Any]):
+    """What a script has registered with Keras, by name; loading it registers it in the worker."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _register, (dict(self),)
+
+
+def custom_objects() -> CustomObjects:
+    """Those that are defined in the script itself; importing a module registers its own."""
+    import keras
+
+    registered = keras.saving.get_custom_objects().items()
+    return CustomObjects({name: each for name, each in registered if getattr(each, "__module__", "") == "__main__"})
+
+
+def _register(objects: Mapping[str, Any]) -> CustomObjects:
+    import keras
+
+    for registered_name, each in objects.items():
+        package, is_decorated, name = registered_name.partition(">")
+        if is_decorated:
+            keras.saving.register_keras_serializable(package, name)(each)
+        else:
+            keras.saving.get_custom_objects()[registered_name] = each
+    return CustomObjects(objects)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

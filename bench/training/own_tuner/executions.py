@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
+from filelock import FileLock
 
 from bench import compat
 from bench.seeds import derive_seed
@@ -77,11 +79,25 @@ class Executions:
             named = {name: made(name, value) for name, value in named.items()}
             if "verbose" in named or not own_fit:  # a `fit` of the user's own may set it
                 named["verbose"] = 0
+            for callback in named.get("callbacks", ()):
+                if isinstance(callback, keras.callbacks.ModelCheckpoint):
+                    self._save_alone(callback)
             shared = passing_shared_tensors(model) if isinstance(model, keras.Model) else nullcontext()
             with shared:
                 return fit(hp, model, *arguments, **named)
 
         hypermodel.build, hypermodel.fit = seeded_build, fit_on_made_data
+
+    def _save_alone(self, checkpoint: keras.callbacks.ModelCheckpoint) -> None:
+        """Let a callback save while no other trial does, since its file may be the same."""
+        hook = "on_epoch_end" if checkpoint.save_freq == "epoch" else "on_train_batch_end"
+        save = getattr(checkpoint, hook)
+
+        def save_alone(*arguments: Any, **named: Any) -> None:
+            with FileLock(Path(self._task.payload) / "checkpoints.lock"):
+                save(*arguments, **named)
+
+        setattr(checkpoint, hook, save_alone)
 
     def _seed(self) -> None:
         task = self._task
