@@ -218,7 +218,7 @@ def _range(model: keras.Model, shape: Shape, pixel_range: PixelRange | None) -> 
     """The factor of the pixels, and why."""
     if pixel_range is not None:
         return 1 / 255 if pixel_range == "0-1" else 1.0, f"--pixel-range is {pixel_range}"
-    for layer in _layers(model):
+    for layer in all_layers(model):
         if isinstance(layer, keras.layers.Rescaling) and np.all(np.abs(np.asarray(layer.scale)) < 0.5):
             return 1.0, "it has a Rescaling layer"
         if isinstance(layer, keras.layers.Normalization):
@@ -254,8 +254,9 @@ def _range_of_normalization(layer: keras.layers.Normalization) -> tuple[float, s
     return 1.0, "it has a Normalization layer"
 
 
-def _layers(model: keras.Model) -> Iterator[keras.Layer]:
+def all_layers(model: keras.Model) -> Iterator[keras.Layer]:
+    """The layers of a model and of the models in it."""
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):
-            yield from _layers(layer)
+            yield from all_layers(layer)
