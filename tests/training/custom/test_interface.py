@@ -235,6 +235,14 @@ def test_metrics_must_accept_the_labels_that_a_fit_passes_on() -> None:
         ).recipe()
 
 
+def test_fit_that_validates_on_training_images_is_refused_before_it_trains() -> None:
+    def fit(hp: Any, model: keras.Model, x: Any, y: Any, validation_data: Any, **named: Any) -> Any:
+        return model.fit(x, y, validation_split=0.2, **named)
+
+    with pytest.raises(UnsuitableModelError, match="instead of validation_split: pass on validation_data"):
+        CustomFamily(Hypermodel(build=lambda _: softmax_model(), fit=fit), SHAPE, CLASSES, None).recipe()
+
+
 def test_warnings_of_builds_are_not_shown() -> None:
     def build(_: Any) -> keras.Model:
         warnings.warn("use an Input", stacklevel=1)
