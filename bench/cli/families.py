@@ -125,6 +125,8 @@ def _text(check: "FamilyCheck") -> str:
     lines = [f"{check.family} on {check.dataset}: {check.checked} of {size} candidates, {failed} failed"]
     if check.own_recipe is not None:
         lines += [f"Training recipe: {check.own_recipe.training}", f"Inputs: {check.own_recipe.inputs}"]
+        if check.own_recipe.own_fit:
+            lines.append("Its own fit is not checked: the steps are trained without it; a run trains by it.")
     for failure in check.failures:
         values = ", ".join(f"{name}={value}" for name, value in failure.example.items())
         lines.append(f"{counted(failure.candidates, 'candidate')} failed, such as {values}: {failure.reason}")

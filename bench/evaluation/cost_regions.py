@@ -1,5 +1,6 @@
 """Regions of a search space whose candidates cost much more than others."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from bench.records.spec import Value
 
 MAX_CONDITIONS = 3
 MIN_SHARE = 0.05  # of the candidates, in a region
+MIN_CANDIDATES = 3  # in a region: a single one may be slow by chance
 MIN_RATIO = 1.5
 INACTIVE = -1e9  # in place of the value of a number that does not exist
 
@@ -38,7 +40,8 @@ def expensive_regions(candidates: Sequence[Mapping[str, Value]], costs: Sequence
     if not names or len(costs) < 2:
         return ()
     measured = np.asarray(costs, dtype=np.float64)
-    tree = DecisionTreeRegressor(max_depth=MAX_CONDITIONS, min_samples_leaf=MIN_SHARE, random_state=0)
+    fewest = max(MIN_CANDIDATES, math.ceil(MIN_SHARE * len(costs)))
+    tree = DecisionTreeRegressor(max_depth=MAX_CONDITIONS, min_samples_leaf=fewest, random_state=0)
     tree.fit(features, np.log(measured))
     leaves = tree.apply(features)
     regions = [
@@ -69,18 +72,19 @@ def _features(candidates: Sequence[Mapping[str, Value]]) -> tuple[list[str], Flo
 def _conditions(tree: object, names: Sequence[str], leaf: int) -> tuple[str, ...]:
     """The conditions on the way from the root of a scikit-learn tree to a leaf."""
     left, right = tree.children_left.tolist(), tree.children_right.tolist()  # type: ignore[attr-defined]
-    conditions: list[str] = []
+    conditions: dict[tuple[str, bool], str] = {}  # of several for the same name, the last is the narrowest
     node = leaf
     while node != 0:
         below = node in left
         parent = (left if below else right).index(node)
         name, threshold = names[tree.feature[parent]], float(tree.threshold[parent])  # type: ignore[attr-defined]
         if " is " in name:
-            conditions.append(name.replace(" is ", " is not ") if below else name)
+            condition = name.replace(" is ", " is not ") if below else name
         else:
-            conditions.append(_comparison(name, threshold, below=below))
+            condition = _comparison(name, threshold, below=below)
+        conditions.setdefault((name, below), condition)
         node = parent
-    return tuple(reversed(conditions))
+    return tuple(reversed(conditions.values()))
 
 
 def _comparison(name: str, threshold: float, *, below: bool) -> str:

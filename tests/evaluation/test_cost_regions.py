@@ -27,6 +27,14 @@ def test_values_that_are_no_numbers_and_inactive_ones_are_named() -> None:
     assert [region.conditions for region in others] == [("kind is c",)]
 
 
+def test_region_has_three_candidates_and_its_narrowest_conditions() -> None:
+    # The cost doubles at 8 and at 16.
+    candidates = [{"units": units} for units in range(24)]
+    costs = [1.0] * 8 + [2.0] * 8 + [8.0] * 8
+    assert [region.conditions for region in expensive_regions(candidates, costs)] == [("units > 15.5",)]
+    assert expensive_regions(candidates[:5], [1.0, 1.0, 1.0, 9.0, 9.0]) == ()
+
+
 @pytest.mark.parametrize(("candidates", "costs"), [([{"a": 1}, {"a": 2}] * 10, [1.0] * 20), ([{}], [1.0]), ([], [])])
 def test_equal_costs_have_no_expensive_region(candidates: list[dict[str, int]], costs: list[float]) -> None:
     assert expensive_regions(candidates, costs) == ()

@@ -247,6 +247,26 @@ def test_sequential_model_is_code(digits: DatasetFacts, tmp_path: Path) -> None:
     assert_same(plain, model, tmp_path)
 
 
+def test_sequential_model_in_a_model_and_adapted_normalization_are_code(digits: DatasetFacts, tmp_path: Path) -> None:
+    augment = keras.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.1)])
+    normalize = layers.Normalization(axis=-1)
+    normalize.adapt(np.array([[[[0.0], [8.0]]]]))  # mean 4, variance 16
+    inputs = keras.Input((8, 8, 1))
+    dense = layers.Dense(10, activation="softmax")
+    model = compiled(keras.Model(inputs, dense(layers.Flatten()(normalize(augment(inputs))))))
+    plain = plain_keras(model, digits, SETTINGS)
+    assert (
+        "= keras.Sequential([layers.RandomFlip(mode='horizontal'), layers.RandomRotation((-0.1, 0.1))])(inputs)"
+        in plain.code
+    )
+    assert "layers.Normalization(mean=[4.0], variance=[16.0])(x)" in plain.code
+    assert plain.recipe["augmentation"] == "layers.RandomFlip(mode='horizontal'), layers.RandomRotation((-0.1, 0.1))"
+    # The layer that the code makes has numbers instead of weights.
+    described = run_code(plain.code, keras.Model(inputs, dense(layers.Flatten()(inputs))), tmp_path)
+    images = load_development(catalog.locate("digits")).images[:100]
+    assert np.allclose(described["outputs"], model.predict(images, verbose=0), atol=1e-5)
+
+
 SCALE = 0.5
 
 
@@ -285,7 +305,7 @@ class Own(keras.Model):  # type: ignore[misc]
 
 def test_model_that_cannot_be_written_is_refused(digits: DatasetFacts) -> None:
     inputs = keras.Input((8, 8, 1))
-    inner = keras.Sequential([layers.Flatten(), layers.Dense(10)])
+    inner = keras.Model(inputs, layers.Dense(10)(layers.Flatten()(inputs)))
     with pytest.raises(ModelError, match="contains another model"):
         plain_keras(compiled(keras.Model(inputs, inner(inputs))), digits, SETTINGS)
     with pytest.raises(ModelError, match="has not been built"):

@@ -211,5 +211,9 @@ class _FitReachedError(Exception):
         self.labels = labels
 
 
-def _stop(x: Any = None, y: Any = None, *_arguments: Any, **_named: Any) -> None:  # noqa: ARG001 - those of model.fit
+def _stop(x: Any = None, y: Any = None, *_arguments: Any, **named: Any) -> None:  # noqa: ARG001 - those of model.fit
+    if named.get("validation_split"):
+        raise UnsuitableModelError(
+            "its fit must validate on the images that it is given, instead of validation_split: pass on validation_data"
+        )
     raise _FitReachedError(y)

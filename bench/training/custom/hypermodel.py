@@ -1,6 +1,7 @@
 """What a user's object is: a hypermodel, a class of them, or a function; how it is called."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -47,10 +48,14 @@ def hypermodel(obj: Any, image_shape: tuple[int, int, int], classes: int) -> Hyp
 
 
 def _silently(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function without what it prints, such as a summary of the model or a progress bar."""
+    """The function without what it prints, such as a summary of the model or a progress bar, and without warnings.
+
+    Otherwise each candidate would repeat them.
+    """
 
     def silent(*arguments: Any, **named: Any) -> Any:
-        with silence_prints():
+        with silence_prints(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return function(*arguments, **named)
 
     return silent

@@ -16,6 +16,8 @@ from bench.training.custom.labels import Encoding, encoding_of, expects_probabil
 
 ADVICE = "move preprocessing, such as resizing, reshaping or scaling, into the model"
 Shape = tuple[int, ...]
+MAX_RESCALED = 16.0  # of rescaled or standardized pixels
+MIN_SUBTRACTED = 2.0  # a mean of pixels in [0, 255], not in [0, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ def pixel_input(model: keras.Model, shape: Shape, pixel_range: PixelRange | None
         return PixelInput(shape=shape, dtype="uint8", scale=1.0, reason=f"its input is {dtype}")
     if not dtype.startswith(("float", "bfloat")):
         raise UnsuitableModelError(f"expected a model whose input is a float or an integer, found {dtype}")
-    scale, reason = _range(model, pixel_range)
+    scale, reason = _range(model, shape, pixel_range)
     return PixelInput(shape=shape, dtype="float32", scale=scale, reason=reason)
 
 
@@ -159,6 +161,11 @@ def check_metrics(model: keras.Model, labels: NDArray[Any], classes: int) -> Non
     Raises:
         UnsuitableModelError: they do not.
     """
+    if labels.ndim > 2:
+        raise UnsuitableModelError(
+            f"expected a fit that passes on the one-hot labels, as its loss needs them, but it passes on some of shape "
+            f"{labels.shape}: use the labels that it is given"
+        )
     outputs = np.full((len(labels), classes), 1 / classes, dtype=np.float32)
     try:
         with silence_stderr():  # TensorFlow logs some errors, too
@@ -207,16 +214,36 @@ def random_images(image_shape: tuple[int, ...], n: int = 4) -> NDArray[np.uint8]
     return np.random.default_rng(0).integers(0, 256, (n, *image_shape), dtype=np.uint8)
 
 
-def _range(model: keras.Model, pixel_range: PixelRange | None) -> tuple[float, str]:
+def _range(model: keras.Model, shape: Shape, pixel_range: PixelRange | None) -> tuple[float, str]:
     """The factor of the pixels, and why."""
     if pixel_range is not None:
         return 1 / 255 if pixel_range == "0-1" else 1.0, f"--pixel-range is {pixel_range}"
-    for layer in _layers(model):
+    for layer in all_layers(model):
         if isinstance(layer, keras.layers.Rescaling) and np.all(np.abs(np.asarray(layer.scale)) < 0.5):
             return 1.0, "it has a Rescaling layer"
         if isinstance(layer, keras.layers.Normalization):
             return _range_of_normalization(layer)
+    if _operations_expect_255(model, shape):
+        return 1.0, "operations on its input rescale pixels up to 255"
     return 1 / 255, "it does not rescale them itself"
+
+
+def _operations_expect_255(model: keras.Model, shape: Shape) -> bool:
+    """Whether operations before the first layer, such as `x / 255` or `preprocess_input`, are made for [0, 255]."""
+    if not has_inputs(model):
+        return False
+    pixels = last = model.inputs[0]
+    reached = {id(pixels)}
+    for each in getattr(model, "operations", model.layers):
+        is_layer = isinstance(each, keras.Layer) and not isinstance(each, keras.layers.Lambda)
+        if not is_layer and all(id(tensor) in reached for tensor in keras.tree.flatten(each.input)):
+            last = each.output
+            reached.add(id(last))
+    if last is pixels:
+        return False
+    operations = keras.Model(pixels, last)
+    black, white = (np.abs(operations(np.full((1, *shape), value, np.float32))).max() for value in (0, 255))
+    return bool(max(black, white) <= MAX_RESCALED or black >= MIN_SUBTRACTED)
 
 
 def _range_of_normalization(layer: keras.layers.Normalization) -> tuple[float, str]:
@@ -227,8 +254,9 @@ def _range_of_normalization(layer: keras.layers.Normalization) -> tuple[float, s
     return 1.0, "it has a Normalization layer"
 
 
-def _layers(model: keras.Model) -> Iterator[keras.Layer]:
+def all_layers(model: keras.Model) -> Iterator[keras.Layer]:
+    """The layers of a model and of the models in it."""
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):
-            yield from _layers(layer)
+            yield from all_layers(layer)

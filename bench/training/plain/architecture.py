@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from bench.errors import ModelError
-from bench.training.custom.interface import has_inputs
+from bench.training.custom.interface import all_layers, has_inputs
 from bench.training.plain.expressions import Expressions
 
 _Tensor = tuple[str, int]  # name of a layer, number of its call
@@ -26,6 +26,11 @@ def model_lines(model: keras.Model, expressions: Expressions) -> list[str]:
     Raises:
         ModelError: the model cannot be written as code.
     """
+    for layer in all_layers(model):
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None and layer.built:
+            # Otherwise the statistics that it was adapted to would be missing in its configuration.
+            layer.input_mean = layer.adapt_mean.numpy().tolist()
+            layer.input_variance = layer.adapt_variance.numpy().tolist()
     try:
         config = model.get_config()
     except NotImplementedError as error:
@@ -61,7 +66,10 @@ def _input(shape: Sequence[int | None], dtype: str) -> str:
 
 
 def _layer(serialized: Mapping[str, Any], expressions: Expressions) -> str:
-    if serialized["class_name"] in ("Functional", "Sequential", "Model"):
+    if serialized["class_name"] == "Sequential":
+        inner = (each for each in serialized["config"]["layers"] if each["class_name"] != "InputLayer")
+        return f"keras.Sequential([{', '.join(_layer(each, expressions) for each in inner)}])"
+    if serialized["class_name"] in ("Functional", "Model"):
         raise ModelError(f"the model contains another model, {serialized['config'].get('name')!r}")
     return expressions.object(serialized, ignored=LAYER_NAME)
 

@@ -8,7 +8,7 @@ import keras
 
 from bench.records.dataset import DatasetFacts
 from bench.records.plain import PlainKeras
-from bench.training.custom.interface import Interface
+from bench.training.custom.interface import Interface, all_layers
 from bench.training.plain.architecture import LAYER_NAME, model_lines
 from bench.training.plain.definitions import Definitions
 from bench.training.plain.expressions import Expressions
@@ -125,7 +125,7 @@ def _fit(dataset: DatasetFacts, settings: FitSettings) -> list[str]:
 
 def _augmentation(model: keras.Model, expressions: Expressions) -> str:
     """The layers that change training images at random."""
-    random = (layer for layer in model.layers if type(layer).__name__.startswith("Random"))
+    random = (layer for layer in all_layers(model) if type(layer).__name__.startswith("Random"))
     written = (expressions.object(keras.saving.serialize_keras_object(each), ignored=LAYER_NAME) for each in random)
     return ", ".join(written) or "none"
 

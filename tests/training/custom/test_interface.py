@@ -1,5 +1,6 @@
 """What models that are not a Family take and return, and how those that cannot be used are refused."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -98,6 +99,35 @@ def test_range_is_that_of_the_first_rescaling_or_normalization_layer(layer: Any,
     assert interface.arrays(np.full((1, *SHAPE), 255, np.uint8)).max() == pytest.approx(high)
 
 
+@pytest.mark.parametrize(
+    ("function", "high"),
+    [
+        (lambda x: x / 255.0, 255),
+        (lambda x: keras.ops.cast(x, "float32") * (1 / 255), 255),
+        (keras.applications.mobilenet_v2.preprocess_input, 255),
+        (keras.applications.densenet.preprocess_input, 255),
+        (keras.applications.resnet50.preprocess_input, 255),  # subtracts the means of the channels
+        (layers.Lambda(lambda x: x / 127.5 - 1), 255),
+        (lambda x: (x - 0.5) / 0.5, 1),
+        (lambda x: 1 - x, 1),
+    ],
+    ids=["divided", "multiplied", "mobilenet", "densenet", "resnet", "lambda", "standardized fractions", "inverted"],
+)
+def test_range_is_that_which_operations_on_the_input_expect(function: Any, high: float) -> None:
+    shape = (6, 5, 3)
+    pixels = keras.Input(shape)
+    model = keras.Model(pixels, layers.Dense(CLASSES, "softmax")(layers.Flatten()(function(pixels))))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    interface = family_of(lambda _: model, shape).build({}, seed=1).interface
+    assert interface.arrays(np.full((1, *shape), 255, np.uint8)).max() == pytest.approx(high)
+    assert (interface.reason == "operations on its input rescale pixels up to 255") == (high == 255)
+
+
+def test_range_is_that_of_a_lambda_layer_in_a_sequential_model() -> None:
+    interface = family_of(lambda _: softmax_model(layers.Lambda(lambda x: x / 255))).build({}, seed=1).interface
+    assert interface.scale == 1
+
+
 def test_color_images_keep_their_channels() -> None:
     family = family_of(lambda _: softmax_model(layers.Conv2D(2, 3)), (6, 5, 3))
     assert family.build({}, seed=1).interface.shape == (6, 5, 3)
@@ -187,12 +217,41 @@ def test_metrics_must_accept_the_labels_that_a_fit_passes_on() -> None:
     def one_hot(hp: Any, model: keras.Model, x: Any, y: Any, **named: Any) -> Any:
         return model.fit(x, np.eye(CLASSES)[y], **named)
 
+    def converted(hp: Any, model: keras.Model, x: Any, y: Any, **named: Any) -> Any:
+        return model.fit(x, keras.utils.to_categorical(y, CLASSES), **named)
+
     def unchanged(hp: Any, model: keras.Model, *arguments: Any, **named: Any) -> Any:
         return model.fit(*arguments, **named)
 
     CustomFamily(Hypermodel(build=build, fit=one_hot), SHAPE, CLASSES, None).recipe()
     with pytest.raises(UnsuitableModelError, match="its metrics do not accept integer labels"):
         CustomFamily(Hypermodel(build=build, fit=unchanged), SHAPE, CLASSES, None).recipe()
+    with pytest.raises(UnsuitableModelError, match=r"one-hot labels, .* passes on some of shape \(20, 10, 10\)"):
+        CustomFamily(
+            Hypermodel(build=lambda _: softmax_model(loss="categorical_crossentropy"), fit=converted),
+            SHAPE,
+            CLASSES,
+            None,
+        ).recipe()
+
+
+def test_fit_that_validates_on_training_images_is_refused_before_it_trains() -> None:
+    def fit(hp: Any, model: keras.Model, x: Any, y: Any, validation_data: Any, **named: Any) -> Any:
+        return model.fit(x, y, validation_split=0.2, **named)
+
+    with pytest.raises(UnsuitableModelError, match="instead of validation_split: pass on validation_data"):
+        CustomFamily(Hypermodel(build=lambda _: softmax_model(), fit=fit), SHAPE, CLASSES, None).recipe()
+
+
+def test_warnings_of_builds_are_not_shown() -> None:
+    def build(_: Any) -> keras.Model:
+        warnings.warn("use an Input", stacklevel=1)
+        return softmax_model()
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        hypermodel(build, SHAPE, CLASSES).build(keras_tuner.HyperParameters())
+    assert not caught
 
 
 def test_error_in_a_graph_is_described_without_its_long_stack() -> None:
