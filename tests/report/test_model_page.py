@@ -34,6 +34,14 @@ def test_the_stored_code_and_recipe_are_shown(tmp_path: Path) -> None:
     assert "Adam(0.1)" in text.split("### Training recipe")[1].split("###")[0]
 
 
+def test_code_that_evaluates_the_model_ends_with_the_accuracy_to_expect(tmp_path: Path) -> None:
+    run = add_run(tmp_path, [range(10)] * 3)  # 95% of 200 images
+    code = "model.evaluate(x_test, y_test)\n"
+    run_folder(tmp_path, run.spec).write_plain(PlainKeras(code=code, recipe={}))
+    expected = "# expected accuracy: 95.00%, the mean of 3 refits by keras-family-bench\n"
+    assert f"{code}{expected}```" in page(tmp_path)
+
+
 def test_damaged_code_is_a_problem_of_the_run(tmp_path: Path) -> None:
     add_run(tmp_path)
     (folder,) = all_folders(tmp_path)

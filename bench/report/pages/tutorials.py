@@ -84,7 +84,9 @@ def _better_text(table: Table, row: Row) -> str | Markdown:
 
 def _layers_text(title: TutorialTitle) -> str | Markdown:
     """Layers and training, and a text that has both."""
-    return title.layers if title.source is None else Markdown(f"{inline(title.layers)}. Source: {title.source.citation}")
+    return (
+        title.layers if title.source is None else Markdown(f"{inline(title.layers)}. Source: {title.source.citation}")
+    )
 
 
 def _folder(row: Row) -> str:
