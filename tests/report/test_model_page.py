@@ -92,6 +92,14 @@ def test_several_models_on_a_page_are_listed_with_their_code_and_the_selected_on
     assert second.endswith("), [code](dense.md#code-of-dense-seed2)")
 
 
+def test_models_on_a_page_are_listed_by_budget(tmp_path: Path) -> None:
+    for preset in ("long", "default"):
+        add_run(tmp_path, spec={"preset": preset})
+    start = page(tmp_path).split("\n## dense")[0]
+    budgets = [line.partition(", about")[0] for line in start.splitlines() if line.startswith("Budget: ")]
+    assert budgets == ["Budget: preset default", "Budget: preset long"]
+
+
 def test_the_training_loss_with_label_smoothing_is_not_the_log_loss(tmp_path: Path) -> None:
     run = add_run(tmp_path)
     assert "label smoothing" not in page(tmp_path)

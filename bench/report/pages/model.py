@@ -92,6 +92,7 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "link": link(row.label, section_link(row)),
         "code": link("code", section_link(row, code=True)) if run.plain is not None else "",
         "plain_code": _code(run),
+        "budget": "" if record.search is None else table.conditions["budget"],
         "selected": row.label == table.selected,
         "tutorial": tutorial_title(record.spec.model) if is_tutorial else None,
         "published": published_accuracy(record) if is_tutorial else None,
