@@ -168,12 +168,16 @@ def make_space() -> tuple[Parameter, ...]:
 
 
 def make_predictions(
-    wrong: Sequence[Sequence[int]] | None = None, *, dataset: DatasetFacts | None = None, seeds: int = 3
+    wrong: Sequence[Sequence[int]] | None = None,
+    *,
+    dataset: DatasetFacts | None = None,
+    seeds: int = 3,
+    confidence: float = 0.7,
 ) -> Predictions:
     """Correct predictions, except for the images that `wrong` lists for each seed, where the next class is predicted.
 
-    The label of image i is i modulo the number of classes. The predicted class has probability 0.7; the others share
-    the rest.
+    The label of image i is i modulo the number of classes. The predicted class has the probability `confidence`; the
+    others share the rest.
     """
     dataset = dataset or make_dataset()
     classes, n = len(dataset.class_names), dataset.n_test
@@ -183,8 +187,8 @@ def make_predictions(
     for seed, images in enumerate(wrong):
         chosen = np.asarray(list(images), dtype=np.int64)
         predicted[seed, chosen] = (labels[chosen] + 1) % classes
-    probability = np.full((*predicted.shape, classes), 0.3 / (classes - 1))
-    np.put_along_axis(probability, predicted[..., None], 0.7, axis=-1)
+    probability = np.full((*predicted.shape, classes), (1 - confidence) / (classes - 1))
+    np.put_along_axis(probability, predicted[..., None], confidence, axis=-1)
     always_wrong = np.flatnonzero((predicted != labels).all(axis=0))[:6]
     height, width, channels = dataset.image_shape
     ramp = np.arange(height * width * channels, dtype=np.uint8).reshape(dataset.image_shape)
@@ -316,7 +320,8 @@ def _add(
     results: Path, wrong: Sequence[Sequence[int]] | None, spec: RunSpec, repeat: int, changes: dict[str, Any]
 ) -> RunRecord:
     dataset = changes.pop("dataset", make_dataset(name=spec.dataset))
-    predictions = make_predictions(wrong, dataset=dataset, seeds=spec.refit_seeds)
+    confidence = changes.pop("confidence", 0.7)
+    predictions = make_predictions(wrong, dataset=dataset, seeds=spec.refit_seeds, confidence=confidence)
     run_id = run_folder(results, spec, repeat).path.name
     record = make_run(predictions, spec=spec, **{"run_id": run_id, "dataset": dataset} | changes)
     write_run(results, record, predictions)

@@ -49,6 +49,7 @@ class Difference:
     low: float
     high: float
     p_value: float  # two-sided, unadjusted; null hypothesis: no difference
+    degrees_of_freedom: float  # of the variance across seeds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,9 +67,8 @@ class Comparison:
         """Model `a` minus model `b`; None if one of them has no variance estimate."""
         if math.isnan(self.p_value[a, b]):
             return None
-        mean, half = float(self.difference[a, b]), float(self.variance.at(a, b).half_width(LEVEL))
-        low, high = max(-1.0, mean - half), min(1.0, mean + half)
-        return Difference(mean=mean, low=low, high=high, p_value=float(self.p_value[a, b]))
+        variance = self.variance.at(a, b)
+        return _difference(float(self.difference[a, b]), variance, p_value=float(self.p_value[a, b]))
 
 
 def paired_difference(newer: Correctness, older: Correctness) -> tuple[Difference, Variance]:
@@ -86,9 +86,19 @@ def paired_difference(newer: Correctness, older: Correctness) -> tuple[Differenc
     n = difference.shape[1]
     images, *by_seed = variance_terms(difference)[:, None]
     variance = variance_from_terms(np.where(images > 0, images, 1 / n**2), *by_seed)  # as in `differences`
-    mean, half = float(difference.mean()), variance.half_width(LEVEL).item()
-    p_value = variance.p_value(np.array([mean])).item()
-    return Difference(mean=mean, low=max(-1.0, mean - half), high=min(1.0, mean + half), p_value=p_value), variance
+    mean = float(difference.mean())
+    return _difference(mean, variance, p_value=variance.p_value(np.array([mean])).item()), variance
+
+
+def _difference(mean: float, variance: Variance, *, p_value: float) -> Difference:
+    half = float(variance.half_width(LEVEL).item())
+    return Difference(
+        mean=mean,
+        low=max(-1.0, mean - half),
+        high=min(1.0, mean + half),
+        p_value=p_value,
+        degrees_of_freedom=float(variance.degrees_of_freedom.item()),
+    )
 
 
 def interval(model: Correctness) -> Interval | None:

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from bench.evaluation.speed import SpeedChange
 from bench.report.figures.heat_map import DARK, label_cells
 from bench.report.figures.picture import Picture, picture
+from bench.versions.findings import ratio_text
 
 LIMIT = 2.0  # ratio at which the color scale ends, in both directions
-SMALL = 0.1  # ratios below are written as fractions: two decimals would hide most of them
 NOT_SIGNIFICANT = "#EEEEEE"
 
 
@@ -23,21 +23,20 @@ def time_map(changes: pd.DataFrame) -> Picture:
         if isinstance(change, SpeedChange)
     ]
     labels = changes.index.tolist(), changes.columns.tolist()
-    return picture("time per step", [*labels, cells], lambda: _draw(*labels, cells))
+    return picture("time per update", [*labels, cells], lambda: _draw(*labels, cells))
 
 
-def _draw(operations: list[str], steps: list[str], cells: list[tuple[int, int, float, bool]]) -> Figure:
-    figure = Figure(figsize=(2.4 + 0.85 * len(steps), 1.4 + 0.24 * len(operations)), layout="constrained")
+def _draw(operations: list[str], updates: list[str], cells: list[tuple[int, int, float, bool]]) -> Figure:
+    figure = Figure(figsize=(2.4 + 0.85 * len(updates), 1.4 + 0.24 * len(operations)), layout="constrained")
     axes = figure.subplots()
     axes.set_facecolor(NOT_SIGNIFICANT)
-    colors = np.full((len(operations), len(steps)), np.nan)
+    colors = np.full((len(operations), len(updates)), np.nan)
     for row, column, ratio, significant in cells:
         shade = math.log(ratio) / math.log(LIMIT)
         if significant:
             colors[row, column] = shade
         color = "#666666" if not significant else "white" if abs(shade) > DARK else "black"
-        text = f"{ratio:.2f}" if ratio >= SMALL else f"1/{1 / ratio:.0f}"
-        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
+        axes.text(column, row, ratio_text(ratio), ha="center", va="center", fontsize=8, color=color)
     axes.imshow(colors, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    label_cells(axes, operations, [step.replace(" to ", " to\n") for step in steps], 8, 8)
+    label_cells(axes, operations, [pair.replace(" to ", " to\n") for pair in updates], 8, 8)
     return figure

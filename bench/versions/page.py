@@ -15,7 +15,7 @@ from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
 from bench.versions.differences import LIBRARIES, differences
 from bench.versions.figures import time_map
-from bench.versions.findings import findings, release_notes, step_sentences
+from bench.versions.findings import findings, release_notes, updates
 from bench.versions.findings import title as findings_title
 from bench.versions.record import ModelResults, VersionRecord, read_all
 from bench.versions.series import ComparedVersion, Series, all_series
@@ -23,7 +23,7 @@ from bench.versions.subjects import family_root, measured_families
 from bench.versions.tables import (
     DELAY_FACTS,
     MEMORY_FACTS,
-    changes_by_step,
+    changes_by_update,
     changes_of,
     cumulative_table,
     environments_table,
@@ -81,7 +81,7 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
     figures = {
         f"versions/figures/time{suffix}-{number}.png": time_map(changes)
         for number, each in enumerate(series, start=1)
-        if not (changes := changes_by_step(each)).empty
+        if not (changes := changes_by_update(each)).empty
     }
     delays = facts_table(records, DELAY_FACTS, digits=3)
     delay_page = None if delays is None else f"epoch-delay{suffix}.md"
@@ -98,7 +98,7 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
                 "oldest": each.oldest,
                 "findings_title": findings_title(each),
                 "findings": findings(each),
-                "steps": step_sentences(each),
+                "updates": updates(each),
                 "versions": versions_table(each).drop(columns=["slower", "faster"]),
                 "speed": speed_table(each),
                 "cumulative": cumulative_table(each),

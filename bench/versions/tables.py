@@ -10,7 +10,7 @@ from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict, required_starts
 from bench.evaluation.variance import Correctness
 from bench.report.text.numbers import accuracy_cell, points
-from bench.versions.findings import change_text, changed
+from bench.versions.findings import changed, ratio_text
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord
 from bench.versions.series import ComparedVersion, Series, accuracy_since_oldest, time_since_oldest
 
@@ -102,7 +102,8 @@ def _changed_operations(version: ComparedVersion, verdict: Verdict) -> str:
     names = changed(version.speed, verdict)
     if not names:
         return "-"
-    return f"{len(names)} of {len(version.speed)}, largest change: {names[0]} {change_text(version.speed[names[0]])}"
+    ratio = ratio_text(version.speed[names[0]].ratio)
+    return f"{len(names)} of {len(version.speed)}, largest change: {names[0]} takes {ratio} times as long"
 
 
 def speed_table(series: Series) -> pd.DataFrame | None:
@@ -122,10 +123,10 @@ def speed_table(series: Series) -> pd.DataFrame | None:
     return pd.DataFrame(rows) if rows else None
 
 
-def changes_by_step(series: Series) -> pd.DataFrame:
+def changes_by_update(series: Series) -> pd.DataFrame:
     """The change of each operation (row) in each comparison (column); missing if not compared."""
     changes = {series.label(row): changes_of(row) for row in [*series.rows.values()][1:]}
-    return pd.DataFrame({step: pd.Series(each, dtype=object) for step, each in changes.items() if each}).sort_index()
+    return pd.DataFrame({pair: pd.Series(each, dtype=object) for pair, each in changes.items() if each}).sort_index()
 
 
 def times_since_oldest(series: Series) -> pd.DataFrame:

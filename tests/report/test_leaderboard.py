@@ -13,7 +13,7 @@ from bench.report.figures.picture import Picture
 from bench.report.ranking import leaderboard
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.text.findings import findings
-from builders import add_reference, add_run
+from builders import add_reference, add_run, make_environment
 
 
 def page(results: Path, name: str = "leaderboard.md") -> str:
@@ -55,9 +55,25 @@ def test_findings_follow_the_records(tmp_path: Path) -> None:
     assert "is 15.00 points better than tutorial-linear (80.00%), the best reference model" in findings(a)[0]
     assert findings(a)[1].startswith("dense is 5.00 points better than cnn")
     assert findings(b)[1].startswith("dense is 8.00 points better than cnn")
-    assert findings(a)[2].startswith("Circle has the lowest recall of all classes in 1 of 3 models")
+    # Dense misclassifies 9 of the 50 images of class 0: 82.00%.
+    hardest = "Circle is the hardest class: its recall is the lowest of all classes in 1 of 3 models, and at most "
+    assert findings(a)[2].startswith(hardest)
     for sentence in findings(b):
         assert sentence.replace("|", r"\|") in page(tmp_path / "b")
+
+
+def test_commits_are_in_the_provenance_if_there_are_several(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    assert "Newest result: 2026-01-01, measured at commit " in page(tmp_path)
+    add_reference(tmp_path, environment=make_environment(git_commit="b" * 40))
+    assert "Newest result: 2026-01-01; commits: see Provenance." in page(tmp_path)
+
+
+def test_number_of_refits_is_in_the_caption(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    assert "the mean over 3 refits with different seeds" in page(tmp_path)
+    add_reference(tmp_path, spec={"refit_seeds": 5})
+    assert "the mean over 3 or 5 refits with different seeds" in page(tmp_path)
 
 
 def test_code_of_the_selected_model_is_linked(tmp_path: Path) -> None:

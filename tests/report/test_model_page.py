@@ -34,6 +34,14 @@ def test_the_stored_code_and_recipe_are_shown(tmp_path: Path) -> None:
     assert "Adam(0.1)" in text.split("### Training recipe")[1].split("###")[0]
 
 
+def test_code_that_evaluates_the_model_ends_with_the_accuracy_to_expect(tmp_path: Path) -> None:
+    run = add_run(tmp_path, [range(10)] * 3)  # 95% of 200 images
+    code = "model.evaluate(x_test, y_test)\n"
+    run_folder(tmp_path, run.spec).write_plain(PlainKeras(code=code, recipe={}))
+    expected = "# expected accuracy: 95.00%, the mean of 3 refits by keras-family-bench\n"
+    assert f"{code}{expected}```" in page(tmp_path)
+
+
 def test_damaged_code_is_a_problem_of_the_run(tmp_path: Path) -> None:
     add_run(tmp_path)
     (folder,) = all_folders(tmp_path)
@@ -82,6 +90,14 @@ def test_several_models_on_a_page_are_listed_with_their_code_and_the_selected_on
     assert first.startswith("- [dense-seed1](dense.md#dense-seed1): 94.50% (95% CI ")
     assert first.endswith("), the best validation accuracy in its table")
     assert second.endswith("), [code](dense.md#code-of-dense-seed2)")
+
+
+def test_models_on_a_page_are_listed_by_budget(tmp_path: Path) -> None:
+    for preset in ("long", "default"):
+        add_run(tmp_path, spec={"preset": preset})
+    start = page(tmp_path).split("\n## dense")[0]
+    budgets = [line.partition(", about")[0] for line in start.splitlines() if line.startswith("Budget: ")]
+    assert budgets == ["Budget: preset default", "Budget: preset long"]
 
 
 def test_the_training_loss_with_label_smoothing_is_not_the_log_loss(tmp_path: Path) -> None:

@@ -34,11 +34,17 @@ def test_families_are_compared_over_their_searches(tmp_path: Path) -> None:
     (sentence,) = family_sentences(table)
     # 11 and 42 of 200 images are wrong.
     assert sentence.startswith("Family cnn is 15.50 points better than family dense (95% CI")
-    assert sentence.endswith("; adjusted p < 0.001; 3 and 3 searches, 200 test images).")
+    assert "; 3 and 3 searches, 200 test images; Welch's test with " in sentence
+    assert sentence.endswith(" degrees of freedom: p = 0.00019; one pair of families, so no correction was needed).")
     # On the leaderboard, it also says what the interval is based on.
     finding = findings(table)[0]
     assert finding.startswith(sentence)
     assert "variance across searches" in finding
+
+
+def test_number_of_comparisons_of_families_is_stated(tmp_path: Path) -> None:
+    table = table_of(tmp_path, cnn=[10, 11, 12], dense=[40, 42, 44], linear=[60, 61, 62])
+    assert all("; adjusted by Holm's method over 3 pairs of families)." in each for each in family_sentences(table))
 
 
 def test_variance_across_searches_makes_a_difference_not_significant(tmp_path: Path) -> None:
@@ -53,6 +59,6 @@ def test_two_searches_are_too_few_for_a_family(tmp_path: Path) -> None:
 
 
 def test_a_difference_that_only_the_correction_makes_insignificant_is_marked() -> None:
-    difference = Difference(mean=0.01, low=0.001, high=0.019, p_value=0.03)
+    difference = Difference(mean=0.01, low=0.001, high=0.019, p_value=0.03, degrees_of_freedom=4.0)
     text = pair_sentence(PairTest(a="a", b="b", difference=difference, p_adjusted=0.3), 200)
     assert text.startswith("a and b are not significantly different after Holm's correction: a minus b is +1.00 points")

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,31 @@ def test_flips_are_code_with_the_average_over_mirror_images(digits: DatasetFacts
     assert flip == "layers.RandomFlip(mode='horizontal')"
     without, settings = rebuild(spec("cnn", CNN | {"horizontal_flips": False}), digits)
     assert "class " not in plain_keras(without, digits, settings).code
+
+
+def test_code_evaluates_on_the_test_set_of_a_dataset_that_keras_downloads(digits: DatasetFacts, tmp_path: Path) -> None:
+    model, settings = rebuild(spec("dense", DENSE), digits)
+    assert "x_test" not in plain_keras(model, digits, settings).code
+    plain = plain_keras(model, replace(digits, name="mnist"), settings)
+    assert plain.code.endswith("epochs=2)\nmodel.evaluate(x_test, y_test)\n")
+    own = "keras.datasets.mnist.load_data = lambda: ((x_train, y_train), (x_train[:50], y_train[:50]))\n"
+    run_code(plain.code.replace("# Digits", f"{own}# Digits"), model, tmp_path)
+
+
+def test_code_says_what_the_model_takes_and_returns_in_short_lines(digits: DatasetFacts) -> None:
+    model, settings = rebuild(spec("cnn", CNN), digits)
+    code = plain_keras(model, digits, settings).code
+    assert "\n# pixels from 0 to 255, not divided by 255\ninputs = keras.Input(" in code
+    assert "\nmodel = keras.Model(inputs, x)  # outputs are logits; softmax gives probabilities\n" in code
+    assert "\nlearning_rate = keras.optimizers.schedules.CosineDecay(\n    0.0, " in code
+    assert "optimizer=keras.optimizers.Adam(learning_rate=learning_rate)," in code
+    assert "\nx = layers.RandomTranslation(\n    0.125, 0.125, fill_mode=" in code
+    assert "\n)(x)\n" in code
+    assert max(map(len, code.splitlines())) <= 88
+    scaled, settings = rebuild(make_spec("build_model", part="development"), digits)
+    assert "# pixels" not in plain_keras(scaled, digits, settings).code
+    softmax, settings = rebuild(spec("tutorial-dense-256-dropout", {}, "reference"), digits)
+    assert "logits" not in plain_keras(softmax, digits, settings).code
 
 
 @pytest.mark.parametrize("name", ["tutorial-dense-256-dropout", "tutorial-linear"])

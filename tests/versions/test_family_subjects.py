@@ -40,8 +40,8 @@ def test_records_of_a_family_are_apart_from_those_of_the_reference_models(tmp_pa
     assert "# TensorFlow and Keras versions: net" in text
     assert "all development images of digits" in text
     assert "net (%)" in text
-    assert "two published models" not in text
-    assert "published models" in bytes(pages["versions.md"]).decode()  # type: ignore[arg-type]
+    assert "two [published tutorials]" not in text
+    assert "two [published tutorials]" in bytes(pages["versions.md"]).decode()  # type: ignore[arg-type]
 
 
 def test_show_prints_a_family(tmp_path: Path) -> None:

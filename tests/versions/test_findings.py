@@ -10,7 +10,7 @@ from bench.evaluation.speed import SpeedChange
 from bench.report.board import Board
 from bench.report.figures.picture import Picture
 from bench.versions.figures import time_map
-from bench.versions.findings import findings, release_notes, step_sentences, title
+from bench.versions.findings import findings, release_notes, title, updates
 from bench.versions.page import PAGE
 from bench.versions.record import read_all, write
 from bench.versions.series import Series, all_series
@@ -30,29 +30,32 @@ def series(results: Path, *versions: tuple[str, str, float, float]) -> Series:
 def test_findings_name_accuracy_speed_and_memory(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.85, 0.2))
     assert findings(made) == [
-        "Accuracy: tutorial-cnn worse (-5.00 points).",
-        ("Speed: of 1 operations, 1 significantly slower (times as long): step 2.00 (1 of 1); none faster."),
-        "Resident memory after one epoch: cnn from 500 to 500 MB (+0).",
+        "Accuracy worse: tutorial-cnn -5.00 points.",
+        "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
+        "Resident memory after one epoch: tutorial-cnn from 500 to 500 MB (+0).",
     ]
-    assert all(sentence.replace("[", r"\[").replace("]", r"\]") in page_text(tmp_path) for sentence in findings(made))
+    assert all(f"- {sentence}\n" in page_text(tmp_path) for sentence in findings(made))
 
 
-def test_much_faster_operation_is_so_many_times_as_fast(tmp_path: Path) -> None:
+def test_time_of_a_much_faster_operation_is_a_fraction_without_a_known_cause(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.0025))
     assert findings(made)[1] == (
-        "Speed: of 1 operations, none significantly slower; 1 faster (times as fast): step 40 (1 of 1)."
+        "Speed: of 1 operations, none significantly slower; 1 faster: `step` 1/40 (cnn) (cause not determined)."
     )
 
 
 def test_operations_of_one_kind_are_summarized_together(tmp_path: Path) -> None:
-    old = {"step[cnn]": 0.1, "predict[cnn-1]": 0.1, "predict[cnn-256]": 0.1, "predict[dense-1]": 0.1, "load[cnn]": 0.1}
     new = {
         "step[cnn]": 0.3,
         "predict[cnn-1]": 0.2,
         "predict[cnn-256]": 0.15,
         "predict[dense-1]": 0.1,
+        "predict[dense-256]": 0.18,
+        "import[alone]": 0.12,
+        "import[among others]": 0.14,
         "load[cnn]": 0.05,
     }
+    old = dict.fromkeys(new, 0.1)
     for name, version, times in (("tf216", "2.16.2", old), ("tf217", "2.17.1", new)):
         each = [make_starts(seconds, operations=(operation,)) for operation, seconds in times.items()]
         starts = (
@@ -62,42 +65,80 @@ def test_operations_of_one_kind_are_summarized_together(tmp_path: Path) -> None:
         write(tmp_path, make_record(name, version, starts=tuple(starts)))
     (made,) = all_series(read_all(tmp_path)[0])
     assert findings(made)[1] == (
-        "Speed: of 5 operations, 3 significantly slower (times as long): step 3.00 (1 of 1) and predict 1.50 to 2.00 "
-        "(2 of 3); 1 faster (times as fast): load 2.00 (1 of 1)."
+        "Speed: of 8 operations, 6 significantly slower: `step` 3.00 (cnn), `predict` 1.50 to 2.00 (3 of 4), "
+        "`import` 1.20 (alone) and 1.40 (among other installed packages); 1 faster: `load` 0.50 (cnn)."
     )
 
 
-def test_every_step_is_summarized_in_a_sentence(tmp_path: Path) -> None:
-    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.8, 0.2))
-    assert step_sentences(made) == {
-        "2.16.2 to 2.17.1": (
-            "accuracy equivalent; no operation significantly slower or faster; resident memory: cnn +0 MB."
+def test_every_update_is_summarized_with_what_changed_up_to_it(tmp_path: Path) -> None:
+    made = series(
+        tmp_path,
+        ("tf216", "2.16.2", 0.9, 0.1),
+        ("tf217", "2.17.1", 0.9, 0.12),
+        ("tf218", "2.18.1", 0.8, 0.24),
+        ("tf219", "2.19.1", 0.8, 0.24),
+    )
+    keras = make_environment().keras
+    since = " Since 2.16.2, not tested, changes of at least 10%: `step` 2.40 (cnn)."
+    equal = "none of 1 operations is significantly slower or faster."
+    assert [(update.pair, update.sentences) for update in updates(made)] == [
+        (
+            "2.16.2 to 2.17.1",
+            (
+                "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00 points.",
+                "Speed: of 1 operations, 1 significantly slower: `step` 1.20 (cnn); none faster.",
+                "Resident memory: tutorial-cnn +0 MB.",
+            ),
         ),
-        "2.17.1 to 2.18.1": (
-            "accuracy worse; of 1 operations, 1 significantly slower (times as long): step 2.00 (1 of 1); none faster; "
-            "resident memory: cnn +0 MB (since 2.16.2: cnn +0 MB)."
+        (
+            "2.17.1 to 2.18.1",
+            (
+                "Accuracy worse: tutorial-cnn -10.00 points. Since 2.16.2, not tested: tutorial-cnn -10.00 points.",
+                f"Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.{since}",
+                "Resident memory: tutorial-cnn +0 MB. Since 2.16.2: tutorial-cnn +0 MB.",
+            ),
         ),
-    }
-    assert "- **2.17.1 to 2.18.1**: accuracy worse; of 1 operations, 1 significantly slower" in page_text(tmp_path)
+        (
+            "2.18.1 to 2.19.1",
+            (
+                "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00 points.",
+                f"Speed: {equal}",
+                "Resident memory: tutorial-cnn +0 MB.",
+            ),
+        ),
+    ]
+    note = "[TensorFlow 2.18.1](https://github.com/tensorflow/tensorflow/releases/tag/v2.18.1)"
+    heading = f"- **2.17.1 to 2.18.1 (Keras {keras} to {keras})**; release notes: {note}\n  - Accuracy worse"
+    assert heading in page_text(tmp_path)
 
 
-def test_models_of_a_step_with_different_verdicts_are_named(tmp_path: Path) -> None:
+def test_models_of_an_update_are_named_by_verdict(tmp_path: Path) -> None:
     for name, version, accuracy in (("tf216", "2.16.2", 0.9), ("tf217", "2.17.1", 0.9), ("tf218", "2.18.1", 0.8)):
         trained = (make_results(accuracy), make_results(0.9, "tutorial-linear"))
         write(tmp_path, make_record(name, version, trained=trained, starts=()))
     (made,) = all_series(read_all(tmp_path)[0])
-    assert step_sentences(made)["2.17.1 to 2.18.1"].startswith(
-        "tutorial-cnn worse; tutorial-linear equivalent; speed not"
+    of_accuracy, of_speed = updates(made)[1].sentences
+    assert of_accuracy == (
+        "Accuracy worse: tutorial-cnn -10.00 points; equivalent (within ±0.5 points): tutorial-linear +0.00 points."
     )
+    assert of_speed.startswith("Speed not compared: ")
 
 
-def test_single_step_is_not_described_twice(tmp_path: Path) -> None:
-    assert not step_sentences(series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1)))
+def test_difference_of_memory_is_that_of_the_displayed_values(tmp_path: Path) -> None:
+    for name, version, megabytes in (("tf216", "2.16.2", 549.6), ("tf217", "2.17.1", 662.4)):
+        starts = tuple(replace(start, facts={"megabytes, cnn": megabytes}) for start in make_starts(0.1))
+        write(tmp_path, make_record(name, version, starts=starts))
+    (made,) = all_series(read_all(tmp_path)[0])
+    assert findings(made)[2] == "Resident memory after one epoch: tutorial-cnn from 550 to 662 MB (+112)."
 
 
-def test_step_with_the_most_changes_is_named(tmp_path: Path) -> None:
+def test_single_update_is_not_described_twice(tmp_path: Path) -> None:
+    assert not updates(series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1)))
+
+
+def test_update_with_the_most_changes_is_named(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.9, 0.2))
-    assert findings(made)[1].endswith("The step with the most changes is 2.17.1 to 2.18.1, with 1.")
+    assert findings(made)[1].endswith("The update with the most changes is 2.17.1 to 2.18.1, with 1.")
 
 
 def test_speed_without_significant_changes_is_stated(tmp_path: Path) -> None:
@@ -120,7 +161,7 @@ def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: 
     assert made.label(made.overall) == "py312-tf216 to tf216"
 
 
-def test_release_notes_of_a_step_are_those_of_the_libraries_that_changed(tmp_path: Path) -> None:
+def test_release_notes_of_an_update_are_those_of_the_libraries_that_changed(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
     note = "[TensorFlow 2.17.1](https://github.com/tensorflow/tensorflow/releases/tag/v2.17.1)"
     assert {step: list(map(str, notes)) for step, notes in release_notes(made).items()} == {"2.16.2 to 2.17.1": [note]}

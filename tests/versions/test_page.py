@@ -30,14 +30,14 @@ def test_less_accurate_and_slower_version_is_reported(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf217", "2.17.1", accuracy=0.85, seconds=0.2))
     text = page_text(tmp_path)
     assert "worse: -5.00" in table_row(text, STEP)
-    assert "1 significantly slower (times as long): step 2.00 (1 of 1)" in text
+    assert "1 significantly slower: `step` 2.00 (cnn)" in text
 
 
 def test_ratio_that_is_not_significant_is_in_parentheses(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     write(tmp_path, make_record("tf217", "2.17.1", seconds=0.1005))
     text = page_text(tmp_path)
-    assert "times as long" not in text
+    assert "significantly slower:" not in text
     assert "(1.005)" in table_row(text, "step\\[cnn\\]")
 
 
@@ -66,7 +66,7 @@ def test_speed_table_is_omitted_if_nothing_is_compared(tmp_path: Path) -> None:
     write(tmp_path, make_record("tf216", "2.16.2", starts=()))
     write(tmp_path, make_record("tf217", "2.17.1"))
     text = page_text(tmp_path)
-    assert "### Change of time per step" not in text
+    assert "### Change of time per update" not in text
     assert "not compared: tf216 has fewer than 4 process starts" in text
 
 
@@ -74,7 +74,7 @@ def test_speed_and_memory_are_omitted_if_nothing_was_timed(tmp_path: Path) -> No
     for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
         write(tmp_path, make_record(name, version, starts=()))
     text = page_text(tmp_path)
-    assert "### Change of time per step" not in text
+    assert "### Change of time per update" not in text
     assert "## Memory" not in text
     assert "| equivalent, identical " in table_row(text, STEP)
 
@@ -144,7 +144,7 @@ def test_newest_version_is_compared_with_the_oldest(tmp_path: Path) -> None:
     text = page_text(tmp_path)
     overall = table_row(text, "2.16.2 to 2.18.1")
     assert "-0.60" in overall
-    assert "1 significantly slower (times as long): step 1.08 (1 of 1)" in text
+    assert "1 significantly slower: `step` 1.08 (cnn)" in text
     step = table_row(text, "2.17.1 to 2.18.1")
     assert ["-0.30" in cell for cell in step.split("|")[4:6]] == [True, False]
     assert step.split("|")[5].strip() == "-0.60"

@@ -13,7 +13,7 @@ from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, 
 from bench.report.tables.provenance import provenance_table, short_commit
 from bench.report.text.findings import findings
 from bench.report.text.human import human_accuracy
-from bench.report.text.numbers import counted, joined
+from bench.report.text.numbers import counted
 from bench.report.text.statements import identical_sentences, summary
 
 name = "leaderboard"
@@ -30,14 +30,14 @@ def files(board: Board) -> Files:
 
 
 def _origin(board: Board) -> str:
-    """The date of the newest result and the commits that made the results."""
+    """The date of the newest result and, if all have the same, the commit that made them."""
     records = [row.run.record for table in board.tables for row in table.everything]
     newest_first = sorted(records, key=lambda record: record.finished, reverse=True)
     commits = list(dict.fromkeys(short_commit(record.environment.git_commit) for record in newest_first))
     if not records:
         return ""
-    noun = "commit" if len(commits) == 1 else "commits"
-    return f"Newest result: {newest_first[0].finished[:10]}. Measured at {noun} {joined(commits)}."
+    where = f", measured at commit {commits[0]}" if len(commits) == 1 else "; commits: see Provenance"
+    return f"Newest result: {newest_first[0].finished[:10]}{where}."
 
 
 def _links(board: Board) -> list[Markdown]:
@@ -108,14 +108,18 @@ def ranking(table: Table, folder: str = "") -> dict[str, Any]:
 
 
 def _caption(table: Table) -> Iterator[str]:
+    refits = sorted({len(row.run.record.refits) for row in table.compared})
+    repeated = " or ".join(str(count) for count in refits if count > 1)
     yield (
-        "Test accuracy is the mean over refit seeds with its 95% CI, which accounts for the variance across seeds and "
-        f"the finite test set of {table.dataset.n_test:,} images."
+        f"Test accuracy is the mean over {f'{repeated} refits with different seeds' if repeated else 'refits'}, with "
+        "its 95% CI, which accounts for the variance across seeds and the finite test set of "
+        f"{table.dataset.n_test:,} images."
     )
     if table.selected is not None:
         yield (
             f"Differences are from {table.selected}, the tuned model with the best validation accuracy, with their 95% "
-            f"CI; {NOT_SIGNIFICANT}: not significant after Holm's correction."
+            f"CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted for "
+            "multiple comparisons, so one may exclude 0 although the difference is not significant."
         )
     if len(table.rows) > 1:
         yield "If tuned models are not significantly different, their ranks are ranges."

@@ -22,7 +22,7 @@ from bench.report.tables import costs, details, errors, hyperparameters, scores
 from bench.report.tables import search as searches
 from bench.report.tables.leaderboard import section_link, worst_class_text
 from bench.report.text.label_smoothing import training_loss_sentence
-from bench.report.text.numbers import accuracy_cell, interval_text, percent, points
+from bench.report.text.numbers import accuracy_cell, counted, interval_text, percent, points
 from bench.report.text.objective import score_name
 from bench.report.text.signature import signature_text
 from bench.report.text.statements import interval_sentence, row_sentences
@@ -91,6 +91,8 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "row": row,
         "link": link(row.label, section_link(row)),
         "code": link("code", section_link(row, code=True)) if run.plain is not None else "",
+        "plain_code": _code(run),
+        "budget": "" if record.search is None else table.conditions["budget"],
         "selected": row.label == table.selected,
         "tutorial": tutorial_title(record.spec.model) if is_tutorial else None,
         "published": published_accuracy(record) if is_tutorial else None,
@@ -115,6 +117,15 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "shows_errors": shows_errors,
         "pictures": _pictures(row, of_errors=shows_errors, of_training=same is None) if row.has_figures else {},
     }
+
+
+def _code(run: Run) -> str:
+    """The plain Keras code and, if it evaluates the model, the accuracy to expect; empty without code."""
+    code = "" if run.plain is None else run.plain.code
+    if "model.evaluate(" in code:
+        refits = counted(len(run.record.refits), "refit")
+        code += f"# expected accuracy: {percent(run.scores.accuracy)}%, the mean of {refits} by keras-family-bench\n"
+    return code
 
 
 def _better_code(table: Table, row: Row) -> Markdown | None:

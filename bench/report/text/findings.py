@@ -46,6 +46,6 @@ def _hardest_class(table: Table) -> str:
     hardest = int(lowest.argmax())
     best = int(recalls[:, hardest].argmax())
     return (
-        f"{names[hardest]} has the lowest recall of all classes in {lowest[hardest]} of {counted(len(rows), 'model')}; "
-        f"the highest is {percent(recalls[best, hardest])}% ({rows[best].label})."
+        f"{names[hardest]} is the hardest class: its recall is the lowest of all classes in {lowest[hardest]} of "
+        f"{counted(len(rows), 'model')}, and at most {percent(recalls[best, hardest])}% ({rows[best].label})."
     )

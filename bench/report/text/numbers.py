@@ -29,7 +29,9 @@ def seconds(value: float) -> str:
 
 def p_text(p: float) -> str:
     """A p-value."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    if p < 0.0001:
+        return "p < 0.0001"
+    return f"p = {p:.2g}" if p < 0.001 else f"p = {p:.3f}"
 
 
 def counted(count: int, noun: str) -> str:

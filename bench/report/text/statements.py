@@ -27,11 +27,18 @@ def pair_sentence(test: PairTest, n_test: int) -> str:
 def family_sentences(table: Table) -> list[str]:
     """The tests between families, each over several searches."""
     searches = {family.name: len(family.searches) for family in table.families}
+    pairs = len(table.family_tests)
+    correction = f"adjusted by Holm's method over {pairs} pairs of families"
+    if pairs == 1:
+        correction = "one pair of families, so no correction was needed"
     sentences = []
     for test in table.family_tests:
-        counts = f"{searches[test.a]} and {searches[test.b]} searches"
-        basis = f"adjusted {p_text(test.p_adjusted)}; {counts}, {table.dataset.n_test:,} test images"
         if test.difference is not None:
+            basis = (
+                f"{searches[test.a]} and {searches[test.b]} searches, {table.dataset.n_test:,} test images; Welch's "
+                f"test with {test.difference.degrees_of_freedom:.1f} degrees of freedom: {p_text(test.p_adjusted)}; "
+                f"{correction}"
+            )
             sentences.append(_sentence(test, test.difference, f"Family {test.a}", f"family {test.b}", basis))
     return sentences
 

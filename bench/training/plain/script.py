@@ -1,6 +1,7 @@
-"""A script in plain Keras that rebuilds and trains a model, and a summary of its recipe."""
+"""A script in plain Keras that rebuilds, trains and evaluates a model, and a summary of its recipe."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from search_spaces._recipe import LABEL_SMOOTHING, SmoothedCrossentropy
 
 # Datasets that Keras downloads.
 KERAS_DATASETS = frozenset({"mnist", "fashion_mnist", "cifar10"})
+MAX_LINE = 88  # characters; pages cut longer lines
+_CALL = re.compile(r"(\s*)([\w. =]+\()(.+?)(\)(?:\(\w+\))?,?)")  # indentation, start, arguments, end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +51,8 @@ def plain_keras(model: keras.Model, dataset: DatasetFacts, settings: FitSettings
         "\n".join(sorted(imports, key=lambda line: (line.split()[1], line.startswith("from"), line))),
         *definitions.code.values(),
         "\n".join(_data(dataset, settings, one_hot=_one_hot(compiled, settings))),
-        "\n".join([f"keras.utils.set_random_seed({settings.seed})", *layers]),
-        "\n".join(compiled.lines()),
+        "\n".join([f"keras.utils.set_random_seed({settings.seed})", *_wrapped(_explained(layers, compiled, settings))]),
+        "\n".join(_wrapped(compiled.lines())),
         "\n".join(_fit(dataset, settings)),
     ]
     recipe = _recipe(compiled, dataset, settings) | {"augmentation": _augmentation(model, expressions)}
@@ -62,6 +65,8 @@ class _Compiled:
     def __init__(self, model: keras.Model, expressions: Expressions) -> None:
         config: Mapping[str, Any] = model.get_compile_config()
         self.optimizer = expressions.object(config["optimizer"], ignored=("name",))
+        rate = config["optimizer"]["config"].get("learning_rate")
+        self._schedule = expressions.object(rate) if isinstance(rate, Mapping) else None
         if isinstance(model.loss, SmoothedCrossentropy):
             # Keras' own class does the same for one-hot labels.
             self.one_hot = True
@@ -74,13 +79,43 @@ class _Compiled:
 
     def lines(self) -> list[str]:
         metrics = self.metrics.replace("'", '"')
+        schedule, optimizer = [], self.optimizer
+        if self._schedule is not None:
+            schedule = [f"learning_rate = {self._schedule}"]
+            optimizer = optimizer.replace(self._schedule, "learning_rate")
         return [
+            *schedule,
             "model.compile(",
-            f"    optimizer={self.optimizer},",
+            f"    optimizer={optimizer},",
             f"    loss={self.loss},",
             f"    metrics={metrics},",
             ")",
         ]
+
+
+def _explained(layers: list[str], compiled: _Compiled, settings: FitSettings) -> list[str]:
+    """The lines of a model with comments on what it takes and returns, for those who copy nothing else."""
+    pixels = [] if _is_scaled(settings) else ["# pixels from 0 to 255, not divided by 255"]
+    logits = "  # outputs are logits; softmax gives probabilities" if "from_logits=True" in compiled.loss else ""
+    return [*pixels, *layers[:-1], layers[-1] + logits]
+
+
+def _is_scaled(settings: FitSettings) -> bool:
+    """Whether the model takes pixels from 0 to 1."""
+    return settings.inputs is not None and settings.inputs.scale < 1
+
+
+def _wrapped(lines: Iterable[str]) -> list[str]:
+    """Lines with the arguments of a call that is longer than MAX_LINE on a line of their own."""
+    made: list[str] = []
+    for line in lines:
+        call = _CALL.fullmatch(line) if len(line) > MAX_LINE else None
+        if call is None:
+            made.append(line)
+        else:
+            indent, start, arguments, end = call.groups()
+            made += [indent + start, f"{indent}    {arguments}", indent + end]
+    return made
 
 
 def _one_hot(compiled: _Compiled, settings: FitSettings) -> bool:
@@ -93,21 +128,23 @@ def _data(dataset: DatasetFacts, settings: FitSettings, *, one_hot: bool) -> lis
     shape = ", ".join(map(str, dataset.image_shape))
     images = f"{n:,} images, uint8 ({n}, {shape}), and their labels, 0 to {classes - 1}"
     lines = [f"# {dataset.title}: {images}"]
+    parts = ["train"]
     if dataset.name in KERAS_DATASETS:
-        lines.append(f"(x_train, y_train), _ = keras.datasets.{dataset.name}.load_data()")
+        parts.append("test")
+        lines.append(f"(x_train, y_train), (x_test, y_test) = keras.datasets.{dataset.name}.load_data()")
     else:
         lines.append("# must be in x_train and y_train.")
     if inputs is not None:
         shape = ", ".join(map(str, inputs.shape))
     converted = "" if inputs is None or inputs.dtype == "uint8" else '.astype("float32")'
-    scaled = " / 255" if inputs is not None and inputs.scale < 1 else ""
-    lines.append(f"x_train = x_train.reshape(-1, {shape}){converted}{scaled}")
+    scaled = " / 255" if _is_scaled(settings) else ""
+    lines += [f"x_{part} = x_{part}.reshape(-1, {shape}){converted}{scaled}" for part in parts]
     if settings.class_weights:
         lines.append("counts = np.bincount(y_train.ravel())")
         lines.append("class_weight = {label: y_train.size / (len(counts) * n) for label, n in enumerate(counts)}")
-    lines.append(
-        f"y_train = keras.utils.to_categorical(y_train, {classes})" if one_hot else "y_train = y_train.ravel()"
-    )
+    for part in parts:
+        labels = f"keras.utils.to_categorical(y_{part}, {classes})" if one_hot else f"y_{part}.ravel()"
+        lines.append(f"y_{part} = {labels}")
     return lines
 
 
@@ -120,6 +157,8 @@ def _fit(dataset: DatasetFacts, settings: FitSettings) -> list[str]:
         lines.append(f"# keras-family-bench trained {settings.steps} batches per epoch and skipped the other images.")
     options = f"batch_size={settings.batch_size}, epochs={settings.epochs}{share}{weights}"
     lines.append(f"model.fit(x_train, y_train, {options})")
+    if dataset.name in KERAS_DATASETS:
+        lines.append("model.evaluate(x_test, y_test)")
     return lines
 
 
