@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from bench.errors import ModelError
+from bench.machine import silence_stderr
 from bench.training.inference import class_probabilities, open_model
 from bench.training.precision import prepare_process
 from bench.training.predict import returns_probabilities
@@ -45,7 +46,8 @@ def export(file: Path, target: Path, kind: Format, family: FamilyLocation | None
         "onnx": _write_onnx,
     }
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # some versions of Keras print the signature
+        # Some versions of Keras print the signature, TensorFlow what it optimizes.
+        with contextlib.redirect_stdout(io.StringIO()), silence_stderr():
             writers[kind](model, target)
     except ModelError:
         raise
