@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.records.files import write_atomic
+from bench.records.plain import PlainKeras
+from bench.records.store import run_folder
 from bench.report.figures.picture import Picture
 from bench.report.html.site import site as whole_site
 from browser import chromium
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 Open = Callable[..., "Page"]
+CODE = "model.fit(x_train, y_train)\n"
 WIDE, NARROW = {"width": 1200, "height": 900}, {"width": 400, "height": 800}
 # Of all elements with text of their own: the text where its contrast with the background is below 4.5.
 LOW_CONTRAST = """() => {
@@ -52,9 +55,12 @@ HEADER_LINES = """() => [...document.querySelectorAll("thead th")].map((header) 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = tmp_path_factory.mktemp("browser")
-    for number, name in enumerate(["dense", *(f"family{number}" for number in range(1, 9))], start=3):
+    dense, *_ = (
         add_run(results, [[*range(5 * number + seed)] for seed in range(3)], spec={"family": name})
+        for number, name in enumerate(["dense", *(f"family{number}" for number in range(1, 9))], start=3)
+    )
     add_reference(results, [[*range(40)], [*range(41)], [*range(42)]])
+    run_folder(results, dense.spec).write_plain(PlainKeras(code=CODE, recipe={}))
     made = whole_site(results)
     for name, file in made.files.items():
         # Drawing takes long, so that only pages of which a test looks at the pictures have them.
@@ -142,8 +148,9 @@ def test_dark_mode_follows_the_system_and_the_button_which_the_next_page_remembe
     assert "invert" in plot.evaluate("(image) => getComputedStyle(image).filter")
     assert page.locator(".dark-only").first.is_visible()
     assert not page.locator(".light-only").first.is_visible()
-    page.get_by_role("button", name="Dark mode").click()
+    page.get_by_role("button", name="Light mode").click()
     assert page.evaluate(background) == "rgb(255, 255, 255)"
+    assert page.get_by_role("button", name="Dark mode").is_visible()
     assert plot.evaluate("(image) => getComputedStyle(image).filter") == "none"
     assert page.locator(".light-only").first.is_visible()
     assert not page.locator(".dark-only").first.is_visible()
@@ -170,6 +177,28 @@ def test_column_of_models_stays_while_a_table_scrolls(viewport: dict[str, int], 
     assert name["x"] >= frame["x"] - 1
     # It leaves room for another column.
     assert name["width"] < frame["width"] / 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_right_edge_of_a_table_is_shaded_until_it_is_scrolled_to_the_end(scheme: str, opened: Open) -> None:
+    page = opened(viewport=NARROW, color_scheme=scheme)
+    box = page.locator(".table").first
+    row = box.locator("tbody tr").nth(1).bounding_box()
+    assert row is not None
+    # Between two lines of text, within the last pixels of the visible part.
+    frame = box.bounding_box()
+    assert frame is not None
+    clip = {"x": frame["x"] + frame["width"] - 3, "y": row["y"] + row["height"] - 5, "width": 2, "height": 2}
+    before = page.screenshot(clip=clip)
+    box.evaluate("(element) => { element.scrollLeft = element.scrollWidth; }")
+    assert page.screenshot(clip=clip) != before
+
+
+def test_code_can_be_copied(opened: Open) -> None:
+    page = opened("synthetic/dense.html", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    assert page.get_by_role("button", name="Copied").is_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == CODE
 
 
 def test_navigation_is_folded_on_a_narrow_window_only(opened: Open) -> None:

@@ -1,5 +1,5 @@
 "use strict";
-// Dark mode, sortable and filterable tables, enlarged pictures. Pages are complete without it.
+// Dark mode, sortable and filterable tables, code to copy, enlarged pictures. Pages are complete without it.
 
 const MIN_SORTED_ROWS = 3;
 const MIN_FILTERED_ROWS = 8;
@@ -12,7 +12,8 @@ try { chosenTheme = localStorage.getItem("theme"); } catch { /* storage is block
 function showTheme() {
   const theme = chosenTheme ?? (prefersDark.matches ? "dark" : "light");
   document.documentElement.dataset.theme = theme;
-  document.querySelector(".theme")?.setAttribute("aria-pressed", String(theme === "dark"));
+  const button = document.querySelector(".theme");
+  if (button) button.textContent = theme === "dark" ? "Light mode" : "Dark mode";
 }
 
 function toggleTheme() {
@@ -79,6 +80,18 @@ function makeFilterable(table) {
   });
 }
 
+function makeCopyable(code) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  code.parentElement.before(button);
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "Copied";
+  });
+}
+
 function enlargePictures() {
   const dialog = document.createElement("dialog");
   dialog.className = "zoom";
@@ -121,6 +134,8 @@ document.addEventListener("DOMContentLoaded", () => {
     if (columns >= MIN_COLUMNS && rows >= MIN_SORTED_ROWS) makeSortable(table);
     if (columns >= MIN_COLUMNS && rows >= MIN_FILTERED_ROWS) makeFilterable(table);
   }
+  // Browsers have a clipboard only for files and secure connections.
+  if (navigator.clipboard) document.querySelectorAll("main code.language-python").forEach(makeCopyable);
   enlargePictures();
 });
 
