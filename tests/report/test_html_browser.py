@@ -183,7 +183,9 @@ def test_column_of_models_stays_while_a_table_scrolls(viewport: dict[str, int], 
 def test_right_edge_of_a_table_is_shaded_until_it_is_scrolled_to_the_end(scheme: str, opened: Open) -> None:
     page = opened(viewport=NARROW, color_scheme=scheme)
     box = page.locator(".table").first
-    row = box.locator("tbody tr").nth(1).bounding_box()
+    second = box.locator("tbody tr").nth(1)
+    second.scroll_into_view_if_needed()
+    row = second.bounding_box()
     assert row is not None
     # Between two lines of text, within the last pixels of the visible part.
     frame = box.bounding_box()
