@@ -17,7 +17,7 @@ from browser import page as open_page
 from builders import add_reference, add_run
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, FloatRect, Page
 
 pytestmark = pytest.mark.slow
 
@@ -190,7 +190,12 @@ def test_right_edge_of_a_table_is_shaded_until_it_is_scrolled_to_the_end(scheme:
     # Between two lines of text, within the last pixels of the visible part.
     frame = box.bounding_box()
     assert frame is not None
-    clip = {"x": frame["x"] + frame["width"] - 3, "y": row["y"] + row["height"] - 5, "width": 2, "height": 2}
+    clip: FloatRect = {
+        "x": frame["x"] + frame["width"] - 3,
+        "y": row["y"] + row["height"] - 5,
+        "width": 2,
+        "height": 2,
+    }
     before = page.screenshot(clip=clip)
     box.evaluate("(element) => { element.scrollLeft = element.scrollWidth; }")
     assert page.screenshot(clip=clip) != before
