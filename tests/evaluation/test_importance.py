@@ -54,6 +54,7 @@ def test_too_few_full_length_trials_have_no_importances() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ten_random_scores_rarely_have_importances() -> None:
     # In at most 5% of searches: rejected if the 99% interval of Clopper and Pearson lies above.
     random = np.random.default_rng(0)

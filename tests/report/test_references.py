@@ -112,7 +112,7 @@ def test_tutorials_are_compared_with_their_published_accuracy(tmp_path: Path) ->
         published = PublishedAccuracy(text=f"{low}", low=low, high=low + 0.01)
         spec = {"model": name, "dataset": "fashion_mnist"}
         add_reference(tmp_path, wrong, spec=spec, dataset=dataset, reference={"published": published})
-    lines = page(tmp_path, "tutorials.md").split("### Published and measured accuracy")[1].splitlines()
+    lines = page(tmp_path, "tutorials.md").split("### Stated and measured accuracy")[1].splitlines()
     cells = [[cell.strip() for cell in line.split("|")] for line in lines if "tutorial-" in line]
     assert [row[4] for row in cells[:3]] == ["87.52 to 92.48"] * 3
     assert [row[5] for row in cells[:3]] == ["consistent", "above", "below"]

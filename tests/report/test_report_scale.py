@@ -1,6 +1,6 @@
-"""The report over a thousand runs takes seconds, and its time grows linearly with the number of runs.
+"""The report over a thousand runs takes a few times as long as over one run, linearly with the number of runs.
 
-Times are CPU time, which other work on the machine does not change.
+Times are CPU time, and compared with each other, since machines differ.
 """
 
 import os
@@ -14,7 +14,6 @@ from bench.records.spec import SearchSpec
 from bench.records.store import run_folder
 from builders import make_dataset, make_predictions, make_run, make_search, make_spec, make_trial
 from command_line import command, variables
-from machine import slowness
 
 pytestmark = pytest.mark.slow
 
@@ -64,12 +63,16 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
 
 
 @pytest.mark.timeout(60 * MINUTES)
-def test_the_report_over_a_thousand_runs_takes_less_than_ten_seconds(reported: tuple[Path, float]) -> None:
+def test_the_report_over_a_thousand_runs_takes_a_few_times_as_long_as_over_one(
+    reported: tuple[Path, float], tmp_path: Path
+) -> None:
     results, seconds = reported
     ranked = (results / "leaderboard.md").read_text().split("<details>")[0]
     assert sum(line.startswith("|") for line in ranked.splitlines()) == 2 + RUNS
     assert len(list((results / "synthetic" / "figures").glob("*-curves.png"))) == 1
-    assert seconds < 10 * slowness()
+    add(tmp_path / "results", 0)
+    # Measured: 2.7 to 3.2 times, on a busy machine.
+    assert seconds < 6 * report_seconds(tmp_path / "results")
 
 
 @pytest.mark.long

@@ -281,10 +281,8 @@ def test_sequential_model_in_a_model_and_adapted_normalization_are_code(digits: 
     dense = layers.Dense(10, activation="softmax")
     model = compiled(keras.Model(inputs, dense(layers.Flatten()(normalize(augment(inputs))))))
     plain = plain_keras(model, digits, SETTINGS)
-    assert (
-        "= keras.Sequential([layers.RandomFlip(mode='horizontal'), layers.RandomRotation((-0.1, 0.1))])(inputs)"
-        in plain.code
-    )
+    sequential = "=keras.Sequential([layers.RandomFlip(mode='horizontal'),layers.RandomRotation((-0.1,0.1))])(inputs)"
+    assert sequential in "".join(plain.code.split())
     assert "layers.Normalization(mean=[4.0], variance=[16.0])(x)" in plain.code
     assert plain.recipe["augmentation"] == "layers.RandomFlip(mode='horizontal'), layers.RandomRotation((-0.1, 0.1))"
     # The layer that the code makes has numbers instead of weights.
