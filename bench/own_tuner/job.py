@@ -150,10 +150,17 @@ class SearchJob(Job):
             result = end.value
             self._seconds.append(result.seconds)
         if result.status != "COMPLETED":
-            last_line = (result.message or "").strip().splitlines()[-1:]
-            self._report(Message(text=f"{proposal.name} failed: {''.join(last_line)}"))
+            self._report(Message(text=f"{proposal.name} failed: {_first_line_of_error(result.message or '')}"))
         self._epochs += len(epoch_seconds)
         self.trained += 1
         event = TrialEnded(time=now(), trial_id=proposal.trial_id, run=proposal.run, result=result)
         self._ledger.append(event)
         self._sequence.finish(proposal, result)
+
+
+def _first_line_of_error(text: str) -> str:
+    """The line with the type of the exception in a traceback, or the first line of another text."""
+    lines = text.strip().splitlines()
+    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+    after = lines[frames[-1] + 1 :] if frames else lines
+    return next((line for line in after if not line.startswith(" ")), "")

@@ -59,7 +59,9 @@ def search(
             tuner.on_search_begin()
             trials = Trials(tuner, project, resumed, options, builder)
             trials.replay()
-            if not trials.sequence.done:
+            if trials.sequence.done:
+                trials.report_reused(report)
+            else:
                 trials.train(shared, start, report)
             tuner.on_search_end()
         return trials.result()

@@ -76,8 +76,7 @@ class Trials:
         with _executor(shared, options, report) as executor:
             workers = self._workers(executor)
             self._start_session(shared, workers)
-            if self._resumed.results:
-                report(Message(text=f"Resuming: {len(self._resumed.results)} trials of earlier calls are reused"))
+            self.report_reused(report)
             job = SearchJob(
                 self.sequence,
                 self._source,
@@ -105,6 +104,16 @@ class Trials:
                 self._trained = job.trained
         self.sequence.flush()
         report(job.progress(()))  # `work` reports none at the end
+
+    def report_reused(self, report: Report) -> None:
+        """Say how many trials of earlier calls are reused, if any, and whether some of them failed."""
+        statuses = [result.status for result in self._resumed.results.values()]
+        if not statuses:
+            return
+        text = f"Resuming: {len(statuses)} trials of earlier calls are reused"
+        if failed := sum(status != "COMPLETED" for status in statuses):
+            text += f", {failed} of which failed; bench.search(..., resume=False) trains all of them again"
+        report(Message(text=text))
 
     def result(self) -> SearchResult:
         """What was trained."""

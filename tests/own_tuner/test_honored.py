@@ -162,6 +162,20 @@ def test_script_without_a_main_guard_runs_once_and_shows_progress(tmp_path: Path
     assert all("from a trial" in output for output in outputs)
 
 
+NOTHING_TO_TRAIN = """
+tuner = keras_tuner.RandomSearch(build_model, "val_accuracy", max_trials=2, seed=1, directory="work")
+bench.search(tuner, x_train, y_train[:-1])
+bench.search(tuner, x_train, y_train[:-1])
+"""
+
+
+def test_call_without_anything_to_train_says_so(tmp_path: Path) -> None:
+    done = run_script(NOTHING_TO_TRAIN, tmp_path)
+    # The first of several lines of the error.
+    assert "failed: ValueError: Data cardinality is ambiguous." in done.stderr
+    assert "2 trials of earlier calls are reused, 2 of which failed; bench.search(..., resume=False)" in done.stderr
+
+
 CELLS = (
     DIGITS,
     (
