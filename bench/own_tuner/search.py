@@ -1,5 +1,6 @@
 """Search with a user's own tuner: replay the ledger, train on workers, and leave what Keras Tuner would have left."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from copy import copy
@@ -64,7 +65,10 @@ def search(
             else:
                 trials.train(shared, start, report)
             tuner.on_search_end()
-        return trials.result()
+        result = trials.result()
+    if result.results and all(run.status != "COMPLETED" for _, run in result.results):
+        warnings.warn(f"no trial succeeded: {result!r}; tracebacks are in {project.ledger.path}", stacklevel=3)
+    return result
 
 
 def _content(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Content:

@@ -165,12 +165,14 @@ def test_script_without_a_main_guard_runs_once_and_shows_progress(tmp_path: Path
 NOTHING_TO_TRAIN = """
 tuner = keras_tuner.RandomSearch(build_model, "val_accuracy", max_trials=2, seed=1, directory="work")
 bench.search(tuner, x_train, y_train[:-1])
-bench.search(tuner, x_train, y_train[:-1])
+bench.search(tuner, x_train, y_train[:-1])  # again
 """
 
 
 def test_call_without_anything_to_train_says_so(tmp_path: Path) -> None:
     done = run_script(NOTHING_TO_TRAIN, tmp_path)
+    assert done.stderr.count("UserWarning: no trial succeeded: 2 trials (2 failed) in ") == 2
+    assert "script.py:" in done.stderr.split("UserWarning")[0].splitlines()[-1]
     # The first of several lines of the error.
     assert "failed: ValueError: Data cardinality is ambiguous." in done.stderr
     assert "2 trials of earlier calls are reused, 2 of which failed; bench.search(..., resume=False)" in done.stderr
