@@ -115,10 +115,13 @@ class Table:
         """The row of that model."""
         return next((row for row in self.rows if row.label == self.selected), None)
 
-    @property
-    def max_core_seconds(self) -> float:
-        """Tuned models that took longer are marked: MAX_TIME_RATIO times the least core-seconds."""
-        return MAX_TIME_RATIO * min((row.run.core_seconds for row in self.rows), default=0.0)
+    def took_too_long(self, row: Row) -> bool:
+        """Whether a tuned model took more than MAX_TIME_RATIO times the core-seconds of another of the same machine."""
+        if row.run.record.search is None:
+            return False
+        machine = row.run.record.environment.machine
+        same = (other.run for other in self.rows if other.run.record.environment.machine == machine)
+        return row.run.core_seconds > MAX_TIME_RATIO * min(run.core_seconds for run in same)
 
     @property
     def everything(self) -> tuple[Row, ...]:

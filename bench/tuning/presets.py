@@ -4,8 +4,9 @@ Every family gets the same time, not the same number of epochs: an epoch of one 
 another, and what a user gives up for a better model is time. This is why AutoML benchmarks fix the time of a search. A
 preset nevertheless names trials and epochs, not seconds, so that the same command trains the same trials on every
 machine. The plans were chosen so that each run takes about CORE_SECONDS on one machine, named on the page
-results/benchmarks/recipes.md; other families and datasets get a plan from a cost model. The plans of linear, resnet and
-mixer are estimates until runs of them are published. Changing a plan changes the protocol: raise `PROTOCOL_VERSION`.
+results/benchmarks/recipes.md; other families and datasets get a plan from a cost model. The default and long plans of
+linear, resnet and mixer are estimates until runs of them are published. Changing a plan changes the protocol: raise
+`PROTOCOL_VERSION`.
 """
 
 from collections.abc import Mapping

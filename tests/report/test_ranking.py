@@ -104,6 +104,19 @@ def test_rows_that_took_much_more_time_than_another_are_marked(tmp_path: Path, s
     assert (f"{seconds:.0f} (!)" in text) == marked
 
 
+def test_time_is_compared_with_rows_of_the_same_machine_only(tmp_path: Path) -> None:
+    add_run(tmp_path, MANY_ERRORS)
+    refits = tuple(make_refit(number, task_seconds=170.0) for number in range(3))
+    add_run(
+        tmp_path,
+        FEW_ERRORS,
+        spec={"family": "cnn"},
+        refits=refits,
+        environment=make_environment(cpu="Synthetic CPU B"),
+    )
+    assert "(!)" not in leaderboard_text(leaderboard(tmp_path), wide=True)
+
+
 def test_rows_of_different_machines_are_ranked_but_their_times_are_not_compared(tmp_path: Path) -> None:
     add_run(tmp_path)
     add_run(tmp_path, spec={"family": "cnn"}, environment=make_environment(cpu="Synthetic CPU B"))

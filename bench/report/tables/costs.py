@@ -10,7 +10,7 @@ from bench.report.runs import Run
 from bench.report.text.numbers import seconds
 
 CORE_SECONDS = "core-seconds"
-UNEQUAL_MARK = " (!)"  # of tuned models that took more than MAX_TIME_RATIO times those of another
+UNEQUAL_MARK = " (!)"
 UNITS = {
     "search and refits": "core-seconds",
     "parameters": "",
@@ -21,13 +21,13 @@ UNITS = {
 
 def costs_table(table: Table) -> pd.DataFrame:
     """The costs of each model, in the order of the scores; machines are named if there are several."""
-    limit = table.max_core_seconds
     names = machine_names(row.run.record.environment for row in table.compared)
     fronts = pareto_fronts(table.compared, with_times=len(names) == 1)
     return pd.DataFrame(
         {
             "model": row.label,
-            **_marked(cost_cells(row.run), unequal=row.run.record.search is not None and row.run.core_seconds > limit),
+            **cost_cells(row.run),
+            CORE_SECONDS: core_seconds_cell(table, row),
             "on the Pareto front for": ", ".join(cost for cost in fronts if row.label in fronts[cost]) or "-",
         }
         | ({"machine": names[row.run.record.environment.machine]} if len(names) > 1 else {})
@@ -35,9 +35,9 @@ def costs_table(table: Table) -> pd.DataFrame:
     )
 
 
-def _marked(cells: dict[str, str], *, unequal: bool) -> dict[str, str]:
-    """The core-seconds of a tuned model are marked if they are not comparable with those of another."""
-    return cells | {CORE_SECONDS: f"{cells[CORE_SECONDS]}{UNEQUAL_MARK if unequal else ''}"}
+def core_seconds_cell(table: Table, row: Row) -> str:
+    """The core-seconds of a model, marked if it got much more time than another."""
+    return cost_cells(row.run)[CORE_SECONDS] + (UNEQUAL_MARK if table.took_too_long(row) else "")
 
 
 def cost_cells(run: Run) -> dict[str, str]:

@@ -9,7 +9,7 @@ from bench.records.record import SearchOutcome
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
 from bench.report.runs import Run
-from bench.report.tables.costs import CORE_SECONDS, UNEQUAL_MARK
+from bench.report.tables.costs import CORE_SECONDS, core_seconds_cell
 from bench.report.tables.search import space_size
 from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, uncertainty_source
 from bench.report.text.objective import score_name
@@ -29,7 +29,6 @@ REFERENCE_TYPES = {
 
 def scores_table(table: Table) -> pd.DataFrame:
     """The tuned models, best first."""
-    limit = table.max_core_seconds
     return pd.DataFrame(
         {
             "rank": rank_text(row),
@@ -40,7 +39,7 @@ def scores_table(table: Table) -> pd.DataFrame:
             f"{score_name(row.run.record.spec)} (%)": percent(search.winning_trial.score),
             **_recipe(table, search),
             "trials (of candidates in the space)": f"{len(search.trials):,} ({space_size(search)})",
-            CORE_SECONDS: f"{row.run.core_seconds:,.0f}{UNEQUAL_MARK if row.run.core_seconds > limit else ''}",
+            CORE_SECONDS: core_seconds_cell(table, row),
         }
         for row in table.rows
         if (search := row.run.record.search) is not None
