@@ -86,7 +86,7 @@ def prepare(spec: TrialSpec, location: "DatasetLocation") -> Candidate:
     data = training_data(spec, location)
     model = build(spec, family, shape, classes, data.steps)
     model.steps_per_execution = data.steps_per_execution
-    create_variables(model, data.example_labels, classes)
+    create_variables(model, data.example_labels, [classes])
     return Candidate(model=model, data=data)
 
 
@@ -130,6 +130,6 @@ def _prepare_custom(family: CustomFamily, spec: TrialSpec, location: "DatasetLoc
     if family.fit is None:
         built.model.steps_per_execution = data.steps_per_execution
         if type(built.model).compute_metrics is keras.Model.compute_metrics:  # others may need the images
-            create_variables(built.model, data.example_labels, len(data.dataset.class_names))
+            create_variables(built.model, data.example_labels, [len(data.dataset.class_names)])
     custom = Custom(hp=built.hp, interface=built.interface, fit=family.fit)
     return Candidate(model=built.model, data=data, custom=custom)

@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from bench.training.outcome import State
 
 
-def create_variables(model: keras.Model, labels: NDArray[Any], classes: int) -> None:
+def create_variables(model: keras.Model, labels: NDArray[Any], output_shape: Sequence[int]) -> None:
     """Create the variables of the optimizer and of the metrics.
 
     `fit` would create them while it traces the training step, and then trace it again, which takes a second.
 
     Args:
-        model: built and compiled; its output has shape (batch, classes).
-        labels: of a few images, as `fit` receives them.
-        classes: number of classes.
+        model: built and compiled.
+        labels: of a few examples, as `fit` receives them.
+        output_shape: of the model's output, without the batch.
     """
     model.optimizer.build(model.trainable_variables)
-    model.compute_metrics(None, labels, np.zeros((len(labels), classes), np.float32))
+    model.compute_metrics(None, labels, np.zeros((len(labels), *output_shape), np.float32))
     model.reset_metrics()
 
 

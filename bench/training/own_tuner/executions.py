@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 from filelock import FileLock
 
 from bench import compat
@@ -16,6 +17,9 @@ from bench.training.custom.shared_arrays import passing_shared_tensors
 from bench.training.epochs import EpochReport
 from bench.training.own_tuner.content import made
 from bench.training.own_tuner.exchange import Execution, TrialTask, number
+from bench.training.state import create_variables
+
+_STANDARD_METHODS = ("fit", "train_step", "compute_metrics")
 
 
 class Executions:
@@ -82,6 +86,8 @@ class Executions:
             for callback in named.get("callbacks", ()):
                 if isinstance(callback, keras.callbacks.ModelCheckpoint):
                     self._save_alone(callback)
+            if not own_fit:
+                _create_variables(model, *arguments, **named)
             shared = passing_shared_tensors(model) if isinstance(model, keras.Model) else nullcontext()
             with shared:
                 return fit(hp, model, *arguments, **named)
@@ -116,3 +122,17 @@ class Executions:
     def _end_epoch(self, epoch: int, logs: Any) -> None:
         value = float(self._objective.get_value(logs)) if self._objective.has_value(logs) else None
         self._report(epoch + 1, time.perf_counter() - self._epoch_started, value)
+
+
+def _create_variables(model: Any, _inputs: Any = None, labels: Any = None, *, y: Any = None, **_: Any) -> None:
+    """Create the variables of the optimizer and of the metrics, where this cannot change what `fit` does."""
+    labels = y if labels is None else labels
+    if not isinstance(model, keras.Model) or not (model.built and model.compiled):
+        return
+    if any(getattr(type(model), name) is not getattr(keras.Model, name) for name in _STANDARD_METHODS):
+        return
+    shape = getattr(model, "output_shape", None)  # models of the user's own class have none
+    if not isinstance(shape, tuple) or not all(isinstance(size, int) for size in shape[1:]):
+        return  # several outputs, or of unknown size
+    if isinstance(labels, np.ndarray) and labels.dtype.isnative and labels.dtype.kind in "biuf":
+        create_variables(model, labels[:2], shape[1:])
