@@ -268,11 +268,17 @@ def test_shared_details_are_listed_once_and_different_ones_side_by_side(tmp_path
 
 
 def test_the_page_counts_test_set_evaluations(tmp_path: Path) -> None:
-    for _ in range(2):
-        EvaluationLog(tmp_path, "synthetic").append("dense")
-    add_run(tmp_path)
-    text = page(tmp_path)
-    assert "contains 2 evaluations on the test set of Synthetic test data (not a real dataset), including those" in text
+    (kept := EvaluationLog(tmp_path, "synthetic")).append(add_run(tmp_path).run_id)
+    title = "Synthetic test data (not a real dataset)"
+    assert f"contains 1 evaluation on the test set of {title}.\n" in page(tmp_path)
+    kept.append("dense-random-0123456789")
+    kept.append("baseline-majority-0123456789")
+    text = (
+        f"contains 3 evaluations on the test set of {title}. Of the 3 evaluated runs, 2 are no longer in the folder, "
+        "among them 1 of dense with other settings or code."
+    )
+    assert text in page(tmp_path)
+    assert text in section(dataset_page(tmp_path), "Known limitations")
 
 
 def test_a_bfloat16_search_is_a_known_limitation(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.evaluation.error_analysis import SharedError
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, Table
-from bench.report.evaluations import count_text
+from bench.report.evaluations import evaluations_text
 from bench.report.figures import images
 from bench.report.figures import table as figures
 from bench.report.figures.class_f1 import class_f1_map
@@ -60,7 +60,7 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
         summary=summary(tables[0]),
         model_pages=dict.fromkeys(link(row.run.record.spec.model, row.page_name) for row in rows),
         sections=sections,
-        evaluations=count_text(board.results, dataset),
+        evaluations=evaluations_text(board.results, tables),
         own_recipes=any(search is not None and search.own_recipe is not None for search in outcomes),
         reduced_precision=any(isinstance(spec, SearchSpec) and spec.precision != "float32" for spec in specs),
         min_predictions=figures.MIN_PREDICTIONS,

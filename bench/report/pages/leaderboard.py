@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from bench.report.board import Board, Table
-from bench.report.evaluations import count_text
+from bench.report.evaluations import evaluations_text
 from bench.report.markdown import Markdown, link, render
 from bench.report.pages.contract import Files
 from bench.report.tables.constant import constant_sentence, split_constant
@@ -71,7 +71,7 @@ def _dataset_section(board: Board, dataset: str, tables: Sequence[Table]) -> dic
         "human": human_accuracy(dataset),
         "left_out": left_out_sentence(table),
         "others": [_other_text(other) for other in tables[1:]],
-        "evaluations": count_text(board.results, dataset),
+        "evaluations": evaluations_text(board.results, tables),
         "provenance": provenance,
         "provenance_shared": constant_sentence(shared),
     }
