@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from bench.records.spec import SearchSpec
 from bench.report.board import Board, Table
 from bench.report.evaluations import evaluations_text
 from bench.report.markdown import Markdown, link, render
@@ -116,15 +117,17 @@ def _caption(table: Table) -> Iterator[str]:
         f"{table.dataset.n_test:,} images."
     )
     if table.selected is not None:
+        splits = {row.run.record.spec.split for row in table.rows if isinstance(row.run.record.spec, SearchSpec)}
+        by_split = " (each split has its own validation images)" if len(splits) > 1 else ""
         yield (
-            f"Differences are from {table.selected}, the tuned model with the best validation accuracy, with their 95% "
-            f"CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted for "
+            f"Differences are from {table.selected}, the tuned model with the best validation accuracy{by_split}, with "
+            f"their 95% CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted for "
             "multiple comparisons, so one may exclude 0 although the difference is not significant."
         )
     if len(table.rows) > 1:
         yield "If tuned models are not significantly different, their ranks are ranges."
     if table.references:
-        yield "Reference models are untuned and not ranked."
+        yield "Reference models are untuned, follow their own recipes, and are not ranked."
     if any(row.rank is None for row in table.rows):
         yield "A model with a single seed has no interval and no rank, since one seed gives no variance estimate."
     if len(table.machines) > 1:

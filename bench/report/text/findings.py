@@ -25,7 +25,10 @@ def _tuning(table: Table) -> str:
         return f"{start} is not significantly different from {other}."
     low, high = sorted((abs(difference.low), abs(difference.high)))
     verdict = "better" if test.verdict == "worse" else "worse"
-    return f"{start} is {percent(abs(difference.mean))} points {verdict} than {other} (95% CI {range_text(low, high)})."
+    return (
+        f"{start} is {percent(abs(difference.mean))} points {verdict} than {other} (95% CI over refits and test images: "
+        f"{range_text(low, high)})."
+    )
 
 
 def _families(table: Table) -> str:

@@ -35,9 +35,9 @@ def family_sentences(table: Table) -> list[str]:
     for test in table.family_tests:
         if test.difference is not None:
             basis = (
-                f"{searches[test.a]} and {searches[test.b]} searches, {table.dataset.n_test:,} test images; Welch's "
-                f"test with {test.difference.degrees_of_freedom:.1f} degrees of freedom: {p_text(test.p_adjusted)}; "
-                f"{correction}"
+                f"{searches[test.a]} and {searches[test.b]} searches, {table.dataset.n_test:,} test images; "
+                f"{p_text(test.p_adjusted)} with {test.difference.degrees_of_freedom:.1f} degrees of freedom across "
+                f"searches; {correction}"
             )
             sentences.append(_sentence(test, test.difference, f"Family {test.a}", f"family {test.b}", basis))
     return sentences
