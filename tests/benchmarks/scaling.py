@@ -426,12 +426,13 @@ def _page(measurement: Measurement) -> str:
             "",
             *_growths(measurement),
             "",
-            "## Number of workers at which the loop is the bottleneck",
+            "## Estimated number of workers at which the loop is the bottleneck",
             "",
             table(_limit_table(measurement.costs, executor)),
             "",
             (
-                f"The duration of a trial divided by its cost in the loop at the end of such a search, including the "
+                f"Computed, not measured (at most {measurement.saturated[-1].workers} workers were run): the duration "
+                "of a trial divided by its cost in the loop at the end of such a search, including the "
                 f"executor's {executor:.1f} ms. A search proposes at most {MAX_AHEAD} trials ahead, Bayesian "
                 "optimization at most `--max-pending`, 4 by default; further workers train other families."
             ),

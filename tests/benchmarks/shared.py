@@ -5,7 +5,7 @@ A script finds it as `benchmarks.shared` after `sys.path.append(str(Path(__file_
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from bench.execution.events import Event, Progress
@@ -14,6 +14,13 @@ from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, run_folder
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # Okabe and Ito's, for color-blind readers
+
+
+def spaces_note(candidates: Iterable[Mapping[str, object]]) -> list[str]:
+    """What a page says first if its candidates are from the search spaces of protocol 1, a sentence or nothing."""
+    if any("pooling_depth" in values for values in candidates):  # a hyperparameter of cnn that protocol 2 replaced
+        return ["Measured with the search spaces of protocol 1, not those of the published results (protocol 2)."]
+    return []
 
 
 class _SearchEnded(Exception):

@@ -141,6 +141,8 @@ def page(measurement: Measurement) -> str:
             "",
             table(rows),
             "",
+            f"{_verdict(measurement.added_seconds(len(measurement.versions) - 1))}.",
+            "",
             (
                 f"Medians of {len(measurement.rounds)} rounds. The import took {measurement.import_seconds:.2f} s "
                 f"({_range(imports)}). On {machine.cpu} with {machine.cores} cores, {machine.platform}, Python "
@@ -153,6 +155,14 @@ def page(measurement: Measurement) -> str:
             "",
         ]
     )
+
+
+def _verdict(added_seconds: float) -> str:
+    """Whether the newest version, the last one, meets the goal."""
+    text = f"The command takes {added_seconds:.2f} s more than the import"
+    if added_seconds <= GOAL_SECONDS:
+        return f"{text}, within the goal of {GOAL_SECONDS:g} s"
+    return f"Missed goals: {text} (goal {GOAL_SECONDS:g} s)"
 
 
 def _range(values: Sequence[float]) -> str:

@@ -13,7 +13,7 @@ from bench.machine import environment
 from bench.records.record import Curve
 from bench.records.spec import Precision, TrialSpec
 from bench.report.pages.benchmarks import met_goals, missed_goals
-from benchmarks import bfloat16, large_dataset, memory, scaling, startup
+from benchmarks import bfloat16, large_dataset, memory, recipes, scaling, startup
 
 # Memory
 
@@ -176,14 +176,14 @@ def test_loss_is_of_choices_from_the_pool() -> None:
 
 def test_equal_precisions_have_no_loss() -> None:
     score = np.random.default_rng(0).random((1, 20, 3)).repeat(2, axis=0)
-    assert bfloat16.loss_and_bound(score) == (0.0, 0.0)
+    assert bfloat16.loss_and_bound(score, 12) == (0.0, 0.0)
 
 
 def test_upper_bound_exceeds_the_loss_and_is_repeatable() -> None:
     score = np.random.default_rng(0).random((2, 20, 3))
-    loss, bound = bfloat16.loss_and_bound(score)
+    loss, bound = bfloat16.loss_and_bound(score, 12)
     assert bound > loss
-    assert bfloat16.loss_and_bound(score) == (loss, bound)
+    assert bfloat16.loss_and_bound(score, 12) == (loss, bound)
 
 
 def test_pool_is_drawn_without_replacement() -> None:
@@ -275,6 +275,16 @@ def test_trainings_with_other_settings_are_refused() -> None:
     jobs = [(training.candidate, training.seed_number, training.spec) for training in trained]
     with pytest.raises(ValueError, match="was trained with other settings"):
         bfloat16.missing(jobs, trained, "1" * 12)
+
+
+# Recipes
+
+
+def test_variants_of_the_published_recipe_are_used() -> None:
+    shared = {"batch_size": 128, "momentum": 0.9}
+    variants = ("base", "batch 128", "batch normalization momentum 0.9", "batch 512", "dropout 0.3", "6 epochs")
+    expected = ["base", "used", "used", "dropped", "hyperparameter", "preset"]
+    assert [recipes.decision("dense", variant, shared) for variant in variants] == expected
 
 
 # Start-up

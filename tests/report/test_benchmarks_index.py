@@ -21,13 +21,11 @@ def test_there_is_no_index_without_benchmarks(tmp_path: Path) -> None:
     assert "benchmarks/README.md" not in build(leaderboard(tmp_path))
 
 
-def test_missed_goals_of_lists_and_tables_are_named(tmp_path: Path) -> None:
+def test_missed_goals_are_named(tmp_path: Path) -> None:
     write(tmp_path, "speed.md", "# Speed\n\nMissed targets: dense, 2.9 (target 4.0); cnn, 2.3 (target 2.5).\n")
-    write(tmp_path, "start.md", "# Start\n\n| version | s | goal |\n|:--|--:|:--|\n| old | 8.4 | not met |\n")
     text = index(tmp_path)
     assert "| [Speed](speed.md) " in text
     assert "- Speed\n  - dense, 2.9 (target 4.0)\n  - cnn, 2.3 (target 2.5)\n" in text
-    assert "- Start\n  - old: not met" in text
 
 
 def test_a_goal_that_is_met_is_not_listed_as_missed(tmp_path: Path) -> None:
@@ -41,8 +39,18 @@ def test_a_goal_that_is_not_shown_to_be_met_is_missed(tmp_path: Path) -> None:
     assert "- Memory\n  - Memory grows by 0.3 MB" in index(tmp_path)
 
 
-def test_only_the_last_row_of_a_table_of_goals_counts(tmp_path: Path) -> None:
-    rows = "| before | 8.4 | not met |\n| after | 1.8 | met |\n"
-    write(tmp_path, "start.md", f"# Start\n\n| version | s | goal |\n|:--|--:|:--|\n{rows}")
-    assert "after: met" in index(tmp_path)
-    assert "before" not in index(tmp_path)
+def test_goals_that_are_met_are_named_beside_those_that_are_missed(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "speed.md",
+        "# Speed\n\nMissed targets: dense, 2.9 (target 4.0).\n\nMet targets: cnn, 2.3; linear, 9.\n",
+    )
+    (row,) = (line for line in index(tmp_path).splitlines() if "[Speed]" in line)
+    assert [cell.strip() for cell in row.split("|")[2:4]] == ["cnn, 2.3; linear, 9", "1"]
+
+
+def test_measurements_with_older_search_spaces_are_marked(tmp_path: Path) -> None:
+    write(tmp_path, "old.md", "# Old\n\nMeasured with the search spaces of protocol 1, not others.\n")
+    write(tmp_path, "new.md", "# New\n\nText.\n")
+    assert "| [Old (protocol 1)](old.md) |" in index(tmp_path)
+    assert "| [New](new.md) " in index(tmp_path)

@@ -12,8 +12,7 @@ from bench.report.pages.contract import Files
 name = "benchmarks"
 
 INDEX = "benchmarks/README.md"
-MISSED = re.compile(r"Missed (?:targets|goals): (.+?)\.?$", re.MULTILINE)
-GOAL_ROW = re.compile(r"^\| *([^|]+?) *\|.*\| *(met|not met) *\|$", re.MULTILINE)
+LISTED = re.compile(r"^(Missed|Met) (?:targets|goals): (.+?)\.?$", re.MULTILINE)
 UNPROVEN = "not shown to be within"
 MET = re.compile(r"^-? ?(.+\bwithin the (?:limit|target|goal)\b.*)$", re.MULTILINE)
 
@@ -26,10 +25,18 @@ def files(board: Board) -> Files:
     texts = {page.name: page.read_text() for page in pages}
     missed = {title(text): goals for text in texts.values() if (goals := missed_goals(text))}
     index = pd.DataFrame(
-        {"benchmark": link(title(text), page), "goals met": met_goals(text), "goals missed": _listed(text)}
+        {
+            "benchmark": link(title(text) + _protocol(text), page),
+            "goals met": met_goals(text),
+            "goals missed": str(len(missed_goals(text)) or "-"),
+        }
         for page, text in texts.items()
     )
     return {INDEX: render("benchmarks.md.j2", index=index, missed=missed)}
+
+
+def _protocol(text: str) -> str:
+    return " (protocol 1)" if "search spaces of protocol 1" in text else ""
 
 
 def title(text: str) -> str:
@@ -40,23 +47,16 @@ def title(text: str) -> str:
 
 def missed_goals(text: str) -> list[str]:
     """Every goal that a page states as missed."""
-    listed = [goal.strip() for match in MISSED.finditer(text) for goal in match[1].split(";")]
     unproven = [match[1] for match in MET.finditer(text) if UNPROVEN in match[1]]
-    return [*listed, *unproven, *(f"{row[1]}: not met" for row in _newest(text) if row[2] == "not met")]
+    return [*_listed(text, "Missed"), *unproven]
 
 
 def met_goals(text: str) -> str:
     """Every goal that a page states as met; "-" for none."""
-    met = [f"{row[1]}: met" for row in _newest(text) if row[2] == "met"]
-    met += [match[1].strip().rstrip(".") for match in MET.finditer(text) if UNPROVEN not in match[1]]
-    return "; ".join(met) or "-"
+    met = [match[1].strip().rstrip(".") for match in MET.finditer(text) if UNPROVEN not in match[1]]
+    return "; ".join([*_listed(text, "Met"), *met]) or "-"
 
 
-def _newest(text: str) -> list[re.Match[str]]:
-    """The last row of a table with goals, which lists the state before and after a change."""
-    return list(GOAL_ROW.finditer(text))[-1:]
-
-
-def _listed(text: str) -> str:
-    goals = missed_goals(text)
-    return str(len(goals)) if goals else "-"
+def _listed(text: str, verdict: str) -> list[str]:
+    """The goals in the lines that list all with a verdict."""
+    return [goal.strip() for match in LISTED.finditer(text) if match[1] == verdict for goal in match[2].split(";")]
