@@ -41,8 +41,8 @@ def evaluations_text(results: Path, tables: Sequence[Table]) -> str:
         count = counted(count_evaluations(results, dataset.name), "evaluation")
     except RecordError as error:
         return (
-            f"This results folder contains an unknown number of evaluations ({relative_to(results, error)}) on the test "
-            f"set of {dataset.title}."
+            f"This results folder contains an unknown number of evaluations ({relative_to(results, error)}) on the "
+            f"test set of {dataset.title}."
         )
     text = f"This results folder contains {count} on the test set of {dataset.title}."
     runs = {entry.run for entry in EvaluationLog(results, dataset.name).read()}

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from bench.machine import machine_names
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, Table
 from bench.report.evaluations import evaluations_text
@@ -14,7 +15,7 @@ from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, 
 from bench.report.tables.provenance import provenance_table, short_commit
 from bench.report.text.findings import findings
 from bench.report.text.human import human_accuracy
-from bench.report.text.numbers import counted
+from bench.report.text.numbers import counted, joined
 from bench.report.text.statements import identical_sentences, summary
 
 name = "leaderboard"
@@ -121,8 +122,8 @@ def _caption(table: Table) -> Iterator[str]:
         by_split = " (each split has its own validation images)" if len(splits) > 1 else ""
         yield (
             f"Differences are from {table.selected}, the tuned model with the best validation accuracy{by_split}, with "
-            f"their 95% CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted for "
-            "multiple comparisons, so one may exclude 0 although the difference is not significant."
+            f"their 95% CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted "
+            "for multiple comparisons, so one may exclude 0 although the difference is not significant."
         )
     if len(table.rows) > 1:
         yield "If tuned models are not significantly different, their ranks are ranges."
@@ -131,6 +132,16 @@ def _caption(table: Table) -> Iterator[str]:
     if any(row.rank is None for row in table.rows):
         yield "A model with a single seed has no interval and no rank, since one seed gives no variance estimate."
     if len(table.machines) > 1:
-        yield "The rows come from different machines, so times are left out."
+        names = machine_names(row.run.record.environment for row in table.compared)
+        kinds = {"tuned models": table.rows, "reference models": table.references}
+        trained_on = "; ".join(
+            f"{kind}: {joined(sorted({names[row.run.record.environment.machine] for row in rows}))}"
+            for kind, rows in kinds.items()
+            if rows
+        )
+        yield (
+            f"The rows come from different machines ({trained_on}), so times are left out. Accuracies may differ "
+            "slightly, since rounding in training depends on the machine; this is expected to act like another seed."
+        )
     if any(row.run.record.trained_elsewhere for row in table.references):
         yield "The training data of models trained elsewhere is unknown and may contain test images."

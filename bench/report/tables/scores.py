@@ -19,7 +19,7 @@ FIRST_NAMED = 5
 ACCURACY = TEST_ACCURACY.heading
 UNCERTAINTY = "main source of uncertainty"
 RECIPE = "training recipe"
-NOT_DIFFERENT = "not significantly different from"
+NOT_DIFFERENT = "tuned models not significantly different"
 REFERENCE_TYPES = {
     "tutorial": "published tutorial",
     "classifier": "scikit-learn classifier",

@@ -26,8 +26,8 @@ def _tuning(table: Table) -> str:
     low, high = sorted((abs(difference.low), abs(difference.high)))
     verdict = "better" if test.verdict == "worse" else "worse"
     return (
-        f"{start} is {percent(abs(difference.mean))} points {verdict} than {other} (95% CI over refits and test images: "
-        f"{range_text(low, high)})."
+        f"{start} is {percent(abs(difference.mean))} points {verdict} than {other} (95% CI over refits and test "
+        f"images: {range_text(low, high)})."
     )
 
 

@@ -10,27 +10,37 @@ _TERMS = {
     "baseline": "a reference model that is a scikit-learn classifier with fixed settings, trained on raw pixels",
     "budget": "number of training epochs that a search may use, enough for the stated number of full-length trials; "
     "Hyperband stops weak trials early and uses the saved epochs for additional trials",
+    "code digest": "checksum of the code that defines a model; equal digests mean equal code",
     "confidence": "predicted probability of the predicted class",
     "confidence interval (CI)": "if training and evaluation were repeated with other seeds and other test "
     "images, 95% of such intervals would contain the expected accuracy",
+    "core-seconds": "time that trials and refits took, each on one core",
     "dataset checksum, test-label checksum": "checksums of the development images and of the true classes of the test "
     "images; equal checksums mean equal data",
     "epoch": "one pass over all training images",
     "F1": "harmonic mean of precision (fraction of the images predicted as a class that belong to it) and recall",
+    "family": "models of one architecture, whose hyperparameters a search chooses",
+    "full-length trial": "a trial trained to the last epoch of its learning-rate schedule; only these can win",
     "out-of-bag R²": "fraction of the variance in trial scores that a random forest explains on trials it was not "
     "fitted on; 1 is perfect, 0 or less is no better than predicting the mean",
     "parameters": "numbers that a fitted model stores, trainable or not",
+    "Pareto front": "the models for which no other model is both more accurate and cheaper",
+    "pp": "percentage points, the unit of differences of percentages",
+    "preset": "a fixed plan of trials and epochs, named by its nominal time",
     "published run": "a finished run in the results folder without its models, for example from a git checkout",
     "recall": "fraction of the images of a class that are predicted as that class",
     "reference model": "an untuned model: that of a published tutorial with its original recipe, or a baseline",
     "refit": "the winner of a search, retrained from scratch with one seed on all development images, or a reference "
     "model, trained with one seed by its recipe",
     "reproduction": "a rerun of a published run, compared with its predictions",
+    "search": "one run of a tuner on a family, which trains candidates and selects a winner on validation images",
     "search precision": "floating-point format used in a search; bfloat16 is less precise than float32 and faster on "
     "some processors",
     "seed": "initial state of a random number generator; it determines initial weights and the order of images",
     "significantly different": "a difference this large would be rare if the models were equally accurate (5% level "
     "after Holm's correction)",
+    "split": "division of the development images into training and validation images; search k of a family "
+    "uses split k",
     "trial": "the training of one candidate, a set of hyperparameter values, in a search",
     "tuned model": "a model whose hyperparameters were chosen by a search",
     "validation images": "development images that are held out from training to compare candidates",
