@@ -55,6 +55,8 @@ def test_findings_are_copies() -> None:
     findings = [" ".join(finding.split()) for finding in re.split(r"^- ", block, flags=re.MULTILINE)[1:]]
     assert len(findings) >= 2
     assert [finding for finding in findings if f"- {finding}" not in published] == []
+    (human,) = re.findall(r"human accuracy of\s+([\d.]+%)", text_of("README.md"))
+    assert f"human accuracy of {human}" in published
 
 
 def table_cells(text: str) -> list[list[str]]:
