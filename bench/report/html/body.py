@@ -14,8 +14,8 @@ from markdown_it.token import Token
 
 FOLD = re.compile(r"(\s|</?details>|<summary>[^<>&]+</summary>)+")
 CONTENT_ID = "main-content"  # of the element with the page; no heading may have it
-LONG_HEADER = 15  # characters of a column's header that needs more width
-LONG = 40  # the same for other cells; a header that long needs even more
+WIDE = 15  # characters of a cell that needs more width
+LONG = 40  # of one that needs even more
 RANKED_HEADER = 9  # tokens of a table up to the end of its second header
 NAME_BREAK = re.compile(r"(?<=_)|(?=\[)")  # where the name of a row may continue on the next line
 DARK = "-dark.png"  # end of the name of a picture's version for the dark mode
@@ -129,10 +129,8 @@ def _mark_cell(start: Token, text: Token, end: Token, *, is_name: bool) -> None:
     if is_header or is_name:
         start.attrSet("scope", "col" if is_header else "row")
         start.tag = end.tag = "th"
-    if is_header:
-        width = "wider" if length > LONG else "wide" if length > LONG_HEADER else ""
-    else:
-        width = "long" if length > LONG else ""
+    long = "wider" if is_header else "long"
+    width = long if length > LONG else "wide" if length > WIDE else ""
     if is_name:
         for child in text.children or ():
             child.type = "name" if child.type == "text" else child.type

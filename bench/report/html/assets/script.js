@@ -127,6 +127,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const showMenu = () => { menu.open = !narrow.matches; };
   narrow.addEventListener("change", showMenu);
   showMenu();
+  document.querySelector(".sidebar [aria-current]")?.scrollIntoView({ block: "nearest" }); // of a long list
 
   for (const table of document.querySelectorAll("main .table:not(.live) > table")) {
     const rows = table.tBodies[0]?.rows.length ?? 0;
