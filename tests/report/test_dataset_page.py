@@ -97,7 +97,7 @@ def test_bins_with_few_predictions_are_hollow(tmp_path: Path, n_test: int, hollo
     # Three refits predict all images with a confidence of 70%: 60 or 600 predictions in one bin.
     add_run(tmp_path, dataset=make_dataset(n_test=n_test))
     _, rare, common = only_section(tmp_path)["pictures"]["reliability"].draw().axes[0].lines
-    assert rare.get_markerfacecolor() == "none"
+    assert (rare.get_markerfacecolor(), rare.get_linestyle()) == ("none", "None")
     assert [len(line.get_xdata()) for line in (rare, common)] == [hollow, 1 - hollow]
 
 

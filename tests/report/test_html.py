@@ -13,6 +13,7 @@ from bench.records.files import write_atomic
 from bench.records.store import all_folders
 from bench.report.build import build, write
 from bench.report.figures.picture import DARK_PAGE, DARK_TEXT, stored_digest
+from bench.report.figures.table import FAMILY_COLORS, REFERENCE_COLORS
 from bench.report.html.body import anchor, body, html_name
 from bench.report.html.site import Site, site, write_html
 from bench.report.ranking import leaderboard
@@ -250,3 +251,8 @@ def test_text_has_a_contrast_of_at_least_4_5_in_both_modes() -> None:
             for background in ("page", "faint"):
                 assert contrast(colors[text], colors[background]) >= 4.5, (text, background)
     assert (dark["page"], dark["text"]) == (DARK_PAGE, DARK_TEXT)  # of dark pictures
+
+
+def test_colors_of_models_have_a_contrast_of_at_least_3_with_the_page() -> None:
+    for color in (*FAMILY_COLORS, *REFERENCE_COLORS.values()):
+        assert contrast(color, "#ffffff") >= 3, color

@@ -33,22 +33,28 @@ NARROW_RANGE = 50  # a logarithmic axis with a smaller ratio of its ends gets ti
 
 def curves(trial: Curve, refits: Sequence[Curve]) -> Picture:
     """Loss and accuracy by epoch: training and, if there is one, validation of the winner's trial and of the refits."""
-    return picture("curves of trial and refits", [trial, list(refits)], lambda: _draw_curves(trial, refits))
+    kind = "curves of one epoch" if _epochs(trial, refits) == 1 else "curves of trial and refits"
+    return picture(kind, [trial, list(refits)], lambda: _draw_curves(trial, refits))
+
+
+def _epochs(trial: Curve, refits: Sequence[Curve]) -> int:
+    return max(len(curve.training_loss) for curve in (trial, *refits))
 
 
 def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    count = counted(len(refits), "refit")
+    count, epochs = counted(len(refits), "refit"), _epochs(trial, refits)
+    marker = "x" if epochs == 1 else None  # a line of one point is invisible
     looks = REFITS_BESIDE_TRIAL if trial.training_loss else REFITS
     for axes, measure, unit, scale in ((left, "loss", "nats", 1), (right, "accuracy", "%", 100)):
         for part, look in looks.items():
             for number, refit in enumerate(refits):
                 if values := getattr(refit, f"{part}_{measure}"):
-                    _line(axes, scale, values, **look, linewidth=1, label=None if number else f"{count}, {part}")
+                    label = None if number else f"{count}, {part}"
+                    _line(axes, scale, values, **look, linewidth=1, marker=marker, label=label)
         for part, style in (("training", TRAINING), ("validation", VALIDATION)) if trial.training_loss else ():
             _line(axes, scale, getattr(trial, f"{part}_{measure}"), **style, markersize=3, label=f"trial, {part}")
-        epochs = max(len(trial.training_loss), *(len(refit.training_loss) for refit in refits))
         axes.set(xlabel="epoch", ylabel=f"{measure} ({unit})", xlim=(0.5, epochs + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         plain_axes(axes)

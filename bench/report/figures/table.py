@@ -16,7 +16,8 @@ from bench.report.tables.scores import REFERENCE_TYPES
 from bench.report.tables.search import SearchProgress
 from bench.report.text.numbers import accuracy_cell
 
-FAMILY_COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# The last three are darker than Okabe and Ito's, to be visible on white and, inverted, on a dark page.
+FAMILY_COLORS = (BLUE, ORANGE, "#009E73", "#9657FE", "#687422", "#FD535D")
 REFERENCE_COLORS = {"tutorial": "#882255", "classifier": "#666666", "external": "#332288"}  # by group
 MARKERS = "osD^vP"
 REFERENCE_MARKERS = "X*^v<>PD"
@@ -155,11 +156,11 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
         for label, style, predictions, bins in lines:
             few = [each for each in bins if each.fraction * predictions < MIN_PREDICTIONS]
             common = [each for each in bins if each not in few]
-            for shown, line, fill in ((few, "", "none"), (common, "-", style.color)):
+            for shown, line, fill in ((few, "none", "none"), (common, "-", style.color)):
                 axes.plot(
                     [100 * each.confidence for each in shown],
                     [100 * each.accuracy for each in shown],
-                    line,
+                    linestyle=line,
                     marker=style.marker,
                     color=style.color,
                     markerfacecolor=fill,
@@ -172,7 +173,7 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
         _legend_of_names(figure, axes)
         return figure
 
-    return picture("reliability of common and rare bins", [lines], draw)
+    return picture("reliability with rare bins unconnected", [lines], draw)
 
 
 def _legend_of_names(figure: Figure, axes: Axes) -> None:
