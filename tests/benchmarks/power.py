@@ -202,6 +202,7 @@ def _draw(cases: Sequence[Case]) -> Figure:
             "o",
             color=color,
             markersize=4,
+            clip_on=False,
             label=f"{seeds} seeds",
         )
     axes.axhline(80, color="black", linewidth=0.8, linestyle=":")

@@ -473,7 +473,7 @@ def _cost_table(costs: Sequence[Cost]) -> "pd.DataFrame":
         rows.append(
             {
                 "tuner": cost.tuner,
-                "trials": f"{len(cost.total)}" if cost.complete else f"{len(cost.total)}, stopped",
+                "trials": f"{len(cost.total):,}" + ("" if cost.complete else " (stopped)"),
                 "propose (ms)": f"{propose:.2f}",
                 "report (ms)": f"{report:.2f}",
                 "ledger (ms)": f"{ledger:.2f}",
@@ -507,7 +507,7 @@ def _limit_table(costs: Sequence[Cost], executor: float) -> "pd.DataFrame":
     return pd.DataFrame(
         {
             "tuner": cost.tuner,
-            "trials": str(len(cost.total)),
+            "trials": f"{len(cost.total):,}",
             "loop (ms per trial)": f"{executor + last_tenth(cost.total):.1f}",
         }
         | {
