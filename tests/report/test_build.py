@@ -240,7 +240,7 @@ def test_two_budgets_are_in_two_tables_that_name_the_difference(tmp_path: Path) 
     text = dataset_page(tmp_path)
     assert "## Table 1: budget 12 epochs (equivalent to 4 trials of 3 epochs)" in text
     assert "## Table 2: budget 6 epochs (equivalent to 2 trials of 3 epochs)" in text
-    assert "- budget: 6 epochs (equivalent to 2 trials of 3 epochs) here, 12 epochs (equivalent to 4 " in text
+    assert "- budget: 6 epochs (equivalent to 2 trials of 3 epochs); in table 1: 12 epochs (equivalent to 4 " in text
 
 
 def test_a_single_seed_has_no_interval(tmp_path: Path) -> None:
@@ -403,16 +403,16 @@ def test_in_a_table_with_ten_rows_all_have_figures(tmp_path: Path) -> None:
     assert models_with_curves(tmp_path) == {f"model{number}" for number in range(10)}
 
 
-def test_only_the_ten_best_are_shown_side_by_side(crowd: Path) -> None:
+def test_only_the_first_ten_are_shown_side_by_side(crowd: Path) -> None:
     text = dataset_page(crowd)
-    best = [f"model{number}" for number in range(10)]
+    first = [f"model{number}" for number in range(10)]
     assert len(cells(text, "Uncertainty")) == len(cells(text, "Costs")) == 12
     for heading in ("F1 by class", "Confused classes"):
-        assert "Only the 10 best models are shown." in section(text, heading)
+        assert "Only the first 10 models are shown" in section(text, heading)
         assert "model10" not in section(text, heading)
-    assert list(class_f1(leaderboard(crowd).tables[0].top)) == best
+    assert list(class_f1(leaderboard(crowd).tables[0].top)) == first
     different = section(text, "Methods and environment").split("Differences between rows")[1]
-    assert different.startswith(", for the 10 best models only:")
+    assert different.startswith(", for the first 10 models only:")
     assert "model9" in different
     assert "model10" not in different
 

@@ -116,6 +116,12 @@ def test_validation_of_refits_is_drawn_if_they_have_any() -> None:
     assert without.axes[0].get_legend_handles_labels()[1] == ["1 refit, training"]
 
 
+@pytest.mark.parametrize(("epochs", "marker"), [(1, "x"), (2, "None")])
+def test_curves_of_a_single_epoch_are_visible(epochs: int, marker: str) -> None:
+    axes = curves(make_curve(epochs, 0.9), [make_curve(epochs, 0.9, validation=False)]).draw().axes[0]
+    assert axes.lines[0].get_marker() == marker
+
+
 def test_trials_are_drawn_at_their_numbers() -> None:
     history = search_history([make_trial(n, 0.8 + n / 100) for n in range(4)], "0003", 3, "validation accuracy")
     assert history is not None
@@ -129,3 +135,5 @@ def test_the_layers_and_the_signature_are_folded(tmp_path: Path) -> None:
     folded = page(tmp_path).split("<details>")
     assert "<summary>Layers</summary>" in folded[1]
     assert "refit-seeds=" in folded[2]
+    add_reference(tmp_path, reference={"group": "classifier"})
+    assert "<summary>Classifier</summary>" in page(tmp_path, "tutorial-linear")

@@ -96,7 +96,7 @@ def test_searches_for_another_objective_are_ranked_separately_and_named(tmp_path
     assert scores_table(second)["validation macro F1 (%)"].tolist() == ["75.00"]
     assert "validation accuracy (%)" in scores_table(first)
     text = page(tmp_path, "README.md")
-    assert "objective: macro F1 here, accuracy in table 1" in text or "objective: accuracy here, macro F1" in text
+    assert "objective: macro F1; in table 1: accuracy" in text or "objective: accuracy; in table 1: macro F1" in text
     assert "best validation macro F1 first" in page(tmp_path, "cnn.md")
     assert {row["label"]: row["objective"] for row in rows_json(leaderboard(tmp_path))} == {
         "dense": "accuracy",

@@ -24,7 +24,7 @@ def points(fraction: float) -> str:
 
 def seconds(value: float) -> str:
     """Seconds with the digits that are meaningful."""
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 10 else f"{value:#.2g}".removesuffix(".")
 
 
 def p_text(p: float) -> str:
