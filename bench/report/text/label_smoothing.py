@@ -1,26 +1,23 @@
 """What label smoothing does to log loss, calibration and the training loss, stated only where the numbers show it."""
 
 import math
-import re
 from collections.abc import Sequence
 
 from bench.evaluation.metric import CALIBRATION_ERROR, LOG_LOSS
+from bench.records.plain import label_smoothing
 from bench.report.board import Row
 from bench.report.runs import Run
 from bench.report.text.numbers import joined, percent
 
-_ARGUMENT = re.compile(r"label_smoothing=([\d.]+)")
 
-
-def label_smoothing(run: Run) -> float:
-    """The label smoothing in the stored recipe of a model, in [0, 1); 0 if it has none or there is no recipe."""
-    match = None if run.plain is None else _ARGUMENT.search(run.plain.recipe.get("loss", ""))
-    return 0.0 if match is None else float(match[1])
+def _smoothing(run: Run) -> float:
+    """The label smoothing in the stored recipe of a model; 0 if it has none or there is no recipe."""
+    return 0.0 if run.plain is None else label_smoothing(run.plain.recipe.get("loss", ""))
 
 
 def training_loss_sentence(run: Run) -> str:
     """Why the loss in the learning curves is not the log loss; empty without label smoothing."""
-    if not (smoothing := label_smoothing(run)):
+    if not (smoothing := _smoothing(run)):
         return ""
     classes = len(run.record.dataset.class_names)
     other = smoothing / classes
@@ -39,9 +36,9 @@ def calibration_sentence(rows: Sequence[Row]) -> str:
     It shows if a model is less confident than accurate, and a model without label smoothing is less accurate but has
     both a lower log loss and a lower calibration error.
     """
-    plain = [row for row in rows if row.run.plain is not None and not label_smoothing(row.run)]
+    plain = [row for row in rows if row.run.plain is not None and not _smoothing(row.run)]
     for other in plain:
-        worse = [row for row in rows if label_smoothing(row.run) and _is_underconfident(row) and _is_worse(row, other)]
+        worse = [row for row in rows if _smoothing(row.run) and _is_underconfident(row) and _is_worse(row, other)]
         if worse:
             gaps = sorted(row.test_accuracy - _confidence(row) for row in worse)
             size = " to ".join(dict.fromkeys(percent(gap, 1) for gap in (gaps[0], gaps[-1])))

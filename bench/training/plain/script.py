@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from bench.records.dataset import DatasetFacts
-from bench.records.plain import PlainKeras
+from bench.records.plain import PlainKeras, label_smoothing
 from bench.training.custom.interface import Interface, all_layers
 from bench.training.plain.architecture import LAYER_NAME, model_lines
 from bench.training.plain.definitions import Definitions
@@ -53,7 +53,7 @@ def plain_keras(model: keras.Model, dataset: DatasetFacts, settings: FitSettings
         "\n".join(_data(dataset, settings, one_hot=_one_hot(compiled, settings))),
         "\n".join([f"keras.utils.set_random_seed({settings.seed})", *_wrapped(_explained(layers, compiled, settings))]),
         "\n".join(_wrapped(compiled.lines())),
-        "\n".join(_fit(dataset, settings)),
+        "\n".join(_fit(compiled, dataset, settings)),
     ]
     recipe = _recipe(compiled, dataset, settings) | {"augmentation": _augmentation(model, expressions)}
     return PlainKeras(code="\n\n".join(parts) + "\n", recipe=recipe)
@@ -95,7 +95,7 @@ class _Compiled:
 
 def _explained(layers: list[str], compiled: _Compiled, settings: FitSettings) -> list[str]:
     """The lines of a model with comments on what it takes and returns, for those who copy nothing else."""
-    pixels = [] if _is_scaled(settings) else ["# pixels from 0 to 255, not divided by 255"]
+    pixels = [] if _is_scaled(settings) else ["# takes pixels from 0 to 255: do not divide the images by 255"]
     logits = "  # outputs are logits; softmax gives probabilities" if "from_logits=True" in compiled.loss else ""
     return [*pixels, *layers[:-1], layers[-1] + logits]
 
@@ -148,16 +148,23 @@ def _data(dataset: DatasetFacts, settings: FitSettings, *, one_hot: bool) -> lis
     return lines
 
 
-def _fit(dataset: DatasetFacts, settings: FitSettings) -> list[str]:
+def _fit(compiled: _Compiled, dataset: DatasetFacts, settings: FitSettings) -> list[str]:
     share = f", validation_split={settings.validation_share}" if settings.validation_share else ""
     weights = ", class_weight=class_weight" if settings.class_weights else ""
     trained = round((dataset.n_train + dataset.n_validation) * (1 - settings.validation_share))
+    batches = -(-trained // settings.batch_size)
     lines = []
-    if -(-trained // settings.batch_size) != settings.steps:
-        lines.append(f"# keras-family-bench trained {settings.steps} batches per epoch and skipped the other images.")
+    if batches != settings.steps:
+        left_out = trained - settings.steps * settings.batch_size
+        lines += [
+            f"# Keras trains {batches} batches per epoch; keras-family-bench trained {settings.steps}, without",
+            f"# {left_out:,} of {trained:,} images, others in each epoch.",
+        ]
     options = f"batch_size={settings.batch_size}, epochs={settings.epochs}{share}{weights}"
     lines.append(f"model.fit(x_train, y_train, {options})")
     if dataset.name in KERAS_DATASETS:
+        if label_smoothing(compiled.loss):
+            lines.append("# The loss includes label smoothing: compare only the accuracy with other models.")
         lines.append("model.evaluate(x_test, y_test)")
     return lines
 
