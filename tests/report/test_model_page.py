@@ -39,7 +39,10 @@ def test_code_that_evaluates_the_model_ends_with_the_accuracy_to_expect(tmp_path
     code = "model.evaluate(x_test, y_test)\n"
     run_folder(tmp_path, run.spec).write_plain(PlainKeras(code=code, recipe={}))
     expected = "# expected accuracy: 95.00%, the mean of 3 refits by keras-family-bench\n"
-    assert f"{code}{expected}```" in page(tmp_path)
+    text = page(tmp_path)
+    assert f"{code}{expected}```" in text
+    assert "\nScript for images in x_train and labels in y_train: it needs TensorFlow with Keras 3" in text
+    assert "Your accuracy will differ slightly from 95.00%, the mean of 3 trainings with different seeds" in text
 
 
 def test_damaged_code_is_a_problem_of_the_run(tmp_path: Path) -> None:

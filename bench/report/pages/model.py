@@ -22,7 +22,7 @@ from bench.report.tables import costs, details, errors, hyperparameters, scores
 from bench.report.tables import search as searches
 from bench.report.tables.leaderboard import section_link, worst_class_text
 from bench.report.text.label_smoothing import training_loss_sentence
-from bench.report.text.numbers import accuracy_cell, counted, interval_text, percent, points
+from bench.report.text.numbers import accuracy_cell, counted, interval_text, percent, points, seconds
 from bench.report.text.objective import score_name
 from bench.report.text.signature import signature_text
 from bench.report.text.statements import interval_sentence, row_sentences
@@ -92,6 +92,7 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "link": link(row.label, section_link(row)),
         "code": link("code", section_link(row, code=True)) if run.plain is not None else "",
         "plain_code": _code(run),
+        "code_sentence": _code_sentence(run),
         "budget": "" if record.search is None else table.conditions["budget"],
         "selected": row.label == table.selected,
         "tutorial": tutorial_title(record.spec.model) if is_tutorial else None,
@@ -126,6 +127,20 @@ def _code(run: Run) -> str:
         refits = counted(len(run.record.refits), "refit")
         code += f"# expected accuracy: {percent(run.scores.accuracy)}%, the mean of {refits} by keras-family-bench\n"
     return code
+
+
+def _code_sentence(run: Run) -> str:
+    """What the plain Keras code needs, how long it takes, and how its accuracy relates to the scores; empty without."""
+    if run.plain is None:
+        return ""
+    is_complete = "load_data()" in run.plain.code
+    trainings = counted(len(run.record.refits), "training")
+    return (
+        f"{'Complete script' if is_complete else 'Script for images in x_train and labels in y_train'}: it needs "
+        f"TensorFlow with Keras 3, but not this package. One training took {seconds(run.training_seconds)} s here. "
+        f"Your accuracy will differ slightly from {percent(run.scores.accuracy)}%, the mean of {trainings} with "
+        "different seeds and another order of the images."
+    )
 
 
 def _better_code(table: Table, row: Row) -> Markdown | None:
