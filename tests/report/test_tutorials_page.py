@@ -12,7 +12,7 @@ from bench.records.store import run_folder
 from bench.report.build import build
 from bench.report.ranking import leaderboard
 from bench.report.text.tutorial_titles import tutorial_title
-from builders import add_reference, add_run
+from builders import add_reference, add_run, make_trial
 
 
 def titles(results: Path) -> str:
@@ -39,12 +39,15 @@ def test_tutorial_without_a_title_is_listed_by_its_name() -> None:
     assert tutorial_title("tutorial-of-a-package").title == "tutorial-of-a-package"
 
 
-def test_known_source_of_a_tutorial_is_linked(tmp_path: Path) -> None:
+def test_title_of_a_tutorial_is_a_link_to_its_known_source_which_comes_first(tmp_path: Path) -> None:
+    add_reference(tmp_path, spec={"model": "tutorial-cnn"})
     add_reference(tmp_path, spec={"model": "tutorial-dense-128-logits"})
     url = "https://www.tensorflow.org/tutorials/keras/classification"
-    source = f"Source: The TensorFlow Authors: [Basic classification: Classify images of clothing]({url})"
-    assert f". {source} |" in titles(tmp_path)
-    assert f"\n- {source}.\n" in text(tmp_path, "synthetic/tutorial-dense-128-logits.md")
+    title = "Basic classification: Classify images of clothing"
+    cell = f"| [{title}; last layer without softmax (from_logits=True)]({url}), by The TensorFlow Authors ([tutorial-"
+    assert titles(tmp_path).startswith(cell)
+    page = text(tmp_path, "synthetic/tutorial-dense-128-logits.md")
+    assert f"\n- Source: The TensorFlow Authors: [{title}]({url}).\n" in page
 
 
 def test_open_ended_published_value_has_no_upper_limit(tmp_path: Path) -> None:
@@ -77,7 +80,10 @@ def test_higher_log_loss_of_the_more_accurate_model_is_in_the_row(tmp_path: Path
     losses = re.search(r"\), but a higher log loss \(([\d.]+) instead of ([\d.]+)\) \|", titles(tmp_path))
     assert losses is not None
     assert float(losses[1]) > float(losses[2])
-    assert "Label smoothing makes models less confident: the mean confidence of dense" in text(tmp_path, "tutorials.md")
+    notes = text(tmp_path, "tutorials.md")
+    assert "Label smoothing makes models less confident: the mean confidence of dense" in notes
+    assert re.search(r" Calibration error: dense 4\d\.\d\d pp, tutorials \d\.\d\d pp\.\n", notes)
+    assert re.search(r"\n- One training takes \S+ s for dense, \S+ s for the tutorials\.\n", notes)
 
 
 def test_more_accurate_model_of_another_budget_is_named(tmp_path: Path) -> None:
@@ -85,10 +91,21 @@ def test_more_accurate_model_of_another_budget_is_named(tmp_path: Path) -> None:
     add_reference(tmp_path, [range(40)] * 3)
     add_run(tmp_path, [range(20)] * 3, spec={"preset": "quick", "family": "cnn"})
     assert "another budget" not in text(tmp_path, "tutorials.md")
-    add_run(tmp_path, [range(4)] * 3, spec={"preset": "long", "family": "resnet"})
+    best = add_run(tmp_path, [range(4)] * 3, spec={"preset": "long", "family": "resnet"})
+    run_folder(tmp_path, best.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
+    budget = r"A search with another budget \(preset long, about 60 minutes per family on two cores\) found "
+    code = r"98\.00%, \S+ s per training, \[code\]\(synthetic/resnet\.md#code-of-resnet\)\.\n"
+    assert re.search(rf"{budget}\[resnet\]\(synthetic/resnet\.md#resnet\): {code}", text(tmp_path, "tutorials.md"))
+
+
+def test_reason_why_the_model_with_the_best_test_accuracy_is_not_named(tmp_path: Path) -> None:
+    for seed, validation, wrong in ((1, 0.95, 10), (2, 0.93, 9)):
+        trials = tuple(make_trial(number, validation) for number in range(3))
+        add_run(tmp_path, [range(wrong)] * 3, spec={"seed": seed}, search={"trials": trials})
+    add_reference(tmp_path, [range(40)] * 3)
     assert (
-        "A search with another budget (preset long, about 60 minutes per family on two cores) reached 98.00%: "
-        "[resnet](synthetic/resnet.md#resnet)." in text(tmp_path, "tutorials.md")
+        "dense-seed1 is named although dense-seed2 has a higher test accuracy (not significantly different): "
+        in text(tmp_path, "tutorials.md")
     )
 
 
@@ -106,12 +123,11 @@ def test_published_result_is_in_the_row_and_on_the_page_of_a_tutorial(
 def test_tutorial_and_its_page_link_to_the_code_of_a_better_tuned_model(tmp_path: Path) -> None:
     dense = add_run(tmp_path, [range(10)] * 3)  # 95% of 200 images
     add_reference(tmp_path, [range(40)] * 3)  # 80%
-    assert "| [dense](synthetic/dense.md#dense): 95.00% (+15.00 pp) " in titles(tmp_path)
+    assert "| [dense](synthetic/dense.md#dense): 95.00%, +15.00 pp (95% CI " in titles(tmp_path)
     assert "Code of the more accurate model" not in text(tmp_path, "synthetic/tutorial-linear.md")
     run_folder(tmp_path, dense.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
     line = titles(tmp_path)
-    better = "[dense](synthetic/dense.md#dense): 95.00% (+15.00 pp), [code](synthetic/dense.md#code-of-dense)"
-    assert f"| {better} " in line
+    assert line.endswith("), [code](synthetic/dense.md#code-of-dense) |")
     assert "| Linear classifier without a hidden layer ([tutorial-linear](synthetic/tutorial-linear.md#" in line
     assert "Code of the more accurate model: [dense](dense.md#code-of-dense)." in text(
         tmp_path, "synthetic/tutorial-linear.md"
@@ -119,16 +135,17 @@ def test_tutorial_and_its_page_link_to_the_code_of_a_better_tuned_model(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("wrong", "verdict"), [(41, "not significantly different (+0.50 pp)"), (1, "worse than this (-19.50 pp)")]
+    ("wrong", "verdict"),
+    [(41, "not significantly different (+0.50 pp, "), (1, "worse than this (-19.50 pp, ")],
 )
 def test_tutorial_that_no_tuned_model_beats_has_none(wrong: int, verdict: str, tmp_path: Path) -> None:
     dense = add_run(tmp_path, [range(40)] * 3)  # 80% of 200 images
     run_folder(tmp_path, dense.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
     add_reference(tmp_path, [range(wrong)] * 3)
-    assert f"| none: [dense](synthetic/dense.md#dense) is {verdict} |" in titles(tmp_path)
+    assert f"| none: [dense](synthetic/dense.md#dense) is {verdict}" in titles(tmp_path)
     assert "Code of the more accurate model" not in text(tmp_path, "synthetic/tutorial-linear.md")
 
 
 def test_tutorial_without_tuned_models_has_no_difference(tmp_path: Path) -> None:
     add_reference(tmp_path)
-    assert "pp" not in titles(tmp_path)
+    assert " pp" not in titles(tmp_path)

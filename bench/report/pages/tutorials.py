@@ -6,7 +6,7 @@ from statistics import fmean
 import pandas as pd
 
 from bench.evaluation.comparison import prediction_interval
-from bench.evaluation.metric import LOG_LOSS, TRAIN_TEST_GAP
+from bench.evaluation.metric import CALIBRATION_ERROR, LOG_LOSS, TRAIN_TEST_GAP
 from bench.machine import machine_names
 from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
@@ -14,7 +14,7 @@ from bench.report.markdown import Markdown, inline, link, render
 from bench.report.pages.contract import Files
 from bench.report.tables.leaderboard import section_link
 from bench.report.text.label_smoothing import calibration_sentence
-from bench.report.text.numbers import accuracy_cell, percent, points, range_text, seconds
+from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, seconds
 from bench.report.text.tutorial_titles import TutorialTitle, published_accuracy, tutorial_title
 
 STATED = "result stated by the tutorial"
@@ -32,8 +32,7 @@ def files(board: Board) -> Files:
             {
                 "title": title,
                 "titles": titles_table(placed),
-                "longer_searches": longer_search_sentences(board, placed[0][0]),
-                "label_smoothing": _label_smoothing(placed),
+                "notes": _notes(board, placed),
                 "measured": tutorials_table(rows),
                 "recipes": recipes_table(rows),
                 "machines": _machines(rows),
@@ -52,9 +51,15 @@ def _tutorials(board: Board) -> dict[str, list[tuple[Table, Row]]]:
             if row.run.record.reference is not None and row.run.record.reference.group == "tutorial":
                 placed.setdefault(row.run.record.run_id, (table, row))
     tutorials: dict[str, list[tuple[Table, Row]]] = {}
-    for table, row in sorted(placed.values(), key=lambda pair: pair[1].label):
+    for table, row in sorted(placed.values(), key=_order):
         tutorials.setdefault(table.dataset.title, []).append((table, row))
     return tutorials
+
+
+def _order(placed: tuple[Table, Row]) -> tuple[bool, str]:
+    """Tutorials with a known source first."""
+    record = placed[1].run.record
+    return tutorial_title(record.spec.model).source is None, placed[1].label
 
 
 def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
@@ -62,18 +67,20 @@ def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "tutorial": _title_text(kind := tutorial_title(row.run.record.spec.model), row),
-            "layers and training": _layers_text(kind),
+            "layers and training": kind.layers,
             STATED: "none" if (published := published_accuracy(row.run.record)) is None else published.text,
-            "more accurate tuned model": _better_text(table, row),
             "measured (%)": percent(row.test_accuracy),
+            "more accurate tuned model": _better_text(table, row),
         }
         for table, row in placed
     )
 
 
 def _title_text(kind: TutorialTitle, row: Row) -> Markdown:
-    """What readers recognize a tutorial by, and its name, with a link to its page."""
-    return Markdown(f"{inline(kind.title)} ({link(row.label, section_link(row, _folder(row)))})")
+    """What readers recognize a tutorial by, linked to its source if that is known, and a link to its page."""
+    source = kind.source
+    title = inline(kind.title) if source is None else f"{link(kind.title, source.url)}, by {inline(source.author)}"
+    return Markdown(f"{title} ({link(row.label, section_link(row, _folder(row)))})")
 
 
 def _better_text(table: Table, row: Row) -> str | Markdown:
@@ -82,25 +89,64 @@ def _better_text(table: Table, row: Row) -> str | Markdown:
     if test is None or test.difference is None or tuned is None:
         return "-"
     name, gain = link(tuned.label, section_link(tuned, _folder(tuned))), f"{points(-test.difference.mean)} pp"
+    interval = f"95% CI {range_text(-test.difference.high, -test.difference.low)}"
     if test.verdict != "worse":
         verdict = "worse than this" if test.verdict == "better" else test.verdict
-        return Markdown(f"none: {name} is {verdict} ({gain})")
-    parts = [f"{name}: {percent(tuned.test_accuracy)}% ({gain})"]
-    if tuned.run.plain is not None:
-        parts.append(str(link("code", section_link(tuned, _folder(tuned), code=True))))
+        return Markdown(f"none: {name} is {verdict} ({gain}, {interval})")
+    parts = [f"{name}: {percent(tuned.test_accuracy)}%, {gain} ({interval})", *_code_link(tuned)]
     losses = [each.run.metrics[LOG_LOSS] for each in (tuned, row)]
     if losses[0] > losses[1]:
         parts.append(f"but a higher log loss ({' instead of '.join(map(LOG_LOSS.text, losses))})")
     return Markdown(", ".join(parts))
 
 
-def _label_smoothing(placed: Sequence[tuple[Table, Row]]) -> str:
-    """Why the tuned model has a higher log loss than a less accurate tutorial, if label smoothing is the reason."""
-    tuned = placed[0][0].selected_row
-    return "" if tuned is None else calibration_sentence([tuned, *(row for _, row in placed)])
+def _code_link(row: Row) -> list[str]:
+    """A link to the plain Keras code, if there is any."""
+    return [] if row.run.plain is None else [str(link("code", section_link(row, _folder(row), code=True)))]
 
 
-def longer_search_sentences(board: Board, table: Table) -> list[str | Markdown]:
+def _notes(board: Board, placed: Sequence[tuple[Table, Row]]) -> list[str | Markdown]:
+    """What is to be known about the tuned model that the tutorials are compared with; none without one."""
+    table, rows = placed[0][0], [row for _, row in placed]
+    tuned = table.selected_row
+    if tuned is None:
+        return []
+    calibration = calibration_sentence([tuned, *rows])
+    if calibration:
+        errors = sorted(row.run.metrics[CALIBRATION_ERROR] for row in rows)
+        limits = dict.fromkeys(CALIBRATION_ERROR.text(error) for error in (errors[0], errors[-1]))
+        own = CALIBRATION_ERROR.text(tuned.run.metrics[CALIBRATION_ERROR])
+        calibration += f" Calibration error: {tuned.label} {own} pp, tutorials {' to '.join(limits)} pp."
+    longer = longer_search_sentences(board, table)
+    return [*filter(None, [_times_sentence(tuned, rows)]), *longer, *filter(None, [_choice(table, tuned), calibration])]
+
+
+def _times_sentence(tuned: Row, rows: Sequence[Row]) -> str:
+    """How long the tuned model and the tutorials train; empty if they were trained on several machines."""
+    if len(_machines([tuned, *rows])) > 1:
+        return ""
+    times = sorted(row.run.training_seconds for row in rows)
+    limits = " to ".join(dict.fromkeys(map(seconds, (times[0], times[-1]))))
+    return (
+        f"One training takes {seconds(tuned.run.training_seconds)} s for {tuned.label}, {limits} s for the tutorials."
+    )
+
+
+def _choice(table: Table, tuned: Row) -> str:
+    """Why a tuned model with a higher test accuracy is not the one that is named; empty without one."""
+    higher = [row for row in table.rows if row.test_accuracy > tuned.test_accuracy]
+    if not higher:
+        return ""
+    verdicts = joined(sorted({row.versus_best.verdict for row in higher if row.versus_best is not None}))
+    names = joined([row.label for row in higher])
+    return (
+        f"{tuned.label} is named although {names} {'has' if len(higher) == 1 else 'have'} a higher test accuracy "
+        f"({verdicts}): it has the best validation accuracy, and choosing by the test set would make the result look "
+        "too good."
+    )
+
+
+def longer_search_sentences(board: Board, table: Table) -> list[Markdown]:
     """The tuned models of other tables of the dataset that are more accurate than the one in a table."""
     tuned = table.selected_row
     others = [
@@ -109,20 +155,13 @@ def longer_search_sentences(board: Board, table: Table) -> list[str | Markdown]:
         if other.dataset == table.dataset and tuned is not None
         if (row := other.selected_row) is not None and row.test_accuracy > tuned.test_accuracy
     ]
-    return [
-        Markdown(
-            f"A search with another budget ({inline(budget)}) reached {percent(row.test_accuracy)}%: "
-            f"{link(row.label, section_link(row, _folder(row)))}."
-        )
-        for budget, row in others
-    ]
-
-
-def _layers_text(title: TutorialTitle) -> str | Markdown:
-    """Layers and training, and a text that has both."""
-    return (
-        title.layers if title.source is None else Markdown(f"{inline(title.layers)}. Source: {title.source.citation}")
-    )
+    sentences = []
+    for budget, row in others:
+        name = link(row.label, section_link(row, _folder(row)))
+        parts = [f"{percent(row.test_accuracy)}%", f"{seconds(row.run.training_seconds)} s per training"]
+        found = ", ".join([*parts, *_code_link(row)])
+        sentences.append(Markdown(f"A search with another budget ({inline(budget)}) found {name}: {found}."))
+    return sentences
 
 
 def _folder(row: Row) -> str:

@@ -35,11 +35,11 @@ _TITLES = {
         layers="Flatten, Dense 10 (logits, from_logits=True); 10 epochs, batch 32",
     ),
     "tutorial-dense-128": TutorialTitle(
-        title="Basic classification: one hidden layer of 128, softmax output",
+        title="Basic classification, variant with softmax: one hidden layer of 128",
         layers="Flatten, Dense 128 ReLU, Dense 10 softmax; 10 epochs, batch 32",
     ),
     "tutorial-dense-128-logits": TutorialTitle(
-        title="Basic classification: one hidden layer of 128, logits, Softmax layer added for prediction",
+        title="Basic classification: Classify images of clothing; last layer without softmax (from_logits=True)",
         layers="Flatten, Dense 128 ReLU, Dense 10 (logits, from_logits=True); 10 epochs, batch 32",
         source=Source(
             title="Basic classification: Classify images of clothing",
