@@ -84,6 +84,11 @@ def link(text: str, target: str) -> Markdown:
     return Markdown(f"[{inline(text)}]({target})")
 
 
+def anchor(heading: str) -> str:
+    """The address of a heading on its page, as GitHub makes it."""
+    return "#" + re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
 def inline(text: str | Markdown) -> str:
     """Text on one line that cannot end a table cell, nor become a tag or emphasis."""
     if isinstance(text, Markdown):

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.evaluation.comparison import interval
-from bench.evaluation.equivalence import AccuracyChange
+from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange
 from bench.evaluation.variance import Correctness
 from bench.report.board import Board
 from bench.report.figures.picture import Picture
-from bench.report.markdown import plain_table, render
+from bench.report.markdown import anchor, link, plain_table, render
 from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
 from bench.versions.differences import LIBRARIES, differences
 from bench.versions.figures import time_map
-from bench.versions.findings import findings, release_notes, updates
+from bench.versions.findings import findings, updates
 from bench.versions.findings import title as findings_title
 from bench.versions.record import ModelResults, VersionRecord, read_all
 from bench.versions.series import ComparedVersion, Series, all_series
@@ -30,8 +30,10 @@ from bench.versions.tables import (
     facts_table,
     median_seconds,
     models_of,
+    scope,
     speed_comparisons,
     speed_table,
+    variation_sentence,
     versions_table,
 )
 
@@ -97,6 +99,9 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
                 "library": each.library,
                 "oldest": each.oldest,
                 "findings_title": findings_title(each),
+                "link": link(each.label(each.overall), anchor(findings_title(each))),
+                "update_links": [link(update.pair, anchor(update.pair)) for update in updates(each)],
+                "details": link("details", anchor(each.title)),
                 "findings": findings(each),
                 "updates": updates(each),
                 "versions": versions_table(each).drop(columns=["slower", "faster"]),
@@ -105,13 +110,15 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
                 "figure": name if (name := f"versions/figures/time{suffix}-{number}.png") in figures else None,
                 **speed_comparisons(each),
                 "differences": differences(each.records, each.versions),
-                "release_notes": release_notes(each),
             }
             for number, each in enumerate(series, start=1)
         ],
         memory=facts_table(records, MEMORY_FACTS, digits=0),
         delay_page=delay_page,
         environments=environments_table(records),
+        scope=scope(records),
+        margin=f"{100 * EQUIVALENCE_MARGIN:g}",
+        variation=variation_sentence(records),
     )
     files: dict[str, bytes | Picture] = {f"versions{suffix}.md": page, **figures}
     if delay_page is not None:

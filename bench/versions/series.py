@@ -1,5 +1,6 @@
 """Series of versions of one library: each compared with the previous one, and the newest with the oldest."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -109,6 +110,15 @@ def time_since_oldest(series: Series, record: VersionRecord) -> dict[str, float]
     return {name: float(np.median(newer) / np.median(older)) for name, (older, newer) in starts.items()}
 
 
+def variation_between_starts(records: Sequence[VersionRecord]) -> dict[str, float]:
+    """By operation, the standard deviation of its time between process starts, relative to the mean: over versions."""
+    squares = pd.DataFrame(
+        {name: float(np.var(each, ddof=1) / np.mean(each) ** 2) for name, each in _relative_seconds(record).items()}
+        for record in records
+    )
+    return {str(name): math.sqrt(squares[name].mean()) for name in squares}
+
+
 def _accuracy(pairs: Iterable[Pair]) -> list[dict[str, AccuracyChange | str]]:
     """For each pair, the change of each model; p-values are adjusted over all of them."""
     matches = [{model.model: _match(old, model) for model in new.trained} for old, new in pairs]
@@ -145,7 +155,7 @@ def _speed(pairs: Iterable[Pair]) -> list[dict[str, SpeedChange] | str]:
 def _common_starts(old: VersionRecord, new: VersionRecord) -> dict[str, tuple[FloatArray, FloatArray]]:
     """By operation, the relative seconds of both from the starts in rotation; one may have additional later ones."""
     older, newer = _relative_seconds(old), _relative_seconds(new)
-    counts = {name: min(len(older[name]), len(newer[name])) for name in sorted(newer) if name in older}
+    counts = {name: min(len(older[name]), len(newer[name])) for name in newer if name in older}
     return {name: (older[name][:count], newer[name][:count]) for name, count in counts.items()}
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 
 import pandas as pd
 
@@ -9,10 +10,16 @@ from bench.evaluation.comparison import interval
 from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict, required_starts
 from bench.evaluation.variance import Correctness
-from bench.report.text.numbers import accuracy_cell, points
+from bench.report.text.numbers import accuracy_cell, counted, percent, points
 from bench.versions.findings import changed, ratio_text
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord
-from bench.versions.series import ComparedVersion, Series, accuracy_since_oldest, time_since_oldest
+from bench.versions.series import (
+    ComparedVersion,
+    Series,
+    accuracy_since_oldest,
+    time_since_oldest,
+    variation_between_starts,
+)
 
 COMMIT_DIGITS = 12
 ENVIRONMENT_HEADINGS = {
@@ -111,7 +118,7 @@ def speed_table(series: Series) -> pd.DataFrame | None:
     oldest, *others = series.rows.values()
     seconds = median_seconds(oldest.record)
     changes = {series.label(row): changes_of(row) for row in others}
-    operations = sorted({*seconds, *itertools.chain.from_iterable(changes.values())})
+    operations = dict.fromkeys([*seconds, *itertools.chain.from_iterable(changes.values())])
     rows = [
         {
             "operation": operation,
@@ -126,34 +133,59 @@ def speed_table(series: Series) -> pd.DataFrame | None:
 def changes_by_update(series: Series) -> pd.DataFrame:
     """The change of each operation (row) in each comparison (column); missing if not compared."""
     changes = {series.label(row): changes_of(row) for row in [*series.rows.values()][1:]}
-    return pd.DataFrame({pair: pd.Series(each, dtype=object) for pair, each in changes.items() if each}).sort_index()
+    return pd.DataFrame({pair: pd.Series(each, dtype=object) for pair, each in changes.items() if each})
 
 
 def times_since_oldest(series: Series) -> pd.DataFrame:
     """Time relative to the oldest version: operations as rows, newer versions as columns; empty if not compared."""
     times = {series.versions[record.name]: time_since_oldest(series, record) for record in series.records[1:]}
-    return pd.DataFrame({version: ratios for version, ratios in times.items() if ratios}).sort_index()
+    return pd.DataFrame({version: ratios for version, ratios in times.items() if ratios})
 
 
 def cumulative_table(series: Series) -> pd.DataFrame:
     """Time relative to the oldest version as text; empty with fewer than three versions, or if not compared."""
     if len(series.records) < 3:
         return pd.DataFrame()
-    times = times_since_oldest(series).map(lambda ratio: "-" if pd.isna(ratio) else f"{ratio:.3f}")
+    times = times_since_oldest(series).map(lambda ratio: "-" if pd.isna(ratio) else ratio_text(ratio))
     return times.rename_axis("operation").reset_index() if len(times) else times
 
 
 def median_seconds(record: VersionRecord) -> dict[str, float]:
     """By operation, over the process starts that timed it."""
     starts = pd.DataFrame({name: each.seconds for name, each in start.operations.items()} for start in record.starts)
-    return {str(name): float(median) for name, median in starts.median().sort_index().items()}
+    return {str(name): float(median) for name, median in starts.median().items()}
 
 
 def _ratio_text(change: SpeedChange | None) -> str:
     """In parentheses if it is not significant."""
     if change is None:
         return "-"
-    return f"({change.ratio:.3f})" if change.verdict == "not significant" else f"{change.ratio:.3f}"
+    ratio = ratio_text(change.ratio)
+    return f"({ratio})" if change.verdict == "not significant" else ratio
+
+
+def scope(records: Sequence[VersionRecord]) -> dict[str, str]:
+    """How many seeds and process starts there are, and on which CPU and with how many threads they were measured."""
+    return {
+        "seeds": _distinct(str(len(results.seeds)) for record in records for results in record.trained),
+        "starts": _distinct(str(len(record.starts)) for record in records),
+        "cpu": _distinct(record.environment.cpu for record in records),
+        "threads": " or ".join(
+            dict.fromkeys(counted(start.threads, "thread") for each in records for start in each.starts)
+        ),
+    }
+
+
+def variation_sentence(records: Sequence[VersionRecord]) -> str:
+    """The standard deviation of times between process starts; empty if nothing was timed."""
+    variation = variation_between_starts(records)
+    if not variation:
+        return ""
+    noisiest = max(variation, key=lambda operation: variation[operation])
+    return (
+        f"In these measurements it is {percent(median(variation.values()), 1)}% for the median operation and "
+        f"{percent(variation[noisiest], 1)}% for the one with the largest, {noisiest}."
+    )
 
 
 def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *, digits: int) -> pd.DataFrame | None:

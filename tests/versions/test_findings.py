@@ -18,6 +18,16 @@ from bench.versions.tables import times_since_oldest
 from builders import make_environment
 from version_records import make_record, make_results, make_starts, page_text
 
+WITH = f"Keras {make_environment().keras} and NumPy {make_environment().numpy}"
+UNCHANGED = (
+    "Speed: none of 1 operations is significantly slower or faster; largest change, not significant: `step` 1.00 (cnn)."
+)
+
+
+def note(version: str) -> str:
+    """The link to the release notes of TensorFlow."""
+    return f"[TensorFlow {version}](https://github.com/tensorflow/tensorflow/releases/tag/v{version})"
+
 
 def series(results: Path, *versions: tuple[str, str, float, float]) -> Series:
     """A series of (name, TensorFlow, accuracy, seconds)."""
@@ -30,27 +40,31 @@ def series(results: Path, *versions: tuple[str, str, float, float]) -> Series:
 def test_findings_name_accuracy_speed_and_memory(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.85, 0.2))
     assert findings(made) == [
+        f"With {WITH}; release notes: {note('2.17.1')}.",
         "Accuracy worse: tutorial-cnn -5.00 points.",
         "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
-        "Resident memory after one epoch: tutorial-cnn from 500 to 500 MB (+0).",
+        "Resident memory: cnn +0 MB.",
     ]
     assert all(f"- {sentence}\n" in page_text(tmp_path) for sentence in findings(made))
 
 
-def test_time_of_a_much_faster_operation_is_a_fraction_without_a_known_cause(tmp_path: Path) -> None:
+def test_time_of_a_much_faster_operation_is_a_fraction(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.0025))
-    assert findings(made)[1] == (
-        "Speed: of 1 operations, none significantly slower; 1 faster: `step` 1/40 (cnn) (cause not determined)."
-    )
+    assert findings(made)[2] == ("Speed: of 1 operations, none significantly slower; 1 faster: `step` 1/40 (cnn).")
 
 
 def test_operations_of_one_kind_are_summarized_together(tmp_path: Path) -> None:
     new = {
         "step[cnn]": 0.3,
-        "predict[cnn-1]": 0.2,
-        "predict[cnn-256]": 0.15,
-        "predict[dense-1]": 0.1,
-        "predict[dense-256]": 0.18,
+        "predict[dense-call-1]": 0.18,
+        "predict[dense-call-256]": 0.1,
+        "predict[dense-predict-1]": 0.12,
+        "predict[dense-exported-1]": 0.1,
+        "predict[cnn-call-1]": 0.2,
+        "predict[cnn-call-256]": 0.15,
+        "predict[cnn-predict-1]": 0.13,
+        "save[dense]": 0.105,
+        "save[cnn]": 0.11,
         "import[alone]": 0.12,
         "import[among others]": 0.14,
         "load[cnn]": 0.05,
@@ -64,13 +78,14 @@ def test_operations_of_one_kind_are_summarized_together(tmp_path: Path) -> None:
         )
         write(tmp_path, make_record(name, version, starts=tuple(starts)))
     (made,) = all_series(read_all(tmp_path)[0])
-    assert findings(made)[1] == (
-        "Speed: of 8 operations, 6 significantly slower: `step` 3.00 (cnn), `predict` 1.50 to 2.00 (3 of 4), "
-        "`import` 1.20 (alone) and 1.40 (among other installed packages); 1 faster: `load` 0.50 (cnn)."
+    assert findings(made)[2] == (
+        "Speed: of 13 operations, 10 significantly slower: `step` 3.00 (cnn), `model(images)` 1.50 to 2.00 (3 of 4), "
+        "`import` 1.20 (alone) and 1.40 (with other packages installed), `model.predict` 1.20 (dense, batch of 1) and "
+        "1.30 (cnn, batch of 1), `save` 1.05 (dense) and 1.10 (cnn); 1 faster: `load` 0.50 (cnn)."
     )
 
 
-def test_every_update_is_summarized_with_what_changed_up_to_it(tmp_path: Path) -> None:
+def test_every_update_is_summarized(tmp_path: Path) -> None:
     made = series(
         tmp_path,
         ("tf216", "2.16.2", 0.9, 0.1),
@@ -78,38 +93,45 @@ def test_every_update_is_summarized_with_what_changed_up_to_it(tmp_path: Path) -
         ("tf218", "2.18.1", 0.8, 0.24),
         ("tf219", "2.19.1", 0.8, 0.24),
     )
-    keras = make_environment().keras
-    since = " Since 2.16.2, not tested, changes of at least 10%: `step` 2.40 (cnn)."
-    equal = "none of 1 operations is significantly slower or faster."
     assert [(update.pair, update.sentences) for update in updates(made)] == [
         (
             "2.16.2 to 2.17.1",
             (
+                f"With {WITH}; release notes: {note('2.17.1')}.",
                 "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00 points.",
                 "Speed: of 1 operations, 1 significantly slower: `step` 1.20 (cnn); none faster.",
-                "Resident memory: tutorial-cnn +0 MB.",
+                "Resident memory: cnn +0 MB.",
             ),
         ),
         (
             "2.17.1 to 2.18.1",
             (
-                "Accuracy worse: tutorial-cnn -10.00 points. Since 2.16.2, not tested: tutorial-cnn -10.00 points.",
-                f"Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.{since}",
-                "Resident memory: tutorial-cnn +0 MB. Since 2.16.2: tutorial-cnn +0 MB.",
+                f"With {WITH}; release notes: {note('2.18.1')}.",
+                "Accuracy worse: tutorial-cnn -10.00 points.",
+                "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
+                "Resident memory: cnn +0 MB.",
             ),
         ),
         (
             "2.18.1 to 2.19.1",
             (
+                f"With {WITH}; release notes: {note('2.19.1')}.",
                 "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00 points.",
-                f"Speed: {equal}",
-                "Resident memory: tutorial-cnn +0 MB.",
+                UNCHANGED,
+                "Resident memory: cnn +0 MB.",
             ),
         ),
     ]
-    note = "[TensorFlow 2.18.1](https://github.com/tensorflow/tensorflow/releases/tag/v2.18.1)"
-    heading = f"- **2.17.1 to 2.18.1 (Keras {keras} to {keras})**; release notes: {note}\n  - Accuracy worse"
-    assert heading in page_text(tmp_path)
+    text = page_text(tmp_path)
+    assert f"\n### 2.17.1 to 2.18.1\n\n- With {WITH}; " in text
+    overall = "[2.16.2 to 2.19.1](#tensorflow-2162-to-2191); by update: [2.16.2 to 2.17.1](#2162-to-2171), [2.17.1"
+    assert f"\n- TensorFlow: {overall}" in text
+    sure = (
+        "How sure? Accuracy: equivalence tests with 12 seeds. Speed: 6 process starts on Synthetic CPU A with 1 thread"
+    )
+    assert f"\n{sure}" in text
+    # Of 1, 1.01 and 0.99 twice each: sqrt(4 * 0.01^2 / 5).
+    assert "it is 0.9% for the median operation and 0.9% for the one with the largest, step\\[cnn\\]." in text
 
 
 def test_models_of_an_update_are_named_by_verdict(tmp_path: Path) -> None:
@@ -117,7 +139,7 @@ def test_models_of_an_update_are_named_by_verdict(tmp_path: Path) -> None:
         trained = (make_results(accuracy), make_results(0.9, "tutorial-linear"))
         write(tmp_path, make_record(name, version, trained=trained, starts=()))
     (made,) = all_series(read_all(tmp_path)[0])
-    of_accuracy, of_speed = updates(made)[1].sentences
+    _, of_accuracy, of_speed = updates(made)[1].sentences
     assert of_accuracy == (
         "Accuracy worse: tutorial-cnn -10.00 points; equivalent (within ±0.5 points): tutorial-linear +0.00 points."
     )
@@ -126,10 +148,11 @@ def test_models_of_an_update_are_named_by_verdict(tmp_path: Path) -> None:
 
 def test_difference_of_memory_is_that_of_the_displayed_values(tmp_path: Path) -> None:
     for name, version, megabytes in (("tf216", "2.16.2", 549.6), ("tf217", "2.17.1", 662.4)):
-        starts = tuple(replace(start, facts={"megabytes, cnn": megabytes}) for start in make_starts(0.1))
+        facts = {"megabytes, cnn": megabytes, "megabytes of its own, cnn": megabytes / 10}
+        starts = tuple(replace(start, facts=facts) for start in make_starts(0.1))
         write(tmp_path, make_record(name, version, starts=starts))
     (made,) = all_series(read_all(tmp_path)[0])
-    assert findings(made)[2] == "Resident memory after one epoch: tutorial-cnn from 550 to 662 MB (+112)."
+    assert findings(made)[3] == "Resident memory: cnn +112 MB, of which unique to the process +11 MB."
 
 
 def test_single_update_is_not_described_twice(tmp_path: Path) -> None:
@@ -138,22 +161,33 @@ def test_single_update_is_not_described_twice(tmp_path: Path) -> None:
 
 def test_update_with_the_most_changes_is_named(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.9, 0.2))
-    assert findings(made)[1].endswith("The update with the most changes is 2.17.1 to 2.18.1, with 1.")
+    assert findings(made)[2].endswith("The update with the most changes is 2.17.1 to 2.18.1, with 1.")
 
 
 def test_speed_without_significant_changes_is_stated(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
-    assert findings(made)[1] == "Speed: none of 1 operations is significantly slower or faster."
+    assert findings(made)[2] == UNCHANGED
 
 
 def test_single_version_has_no_findings(tmp_path: Path) -> None:
     assert findings(series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1))) == []
 
 
-def test_title_names_both_libraries(tmp_path: Path) -> None:
-    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
-    keras = make_environment().keras
-    assert title(made) == f"TensorFlow 2.16.2 to 2.17.1 together with Keras {keras} to {keras}"
+def test_other_libraries_of_an_update_are_named(tmp_path: Path) -> None:
+    for name, tensorflow, keras, numpy in (
+        ("tf216", "2.16.2", "3.1.1", "1.26.4"),
+        ("tf219", "2.19.1", "3.9.2", "2.1.3"),
+    ):
+        environment = make_environment(tensorflow=tensorflow, keras=keras, numpy=numpy)
+        starts = make_starts(0.1 if name == "tf216" else 0.2, operations=("import[alone]", "import[among others]"))
+        write(tmp_path, make_record(name, tensorflow, environment=environment, starts=starts))
+    (made,) = all_series(read_all(tmp_path)[0])
+    assert title(made) == "TensorFlow 2.16.2 to 2.19.1"
+    assert findings(made)[0].startswith("With Keras 3.1.1 to 3.9.2 and NumPy 1.26.4 to 2.1.3; release notes: [TensorFl")
+    assert (
+        "`import` 2.00 (alone) and 2.00 (with scikit-learn and Matplotlib installed, which newer versions of Keras "
+        "import)" in findings(made)[2]
+    )
 
 
 def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: Path) -> None:
@@ -163,9 +197,8 @@ def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: 
 
 def test_release_notes_of_an_update_are_those_of_the_libraries_that_changed(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
-    note = "[TensorFlow 2.17.1](https://github.com/tensorflow/tensorflow/releases/tag/v2.17.1)"
-    assert {step: list(map(str, notes)) for step, notes in release_notes(made).items()} == {"2.16.2 to 2.17.1": [note]}
-    assert f"Release notes: {note}." in page_text(tmp_path)
+    notes = {step: list(map(str, notes)) for step, notes in release_notes(made).items()}
+    assert notes == {"2.16.2 to 2.17.1": [note("2.17.1")]}
 
 
 def test_times_since_the_oldest_version_are_cumulative(tmp_path: Path) -> None:

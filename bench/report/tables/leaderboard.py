@@ -1,13 +1,12 @@
 """The leaderboard: tuned and reference models of a table together, best first."""
 
-import re
 from collections.abc import Sequence
 
 import pandas as pd
 
 from bench.evaluation.metric import MACRO_F1, TRAIN_TEST_GAP
 from bench.report.board import Row, Table
-from bench.report.markdown import Markdown, link
+from bench.report.markdown import Markdown, anchor, link
 from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import ACCURACY, REFERENCE_TYPES, metric_text, rank_text
 from bench.report.text.numbers import accuracy_cell, joined, percent, points
@@ -90,8 +89,7 @@ def section_link(row: Row, folder: str = "", *, code: bool = False) -> str:
         code: whether to link to the code, if there is any.
     """
     heading = f"code of {row.label}" if code and row.run.plain is not None else row.label
-    anchor = "#" + re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") if row.in_full else ""
-    return f"{folder}{row.page_name}{anchor}"
+    return f"{folder}{row.page_name}{anchor(heading) if row.in_full else ''}"
 
 
 def difference_text(row: Row) -> str:
