@@ -14,6 +14,9 @@ import typer
 
 import bench
 from bench.cli.app import app
+from bench.versions.page import versions_text
+from bench.versions.record import read_all
+from bench.versions.series import all_series
 from doc_pages import ELSEWHERE, PAGES, ROOT, blocks, clone_to, reader, text_of
 from image_files import noise, save
 
@@ -98,6 +101,12 @@ def test_every_block_is_run() -> None:
     assert {page for page, _, language in kinds if language == "toml"} <= set(RUNNING)
     commands = {command for page in PAGES for block in blocks(page) for command in block.commands}
     assert len(commands - set(ELSEWHERE)) > 30
+
+
+def test_shown_versions_are_the_published_ones() -> None:
+    (shown,) = (block.text for block in blocks("docs/versions.md") if block.language == "text")
+    printed = versions_text(all_series(read_all(ROOT / "results")[0])).splitlines()
+    assert [line for line in shown.splitlines() if line not in printed] == []
 
 
 def test_commands_that_are_run_elsewhere_are_known_there() -> None:
