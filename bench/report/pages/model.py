@@ -136,10 +136,9 @@ def _code_sentence(run: Run) -> str:
     is_complete = "load_data()" in run.plain.code
     trainings = counted(len(run.record.refits), "training")
     return (
-        f"{'Complete script' if is_complete else 'Script for images in x_train and labels in y_train'}: it needs "
-        f"TensorFlow with Keras 3, but not this package. One training took {seconds(run.training_seconds)} s here. "
-        f"Your accuracy will differ slightly from {percent(run.scores.accuracy)}%, the mean of {trainings} with "
-        "different seeds and another order of the images."
+        f"{'Complete script' if is_complete else 'Script with images in x_train and labels in y_train'} for TensorFlow "
+        f"with Keras 3, without this package; one training took {seconds(run.training_seconds)} s here. Your accuracy "
+        f"will differ slightly from {percent(run.scores.accuracy)}%, the mean of {trainings} with other seeds."
     )
 
 
