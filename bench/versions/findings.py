@@ -55,20 +55,25 @@ def updates(series: Series) -> list[Update]:
 
 
 def _sentences(series: Series, older: VersionRecord, row: ComparedVersion) -> list[str]:
-    """Other libraries, accuracy, speed and memory."""
-    parts = _libraries(series, older, row.record), _accuracy(row), _speed(older, row), _memory(older, row.record)
+    """Other libraries, accuracy, speed, memory and release notes."""
+    notes = release_notes(series).get(series.label(row), [])
+    parts = (
+        _libraries(series, older, row.record),
+        _accuracy(row),
+        _speed(older, row),
+        _memory(older, row.record),
+        f"Release notes: {', '.join(map(str, notes))}." if notes else "",
+    )
     return [sentence for sentence in parts if sentence]
 
 
 def _libraries(series: Series, older: VersionRecord, newer: VersionRecord) -> str:
-    """The versions of Keras, if TensorFlow comes with another one, and NumPy, and links to the release notes."""
+    """The versions of Keras, if TensorFlow comes with another one, and of NumPy."""
     changes = []
     for library in ("Keras", "NumPy") if series.library == "TensorFlow" else ("NumPy",):
         versions = [getattr(record.environment, library.lower()) for record in (older, newer)]
         changes.append(f"{library} {' to '.join(dict.fromkeys(versions))}")
-    pair = f"{series.versions[older.name]} to {series.versions[newer.name]}"
-    notes = release_notes(series).get(pair, [])
-    return f"With {joined(changes)}{'; release notes: ' if notes else ''}{', '.join(map(str, notes))}."
+    return f"With {joined(changes)}."
 
 
 def _accuracy(row: ComparedVersion) -> str:
@@ -77,8 +82,8 @@ def _accuracy(row: ComparedVersion) -> str:
     for model, change in row.accuracy.items():
         if isinstance(change, AccuracyChange):
             verdicts.setdefault(change.verdict, []).append(f"{inline(model)} {points(change.difference.mean)}")
-    within = {"equivalent": f" (within ±{100 * EQUIVALENCE_MARGIN:g} points)"}
-    parts = [f"{verdict}{within.get(verdict, '')}: {joined(changes)} points" for verdict, changes in verdicts.items()]
+    within = {"equivalent": f"(within ±{100 * EQUIVALENCE_MARGIN:g} points)"}
+    parts = [f"{verdict} {within.get(verdict, '(points)')}: {joined(changes)}" for verdict, changes in verdicts.items()]
     return f"Accuracy {'; '.join(parts)}." if parts else ""
 
 
@@ -139,8 +144,8 @@ def _variant(pair: Pair, operation: str) -> str:
     if variant == AMONG_OTHERS:
         older, newer = (Version(record.environment.keras) for record in pair)
         if older < IMPORTING_KERAS <= newer:
-            return " (with scikit-learn and Matplotlib installed, which newer versions of Keras import)"
-        return " (with other packages installed)"
+            return " (beside scikit-learn and Matplotlib, which newer Keras imports)"
+        return " (beside other packages)"
     parts = [part for part in variant.split("-") if part not in PREDICT_KINDS]
     return f" ({', '.join(f'batch of {part}' if part.isdigit() else part for part in parts)})" if variant else ""
 
@@ -170,7 +175,7 @@ def _largest_update(series: Series) -> str:
     most = max(counts, key=lambda pair: counts[pair], default="")
     if len(counts) < 2 or not counts[most]:
         return ""
-    return f" The update with the most changes is {most}, with {counts[most]}."
+    return f" Most changes: {most} ({counts[most]})."
 
 
 def _memory(older: VersionRecord, newer: VersionRecord) -> str:
@@ -178,9 +183,9 @@ def _memory(older: VersionRecord, newer: VersionRecord) -> str:
     resident, unique = _growth(older, newer, RESIDENT), _growth(older, newer, UNIQUE)
     if not resident:
         return ""
-    models = joined([f"{inline(model)} {change:+} MB" for model, change in resident.items()])
-    own = joined([f"{unique[model]:+}" for model in resident if model in unique])
-    return f"Resident memory: {models}{f', of which unique to the process {own} MB' if own else ''}."
+    own = {model: f" (unique {unique[model]:+})" if model in unique else "" for model in resident}
+    models = [f"{inline(model)} {change:+} MB{own[model]}" for model, change in resident.items()]
+    return f"Resident memory: {joined(models)}."
 
 
 def _growth(older: VersionRecord, newer: VersionRecord, prefix: str) -> dict[str, int]:

@@ -33,7 +33,6 @@ from bench.versions.tables import (
     scope,
     speed_comparisons,
     speed_table,
-    variation_sentence,
     versions_table,
 )
 
@@ -118,7 +117,6 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
         environments=environments_table(records),
         scope=scope(records),
         margin=f"{100 * EQUIVALENCE_MARGIN:g}",
-        variation=variation_sentence(records),
     )
     files: dict[str, bytes | Picture] = {f"versions{suffix}.md": page, **figures}
     if delay_page is not None:

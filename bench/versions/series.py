@@ -1,6 +1,5 @@
 """Series of versions of one library: each compared with the previous one, and the newest with the oldest."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -111,12 +110,12 @@ def time_since_oldest(series: Series, record: VersionRecord) -> dict[str, float]
 
 
 def variation_between_starts(records: Sequence[VersionRecord]) -> dict[str, float]:
-    """By operation, the standard deviation of its time between process starts, relative to the mean: over versions."""
-    squares = pd.DataFrame(
-        {name: float(np.var(each, ddof=1) / np.mean(each) ** 2) for name, each in _relative_seconds(record).items()}
+    """By operation, the standard deviation of its time between process starts over its mean: median over versions."""
+    variation = pd.DataFrame(
+        {name: float(np.std(each, ddof=1) / np.mean(each)) for name, each in _relative_seconds(record).items()}
         for record in records
     )
-    return {str(name): math.sqrt(squares[name].mean()) for name in squares}
+    return {str(name): float(median) for name, median in variation.median().items()}
 
 
 def _accuracy(pairs: Iterable[Pair]) -> list[dict[str, AccuracyChange | str]]:

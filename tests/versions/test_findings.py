@@ -40,10 +40,11 @@ def series(results: Path, *versions: tuple[str, str, float, float]) -> Series:
 def test_findings_name_accuracy_speed_and_memory(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.85, 0.2))
     assert findings(made) == [
-        f"With {WITH}; release notes: {note('2.17.1')}.",
-        "Accuracy worse: tutorial-cnn -5.00 points.",
+        f"With {WITH}.",
+        "Accuracy worse (points): tutorial-cnn -5.00.",
         "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
         "Resident memory: cnn +0 MB.",
+        f"Release notes: {note('2.17.1')}.",
     ]
     assert all(f"- {sentence}\n" in page_text(tmp_path) for sentence in findings(made))
 
@@ -80,7 +81,7 @@ def test_operations_of_one_kind_are_summarized_together(tmp_path: Path) -> None:
     (made,) = all_series(read_all(tmp_path)[0])
     assert findings(made)[2] == (
         "Speed: of 13 operations, 10 significantly slower: `step` 3.00 (cnn), `model(images)` 1.50 to 2.00 (3 of 4), "
-        "`import` 1.20 (alone) and 1.40 (with other packages installed), `model.predict` 1.20 (dense, batch of 1) and "
+        "`import` 1.20 (alone) and 1.40 (beside other packages), `model.predict` 1.20 (dense, batch of 1) and "
         "1.30 (cnn, batch of 1), `save` 1.05 (dense) and 1.10 (cnn); 1 faster: `load` 0.50 (cnn)."
     )
 
@@ -97,33 +98,36 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
         (
             "2.16.2 to 2.17.1",
             (
-                f"With {WITH}; release notes: {note('2.17.1')}.",
-                "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00 points.",
+                f"With {WITH}.",
+                "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00.",
                 "Speed: of 1 operations, 1 significantly slower: `step` 1.20 (cnn); none faster.",
                 "Resident memory: cnn +0 MB.",
+                f"Release notes: {note('2.17.1')}.",
             ),
         ),
         (
             "2.17.1 to 2.18.1",
             (
-                f"With {WITH}; release notes: {note('2.18.1')}.",
-                "Accuracy worse: tutorial-cnn -10.00 points.",
+                f"With {WITH}.",
+                "Accuracy worse (points): tutorial-cnn -10.00.",
                 "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
                 "Resident memory: cnn +0 MB.",
+                f"Release notes: {note('2.18.1')}.",
             ),
         ),
         (
             "2.18.1 to 2.19.1",
             (
-                f"With {WITH}; release notes: {note('2.19.1')}.",
-                "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00 points.",
+                f"With {WITH}.",
+                "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00.",
                 UNCHANGED,
                 "Resident memory: cnn +0 MB.",
+                f"Release notes: {note('2.19.1')}.",
             ),
         ),
     ]
     text = page_text(tmp_path)
-    assert f"\n### 2.17.1 to 2.18.1\n\n- With {WITH}; " in text
+    assert f"\n### 2.17.1 to 2.18.1\n\n- With {WITH}.\n" in text
     overall = "[2.16.2 to 2.19.1](#tensorflow-2162-to-2191); by update: [2.16.2 to 2.17.1](#2162-to-2171), [2.17.1"
     assert f"\n- TensorFlow: {overall}" in text
     sure = (
@@ -131,7 +135,8 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
     )
     assert f"\n{sure}" in text
     # Of 1, 1.01 and 0.99 twice each: sqrt(4 * 0.01^2 / 5).
-    assert "it is 0.9% for the median operation and 0.9% for the one with the largest, step\\[cnn\\]." in text
+    assert "Here it is 0.9% for the median operation, 0.9% for step\\[cnn\\] and 0.9% for step\\[cnn\\]: 2% is" in text
+    assert "changes of speed below 2% are often missed" in text
 
 
 def test_models_of_an_update_are_named_by_verdict(tmp_path: Path) -> None:
@@ -139,9 +144,9 @@ def test_models_of_an_update_are_named_by_verdict(tmp_path: Path) -> None:
         trained = (make_results(accuracy), make_results(0.9, "tutorial-linear"))
         write(tmp_path, make_record(name, version, trained=trained, starts=()))
     (made,) = all_series(read_all(tmp_path)[0])
-    _, of_accuracy, of_speed = updates(made)[1].sentences
+    _, of_accuracy, of_speed, _ = updates(made)[1].sentences
     assert of_accuracy == (
-        "Accuracy worse: tutorial-cnn -10.00 points; equivalent (within ±0.5 points): tutorial-linear +0.00 points."
+        "Accuracy worse (points): tutorial-cnn -10.00; equivalent (within ±0.5 points): tutorial-linear +0.00."
     )
     assert of_speed.startswith("Speed not compared: ")
 
@@ -152,7 +157,7 @@ def test_difference_of_memory_is_that_of_the_displayed_values(tmp_path: Path) ->
         starts = tuple(replace(start, facts=facts) for start in make_starts(0.1))
         write(tmp_path, make_record(name, version, starts=starts))
     (made,) = all_series(read_all(tmp_path)[0])
-    assert findings(made)[3] == "Resident memory: cnn +112 MB, of which unique to the process +11 MB."
+    assert findings(made)[3] == "Resident memory: cnn +112 MB (unique +11)."
 
 
 def test_single_update_is_not_described_twice(tmp_path: Path) -> None:
@@ -161,7 +166,7 @@ def test_single_update_is_not_described_twice(tmp_path: Path) -> None:
 
 def test_update_with_the_most_changes_is_named(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.9, 0.2))
-    assert findings(made)[2].endswith("The update with the most changes is 2.17.1 to 2.18.1, with 1.")
+    assert findings(made)[2].endswith("Most changes: 2.17.1 to 2.18.1 (1).")
 
 
 def test_speed_without_significant_changes_is_stated(tmp_path: Path) -> None:
@@ -183,11 +188,9 @@ def test_other_libraries_of_an_update_are_named(tmp_path: Path) -> None:
         write(tmp_path, make_record(name, tensorflow, environment=environment, starts=starts))
     (made,) = all_series(read_all(tmp_path)[0])
     assert title(made) == "TensorFlow 2.16.2 to 2.19.1"
-    assert findings(made)[0].startswith("With Keras 3.1.1 to 3.9.2 and NumPy 1.26.4 to 2.1.3; release notes: [TensorFl")
-    assert (
-        "`import` 2.00 (alone) and 2.00 (with scikit-learn and Matplotlib installed, which newer versions of Keras "
-        "import)" in findings(made)[2]
-    )
+    assert findings(made)[0] == "With Keras 3.1.1 to 3.9.2 and NumPy 1.26.4 to 2.1.3."
+    beside = "beside scikit-learn and Matplotlib, which newer Keras imports"
+    assert f"`import` 2.00 (alone) and 2.00 ({beside})" in findings(made)[2]
 
 
 def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: Path) -> None:
