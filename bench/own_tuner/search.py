@@ -55,7 +55,7 @@ def search(
     with project.locked(), project.with_payload(), ExitStack() as stack:
         shared = Shared(project.payload, partial(_write, project.payload, tuner, arguments, named), stack)
         builder = stack.enter_context(closing(Builder(tuner.hypermodel, shared, options.trial_timeout, report)))
-        resumed = start_or_resume(project, tuner, named, options, builder)
+        resumed = start_or_resume(project, tuner, named, options, builder, report)
         with _keras_tuner_state(tuner, project):
             tuner.on_search_begin()
             trials = Trials(tuner, project, resumed, options, builder)

@@ -6,6 +6,7 @@ from typing import Any
 
 from bench import compat
 from bench.errors import SearchError
+from bench.execution.events import Message, Report
 from bench.own_tuner.builder import Builder
 from bench.own_tuner.identity import CHANGED_MODEL, FIX, check_same, settings
 from bench.own_tuner.ledger import SCHEMA, Event, SearchStarted, SessionStarted, TrialEnded, TrialProposed
@@ -27,9 +28,12 @@ class Resumed:
 
 
 def start_or_resume(
-    project: Project, tuner: Any, named: Mapping[str, Any], options: Options, builder: Builder
+    project: Project, tuner: Any, named: Mapping[str, Any], options: Options, builder: Builder, report: Report
 ) -> Resumed:
     """Put the oracle of `tuner` into the state in which the search started; its ledger is replayed afterwards.
+
+    A search without a successful trial, as after a mistake in the model or the call, starts from the beginning, whatever
+    has changed.
 
     Args:
         project: folder of the tuner.
@@ -37,17 +41,19 @@ def start_or_resume(
         named: arguments of `fit`.
         options: of the execution.
         builder: of the tuner's models.
+        report: called with a message if failed trials are trained again.
 
     Raises:
         SearchError: the ledger is that of another search, or the tuner cannot start again.
         RecordError: the ledger is damaged.
     """
     events = project.ledger.events() if options.resume else []
-    if not options.resume:
+    fruitless = bool(events) and not _has_scores(tuner.oracle, events)
+    if fruitless and (ended := sum(isinstance(each, TrialEnded) for each in events)):
+        report(Message(text=f"None of the {ended} earlier trials succeeded: starting again from the beginning"))
+    if fruitless or not options.resume:
         _start_again(project, tuner, builder)
-    # Without a trial that has ended, as after an error at the start, there is nothing to continue.
-    has_trials = any(isinstance(each, TrialEnded) for each in events)
-    if has_trials and isinstance(search := events[0], SearchStarted):
+    elif events and isinstance(search := events[0], SearchStarted):
         # The space of a tuner that Keras Tuner has reloaded is the one that it had at the end.
         space = search.space if tuner.oracle.trials else compat.space_config(tuner.oracle.get_space())
         check_same(search.settings, settings(tuner, named, options, space), str(project.ledger.path))
@@ -58,6 +64,16 @@ def start_or_resume(
         if _restored(tuner, search):
             return _resumed(search, events)
     return _resumed(_new(project, tuner, named, options), [])
+
+
+def _has_scores(oracle: Any, events: Sequence[Event]) -> bool:
+    """Whether a trial has succeeded, in the ledger or in an earlier search with the same oracle."""
+    results = [each.result for each in events if isinstance(each, TrialEnded)]
+    return (
+        any(isinstance(each, SearchStarted) and each.base for each in events)
+        or any(trial.status == "COMPLETED" for trial in oracle.trials.values())
+        or any(result.succeeded(oracle.objective.name) for result in results)
+    )
 
 
 def _restored(tuner: Any, search: SearchStarted) -> bool:

@@ -162,20 +162,28 @@ def test_script_without_a_main_guard_runs_once_and_shows_progress(tmp_path: Path
     assert all("from a trial" in output for output in outputs)
 
 
-NOTHING_TO_TRAIN = """
-tuner = keras_tuner.RandomSearch(build_model, "val_accuracy", max_trials=2, seed=1, directory="work")
-bench.search(tuner, x_train, y_train[:-1])
-bench.search(tuner, x_train, y_train[:-1])  # again
+CORRECTED = """
+def make():
+    return keras_tuner.RandomSearch(build_model, "val_accuracy", max_trials=2, seed=1, directory="work")
+
+options = dict(workers=1, validation_data=(x_val, y_val))
+bench.search(make(), x_train, y_train[:-1], epochs=1, **options)
+original, build_model = build_model, lambda hp: original(hp) if hp.Boolean("new") else original(hp)
+tuner = make()
+result = bench.search(tuner, x_train, y_train, epochs=2, **options)
+assert result.trained == 2 and all("new" in trial.hyperparameters.values for trial in tuner.oracle.trials.values())
+bench.search(tuner, x_train, y_train, epochs=2, **options)  # again
 """
 
 
-def test_call_without_anything_to_train_says_so(tmp_path: Path) -> None:
-    done = run_script(NOTHING_TO_TRAIN, tmp_path)
-    assert done.stderr.count("UserWarning: no trial succeeded: 2 trials (2 failed) in ") == 2
+def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_says_so(tmp_path: Path) -> None:
+    done = run_script(CORRECTED, tmp_path)
+    assert done.stderr.count("UserWarning: no trial succeeded: 2 trials (2 failed) in ") == 1
     assert "script.py:" in done.stderr.split("UserWarning")[0].splitlines()[-1]
     # The first of several lines of the error.
     assert "failed: ValueError: Data cardinality is ambiguous." in done.stderr
-    assert "2 trials of earlier calls are reused, 2 of which failed; bench.search(..., resume=False)" in done.stderr
+    assert "None of the 2 earlier trials succeeded: starting again from the beginning" in done.stderr
+    assert "2 trials of earlier calls are reused" in done.stderr
 
 
 CELLS = (
