@@ -67,8 +67,8 @@ class Project:
     def write_state(self) -> None:
         """Write oracle.json and the tuner's own file, with which Keras Tuner can load the project.
 
-        Without a successful trial it shall not: the next tuner then has the space of its hypermodel, which may have been
-        corrected, instead of the earlier one.
+        Without a successful trial it shall not, so that the next tuner has the space of its hypermodel, which may have
+        been corrected, instead of the earlier one.
         """
         trials = self._tuner.oracle.trials
         for trial_id, trial in trials.items():

@@ -47,6 +47,7 @@ def search(
     """
     start = perf_counter()
     requirements.check_tuner(tuner)
+    requirements.check_names(tuner, named)
     requirements.check_arguments(arguments, named)
     check_versions(environment())
     requirements.check_keras(keras_settings())
@@ -55,7 +56,7 @@ def search(
     with project.locked(), project.with_payload(), ExitStack() as stack:
         shared = Shared(project.payload, partial(_write, project.payload, tuner, arguments, named), stack)
         builder = stack.enter_context(closing(Builder(tuner.hypermodel, shared, options.trial_timeout, report)))
-        resumed = start_or_resume(project, tuner, named, options, builder, report)
+        resumed = start_or_resume(project, tuner, named, options, builder, report=report)
         with _keras_tuner_state(tuner, project):
             tuner.on_search_begin()
             trials = Trials(tuner, project, resumed, options, builder)

@@ -28,12 +28,12 @@ class Resumed:
 
 
 def start_or_resume(
-    project: Project, tuner: Any, named: Mapping[str, Any], options: Options, builder: Builder, report: Report
+    project: Project, tuner: Any, named: Mapping[str, Any], options: Options, builder: Builder, *, report: Report
 ) -> Resumed:
     """Put the oracle of `tuner` into the state in which the search started; its ledger is replayed afterwards.
 
-    A search without a successful trial, as after a mistake in the model or the call, starts from the beginning, whatever
-    has changed.
+    A search without a successful trial, as after a mistake in the model or the call, starts from the beginning,
+    whatever has changed.
 
     Args:
         project: folder of the tuner.

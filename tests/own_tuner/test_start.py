@@ -38,7 +38,7 @@ def start(tuner: Any, messages: list[Any], epochs: int, *results: TrialRun) -> R
     """Start or resume a search, and end trials with `results`, as far as the files are concerned."""
     project = Project(tuner)
     builder = Builder(None, Shared(project.payload, str, ExitStack()), None, messages.append)
-    resumed = start_or_resume(project, tuner, {"epochs": epochs}, Options(), builder, messages.append)
+    resumed = start_or_resume(project, tuner, {"epochs": epochs}, Options(), builder, report=messages.append)
     for number, result in enumerate(results):
         trial = tuner.oracle.create_trial(f"slot{number}")
         trial.status = "COMPLETED" if result is SUCCESSFUL else "FAILED"
