@@ -62,7 +62,7 @@ def search(
             trials = Trials(tuner, project, resumed, options, builder)
             trials.replay()
             if trials.sequence.done:
-                trials.report_reused(report)
+                trials.reuse(shared, report)
             else:
                 trials.train(shared, start, report)
             tuner.on_search_end()

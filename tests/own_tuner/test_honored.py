@@ -173,6 +173,7 @@ tuner = make()
 result = bench.search(tuner, x_train, y_train, epochs=2, **options)
 assert result.trained == 2 and all("new" in trial.hyperparameters.values for trial in tuner.oracle.trials.values())
 bench.search(tuner, x_train, y_train, epochs=2, **options)  # again
+bench.search(tuner, x_train, y_train[::-1], epochs=2, **options)  # other data
 """
 
 
@@ -183,7 +184,8 @@ def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_
     # The first of several lines of the error.
     assert "failed: ValueError: Data cardinality is ambiguous." in done.stderr
     assert "None of the 2 earlier trials succeeded: starting again from the beginning" in done.stderr
-    assert "2 trials of earlier calls are reused" in done.stderr
+    assert done.stderr.count("2 trials of earlier calls are reused") == 2
+    assert done.stderr.count("UserWarning: the data differ from those of the earlier trials in ") == 1
 
 
 CELLS = (
