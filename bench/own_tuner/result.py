@@ -53,7 +53,7 @@ def _rows(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
     values = proposal.values if result.values is None else result.values
     hyperparameters = {f"hp_{name}": value for name, value in values.items()}
     for number, execution in enumerate(result.executions):
-        yield trial | {"execution": number} | _measured(execution) | {"error": None} | hyperparameters
+        yield trial | {"execution": number} | _measured(execution) | {"error": result.message} | hyperparameters
     if not result.executions:
         yield trial | {"execution": 0, "error": result.message} | hyperparameters
 

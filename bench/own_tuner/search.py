@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import compat
 from bench.errors import SearchError, StoreError
-from bench.execution.events import Report
+from bench.execution.events import Message, Report
 from bench.execution.preconditions import check_versions
 from bench.machine import environment
 from bench.own_tuner import requirements
@@ -67,6 +67,9 @@ def search(
                 trials.train(shared, start, report)
             tuner.on_search_end()
         result = trials.result()
+    for best in tuner.oracle.get_best_trials(1):
+        score = f"{result.objective} {best.score:.4g} (trial {best.trial_id})"
+        report(Message(text=f"Best {score} after {perf_counter() - start:.0f} s: {result!r}"))
     if result.results and all(run.status != "COMPLETED" for _, run in result.results):
         warnings.warn(f"no trial succeeded: {result!r}; tracebacks are in {project.ledger.path}", stacklevel=3)
     return result

@@ -72,7 +72,7 @@ def _has_scores(oracle: Any, events: Sequence[Event]) -> bool:
     return (
         any(isinstance(each, SearchStarted) and each.base for each in events)
         or any(trial.status == "COMPLETED" for trial in oracle.trials.values())
-        or any(result.succeeded(oracle.objective.name) for result in results)
+        or any(result.status == "COMPLETED" for result in results)
     )
 
 

@@ -1,5 +1,6 @@
 """What cannot be honored is an error with a remedy; what can be, works in scripts and in notebooks."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -185,6 +186,9 @@ def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_
     assert "failed: ValueError: Data cardinality is ambiguous." in done.stderr
     assert "None of the 2 earlier trials succeeded: starting again from the beginning" in done.stderr
     assert done.stderr.count("2 trials of earlier calls are reused") == 2
+    end = r"Best val_accuracy 0\.\d+ \(trial \d\) after \d+ s: 2 trials in .*, 2 of them trained in this call$"
+    assert re.search(end, done.stderr, re.MULTILINE)
+    assert done.stderr.splitlines()[-1].endswith("untitled_project, 0 of them trained in this call")
     assert done.stderr.count("UserWarning: the data differ from those of the earlier trials in ") == 1
 
 

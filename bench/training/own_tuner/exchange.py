@@ -61,10 +61,6 @@ class TrialRun(msgspec.Struct, frozen=True, kw_only=True):
     executions: tuple[Execution, ...] = ()
     seconds: float = 0.0
 
-    def succeeded(self, objective: str) -> bool:
-        """Whether the trial has a score; one whose objective is NaN has failed, as in Keras Tuner."""
-        return self.status == "COMPLETED" and any(update.metrics.get(objective) != "nan" for update in self.updates)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FatalFailure:
