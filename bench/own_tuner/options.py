@@ -29,4 +29,5 @@ class Options:
             seconds = getattr(self, name)
             if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
                 raise SpecError(f"{name} must be a positive number of seconds, got {seconds!r}")
-        check_name("precision", self.precision, PRECISIONS)
+        hint = "For another one, set the dtype policy of Keras inside of build"
+        check_name("precision", self.precision, PRECISIONS, hint)

@@ -27,7 +27,11 @@ def check_tuner(tuner: Any) -> None:
         SpecError: they cannot.
     """
     if not hasattr(tuner, "oracle") or not hasattr(tuner, "project_dir"):
-        raise SpecError(f"expected a Keras Tuner tuner, such as keras_tuner.Hyperband(...), got {type(tuner).__name__}")
+        if hasattr(getattr(tuner, "__self__", None), "oracle"):
+            raise SpecError(f"expected a tuner, got its method {tuner.__name__}: call bench.search(tuner, ...)")
+        got = getattr(tuner, "__name__", type(tuner).__name__)
+        example = f"keras_tuner.Hyperband({got}, ...)" if callable(tuner) else "keras_tuner.Hyperband(...)"
+        raise SpecError(f"expected a Keras Tuner tuner as the first argument, such as {example}, got {got}")
     name = type(tuner).__name__
     if not hasattr(tuner.oracle, "trials"):
         raise SpecError(
@@ -93,7 +97,10 @@ def check_arguments(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Non
     Raises:
         SpecError: one of them cannot.
     """
-    for callback in named.get("callbacks") or ():
+    callbacks = named.get("callbacks")
+    if not isinstance(callbacks, list | None):
+        raise SpecError(f"callbacks must be a list, such as callbacks=[...], got {type(callbacks).__name__}")
+    for callback in callbacks or ():
         if any(each.__name__ == "BackupAndRestore" for each in type(callback).__mro__):
             raise SpecError(
                 f"the callback {type(callback).__name__} would restore the model of another trial, since trials run at "
