@@ -35,10 +35,14 @@ class SearchResult:
 
     @cached_property
     def curves(self) -> "pd.DataFrame":
-        """One row per epoch of every model that was trained."""
+        """One row per epoch of every model that was trained, as far as its epochs are known.
+
+        They are unknown if `fit` returns something else than a History, and does not pass on the callbacks.
+        """
         import pandas as pd
 
-        return pd.DataFrame([row for proposal, result in self.results for row in _curves(proposal, result)])
+        rows = [row for proposal, result in self.results for row in _curves(proposal, result)]
+        return pd.DataFrame(rows, columns=None if rows else ["trial", "execution", "epoch"])
 
     def __repr__(self) -> str:
         failed = sum(result.status != "COMPLETED" for _, result in self.results)
@@ -60,7 +64,7 @@ def _rows(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
 
 def _measured(execution: Execution) -> dict[str, Any]:
     metrics = {name: float(value) for name, value in execution.metrics.items()}
-    best = execution.best_epoch + 1 if execution.epochs else None
+    best = None if execution.best_epoch is None else execution.best_epoch + 1
     return metrics | {"best_epoch": best, "epochs": execution.epochs or None, "seconds": execution.seconds}
 
 

@@ -1,6 +1,7 @@
 """The tables of a search's result."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from bench.own_tuner.result import SearchResult
@@ -13,7 +14,7 @@ EXECUTIONS = (
     Execution(
         metrics={"val_loss": 0.5}, best_epoch=1, epochs=2, seconds=1.5, curves={"val_loss": (0.75, 0.5), "lr": (0.1,)}
     ),
-    Execution(metrics={"val_loss": "nan"}, best_epoch=0, epochs=0, seconds=1.0, curves={}),
+    Execution(metrics={"val_loss": "nan"}, best_epoch=None, epochs=0, seconds=1.0, curves={}),
 )
 RESULT = SearchResult(
     project=Path("work/mine"),
@@ -45,6 +46,12 @@ def test_curves_have_a_row_per_epoch_counted_from_the_first_of_the_parent() -> N
     assert frame["epoch"].tolist() == [3, 4]
     assert frame["val_loss"].tolist() == [0.75, 0.5]
     assert math.isnan(frame["lr"].tolist()[1])
+
+
+def test_curves_have_their_columns_even_without_a_known_epoch() -> None:
+    frame = replace(RESULT, results=RESULT.results[1:]).curves
+    assert frame.columns.tolist() == ["trial", "execution", "epoch"]
+    assert frame.empty
 
 
 def test_summary_counts_trials_and_says_how_to_continue() -> None:
