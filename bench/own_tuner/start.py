@@ -1,6 +1,6 @@
 """Start a search, or resume it from its ledger."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,12 +48,13 @@ def start_or_resume(
         RecordError: the ledger is damaged.
     """
     events = project.ledger.events() if options.resume else []
-    fruitless = bool(events) and not _has_scores(tuner.oracle, events)
-    if fruitless and (ended := sum(isinstance(each, TrialEnded) for each in events)):
-        report(Message(text=f"None of the {ended} earlier trials succeeded: starting again from the beginning"))
-    if fruitless or not options.resume:
+    ended = {each.trial_id: each.result.status for each in events if isinstance(each, TrialEnded)}
+    succeeded = "COMPLETED" in ended.values()
+    if not options.resume or (events and not succeeded and not _has_other_trials(tuner.oracle, events)):
+        if ended:
+            report(Message(text=f"None of the {len(ended)} earlier trials succeeded: starting from the beginning"))
         _start_again(project, tuner, builder)
-    elif events and isinstance(search := events[0], SearchStarted):
+    elif succeeded and isinstance(search := events[0], SearchStarted):
         # The space of a tuner that Keras Tuner has reloaded is the one that it had at the end.
         space = search.space if tuner.oracle.trials else compat.space_config(tuner.oracle.get_space())
         check_same(search.settings, settings(tuner, named, options, space), str(project.ledger.path))
@@ -61,25 +62,23 @@ def start_or_resume(
             raise SearchError(
                 f"{project.ledger.path} has an earlier search with seed {search.seed}, not {options.seed}. {FIX}"
             )
-        if _restored(tuner, search):
+        if _restored(tuner, search, ended):
             return _resumed(search, events)
     return _resumed(_new(project, tuner, named, options), [])
 
 
-def _has_scores(oracle: Any, events: Sequence[Event]) -> bool:
-    """Whether a trial has succeeded, in the ledger or in an earlier search with the same oracle."""
-    results = [each.result for each in events if isinstance(each, TrialEnded)]
-    return (
-        any(isinstance(each, SearchStarted) and each.base for each in events)
-        or any(trial.status == "COMPLETED" for trial in oracle.trials.values())
-        or any(result.status == "COMPLETED" for result in results)
-    )
+def _has_other_trials(oracle: Any, events: Sequence[Event]) -> bool:
+    """Whether trials of Keras Tuner's own search, before or after the one in the ledger, would be lost."""
+    has_base = isinstance(search := events[0], SearchStarted) and bool(search.base)
+    return has_base or any(trial.status == "COMPLETED" for trial in oracle.trials.values())
 
 
-def _restored(tuner: Any, search: SearchStarted) -> bool:
+def _restored(tuner: Any, search: SearchStarted, ended: Container[str]) -> bool:
     """Put the oracle into its state at the start of a search; False if it has trials that the ledger cannot explain."""
     oracle = tuner.oracle
     later = oracle.trials.keys() - search.base
+    if any(oracle.trials[each].status == "COMPLETED" and each not in ended for each in later):
+        return False  # Keras Tuner's own search has continued
     if later.isdisjoint(oracle.start_order):  # a killed call wrote their files, but not that of the oracle
         for trial_id in later:
             del oracle.trials[trial_id]

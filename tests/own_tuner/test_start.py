@@ -25,12 +25,15 @@ SUCCESSFUL = TrialRun(status="COMPLETED", updates=(Update(metrics={"value": 0.5}
 
 class Parabola(keras_tuner.RandomSearch):  # type: ignore[misc]
     def run_trial(self, trial: Any, **_named: Any) -> float:
-        return float(trial.hyperparameters.Float("x", -1.0, 1.0) ** 2)
+        return float(trial.hyperparameters.get("x") ** 2)
 
 
 def make(folder: Path) -> Any:
+    space = keras_tuner.HyperParameters()
+    space.Float("x", -1.0, 1.0)
     objective = keras_tuner.Objective("value", "min")
-    return Parabola(objective=objective, max_trials=2, directory=str(folder), project_name="mine", seed=1)
+    options = {"max_trials": 2, "seed": 1, "directory": str(folder), "project_name": "mine"}
+    return Parabola(objective=objective, hyperparameters=space, **options)
 
 
 def start(tuner: Any, messages: list[Any], epochs: int, *results: TrialRun) -> Resumed:
@@ -38,12 +41,18 @@ def start(tuner: Any, messages: list[Any], epochs: int, *results: TrialRun) -> R
     project = Project(tuner)
     builder = Builder(None, Shared(project.payload, str, ExitStack()), None, messages.append)
     resumed = start_or_resume(project, tuner, {"epochs": epochs}, Options(), builder, report=messages.append)
-    for number, result in enumerate(results):
-        trial = tuner.oracle.create_trial(f"slot{number}")
-        trial.status = "COMPLETED" if result is SUCCESSFUL else "FAILED"
-        project.ledger.append(TrialEnded(time=now(), trial_id=trial.trial_id, run=1, result=result))
+    for result in results:
+        trial_id = end_trial(tuner, "COMPLETED" if result is SUCCESSFUL else "FAILED")
+        project.ledger.append(TrialEnded(time=now(), trial_id=trial_id, run=1, result=result))
     project.write_state()
     return resumed
+
+
+def end_trial(tuner: Any, status: str) -> str:
+    """Let the oracle of a tuner propose a trial, and end it."""
+    trial_id = str(tuner.oracle.create_trial(f"slot{len(tuner.oracle.trials)}").trial_id)
+    tuner.oracle.trials[trial_id].status = status
+    return trial_id
 
 
 @pytest.mark.parametrize("same_tuner", [True, False])
@@ -56,10 +65,16 @@ def test_search_without_a_successful_trial_starts_again_whatever_has_changed(sam
     again = start(tuner, messages, 2)
     assert not again.results
     assert not tuner.oracle.trials
-    assert [each.text for each in messages] == [
-        "None of the 2 earlier trials succeeded: starting again from the beginning"
-    ]
+    assert [each.text for each in messages] == ["None of the 2 earlier trials succeeded: starting from the beginning"]
     assert not list(tmp_path.glob("mine/trial_*"))
+
+
+def test_trials_of_a_later_search_by_keras_tuner_are_kept(tmp_path: Path) -> None:
+    tuner = make(tmp_path)
+    start(tuner, [], 1, SUCCESSFUL)
+    end_trial(tuner, "COMPLETED")
+    assert start(tuner, [], 1).search.base == ("0", "1")
+    assert sorted(tuner.oracle.trials) == ["0", "1"]
 
 
 def test_search_with_a_successful_trial_is_resumed_and_protected_against_changes(tmp_path: Path) -> None:
