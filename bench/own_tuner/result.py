@@ -65,7 +65,7 @@ def _rows(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
 def _measured(execution: Execution) -> dict[str, Any]:
     metrics = {name: float(value) for name, value in execution.metrics.items()}
     best = None if execution.best_epoch is None else execution.best_epoch + 1
-    return metrics | {"best_epoch": best, "epochs": execution.epochs or None, "seconds": execution.seconds}
+    return metrics | {"best_epoch": best, "epochs": execution.epochs or None, "seconds": execution.seconds or None}
 
 
 def _curves(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ EXECUTIONS = (
     Execution(
         metrics={"val_loss": 0.5}, best_epoch=1, epochs=2, seconds=1.5, curves={"val_loss": (0.75, 0.5), "lr": (0.1,)}
     ),
-    Execution(metrics={"val_loss": "nan"}, best_epoch=None, epochs=0, seconds=1.0, curves={}),
+    Execution(metrics={"val_loss": "nan"}, best_epoch=None, epochs=0, seconds=0.0, curves={}),
 )
 RESULT = SearchResult(
     project=Path("work/mine"),
@@ -36,6 +36,7 @@ def test_every_execution_is_a_row_and_so_is_a_failed_trial() -> None:
     assert frame["val_loss"].tolist()[0] == 0.5
     assert math.isnan(frame["val_loss"].tolist()[1])
     assert frame["best_epoch"].tolist()[0] == 2  # counted from 1
+    assert frame["seconds"].isna().tolist() == [False, True, True]  # unknown, or failed
     assert frame["hp_units"].tolist() == [8, 8, 4]
     assert frame["hp_batch"].tolist()[:2] == [32, 32]  # a hyperparameter that only fit declares
     assert frame["error"].tolist()[2] == "ValueError: too large"

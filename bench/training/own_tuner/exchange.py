@@ -39,7 +39,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Mapping[str, Number]  # of the best epoch
     best_epoch: int | None  # from 0; None if `fit` returned metrics only
     epochs: int  # trained; 0 if unknown
-    seconds: float
+    seconds: float  # 0 if unknown
     curves: Mapping[str, tuple[Number, ...]]  # by metric, one value per epoch; empty if unknown
 
 
