@@ -87,6 +87,8 @@ def check_names(tuner: Any, named: Mapping[str, Any]) -> None:
         if more and not nearest:
             continue
         hint = f"did you mean {nearest[0]}?" if nearest else "correct its name, or leave it out"
+        if hasattr(tuner, name) or hasattr(tuner.oracle, name):
+            hint = "give it to the tuner when you create it"
         remedy = " If fit uses it, add it to the parameters of fit" if more else ""
         raise SpecError(f"bench.search has no option {name!r}, and fit has no such argument: {hint}{remedy}")
 

@@ -47,6 +47,7 @@ def search(
     """
     start = perf_counter()
     requirements.check_tuner(tuner)
+    named = {name: each for name, each in named.items() if name != "callbacks" or each is not None}
     requirements.check_names(tuner, named)
     requirements.check_arguments(arguments, named)
     check_versions(environment())
@@ -67,7 +68,8 @@ def search(
                 trials.train(shared, start, report)
             tuner.on_search_end()
         result = trials.result()
-    for best in tuner.oracle.get_best_trials(1):
+    best = next(iter(tuner.oracle.get_best_trials(1)), None)
+    if best is not None and best.status == "COMPLETED":  # Keras Tuner returns failed trials if no other exist
         score = f"{result.objective} {best.score:.4g} (trial {best.trial_id})"
         report(Message(text=f"Best {score} after {perf_counter() - start:.0f} s: {result!r}"))
     if result.results and all(run.status != "COMPLETED" for _, run in result.results):

@@ -63,6 +63,7 @@ def check(folder: Path, hypermodel: Any, kind: Any = keras_tuner.RandomSearch, *
         (model, "resumed", r"did you mean resume\?"),
         (model, "epoch", r"did you mean epochs\?"),
         (model, "use_multiprocessing", r"'use_multiprocessing', and fit .*: correct its name, or leave it out$"),
+        (model, "max_trials", r"give it to the tuner when you create it$"),
         (AnyFit(), "worker", r"did you mean workers\? If fit uses it, add it to the parameters of fit"),
         (ClosedFit(), "epoch", r"did you mean epochs\?"),
         (own_model, "pair", r"did you mean pairs\?"),

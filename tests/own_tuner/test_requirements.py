@@ -119,6 +119,7 @@ def test_global_setting_that_workers_cannot_follow_is_an_error(changed: dict[str
         ({"workers": 1.5}, r"workers must be a whole number"),
         ({"max_pending": 0}, r"max_pending must be at least 1, got 0"),
         ({"time_limit": "10m"}, r"time_limit must be a positive number of seconds, got '10m'"),
+        ({"seed": "1"}, r"seed must be a whole number, got '1'"),
         ({"trial_timeout": -1}, r"trial_timeout must be a positive number of seconds, got -1"),
         (
             {"precision": "float16"},
