@@ -48,7 +48,7 @@ class SearchResult:
         failed = sum(result.status != "COMPLETED" for _, result in self.results)
         failures = f" ({failed} failed)" if failed else ""
         state = "" if self.complete else ". Time is up: repeat the call to continue"
-        trials = f"{len(self.results)} trials{failures} in {self.project}"
+        trials = f"{len(self.results)} trial{'s' * (len(self.results) != 1)}{failures} in {self.project}"
         return f"{trials}, {self.trained} of them trained in this call{state}"
 
 

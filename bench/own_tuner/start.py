@@ -52,7 +52,7 @@ def start_or_resume(
     succeeded = "COMPLETED" in ended.values()
     if not options.resume or (events and not succeeded and not _has_other_trials(tuner.oracle, events)):
         if ended:
-            report(Message(text=f"None of the {len(ended)} earlier trials succeeded: starting from the beginning"))
+            report(Message(text=f"No earlier trial succeeded ({len(ended)} failed): starting from the beginning"))
         _start_again(project, tuner, builder)
     elif succeeded and isinstance(search := events[0], SearchStarted):
         # The space of a tuner that Keras Tuner has reloaded is the one that it had at the end.

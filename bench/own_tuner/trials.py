@@ -126,7 +126,10 @@ class Trials:
         statuses = [result.status for result in self._resumed.results.values()]
         if not statuses:
             return
-        text = f"Resuming: {len(statuses)} trials of earlier calls are reused"
+        number = (
+            f"{len(statuses)} trials of earlier calls are" if len(statuses) > 1 else "1 trial of an earlier call is"
+        )
+        text = f"Resuming: {number} reused"
         if failed := sum(status != "COMPLETED" for status in statuses):
             text += f", {failed} of which failed; bench.search(..., resume=False) trains all of them again"
         report(Message(text=text))

@@ -65,7 +65,7 @@ def test_search_without_a_successful_trial_starts_again_whatever_has_changed(sam
     again = start(tuner, messages, 2)
     assert not again.results
     assert not tuner.oracle.trials
-    assert [each.text for each in messages] == ["None of the 2 earlier trials succeeded: starting from the beginning"]
+    assert [each.text for each in messages] == ["No earlier trial succeeded (2 failed): starting from the beginning"]
     assert not list(tmp_path.glob("mine/trial_*"))
 
 
