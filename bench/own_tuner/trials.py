@@ -126,10 +126,7 @@ class Trials:
         statuses = [result.status for result in self._resumed.results.values()]
         if not statuses:
             return
-        number = (
-            f"{len(statuses)} trials of earlier calls are" if len(statuses) > 1 else "1 trial of an earlier call is"
-        )
-        text = f"Resuming: {number} reused"
+        text = f"Resuming: reusing {len(statuses)} trial{'s' * (len(statuses) != 1)} of earlier calls"
         if failed := sum(status != "COMPLETED" for status in statuses):
             text += f", {failed} of which failed; bench.search(..., resume=False) trains all of them again"
         report(Message(text=text))

@@ -185,7 +185,7 @@ def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_
     # The first of several lines of the error.
     assert "failed: ValueError: Data cardinality is ambiguous." in done.stderr
     assert "No earlier trial succeeded (2 failed): starting from the beginning" in done.stderr
-    assert done.stderr.count("2 trials of earlier calls are reused") == 2
+    assert done.stderr.count("Resuming: reusing 2 trials of earlier calls") == 2
     end = r"Best val_accuracy 0\.\d+ \(trial \d\) after \d+ s: 2 trials in .*, 2 of them trained in this call$"
     assert re.search(end, done.stderr, re.MULTILINE)
     assert done.stderr.splitlines()[-1].endswith("untitled_project, 0 of them trained in this call")
