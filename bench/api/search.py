@@ -67,4 +67,8 @@ def search(
     )
     quiet = not progress or named.get("verbose") == 0  # in Keras Tuner, verbose=0 hides the progress, too
     with without_main_module(), interruptible_display(quiet=quiet) as report:
-        return execute(tuner, arguments, named, options, report)
+        try:
+            return execute(tuner, arguments, named, options, report)
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note("Trials that have ended are kept: run the same call again to continue the search.")
+            raise

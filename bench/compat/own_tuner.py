@@ -164,9 +164,9 @@ def planned_trials(oracle: Any) -> int | None:
     return int(oracle.hyperband_iterations) * int(sum(sizes))
 
 
-def overridden(tuner: Any, method: str) -> bool:
-    """Whether the class of a tuner replaces a method of Keras Tuner's own classes."""
-    defining = next(each for each in type(tuner).__mro__ if method in vars(each))
+def overridden(obj: Any, method: str) -> bool:
+    """Whether the class of a tuner or an oracle replaces a method of Keras Tuner's own classes."""
+    defining = next(each for each in type(obj).__mro__ if method in vars(each))
     return not defining.__module__.startswith("keras_tuner.")
 
 

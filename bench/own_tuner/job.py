@@ -147,7 +147,7 @@ class SearchJob(Job):
         elif isinstance(end.value, FatalFailure):
             raise FatalTrialError(end.value)
         else:
-            result = end.value
+            result = self._source.checked(end.value)
             self._seconds.append(result.seconds)
         if result.status != "COMPLETED":
             self._report(Message(text=f"{proposal.name} failed: {_first_line_of_error(result.message or '')}"))

@@ -47,7 +47,7 @@ class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event
 
     time: str
     environment: Environment
-    data: str  # digest of the large arrays
+    data: str  # digest of the arrays
     declared: str  # digest of the hyperparameters that the hypermodel declares by default; empty if unknown
     workers: int
 

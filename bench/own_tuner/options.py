@@ -25,8 +25,11 @@ class Options:
             raise SpecError(f"workers must be a whole number from 1 to {MAX_WORKERS}, got {self.workers!r}")
         if self.max_pending is not None and self.max_pending < 1:
             raise SpecError(f"max_pending must be at least 1, got {self.max_pending!r}")
+        if self.seed is not None and not isinstance(self.seed, int):
+            raise SpecError(f"seed must be a whole number, got {self.seed!r}")
         for name in ("time_limit", "trial_timeout"):
             seconds = getattr(self, name)
             if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
                 raise SpecError(f"{name} must be a positive number of seconds, got {seconds!r}")
-        check_name("precision", self.precision, PRECISIONS)
+        hint = "For another one, set the dtype policy of Keras inside of build"
+        check_name("precision", self.precision, PRECISIONS, hint)

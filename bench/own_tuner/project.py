@@ -65,19 +65,30 @@ class Project:
             write_atomic(path, content)
 
     def write_state(self) -> None:
-        """Write oracle.json and the tuner's own file, with which Keras Tuner can load the project."""
-        for trial_id, trial in self._tuner.oracle.trials.items():
+        """Write oracle.json and the tuner's own file, with which Keras Tuner can load the project.
+
+        Without a successful trial it shall not, so that the next tuner has the space of its hypermodel, which may have
+        been corrected, instead of the earlier one.
+        """
+        trials = self._tuner.oracle.trials
+        for trial_id, trial in trials.items():
             self.write_trial(trial_id, trial.get_state())
         for name, state in compat.state_files(self._tuner).items():
             write_atomic(Path(name).resolve(), json.dumps(state).encode())
+        if all(trial.status != "COMPLETED" for trial in trials.values()):
+            self._tuner_file.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Delete the files of all earlier searches."""
         # Trials last: without them, neither the ledger nor Keras Tuner could continue after a kill.
-        for name in (self.ledger.path.name, f"{self._tuner.tuner_id}.json", "oracle.json"):
+        for name in (self.ledger.path.name, self._tuner_file.name, "oracle.json"):
             (self.path / name).unlink(missing_ok=True)
         for path in self.path.glob("trial_*"):
             shutil.rmtree(path)
+
+    @property
+    def _tuner_file(self) -> Path:
+        return self.path / f"{self._tuner.tuner_id}.json"
 
     @contextmanager
     def with_payload(self) -> Iterator[None]:

@@ -3,6 +3,8 @@
 import io
 import pickle
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
 from types import GeneratorType
 from typing import Any
 
@@ -10,10 +12,12 @@ import cloudpickle
 
 from bench import compat
 from bench.errors import SpecError
+from bench.own_tuner.options import Options
 from bench.training.own_tuner.content import KerasSettings, is_maker
 from bench.training.own_tuner.payload import is_large
 
 INSTEAD = "or use tuner.search"
+OPTIONS = (*(field.name for field in fields(Options)), "progress")
 
 
 def check_tuner(tuner: Any) -> None:
@@ -23,7 +27,11 @@ def check_tuner(tuner: Any) -> None:
         SpecError: they cannot.
     """
     if not hasattr(tuner, "oracle") or not hasattr(tuner, "project_dir"):
-        raise SpecError(f"expected a Keras Tuner tuner, such as keras_tuner.Hyperband(...), got {type(tuner).__name__}")
+        if hasattr(getattr(tuner, "__self__", None), "oracle"):
+            raise SpecError(f"expected a tuner, got its method {tuner.__name__}: call bench.search(tuner, ...)")
+        got = getattr(tuner, "__name__", type(tuner).__name__)
+        example = f"keras_tuner.Hyperband({got}, ...)" if callable(tuner) else "keras_tuner.Hyperband(...)"
+        raise SpecError(f"expected a Keras Tuner tuner as the first argument, such as {example}, got {got}")
     name = type(tuner).__name__
     if not hasattr(tuner.oracle, "trials"):
         raise SpecError(
@@ -61,13 +69,40 @@ def check_keras(settings: KerasSettings) -> None:
         )
 
 
+def check_names(tuner: Any, named: Mapping[str, Any]) -> None:
+    """Check that `fit` has the named arguments, among which are misspelled options of the search.
+
+    Raises:
+        SpecError: it has not, or a name which it may have or not is almost that of an option.
+    """
+    from bench.training.own_tuner.arguments import declared_arguments
+
+    names, more = declared_arguments(tuner)
+    if not more and tuner.hypermodel is not None and not named.keys() <= names:
+        # Models of the user's own class may have another `fit`.
+        names, more = declared_arguments(tuner, tuner.hypermodel.build(tuner.oracle.get_space()))
+    for name in named.keys() - names:
+        candidates, similarity = (OPTIONS, 0.75) if more else ((*OPTIONS, *sorted(names)), 0.6)
+        nearest = get_close_matches(name, candidates, n=1, cutoff=similarity)
+        if more and not nearest:
+            continue
+        hint = f"did you mean {nearest[0]}?" if nearest else "correct its name, or leave it out"
+        if hasattr(tuner, name) or hasattr(tuner.oracle, name):
+            hint = "give it to the tuner when you create it"
+        remedy = " If fit uses it, add it to the parameters of fit" if more else ""
+        raise SpecError(f"bench.search has no option {name!r}, and fit has no such argument: {hint}{remedy}")
+
+
 def check_arguments(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
     """Check that the arguments of `fit` can be used by several other processes.
 
     Raises:
         SpecError: one of them cannot.
     """
-    for callback in named.get("callbacks") or ():
+    callbacks = named.get("callbacks")
+    if not isinstance(callbacks, list | None):
+        raise SpecError(f"callbacks must be a list, such as callbacks=[...], got {type(callbacks).__name__}")
+    for callback in callbacks or ():
         if any(each.__name__ == "BackupAndRestore" for each in type(callback).__mro__):
             raise SpecError(
                 f"the callback {type(callback).__name__} would restore the model of another trial, since trials run at "

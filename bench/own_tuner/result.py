@@ -35,16 +35,20 @@ class SearchResult:
 
     @cached_property
     def curves(self) -> "pd.DataFrame":
-        """One row per epoch of every model that was trained."""
+        """One row per epoch of every model that was trained, as far as its epochs are known.
+
+        They are unknown if `fit` returns something else than a History, and does not pass on the callbacks.
+        """
         import pandas as pd
 
-        return pd.DataFrame([row for proposal, result in self.results for row in _curves(proposal, result)])
+        rows = [row for proposal, result in self.results for row in _curves(proposal, result)]
+        return pd.DataFrame(rows, columns=None if rows else ["trial", "execution", "epoch"])
 
     def __repr__(self) -> str:
         failed = sum(result.status != "COMPLETED" for _, result in self.results)
         failures = f" ({failed} failed)" if failed else ""
         state = "" if self.complete else ". Time is up: repeat the call to continue"
-        trials = f"{len(self.results)} trials{failures} in {self.project}"
+        trials = f"{len(self.results)} trial{'s' * (len(self.results) != 1)}{failures} in {self.project}"
         return f"{trials}, {self.trained} of them trained in this call{state}"
 
 
@@ -53,15 +57,15 @@ def _rows(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
     values = proposal.values if result.values is None else result.values
     hyperparameters = {f"hp_{name}": value for name, value in values.items()}
     for number, execution in enumerate(result.executions):
-        yield trial | {"execution": number} | _measured(execution) | {"error": None} | hyperparameters
+        yield trial | {"execution": number} | _measured(execution) | {"error": result.message} | hyperparameters
     if not result.executions:
         yield trial | {"execution": 0, "error": result.message} | hyperparameters
 
 
 def _measured(execution: Execution) -> dict[str, Any]:
     metrics = {name: float(value) for name, value in execution.metrics.items()}
-    best = execution.best_epoch + 1 if execution.epochs else None
-    return metrics | {"best_epoch": best, "epochs": execution.epochs or None, "seconds": execution.seconds}
+    best = None if execution.best_epoch is None else execution.best_epoch + 1
+    return metrics | {"best_epoch": best, "epochs": execution.epochs or None, "seconds": execution.seconds or None}
 
 
 def _curves(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:

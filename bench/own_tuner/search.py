@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import compat
 from bench.errors import SearchError, StoreError
-from bench.execution.events import Report
+from bench.execution.events import Message, Report
 from bench.execution.preconditions import check_versions
 from bench.machine import environment
 from bench.own_tuner import requirements
@@ -47,6 +47,8 @@ def search(
     """
     start = perf_counter()
     requirements.check_tuner(tuner)
+    named = {name: each for name, each in named.items() if name != "callbacks" or each is not None}
+    requirements.check_names(tuner, named)
     requirements.check_arguments(arguments, named)
     check_versions(environment())
     requirements.check_keras(keras_settings())
@@ -55,17 +57,21 @@ def search(
     with project.locked(), project.with_payload(), ExitStack() as stack:
         shared = Shared(project.payload, partial(_write, project.payload, tuner, arguments, named), stack)
         builder = stack.enter_context(closing(Builder(tuner.hypermodel, shared, options.trial_timeout, report)))
-        resumed = start_or_resume(project, tuner, named, options, builder)
+        resumed = start_or_resume(project, tuner, named, options, builder, report=report)
         with _keras_tuner_state(tuner, project):
             tuner.on_search_begin()
             trials = Trials(tuner, project, resumed, options, builder)
             trials.replay()
             if trials.sequence.done:
-                trials.report_reused(report)
+                trials.reuse(shared, report)
             else:
                 trials.train(shared, start, report)
             tuner.on_search_end()
         result = trials.result()
+    best = next(iter(tuner.oracle.get_best_trials(1)), None)
+    if best is not None and best.status == "COMPLETED":  # Keras Tuner returns failed trials if no other exist
+        score = f"{result.objective} {best.score:.4g} (trial {best.trial_id})"
+        report(Message(text=f"Best {score} after {perf_counter() - start:.0f} s: {result!r}"))
     if result.results and all(run.status != "COMPLETED" for _, run in result.results):
         warnings.warn(f"no trial succeeded: {result!r}; tracebacks are in {project.ledger.path}", stacklevel=3)
     return result

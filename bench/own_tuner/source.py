@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from bench import compat
 from bench.own_tuner.ledger import TrialProposed
 from bench.own_tuner.project import Project
@@ -61,6 +63,14 @@ class TunerSource:
         self._proposed += 1
         values = compat.space_config(trial.hyperparameters)["values"]
         return Proposal(number=self._proposed - 1, trial_id=trial.trial_id, run=run, values=values, space=space)
+
+    def checked(self, result: TrialRun) -> TrialRun:
+        """`result` as failed, with a message, if its objective is NaN; the oracle counts it as failed, without one."""
+        objective = self._oracle.objective.name
+        values = [update.metrics.get(objective) for update in result.updates]
+        if result.status != "COMPLETED" or set(values) != {"nan"} or compat.overridden(self._oracle, "score_trial"):
+            return result
+        return msgspec.structs.replace(result, status="INVALID", message=f"{objective} is NaN")
 
     def report(self, proposal: Proposal, result: TrialRun) -> None:
         """Report how a trial ended, and write its trial.json.

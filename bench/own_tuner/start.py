@@ -1,11 +1,12 @@
 """Start a search, or resume it from its ledger."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bench import compat
 from bench.errors import SearchError
+from bench.execution.events import Message, Report
 from bench.own_tuner.builder import Builder
 from bench.own_tuner.identity import CHANGED_MODEL, FIX, check_same, settings
 from bench.own_tuner.ledger import SCHEMA, Event, SearchStarted, SessionStarted, TrialEnded, TrialProposed
@@ -27,9 +28,12 @@ class Resumed:
 
 
 def start_or_resume(
-    project: Project, tuner: Any, named: Mapping[str, Any], options: Options, builder: Builder
+    project: Project, tuner: Any, named: Mapping[str, Any], options: Options, builder: Builder, *, report: Report
 ) -> Resumed:
     """Put the oracle of `tuner` into the state in which the search started; its ledger is replayed afterwards.
+
+    A search without a successful trial, as after a mistake in the model or the call, starts from the beginning,
+    whatever has changed.
 
     Args:
         project: folder of the tuner.
@@ -37,17 +41,20 @@ def start_or_resume(
         named: arguments of `fit`.
         options: of the execution.
         builder: of the tuner's models.
+        report: called with a message if failed trials are trained again.
 
     Raises:
         SearchError: the ledger is that of another search, or the tuner cannot start again.
         RecordError: the ledger is damaged.
     """
     events = project.ledger.events() if options.resume else []
-    if not options.resume:
+    ended = {each.trial_id: each.result.status for each in events if isinstance(each, TrialEnded)}
+    succeeded = "COMPLETED" in ended.values()
+    if not options.resume or (events and not succeeded and not _has_other_trials(tuner.oracle, events)):
+        if ended:
+            report(Message(text=f"No earlier trial succeeded ({len(ended)} failed): starting from the beginning"))
         _start_again(project, tuner, builder)
-    # Without a trial that has ended, as after an error at the start, there is nothing to continue.
-    has_trials = any(isinstance(each, TrialEnded) for each in events)
-    if has_trials and isinstance(search := events[0], SearchStarted):
+    elif succeeded and isinstance(search := events[0], SearchStarted):
         # The space of a tuner that Keras Tuner has reloaded is the one that it had at the end.
         space = search.space if tuner.oracle.trials else compat.space_config(tuner.oracle.get_space())
         check_same(search.settings, settings(tuner, named, options, space), str(project.ledger.path))
@@ -55,15 +62,23 @@ def start_or_resume(
             raise SearchError(
                 f"{project.ledger.path} has an earlier search with seed {search.seed}, not {options.seed}. {FIX}"
             )
-        if _restored(tuner, search):
+        if _restored(tuner, search, ended):
             return _resumed(search, events)
     return _resumed(_new(project, tuner, named, options), [])
 
 
-def _restored(tuner: Any, search: SearchStarted) -> bool:
+def _has_other_trials(oracle: Any, events: Sequence[Event]) -> bool:
+    """Whether trials of Keras Tuner's own search, before or after the one in the ledger, would be lost."""
+    has_base = isinstance(search := events[0], SearchStarted) and bool(search.base)
+    return has_base or any(trial.status == "COMPLETED" for trial in oracle.trials.values())
+
+
+def _restored(tuner: Any, search: SearchStarted, ended: Container[str]) -> bool:
     """Put the oracle into its state at the start of a search; False if it has trials that the ledger cannot explain."""
     oracle = tuner.oracle
     later = oracle.trials.keys() - search.base
+    if any(oracle.trials[each].status == "COMPLETED" and each not in ended for each in later):
+        return False  # Keras Tuner's own search has continued
     if later.isdisjoint(oracle.start_order):  # a killed call wrote their files, but not that of the oracle
         for trial_id in later:
             del oracle.trials[trial_id]

@@ -76,7 +76,8 @@ class Trials:
         with _executor(shared, options, report) as executor:
             workers = self._workers(executor)
             self._start_session(shared, workers)
-            self.report_reused(report)
+            self._compare_data(shared)
+            self._report_reused(report)
             job = SearchJob(
                 self.sequence,
                 self._source,
@@ -105,15 +106,10 @@ class Trials:
         self.sequence.flush()
         report(job.progress(()))  # `work` reports none at the end
 
-    def report_reused(self, report: Report) -> None:
-        """Say how many trials of earlier calls are reused, if any, and whether some of them failed."""
-        statuses = [result.status for result in self._resumed.results.values()]
-        if not statuses:
-            return
-        text = f"Resuming: {len(statuses)} trials of earlier calls are reused"
-        if failed := sum(status != "COMPLETED" for status in statuses):
-            text += f", {failed} of which failed; bench.search(..., resume=False) trains all of them again"
-        report(Message(text=text))
+    def reuse(self, shared: Shared, report: Report) -> None:
+        """Train nothing, since all trials have ended in earlier calls."""
+        self._compare_data(shared)
+        self._report_reused(report)
 
     def result(self) -> SearchResult:
         """What was trained."""
@@ -125,28 +121,41 @@ class Trials:
             results=tuple(self.sequence.results),
         )
 
+    def _report_reused(self, report: Report) -> None:
+        """Say how many trials of earlier calls are reused, if any, and whether some of them failed."""
+        statuses = [result.status for result in self._resumed.results.values()]
+        if not statuses:
+            return
+        text = f"Resuming: reusing {len(statuses)} trial{'s' * (len(statuses) != 1)} of earlier calls"
+        if failed := sum(status != "COMPLETED" for status in statuses):
+            text += f", {failed} of which failed; bench.search(..., resume=False) trains all of them again"
+        report(Message(text=text))
+
     def _workers(self, executor: "Executor") -> int:
         local = self._options.scheduler is None
         return self._options.workers or usable_cores() if local else max(1, executor.idle())
 
     def _start_session(self, shared: Shared, workers: int) -> None:
-        """Compare the hypermodel and the data with those of the last session, and log this one."""
+        """Compare the hypermodel with that of the last session, and log this one."""
         last, ledger = self._resumed.last, self._project.ledger
         declared = self._builder.declared or ("" if last is None else last.declared)
         if last is not None and last.declared not in ("", declared):
             # Keras Tuner would continue with the space of the earlier trials.
             raise SearchError(f"{CHANGED_MODEL} {ledger.path}. {FIX}")
-        if last is not None and last.data != shared.digest:
-            warnings.warn(
-                f"the data differ from those of the earlier trials in {ledger.path}: set the seeds of random splits, "
-                "or start again with bench.search(..., resume=False)",
-                stacklevel=5,
-            )
         ledger.append(
             SessionStarted(
                 time=now(), environment=environment(), data=shared.digest, declared=declared, workers=workers
             )
         )
+
+    def _compare_data(self, shared: Shared) -> None:
+        last = self._resumed.last
+        if last is not None and last.data != shared.digest:
+            warnings.warn(
+                f"the data differ from those of the earlier trials in {self._project.ledger.path}: set the seeds of "
+                "random splits, or start again with bench.search(..., resume=False)",
+                stacklevel=5,
+            )
 
 
 def _may_extend_space(tuner: Any) -> bool:

@@ -70,6 +70,7 @@ tuner = make("failing", "good", "error", "failed", "nan", max_retries_per_trial=
 result = bench.search(tuner, **data, **options)
 trials = {trial.hyperparameters.values["kind"]: trial for trial in tuner.oracle.trials.values()}
 assert [trials[kind].status for kind in ("good", "error", "failed", "nan")] == ["COMPLETED", *["FAILED"] * 3]
+assert trials["nan"].message == "val_loss is NaN"
 assert "ValueError: too large" in trials["error"].message and "Traceback" in trials["error"].message
 runs = {kind: tuner.oracle._run_times[trial.trial_id] for kind, trial in trials.items()}
 assert runs == {"good": 1, "error": 2, "failed": 1, "nan": 2}, runs

@@ -1,5 +1,6 @@
 """What cannot be honored is an error with a remedy; what can be, works in scripts and in notebooks."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -162,20 +163,33 @@ def test_script_without_a_main_guard_runs_once_and_shows_progress(tmp_path: Path
     assert all("from a trial" in output for output in outputs)
 
 
-NOTHING_TO_TRAIN = """
-tuner = keras_tuner.RandomSearch(build_model, "val_accuracy", max_trials=2, seed=1, directory="work")
-bench.search(tuner, x_train, y_train[:-1])
-bench.search(tuner, x_train, y_train[:-1])  # again
+CORRECTED = """
+def make():
+    return keras_tuner.RandomSearch(build_model, "val_accuracy", max_trials=2, seed=1, directory="work")
+
+options = dict(workers=1, validation_data=(x_val, y_val))
+bench.search(make(), x_train, y_train[:-1], epochs=1, **options)
+original, build_model = build_model, lambda hp: original(hp) if hp.Boolean("new") else original(hp)
+tuner = make()
+result = bench.search(tuner, x_train, y_train, epochs=2, **options)
+assert result.trained == 2 and all("new" in trial.hyperparameters.values for trial in tuner.oracle.trials.values())
+bench.search(tuner, x_train, y_train, epochs=2, **options)  # again
+bench.search(tuner, x_train, y_train[::-1], epochs=2, **options)  # other data
 """
 
 
-def test_call_without_anything_to_train_says_so(tmp_path: Path) -> None:
-    done = run_script(NOTHING_TO_TRAIN, tmp_path)
-    assert done.stderr.count("UserWarning: no trial succeeded: 2 trials (2 failed) in ") == 2
+def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_says_so(tmp_path: Path) -> None:
+    done = run_script(CORRECTED, tmp_path)
+    assert done.stderr.count("UserWarning: no trial succeeded: 2 trials (2 failed) in ") == 1
     assert "script.py:" in done.stderr.split("UserWarning")[0].splitlines()[-1]
     # The first of several lines of the error.
     assert "failed: ValueError: Data cardinality is ambiguous." in done.stderr
-    assert "2 trials of earlier calls are reused, 2 of which failed; bench.search(..., resume=False)" in done.stderr
+    assert "No earlier trial succeeded (2 failed): starting from the beginning" in done.stderr
+    assert done.stderr.count("Resuming: reusing 2 trials of earlier calls") == 2
+    end = r"Best val_accuracy 0\.\d+ \(trial \d\) after \d+ s: 2 trials in .*, 2 of them trained in this call$"
+    assert re.search(end, done.stderr, re.MULTILINE)
+    assert done.stderr.splitlines()[-1].endswith("untitled_project, 0 of them trained in this call")
+    assert done.stderr.count("UserWarning: the data differ from those of the earlier trials in ") == 1
 
 
 CELLS = (

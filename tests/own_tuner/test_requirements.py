@@ -69,10 +69,33 @@ def test_hypermodel_that_cannot_be_pickled_is_named() -> None:
         requirements.check_objects(tuner, (X,), {})
 
 
-def test_something_else_than_a_tuner_is_an_error() -> None:
-    not_a_tuner: Any = "hyperband"
-    with pytest.raises(SpecError, match=r"expected a Keras Tuner tuner.*got str"):
-        requirements.check_tuner(not_a_tuner)
+class Tuner:
+    oracle = None
+
+    def search(self) -> None:
+        raise NotImplementedError
+
+
+def build_model(_hp: object) -> None:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("hyperband", r"expected a Keras Tuner tuner as the first argument, such as .*\(\.\.\.\), got str$"),
+        (build_model, r"such as keras_tuner\.Hyperband\(build_model, \.\.\.\), got build_model$"),
+        (Tuner().search, r"expected a tuner, got its method search: call bench\.search\(tuner, \.\.\.\)"),
+    ],
+)
+def test_something_else_than_a_tuner_is_an_error(argument: Any, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        requirements.check_tuner(argument)
+
+
+def test_callback_outside_of_a_list_is_an_error() -> None:
+    with pytest.raises(SpecError, match=r"callbacks must be a list, .*got OwnBackup"):
+        requirements.check_arguments((X,), {"callbacks": OwnBackup()})
 
 
 @pytest.mark.parametrize(
@@ -96,8 +119,12 @@ def test_global_setting_that_workers_cannot_follow_is_an_error(changed: dict[str
         ({"workers": 1.5}, r"workers must be a whole number"),
         ({"max_pending": 0}, r"max_pending must be at least 1, got 0"),
         ({"time_limit": "10m"}, r"time_limit must be a positive number of seconds, got '10m'"),
+        ({"seed": "1"}, r"seed must be a whole number, got '1'"),
         ({"trial_timeout": -1}, r"trial_timeout must be a positive number of seconds, got -1"),
-        ({"precision": "float16"}, r"unknown precision 'float16': valid names are float32, bfloat16"),
+        (
+            {"precision": "float16"},
+            r"unknown precision 'float16': valid names are .*bfloat16\. For another one, set the dtype policy",
+        ),
     ],
 )
 def test_invalid_option_is_an_error(option: Any, message: str) -> None:

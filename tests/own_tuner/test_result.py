@@ -1,6 +1,7 @@
 """The tables of a search's result."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from bench.own_tuner.result import SearchResult
@@ -13,7 +14,7 @@ EXECUTIONS = (
     Execution(
         metrics={"val_loss": 0.5}, best_epoch=1, epochs=2, seconds=1.5, curves={"val_loss": (0.75, 0.5), "lr": (0.1,)}
     ),
-    Execution(metrics={"val_loss": "nan"}, best_epoch=0, epochs=0, seconds=1.0, curves={}),
+    Execution(metrics={"val_loss": "nan"}, best_epoch=None, epochs=0, seconds=0.0, curves={}),
 )
 RESULT = SearchResult(
     project=Path("work/mine"),
@@ -35,6 +36,7 @@ def test_every_execution_is_a_row_and_so_is_a_failed_trial() -> None:
     assert frame["val_loss"].tolist()[0] == 0.5
     assert math.isnan(frame["val_loss"].tolist()[1])
     assert frame["best_epoch"].tolist()[0] == 2  # counted from 1
+    assert frame["seconds"].isna().tolist() == [False, True, True]  # unknown, or failed
     assert frame["hp_units"].tolist() == [8, 8, 4]
     assert frame["hp_batch"].tolist()[:2] == [32, 32]  # a hyperparameter that only fit declares
     assert frame["error"].tolist()[2] == "ValueError: too large"
@@ -45,6 +47,12 @@ def test_curves_have_a_row_per_epoch_counted_from_the_first_of_the_parent() -> N
     assert frame["epoch"].tolist() == [3, 4]
     assert frame["val_loss"].tolist() == [0.75, 0.5]
     assert math.isnan(frame["lr"].tolist()[1])
+
+
+def test_curves_have_their_columns_even_without_a_known_epoch() -> None:
+    frame = replace(RESULT, results=RESULT.results[1:]).curves
+    assert frame.columns.tolist() == ["trial", "execution", "epoch"]
+    assert frame.empty
 
 
 def test_summary_counts_trials_and_says_how_to_continue() -> None:

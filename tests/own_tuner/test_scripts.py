@@ -228,7 +228,9 @@ assert scores == sorted(scores) and 0 < scores[0] < 0.9
 tuner = keras_tuner.RandomSearch(
     Several(), keras_tuner.Objective("error", "min"), max_trials=3, seed=2, project_name="dictionary"
 )
-tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
+result = tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
+assert result.curves.groupby("trial")["accuracy"].count().tolist() == [2] * 3
+assert result.executions["best_epoch"].isna().all()
 assert {trial.metrics.get_best_value("size") for trial in tuner.oracle.trials.values()} != set()
 
 objectives = ["val_loss", keras_tuner.Objective("val_accuracy", "max")]

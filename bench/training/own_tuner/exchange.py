@@ -37,9 +37,9 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """A model trained once: a trial has one or more executions."""
 
     metrics: Mapping[str, Number]  # of the best epoch
-    best_epoch: int  # from 0
+    best_epoch: int | None  # from 0; None if `fit` returned metrics only
     epochs: int  # trained; 0 if unknown
-    seconds: float
+    seconds: float  # 0 if unknown
     curves: Mapping[str, tuple[Number, ...]]  # by metric, one value per epoch; empty if unknown
 
 

@@ -1,8 +1,10 @@
 """The executions of a trial, each of which builds and trains a model: their seeds, data and durations."""
 
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from bench.seeds import derive_seed
 from bench.training.custom.shared_arrays import passing_shared_tensors
 from bench.training.epochs import EpochReport
 from bench.training.own_tuner.content import made
-from bench.training.own_tuner.exchange import Execution, TrialTask, number
+from bench.training.own_tuner.exchange import Execution, Number, TrialTask, number
 from bench.training.state import create_variables
 
 _STANDARD_METHODS = ("fit", "train_step", "compute_metrics")
@@ -31,6 +33,7 @@ class Executions:
         self._objective = objective
         self._report = report
         self._builds: list[float] = []  # when each model was built
+        self._curves: list[defaultdict[str, list[Number]]] = []  # of each model, as its callbacks have seen them
         self._epoch_started = time.perf_counter()
         self._results: list[Any] = []
         self._seed()  # in case that a run_trial of the user's own builds no model of the hypermodel
@@ -50,19 +53,18 @@ class Executions:
 
     def finished(self) -> tuple[Execution, ...]:
         """What each execution reported; call it after a successful trial."""
-        times = [*self._builds, time.perf_counter()] if self._builds else []
-        known = len(self._builds) == len(self._results)
-        return tuple(
-            self._execution(result, times[index + 1] - times[index] if known else 0.0)
-            for index, result in enumerate(self._results)
-        )
+        if len(self._builds) != len(self._results):
+            return tuple(self._execution(result, 0.0, {}) for result in self._results)
+        seconds = [end - start for start, end in pairwise([*self._builds, time.perf_counter()])]
+        return tuple(map(self._execution, self._results, seconds, self._curves))
 
-    def _execution(self, result: Any, seconds: float) -> Execution:
-        curves = result.history if isinstance(result, keras.callbacks.History) else {}
+    def _execution(self, result: Any, seconds: float, observed: Mapping[str, list[Number]]) -> Execution:
         metrics, best_epoch = compat.execution_metrics(result, self._objective)
+        has_history = isinstance(result, keras.callbacks.History)
+        curves = result.history if has_history else observed
         return Execution(
             metrics={name: number(value) for name, value in metrics.items()},
-            best_epoch=best_epoch,
+            best_epoch=best_epoch if has_history else None,
             epochs=max(map(len, curves.values()), default=0),
             seconds=seconds,
             curves={name: tuple(map(number, values)) for name, values in curves.items()},
@@ -76,6 +78,7 @@ class Executions:
             # After Keras Tuner's clear_session, which discards the seed.
             self._seed()
             self._builds.append(time.perf_counter())
+            self._curves.append(defaultdict(list))
             return build(*arguments, **named)
 
         def fit_on_made_data(hp: Any, model: Any, *arguments: Any, **named: Any) -> Any:
@@ -120,6 +123,8 @@ class Executions:
         self._epoch_started = time.perf_counter()
 
     def _end_epoch(self, epoch: int, logs: Any) -> None:
+        for name, metric in logs.items() if self._curves else ():
+            self._curves[-1][name].append(number(metric))
         value = float(self._objective.get_value(logs)) if self._objective.has_value(logs) else None
         self._report(epoch + 1, time.perf_counter() - self._epoch_started, value)
 

@@ -14,7 +14,7 @@ OBJECTS = "objects.pickle"
 
 
 def write(folder: Path, content: Any) -> str:
-    """Store an object; returns a digest of its large arrays.
+    """Store an object; returns a digest of its arrays.
 
     Raises:
         Exception: a part of it cannot be pickled.
@@ -35,7 +35,11 @@ def read(folder: Path) -> Any:
 
 def is_large(obj: Any) -> bool:
     """Whether an object is an array that is stored in a file of its own."""
-    return type(obj) in (np.ndarray, np.memmap) and not obj.dtype.hasobject and obj.nbytes >= MIN_BYTES
+    return _is_array(obj) and obj.nbytes >= MIN_BYTES
+
+
+def _is_array(obj: Any) -> bool:
+    return type(obj) in (np.ndarray, np.memmap) and not obj.dtype.hasobject
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -43,19 +47,20 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self.digest = hashlib.sha256()
         self._folder = folder
-        self._files: dict[int, tuple[str, Any]] = {}  # by id of the array, which is kept alive
+        self._names: dict[int, tuple[str | None, Any]] = {}  # of files, by id of the array, which is kept alive
 
     def persistent_id(self, obj: Any) -> str | None:
-        if not is_large(obj):
+        if not _is_array(obj):
             return None
-        if id(obj) not in self._files:
-            name = f"{len(self._files)}.npy"
+        if id(obj) not in self._names:
             array = np.ascontiguousarray(obj)
-            np.save(self._folder / name, array, allow_pickle=False)
             self.digest.update(f"{array.shape} {array.dtype.str}".encode())
             self.digest.update(array.view(np.uint8).data if array.ndim else array.tobytes())
-            self._files[id(obj)] = name, obj
-        return self._files[id(obj)][0]
+            name = f"{len(self._names)}.npy" if is_large(obj) else None
+            if name is not None:
+                np.save(self._folder / name, array, allow_pickle=False)
+            self._names[id(obj)] = name, obj
+        return self._names[id(obj)][0]
 
 
 class _Unpickler(pickle.Unpickler):

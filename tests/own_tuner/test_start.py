@@ -1,0 +1,86 @@
+"""What an earlier call has left decides whether a search is resumed, refused, or started from the beginning."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import pytest
+
+from bench.errors import SearchError
+from bench.own_tuner.builder import Builder
+from bench.own_tuner.ledger import TrialEnded
+from bench.own_tuner.options import Options
+from bench.own_tuner.project import Project
+from bench.own_tuner.shared import Shared
+from bench.own_tuner.start import Resumed, start_or_resume
+from bench.records.store import now
+from bench.training.own_tuner.exchange import TrialRun, Update
+
+pytestmark = pytest.mark.slow
+
+FAILED = TrialRun(status="INVALID", message="ValueError: a mistake")
+SUCCESSFUL = TrialRun(status="COMPLETED", updates=(Update(metrics={"value": 0.5}, step=0),))
+
+
+class Parabola(keras_tuner.RandomSearch):  # type: ignore[misc]
+    def run_trial(self, trial: Any, **_named: Any) -> float:
+        return float(trial.hyperparameters.get("x") ** 2)
+
+
+def make(folder: Path) -> Any:
+    space = keras_tuner.HyperParameters()
+    space.Float("x", -1.0, 1.0)
+    objective = keras_tuner.Objective("value", "min")
+    options = {"max_trials": 2, "seed": 1, "directory": str(folder), "project_name": "mine"}
+    return Parabola(objective=objective, hyperparameters=space, **options)
+
+
+def start(tuner: Any, messages: list[Any], epochs: int, *results: TrialRun) -> Resumed:
+    """Start or resume a search, and end trials with `results`, as far as the files are concerned."""
+    project = Project(tuner)
+    builder = Builder(None, Shared(project.payload, str, ExitStack()), None, messages.append)
+    resumed = start_or_resume(project, tuner, {"epochs": epochs}, Options(), builder, report=messages.append)
+    for result in results:
+        trial_id = end_trial(tuner, "COMPLETED" if result is SUCCESSFUL else "FAILED")
+        project.ledger.append(TrialEnded(time=now(), trial_id=trial_id, run=1, result=result))
+    project.write_state()
+    return resumed
+
+
+def end_trial(tuner: Any, status: str) -> str:
+    """Let the oracle of a tuner propose a trial, and end it."""
+    trial_id = str(tuner.oracle.create_trial(f"slot{len(tuner.oracle.trials)}").trial_id)
+    tuner.oracle.trials[trial_id].status = status
+    return trial_id
+
+
+@pytest.mark.parametrize("same_tuner", [True, False])
+def test_search_without_a_successful_trial_starts_again_whatever_has_changed(same_tuner: bool, tmp_path: Path) -> None:
+    messages: list[Any] = []
+    tuner = make(tmp_path)
+    start(tuner, messages, 1, FAILED, FAILED)
+    assert not messages
+    tuner = tuner if same_tuner else make(tmp_path)
+    again = start(tuner, messages, 2)
+    assert not again.results
+    assert not tuner.oracle.trials
+    assert [each.text for each in messages] == ["No earlier trial succeeded (2 failed): starting from the beginning"]
+    assert not list(tmp_path.glob("mine/trial_*"))
+
+
+def test_trials_of_a_later_search_by_keras_tuner_are_kept(tmp_path: Path) -> None:
+    tuner = make(tmp_path)
+    start(tuner, [], 1, SUCCESSFUL)
+    end_trial(tuner, "COMPLETED")
+    assert start(tuner, [], 1).search.base == ("0", "1")
+    assert sorted(tuner.oracle.trials) == ["0", "1"]
+
+
+def test_search_with_a_successful_trial_is_resumed_and_protected_against_changes(tmp_path: Path) -> None:
+    messages: list[Any] = []
+    start(make(tmp_path), messages, 1, FAILED, SUCCESSFUL)
+    assert list(start(make(tmp_path), messages, 1).results) == [("0", 1), ("1", 1)]
+    with pytest.raises(SearchError, match="epochs from 1 to 2"):
+        start(make(tmp_path), messages, 2)
+    assert not messages
