@@ -1,7 +1,7 @@
 """bench.search with real tuners and processes: Keras Tuner's own code can use everything that it leaves."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -86,7 +86,7 @@ TUNERS = {
     "random": "keras_tuner.RandomSearch(build_model, 'val_accuracy', max_trials=6, seed=3, directory='work')",
     "grid": "keras_tuner.GridSearch(build_model, 'val_accuracy', max_trials=8, seed=3, directory='work')",
     "hyperband": (
-        "keras_tuner.Hyperband(build_model, 'val_accuracy', max_epochs=4, factor=2, seed=3, directory='work')"
+        "keras_tuner.Hyperband(build_model, 'val_accuracy', max_epochs=3, factor=3, seed=3, directory='work')"
     ),
     "bayesian": (
         "keras_tuner.BayesianOptimization(build_model, 'val_loss', max_trials=9, num_initial_points=4, seed=3, "
@@ -114,14 +114,18 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], P
 
 
 @pytest.mark.parametrize(
-    "tuner", [pytest.param(name, marks=[] if name == "hyperband" else [pytest.mark.long]) for name in TUNERS]
+    ("tuner", "kills"),
+    [
+        ("hyperband", {2: 3}),
+        *(pytest.param(name, {2: 2, 3: 5}, marks=pytest.mark.long) for name in ("random", "grid", "bayesian")),
+    ],
 )
 def test_killed_search_with_other_workers_has_the_same_results(
-    tuner: str, uninterrupted: Callable[[str], Path], tmp_path: Path
+    tuner: str, kills: Mapping[int, int], uninterrupted: Callable[[str], Path], tmp_path: Path
 ) -> None:
     project = tmp_path / "work" / "untitled_project"
-    kill_script(searching(tuner, 2), tmp_path, project / "search.jsonl", 2)
-    kept = kill_script(searching(tuner, 3), tmp_path, project / "search.jsonl", 5)
+    for workers, trials in kills.items():
+        kept = kill_script(searching(tuner, workers), tmp_path, project / "search.jsonl", trials)
     for path in project.glob("trial_*/trial.json"):
         path.write_text(path.read_text()[:50])
     done = run_script(searching(tuner, 2), tmp_path)
