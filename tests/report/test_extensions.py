@@ -1,6 +1,7 @@
 """A metric and a page from an installed package that is not part of this one."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -150,6 +151,23 @@ def test_broken_page_is_named_and_no_traceback_is_shown(
     module = f"class Csv:\n    name = 'csv'\n\n    def files(self, board):\n        {code}\n\n\ncsv = Csv()\n"
     install(tmp_path, "broken", module, "[keras_family_bench.pages]\nbroken = broken:csv\n")
     assert expected in call_with(tmp_path, "report", "--check", cwd=results.parent, code=2).stderr
+
+
+def test_stale_file_that_another_command_removes_first_is_no_error(results: Path, tmp_path: Path) -> None:
+    module = (
+        "from matplotlib.figure import Figure\n\nfrom bench.report.figures.picture import picture\n\n\n"
+        "class Meanwhile:\n    name = 'meanwhile'\n\n    def files(self, board):\n"
+        "        def draw():\n            (board.results / 'synthetic/figures/stale.png').unlink()\n"
+        "            return Figure()\n\n"
+        "        return {'meanwhile.png': picture('meanwhile', [], draw)}\n\n\npage = Meanwhile()\n"
+    )
+    install(tmp_path, "meanwhile", module, "[keras_family_bench.pages]\nmeanwhile = meanwhile:page\n")
+    shutil.copytree(results, tmp_path / "results")
+    figures = tmp_path / "results" / "synthetic" / "figures"
+    shutil.copy(next(figures.glob("*.png")), figures / "stale.png")
+    call_with(tmp_path, "report", cwd=tmp_path)
+    assert (tmp_path / "results" / "meanwhile.png").exists()
+    assert not (figures / "stale.png").exists()
 
 
 def test_without_the_package_its_metric_is_gone(results: Path) -> None:
