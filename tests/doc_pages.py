@@ -155,16 +155,17 @@ class Reader:
         Commands of bench run in this process, unless they need a shell; it starts and imports TensorFlow only once.
         """
         own = {"XDG_CACHE_HOME": self.folder / "cache"} if "photos" in text_of(page) else {}
-        with training_here(self.site, **own):
+        files = [self.folder / block.file for block in blocks(page) if block.file is not None]
+        for file in files:  # the process from which workers are forked looks for search_spaces/ when it starts
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with training_here(self.site, *([self.folder] if files else []), **own):
             self._follow(page)
 
     def _follow(self, page: str) -> None:
         for block in blocks(page):
             where = f"{page}:{block.line}"
             if block.file is not None:
-                path = self.folder / block.file
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(block.text, encoding="utf-8")
+                (self.folder / block.file).write_text(block.text, encoding="utf-8")
             elif block.language == "python":
                 script = self.folder / f"script_{block.line}.py"
                 script.write_text(self.assumed + block.text, encoding="utf-8")
