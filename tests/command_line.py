@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from pkgutil import extend_path
 
 import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
@@ -19,6 +20,8 @@ import pytest
 import bench
 import search_spaces
 from bench.cli.app import main
+from bench.compat import fork_server_process
+from bench.workers.fork_server import fork_server
 
 SOURCE = Path(bench.__file__).parents[1]
 FAMILIES = Path(__file__).parent / "families"
@@ -71,7 +74,7 @@ class Called:
 
 
 def call(*arguments: object, cwd: Path, code: int = 0) -> Called:
-    """As `run`, but in this process, which is ten times faster, for commands that train nothing."""
+    """As `run`, but in this process, which is ten times faster; commands that train need `training_here`."""
     stdout, stderr = io.StringIO(), io.StringIO()
     before, path, families = Path.cwd(), [*sys.path], [*search_spaces.__path__]
     argv, sys.argv = sys.argv, ["bench", *map(str, arguments)]
@@ -83,8 +86,34 @@ def call(*arguments: object, cwd: Path, code: int = 0) -> Called:
         os.chdir(before)
         sys.argv, sys.path[:], search_spaces.__path__[:] = argv, path, families
     done = Called(stdout.getvalue(), stderr.getvalue())
+    assert "Traceback" not in done.stderr, done.stderr
     assert ended.value.code == code, f"exit code {ended.value.code}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+@contextmanager
+def training_here(*first: Path, **environment: object) -> Iterator[None]:
+    """Let `call` train in the block, with the environment of `variables`.
+
+    The workers of all its commands are forked from one server, which imports TensorFlow once.
+    """
+    from bench.execution import runner
+    from bench.workers.local import LocalPool
+
+    if fork_server_process() is not None:  # an enclosing block
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in (FAMILIES, *reversed(first)):
+            patch.syspath_prepend(folder)
+        patch.setattr(search_spaces, "__path__", extend_path(search_spaces.__path__, "search_spaces"))
+        for name, value in environment.items():
+            patch.setenv(name, str(value))
+        with fork_server() as method:
+            patch.setattr(runner, "fork_server", lambda: nullcontext(method))
+            # Commands that start workers only once spawn them.
+            patch.setattr(LocalPool.__init__, "__defaults__", (None, method, 0))
+            yield
 
 
 class Started:

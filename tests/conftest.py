@@ -57,6 +57,16 @@ def _same_tensorflow(request: pytest.FixtureRequest) -> None:
         prepare_process("float32")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _small_pictures() -> Iterator[None]:
+    """Draw fast in this process."""
+    from bench.report.figures import picture
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(picture, "DPI", 50)
+        yield
+
+
 @pytest.fixture
 def families(monkeypatch: pytest.MonkeyPatch) -> None:
     """Add the families of tests/families, here and in child processes, as a folder on PYTHONPATH does."""
@@ -64,6 +74,15 @@ def families(monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [str(FAMILIES), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.setattr(search_spaces, "__path__", extend_path(search_spaces.__path__, "search_spaces"))
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[None]:
+    """`call` may train."""
+    from command_line import training_here
+
+    with training_here():
+        yield
 
 
 @pytest.fixture(scope="session")

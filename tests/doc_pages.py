@@ -17,7 +17,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from command_line import variables
+from command_line import call, training_here, variables
 
 ROOT = Path(__file__).parents[1]
 PAGES = tuple(
@@ -120,13 +120,13 @@ def small(command: str, results: str | None = None) -> str:
             options |= {"--tuner": "random", "--trials": "2", "--epochs": "1"}
             command += " --refit-seeds 2"
             if "--scheduler" not in words:
-                command += " --workers 2"
+                command += " --workers 1"
             command = command.replace("--searches 3", "--searches 2")
     elif words[3] == "reproduce":
         options = {"--dataset": "digits"}
-        command += " --refit-seeds 2 --workers 2"
+        command += " --refit-seeds 2 --workers 1"
     elif words[3] == "check-family":
-        options = {"--candidates": "4", "--workers": "2"}
+        options = {"--candidates": "4", "--workers": "1"}
     if words[3] in ("run", "reproduce") and results is not None:
         options |= {"--results": results}
     return " ".join([command, *(f"{name} {value}" for name, value in options.items() if name not in words)])
@@ -157,13 +157,22 @@ class Reader:
             self._port = unused.getsockname()[1]
 
     def follow(self, page: str) -> None:
-        """Write its files, and run its scripts and commands, in their order."""
+        """Write its files, and run its scripts and commands, in their order.
+
+        Commands of bench run in this process, unless they need a shell; it starts and imports TensorFlow only once.
+        """
+        own = {"XDG_CACHE_HOME": self.folder / "cache"} if "photos" in text_of(page) else {}
+        files = [self.folder / block.file for block in blocks(page) if block.file is not None]
+        for file in files:  # the process from which workers are forked looks for search_spaces/ when it starts
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with training_here(self.site, *([self.folder] if files else []), **own):
+            self._follow(page)
+
+    def _follow(self, page: str) -> None:
         for block in blocks(page):
             where = f"{page}:{block.line}"
             if block.file is not None:
-                path = self.folder / block.file
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(block.text, encoding="utf-8")
+                (self.folder / block.file).write_text(block.text, encoding="utf-8")
             elif block.language == "python":
                 script = self.folder / f"script_{block.line}.py"
                 script.write_text(self.assumed + block.text, encoding="utf-8")
@@ -189,6 +198,8 @@ class Reader:
                     start_new_session=True,
                 )
             )
+        elif command.startswith("python -m bench ") and not set("|&;<>$*") & set(command):
+            call(*shlex.split(small(command, self.results))[3:], cwd=self.folder)
         else:
             self._run(small(command, self.results), where)
 

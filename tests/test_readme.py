@@ -14,7 +14,7 @@ from doc_pages import INSTALL, MAIN, PAGES, ROOT, TESTS, blocks, clone_to, text_
 TEXT = "\n".join(map(text_of, PAGES))
 
 # A run of the main command that takes seconds.
-SMALL = "--dataset digits --tuner random --trials 2 --epochs 1 --refit-seeds 1 --workers 2 --data-dir ."
+SMALL = "--dataset digits --tuner random --trials 1 --epochs 1 --refit-seeds 1 --workers 1 --data-dir ."
 
 # Makes the Python outside a virtual environment refuse `pip install` (PEP 668), as on Debian.
 EXTERNALLY_MANAGED = """

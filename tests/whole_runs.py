@@ -11,7 +11,7 @@ from bench.records.ledger import RefitEnded, TrialEnded
 from bench.records.predictions import Predictions
 from bench.records.record import RunRecord, SearchOutcome
 from bench.records.store import RunFolder, all_folders
-from command_line import run
+from command_line import call, training_here
 
 DIGITS = ("run", "--dataset", "digits")
 SMALL = ("--tuner", "random", "--trials", "5", "--epochs", "10", "--refit-seeds", "2")
@@ -93,6 +93,7 @@ def ended_refits(folder: RunFolder) -> list[int]:
 
 def searches(tuners: Iterable[str], workers: int, cwd: Path) -> Path:
     """The results of searches of `tiny`."""
-    for tuner in tuners:
-        run(*DIGITS, "--family", "tiny", "--workers", workers, *TUNERS[tuner], cwd=cwd)
+    with training_here():
+        for tuner in tuners:
+            call(*DIGITS, "--family", "tiny", "--workers", workers, *TUNERS[tuner], cwd=cwd)
     return cwd / "results"

@@ -74,7 +74,7 @@ def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
         content = files[name]
         write_atomic(results / name, content if isinstance(content, bytes) else content.png())
     for name in stale:
-        (results / name).unlink()
+        (results / name).unlink(missing_ok=True)  # another command may have removed it
     return tuple(results / name for name in (*changed, *stale)), problems
 
 

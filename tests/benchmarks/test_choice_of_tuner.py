@@ -218,7 +218,7 @@ def test_page_without_searches_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("families")
+@pytest.mark.usefixtures("here")
 def test_search_that_is_ended_continues_and_never_opens_the_test_set(tmp_path: Path) -> None:
     import search_spaces
 

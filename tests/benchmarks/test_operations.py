@@ -36,11 +36,13 @@ def test_operation(benchmark: BenchmarkFixture, prepare: Prepare, tmp_path: Path
         assert set(task.config(result)) == {"layers", "optimizer", "loss"}
 
 
+@pytest.mark.long
 def test_memory_of_a_process_includes_the_part_that_it_does_not_share() -> None:
     facts = memory_facts()
     for model in MODELS:
         assert 100 < facts[f"megabytes of its own, {model}"] < facts[f"megabytes, {model}"]
 
 
+@pytest.mark.long
 def test_epochs_of_the_suite_start_without_delay() -> None:
     assert epoch_start_facts()["seconds at the start of an epoch, this suite"] < MAX_EPOCH_START_SECONDS

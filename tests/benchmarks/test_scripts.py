@@ -304,5 +304,6 @@ def test_added_time_is_the_difference_of_the_medians() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_first_training_step_of_a_run_is_timed() -> None:
     assert 0 < startup.seconds_to_first_step(startup.ROOT) < startup.WAIT_SECONDS

@@ -21,10 +21,10 @@ from bench.records.store import RunFolder, all_folders
 from bench.report.evaluations import count_evaluations
 from bench.training.external import adopt
 from bench.training.predict import load_model, predictor
-from command_line import run
+from command_line import call
 from whole_runs import Finished
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,18 @@ def digits() -> Dataset:
     return load_development(catalog.locate("digits"))
 
 
-def trained(
+_TRAINED: dict[object, keras.Model] = {}
+
+
+def trained(digits: Dataset, *, order: list[int] | None = None, **options: Any) -> keras.Model:
+    """As `train`, but the same options are trained only once."""
+    key = (str(order), *sorted(options.items(), key=lambda item: item[0]))
+    if key not in _TRAINED:
+        _TRAINED[key] = train(digits, order=order, **options)
+    return _TRAINED[key]
+
+
+def train(
     digits: Dataset,
     *,
     shape: tuple[int, ...] = (8, 8, 1),
@@ -256,8 +267,8 @@ def evaluated(tiny: Finished, digits: Dataset, tmp_path_factory: pytest.TempPath
     shutil.copytree(tiny.results, cwd / "results")
     for seed in range(3):
         trained(digits, seed=seed).save(cwd / f"seed{seed}.keras")
-    run("evaluate", *(f"seed{seed}.keras" for seed in range(3)), "--name", "mine", "--dataset", "digits", cwd=cwd)
-    done = run("evaluate", "seed0.keras", "--name", "single", "--dataset", "digits", cwd=cwd)
+    call("evaluate", *(f"seed{seed}.keras" for seed in range(3)), "--name", "mine", "--dataset", "digits", cwd=cwd)
+    done = call("evaluate", "seed0.keras", "--name", "single", "--dataset", "digits", cwd=cwd)
     assert "single" in done.stdout
     return cwd
 
@@ -269,7 +280,7 @@ def folder_of(cwd: Path, name: str) -> RunFolder:
 
 @pytest.mark.smoke
 def test_evaluated_models_are_reference_models_without_a_rank(evaluated: Path) -> None:
-    rows = {row["label"]: row for row in json.loads(run("leaderboard", "--json", cwd=evaluated).stdout)}
+    rows = {row["label"]: row for row in json.loads(call("leaderboard", "--json", cwd=evaluated).stdout)}
     mine, single = rows["mine"], rows["single"]
     assert (mine["reference"], mine["rank"], mine["seeds"]) == ("external", None, 3)
     assert mine["metrics"]["train_test_gap"] is None
@@ -291,7 +302,7 @@ def test_pages_warn_that_the_training_data_is_unknown(evaluated: Path) -> None:
     )
     assert "1 (one file)" in (evaluated / "results/digits/README.md").read_text()
     assert "Mean of 3 refits" in (evaluated / "results/digits/mine.md").read_text()
-    run("report", "--check", cwd=evaluated)
+    call("report", "--check", cwd=evaluated)
 
 
 def test_every_evaluation_is_logged(evaluated: Path, tiny: Finished) -> None:
@@ -304,34 +315,34 @@ def test_every_evaluation_is_logged(evaluated: Path, tiny: Finished) -> None:
 def test_repeated_command_evaluates_nothing(evaluated: Path) -> None:
     log = EvaluationLog(evaluated / "results", "digits")
     before = log.read()
-    done = run("evaluate", "seed0.keras", "--name", "single", "--dataset", "digits", cwd=evaluated)
+    done = call("evaluate", "seed0.keras", "--name", "single", "--dataset", "digits", cwd=evaluated)
     assert "Already complete" in done.stderr
     assert log.read() == before
 
 
 def test_evaluated_models_can_be_compared_predicted_with_and_exported(evaluated: Path, digits: Dataset) -> None:
-    assert "mine" in run("compare", "mine", "tiny", cwd=evaluated).stdout
+    assert "mine" in call("compare", "mine", "tiny", cwd=evaluated).stdout
     np.save(evaluated / "image.npy", digits.images[0])
-    (value,) = json.loads(run("predict", "mine", "image.npy", "--ensemble", "--json", cwd=evaluated).stdout)
+    (value,) = json.loads(call("predict", "mine", "image.npy", "--ensemble", "--json", cwd=evaluated).stdout)
     assert value["predictions"][0]["label"] == digits.labels[0]
-    assert "differ by at most" in run("export", "single", "--format", "keras", cwd=evaluated).stdout
-    assert "No code: single cannot be rebuilt" in run("show", "single", cwd=evaluated).stdout
-    assert "trained elsewhere" in run("verify", "single", cwd=evaluated, code=2).stderr
+    assert "differ by at most" in call("export", "single", "--format", "keras", cwd=evaluated).stdout
+    assert "No code: single cannot be rebuilt" in call("show", "single", cwd=evaluated).stdout
+    assert "trained elsewhere" in call("verify", "single", cwd=evaluated, code=2).stderr
     plan = json.loads(
-        run("plan", "mine", "tiny", "--detect", "5", "--dataset", "digits", "--json", cwd=evaluated).stdout
+        call("plan", "mine", "tiny", "--detect", "5", "--dataset", "digits", "--json", cwd=evaluated).stdout
     )
     assert plan["minutes"] is None
 
 
 def test_refused_model_leaves_nothing_behind(evaluated: Path, digits: Dataset, tmp_path: Path) -> None:
     trained(digits, order=ORDER).save(tmp_path / "order.keras")
-    failed = run("evaluate", "order.keras", "--name", "order", "--dataset", "digits", cwd=tmp_path, code=2)
+    failed = call("evaluate", "order.keras", "--name", "order", "--dataset", "digits", cwd=tmp_path, code=2)
     assert "state the order with --classes" in failed.stderr
     assert not list(tmp_path.glob("results/records/*/*"))
-    assert "is taken by another model" in run("evaluate", "order.keras", "--name", "cnn", cwd=tmp_path, code=2).stderr
+    assert "is taken by another model" in call("evaluate", "order.keras", "--name", "cnn", cwd=tmp_path, code=2).stderr
     assert (
         "cannot be read"
-        in run("evaluate", "absent.keras", "--name", "x", "--dataset", "digits", cwd=tmp_path, code=2).stderr
+        in call("evaluate", "absent.keras", "--name", "x", "--dataset", "digits", cwd=tmp_path, code=2).stderr
     )
 
 
@@ -339,7 +350,7 @@ def test_published_evaluation_names_the_command(evaluated: Path, tmp_path: Path)
     import shutil
 
     shutil.copytree(evaluated / "results", tmp_path / "results", ignore=shutil.ignore_patterns("models"))
-    failed = run("predict", "mine", evaluated / "image.npy", cwd=tmp_path, code=2)
+    failed = call("predict", "mine", evaluated / "image.npy", cwd=tmp_path, code=2)
     assert "python -m bench evaluate MODEL.keras --name mine --dataset digits" in failed.stderr
     assert "this needs its model files" in failed.stderr
 

@@ -19,7 +19,7 @@ from bench.execution.export import export_model
 from bench.records.evaluation_log import EvaluationLog
 from bench.training import export
 from bench.training.inference import class_probabilities
-from command_line import run
+from command_line import call, run
 from search_spaces._mirror import portable
 from whole_runs import Finished
 
@@ -68,7 +68,7 @@ def test_exported_model_gives_the_same_probabilities(
     assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
     assert log.read() == before
     assert [path.name for path in tmp_path.iterdir()] == [target.name]
-    assert "exists: delete it" in run(*command, cwd=tiny.results.parent, code=2).stderr
+    assert "exists: delete it" in call(*command, cwd=tiny.results.parent, code=2).stderr
 
 
 @pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
@@ -129,7 +129,7 @@ def test_other_families_are_exported(
 
 
 def test_exported_file_loads_without_this_package(tiny: Finished, tmp_path: Path) -> None:
-    run("export", "tiny", "--format", "keras", "--output", tmp_path / "tiny.keras", cwd=tiny.results.parent)
+    call("export", "tiny", "--format", "keras", "--output", tmp_path / "tiny.keras", cwd=tiny.results.parent)
     code = (
         'import sys; sys.modules["bench"] = sys.modules["search_spaces"] = None\n'
         'import keras; print(keras.models.load_model("tiny.keras").output_shape)'
@@ -139,7 +139,7 @@ def test_exported_file_loads_without_this_package(tiny: Finished, tmp_path: Path
 
 
 def test_refit_that_does_not_exist_is_refused(tiny: Finished, tmp_path: Path) -> None:
-    failed = run("export", "tiny", "--format", "keras", "--refit", 2, cwd=tiny.results.parent, code=2)
+    failed = call("export", "tiny", "--format", "keras", "--refit", 2, cwd=tiny.results.parent, code=2)
     assert "there is no refit 2: tiny has refits 0 to 1" in failed.stderr
 
 

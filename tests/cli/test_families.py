@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import search_spaces
-from command_line import call, run
+from command_line import call
 
 CUSTOM = Path(__file__).parents[1] / "families" / "plain_models.py"
 
@@ -46,22 +46,24 @@ def test_existing_family_is_not_overwritten(tmp_path: Path) -> None:
 def test_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "search_spaces").write_text("a file")
     message = "cannot write search_spaces/mine.py: File exists. Repeat it in another folder"
-    assert message in run("new-family", "mine", cwd=tmp_path, code=2).stderr
+    assert message in call("new-family", "mine", cwd=tmp_path, code=2).stderr
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_template_passes_the_check_and_trains(tmp_path: Path) -> None:
-    run("new-family", "mine", cwd=tmp_path)
-    check = ("check-family", "mine", "--dataset", "digits", "--candidates", "6", "--workers", "2")
-    text = run(*check, cwd=tmp_path).stdout
+    call("new-family", "mine", cwd=tmp_path)
+    check = ("check-family", "mine", "--dataset", "digits", "--candidates", "6", "--workers", "1")
+    text = call(*check, cwd=tmp_path).stdout
     assert "mine on digits: 6 of " in text
     assert "0 failed" in text
     assert "milliseconds per step: " in text
     budget = ("--tuner", "random", "--trials", "2", "--epochs", "2", "--refit-seeds", "1")
-    assert "mine" in run("run", "--family", "mine", "--dataset", "digits", *budget, cwd=tmp_path).stdout
+    assert "mine" in call("run", "--family", "mine", "--dataset", "digits", *budget, cwd=tmp_path).stdout
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_check_reports_failures_costs_and_coverage_as_json(tmp_path: Path) -> None:
     (tmp_path / "half.py").write_text(
         "import keras\n\nprint(keras.__version__)\ndef build_model(hp):\n"
@@ -71,8 +73,8 @@ def test_check_reports_failures_costs_and_coverage_as_json(tmp_path: Path) -> No
         "                              keras.layers.Dense(10, 'softmax')])\n"
         "    model.compile('adam', 'sparse_categorical_crossentropy')\n    model.summary()\n    return model\n"
     )
-    done = run(
-        "check-family", "half.py:build_model", "--dataset", "digits", "--json", "--workers", "2", cwd=tmp_path, code=1
+    done = call(
+        "check-family", "half.py:build_model", "--dataset", "digits", "--json", "--workers", "1", cwd=tmp_path, code=1
     )
     checked = json.loads(done.stdout)
     assert (checked["family"], checked["size"], checked["checked"]) == ("half", 8, 8)
@@ -88,9 +90,10 @@ def test_check_reports_failures_costs_and_coverage_as_json(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_check_of_a_family_that_cannot_be_built_says_why(tmp_path: Path) -> None:
     (tmp_path / "never.py").write_text("def build_model(hp):\n    raise ValueError('no')\n")
-    done = run("check-family", "never.py:build_model", "--dataset", "digits", cwd=tmp_path, code=2)
+    done = call("check-family", "never.py:build_model", "--dataset", "digits", cwd=tmp_path, code=2)
     assert (
         "family 'never' (never.py:build_model) cannot be built for digits: ValueError: no (in build_model, "
         in done.stderr
@@ -98,6 +101,7 @@ def test_check_of_a_family_that_cannot_be_built_says_why(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_error_of_keras_in_training_names_family_and_step(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "import keras\n\n\nclass Wrong(keras.Sequential):\n"
@@ -107,7 +111,7 @@ def test_error_of_keras_in_training_names_family_and_step(tmp_path: Path) -> Non
         "    model.compile(hp.Choice('optimizer', ['sgd', 'adam']), 'sparse_categorical_crossentropy')\n"
         "    return model\n"
     )
-    done = run("check-family", "mine.py:build_model", "--dataset", "digits", "--workers", "2", cwd=tmp_path, code=1)
+    done = call("check-family", "mine.py:build_model", "--dataset", "digits", "--workers", "1", cwd=tmp_path, code=1)
     assert "(in train_step, mine.py:6, while training mine.py:build_model)" in done.stdout
 
 

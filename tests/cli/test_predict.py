@@ -12,10 +12,10 @@ from PIL import Image
 from bench.data import catalog
 from bench.data.development import load_development
 from bench.records.evaluation_log import EvaluationLog
-from command_line import run
+from command_line import call
 from whole_runs import Finished
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def expected(tiny: Finished, refits: int) -> np.ndarray:
 @pytest.mark.smoke
 def test_files_of_every_kind_are_classified(tiny: Finished, photos: Path) -> None:
     files = [photos / name for name in ("same.png", "same.npy", "light.png", "large.jpg", "several.npy")]
-    done = run("predict", "tiny", *files, "--json", cwd=tiny.results.parent)
+    done = call("predict", "tiny", *files, "--json", cwd=tiny.results.parent)
     values = json.loads(done.stdout)
     names = ["same.png", "same.npy", "light.png", "large.jpg", *(f"several.npy[{number}]" for number in range(4))]
     assert [value["image"] for value in values] == [str(photos / name) for name in names]
@@ -60,12 +60,12 @@ def test_files_of_every_kind_are_classified(tiny: Finished, photos: Path) -> Non
 
 def test_ensemble_averages_all_refits_and_top_lists_several_classes(tiny: Finished, photos: Path) -> None:
     command = ("predict", "tiny", photos / "same.png", "--ensemble", "--top", 3)
-    (value,) = json.loads(run(*command, "--json", cwd=tiny.results.parent).stdout)
+    (value,) = json.loads(call(*command, "--json", cwd=tiny.results.parent).stdout)
     probabilities = expected(tiny, 2)
     best = np.argsort(-probabilities)[:3]
     assert [each["label"] for each in value["predictions"]] == best.tolist()
     assert [each["probability"] for each in value["predictions"]] == pytest.approx(probabilities[best], abs=1e-5)
-    lines = run(*command, cwd=tiny.results.parent).stdout.splitlines()
+    lines = call(*command, cwd=tiny.results.parent).stdout.splitlines()
     assert lines[0].split() == ["image", "class", "probability"]
     assert [line.split()[:2] for line in lines[-3:]] == [[str(photos / "same.png"), str(label)] for label in best]
 
@@ -73,19 +73,19 @@ def test_ensemble_averages_all_refits_and_top_lists_several_classes(tiny: Finish
 def test_prediction_opens_no_test_image(tiny: Finished, photos: Path) -> None:
     log = EvaluationLog(tiny.results, "digits")
     before = log.read()
-    run("predict", tiny.record.run_id, photos / "same.png", cwd=tiny.results.parent)
+    call("predict", tiny.record.run_id, photos / "same.png", cwd=tiny.results.parent)
     assert log.read() == before
 
 
 def test_background_can_be_given_and_then_needs_no_dataset(tiny: Finished, photos: Path) -> None:
     command = ("predict", "tiny", photos / "light.png", "--background", "light", "--json")
-    (value,) = json.loads(run(*command, cwd=tiny.results.parent).stdout)
+    (value,) = json.loads(call(*command, cwd=tiny.results.parent).stdout)
     assert not value["inverted"]
 
 
 def test_files_that_cannot_be_read_are_named(tiny: Finished, photos: Path) -> None:
     (photos / "text.png").write_text("no image")
-    failed = run("predict", "tiny", photos / "text.png", photos / "absent.png", cwd=tiny.results.parent, code=2)
+    failed = call("predict", "tiny", photos / "text.png", photos / "absent.png", cwd=tiny.results.parent, code=2)
     assert "text.png cannot be read as an image" in failed.stderr
     assert "absent.png: does not exist" in failed.stderr
 
@@ -94,19 +94,19 @@ def test_published_run_without_models_names_the_command_that_trains_them(
     tiny: Finished, photos: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(tiny.results, tmp_path / "results", ignore=shutil.ignore_patterns("models"))
-    failed = run("predict", "tiny", photos / "same.png", cwd=tmp_path, code=2)
+    failed = call("predict", "tiny", photos / "same.png", cwd=tmp_path, code=2)
     command = "python -m bench run --family tiny --trials 5 --epochs 10 --refit-seeds 2 --tuner random --dataset digits"
     assert f"{tiny.record.run_id} was published without its models" in failed.stderr
     assert command in failed.stderr
     # The command makes the models that are missing, bit for bit.
-    done = run(*command.split()[3:], cwd=tmp_path)
+    done = call(*command.split()[3:], cwd=tmp_path)
     assert f"Reproduced {tiny.record.run_id} bit for bit" in done.stdout
-    run("predict", "tiny", photos / "same.png", cwd=tmp_path)
+    call("predict", "tiny", photos / "same.png", cwd=tmp_path)
 
 
 def test_damaged_model_is_named(tiny: Finished, photos: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny.results, tmp_path / "results")
     model = tmp_path / "results" / tiny.folder.model_file(0).relative_to(tiny.results)
     model.write_bytes(model.read_bytes()[:1000])
-    failed = run("predict", "tiny", photos / "same.png", cwd=tmp_path, code=2)
+    failed = call("predict", "tiny", photos / "same.png", cwd=tmp_path, code=2)
     assert "refit-0.keras: cannot be loaded as a Keras model" in failed.stderr

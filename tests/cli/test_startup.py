@@ -72,7 +72,7 @@ if __name__ == "__main__":
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked")
 def test_run_imports_tensorflow_in_no_process_but_the_fork_server(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(RUN)
-    options = "--family dense --dataset digits --tuner random --trials 2 --epochs 1 --refit-seeds 1 --workers 1"
+    options = "--family dense --dataset digits --tuner random --trials 1 --epochs 1 --refit-seeds 1 --workers 1"
     done = subprocess.run(
         [sys.executable, "script.py", "run", *options.split()],
         cwd=tmp_path,

@@ -9,10 +9,10 @@ import pytest
 
 from bench.records.spec import SearchSpec
 from bench.records.store import all_folders
-from command_line import run, started
+from command_line import call, started
 from whole_runs import Finished, assert_equal_runs, ended_trials, finished
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 MODELS = Path(__file__).parents[1] / "families" / "plain_models.py"
 SMALL = ("--dataset", "digits", "--tuner", "random", "--trials", "4", "--epochs", "3", "--refit-seeds", "2")
@@ -31,7 +31,7 @@ def cwd(tmp_path: Path) -> Path:
 def search(obj: str, budget: tuple[str, ...], cwd: Path, *options: object, results: str = "results") -> Finished:
     """A finished run of an object of plain_models.py, called net."""
     arguments = ("--family", f"net=plain_models.py:{obj}", *budget, *options, "--results", results)
-    done = run("run", *arguments, cwd=cwd)
+    done = call("run", *arguments, cwd=cwd)
     whole = finished(cwd / results, "net", budget[3])
     return Finished(whole.folder, whole.record, done.stdout, done.stderr)
 
@@ -46,9 +46,9 @@ def test_run_is_the_same_for_any_number_of_workers_and_resumes_from_another_fold
         command.wait_until(lambda: any(map(ended_trials, all_folders(other))), "ended trial")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    assert "resuming" in run("resume", "--results", other, cwd=elsewhere).stderr.lower()
+    assert "resuming" in call("resume", "--results", other, cwd=elsewhere).stderr.lower()
     assert_equal_runs(whole, finished(other, "net"))
-    assert "Already complete" in run(*arguments, cwd=cwd).stderr
+    assert "Already complete" in call(*arguments, cwd=cwd).stderr
 
 
 def test_own_fit_is_promoted_by_retraining_and_the_same_for_any_number_of_workers(cwd: Path) -> None:
@@ -74,7 +74,7 @@ def test_own_fit_is_promoted_by_retraining_and_the_same_for_any_number_of_worker
 
 def test_row_and_page_say_that_the_recipe_is_its_own_and_what_it_receives(cwd: Path) -> None:
     budget = ("--dataset", "digits", "--tuner", "random", "--trials", "1", "--epochs", "1", "--refit-seeds", "2")
-    run("run", "--family", "cnn", "--family", "plain_models.py:build_cnn", *budget, cwd=cwd)
+    call("run", "--family", "cnn", "--family", "plain_models.py:build_cnn", *budget, cwd=cwd)
     board = (cwd / "results" / "leaderboard.md").read_text()
     assert dict(re.findall(r"^\|[^|]+\| \[(\w+)\][^|]+\| (tuned[^|]*?) *\|", board, re.MULTILINE)) == {
         "cnn": "tuned",
@@ -83,7 +83,7 @@ def test_row_and_page_say_that_the_recipe_is_its_own_and_what_it_receives(cwd: P
     page = (cwd / "results" / "digits" / "build_cnn.md").read_text()
     assert "float32 pixels in \\[0, 255\\]" in page or "float32 pixels in [0, 255]" in page
     assert "plain\\_models.py:build\\_cnn" in page or "plain_models.py:build_cnn" in page
-    entries = json.loads(run("leaderboard", "--json", cwd=cwd).stdout)
+    entries = json.loads(call("leaderboard", "--json", cwd=cwd).stdout)
     assert {entry["label"]: entry["own_recipe"] for entry in entries} == {"cnn": False, "build_cnn": True}
 
 
@@ -117,7 +117,7 @@ def test_failing_and_late_candidates_are_contained_and_named(cwd: Path) -> None:
         "    model.compile('adam', 'sparse_categorical_crossentropy')\n    return model\n"
     )
     budget = ("--dataset", "digits", "--tuner", "random", "--trials", "12", "--epochs", "1", "--refit-seeds", "1")
-    run("run", "--family", "partly.py:build_model", *budget, cwd=cwd)
+    call("run", "--family", "partly.py:build_model", *budget, cwd=cwd)
     outcome = finished(cwd / "results", "partly").record.search
     assert outcome is not None
     errors = {trial.values["units"]: trial.error for trial in outcome.trials}
@@ -137,24 +137,24 @@ def test_edited_file_is_not_resumed_and_the_reason_is_given(cwd: Path) -> None:
     path = cwd / "plain_models.py"
     original = path.read_text()
     path.write_text(original.replace("rate=0.25", "rate=0.3"))
-    assert "the code of 'net' has changed since it was started" in run("resume", cwd=cwd, code=2).stderr
+    assert "the code of 'net' has changed since it was started" in call("resume", cwd=cwd, code=2).stderr
     path.unlink()
-    assert "plain_models.py does not exist: restore it" in run("resume", cwd=cwd, code=2).stderr
+    assert "plain_models.py does not exist: restore it" in call("resume", cwd=cwd, code=2).stderr
     path.write_text(original)
-    run("resume", cwd=cwd)
+    call("resume", cwd=cwd)
 
 
 @pytest.mark.long
 def test_finished_run_is_verified(cwd: Path, tmp_path: Path) -> None:
     whole = search("build_own_parts", SMALL, cwd)
-    assert "VERIFIED" in run("verify", whole.folder.path.name, "--results", cwd / "results", cwd=tmp_path).stdout
+    assert "VERIFIED" in call("verify", whole.folder.path.name, "--results", cwd / "results", cwd=tmp_path).stdout
     moved = tmp_path / "moved"
     moved.mkdir()
     (cwd / "plain_models.py").rename(moved / "plain_models.py")
     options = ("--results", cwd / "results")
-    assert "does not exist" in run("verify", "net", *options, cwd=tmp_path, code=1).stdout
+    assert "does not exist" in call("verify", "net", *options, cwd=tmp_path, code=1).stdout
     location = ("--family", f"{moved}/plain_models.py:build_own_parts")
-    assert "VERIFIED" in run("verify", "net", *location, *options, cwd=tmp_path).stdout
+    assert "VERIFIED" in call("verify", "net", *location, *options, cwd=tmp_path).stdout
 
 
 def test_refused_model_trains_nothing(cwd: Path) -> None:
@@ -163,7 +163,7 @@ def test_refused_model_trains_nothing(cwd: Path) -> None:
         "    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])\n"
         "    model.compile('adam', 'mse')\n    return model\n"
     )
-    done = run("run", "--family", "large.py:build_model", *SMALL, cwd=cwd, code=2)
+    done = call("run", "--family", "large.py:build_model", *SMALL, cwd=cwd, code=2)
     assert "the model takes inputs of shape (28, 28, 1), the images have (8, 8, 1): move preprocessing" in done.stderr
     assert not list(all_folders(cwd / "results"))
 
@@ -180,14 +180,14 @@ def test_objective_class_weights_and_range_are_recorded_and_shown(cwd: Path) -> 
     for text in ("validation macro F1", "balanced accuracy (%)", "class weights", "--pixel-range is 0-255"):
         assert text in page, text
     assert "best validation macro-f1" in whole.stderr or "trials" in whole.stderr
-    (entry,) = json.loads(run("leaderboard", "--json", cwd=cwd).stdout)
+    (entry,) = json.loads(call("leaderboard", "--json", cwd=cwd).stdout)
     assert entry["objective"] == "macro F1"
     assert entry["conditions"]["class weights"] == "balanced"
 
 
 def test_default_tuner_trains_the_defaults_of_a_family_and_of_a_model(cwd: Path) -> None:
     budget = ("--dataset", "digits", "--tuner", "default", "--trials", "1", "--epochs", "1", "--refit-seeds", "1")
-    run("run", "--family", "net=plain_models.py:build_model", "--family", "dense", *budget, cwd=cwd)
+    call("run", "--family", "net=plain_models.py:build_model", "--family", "dense", *budget, cwd=cwd)
     net, dense = (finished(cwd / "results", name, "default").record.search for name in ("net", "dense"))
     assert net is not None
     assert dense is not None
@@ -198,5 +198,5 @@ def test_default_tuner_trains_the_defaults_of_a_family_and_of_a_model(cwd: Path)
 
 
 def test_dry_run_of_a_model_estimates_its_cost(cwd: Path) -> None:
-    done = run("run", "--family", "plain_models.py:INSTANCE", *SMALL, "--dry-run", cwd=cwd)
+    done = call("run", "--family", "plain_models.py:INSTANCE", *SMALL, "--dry-run", cwd=cwd)
     assert "minutes" in done.stdout

@@ -1,12 +1,13 @@
 """One extension of each kind, all from outside the package, work together in a run, its report and its JSON."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.records.store import all_folders
-from command_line import run, variables
+from command_line import call, run, training_here, variables
 
 pytestmark = pytest.mark.slow
 
@@ -104,8 +105,8 @@ csv = outside_extensions:PAGE
 
 
 @pytest.fixture(scope="module")
-def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """A working folder with a search of the family by the tuner on the dataset, and the environment of its commands."""
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """A working folder with a search of the family by the tuner on the dataset, and the folder of packages."""
     cwd, site = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("site")
     (cwd / "search_spaces").mkdir()
     (cwd / "search_spaces" / "narrow.py").write_text(FAMILY)
@@ -115,21 +116,25 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-extensions\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
-    env = variables(site)
     search = ("--family", "narrow", "--dataset", "stripes.py", "--tuner", "descending", "--trials", 3, "--epochs", 2)
-    run("run", *search, "--refit-seeds", 2, "--searches", 2, "--workers", 1, cwd=cwd, env=env)
-    return cwd, env
+    with training_here(site, cwd):
+        call("run", *search, "--refit-seeds", 2, "--searches", 2, "--workers", 1, cwd=cwd)
+        yield cwd, site
 
 
-def test_all_of_them_are_listed(extended: tuple[Path, dict[str, str]]) -> None:
-    cwd, env = extended
-    names = json.loads(run("list", "--json", cwd=cwd, env=env).stdout)
+@pytest.fixture
+def cwd(installed: tuple[Path, Path]) -> Path:
+    return installed[0]
+
+
+def test_all_of_them_are_listed(installed: tuple[Path, Path]) -> None:
+    cwd, site = installed
+    names = json.loads(run("list", "--json", cwd=cwd, env=variables(site)).stdout)
     assert "narrow" in names["families"]
     assert "descending" in names["tuners"]
 
 
-def test_family_and_dataset_are_searched_by_the_tuner(extended: tuple[Path, dict[str, str]]) -> None:
-    cwd, _ = extended
+def test_family_and_dataset_are_searched_by_the_tuner(cwd: Path) -> None:
     records = [folder.read_record() for folder in all_folders(cwd / "results")]
     assert [record.dataset.title for record in records] == ["Stripes", "Stripes"]
     for record in records:
@@ -138,33 +143,30 @@ def test_family_and_dataset_are_searched_by_the_tuner(extended: tuple[Path, dict
         assert record.spec.name.startswith("narrow-descending-")
 
 
-def test_metric_is_in_pages_glossary_json_and_comparison(extended: tuple[Path, dict[str, str]]) -> None:
-    cwd, env = extended
+def test_metric_is_in_pages_glossary_json_and_comparison(cwd: Path) -> None:
     assert "confidence (%)" in (cwd / "results/leaderboard.md").read_text()
     page = (cwd / "results/stripes/README.md").read_text()
     assert "**confidence**: mean probability of the predicted class" in page
-    rows = json.loads(run("leaderboard", "--json", cwd=cwd, env=env).stdout)
+    rows = json.loads(call("leaderboard", "--json", cwd=cwd).stdout)
     assert all(1 / 3 < row["metrics"]["confidence"] <= 1 for row in rows)
     a, b = (folder.path.name for folder in all_folders(cwd / "results"))
-    assert "confidence" in run("compare", a, b, cwd=cwd, env=env).stdout
+    assert "confidence" in call("compare", a, b, cwd=cwd).stdout
 
 
-def test_page_is_made_and_checked(extended: tuple[Path, dict[str, str]]) -> None:
-    cwd, env = extended
+def test_page_is_made_and_checked(cwd: Path) -> None:
     page = cwd / "results/models.csv"
     assert len(page.read_text().splitlines()) == 3
-    run("report", "--check", cwd=cwd, env=env)
+    call("report", "--check", cwd=cwd)
     page.write_text("edited")
-    assert "models.csv is out of date" in run("report", "--check", cwd=cwd, env=env, code=1).stdout
-    run("report", cwd=cwd, env=env)
+    assert "models.csv is out of date" in call("report", "--check", cwd=cwd, code=1).stdout
+    call("report", cwd=cwd)
 
 
-def test_run_on_a_dataset_file_is_resumed_with_its_path(extended: tuple[Path, dict[str, str]]) -> None:
-    cwd, env = extended
+def test_run_on_a_dataset_file_is_resumed_with_its_path(cwd: Path) -> None:
     folder = next(all_folders(cwd / "results"))
     unfinished = folder.path.with_name(f"{folder.path.name}-repeat2")
     unfinished.mkdir()
     for file in (folder.spec_file, folder.ledger):
         (unfinished / file.name).write_bytes(file.read_bytes())
-    run("resume", unfinished.name, cwd=cwd, env=env)
+    call("resume", unfinished.name, cwd=cwd)
     assert (unfinished / "predictions.npz").read_bytes() == folder.predictions_file.read_bytes()

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,19 @@ import numpy as np
 import pytest
 
 from bench.records.store import all_folders
-from command_line import run, variables
+from command_line import call, training_here
 from image_files import class_folders, noise, save
 
 pytestmark = pytest.mark.slow
 
 SMALL = ("--tuner", "random", "--trials", 2, "--epochs", 1, "--refit-seeds", 2, "--workers", 2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """`call` may train, with a cache of its own."""
+    with training_here(XDG_CACHE_HOME=tmp_path_factory.mktemp("cache")):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +37,8 @@ def cwd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def environment(cwd: Path) -> dict[str, str]:
-    return variables(XDG_CACHE_HOME=str(cwd / "cache"))
-
-
 def train(cwd: Path, *options: object) -> Any:
-    return run("run", "--family", "tiny", "--dataset", "photos", *SMALL, *options, cwd=cwd, env=environment(cwd))
+    return call("run", "--family", "tiny", "--dataset", "photos", *SMALL, *options, cwd=cwd)
 
 
 def test_run_has_its_record_and_its_page(cwd: Path) -> None:
@@ -51,7 +55,7 @@ def test_same_command_trains_nothing(cwd: Path) -> None:
 
 
 def test_run_is_verified_without_naming_its_path(cwd: Path) -> None:
-    done = run("verify", "tiny", cwd=cwd, env=environment(cwd))
+    done = call("verify", "tiny", cwd=cwd)
     assert "data: checksum" in done.stdout
     assert "tiny: VERIFIED" in done.stdout
 
@@ -74,19 +78,19 @@ def test_changed_folder_is_another_run_in_another_table(cwd: Path, tmp_path: Pat
 def test_interrupted_run_is_resumed_after_the_folder_is_gone(tmp_path: Path) -> None:
     np.savez(tmp_path / "photos.npz", x=noise(60, 6, 6, 3), y=np.arange(60) % 3)
     command = ("run", "--family", "tiny", "--dataset", "photos.npz", *SMALL)
-    run(*command, cwd=tmp_path, env=environment(tmp_path))
+    call(*command, cwd=tmp_path)
     (folder,) = all_folders(tmp_path / "results")
     expected = folder.read_record().predictions_sha256
     folder.record_file.unlink()
     folder.predictions_file.unlink()
     (tmp_path / "photos.npz").unlink()
-    done = run("resume", cwd=tmp_path, env=environment(tmp_path))
+    done = call("resume", cwd=tmp_path)
     assert folder.read_record().predictions_sha256 == expected, done.stderr
 
 
 def test_baselines_are_fitted_on_color_images(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=noise(60, 6, 6, 3), y=np.arange(60) % 3)
-    run("reproduce", "classifiers", "--dataset", "a.npz", "--refit-seeds", 1, cwd=tmp_path, env=environment(tmp_path))
+    call("reproduce", "classifiers", "--dataset", "a.npz", "--refit-seeds", 1, cwd=tmp_path)
     records = [folder.read_record() for folder in all_folders(tmp_path / "results")]
     assert {record.spec.model for record in records} >= {"baseline-majority", "baseline-logistic-regression"}
     assert len({record.spec.data for record in records}) == 1

@@ -18,7 +18,7 @@ from bench.execution.reproduction import compare, describe, settle, settle_inter
 from bench.records.spec import RunSpec
 from bench.records.store import RunFolder, all_folders, run_folder
 from builders import make_environment, make_predictions, make_reference_spec, make_run, make_spec, write_run
-from command_line import run, started, variables
+from command_line import call, started, variables
 from whole_runs import TINY, Finished
 
 STOP_POINTS = Path(__file__).parents[1] / "stop_points"
@@ -258,7 +258,6 @@ def test_merge_that_was_interrupted_is_completed(tmp_path: Path) -> None:
 ONE_WORKER = (*TINY, "--workers", 1)
 # Each session is killed at its point and the next one continues; `resume` needs a spec on disk.
 TRAINING_KILLS = (
-    (ONE_WORKER, "replace */spec.json 1"),
     (ONE_WORKER, "append */trials.jsonl 1"),  # between the spec and the session, which names the published run
     (("resume",), "replace */models/refit-0.keras 1"),
     (("resume",), "append */reproductions.jsonl 1"),
@@ -303,35 +302,37 @@ def unsettled(tiny: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_published_run_is_reproduced_bit_for_bit_and_then_complete(tiny: Finished, tmp_path: Path) -> None:
     published = clone(tiny, tmp_path)
     record = published.record_file.read_bytes()
-    done = run(*ONE_WORKER, cwd=tmp_path)
+    done = call(*ONE_WORKER, cwd=tmp_path)
     assert f"Reproducing the published run {published.path.name}" in done.stderr
     assert f"Reproduced {published.path.name} bit for bit: all 720 predictions equal the published ones" in done.stdout
     assert published.record_file.read_bytes() == record
     assert published.model_file(0).exists()
     assert len(list(all_folders(tmp_path / "results"))) == 1
-    run("report", "--check", cwd=tmp_path)
-    repeated = run(*ONE_WORKER, cwd=tmp_path)
+    call("report", "--check", cwd=tmp_path)
+    repeated = call(*ONE_WORKER, cwd=tmp_path)
     assert "Already complete; nothing trained. Use --again to rerun." in repeated.stderr
     assert len(published.reproductions()) == 1
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_identical_reproduction_killed_at_any_step_ends_as_one_entry_and_no_row(
     unsettled: Path, tiny: Finished, tmp_path: Path
 ) -> None:
     shutil.copytree(unsettled, tmp_path, dirs_exist_ok=True)
     published = published_in(tmp_path, tiny)
     killed_again_and_again(IDENTICAL_KILLS, tmp_path)
-    assert "Already complete; nothing trained." in run(*ONE_WORKER, cwd=tmp_path).stderr
+    assert "Already complete; nothing trained." in call(*ONE_WORKER, cwd=tmp_path).stderr
     (reproduction,) = published.reproductions()
     assert reproduction.identical
     assert published.model_file(0).exists()
     assert [folder.path for folder in all_folders(tmp_path / "results")] == [published.path]
     assert not (published.path / "reproduction").exists()
-    run("report", "--check", cwd=tmp_path)
+    call("report", "--check", cwd=tmp_path)
 
 
 def edit_published(published: RunFolder) -> None:
@@ -351,6 +352,7 @@ def edit_published(published: RunFolder) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("here")
 def test_different_reproduction_killed_at_any_step_ends_as_one_entry_with_its_own_row(
     unsettled: Path, tiny: Finished, tmp_path: Path
 ) -> None:
@@ -363,7 +365,7 @@ def test_different_reproduction_killed_at_any_step_ends_as_one_entry_with_its_ow
     assert "(published: Synthetic CPU)" in output
     assert (
         f"Already complete (a reproduction of {published.path.name} with different predictions); nothing trained."
-        in run(*ONE_WORKER, cwd=tmp_path).stderr
+        in call(*ONE_WORKER, cwd=tmp_path).stderr
     )
     (reproduction,) = published.reproductions()
     own = RunFolder(published.path.with_name(reproduction.run_id or ""))
@@ -371,4 +373,4 @@ def test_different_reproduction_killed_at_any_step_ends_as_one_entry_with_its_ow
     assert own.model_file(0).exists()
     assert not published.models_dir.exists()
     assert published.record_file.read_bytes() == record
-    run("report", "--check", cwd=tmp_path)
+    call("report", "--check", cwd=tmp_path)

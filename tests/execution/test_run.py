@@ -24,7 +24,7 @@ from bench.records.ledger import SessionStarted, TrialEnded
 from bench.records.record import TrialRecord
 from bench.records.store import RunFolder, all_folders
 from bench.report.runs import load
-from command_line import SOURCE, Started, command, group, run, small_disk, started, variables
+from command_line import SOURCE, Started, call, command, group, run, small_disk, started, training_here, variables
 from machine import slowness
 from whole_runs import (
     DIGITS,
@@ -40,7 +40,7 @@ from whole_runs import (
     without_circumstances,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 INTERRUPT_SECONDS = 5
 FIRST_LINE_SECONDS = 3  # half a second on an idle machine; importing TensorFlow first would exceed this
@@ -68,7 +68,7 @@ def test_run_leaves_records_predictions_models_and_report(tiny: Finished) -> Non
         *(f"{own}/models/refit-{number}.keras" for number in range(2)),
     }
     assert not any("states/" in name or name.endswith(".tmp") for name in files)
-    assert run("report", "--check", cwd=tiny.results.parent).returncode == 0
+    call("report", "--check", cwd=tiny.results.parent)
 
 
 def test_code_is_on_the_page_and_written_again_by_the_report(tiny: Finished, tmp_path: Path) -> None:
@@ -77,13 +77,13 @@ def test_code_is_on_the_page_and_written_again_by_the_report(tiny: Finished, tmp
     file = tmp_path / tiny.folder.plain_file.relative_to(tiny.results.parent)
     written = file.read_bytes()
     file.unlink()
-    assert "code written" in run("report", "--code", cwd=tmp_path).stderr
+    assert "code written" in call("report", "--code", cwd=tmp_path).stderr
     assert file.read_bytes() == written
 
 
 def test_stored_code_is_shown(tiny: Finished) -> None:
     code = json.loads(tiny.folder.plain_file.read_text())["code"]
-    assert run("show", "tiny", "--code", cwd=tiny.results.parent).stdout == code
+    assert call("show", "tiny", "--code", cwd=tiny.results.parent).stdout == code
 
 
 def test_run_prints_its_row_and_where_the_report_is(tiny: Finished) -> None:
@@ -93,6 +93,7 @@ def test_run_prints_its_row_and_where_the_report_is(tiny: Finished) -> None:
     assert "Leaderboard: results/leaderboard.md\n" in tiny.stdout
 
 
+@pytest.mark.long
 def test_run_without_forking_is_the_same(tiny: Finished, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import threading\nthreading.Thread(target=threading.Event().wait, name='telemetry', daemon=True).start()\n"
@@ -128,7 +129,7 @@ def test_published_numbers_can_be_recomputed_from_the_predictions(tiny: Finished
     accuracy = np.mean([accuracy_score(labels, classes) for classes in predicted])
     macro_f1 = np.mean([f1_score(labels, classes, average="macro") for classes in predicted])
     confusion = sum(confusion_matrix(labels, classes, labels=range(10)) for classes in predicted)
-    (row,) = json.loads(run("leaderboard", "--json", cwd=tiny.results.parent).stdout)
+    (row,) = json.loads(call("leaderboard", "--json", cwd=tiny.results.parent).stdout)
     assert row["test_accuracy"] == pytest.approx(accuracy)
     assert row["metrics"]["macro_f1"] == pytest.approx(macro_f1)
     assert (load(tiny.results).runs[0].scores.confusion == confusion).all()
@@ -156,7 +157,7 @@ def test_first_line_is_printed_before_heavy_imports(tmp_path: Path) -> None:
 def test_repeated_command_trains_nothing_and_prints_the_row(tiny: Finished) -> None:
     before = {path: path.stat().st_mtime_ns for path in tiny.results.rglob("*") if path.is_file()}
     start = time.monotonic()
-    done = run(*TINY, cwd=tiny.results.parent)
+    done = call(*TINY, cwd=tiny.results.parent)
     assert done.stdout == tiny.stdout
     assert "Already complete; nothing trained. Use --again to rerun." in done.stderr
     assert "worker processes" not in done.stderr
@@ -166,7 +167,7 @@ def test_repeated_command_trains_nothing_and_prints_the_row(tiny: Finished) -> N
 
 def test_rerun_has_its_own_folder_and_one_worker_gives_the_same_results_as_two(tiny: Finished, tmp_path: Path) -> None:
     shutil.copytree(tiny.results, tmp_path / "results")
-    done = run(*TINY, "--again", "--workers", 1, "--verbose", cwd=tmp_path)
+    done = call(*TINY, "--again", "--workers", 1, "--verbose", cwd=tmp_path)
     assert len(re.findall(r"\] tiny: trial \d: validation accuracy \S+% after epoch 10, \S+ s\n", done.stderr)) == 5
     assert len(re.findall(r"\] tiny: refit \d: 10 epochs, \S+ s\n", done.stderr)) == 2
     first, second = all_folders(tmp_path / "results")
@@ -178,7 +179,7 @@ def test_rerun_has_its_own_folder_and_one_worker_gives_the_same_results_as_two(t
 
 def test_dry_run_prints_trials_epochs_minutes_and_disk_space_and_trains_nothing(tiny: Finished, tmp_path: Path) -> None:
     shutil.copytree(tiny.results, tmp_path / "results")
-    done = run(*TINY, "--seed", 1, "--dry-run", cwd=tmp_path)
+    done = call(*TINY, "--seed", 1, "--dry-run", cwd=tmp_path)
     assert "search: 5 candidates in 5 trials, 50 epochs\n" in done.stdout
     assert "refits: 2 seeds, 10 epochs each\n" in done.stdout
     assert re.search(r"about \d\.\d minutes and 0\.\d MB on disk, estimated from a few steps of 6 candid", done.stdout)
@@ -220,29 +221,27 @@ def test_grid_search_trains_every_candidate_once(one_worker: Path) -> None:
 @pytest.mark.parametrize(
     ("tuner", "trials", "epochs"),
     [
-        ("random", 16, 1),
-        # Brackets of 9 candidates for 1 epoch, 5 for 3 epochs, and 3 for 9 epochs; the rungs above them need results.
-        ("hyperband", 9, 9),
+        pytest.param("random", 16, 1, marks=pytest.mark.long),
+        # Brackets of 3 candidates for 1 epoch and 2 for 3 epochs; the rung above them needs results.
+        ("hyperband", 4, 3),
     ],
 )
-def test_eight_workers_train_eight_trials_at_the_same_time(
-    tuner: str, trials: int, epochs: int, tmp_path: Path
-) -> None:
+def test_four_workers_train_four_trials_at_the_same_time(tuner: str, trials: int, epochs: int, tmp_path: Path) -> None:
     sleepers = tmp_path / "sleepers"
     sleepers.mkdir()
     budget = ("--tuner", tuner, "--trials", trials, "--epochs", epochs, "--refit-seeds", 1)
-    env = variables(SLEEPERS_FOLDER=str(sleepers), SLEEPERS="8")
-    run(*DIGITS, "--family", "sleeps", "--workers", 8, *budget, cwd=tmp_path, env=env)
+    env = variables(SLEEPERS_FOLDER=str(sleepers), SLEEPERS="4")
+    run(*DIGITS, "--family", "sleeps", "--workers", 4, *budget, cwd=tmp_path, env=env)
     (folder,) = all_folders(tmp_path / "results")
     ended = [event.trial for event in folder.events() if isinstance(event, TrialEnded)]
     assert {trial.status for trial in ended} == {"ok"}
     if tuner == "random":
         assert len(ended) == 16
-        assert max_overlap(ended) == 8
+        assert max_overlap(ended) == 4
         return
     first_rungs = [trial for trial in ended if trial.parent is None]
-    assert Counter(trial.epochs for trial in first_rungs) == {1: 9, 3: 5, 9: 3}
-    assert max_overlap(first_rungs) == 8
+    assert Counter(trial.epochs for trial in first_rungs) == {1: 3, 3: 2}
+    assert max_overlap(first_rungs) == 4
 
 
 def max_overlap(trials: Sequence[TrialRecord]) -> int:
@@ -262,7 +261,8 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Four families in one command, three of them with bugs: the results and the output."""
     cwd = tmp_path_factory.mktemp("several")
     families = [("--family", name) for name in ("tiny", "always_raises", "sometimes_raises", "sometimes_nan")]
-    return cwd / "results", run(*DIGITS, *chain(*families), *SMALL, cwd=cwd, code=2).stderr
+    with training_here():
+        return cwd / "results", call(*DIGITS, *chain(*families), *SMALL, cwd=cwd, code=2).stderr
 
 
 def test_family_run_with_others_equals_the_family_alone(several: tuple[Path, str], tiny: Finished) -> None:
@@ -316,7 +316,7 @@ def test_family_that_cannot_declare_its_space_is_an_error_and_leaves_nothing(tmp
 def test_file_without_a_family_is_refused_before_workers_start(tmp_path: Path) -> None:
     (tmp_path / "search_spaces").mkdir()
     (tmp_path / "search_spaces" / "helper.py").write_text("WIDTH = 8\n")
-    done = run(*DIGITS, "--family", "helper", *SMALL, cwd=tmp_path, code=2)
+    done = call(*DIGITS, "--family", "helper", *SMALL, cwd=tmp_path, code=2)
     assert done.stderr == (
         f"error: family 'helper' cannot be loaded: {tmp_path}/search_spaces/helper.py must define a subclass of "
         "search_spaces.Family, found none: add it, or, if other families import the file, rename it to _helper.py\n"
@@ -366,7 +366,7 @@ def test_evaluation_whose_worker_is_killed_is_retried_and_logged_twice(tmp_path:
     dataset = tmp_path / "fragile.py"
     dataset.write_text(FRAGILE.format(marker=str(tmp_path / "killed")))
     small = ("--tuner", "random", "--trials", 1, "--epochs", 1, "--refit-seeds", 1, "--workers", 1)
-    done = run("run", "--family", "tiny", "--dataset", dataset, *small, cwd=tmp_path)
+    done = call("run", "--family", "tiny", "--dataset", dataset, *small, cwd=tmp_path)
     assert re.search(r"evaluation of tiny: its worker process was killed by signal 9.*; retrying", done.stderr)
     (folder,) = all_folders(tmp_path / "results")
     evaluations = EvaluationLog(tmp_path / "results", "fragile").read()
@@ -420,7 +420,7 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
         running.wait_until(lambda: list(all_folders(cwd / "results")) and ended_trials(folder()), "result of a trial")
         # Paused, so that trials are left for the next session.
         running.process.send_signal(signal.SIGSTOP)
-        second = run(*TINY, cwd=cwd, code=2)
+        second = call(*TINY, cwd=cwd, code=2)
         stops["SIGKILL"] = stop(running, folder(), signal.SIGKILL, whole_group=False)
     with started(*TINY, "--workers", 1, cwd=cwd) as running:
         running.wait_until(
@@ -434,7 +434,8 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Disturbed:
         os.kill(running.workers()[0], signal.SIGKILL)
         running.wait_until(lambda: ended_refits(folder()), "result of a refit")
         stops["SIGTERM"] = stop(running, folder(), signal.SIGTERM, whole_group=False)
-    run("resume", cwd=cwd)
+    with training_here():
+        call("resume", cwd=cwd)
     return Disturbed(finished(cwd / "results", "tiny"), stops, second.stderr, unfinished)
 
 
@@ -483,8 +484,8 @@ def test_resume_uses_the_options_of_the_last_session(disturbed: Disturbed) -> No
 
 
 def test_resume_without_unfinished_runs_says_so(tiny: Finished) -> None:
-    assert run("resume", cwd=tiny.results.parent).stdout == "Nothing to resume: results has no unfinished run.\n"
-    done = run("resume", tiny.folder.path.name, cwd=tiny.results.parent, code=2)
+    assert call("resume", cwd=tiny.results.parent).stdout == "Nothing to resume: results has no unfinished run.\n"
+    done = call("resume", tiny.folder.path.name, cwd=tiny.results.parent, code=2)
     assert f"error: run '{tiny.folder.path.name}' is already complete; unfinished runs: none" in done.stderr
 
 
@@ -493,7 +494,7 @@ def test_resume_of_a_run_whose_code_changed_says_why_not(disturbed: Disturbed, t
     folder = next(all_folders(tmp_path / "results"))
     spec = json.loads(folder.spec_file.read_text())
     folder.spec_file.write_text(json.dumps(spec | {"source": "0" * 12}))
-    done = run("resume", cwd=tmp_path, code=2)
+    done = call("resume", cwd=tmp_path, code=2)
     assert f"{folder.path.name} cannot be resumed: the code of 'tiny' has changed since" in done.stderr
 
 
@@ -517,7 +518,7 @@ def test_second_process_on_the_same_run_is_refused(disturbed: Disturbed) -> None
 
 
 def test_runs_prints_the_command_that_resumes(disturbed: Disturbed) -> None:
-    done = run("runs", cwd=disturbed.unfinished.parent)
+    done = call("runs", cwd=disturbed.unfinished.parent)
     name = disturbed.run.folder.path.name
     assert re.search(rf"^{name} .*unfinished: \d trials, \d+ of 50 epochs, 0 of 2 refits", done.stdout, re.MULTILINE)
     assert f"To resume {name}:\n  python -m bench resume {name}\n" in done.stdout
@@ -542,7 +543,7 @@ def test_run_started_with_another_tensorflow_is_refused(unfinished: RunFolder, t
     (version,) = set(re.findall(r'"tensorflow":"([^"]*)"', whole))
     unfinished.ledger.write_text(whole.replace(f'"tensorflow":"{version}"', '"tensorflow":"2.15.0"'))
     changed = unfinished.ledger.read_bytes()
-    done = run(*TINY, cwd=tmp_path, code=2)
+    done = call(*TINY, cwd=tmp_path, code=2)
     assert (
         f"was started with tensorflow 2.15.0, this machine has {version}: resume it in the original environment, or "
         "start a new run with --again" in (done.stderr)
@@ -553,7 +554,7 @@ def test_run_started_with_another_tensorflow_is_refused(unfinished: RunFolder, t
 def test_damaged_ledger_is_named_and_not_trained_on(unfinished: RunFolder, tmp_path: Path) -> None:
     first, second, *rest = unfinished.ledger.read_text().splitlines(keepends=True)
     unfinished.ledger.write_text("".join([first, second[:20] + "\n", *rest]))
-    done = run(*TINY, cwd=tmp_path, code=2)
+    done = call(*TINY, cwd=tmp_path, code=2)
     assert re.search(r"error: .*trials\.jsonl:2: ", done.stderr)
 
 
@@ -578,7 +579,7 @@ def test_full_disk_ends_the_run_and_leaves_readable_files(tmp_path: Path) -> Non
         folder = next(all_folders(results))
         assert ended_trials(folder)
         assert not folder.finished
-        assert "unfinished" in run("runs", "--results", results, cwd=tmp_path).stdout
+        assert "unfinished" in call("runs", "--results", results, cwd=tmp_path).stdout
 
 
 # Time and network

@@ -11,10 +11,10 @@ import pytest
 
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.store import RunFolder
-from command_line import SOURCE, run, variables
+from command_line import SOURCE, call, run, variables
 from whole_runs import Finished
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ def test_run_is_verified_and_the_evaluation_logged(copied: Finished) -> None:
     assert done.stdout.count("passed") == 5
     assert "oneDNN custom operations" not in done.stderr  # a message of TensorFlow
     assert len(EvaluationLog(copied.results, "digits").read()) == before + 1
-    run("report", "--check", cwd=copied.results.parent)
+    call("report", "--check", cwd=copied.results.parent)
 
 
 def test_edited_page_is_detected(copied: Finished) -> None:
     page = copied.results / "leaderboard.md"
     page.write_text(page.read_text() + "edited")
-    done = run("verify", "tiny", cwd=copied.results.parent, code=1)
+    done = call("verify", "tiny", cwd=copied.results.parent, code=1)
     assert "FAILED  numbers: recomputed values differ in leaderboard.md" in done.stdout
     assert done.stdout.splitlines()[-1] == "tiny: not verified"
     assert page.read_text().endswith("edited")
@@ -64,8 +64,8 @@ def test_on_another_cpu_the_accuracy_must_be_inside_the_prediction_interval(copi
     copied.folder.write_predictions(swapped)
     copied.folder.write_record(replace(record, predictions_sha256=swapped.digest()))
     edit_record(copied.folder, elsewhere)
-    run("report", cwd=copied.results.parent)
-    done = run("verify", "tiny", cwd=copied.results.parent)
+    call("report", cwd=copied.results.parent)
+    done = call("verify", "tiny", cwd=copied.results.parent)
     assert "instead of Synthetic CPU" in done.stdout
     assert "inside" in done.stdout
 
@@ -82,8 +82,8 @@ def test_other_predictions_on_the_same_machine_fail(copied: Finished) -> None:
         search["winner"] = other["trial_id"]
 
     edit_record(copied.folder, exchange)
-    run("report", cwd=copied.results.parent)
-    done = run("verify", "tiny", cwd=copied.results.parent, code=1)
+    call("report", cwd=copied.results.parent)
+    done = call("verify", "tiny", cwd=copied.results.parent, code=1)
     assert "although CPU model and versions are the same" in done.stdout
 
 
@@ -96,7 +96,7 @@ def test_missing_family_is_named_and_nothing_is_trained(copied: Finished) -> Non
 
 
 def test_unknown_run_is_bad_input(copied: Finished) -> None:
-    done = run("verify", "cnn", cwd=copied.results.parent, code=2)
+    done = call("verify", "cnn", cwd=copied.results.parent, code=2)
     assert "no finished run 'cnn'; rows: tiny" in done.stderr
 
 
@@ -107,11 +107,11 @@ def test_changed_code_with_identical_predictions_is_added_to_the_record(copied: 
     edit_record(copied.folder, pretend_older_code)
     spec = json.loads(copied.folder.spec_file.read_text())
     copied.folder.spec_file.write_text(json.dumps(spec | {"source": "0" * 12}))
-    run("report", cwd=copied.results.parent)
-    done = run("verify", "tiny", cwd=copied.results.parent)
+    call("report", cwd=copied.results.parent)
+    done = call("verify", "tiny", cwd=copied.results.parent)
     source = copied.record.spec.source
     assert f"'tiny' has changed, from digest 000000000000 to {source}; predictions are identical" in done.stdout
     assert copied.folder.read_record().sources == ("0" * 12, source)
-    run("report", "--check", cwd=copied.results.parent)
-    second = run("verify", "tiny", cwd=copied.results.parent)
+    call("report", "--check", cwd=copied.results.parent)
+    second = call("verify", "tiny", cwd=copied.results.parent)
     assert f"code: 'tiny' matches the record, digest {source}" in second.stdout

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 def test_run_is_shown_while_it_trains_and_its_page_when_it_is_finished(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
-    search = ("--tuner", "random", "--trials", "10", "--epochs", "5", "--refit-seeds", "2", "--workers", "1")
+    search = ("--tuner", "random", "--trials", "6", "--epochs", "5", "--refit-seeds", "1", "--workers", "1")
     shown: list[dict[str, str]] = []
     with serving(tmp_path / "results") as server, started(*DIGITS, "--family", "tiny", *search, cwd=tmp_path) as run:
         until = time.monotonic() + SECONDS
@@ -31,7 +31,7 @@ def test_run_is_shown_while_it_trains_and_its_page_when_it_is_finished(tmp_path:
         assert b"No unfinished run" in get(server, "/live.html")[2]
     facts = [each for each in shown if each]
     trials = [tuple(map(int, re.findall(r"\d+", each["trials"])))[:2] for each in facts]
-    assert {total for _, total in trials} == {10}
+    assert {total for _, total in trials} == {6}
     assert trials == sorted(trials)
     assert len(set(trials)) > 3
     assert {"search", "refit"} <= {each["stage"] for each in facts}

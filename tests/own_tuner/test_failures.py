@@ -203,11 +203,13 @@ def test_crash_or_timeout_of_a_worker_fails_its_trial_only(tmp_path: Path) -> No
     assert "If it never ends, trial_timeout ends its trial" in done.stderr
 
 
+@pytest.mark.long
 def test_trial_that_exceeds_the_memory_of_its_worker_fails_alone(tmp_path: Path) -> None:
     done = run_script(GREEDY, tmp_path, prelude=LITTLE_MEMORY + DIGITS + SPACE)
     assert len(re.findall(r"trial 0000 of greedy: .*more than its memory limit.*; retrying", done.stderr)) == 1
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 def test_nothing_is_forked_from_a_process_with_threads(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(THREAD)

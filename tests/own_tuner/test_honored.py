@@ -195,7 +195,7 @@ def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_
 CELLS = (
     DIGITS,
     (
-        "tuner = keras_tuner.RandomSearch(build_model, 'val_accuracy', max_trials=4, seed=1)\n"
+        "tuner = keras_tuner.RandomSearch(build_model, 'val_accuracy', max_trials=2, seed=1)\n"
         "result = bench.search(tuner, **data, epochs=20, workers=2)"
     ),
     "result",
@@ -212,9 +212,9 @@ def test_notebook_shows_progress_and_results(tmp_path: Path) -> None:
     outputs = [cell.outputs for cell in notebook.cells]
     (shown,) = [each for each in outputs[1] if each.output_type == "display_data"]
     assert "Starting 2 worker processes" in shown.data["text/plain"]
-    assert "<td>4 of 4</td>" in shown.data["text/html"]
+    assert "<td>2 of 2</td>" in shown.data["text/html"]
     assert any("best validation score: val_accuracy 0." in each["text/plain"] for each in client.updates)
-    assert ", 4 of them trained in this call" in outputs[2][0].data["text/plain"]
+    assert ", 2 of them trained in this call" in outputs[2][0].data["text/plain"]
     assert "hp_units" in outputs[3][0].data["text/html"]
     assert outputs[4][-1].data["text/plain"] == "1"
 

@@ -130,7 +130,7 @@ class Net(keras_tuner.HyperModel):
             x, y, batch_size=hp.Choice("batch_size", [32, 64, 128]), validation_data=validation_data, **kwargs
         )
 
-tuner = keras_tuner.RandomSearch(Net(), "val_accuracy", max_trials=6, seed=2)
+tuner = keras_tuner.RandomSearch(Net(), "val_accuracy", max_trials=4, seed=2)
 tuner.search(x_train, y_train, validation_data=(x_val, y_val), epochs=2)
 values = [trial.hyperparameters.values for trial in tuner.oracle.trials.values()]
 assert values[0]["batch_size"] == 32 and len({each["batch_size"] for each in values}) > 1, values

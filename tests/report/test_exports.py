@@ -124,7 +124,7 @@ def hparams(folder: Path) -> Any:
 @pytest.mark.slow
 def test_tensorboard_reads_curves_and_hyperparameters(tmp_path: Path) -> None:
     command = ("export-results", "--results", GOLDEN, "--format", "tensorboard", "--output", "logs")
-    done = run(*command, cwd=tmp_path)
+    done = call(*command, cwd=tmp_path)
     assert f"{len(FINISHED)} runs written, 0 already there. To show them: tensorboard --logdir logs" in done.stdout
     record = SEARCHES[0]
     assert record.search is not None
@@ -139,7 +139,7 @@ def test_tensorboard_reads_curves_and_hyperparameters(tmp_path: Path) -> None:
     assert [value for _, value in refit["training accuracy"]] == pytest.approx(record.refits[0].curve.training_accuracy)
     assert 0 < refit["test accuracy"][0][1] <= 1
     before = sorted(tmp_path.rglob("*"))
-    assert f"0 runs written, {len(FINISHED)} already there" in run(*command, cwd=tmp_path).stdout
+    assert f"0 runs written, {len(FINISHED)} already there" in call(*command, cwd=tmp_path).stdout
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -147,11 +147,12 @@ def test_tensorboard_reads_curves_and_hyperparameters(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["folder", "sqlite", "file"])
+@pytest.mark.parametrize("kind", ["folder", pytest.param("sqlite", marks=pytest.mark.long), "file"])
 def test_mlflow_has_a_parent_run_with_a_child_per_trial(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     mlflow = pytest.importorskip("mlflow")
     output = {
         "folder": str(tmp_path / "store"),
@@ -159,9 +160,8 @@ def test_mlflow_has_a_parent_run_with_a_child_per_trial(
         "file": f"file:{tmp_path}/runs",
     }
     command = ("export-results", "--results", GOLDEN, "--format", "mlflow", "--output", output[kind])
-    done = run(*command, cwd=tmp_path, env=variables(MLFLOW_ALLOW_FILE_STORE="true"))
+    done = call(*command, cwd=tmp_path)
     assert f"{len(FINISHED)} runs written, 0 already there" in done.stdout
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     client = mlflow.MlflowClient(tracking_uri=tracking_uri(output[kind]))
     (experiment,) = [each for each in client.search_experiments() if each.name == "keras-family-bench synthetic"]
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
@@ -191,7 +191,7 @@ def test_mlflow_has_a_parent_run_with_a_child_per_trial(
     assert [point.value for point in sorted(history, key=lambda point: point.step)] == pytest.approx(
         trial.curve.validation_accuracy
     )
-    repeated = run(*command, cwd=tmp_path, env=variables(MLFLOW_ALLOW_FILE_STORE="true"))
+    repeated = call(*command, cwd=tmp_path)
     assert f"0 runs written, {len(FINISHED)} already there" in repeated.stdout
 
 
@@ -238,7 +238,7 @@ def test_mlflow_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     pytest.importorskip("mlflow")
     (tmp_path / "damaged.db").write_text("not a database")
     command = ("export-results", "--results", GOLDEN, "--format", "mlflow", "--output", "sqlite:///damaged.db")
-    failed = run(*command, cwd=tmp_path, code=2)
+    failed = call(*command, cwd=tmp_path, code=2)
     assert "sqlite:///damaged.db cannot be written" in failed.stderr
 
 

@@ -1,6 +1,8 @@
-"""A metric and a page from an installed package that is not part of this one, in real processes."""
+"""A metric and a page from an installed package that is not part of this one."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from bench.errors import MetricError
 from bench.evaluation.metric import BUILT_IN, Metric
 from builders import add_run
-from command_line import run, variables
+from command_line import Called, call
 
 MODULE = """
 from bench.evaluation.metric import Metric
@@ -62,17 +64,25 @@ def install(folder: Path, name: str, module: str, entry_points: str) -> None:
     (metadata / "entry_points.txt").write_text(entry_points)
 
 
+def call_with(site: Path, *arguments: object, cwd: Path, code: int = 0) -> Called:
+    """As `call`, with the distributions in `site` installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(site)
+        done = call(*arguments, cwd=cwd, code=code)
+    sys.modules.pop("broken", None)
+    return done
+
+
 @pytest.fixture(scope="module")
 def results(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with two models and its report, made with the distribution installed."""
     folder = tmp_path_factory.mktemp("extended") / "results"
     add_run(folder, [range(20)] * 3)  # 20 of 200 images misclassified
     add_run(folder, [range(30)] * 3, spec={"family": "cnn"})
-    run("report", cwd=folder.parent, env=variables(site))
+    call_with(site, "report", cwd=folder.parent)
     return folder
 
 
-@pytest.mark.slow
 def test_a_metric_is_in_tables_and_glossary(results: Path) -> None:
     leaderboard = (results / "leaderboard.md").read_text()
     dataset = (results / "synthetic" / "README.md").read_text()
@@ -81,33 +91,30 @@ def test_a_metric_is_in_tables_and_glossary(results: Path) -> None:
     assert "- **top-2 accuracy**: fraction of images whose true class is among the two most probable ones." in dataset
 
 
-@pytest.mark.slow
 def test_a_metric_is_in_json_and_comparison(site: Path, results: Path) -> None:
-    rows = json.loads(run("leaderboard", "--json", cwd=results.parent, env=variables(site)).stdout)
+    rows = json.loads(call_with(site, "leaderboard", "--json", cwd=results.parent).stdout)
     values = [row["metrics"]["top_2_accuracy"] for row in rows]
     # At least the images that are classified correctly.
     assert all(0.85 <= value <= 1 for value in values)
-    text = run("compare", "dense", "cnn", cwd=results.parent, env=variables(site)).stdout
+    text = call_with(site, "compare", "dense", "cnn", cwd=results.parent).stdout
     assert f"{100 * values[0]:.1f}" in next(line for line in text.splitlines() if line.startswith("top-2 accuracy (%)"))
-    compared = json.loads(run("compare", "dense", "cnn", "--json", cwd=results.parent, env=variables(site)).stdout)
+    compared = json.loads(call_with(site, "compare", "dense", "cnn", "--json", cwd=results.parent).stdout)
     assert compared["metrics"]["top_2_accuracy"] == values
 
 
-@pytest.mark.slow
 def test_a_page_is_written_and_checked(site: Path, results: Path) -> None:
     csv = results / "export" / "rows.csv"
     assert csv.read_text() == "model,test_accuracy\ndense,0.9\ncnn,0.85"
     (results / "records" / "synthetic" / "test_evaluations.jsonl").write_text(
         '{"time": "2026-01-01T00:00:00+00:00", "run": "dense"}\n' * 2
     )
-    run("report", cwd=results.parent, env=variables(site))
-    run("report", "--check", cwd=results.parent, env=variables(site))
+    call_with(site, "report", cwd=results.parent)
+    call_with(site, "report", "--check", cwd=results.parent)
     csv.write_text("edited")
-    checked = run("report", "--check", cwd=results.parent, env=variables(site), code=1)
+    checked = call_with(site, "report", "--check", cwd=results.parent, code=1)
     assert "export/rows.csv is out of date" in checked.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
@@ -125,12 +132,11 @@ def test_a_page_is_written_and_checked(site: Path, results: Path) -> None:
 )
 def test_broken_metric_is_named(module: str, expected: str, site: Path, results: Path, tmp_path: Path) -> None:
     install(tmp_path, "broken", module, "[keras_family_bench.metrics]\nbroken = broken:top_2\n")
-    failed = run("leaderboard", cwd=results.parent, env=variables(tmp_path), code=2)
+    failed = call_with(tmp_path, "leaderboard", cwd=results.parent, code=2)
     assert expected in failed.stderr
     assert "uninstall the package" in failed.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -144,20 +150,35 @@ def test_broken_page_is_named_and_no_traceback_is_shown(
 ) -> None:
     module = f"class Csv:\n    name = 'csv'\n\n    def files(self, board):\n        {code}\n\n\ncsv = Csv()\n"
     install(tmp_path, "broken", module, "[keras_family_bench.pages]\nbroken = broken:csv\n")
-    assert expected in run("report", "--check", cwd=results.parent, env=variables(tmp_path), code=2).stderr
+    assert expected in call_with(tmp_path, "report", "--check", cwd=results.parent, code=2).stderr
 
 
-@pytest.mark.slow
+def test_stale_file_that_another_command_removes_first_is_no_error(results: Path, tmp_path: Path) -> None:
+    module = (
+        "from matplotlib.figure import Figure\n\nfrom bench.report.figures.picture import picture\n\n\n"
+        "class Meanwhile:\n    name = 'meanwhile'\n\n    def files(self, board):\n"
+        "        def draw():\n            (board.results / 'synthetic/figures/stale.png').unlink()\n"
+        "            return Figure()\n\n"
+        "        return {'meanwhile.png': picture('meanwhile', [], draw)}\n\n\npage = Meanwhile()\n"
+    )
+    install(tmp_path, "meanwhile", module, "[keras_family_bench.pages]\nmeanwhile = meanwhile:page\n")
+    shutil.copytree(results, tmp_path / "results")
+    figures = tmp_path / "results" / "synthetic" / "figures"
+    shutil.copy(next(figures.glob("*.png")), figures / "stale.png")
+    call_with(tmp_path, "report", cwd=tmp_path)
+    assert (tmp_path / "results" / "meanwhile.png").exists()
+    assert not (figures / "stale.png").exists()
+
+
 def test_without_the_package_its_metric_is_gone(results: Path) -> None:
-    rows = json.loads(run("leaderboard", "--json", cwd=results.parent).stdout)
+    rows = json.loads(call("leaderboard", "--json", cwd=results.parent).stdout)
     assert set(rows[0]["metrics"]) == {metric.key for metric in BUILT_IN}
 
 
-@pytest.mark.slow
 def test_two_metrics_of_one_name_are_an_error(site: Path, results: Path, tmp_path: Path) -> None:
     module = MODULE.replace("top-2 accuracy", "log loss")
     install(tmp_path, "second", module, "[keras_family_bench.metrics]\nsecond = second:top_2\n")
-    failed = run("leaderboard", cwd=results.parent, env=variables(tmp_path), code=2)
+    failed = call_with(tmp_path, "leaderboard", cwd=results.parent, code=2)
     assert "second:top_2 in keras_family_bench.metrics: there is another metric called 'log loss'" in failed.stderr
 
 

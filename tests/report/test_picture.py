@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bench.report.figures import picture as pictures
 from bench.report.figures.picture import DARK_PAGE, MAX_COLOR_ERROR, dark, picture
 
 
@@ -13,7 +14,7 @@ def stored(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> Image.I
     """The PNG file of a picture of `pixels`, shape (height, width, 3)."""
 
     def draw() -> Figure:
-        figure = Figure(figsize=(2, 2))
+        figure = Figure(figsize=(400 / pictures.DPI, 400 / pictures.DPI))
         figure.figimage(pixels)
         return figure
 

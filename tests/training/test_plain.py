@@ -3,8 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from keras import layers
 from bench.data import catalog
 from bench.data.development import facts, load_development
 from bench.errors import ModelError
+from bench.machine import variables
 from bench.records.dataset import DatasetFacts
 from bench.records.plain import PlainKeras
 from bench.records.spec import TrialSpec, Value
 from bench.training.plain.expressions import number
 from bench.training.plain.rebuild import rebuild
 from bench.training.plain.script import FitSettings, plain_keras
+from bench.workers.fork_server import WORKER_VARIABLES
 from custom_models import make_spec
 
 pytestmark = pytest.mark.slow
@@ -68,10 +71,30 @@ MIXER: dict[str, Value] = {
     "horizontal_flips": True,
 }
 STEPS = (0, 1, 3, 10, 21, 22)  # of the learning-rate schedule, warm-up and decay
-# Runs the code in a process where this package cannot be imported, then describes the model.
-DRIVER = """
-import json, sys
+# Runs each driver in a process of its own where this package cannot be imported. They are forked from one that has
+# imported Keras, which takes seconds.
+SERVER = """
+import os, sys, traceback
 sys.modules["bench"] = sys.modules["search_spaces"] = None
+import keras, numpy
+driver = sys.argv[1]
+for folder in sys.stdin:
+    if (child := os.fork()) == 0:
+        os.chdir(folder.rstrip())
+        os.dup2(os.open("output.txt", os.O_WRONLY | os.O_CREAT), 1)
+        os.dup2(os.open("errors.txt", os.O_WRONLY | os.O_CREAT), 2)
+        try:
+            exec(driver, {"__name__": "__main__"})
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        sys.stdout.flush()
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+# Runs the code, then describes the model.
+DRIVER = """
+import json
 import numpy as np
 data = np.load("data.npz")
 x_train, y_train = data["images"], data["labels"]
@@ -80,7 +103,7 @@ trained = [float(np.abs(weight).sum()) for weight in model.get_weights()]
 rate = model.optimizer.get_config()["learning_rate"]
 if isinstance(rate, dict):
     schedule = keras.optimizers.schedules.deserialize(rate)
-    rate = [float(schedule(step)) for step in json.loads(sys.argv[1])]
+    rate = [float(schedule(step)) for step in STEPS]
 model.set_weights([data[f"weight_{number}"] for number in range(len(model.weights))])
 print(json.dumps({
     "layers": [[type(layer).__name__, list(layer.output.shape)] for layer in model.layers],
@@ -90,7 +113,7 @@ print(json.dumps({
     "outputs": model.predict(x_train[:100], verbose=0).tolist(),
     "trained": trained,
 }))
-"""
+""".replace("STEPS", repr(STEPS))
 
 
 @pytest.fixture(scope="module")
@@ -114,16 +137,34 @@ def spec(model: str, values: Mapping[str, Value], part: Any = "development") -> 
     )
 
 
+@cache
+def server() -> "subprocess.Popen[str]":
+    """The process that runs drivers, started at the first call."""
+    command = [sys.executable, "-c", SERVER, DRIVER]
+    environment = variables(**WORKER_VARIABLES)
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server_ends() -> Iterator[None]:
+    yield
+    if server.cache_info().currsize:
+        server().communicate()
+        server.cache_clear()
+
+
 def run_code(code: str, model: keras.Model, folder: Path) -> dict[str, Any]:
     """What the code makes, with the weights of `model`."""
     data = load_development(catalog.locate("digits"))
     weights = {f"weight_{number}": weight for number, weight in enumerate(model.get_weights())}
     np.savez(folder / "data.npz", images=data.images, labels=data.labels, **weights)
     (folder / "plain.py").write_text(code)
-    command = [sys.executable, "-c", DRIVER, json.dumps(STEPS)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{code}\n{done.stderr[-3000:]}"
-    described: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    requests, answers = server().stdin, server().stdout
+    assert requests is not None
+    assert answers is not None
+    print(folder, file=requests, flush=True)
+    assert int(answers.readline()) == 0, f"{code}\n{(folder / 'errors.txt').read_text()[-3000:]}"
+    described: dict[str, Any] = json.loads((folder / "output.txt").read_text().splitlines()[-1])
     return described
 
 

@@ -70,7 +70,13 @@ def test_options_of_a_family_need_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", [f"net={MODELS}:build_model", f"net={MODELS}:INSTANCE", "dense"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"net={MODELS}:build_model",
+        *(pytest.param(text, marks=pytest.mark.long) for text in (f"net={MODELS}:INSTANCE", "dense")),
+    ],
+)
 def test_operations_of_a_family_are_timed(text: str, tmp_path: Path) -> None:
     file = tmp_path / "start.json"
     run_python(Path(sys.executable), CHECKOUT, "-m", "bench.versions.family_timing", file, text, "digits")

@@ -14,11 +14,11 @@ from pathlib import Path
 import distributed
 import pytest
 
-from command_line import SOURCE, run, started, variables
+from command_line import SOURCE, call, started, variables
 from tuner_scripts import run_script
 from whole_runs import TINY, Finished, assert_equal_runs, finished
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 SHORT = ("--trials", "2", "--epochs", "1", "--refit-seeds", "1")
 SECONDS = 60
@@ -92,7 +92,7 @@ def test_run_on_a_cluster_equals_a_local_one_even_if_a_worker_is_killed(
 
 def test_worker_with_two_threads_is_refused_with_the_right_command(scheduler: str, tmp_path: Path) -> None:
     with worker(scheduler, tmp_path, threads=2):
-        stderr = run(*TINY, "--scheduler", scheduler, cwd=tmp_path, code=2).stderr
+        stderr = call(*TINY, "--scheduler", scheduler, cwd=tmp_path, code=2).stderr
     assert re.search(
         rf"Worker tcp://\S+ rejected: it has 2 threads, expected 1: start it with `dask worker {scheduler} "
         "--nthreads 1`",
@@ -131,7 +131,11 @@ DIFFERENT_FROM_EACH_OTHER = {
 
 
 @pytest.mark.parametrize(
-    "edits", [DIFFERENT_FROM_THIS_PROCESS, DIFFERENT_FROM_EACH_OTHER], ids=["this process", "each other"]
+    "edits",
+    [
+        pytest.param(DIFFERENT_FROM_THIS_PROCESS, id="this process"),
+        pytest.param(DIFFERENT_FROM_EACH_OTHER, id="each other", marks=pytest.mark.long),
+    ],
 )
 def test_workers_that_differ_are_refused_and_the_others_are_used(
     edits: Mapping[str, tuple[str, str, str]], scheduler: str, tmp_path: Path
@@ -141,14 +145,14 @@ def test_workers_that_differ_are_refused_and_the_others_are_used(
         for number, edit in enumerate(edits.values()):
             copy = edited_packages(tmp_path / f"packages{number}", *edit)
             stack.enter_context(worker(scheduler, tmp_path, env=variables(copy)))
-        stderr = run(*TINY, *SHORT, "--scheduler", scheduler, cwd=tmp_path).stderr
+        stderr = call(*TINY, *SHORT, "--scheduler", scheduler, cwd=tmp_path).stderr
     assert "Using 1 worker\n" in stderr
     for reason in edits:
         assert re.search(rf"Worker tcp://\S+ rejected: {reason}", stderr), stderr
 
 
 def test_address_without_a_scheduler_is_an_error_with_a_hint(tmp_path: Path) -> None:
-    stderr = run(*TINY, "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path, code=2).stderr
+    stderr = call(*TINY, "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path, code=2).stderr
     assert "error: cannot connect to a Dask scheduler at 'tcp://127.0.0.1:1'" in stderr
     assert "start one with `dask scheduler`" in stderr
 
