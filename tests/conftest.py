@@ -1,5 +1,6 @@
 """Shared by all tests: collection, TensorFlow configuration, test families, shared runs."""
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from pkgutil import extend_path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 import search_spaces
 from bench.machine import installed_version
@@ -91,9 +93,16 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> "Finished":
     from command_line import run
     from whole_runs import TINY, finished
 
-    cwd = tmp_path_factory.mktemp("tiny")
-    done = run(*TINY, "--workers", 2, cwd=cwd)
-    return replace(finished(cwd / "results", "tiny"), stdout=done.stdout, stderr=done.stderr)
+    # With pytest-xdist, the process that is first makes it for all of them.
+    base = tmp_path_factory.getbasetemp()
+    cwd = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny"
+    cwd.mkdir(exist_ok=True)
+    output = cwd / "output.json"
+    with FileLock(cwd / "lock"):
+        if not output.exists():
+            done = run(*TINY, "--workers", 2, cwd=cwd)
+            output.write_text(json.dumps({"stdout": done.stdout, "stderr": done.stderr}))
+    return replace(finished(cwd / "results", "tiny"), **json.loads(output.read_text()))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from whole_runs import Finished, assert_equal_runs, ended_trials, finished
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 MODELS = Path(__file__).parents[1] / "families" / "plain_models.py"
-SMALL = ("--dataset", "digits", "--tuner", "random", "--trials", "4", "--epochs", "3", "--refit-seeds", "2")
+SMALL = ("--dataset", "digits", "--tuner", "random", "--trials", "3", "--epochs", "2", "--refit-seeds", "1")
 HYPERBAND = ("--dataset", "digits", "--tuner", "hyperband", "--trials", "5", "--epochs", "3", "--refit-seeds", "1")
 
 
@@ -30,7 +30,7 @@ def cwd(tmp_path: Path) -> Path:
 
 def search(obj: str, budget: tuple[str, ...], cwd: Path, *options: object, results: str = "results") -> Finished:
     """A finished run of an object of plain_models.py, called net."""
-    arguments = ("--family", f"net=plain_models.py:{obj}", *budget, *options, "--results", results)
+    arguments = ("--family", f"net=plain_models.py:{obj}", *budget, "--workers", 1, *options, "--results", results)
     done = call("run", *arguments, cwd=cwd)
     whole = finished(cwd / results, "net", budget[3])
     return Finished(whole.folder, whole.record, done.stdout, done.stderr)
@@ -53,7 +53,7 @@ def test_run_is_the_same_for_any_number_of_workers_and_resumes_from_another_fold
 
 def test_own_fit_is_promoted_by_retraining_and_the_same_for_any_number_of_workers(cwd: Path) -> None:
     first = search("INSTANCE", HYPERBAND, cwd, "--workers", 2)
-    second = search("INSTANCE", HYPERBAND, cwd, "--workers", 1, results="again")
+    second = search("INSTANCE", HYPERBAND, cwd, results="again")
     assert_equal_runs(first, second)
     outcome = first.record.search
     assert outcome is not None
@@ -74,7 +74,7 @@ def test_own_fit_is_promoted_by_retraining_and_the_same_for_any_number_of_worker
 
 def test_row_and_page_say_that_the_recipe_is_its_own_and_what_it_receives(cwd: Path) -> None:
     budget = ("--dataset", "digits", "--tuner", "random", "--trials", "1", "--epochs", "1", "--refit-seeds", "2")
-    call("run", "--family", "cnn", "--family", "plain_models.py:build_cnn", *budget, cwd=cwd)
+    call("run", "--family", "cnn", "--family", "plain_models.py:build_cnn", *budget, "--workers", 1, cwd=cwd)
     board = (cwd / "results" / "leaderboard.md").read_text()
     assert dict(re.findall(r"^\|[^|]+\| \[(\w+)\][^|]+\| (tuned[^|]*?) *\|", board, re.MULTILINE)) == {
         "cnn": "tuned",
@@ -93,7 +93,7 @@ def test_family_whose_module_starts_a_thread_runs(cwd: Path) -> None:
     )
     file = cwd / "plain_models.py"
     file.write_text(file.read_text().replace("import keras\n", f"{threaded}import keras\n", 1))
-    whole = search("build_model", SMALL, cwd, "--workers", 2)
+    whole = search("build_model", SMALL, cwd)
     assert "threads" not in whole.stderr  # it is imported in workers only, after they were forked
     assert whole.record.search is not None
     assert {trial.status for trial in whole.record.search.trials} == {"ok"}
@@ -102,7 +102,7 @@ def test_family_whose_module_starts_a_thread_runs(cwd: Path) -> None:
 def test_small_space_is_searched_by_hyperband(cwd: Path) -> None:
     # build_flat has 2 candidates, INSTANCE more than its budget.
     assert "grid search of 2 candidates (not hyperband, since that is the whole space)" in (
-        search("build_flat", HYPERBAND, cwd, "--workers", 2).stderr
+        search("build_flat", HYPERBAND, cwd).stderr
     )
 
 
@@ -117,7 +117,7 @@ def test_failing_and_late_candidates_are_contained_and_named(cwd: Path) -> None:
         "    model.compile('adam', 'sparse_categorical_crossentropy')\n    return model\n"
     )
     budget = ("--dataset", "digits", "--tuner", "random", "--trials", "12", "--epochs", "1", "--refit-seeds", "1")
-    call("run", "--family", "partly.py:build_model", *budget, cwd=cwd)
+    call("run", "--family", "partly.py:build_model", *budget, "--workers", 1, cwd=cwd)
     outcome = finished(cwd / "results", "partly").record.search
     assert outcome is not None
     errors = {trial.values["units"]: trial.error for trial in outcome.trials}
@@ -187,7 +187,7 @@ def test_objective_class_weights_and_range_are_recorded_and_shown(cwd: Path) -> 
 
 def test_default_tuner_trains_the_defaults_of_a_family_and_of_a_model(cwd: Path) -> None:
     budget = ("--dataset", "digits", "--tuner", "default", "--trials", "1", "--epochs", "1", "--refit-seeds", "1")
-    call("run", "--family", "net=plain_models.py:build_model", "--family", "dense", *budget, cwd=cwd)
+    call("run", "--family", "net=plain_models.py:build_model", "--family", "dense", *budget, "--workers", 1, cwd=cwd)
     net, dense = (finished(cwd / "results", name, "default").record.search for name in ("net", "dense"))
     assert net is not None
     assert dense is not None
@@ -198,5 +198,5 @@ def test_default_tuner_trains_the_defaults_of_a_family_and_of_a_model(cwd: Path)
 
 
 def test_dry_run_of_a_model_estimates_its_cost(cwd: Path) -> None:
-    done = call("run", "--family", "plain_models.py:INSTANCE", *SMALL, "--dry-run", cwd=cwd)
+    done = call("run", "--family", "plain_models.py:INSTANCE", *SMALL, "--dry-run", "--workers", 1, cwd=cwd)
     assert "minutes" in done.stdout
