@@ -36,13 +36,13 @@ ELSEWHERE = {
     INSTALL: "tests/test_readme.py",  # its first part
     TESTS: ".ci/run",
     "python -m bench serve": "tests/live/test_server.py",
-    "python -m pip install tox": ".ci/run",
+    f"{VENV} . tox && . .venv/bin/activate": "tests/test_readme.py",  # but for tox
     "tox -m versions --notest": "tests/versions/test_environments.py",
     "tox -m keras --notest": "tests/versions/test_environments.py",
     "tox -e tf216,tf221 --notest": "tests/versions/test_environments.py",
     "tox -e tf221,keras315 --notest": "tests/versions/test_environments.py",
-    "python -m pip --python .tox/keras315 uninstall --yes keras": "tests/versions/test_environments.py",
-    "python -m pip --python .tox/keras315 install --no-deps keras-nightly": "tests/versions/test_environments.py",
+    ".tox/.tox/bin/uv pip uninstall --python .tox/keras315 keras": "tests/versions/test_environments.py",
+    ".tox/.tox/bin/uv pip install --python .tox/keras315 --no-deps keras-nightly": "tests/versions/test_environments.py",
     "python -m bench versions measure tf221 keras315 --results nightly": "tests/versions/test_measure.py",
     "python -m bench versions measure --results repeated": "tests/versions/test_measure.py",
     "python -m bench versions measure tf216 tf221 --family my.py:build_model --dataset digits": (

@@ -136,7 +136,7 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
     assert f"\n{sure}" in text
     # Of 1, 1.01 and 0.99 twice each: sqrt(4 * 0.01^2 / 5).
     assert "Here it is 0.9% for the median operation, 0.9% for step\\[cnn\\] and 0.9% for step\\[cnn\\]: 2% is" in text
-    assert "changes of speed below 2% are often missed" in text
+    assert "for the median operation, changes of speed below 2% are often missed" in text
 
 
 def test_models_of_an_update_are_named_by_verdict(tmp_path: Path) -> None:
