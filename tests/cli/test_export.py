@@ -110,8 +110,17 @@ def test_model_that_averages_over_mirror_images_is_exported(
     assert np.abs(found - predictions(target, kind, np.ascontiguousarray(mirrored))).max() <= 1e-5
 
 
-@pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
-@pytest.mark.parametrize("family", ["resnet", "mixer"])
+@pytest.mark.parametrize(
+    ("family", "kind"),
+    [
+        ("resnet", "savedmodel"),
+        ("mixer", "onnx"),
+        *(
+            pytest.param(family, kind, marks=pytest.mark.long)
+            for family, kind in (("resnet", "keras"), ("resnet", "onnx"), ("mixer", "keras"), ("mixer", "savedmodel"))
+        ),
+    ],
+)
 def test_other_families_are_exported(
     family: str, kind: export.Format, images: NDArray[np.uint8], tmp_path: Path
 ) -> None:
