@@ -24,7 +24,7 @@ def check_file(file: Path, where: str, attribute: str, expected: str) -> None:
     if "*" not in defined and attribute.partition(".")[0] not in defined:
         problem = f"defines no {attribute!r}" if attribute else "needs the name of an object in it"
         likely = " or ".join(f"{where}:{name}" for name in _likely(statements))
-        raise ValueError(f"{where} {problem}: {likely or expected}")
+        raise ValueError(f"{where} {problem}{f'; it defines {likely}' if likely else f': {expected}'}")
     if (call := _search_call(statements)) is not None:
         raise ValueError(
             f"{where} starts a search when it is imported (line {call.lineno}: {ast.unparse(call.func)}): move it "

@@ -100,7 +100,9 @@ def _end_usage(error: typer.TyperException) -> NoReturn:
     if "Usage: " in message.partition("\n")[0]:  # the help of a group without a command
         typer.echo(message, err=True)
         sys.exit(2)
-    message = message.replace("Value error, ", "").replace("Input should be", "must be").rstrip(".")
+    message = " ".join(message.split()).replace("Value error, ", "").replace("Input should be", "must be").rstrip(".")
+    message = message.replace("a valid integer, unable to parse string as an integer", "a whole number")
+    message = message.replace("a valid number, unable to parse string as a number", "a number")
     context = getattr(error, "ctx", None)
     hint = "" if context is None else f"\nSee: {context.command_path} --help"
     _end(f"{message[:1].lower()}{message[1:]}{hint}")

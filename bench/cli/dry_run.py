@@ -96,7 +96,7 @@ def _budget_text(spec: "SearchSpec") -> str:
 
     budget = spec.budget
     return (
-        f"  search: {counted(budget.total_epochs, 'epoch')}, equivalent to {counted(budget.trials, 'trial')} of "
+        f"  search: up to {counted(budget.total_epochs, 'epoch')}, equivalent to {counted(budget.trials, 'trial')} of "
         f"{counted(budget.epochs, 'epoch')}\n"
         f"{_refits_text(spec)}"
     )
@@ -105,14 +105,17 @@ def _budget_text(spec: "SearchSpec") -> str:
 def _refits_text(spec: "SearchSpec") -> str:
     from bench.report.text.numbers import counted
 
-    return f"  refits: {counted(spec.refit_seeds, 'seed')}, {spec.refit_epochs} epochs each"
+    return f"  refits: {counted(spec.refit_seeds, 'seed')}, {counted(spec.refit_epochs, 'epoch')} each"
 
 
 def _forecast_text(spec: "SearchSpec", expected: "Forecast") -> str:
+    from bench.report.text.numbers import counted
+
     plan = expected.plan
     return (
-        f"  search: {plan.candidates} candidates in {plan.tasks} trials, {plan.epochs} epochs\n"
+        f"  search: {counted(plan.candidates, 'candidate')} in {counted(plan.tasks, 'trial')}, "
+        f"{counted(plan.epochs, 'epoch')}\n"
         f"{_refits_text(spec)}\n"
         f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.1f} MB on disk, "
-        f"estimated from a few steps of {expected.candidates} candidates on this machine"
+        f"estimated from a few steps of {counted(expected.candidates, 'candidate')} on this machine"
     )

@@ -35,7 +35,7 @@ def evaluate(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="MODEL.keras...",
+            metavar="MODEL.keras",
             help="Files of Keras models that differ in their seeds only.",
             show_default=False,
         ),

@@ -43,7 +43,9 @@ def new_family(
     It is a small family that works; replace its layers and hyperparameters by your own.
     """
     if not name.isascii() or not name.isidentifier() or name != name.lower() or name.startswith("_"):
-        raise SpecError(f"a family's name must consist of lower-case letters, digits and _, got {name!r}")
+        raise SpecError(
+            f"a family's name must consist of lower-case letters, digits and _, and start with a letter, got {name!r}"
+        )
     if name == "all":
         raise SpecError("--family all means every family: choose another name")
     if name in search_spaces.names():
@@ -133,7 +135,8 @@ def _text(check: "FamilyCheck") -> str:
     if check.costs:
         lines.append("Costs (minimum, median, maximum):")
         lines += [
-            f"  {name}: {each.low:,.5g}, {each.median:,.5g}, {each.high:,.5g}" for name, each in check.costs.items()
+            f"  {name}: {', '.join(map(_number, (each.low, each.median, each.high)))}"
+            for name, each in check.costs.items()
         ]
     lines.append("Expensive regions:" if check.regions else "No region takes much longer than the others.")
     lines += [
@@ -146,6 +149,11 @@ def _text(check: "FamilyCheck") -> str:
     for each in check.coverage:
         share = "of an infinite space" if each.share is None else f"{100 * each.share:.3g}% of the space"
         lines.append(
-            f"  {each.preset}: {counted(each.candidates, 'candidate')}, {share}, up to {each.epochs} epochs each"
+            f"  {each.preset}: {counted(each.candidates, 'candidate')}, {share}, up to {counted(each.epochs, 'epoch')} "
+            "each"
         )
     return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 MAX_WIDTH = 110  # longer lines are hard to read
 PLAIN_WIDTH = 80
 DEFAULTS = re.compile(r"  \[([^\[\]]*)\]$")  # which Typer appends to the text of an option
-RANGE = re.compile(r"(; )?-?\d*<=?x(<=?\d+)?")
+RANGE = re.compile(r"(; )?(-?\d+<=?x(<=?\d+)?|x[<>]=?\d+)")
 Entry = tuple[str, str]  # name and explanation
 
 

@@ -45,7 +45,7 @@ def predict(
     images: Annotated[
         list[Path],
         typer.Argument(
-            metavar="IMAGE...",
+            metavar="IMAGE",
             help="Image files: png, jpg and others, or npy with one image or several.",
             show_default=False,
         ),

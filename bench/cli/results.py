@@ -141,8 +141,13 @@ def plan(
         ),
     ] = None,
     dataset: Annotated[
-        str, typer.Option(metavar="DATASET", help="Dataset name (see `bench list`) or path.")
-    ] = "fashion_mnist",
+        str | None,
+        typer.Option(
+            metavar="DATASET",
+            help="Dataset name (see `bench list`) or path.",
+            show_default="that of the runs, or fashion_mnist",
+        ),
+    ] = None,
     results: ExistingResults = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -154,7 +159,7 @@ def plan(
     from bench.data.catalog import name_of
     from bench.report.power_plan import plan_json, plan_text, power_plan
 
-    planned = power_plan(results, name_of(dataset), detect, names or ())
+    planned = power_plan(results, None if dataset is None else name_of(dataset), detect, names or ())
     typer.echo(json.dumps(plan_json(planned), indent=1) if as_json else plan_text(planned))
 
 

@@ -70,16 +70,16 @@ class ActiveRun(RefitJob):
     @property
     def introduction(self) -> str:
         """One line on what the run will train."""
-        spec, seeds = self.spec, self.spec.refit_seeds
-        refits = f"{seeds} refit{'s' if seeds > 1 else ''}"
+        spec = self.spec
+        refits = _counted(spec.refit_seeds, "refit")
         if self._search_stage is None or not isinstance(spec, SearchSpec):
             return f"{spec.model}: {refits} with its own recipe"
         plan, tuner = self._search_stage.plan, self._tuner.tuner
         replaced = "" if tuner == spec.tuner else f" (not {spec.tuner}, since that is the whole space)"
         return (
-            f"{spec.family}: {tuner} search of {plan.candidates} candidates{replaced} in {plan.tasks} trials, "
-            f"{plan.epochs} epochs in {spec.precision}; then {refits} of the winner, "
-            f"{spec.refit_epochs} epochs each in float32"
+            f"{spec.family}: {tuner} search of {_counted(plan.candidates, 'candidate')}{replaced} in "
+            f"{_counted(plan.tasks, 'trial')}, {_counted(plan.epochs, 'epoch')} in {spec.precision}; then {refits} of "
+            f"the winner, {_counted(spec.refit_epochs, 'epoch')} each in float32"
         )
 
     @property
@@ -215,3 +215,7 @@ class ActiveRun(RefitJob):
     def _end(self, outcome: Outcome) -> None:
         self.outcome = outcome
         self._session.report(outcome)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

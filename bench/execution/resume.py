@@ -71,14 +71,16 @@ def run_dataset(
         notify: called with a one-line message before steps longer than a second.
 
     Raises:
-        SpecError: there is no such dataset.
+        SpecError: there is no such dataset, or it is not that of the run.
         DataError: the files at the path are not a valid dataset.
         RecordError: the run is damaged.
     """
     found = last_options(folder).dataset
     if dataset is not None:
-        # The files may have been renamed.
-        return replace(catalog.locate(dataset, data_dir, found.reading, notify), name=found.name)
+        located = catalog.locate(dataset, data_dir, found.reading, notify)
+        if located.path is None and located.name != found.name:
+            raise SpecError(f"the run {folder.path.name} was trained on {found.name}, got --dataset {dataset}")
+        return replace(located, name=found.name)  # the files may have been renamed
     # A published run may come from another machine.
     known = found.data_dir if found.data_dir is not None and found.data_dir.is_dir() else None
     return replace(found, data_dir=data_dir or known)

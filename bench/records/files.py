@@ -27,7 +27,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = "Free up space, or choose another folder" if full else "Choose a writable folder"
-        raise StoreError(f"cannot write {path}: {error.strerror or error}. {remedy} with --results") from error
+        raise StoreError(f"cannot write {path}: {error.strerror or error}. {remedy}") from error
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ from bench.evaluation.comparison import IntArray, compare_all, mcnemar
 from bench.evaluation.variance import BoolArray, FloatArray
 from bench.report.board import PairTest
 from bench.report.markdown import plain_table
+from bench.report.narrow_table import wrap
 from bench.report.ranking import conditions, data_of
 from bench.report.runs import Loaded, Run, find_all_runs, find_run, load
 from bench.report.tables.costs import cost_cells
@@ -131,7 +132,7 @@ def comparison_text(comparison: RunComparison) -> str:
             f"McNemar's exact test of these two refits: p = {comparison.mcnemar:.3g}. It does not account for the "
             "variance across seeds."
         )
-    parts.append(plain_table(_scores(a, b)))
+    parts = [*map(wrap, parts), plain_table(_scores(a, b))]
     parts.append("F1 by class, largest difference first\n\n" + plain_table(_classes(a, b)))
     for better, worse, images in ((a, b, comparison.only_a_correct), (b, a, comparison.only_b_correct)):
         title = (
@@ -139,10 +140,10 @@ def comparison_text(comparison: RunComparison) -> str:
             f"by most of {worse.label}"
         )
         if images.empty:
-            parts.append(f"{title}.")
+            parts.append(wrap(f"{title}."))
         else:
             shown = "" if len(images) <= SHOWN_IMAGES else f"; the {SHOWN_IMAGES} with the largest difference"
-            parts.append(f"{title}{shown}:\n\n{plain_table(_images_table(a, b, images))}")
+            parts.append(f"{wrap(f'{title}{shown}:')}\n\n{plain_table(_images_table(a, b, images))}")
     return "\n\n".join(parts)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.errors import SpecError
+from bench.errors import SpecError, check_name
 from bench.evaluation.comparison import compare_all
 from bench.evaluation.power import (
     MAX_SEEDS,
@@ -21,6 +21,7 @@ from bench.evaluation.power import (
 )
 from bench.report.comparison import comparable_runs
 from bench.report.markdown import plain_table
+from bench.report.narrow_table import wrap
 from bench.report.ranking import rank
 from bench.report.runs import Loaded, Run, load
 from bench.report.text.numbers import counted
@@ -47,12 +48,12 @@ class PowerPlan:
         return math.ceil(self.a.record.dataset.n_test * (self.detectable_ever / self.detect) ** 2)
 
 
-def power_plan(results: Path, dataset: str, detect: float, names: Sequence[str] = ()) -> PowerPlan:
+def power_plan(results: Path, dataset: str | None, detect: float, names: Sequence[str] = ()) -> PowerPlan:
     """Plan to detect a difference between two runs: the named ones, or the two best of the first table.
 
     Args:
         results: the results folder.
-        dataset: name of the dataset.
+        dataset: name of the dataset; None for that of the named runs, or Fashion-MNIST.
         detect: the difference of mean test accuracy in percentage points.
         names: two row labels or run ids, or none.
 
@@ -82,15 +83,19 @@ def power_plan(results: Path, dataset: str, detect: float, names: Sequence[str] 
     )
 
 
-def _runs(results: Path, loaded: Loaded, dataset: str, names: Sequence[str]) -> tuple[Run, Run]:
+def _runs(results: Path, loaded: Loaded, dataset: str | None, names: Sequence[str]) -> tuple[Run, Run]:
     if names:
         if len(names) != 2:
             raise SpecError(f"a difference needs two runs, got {len(names)}: {', '.join(names)}")
-        runs, reproductions = (
-            tuple(run for run in group if run.record.dataset.name == dataset)
-            for group in (loaded.runs, loaded.reproductions)
-        )
-        return comparable_runs(replace(loaded, runs=runs, reproductions=reproductions), *names)
+        if dataset is not None:
+            check_name("dataset", dataset, sorted({run.record.dataset.name for run in loaded.runs}))
+            runs, reproductions = (
+                tuple(run for run in group if run.record.dataset.name == dataset)
+                for group in (loaded.runs, loaded.reproductions)
+            )
+            loaded = replace(loaded, runs=runs, reproductions=reproductions)
+        return comparable_runs(loaded, *names)
+    dataset = dataset or "fashion_mnist"
     tables = [table for table in rank(results, loaded).tables if table.dataset.name == dataset]
     candidates = [row.run for table in tables[:1] for row in table.compared]
     estimated = [run for run in candidates if run.correctness.has_variance_estimate]
@@ -130,6 +135,7 @@ def plan_text(plan: PowerPlan) -> str:
             f"Minimum detectable difference at {TARGET_POWER:.0%} power: {_points(plan.detectable_now)} points with "
             f"the current number of seeds, {_points(plan.detectable_ever)} points with unlimited seeds."
         )
+    parts = [*map(wrap, parts)]
     if any(plan.variance.seed_std):
         by_seeds = {str(seeds): f"{100 * power(plan.detect, plan.variance, seeds):.0f}" for seeds in SHOWN_SEEDS}
         parts.append(plain_table(pd.DataFrame({"seeds per model": by_seeds.keys(), "power (%)": by_seeds.values()})))

@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.report.board import Row, Table, find_row
 from bench.report.markdown import plain_table
+from bench.report.narrow_table import wrap
 from bench.report.ranking import rank
 from bench.report.runs import Run, find_run, load
 from bench.report.tables.details import two_columns
@@ -31,18 +32,18 @@ def run_text(results: Path, table: Table, row: Row) -> str:
     run, record = row.run, row.run.record
     ranked = f"Rank {rank_text(row)} of {counted(len(table.rows), 'tuned model')}. " if row.rank is not None else ""
     parts = [
-        (
+        wrap(
             f"{row.label} on {record.dataset.title}: test accuracy {percent(row.test_accuracy)}% "
             f"({interval_text(run.interval)})"
         ),
-        f"{ranked}{interval_sentence(run)}",
+        wrap(f"{ranked}{interval_sentence(run)}"),
         f"Run: {record.run_id}\nReport: {results / row.page}",
         record.refits[0].summary.rstrip(),
     ]
     if record.search is not None:
         parts.append(f"Hyperparameters\n\n{plain_table(hyperparameters_table(record.search))}")
     if record.reference is not None:
-        parts.append(f"Recipe: {record.reference.recipe}")
+        parts.append(wrap(f"Recipe: {record.reference.recipe}"))
     return "\n\n".join(parts)
 
 

@@ -1,5 +1,6 @@
 """A model to train, with its images: a candidate of a Family, a reference model, or a model with its own recipe."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -126,6 +127,8 @@ def _prepare_custom(family: CustomFamily, spec: TrialSpec, location: "DatasetLoc
         # Its fit may need validation images, to stop early for instance.
         spec = replace(spec, part="train")
     built = family.build(spec.values, spec.seed)
+    # Keras would repeat it for each candidate; `CustomFamily.recipe` warns once.
+    warnings.filterwarnings("ignore", message=".*received `from_logits=True`")
     data = family.data(training_data(spec, location), built.interface)
     if family.fit is None:
         built.model.steps_per_execution = data.steps_per_execution

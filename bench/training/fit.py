@@ -83,7 +83,6 @@ def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Epo
     prepare_process(spec.precision)
     candidate = prepare(spec, location)
     model = candidate.model
-    # Before training, which would add the optimizer's variables.
     summary = model_summary(model)
     fitted = epochs.fit(candidate, spec, report)
     train_accuracy = candidate.training_accuracy()
@@ -144,8 +143,10 @@ def _curve(logs: Sequence[dict[str, float]]) -> Curve:
 
 def model_summary(model: keras.Model) -> str:
     """Keras' summary of a model, as plain text."""
-    text = io.StringIO()
+    text, compiled = io.StringIO(), model.compiled
+    model.compiled = False  # otherwise it would count the variables of the optimizer as parameters
     model.summary(print_fn=lambda line, **_: text.write(line + "\n"))
+    model.compiled = compiled
     return text.getvalue()
 
 

@@ -26,6 +26,7 @@ def test_template_is_a_family_with_a_digest(tmp_path: Path) -> None:
     [
         ("my-net", "must consist of lower-case letters"),
         ("Net", "must consist"),
+        ("2net", "start with a letter, got '2net'"),
         ("cnn", "there is a family 'cnn' already"),
         ("all", "--family all means every family"),
     ],

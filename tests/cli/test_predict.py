@@ -90,6 +90,12 @@ def test_files_that_cannot_be_read_are_named(tiny: Finished, photos: Path) -> No
     assert "absent.png: does not exist" in failed.stderr
 
 
+def test_dataset_that_is_not_that_of_the_run_is_refused(tiny: Finished, photos: Path) -> None:
+    command = ("predict", "tiny", photos / "same.png", "--dataset", "mnist")
+    failed = call(*command, cwd=tiny.results.parent, code=2)
+    assert f"the run {tiny.record.run_id} was trained on digits, got --dataset mnist" in failed.stderr
+
+
 def test_published_run_without_models_names_the_command_that_trains_them(
     tiny: Finished, photos: Path, tmp_path: Path
 ) -> None:

@@ -149,6 +149,15 @@ def test_other_folder_next_to_train_is_named(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_test_images_without_labels_are_explained(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train")
+    (tmp_path / "test").mkdir()
+    with pytest.raises(
+        DataError, match=r"test/ has no class folders.*pass the path .*/train: a test set is then split"
+    ):
+        read(tmp_path)
+
+
 def test_too_many_pixels_are_refused_before_anything_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

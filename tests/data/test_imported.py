@@ -96,6 +96,15 @@ def test_two_csv_files(tmp_path: Path) -> None:
     assert (len(load_development(location)), len(open_test(location, tmp_path))) == (30, 10)
 
 
+def test_labeled_one_of_two_csv_files_can_be_used_alone(tmp_path: Path) -> None:
+    train = write_csv(tmp_path / "train.csv", csv_rows(30))
+    write_csv(tmp_path / "test.csv", ["1,2,3,4"], "pixel1,pixel2,pixel3,pixel4")
+    with pytest.raises(DataError, match=r"test\.csv, line 1: no column `label`.*pass the path of their file"):
+        locate(tmp_path)
+    location = locate(train)
+    assert (len(load_development(location)), len(open_test(location, tmp_path))) == (24, 6)
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_idx_folder_and_idx_file(tmp_path: Path, suffix: str) -> None:
     folder = tmp_path / "idx"

@@ -96,7 +96,10 @@ def test_error_names_line_and_column(
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("pixel1,pixel2,pixel3,pixel4,pixel5", "line 1: no column `label` in pixel1, pixel2"),
+        (
+            "pixel1,pixel2,pixel3,pixel4,pixel5",
+            "line 1: no column `label` in pixel1, pixel2, .*pass the path of their file",
+        ),
         ("label,id,p1,p2,p3", "line 1: column 'id' is not a pixel"),
         ("label,class,p1,p2,p3", "line 1: columns label, class"),
         ("label,p1,p1,p2,p3", "line 1: two columns have the same name"),

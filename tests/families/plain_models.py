@@ -59,6 +59,13 @@ def build_cnn(hp, num_classes):
     return model
 
 
+def build_softmax_as_logits(hp):
+    """A common mistake: a loss that expects logits, after a softmax."""
+    model = keras.Sequential([layers.Flatten(), layers.Dense(hp.Choice("units", [8, 16])), layers.Dense(10, "softmax")])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
 def build_uint8(hp):
     """A model whose input is uint8, as those of this suite."""
     inputs = keras.Input((8, 8, 1), dtype="uint8")

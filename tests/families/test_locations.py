@@ -79,8 +79,8 @@ def test_file_name_with_a_dash_gives_a_valid_name(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("my_net.py", r"needs the name of an object in it: my_net\.py:Wide or my_net\.py:build_model"),
-        ("my_net.py:bild_model", r"defines no 'bild_model': my_net\.py:Wide or my_net\.py:build_model"),
+        ("my_net.py", r"needs the name of an object in it; it defines my_net\.py:Wide or my_net\.py:build_model"),
+        ("my_net.py:bild_model", r"defines no 'bild_model'; it defines my_net\.py:Wide or my_net\.py:build_model"),
         ("other.py:build_model", r"other\.py does not exist: expected the name of a family, or"),
         ("my_net.txt/:x", r"does not exist"),
         ("no_such_module:x", "there is no module 'no_such_module'"),

@@ -52,7 +52,9 @@ def test_single_refits_are_compared_by_mcnemars_test_only(tmp_path: Path) -> Non
     comparison = compare_runs(tmp_path, "dense", "cnn")
     assert comparison.test.verdict == "unknown"
     assert comparison.mcnemar == pytest.approx(0.0625)
-    assert "p = 0.0625. It does not account for the variance across seeds" in comparison_text(comparison)
+    assert "p = 0.0625. It does not account for the variance across seeds" in " ".join(
+        comparison_text(comparison).split()
+    )
 
 
 def test_several_refits_are_not_compared_by_mcnemars_test(tmp_path: Path) -> None:
@@ -119,7 +121,7 @@ def test_different_budgets_are_named(tmp_path: Path) -> None:
     add_run(tmp_path)
     add_run(tmp_path, spec={"family": "cnn", "budget": Budget(trials=8, epochs=3)})
     comparison = compare_runs(tmp_path, "dense", "cnn")
-    text = comparison_text(comparison)
+    text = " ".join(comparison_text(comparison).split())
     assert "Not ranked together: budget is 12 epochs (equivalent to 4 trials of 3 epochs) for dense and 24 ep" in text
     assert comparison_json(comparison)["different_conditions"] == ["budget"]
 

@@ -95,7 +95,15 @@ def test_times_of_different_machines_are_not_added(tmp_path: Path) -> None:
     assert power_plan(tmp_path, "synthetic", 30).minutes is None
 
 
+def test_named_runs_need_no_dataset(results: Path) -> None:
+    plan = power_plan(results, None, 30, ["cnn", "dense"])
+    assert (plan.a.label, plan.b.label) == ("cnn", "dense")
+    assert max(map(len, plan_text(plan).splitlines())) <= 80
+
+
 def test_impossible_plans_are_errors(results: Path) -> None:
+    with pytest.raises(SpecError, match=r"unknown dataset 'synthetik': valid names are synthetic\. Did you mean"):
+        power_plan(results, "synthetik", 1, ["cnn", "dense"])
     with pytest.raises(SpecError, match="between 0 and 100, got 0"):
         power_plan(results, "synthetic", 0)
     with pytest.raises(SpecError, match="needs two runs, got 1"):

@@ -252,6 +252,8 @@ def test_code_says_what_the_model_takes_and_returns_in_short_lines(digits: Datas
     assert "# takes pixels" not in plain_keras(scaled, digits, settings).code
     softmax, settings = rebuild(spec("tutorial-dense-256-dropout", {}, "reference"), digits)
     assert "logits" not in plain_keras(softmax, digits, settings).code
+    mistaken, settings = rebuild(make_spec("build_softmax_as_logits", part="development"), digits)
+    assert "outputs are logits" not in plain_keras(mistaken, digits, settings).code
 
 
 @pytest.mark.parametrize("name", ["tutorial-dense-256-dropout", "tutorial-linear"])

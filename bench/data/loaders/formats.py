@@ -88,7 +88,8 @@ def _read_idx(files: list[Path], folder: Path, reading: Reading) -> Source:
 def _read_csv(tables: list[Path], reading: Reading) -> Source:
     if len(tables) > 2:
         raise DataError(
-            f"{tables[0].parent} contains {len(tables)} CSV files: allowed are one, or two for train and test"
+            f"{tables[0].parent} contains {len(tables)} CSV files: allowed are one, or two for train and test; to use "
+            "one of them, pass its path"
         )
     return _train_and_test(
         {table.name.lower(): pixel_csv.read(table, reading) for table in tables}, tables[0].parent, "CSV files"

@@ -81,6 +81,11 @@ def _parts(root: Path) -> dict[str, list[Path]]:
         )
     known = {*train, *validation, *test}
     if extra := [path.name for path in subfolders.values() if path not in known]:
+        if extra[0].lower() in TEST + VALIDATION:
+            raise DataError(
+                f"{root}: {extra[0]}/ has no class folders, although {train[0].name}/ has. If only the training images "
+                f"have labels, pass the path {train[0]}: a test set is then split off"
+            )
         raise DataError(
             f"{root} has the folder {extra[0]}/ next to {train[0].name}/: allowed are train/, val/ and test/"
         )

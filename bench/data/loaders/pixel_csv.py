@@ -19,6 +19,7 @@ PIXEL_COLUMN = re.compile(r"(pixel|px|p)?[_ ]?\d+([x_]\d+)*", re.IGNORECASE)
 MAX_LABEL = 100_000
 LABELS = "labels must be whole numbers from 0 to the number of classes minus 1"
 ALLOWED = "allowed is a column `label` and a column for each pixel, e.g. label,pixel1,pixel2,..., separated by commas"
+UNLABELED = ". If only the training images have labels, pass the path of their file: a test set is then split off"
 
 
 def read(path: Path, reading: Reading) -> Samples:
@@ -69,7 +70,7 @@ def _label_column(header: list[str], path: Path) -> str:
     labels = [name for name in header if name.lower() in LABEL_COLUMNS]
     if len(labels) != 1:
         found = f"columns {', '.join(labels)}" if labels else f"no column `label` in {', '.join(header[:4])}, ..."
-        raise DataError(f"{path}, line 1: {found}: {ALLOWED}")
+        raise DataError(f"{path}, line 1: {found}: {ALLOWED}{'' if labels else UNLABELED}")
     others = (name for name in header if name != labels[0] and not PIXEL_COLUMN.fullmatch(name))
     if (other := next(others, None)) is not None:
         raise DataError(f"{path}, line 1: column {other!r} is not a pixel: remove it; {ALLOWED}")

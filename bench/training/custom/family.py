@@ -158,6 +158,8 @@ class CustomFamily:
             UnsuitableModelError: it does not have one output for each class, whatever the shape of the images.
         """
         try:
+            if isinstance(model, keras.Sequential):  # otherwise its summary would show the batch size of the call
+                model.build((None, *shape))
             outputs = model(keras.ops.zeros((2, *shape)), training=False)
         except Exception as error:  # noqa: BLE001 - a user's code may raise anything
             return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

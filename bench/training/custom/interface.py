@@ -1,5 +1,6 @@
 """What a model takes and returns: shape, type and range of its inputs, encoding of its labels."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from bench.machine import silence_stderr
 from bench.records.spec import PixelRange
 from bench.training.custom import UnsuitableModelError
-from bench.training.custom.labels import Encoding, encoding_of, expects_probabilities
+from bench.training.custom.labels import Encoding, encoding_of, expects_logits, expects_probabilities
 
 ADVICE = "move preprocessing, such as resizing, reshaping or scaling, into the model"
 Shape = tuple[int, ...]
@@ -152,6 +153,12 @@ def check_outputs(model: keras.Model, interface: Interface, image_shape: tuple[i
         raise UnsuitableModelError(
             "the loss expects probabilities, but the outputs do not sum to 1: end with "
             f'Dense({classes}, activation="softmax"), or use the loss with from_logits=True'
+        )
+    if expects_logits(model.loss) and are_probabilities(outputs):
+        warnings.warn(
+            "the loss of the model has from_logits=True, but its outputs are probabilities: end without softmax, or "
+            "use the loss with from_logits=False",
+            stacklevel=2,
         )
 
 

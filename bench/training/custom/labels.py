@@ -33,10 +33,12 @@ def encoding_of(model: keras.Model, classes: int) -> Encoding:
 
 def expects_probabilities(loss: Any) -> bool:
     """Whether a loss is a cross-entropy of Keras that expects probabilities, not logits."""
-    if not _is_built_in(loss) or "crossentropy" not in _name(loss).replace("_", ""):
-        return False
-    config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
-    return not config.get("from_logits", False)
+    return _is_built_in(loss) and "crossentropy" in _name(loss).replace("_", "") and not expects_logits(loss)
+
+
+def expects_logits(loss: Any) -> bool:
+    """Whether a loss has from_logits=True."""
+    return isinstance(loss, keras.losses.Loss) and _is_built_in(loss) and loss.get_config().get("from_logits", False)
 
 
 def loss_name(model: keras.Model) -> str:

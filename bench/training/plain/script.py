@@ -96,7 +96,8 @@ class _Compiled:
 def _explained(layers: list[str], compiled: _Compiled, settings: FitSettings) -> list[str]:
     """The lines of a model with comments on what it takes and returns, for those who copy nothing else."""
     pixels = [] if _is_scaled(settings) else ["# takes pixels from 0 to 255: do not divide the images by 255"]
-    logits = "  # outputs are logits; softmax gives probabilities" if "from_logits=True" in compiled.loss else ""
+    has_logits = "from_logits=True" in compiled.loss and not any("softmax" in line.lower() for line in layers[-3:])
+    logits = "  # outputs are logits; softmax gives probabilities" if has_logits else ""
     return [*pixels, *layers[:-1], layers[-1] + logits]
 
 

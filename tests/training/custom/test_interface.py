@@ -15,6 +15,7 @@ from bench.training.custom.family import CustomFamily
 from bench.training.custom.hypermodel import Hypermodel, hypermodel
 from bench.training.custom.labels import encoding_of
 from bench.training.family import SuiteFamily, load_family
+from bench.training.fit import model_summary
 from bench.workers.executor import describe
 from custom_models import CLASSES, SHAPE, custom
 
@@ -252,6 +253,15 @@ def test_warnings_of_builds_are_not_shown() -> None:
         warnings.simplefilter("always")
         hypermodel(build, SHAPE, CLASSES).build(keras_tuner.HyperParameters())
     assert "use an Input" not in {str(each.message) for each in caught}
+
+
+def test_summary_of_a_model_built_on_its_first_call_has_no_batch_size_and_no_optimizer() -> None:
+    built = family_of(lambda _: softmax_model(keras.Sequential([layers.Conv2D(2, 3)]))).build({}, seed=1)
+    built.model.optimizer.build(built.model.trainable_variables)
+    summary = model_summary(built.model)
+    assert "(None, 6, 6, 2)" in summary
+    assert "Optimizer params" not in summary
+    assert built.model.compiled
 
 
 def test_error_in_a_graph_is_described_without_its_long_stack() -> None:

@@ -1,5 +1,6 @@
 """Training models that are not a Family on the digits: scores, promotion, own `fit`, refits, evaluation."""
 
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,13 @@ def test_promoted_trial_equals_one_trained_without_a_break(obj: str) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(rest.state, full.state, strict=True))
     assert start.curve + rest.curve == full.curve
     assert (rest.retrained_epochs, full.retrained_epochs) == (0, 0)
+
+
+def test_softmax_before_a_loss_of_logits_is_reported_once_and_not_for_each_candidate() -> None:
+    with pytest.warns(UserWarning, match="from_logits=True, but its outputs are probabilities"):
+        custom("build_softmax_as_logits").recipe()
+    with warnings.catch_warnings():  # as errors
+        train("build_softmax_as_logits", epochs=1)
 
 
 def test_promoted_trial_with_its_own_fit_is_retrained_and_the_cost_is_counted() -> None:
