@@ -42,7 +42,9 @@ ELSEWHERE = {
     "tox -e tf216,tf221 --notest": "tests/versions/test_environments.py",
     "tox -e tf221,keras315 --notest": "tests/versions/test_environments.py",
     ".tox/.tox/bin/uv pip uninstall --python .tox/keras315 keras": "tests/versions/test_environments.py",
-    ".tox/.tox/bin/uv pip install --python .tox/keras315 --no-deps keras-nightly": "tests/versions/test_environments.py",
+    ".tox/.tox/bin/uv pip install --python .tox/keras315 --no-deps keras-nightly": (
+        "tests/versions/test_environments.py"
+    ),
     "python -m bench versions measure tf221 keras315 --results nightly": "tests/versions/test_measure.py",
     "python -m bench versions measure --results repeated": "tests/versions/test_measure.py",
     "python -m bench versions measure tf216 tf221 --family my.py:build_model --dataset digits": (
