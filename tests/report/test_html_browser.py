@@ -10,6 +10,7 @@ import pytest
 from bench.records.files import write_atomic
 from bench.records.plain import PlainKeras
 from bench.records.store import run_folder
+from bench.report.figures import picture
 from bench.report.figures.picture import Picture
 from bench.report.html.site import site as whole_site
 from browser import chromium
@@ -53,8 +54,13 @@ HEADER_LINES = """() => [...document.querySelectorAll("thead th")].map((header) 
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    results = tmp_path_factory.mktemp("browser")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(picture, "DPI", 200)  # as for users: a page shows pictures smaller than they are
+        yield _site(tmp_path_factory.mktemp("browser"))
+
+
+def _site(results: Path) -> Path:
     dense, *_ = (
         add_run(results, [[*range(5 * number + seed)] for seed in range(3)], spec={"family": name})
         for number, name in enumerate(["dense", *(f"family{number}" for number in range(1, 9))], start=3)
