@@ -124,7 +124,6 @@ def test_bound_of_bfloat16_is_that_of_the_benchmark() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.smoke
 @pytest.mark.timeout(900)
 def test_main_command_runs_on_an_externally_managed_python_without_ensurepip(clone: Path, tmp_path: Path) -> None:
     system = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
