@@ -177,10 +177,10 @@ BRIER_SCORE = Metric(
     details_only=True,
 )
 WORST_CLASS_RECALL = Metric(
-    name="worst-class recall",
-    unit="",
+    name="lowest class recall",
+    unit="%",
     direction="higher",
-    digits=4,
+    digits=2,
     compute=lambda evaluated: evaluated.scores.by_class.recall[: len(evaluated.class_names)].min(),
     glossary="lowest recall of any class",
     details_only=True,

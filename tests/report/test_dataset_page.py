@@ -156,7 +156,7 @@ def test_metrics_that_give_another_order_are_named(tmp_path: Path) -> None:
     add_run(tmp_path, [range(12)] * 3)
     board = leaderboard(tmp_path)
     assert metrics_text(board.tables[0].top).startswith("The order by ")
-    assert "worst-class recall" in metrics_text(board.tables[0].top)
+    assert "lowest class recall" in metrics_text(board.tables[0].top)
 
 
 def test_the_order_of_a_single_model_is_not_mentioned(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from bench.machine import machine_names
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, Table
 from bench.report.evaluations import evaluations_text
-from bench.report.markdown import Markdown, link, render
+from bench.report.markdown import Markdown, anchor, link, render
 from bench.report.pages.contract import Files
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, left_out_sentence, section_link
 from bench.report.tables.provenance import provenance_table, short_commit
 from bench.report.text.findings import findings
 from bench.report.text.human import human_accuracy
-from bench.report.text.numbers import counted, joined
+from bench.report.text.numbers import joined
 from bench.report.text.statements import identical_sentences, summary
 
 name = "leaderboard"
@@ -72,7 +72,7 @@ def _dataset_section(board: Board, dataset: str, tables: Sequence[Table]) -> dic
         "identical": identical_sentences(table),
         "human": human_accuracy(dataset),
         "left_out": left_out_sentence(table),
-        "others": [_other_text(other) for other in tables[1:]],
+        "others": [_other_link(other, dataset) for other in tables[1:]],
         "evaluations": evaluations_text(board.results, tables),
         "provenance": provenance,
         "provenance_shared": constant_sentence(shared),
@@ -87,11 +87,13 @@ def _code_link(table: Table, dataset: str) -> Markdown | None:
     return link(row.label, section_link(row, f"{dataset}/", code=True))
 
 
-def _other_text(table: Table) -> str:
-    """The conditions in which a table differs from the first one, and its number of models."""
+def _other_link(table: Table, dataset: str) -> Markdown:
+    """The conditions in which a table differs from the first one, as a link to it, and links to its models."""
     differing = {name: table.condition(name) for name in table.differs}
     values = [value if name == "budget" else f"{name} {value}" for name, value in differing.items()]
-    return f"{', '.join(values)} ({counted(len(table.rows), 'model')})"
+    models = ", ".join(str(link(row.label, section_link(row, f"{dataset}/"))) for row in table.rows)
+    heading = f"Table {table.number}: budget {table.conditions['budget']}"
+    return Markdown(f"{link(', '.join(values), f'{dataset}/README.md{anchor(heading)}')}: {models}")
 
 
 def ranking(table: Table, folder: str = "") -> dict[str, Any]:
