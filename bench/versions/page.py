@@ -13,6 +13,7 @@ from bench.report.figures.picture import Picture
 from bench.report.markdown import anchor, link, plain_table, render
 from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
+from bench.report.tables.constant import constant_sentence, split_constant
 from bench.versions.differences import LIBRARIES, differences
 from bench.versions.figures import time_map
 from bench.versions.findings import findings, updates
@@ -86,6 +87,7 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
     }
     delays = facts_table(records, DELAY_FACTS, digits=3)
     delay_page = None if delays is None else f"epoch-delay{suffix}.md"
+    environments, shared = split_constant(environments_table(records), keep=("environment",))
     page = render(
         "versions.md.j2",
         package="bench.versions",
@@ -114,7 +116,8 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
         ],
         memory=facts_table(records, MEMORY_FACTS, digits=0),
         delay_page=delay_page,
-        environments=environments_table(records),
+        environments=environments,
+        environments_shared=constant_sentence(shared),
         scope=scope(records),
         margin=f"{100 * EQUIVALENCE_MARGIN:g}",
     )

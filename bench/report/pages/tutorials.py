@@ -12,6 +12,7 @@ from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
 from bench.report.markdown import Markdown, inline, link, render
 from bench.report.pages.contract import Files
+from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.leaderboard import section_link
 from bench.report.text.label_smoothing import calibration_sentence
 from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, seconds
@@ -28,12 +29,14 @@ def files(board: Board) -> Files:
     sections = []
     for title, placed in _tutorials(board).items():
         rows = [row for _, row in placed]
+        measured, shared = split_constant(tutorials_table(rows), keep=("model",))
         sections.append(
             {
                 "title": title,
                 "titles": titles_table(placed),
                 "notes": _notes(board, placed),
-                "measured": tutorials_table(rows),
+                "measured": measured,
+                "measured_shared": constant_sentence(shared),
                 "recipes": recipes_table(rows),
                 "machines": _machines(rows),
             }
