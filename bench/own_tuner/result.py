@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.own_tuner.sequence import Proposal
+from bench.report.text.numbers import counted
 from bench.training.own_tuner.exchange import Execution, TrialRun
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class SearchResult:
         failed = sum(result.status != "COMPLETED" for _, result in self.results)
         failures = f" ({failed} failed)" if failed else ""
         state = "" if self.complete else ". Time is up: repeat the call to continue"
-        trials = f"{len(self.results)} trial{'s' * (len(self.results) != 1)}{failures} in {self.project}"
+        trials = f"{counted(len(self.results), 'trial')}{failures} in {self.project}"
         return f"{trials}, {self.trained} of them trained in this call{state}"
 
 

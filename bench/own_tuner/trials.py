@@ -23,6 +23,7 @@ from bench.own_tuner.source import TunerSource
 from bench.own_tuner.start import Resumed
 from bench.own_tuner.workers import cluster_workers, local_workers
 from bench.records.store import now
+from bench.report.text.numbers import counted
 
 if TYPE_CHECKING:
     from bench.workers.executor import Executor
@@ -126,7 +127,7 @@ class Trials:
         statuses = [result.status for result in self._resumed.results.values()]
         if not statuses:
             return
-        text = f"Resuming: reusing {len(statuses)} trial{'s' * (len(statuses) != 1)} of earlier calls"
+        text = f"Resuming: reusing {counted(len(statuses), 'trial')} of earlier calls"
         if failed := sum(status != "COMPLETED" for status in statuses):
             text += f", {failed} of which failed; bench.search(..., resume=False) trains all of them again"
         report(Message(text=text))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.execution.events import Message, Report
 from bench.execution.preconditions import rejection
 from bench.machine import Environment
+from bench.report.text.numbers import counted
 from bench.signals import defer_signals
 from bench.workers import tasks as worker
 from bench.workers.fork_server import StartMethod
@@ -58,7 +59,7 @@ def cluster_workers(scheduler: str, payload: Path, local: Environment, report: R
         executor = Executor(pool, to_resume=TO_RESUME)
         for line in executor.messages():
             report(Message(text=line))
-        report(Message(text=f"Using {len(pool.addresses())} worker{'s' if len(pool.addresses()) > 1 else ''}"))
+        report(Message(text=f"Using {counted(len(pool.addresses()), 'worker')}"))
         yield executor
 
 

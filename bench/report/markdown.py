@@ -84,9 +84,14 @@ def link(text: str, target: str) -> Markdown:
     return Markdown(f"[{inline(text)}]({target})")
 
 
+def heading_id(heading: str) -> str:
+    """The id of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
 def anchor(heading: str) -> str:
-    """The address of a heading on its page, as GitHub makes it."""
-    return "#" + re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+    """The address of a heading on its page."""
+    return f"#{heading_id(heading)}"
 
 
 def inline(text: str | Markdown) -> str:

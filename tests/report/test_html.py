@@ -14,8 +14,9 @@ from bench.records.store import all_folders
 from bench.report.build import build, write
 from bench.report.figures.picture import DARK_PAGE, DARK_TEXT, stored_digest
 from bench.report.figures.table import FAMILY_COLORS, REFERENCE_COLORS
-from bench.report.html.body import anchor, body, html_name
+from bench.report.html.body import body, html_name
 from bench.report.html.site import Site, site, write_html
+from bench.report.markdown import heading_id
 from bench.report.ranking import leaderboard
 from builders import add_reference, add_run
 
@@ -140,7 +141,7 @@ def test_markdown_becomes_html_with_ids_as_on_github() -> None:
     parsed = Parsed(made.html.encode())
     assert made.title == "Title"
     assert [heading.id for heading in made.headings] == ["part", "part-1"]
-    assert anchor("code of cnn_2 (a/b)") == "code-of-cnn_2-ab"
+    assert heading_id("code of cnn_2 (a/b)") == "code-of-cnn_2-ab"
     links = [attributes.get("href") for tag, attributes in parsed.tags if tag == "a"][:3]
     assert links == ["fashion_mnist/index.html#part-1", "#part", "https://example.org"]
     assert "outside" in parsed.text  # as text, since the site has no such file

@@ -12,6 +12,8 @@ from posixpath import normpath, relpath
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from bench.report.markdown import heading_id
+
 FOLD = re.compile(r"(\s|</?details>|<summary>[^<>&]+</summary>)+")
 CONTENT_ID = "main-content"  # of the element with the page; no heading may have it
 WIDE = 15  # characters of a cell that needs more width
@@ -78,11 +80,6 @@ def body(page: str, text: str, exists: Callable[[str], bool], has_dark: Callable
     )
 
 
-def anchor(heading: str) -> str:
-    """The id of a heading, as GitHub makes it."""
-    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-
-
 def _plain(inline: Token) -> str:
     """The text of a heading or a cell, without its formatting."""
     return "".join(child.content for child in inline.children or ())
@@ -94,7 +91,7 @@ def _name_headings(tokens: Sequence[Token]) -> list[tuple[str, Heading]]:
     for token, inline in pairwise(tokens):
         if token.type == "heading_open":
             text = _plain(inline)
-            base = anchor(text)
+            base = heading_id(text)
             identifier = base if used[base] == 0 else f"{base}-{used[base]}"
             used.update({base, identifier})
             token.attrSet("id", identifier)
