@@ -71,27 +71,38 @@ def _order(table: Table, sort: str) -> Callable[[Row], float]:
     return lambda row: sign * row.run.metrics[metric]
 
 
-def ranked_table(table: Table, rows: Sequence[Row], best: float, sort: str = ACCURACY) -> pd.DataFrame:
+def ranked_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> pd.DataFrame:
     """Six columns of text, one row each in the given order.
 
     Args:
         table: to which the rows belong.
         rows: in their order.
-        best: the accuracy with which all are compared.
         sort: what they are sorted by; the last column shows it, or the training time.
     """
     heading, cell = _last_column(table, sort)
+    compared_with = _compared_with(table)
     return pd.DataFrame(
         {
             "rank": rank_text(row).replace(" to ", "-"),
             "model": row.label,
             "test accuracy (%)": _accuracy_cell(row.test_accuracy, row.run.interval),
-            "vs. best (pp)": points(row.test_accuracy - best) if row.test_accuracy < best else "-",
+            "difference (pp)": "-" if row is compared_with else points(row.test_accuracy - compared_with.test_accuracy),
             "params": _thousands(row.run.costs["parameters"]),
             heading: cell(row),
         }
         for row in rows
     )
+
+
+def difference_note(table: Table) -> str:
+    """What the differences of `ranked_table` are from."""
+    label = _compared_with(table).label
+    choice = "the tuned model with the best validation accuracy" if table.selected else "the most accurate"
+    return f"Differences are from {label}, {choice}."
+
+
+def _compared_with(table: Table) -> Row:
+    return table.selected_row or max(table.compared, key=lambda row: row.test_accuracy)
 
 
 def _accuracy_cell(accuracy: float, interval: Interval | None) -> str:

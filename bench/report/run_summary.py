@@ -7,12 +7,10 @@ from pathlib import Path
 
 from bench.report.board import Board, Row, Table
 from bench.report.narrow_table import narrow_table, wrap
-from bench.report.ranked_table import INTERVALS, ranked_table, sorted_rows
+from bench.report.ranked_table import INTERVALS, difference_note, ranked_table, sorted_rows
 from bench.report.ranking import rank
 from bench.report.runs import Run, load
 from bench.report.text.statements import family_sentences, pair_sentence, pair_sentences
-
-VERSUS_BEST = "vs. best: difference from the first row. Ranks are among these runs."
 
 
 def run_summary(results: Path, run_ids: Sequence[str]) -> str:
@@ -52,9 +50,9 @@ def _table_text(table: Table, rows: Sequence[Row]) -> str:
     if any(_is_tuned(row.run) for row in rows):
         shown += [row for row in table.references[:1] if row not in rows]
         title += f", budget {table.conditions['budget']}"
-    best = max(row.test_accuracy for row in shown)
-    text = narrow_table(ranked_table(table, sorted_rows(table, shown), best))
-    return f"{wrap(f'{title}, {table.dataset.n_test:,} test images')}\n\n{text}\n\n{INTERVALS}\n{VERSUS_BEST}"
+    text = narrow_table(ranked_table(table, sorted_rows(table, shown)))
+    notes = wrap(f"{INTERVALS}\n{difference_note(table)} Ranks are among these runs.")
+    return f"{wrap(f'{title}, {table.dataset.n_test:,} test images')}\n\n{text}\n\n{notes}"
 
 
 def _verdict(table: Table, rows: Sequence[Row]) -> Iterator[str]:

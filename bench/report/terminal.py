@@ -7,12 +7,10 @@ import pandas as pd
 from bench.report.board import Board, Table
 from bench.report.markdown import plain_table, table
 from bench.report.narrow_table import narrow_table, wrap
-from bench.report.ranked_table import ACCURACY, INTERVALS, ranked_table, sorted_rows
+from bench.report.ranked_table import ACCURACY, INTERVALS, difference_note, ranked_table, sorted_rows
 from bench.report.tables.costs import costs_table
 from bench.report.tables.scores import UNCERTAINTY, references_table, reproductions_table, scores_table
 from bench.report.text.numbers import counted
-
-VERSUS_BEST = "vs. best: difference from the most accurate of these and the reference models."
 
 
 def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, markdown: bool = False) -> str:
@@ -33,9 +31,10 @@ def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, 
         frames = _wide(each, sort) if wide else _ranked(each, sort, shown)
         shown |= {row.run.record.run_id for row in each.references}
         draw = table if markdown else plain_table if wide else narrow_table
-        parts.append("\n\n".join([*map(wrap, [_title(each), *_notes(each)]), *_tables(frames, draw)]))
+        below = [] if wide else [wrap(difference_note(each))]
+        parts.append("\n\n".join([*map(wrap, [_title(each), *_notes(each)]), *_tables(frames, draw), *below]))
     if board.tables and not wide:
-        parts.append(wrap(f"{INTERVALS}\n{VERSUS_BEST}"))
+        parts.append(INTERVALS)
     if not board.tables and not board.problems:
         parts.append("No finished run yet.")
     if board.problems:
@@ -52,8 +51,7 @@ def _tables(frames: dict[str, pd.DataFrame], draw: Callable[[pd.DataFrame], str]
 def _ranked(table: Table, sort: str, shown: set[str]) -> dict[str, pd.DataFrame]:
     """All rows in one table, without the reference models of earlier tables."""
     rows = [row for row in table.everything if row.run.record.run_id not in shown]
-    best = max(row.test_accuracy for row in table.compared)
-    return {"": ranked_table(table, sorted_rows(table, rows, sort), best, sort)}
+    return {"": ranked_table(table, sorted_rows(table, rows, sort), sort)}
 
 
 def _wide(table: Table, sort: str) -> dict[str, pd.DataFrame]:

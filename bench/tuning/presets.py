@@ -62,6 +62,15 @@ PLANS: Mapping[tuple[str, str, Preset], PresetPlan] = {
     ("digits", "cnn", "quick"): _plan(12, 20, 3),
     ("digits", "cnn", "default"): _plan(30, 40, 5),
     ("digits", "cnn", "long"): _plan(100, 60, 5),
+    ("digits", "linear", "quick"): _plan(12, 20, 3),
+    ("digits", "linear", "default"): _plan(30, 40, 5),
+    ("digits", "linear", "long"): _plan(64, 60, 5),
+    ("digits", "resnet", "quick"): _plan(12, 20, 3),
+    ("digits", "resnet", "default"): _plan(30, 40, 5),
+    ("digits", "resnet", "long"): _plan(100, 60, 5),
+    ("digits", "mixer", "quick"): _plan(12, 20, 3),
+    ("digits", "mixer", "default"): _plan(30, 40, 5),
+    ("digits", "mixer", "long"): _plan(100, 60, 5),
 }
 
 # The cost model. A core trains with about this many multiply-adds of the forward pass per second, backward pass

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.evaluation.speed import SpeedChange
-from bench.report.figures.heat_map import DARK, label_cells
+from bench.report.figures.heat_map import label_cells, text_color
 from bench.report.figures.picture import Picture, picture
 from bench.versions.findings import ratio_text
 
@@ -30,13 +30,13 @@ def _draw(operations: list[str], updates: list[str], cells: list[tuple[int, int,
     figure = Figure(figsize=(2.4 + 0.85 * len(updates), 1.4 + 0.24 * len(operations)), layout="constrained")
     axes = figure.subplots()
     axes.set_facecolor(NOT_SIGNIFICANT)
-    colors = np.full((len(operations), len(updates)), np.nan)
+    shades = np.full((len(operations), len(updates)), np.nan)
     for row, column, ratio, significant in cells:
-        shade = math.log(ratio) / math.log(LIMIT)
         if significant:
-            colors[row, column] = shade
-        color = "#666666" if not significant else "white" if abs(shade) > DARK else "black"
+            shades[row, column] = math.log(ratio) / math.log(LIMIT)
+    image = axes.imshow(shades, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    for row, column, ratio, significant in cells:
+        color = text_color(image.to_rgba(shades[row, column])) if significant else "#666666"
         axes.text(column, row, ratio_text(ratio), ha="center", va="center", fontsize=8, color=color)
-    axes.imshow(colors, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     label_cells(axes, operations, [pair.replace(" to ", " to\n") for pair in updates], 8, 8)
     return figure

@@ -5,11 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bench.evaluation.comparison import interval
 from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange
 from bench.evaluation.variance import Correctness
 from bench.report.board import Board
-from bench.report.figures.picture import Picture
+from bench.report.figures.picture import Picture, titled
 from bench.report.markdown import anchor, link, plain_table, render
 from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
@@ -81,13 +83,14 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
     """
     series = all_series(records)
     figures = {
-        f"versions/figures/time{suffix}-{number}.png": time_map(changes)
+        f"versions/figures/time{suffix}-{number}.png": titled(
+            time_map(changes), f"Time of operations by update of {each.library}"
+        )
         for number, each in enumerate(series, start=1)
         if not (changes := changes_by_update(each)).empty
     }
     delays = facts_table(records, DELAY_FACTS, digits=3)
-    delay_page = None if delays is None else f"epoch-delay{suffix}.md"
-    environments, shared = split_constant(environments_table(records), keep=("environment",))
+    delay_page = None if delays.empty else f"epoch-delay{suffix}.md"
     page = render(
         "versions.md.j2",
         package="bench.versions",
@@ -105,7 +108,7 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
                 "details": link("details", anchor(each.title)),
                 "findings": findings(each),
                 "updates": updates(each),
-                "versions": versions_table(each).drop(columns=["slower", "faster"]),
+                **_shared("versions", versions_table(each).drop(columns=["slower", "faster"])),
                 "speed": speed_table(each),
                 "cumulative": cumulative_table(each),
                 "figure": name if (name := f"versions/figures/time{suffix}-{number}.png") in figures else None,
@@ -114,17 +117,22 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
             }
             for number, each in enumerate(series, start=1)
         ],
-        memory=facts_table(records, MEMORY_FACTS, digits=0),
+        **_shared("memory", facts_table(records, MEMORY_FACTS, digits=0)),
         delay_page=delay_page,
-        environments=environments,
-        environments_shared=constant_sentence(shared),
+        **_shared("environments", environments_table(records)),
         scope=scope(records),
         margin=f"{100 * EQUIVALENCE_MARGIN:g}",
     )
     files: dict[str, bytes | Picture] = {f"versions{suffix}.md": page, **figures}
     if delay_page is not None:
-        files[delay_page] = render("delay.md.j2", package="bench.versions", suffix=suffix, delays=delays)
+        files[delay_page] = render("delay.md.j2", package="bench.versions", suffix=suffix, **_shared("delays", delays))
     return files
+
+
+def _shared(name: str, frame: pd.DataFrame) -> dict[str, Any]:
+    """A table for a template, and as `<name>_shared` its constant columns as a sentence."""
+    table, constant = split_constant(frame, keep=("TensorFlow", "Keras", "environment"))
+    return {name: table, f"{name}_shared": constant_sentence(constant)}
 
 
 def versions_text(series: Sequence[Series]) -> str:

@@ -185,10 +185,10 @@ def _variation_text(variation: Mapping[str, float]) -> str:
     return f"{percent(median(variation.values()), 1)}% for the median operation, {extremes}"
 
 
-def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *, digits: int) -> pd.DataFrame | None:
+def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *, digits: int) -> pd.DataFrame:
     """Means over the process starts, since delays are rare but long, with the smallest and the largest value.
 
-    None if no version has any of the facts in `headings`.
+    Empty if no version has any of the facts in `headings`.
     """
     starts = pd.DataFrame({**_names(record), **start.facts} for record in records for start in record.starts)
     columns = {
@@ -198,7 +198,7 @@ def facts_table(records: Sequence[VersionRecord], headings: Mapping[str, str], *
         if name.startswith(prefix)
     }
     if not columns:
-        return None
+        return pd.DataFrame()
 
     def cell(values: "pd.Series[float]") -> str:
         low, high = values.min(), values.max()

@@ -50,6 +50,9 @@ from bench.workers.executor import Executor, TaskCompleted, TaskFailed
 from bench.workers.local import LocalPool
 from bench.workers.tasks import Report
 
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.shared import COLORS
+
 if TYPE_CHECKING:
     from bench.training.outcome import TrainedTrial
 
@@ -60,7 +63,6 @@ MAX_GROWTH_MB = 0.2  # per trial
 CONFIDENCE = 0.95
 MB = 1e6
 KINDS = {"resident": "resident_bytes", "anonymous": "anonymous_bytes"}
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's
 WAIT_SECONDS = 600
 PAGE = Path("results/benchmarks/memory.md")
 
@@ -220,7 +222,7 @@ def growth(megabytes: Sequence[float], warm_up: int = WARM_UP) -> Growth:
 
 
 def _draw(lines: Sequence[Line]) -> Figure:
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    figure = Figure(figsize=(8, 3.7), layout="constrained")
     panels = dict(zip(KINDS, figure.subplots(1, len(KINDS)), strict=True))
     for line in lines:
         axes, color = panels[line.kind], COLORS[line.worker % len(COLORS)]
@@ -232,7 +234,8 @@ def _draw(lines: Sequence[Line]) -> Figure:
         axes.axvspan(0, WARM_UP, color="#999999", alpha=0.15, linewidth=0, label="warm-up")
         axes.set(xlabel="trial of the worker", ylabel=f"{kind} memory (MB)", xlim=(0, None))
         plain_axes(axes)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    figure.suptitle("Memory of each worker by trial", fontsize=11)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

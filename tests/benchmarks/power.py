@@ -32,8 +32,13 @@ from bench.evaluation.power import VarianceComponents, power
 from bench.evaluation.variance import Correctness
 from bench.machine import Environment, environment
 from bench.records.files import write_atomic
+from bench.report.figures.labels import label_ends
+from bench.report.figures.model import plain_axes
 from bench.report.figures.picture import Picture
 from bench.report.markdown import table
+
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.shared import COLORS
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -50,7 +55,6 @@ SEEDS = (3, 5, 10)
 SEED_STDS = ((0.001, 0.001), (0.003, 0.003), (0.01, 0.01), (0.001, 0.003), (0.001, 0.01), (0.003, 0.01))
 DIFFERENCES = (0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01)
 POWER_SEED_STD = 0.003
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # by Okabe and Ito
 CHUNK = 2_000_000  # predictions drawn at once
 
 
@@ -189,10 +193,11 @@ def main(pairs: int, power_pairs: int, page_only: bool) -> None:
 
 
 def _draw(cases: Sequence[Case]) -> Figure:
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4.3), layout="constrained")
     axes = figure.subplots()
     grid = np.linspace(0, max(DIFFERENCES), 60)
     components = variance_components(IMAGES[-1], (POWER_SEED_STD, POWER_SEED_STD))
+    ends = {}
     for seeds, color in zip(SEEDS, COLORS, strict=False):
         axes.plot(100 * grid, [100 * power(true, components, seeds) for true in grid], color=color, linewidth=1)
         simulated = [case for case in cases if case.seeds == seeds]
@@ -203,8 +208,8 @@ def _draw(cases: Sequence[Case]) -> Figure:
             color=color,
             markersize=4,
             clip_on=False,
-            label=f"{seeds} seeds",
         )
+        ends[f"{seeds} seeds"] = (100 * grid[-1], 100 * power(grid[-1], components, seeds))
     axes.axhline(80, color="black", linewidth=0.8, linestyle=":")
     axes.set(
         xlabel="true difference in accuracy (pp)",
@@ -212,9 +217,10 @@ def _draw(cases: Sequence[Case]) -> Figure:
         xlim=(0, 100 * max(DIFFERENCES)),
         ylim=(0, 100),
     )
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", frameon=False)
+    plain_axes(axes)
+    figure.suptitle("Power by true difference and number of seeds", fontsize=11)
+    figure.draw_without_rendering()  # so that the axes have their final height
+    label_ends(axes, ends)
     return figure
 
 

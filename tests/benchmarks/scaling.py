@@ -15,11 +15,13 @@ Workers import this file, so libraries that they do not need are imported in fun
 """
 
 import argparse
+import hashlib
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,9 @@ from bench.tuning.trials import PendingTrial
 from bench.workers.executor import Executor, TaskCompleted, TaskFailed
 from bench.workers.local import LocalPool
 from bench.workers.tasks import Report
+
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.shared import COLORS
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -109,7 +114,10 @@ def main(
         )
         write_atomic(stored, msgspec.json.encode(measured) + b"\n")
     measurement = msgspec.json.decode(stored.read_bytes(), type=Measurement)
-    _draw(measurement).savefig(PAGE.with_suffix(".png"), dpi=100)
+    from bench.report.figures.picture import Picture
+
+    digest = hashlib.sha256(stored.read_bytes()).hexdigest()
+    write_atomic(PAGE.with_suffix(".png"), Picture(digest=digest, draw=partial(_draw, measurement)).png())
     write_atomic(PAGE, _page(measurement).encode())
     sys.stdout.write(PAGE.read_text(encoding="utf-8"))
 
@@ -368,22 +376,28 @@ def _by_tuner(costs: Sequence[Cost]) -> dict[str, list[Cost]]:
 def _draw(measurement: Measurement) -> "Figure":
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    from bench.report.figures.labels import label_ends
+    from bench.report.figures.model import plain_axes
+
+    figure = Figure(figsize=(9, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
     workers = [load.workers for load in measurement.sleeping]
-    left.plot(workers, [100 * load.efficiency for load in measurement.sleeping], color="#0072B2", marker="o")
+    left.plot(workers, [100 * load.efficiency for load in measurement.sleeping], color=COLORS[0], marker="o")
     left.set_xscale("log", base=2)
     left.set_xticks(workers, [str(count) for count in workers])
     left.set(xlabel="workers", ylabel="utilization (%)", ylim=(0, 105))
-    styles = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "v"))
-    for (tuner, costs), (color, marker) in zip(_by_tuner(measurement.costs).items(), styles, strict=False):
+    ends = {}
+    for (tuner, costs), color, marker in zip(_by_tuner(measurement.costs).items(), COLORS, "os^v", strict=False):
         trials = [len(cost.total) for cost in costs]
-        right.loglog(trials, [last_tenth(cost.total) for cost in costs], color=color, marker=marker, label=tuner)
+        times = [last_tenth(cost.total) for cost in costs]
+        right.loglog(trials, times, color=color, marker=marker)
+        ends[tuner] = (trials[-1], times[-1])
     right.set(xlabel="trials of the search", ylabel="loop at the end of the search (ms per trial)")
-    right.legend(frameon=False)
     for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        plain_axes(axes)
+    figure.suptitle("Utilization of workers, and cost of a trial by tuner", fontsize=11)
+    figure.draw_without_rendering()  # so that the axes have their final height
+    label_ends(right, ends)
     return figure
 
 

@@ -13,7 +13,8 @@ from bench.execution.options import Options
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, run_folder
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # Okabe and Ito's, for color-blind readers
+# For color-blind readers, and other colors than those of families on the pages.
+COLORS = ("#56B4E9", "#E69F00", "#CC79A7", "#000000", "#8C564B")
 
 
 def spaces_note(candidates: Iterable[Mapping[str, object]]) -> list[str]:

@@ -635,8 +635,9 @@ def _draw(measures: Sequence[Measure], trainings: Sequence[Training]) -> "Figure
     from matplotlib.figure import Figure
 
     from bench.report.figures.model import plain_axes
+    from bench.report.figures.table import FAMILY_COLORS
 
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(9, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2)
     for side, color, offset in zip(SIDES, COLORS, (-0.1, 0.1), strict=False):
         mine = [each for each in measures if each.side == side]
@@ -644,12 +645,12 @@ def _draw(measures: Sequence[Measure], trainings: Sequence[Training]) -> "Figure
         left.plot(positions, [each.seconds for each in mine], "o", color=color, markersize=4, label=side)
     left.set_xticks(range(len(COMPARISONS)), list(COMPARISONS))
     left.set(ylabel="seconds of the whole process", yscale="log", xlim=(-0.5, len(COMPARISONS) - 0.5))
-    runs = list({training.run: None for training in trainings})
+    colors = dict(zip(sorted({training.spec.model for training in trainings}), FAMILY_COLORS, strict=False))
     for training in trainings:
         right.plot(
             list(accumulate(training.epoch_seconds)),
             [100 * accuracy for accuracy in training.validation_accuracy],
-            color=COLORS[runs.index(training.run) % len(COLORS)],
+            color=colors[training.spec.model],
             linewidth=1,
             label=training.spec.model if training.number == 0 else None,
         )
@@ -658,6 +659,7 @@ def _draw(measures: Sequence[Measure], trainings: Sequence[Training]) -> "Figure
     for axes in (left, right):
         plain_axes(axes)
         axes.legend(frameon=False)
+    figure.suptitle("Time to a winner, and validation accuracy by time", fontsize=11)
     return figure
 
 

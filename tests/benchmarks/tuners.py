@@ -45,6 +45,7 @@ from bench.records.limits import DEFAULT_TUNER
 from bench.records.record import TrialRecord
 from bench.records.spec import PRESETS, PROTOCOL_VERSION, Budget, SearchSpec
 from bench.records.store import RunFolder, all_folders, run_folder
+from bench.report.figures.labels import label_ends
 from bench.report.figures.model import plain_axes
 from bench.report.figures.picture import picture
 from bench.report.markdown import table
@@ -386,7 +387,7 @@ def write_page(results: Path, dataset: str, budgets: Mapping[str, Budget]) -> No
     found = {family: outcomes(mine, budgets[family]) for family, mine in searches.items()}
     for family, by_tuner in found.items():
         numbers = [[(name, *map(_arrays, outcome.traces)) for name, outcome in by_tuner.items()]]
-        image = picture("tuners", numbers, partial(_draw, by_tuner))
+        image = picture(f"tuners of {family}", numbers, partial(_draw, family, by_tuner))
         write_atomic(results.with_name(f"{results.name}-{family}.png"), image.png())
     write_atomic(results.with_suffix(".md"), _page(results.name, searches, found, budgets).encode())
 
@@ -403,15 +404,17 @@ def _belongs(folder: RunFolder, dataset: str, budgets: Mapping[str, Budget]) -> 
     return budget is not None and replace(spec.budget, trials=budget.trials) == budget
 
 
-def _draw(by_tuner: Mapping[str, Outcome]) -> Figure:
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+def _draw(family: str, by_tuner: Mapping[str, Outcome]) -> Figure:
+    figure = Figure(figsize=(8, 4.8), layout="constrained")
     axes = figure.subplots()
     end = max(float(trace.core_seconds[-1]) for outcome in by_tuner.values() for trace in outcome.traces)
     seconds = np.linspace(0, end, 400)
+    ends = {}
     for (tuner, outcome), color in zip(by_tuner.items(), COLORS, strict=False):
         low, middle, high = quantiles(outcome.traces, seconds)
         axes.fill_between(seconds, low, high, color=color, alpha=0.15, linewidth=0)
-        axes.plot(seconds, middle, color=color, label=f"{tuner}, {len(outcome.traces):,} searches")
+        axes.plot(seconds, middle, color=color)
+        ends[f"{tuner}, {len(outcome.traces):,}"] = (end, middle[-1])
     lowest = min(float(np.median(outcome.scores)) for outcome in by_tuner.values())
     highest = max(float(outcome.scores.max()) for outcome in by_tuner.values())
     axes.set(
@@ -421,7 +424,9 @@ def _draw(by_tuner: Mapping[str, Outcome]) -> Figure:
         ylim=(lowest - 1.5, highest + 0.1),
     )
     plain_axes(axes)
-    axes.legend(loc="lower right", frameon=False)
+    figure.suptitle(f"{family}: best validation accuracy by tuner, with the number of searches", fontsize=11)
+    figure.draw_without_rendering()  # so that the axes have their final height
+    label_ends(axes, ends)
     return figure
 
 
@@ -549,7 +554,10 @@ def _conclusion(family: str, by_tuner: Mapping[str, Outcome]) -> str:
 def main(arguments: argparse.Namespace) -> None:
     """Run what is missing, then write page and plots."""
     location = locate(arguments.dataset)
-    budgets = {family: choose_plan(arguments.preset, family, location).budget for family in arguments.families}
+    budgets = {
+        family: choose_plan(arguments.preset, search_spaces.locate(family), location).budget
+        for family in arguments.families
+    }
     if not arguments.page_only:
         options = Options(results=arguments.results, dataset=location, workers=usable_cores())
         by_family = [

@@ -159,9 +159,10 @@ def test_plan_of_all_families_is_printed_without_timing_or_importing_tensorflow(
         "  search: up to 1,200 epochs, equivalent to 30 trials of 40 epochs\n  refits: 5 seeds, 40 epochs each\n"
         in text
     )
+    text = call("run", "--family", "cnn", "--dataset", "fashion_mnist_12k", "--dry-run", "--no-estimate").stdout
     assert (
-        "resnet on digits, preset default\n  trials and epochs depend on the cost of its models: omit --no-estimate"
-        in text
+        "cnn on fashion_mnist_12k, preset default\n"
+        "  trials and epochs depend on the cost of its models: omit --no-estimate" in text
     )
     once = call(
         *("run", "--family", "cnn", "--dataset", "digits", "--trials", "1", "--epochs", "1", "--refit-seeds", "1"),

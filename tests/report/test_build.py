@@ -1,5 +1,6 @@
 """The generated files: their content, and what `check` finds."""
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from bench.report.markdown import mark
 from bench.report.pages.contract import Files
 from bench.report.ranking import leaderboard
 from bench.report.tables.errors import class_f1
-from builders import add_run, make_curve, make_environment, make_failed_trial, make_trial
+from builders import add_reference, add_run, make_curve, make_environment, make_failed_trial, make_trial
 
 
 @pytest.fixture(scope="module")
@@ -259,14 +260,16 @@ def test_different_machines_are_named_next_to_the_costs(tmp_path: Path) -> None:
     assert "are not comparable" in " ".join(costs.split())
 
 
-def test_shared_details_are_listed_once_and_different_ones_side_by_side(tmp_path: Path) -> None:
+def test_shared_details_are_listed_once_and_different_ones_by_model(tmp_path: Path) -> None:
     add_run(tmp_path)
-    add_run(tmp_path, spec={"family": "cnn", "tuner": "grid"})
+    add_run(tmp_path, spec={"family": "cnn", "tuner": "grid"}, environment=make_environment(git_commit="b" * 40))
     measured = section(dataset_page(tmp_path), "Methods and environment")
     shared, different = measured.split("Differences between rows")
     assert "TensorFlow 2.21.0" in shared
     assert "grid" not in shared
-    assert "grid" in different
+    (row,) = re.findall(r"^\| cnn +\|.*$", different, re.MULTILINE)
+    assert "| grid" in row
+    assert row.endswith("| bbbbbbb      |")
 
 
 def test_the_page_counts_test_set_evaluations(tmp_path: Path) -> None:
@@ -412,9 +415,7 @@ def test_only_the_first_ten_are_shown_side_by_side(crowd: Path) -> None:
         assert "model10" not in section(text, heading)
     assert list(class_f1(leaderboard(crowd).tables[0].top)) == first
     different = section(text, "Methods and environment").split("Differences between rows")[1]
-    assert different.startswith(", for the first 10 models only:")
-    assert "model9" in different
-    assert "model10" not in different
+    assert "| model11 " in different
 
 
 def test_details_that_only_the_ten_best_share_are_not_shared_details(tmp_path: Path) -> None:
@@ -447,3 +448,15 @@ def test_a_value_outside_the_listed_space_is_drawn(tmp_path: Path) -> None:
     content = files(tmp_path)["synthetic/figures/dense-hyperparameters.png"]
     assert isinstance(content, Picture)
     assert content.png()
+
+
+def test_later_tables_repeat_only_the_best_reference_model(tmp_path: Path) -> None:
+    for preset in ("default", "quick"):
+        add_run(tmp_path, spec={"preset": preset})
+    add_reference(tmp_path, [range(9)] * 3)
+    add_reference(tmp_path, [range(90)] * 3, spec={"model": "baseline-majority"})
+    text = dataset_page(tmp_path)
+    first, second = text.split("## Table 2: ")
+    assert [row[0] for row in cells(first, "Costs")][1:] == ["tutorial-linear", "baseline-majority"]
+    assert [row[0] for row in cells(second, "Costs")][1:] == ["tutorial-linear"]
+    assert "Reference models of table 1, except the best, are not repeated." in second

@@ -67,7 +67,7 @@ def test_commits_are_in_the_provenance_if_there_are_several(tmp_path: Path) -> N
     add_run(tmp_path)
     assert "Newest result: 2026-01-01, measured at commit " in page(tmp_path)
     add_reference(tmp_path, environment=make_environment(git_commit="b" * 40))
-    assert "Newest result: 2026-01-01; commits: see Provenance." in page(tmp_path)
+    assert "; 1 other commit: see Provenance.\n" in page(tmp_path)
 
 
 def test_number_of_refits_is_in_the_caption(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from bench.report.ranking import leaderboard
 from bench.report.run_summary import run_summary
-from builders import add_reference, add_run
+from bench.report.terminal import leaderboard_text
+from builders import add_reference, add_run, make_trial
 
 FEW_ERRORS = [range(3)] * 3  # misclassified in every seed, of 200 images: 98.5%
 MANY_ERRORS = [range(40)] * 3  # 80%
@@ -65,3 +67,13 @@ def test_run_that_a_newer_repeat_replaces_on_the_pages_has_no_row(tmp_path: Path
     old = add_run(tmp_path, MANY_ERRORS)
     add_run(tmp_path, FEW_ERRORS, repeat=2)
     assert run_summary(tmp_path, [old.run_id]) == f"Leaderboard: {tmp_path}/leaderboard.md"
+
+
+def test_differences_are_from_the_model_chosen_by_validation_accuracy(tmp_path: Path) -> None:
+    dense = add_run(tmp_path, MANY_ERRORS, search={"trials": (make_trial(1, 0.99),)})
+    cnn = add_run(tmp_path, FEW_ERRORS, spec={"family": "cnn"}, search={"trials": (make_trial(1, 0.9),)})
+    for text in (run_summary(tmp_path, [dense.run_id, cnn.run_id]), leaderboard_text(leaderboard(tmp_path))):
+        lines = {line.split()[1]: line.split() for line in text.splitlines() if line.startswith("   ")}
+        assert (lines["cnn"][-3], lines["dense"][-3]) == ("+18.50", "-")
+        note = "Differences are from dense, the tuned model with the best validation accuracy."
+        assert note in " ".join(text.split())

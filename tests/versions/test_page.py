@@ -254,3 +254,11 @@ def test_page_is_kept_if_every_record_is_damaged(tmp_path: Path) -> None:
     assert (written, len(problems)) == ((tmp_path / "leaderboard.md",), 1)
     assert (tmp_path / "versions.md").read_bytes() == kept
     assert build.check(tmp_path) == problems
+
+
+def test_accuracy_that_is_the_same_for_all_versions_is_below_the_table(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, make_record(name, version))
+    text = page_text(tmp_path)
+    assert re.search(r"^The same in every row: tutorial-cnn \(%\): \d.*\.$", text, re.MULTILINE)
+    assert "tutorial-cnn (%) |" not in text

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.report.figures.heat_map import DARK, label_cells
+from bench.report.figures.heat_map import label_cells, text_color
 from bench.report.figures.picture import Picture, picture
 
 MAX_NUMBERED = 40  # classes; rows of more are too low for numbers
@@ -21,11 +21,11 @@ def _draw(f1: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     values = f1.to_numpy()
     low, high = float(values.min()), max(float(values.max()), float(values.min()) + 0.01)
-    axes.imshow(values, cmap="Blues", vmin=low, vmax=high, aspect="auto")
+    image = axes.imshow(values, cmap="Blues", vmin=low, vmax=high, aspect="auto")
     label_cells(axes, f1.index.tolist(), [str(name).replace("-", "-\n") for name in f1.columns], 10, 7)
     for row in range(classes if classes <= MAX_NUMBERED else 0):
         for column in range(models):
             value = values[row, column]
-            color = "white" if (value - low) / (high - low) > DARK else "black"
+            color = text_color(image.to_rgba(value))
             axes.text(column, row, f"{value:.3f}", ha="center", va="center", fontsize=8, color=color, in_layout=False)
     return figure

@@ -46,5 +46,5 @@ def _draw(dots: Sequence[tuple[int, float, bool, bool]], failed: Sequence[int], 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.margins(y=0.18)
     plain_axes(axes)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure

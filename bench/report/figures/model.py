@@ -8,11 +8,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from bench.evaluation.scores import IntArray
 from bench.records.record import Curve
+from bench.report.figures.heat_map import text_color
 from bench.report.figures.picture import Picture, picture
 from bench.report.text.numbers import counted
 
@@ -58,7 +60,7 @@ def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:
         axes.set(xlabel="epoch", ylabel=f"{measure} ({unit})", xlim=(0.5, epochs + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         plain_axes(axes)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -90,7 +92,7 @@ def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:
     axes.set_yticks(ticks, names[::step])
     axes.set(xlabel="predicted class", ylabel="true class")
     if len(names) <= MAX_NUMBERED_CLASSES:
-        _number_cells(axes, share)
+        _number_cells(image, share)
     return figure
 
 
@@ -99,17 +101,17 @@ def wrapped(name: str) -> str:
     return textwrap.fill(name.replace("/", "/ "), WRAP_AT, break_long_words=False).replace("/ ", "/")
 
 
-def _number_cells(axes: Axes, share: NDArray[np.float64]) -> None:
+def _number_cells(image: AxesImage, share: NDArray[np.float64]) -> None:
     for row, column in np.argwhere(share >= MIN_SHOWN_PERCENT):
         value = share[row, column]
-        axes.text(
+        image.axes.text(
             column,
             row,
             f"{value:.1f}",
             ha="center",
             va="center",
             fontsize=8,
-            color="white" if value > 40 else "black",
+            color=text_color(image.to_rgba(np.sqrt(value))),
             in_layout=False,  # text inside the axes needs no room, and measuring it takes time
         )
 

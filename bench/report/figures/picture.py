@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ DIGEST_KEY = "bench-input-sha256"
 PIXELS_KEY = "pixels"  # digest of the pixels, so that an edited picture is noticed
 DPI = 200  # twice that of a common screen
 DARK_PAGE, DARK_TEXT = "#1a1a1a", "#e6e6e6"  # the colors of the HTML pages
+TITLE_HEIGHT = 0.3  # inches
 MAX_COLOR_ERROR = 0.25  # mean over channels and pixels, of 255, up to which a palette replaces the colors
 
 
@@ -53,6 +54,18 @@ class Picture:
                 return image.info.get(DIGEST_KEY) == self.digest and image.info.get(PIXELS_KEY) == _pixel_digest(pixels)
         except (OSError, SyntaxError, ValueError):  # Pillow raises each of them for damaged files
             return False
+
+
+def titled(picture: Picture, title: str) -> Picture:
+    """A plot with a title above it."""
+
+    def draw() -> Figure:
+        figure = picture.draw()
+        figure.set_figheight(figure.get_figheight() + TITLE_HEIGHT)
+        figure.suptitle(title, fontsize=11)
+        return figure
+
+    return replace(picture, digest=hashlib.sha256(f"{title}: {picture.digest}".encode()).hexdigest(), draw=draw)
 
 
 def dark(picture: Picture) -> Picture:

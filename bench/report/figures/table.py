@@ -1,5 +1,6 @@
 """Figures of a dataset's page, which show the models of a table side by side."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.report.board import Board, Row
+from bench.report.figures.labels import label_ends, label_points
 from bench.report.figures.model import BLUE, GRAY, ORANGE, few_logarithmic_ticks, plain_axes
 from bench.report.figures.picture import Picture, picture
 from bench.report.tables.costs import UNITS
@@ -102,7 +104,7 @@ def _legend(figure: Figure, shown: Sequence[Style]) -> None:
     colors = {style.kind: style.color for style in shown}
     handles = [Line2D([], [], color=color, marker="o", label=kind) for kind, color in colors.items()]
     figure.legend(
-        handles=handles, loc="outside upper center", ncols=min(len(handles), LEGEND_COLUMNS), frameon=False, fontsize=9
+        handles=handles, loc="outside lower center", ncols=min(len(handles), LEGEND_COLUMNS), frameon=False, fontsize=9
     )
 
 
@@ -127,7 +129,6 @@ def search_progress(
                     color=style.color,
                     marker=style.marker,
                     markevery=[0],
-                    label=search.label,
                 )
             axes.set(
                 xlabel="epochs trained by the search" if unit == "epochs" else "seconds since the start of the search",
@@ -135,7 +136,9 @@ def search_progress(
                 xlim=(0, None),
             )
             plain_axes(axes)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=9)
+        figure.draw_without_rendering()  # so that the axes have their final height
+        for axes, unit in zip(panels, ("epochs", "seconds"), strict=False):
+            label_ends(axes, {search.label: (getattr(search, unit)[-1], 100 * search.best[-1]) for search, _ in lines})
         return figure
 
     content = [lines, with_times, *([score] if score != "validation accuracy" else [])]
@@ -170,17 +173,12 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
                 )
         axes.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 101), ylim=(0, 101))
         plain_axes(axes)
-        _legend_of_names(figure, axes)
+        handles, labels = axes.get_legend_handles_labels()
+        named = dict(zip(labels, handles, strict=True))  # each name once
+        figure.legend([*named.values()], [*named], loc="outside right upper", frameon=False, fontsize=9)
         return figure
 
     return picture("reliability with rare bins unconnected", [lines], draw)
-
-
-def _legend_of_names(figure: Figure, axes: Axes) -> None:
-    """To the right of the panels, each name once."""
-    handles, labels = axes.get_legend_handles_labels()
-    named = dict(zip(labels, handles, strict=True))
-    figure.legend([*named.values()], [*named], loc="outside right upper", frameon=False, fontsize=9)
 
 
 def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str]]) -> Picture:
@@ -197,17 +195,22 @@ def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str
         height = -(-len(fronts) // COST_COLUMNS)
         figure = Figure(figsize=(9, 0.6 + 2.8 * height), layout="constrained")
         panels = figure.subplots(height, min(len(fronts), COST_COLUMNS), squeeze=False, sharey=True)
+        places: dict[Axes, dict[str, list[tuple[float, float]]]] = {axes: defaultdict(list) for axes in panels.flat}
         for axes, (cost, front) in zip(panels.flat, fronts.items(), strict=True):
             place = {label: (costs[cost], 100 * accuracy) for label, *_, accuracy, costs in points if cost in costs}
-            axes.plot(*zip(*(place[label] for label in front if label in place), strict=True), color=GRAY, linewidth=1)
+            line = [place[label] for label in front if label in place]
+            axes.plot(*zip(*line, strict=True), color=GRAY, linewidth=1, alpha=0.5)
             for label, name, style, *_ in points:
-                # A model whose cost is unknown is in the legend only.
-                axes.plot(*place.get(label, ((), ())), style.marker, color=style.color, markersize=6, label=name)
+                if label in place:
+                    axes.plot(*place[label], style.marker, color=style.color, markersize=6)
+                    places[axes][name].append(place[label])
             axes.set(xlabel=f"{cost} ({UNITS[cost]})" if UNITS[cost] else cost, xscale="log")
             few_logarithmic_ticks(axes.xaxis)
             plain_axes(axes)
         figure.supylabel("test accuracy (%)", fontsize=10)
-        _legend_of_names(figure, panels[0, 0])
+        figure.draw_without_rendering()  # so that names are placed in the final layout
+        for axes, by_name in places.items():
+            label_points(axes, by_name)
         return figure
 
     return picture("costs in two columns", [points, {cost: list(front) for cost, front in fronts.items()}], draw)

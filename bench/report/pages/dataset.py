@@ -1,6 +1,7 @@
 """<dataset>/README.md: every table of a dataset with its models compared in detail."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +16,7 @@ from bench.report.evaluations import evaluations_text
 from bench.report.figures import images
 from bench.report.figures import table as figures
 from bench.report.figures.class_f1 import class_f1_map
-from bench.report.figures.picture import Picture
+from bench.report.figures.picture import Picture, titled
 from bench.report.markdown import link, render
 from bench.report.pages.contract import Files
 from bench.report.pages.leaderboard import ranking
@@ -31,6 +32,13 @@ from bench.report.text.objective import score_name
 from bench.report.text.statements import family_sentences, identical_sentences, pair_sentences, summary
 
 SHOWN_SHARED_ERRORS = 20
+TITLES = {  # of plots
+    "accuracy": "Test accuracy",
+    "search": "Progress of each search",
+    "f1": "F1 by class",
+    "reliability": "Accuracy by confidence",
+    "costs": "Test accuracy by cost",
+}
 
 name = "datasets"
 
@@ -40,12 +48,21 @@ def files(board: Board) -> Files:
     looks = figures.styles(board)
     made: dict[str, bytes | Picture] = {}
     for dataset, tables in groupby(board.tables, key=lambda table: table.dataset.name):
-        sections = [dataset_section(table, looks) for table in tables]
+        first, *others = tables
+        shown = [first, *(_without_repeats(table, first) for table in others)]
+        sections = [dataset_section(table, looks) for table in shown]
         made[f"{dataset}/README.md"] = _page(board, dataset, sections)
         for section in sections:
             start = f"{dataset}/figures/table-{section['scores']['table'].number}"
             made |= {f"{start}-{kind}.png": picture for kind, picture in section["pictures"].items()}
     return made
+
+
+def _without_repeats(table: Table, first: Table) -> Table:
+    """A later table without the reference models of the first one, except the best."""
+    repeated = {row.run.record.run_id for row in first.references}
+    kept = (row for place, row in enumerate(table.references) if not place or row.run.record.run_id not in repeated)
+    return replace(table, references=tuple(kept))
 
 
 def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> bytes:
@@ -112,7 +129,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
 
 
 def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]) -> dict[str, Picture]:
-    """The figures of one table by kind."""
+    """The figures of one table by kind; plots have a title, since they are often shown without the page."""
     rows, compared = plotted(table.top), forest_rows(table)
     one_machine = len(table.machines) == 1
     progress = [each for row in rows if (each := searches.search_progress(row)) is not None]
@@ -133,7 +150,11 @@ def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]
     if shown:
         names = table.dataset.class_names
         pictures["misclassified"] = images.misclassified_by_all(shown, [stored[error.index] for error in shown], names)
-    return pictures
+    where = f"{table.dataset.title}, {table.conditions['budget'].partition(',')[0]}"
+    return {
+        kind: titled(picture, f"{TITLES[kind]}: {where}") if kind in TITLES else picture
+        for kind, picture in pictures.items()
+    }
 
 
 def _stored_images(table: Table) -> dict[int, NDArray[np.uint8]]:

@@ -15,7 +15,7 @@ from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, 
 from bench.report.tables.provenance import provenance_table, short_commit
 from bench.report.text.findings import findings
 from bench.report.text.human import human_accuracy
-from bench.report.text.numbers import joined
+from bench.report.text.numbers import counted, joined
 from bench.report.text.statements import identical_sentences, summary
 
 name = "leaderboard"
@@ -32,14 +32,14 @@ def files(board: Board) -> Files:
 
 
 def _origin(board: Board) -> str:
-    """The date of the newest result and, if all have the same, the commit that made them."""
+    """The date and commit of the newest result, and how many other commits there are."""
     records = [row.run.record for table in board.tables for row in table.everything]
     newest_first = sorted(records, key=lambda record: record.finished, reverse=True)
     commits = list(dict.fromkeys(short_commit(record.environment.git_commit) for record in newest_first))
     if not records:
         return ""
-    where = f", measured at commit {commits[0]}" if len(commits) == 1 else "; commits: see Provenance"
-    return f"Newest result: {newest_first[0].finished[:10]}{where}."
+    others = f"; {counted(len(commits) - 1, 'other commit')}: see Provenance" if len(commits) > 1 else ""
+    return f"Newest result: {newest_first[0].finished[:10]}, measured at commit {commits[0]}{others}."
 
 
 def _links(board: Board) -> list[Markdown]:

@@ -13,7 +13,7 @@ from bench.report.board import TOP_ROWS, Board, Row, Table
 from bench.report.figures import images
 from bench.report.figures import model as figures
 from bench.report.figures.history import search_history
-from bench.report.figures.picture import Picture
+from bench.report.figures.picture import Picture, titled
 from bench.report.markdown import Markdown, link, render
 from bench.report.pages.contract import Files
 from bench.report.ranking import conditions
@@ -27,6 +27,13 @@ from bench.report.text.objective import score_name
 from bench.report.text.signature import signature_text
 from bench.report.text.statements import interval_sentence, row_sentences
 from bench.report.text.tutorial_titles import published_accuracy, tutorial_title
+
+TITLES = {  # of plots
+    "confusion": "confusion matrix",
+    "curves": "loss and accuracy by epoch",
+    "history": "score of every trial",
+    "hyperparameters": "score by hyperparameter",
+}
 
 name = "models"
 
@@ -216,8 +223,12 @@ def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
 
 
 def _pictures(row: Row, *, of_errors: bool, of_training: bool) -> dict[str, Picture]:
-    """The figures of a section by kind."""
-    return (_error_pictures(row.run) if of_errors else {}) | (_training_pictures(row) if of_training else {})
+    """The figures of a section by kind; plots have a title, since they are often shown without the page."""
+    pictures = (_error_pictures(row.run) if of_errors else {}) | (_training_pictures(row) if of_training else {})
+    return {
+        kind: titled(picture, f"{row.label}: {TITLES[kind]}") if kind in TITLES else picture
+        for kind, picture in pictures.items()
+    }
 
 
 def _error_pictures(run: Run) -> dict[str, Picture]:

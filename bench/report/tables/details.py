@@ -1,6 +1,6 @@
 """How the runs were made: conditions, machine, versions, reproductions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -10,9 +10,17 @@ from bench.records.spec import SearchSpec
 from bench.report.board import Table
 from bench.report.runs import Run
 from bench.report.tables.hyperparameters import value_text
+from bench.report.tables.provenance import COMMIT_DIGITS, short_commit
 from bench.report.tables.scores import different_conditions_text, prediction_interval_text
 from bench.report.text.numbers import counted, percent
 from bench.tuning.space import count_candidates
+
+LONG_DETAILS = ("recipe", "refit seeds")  # only on the pages of the models
+SHORTENED: Mapping[str, Callable[[str], str]] = {  # in the table of all models
+    "started (UTC)": lambda time: time[:10],
+    "code digest": lambda digest: digest[:COMMIT_DIGITS],
+    "git commit": short_commit,
+}
 
 
 def run_details(run: Run) -> dict[str, str]:
@@ -106,10 +114,11 @@ def shared_details(table: Table) -> pd.DataFrame:
 
 
 def different_details(table: Table) -> pd.DataFrame:
-    """Details that differ between rows: one column for each of the best models. Empty for a single row."""
+    """Details that differ between rows, without the long ones: a row for each model. Empty for a single row."""
     details, is_shared = _details(table)
-    different = details.loc[~is_shared, [row.label for row in table.top]]
-    return different.reset_index(names="name", allow_duplicates=True)
+    different = details.loc[~is_shared].drop(index=[*LONG_DETAILS], errors="ignore")
+    columns = {name: values.map(SHORTENED.get(str(name), str)) for name, values in different.T.items()}
+    return pd.DataFrame({"model": different.columns, **columns}) if columns else pd.DataFrame()
 
 
 def _details(table: Table) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
