@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -250,10 +250,10 @@ def _read_line(path: Path) -> str:
         return ""
 
 
-def git_commit(package: Path, siblings: Sequence[str] = ("search_spaces",)) -> str | None:
+def git_commit(package: Path) -> str | None:
     """The commit of the checkout that contains `package`; None outside a checkout or without git.
 
-    Followed by "+" if the code of `package` or its `siblings` differs from that commit, including new files; changed
+    Followed by "+" if the code of `package` or `search_spaces` differs from that commit, including new files. Changed
     results do not count.
     """
     # An installed copy may be inside a checkout (e.g. in .tox) without being tracked.
@@ -261,7 +261,7 @@ def git_commit(package: Path, siblings: Sequence[str] = ("search_spaces",)) -> s
     commit = _git(package, "rev-parse", "HEAD")
     if tracked is None or commit is None:
         return None
-    changes = _git(package.parent, "status", "--porcelain", "--", package.name, *siblings)
+    changes = _git(package.parent, "status", "--porcelain", "--", package.name, "search_spaces")
     return commit if changes == "" else f"{commit}+"
 
 

@@ -118,6 +118,8 @@ def load(family: str | FamilyLocation) -> Any:
     ]
     if len(defined) != 1:
         raise ValueError(f"{module.__file__} must define one subclass of Family, found {len(defined)}")
+    if defined[0].architecture is Family.architecture:
+        raise ValueError(f"{module.__file__}: {defined[0].__name__} must define architecture(hp, images)")
     return defined[0]
 
 

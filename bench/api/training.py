@@ -1,7 +1,7 @@
 """Train from Python: searches, and checks of finished runs."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +11,7 @@ from bench.api.families import locate_family
 from bench.api.reading import DEFAULT_RESULTS, load
 from bench.api.run import Run
 from bench.baselines.external import ExternalModel, read_model
-from bench.cli.progress import display
+from bench.cli.progress import interruptible_display
 from bench.compat import without_main_module
 from bench.data import catalog
 from bench.data.catalog import DatasetLocation
@@ -217,8 +217,7 @@ def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: b
 @contextmanager
 def _training(progress: bool) -> Iterator[Report]:
     """Train inside the block: worker processes must not run the caller's script again."""
-    shown: Any = display() if progress else nullcontext(lambda _event: None)
-    with without_main_module(), shown as report:
+    with without_main_module(), interruptible_display(quiet=not progress) as report:
         yield report
 
 

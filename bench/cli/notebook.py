@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.execution.events import Detail, Event, Message, Progress, Report
+from bench.report.text.numbers import duration
 
 UPDATE_SECONDS = 0.5
 COLUMNS = ("run", "stage", "trials", "epochs", "best validation score", "time left")
@@ -58,8 +59,7 @@ class _View:
     def take(self, event: Event) -> None:
         """Add an event."""
         if isinstance(event, Message | Detail):
-            seconds = int(time.monotonic() - self._start)
-            self._messages.append(f"[{seconds // 60}:{seconds % 60:02d}] {event.text}")
+            self._messages.append(f"[{duration(time.monotonic() - self._start)}] {event.text}")
         elif isinstance(event, Progress):
             self._rows[event.run] = event
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from bench.cli.notebook import COLUMNS, in_notebook, notebook
 from bench.cli.steady_time import steady
 from bench.execution.events import Detail, Event, Message, Progress, Report
+from bench.report.text.numbers import duration
 from bench.signals import handle_signals
 
 PLAIN_SECONDS = 10
@@ -61,11 +62,6 @@ def _ignore(event: Event) -> None:
 
 def _without_details(report: Report) -> Report:
     return lambda event: None if isinstance(event, Detail) else report(event)
-
-
-def duration(seconds: float) -> str:
-    """Minutes and seconds as 3:05."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def line(progress: Progress) -> str:

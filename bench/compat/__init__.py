@@ -29,7 +29,7 @@ from bench.compat.own_tuner import (
     state_files,
     without_tensorboard,
 )
-from bench.compat.processes import check_main_module_hidden, fork_server_process, kill_fork_server, without_main_module
+from bench.compat.processes import fork_server_process, kill_fork_server, without_main_module
 from bench.compat.tensorflow import (
     ALIGNMENT,
     check_bfloat16_active,
@@ -49,7 +49,6 @@ __all__ = [
     "check_bfloat16_active",
     "check_graph_release",
     "check_hyperband",
-    "check_main_module_hidden",
     "check_objective",
     "check_own_tuner",
     "check_shared_tensor",

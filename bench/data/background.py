@@ -1,12 +1,11 @@
 """The background of images: dark, light, or neither."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Background = Literal["dark", "light", "mixed"]
-BACKGROUNDS: tuple[str, ...] = get_args(Background)
 
 MAX_IMAGES = 5_000  # evenly spaced, of a larger dataset
 DARK, LIGHT = 64, 191  # a dark border is below, a light one above

@@ -65,7 +65,7 @@ def error_changes(baseline: IntArray, improved: IntArray, labels: IntArray) -> t
         improved: the same for the second model, shape (m, n).
         labels: true class numbers, shape (n,).
     """
-    before, after = _majority(baseline), _majority(improved)
+    before, after = majority(baseline), majority(improved)
     fixed = Counter(_errors(before, labels, after == labels))
     regressed = Counter(_errors(after, labels, before == labels))
     changes = [
@@ -75,9 +75,9 @@ def error_changes(baseline: IntArray, improved: IntArray, labels: IntArray) -> t
     return tuple(sorted(changes, key=lambda change: (-change.net_fixed, -change.fixed, change.true, change.predicted)))
 
 
-def _majority(predicted: IntArray) -> IntArray:
+def majority(predicted: IntArray) -> IntArray:
     """The class that most refits predict for each image (the smallest number in a tie), shape (n,)."""
-    classes = int(predicted.max()) + 1
+    classes = int(predicted.max(initial=0)) + 1
     counts = np.stack([(predicted == number).sum(axis=0) for number in range(classes)])
     majority: IntArray = counts.argmax(axis=0)
     return majority

@@ -21,7 +21,7 @@ BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-MACRO, WEIGHTED = "macro average", "weighted average"
+MACRO, WEIGHTED = AVERAGES = "macro average", "weighted average"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

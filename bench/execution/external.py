@@ -1,7 +1,7 @@
 """Evaluate models that were trained elsewhere, as a reference model."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from time import perf_counter
 
 from bench.baselines.external import ExternalModel, describe_external, external_spec
@@ -39,10 +39,10 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
     check_writable(options.results)
     spec = external_spec(name, models, options.dataset.name, options.dataset.digest)
     folder = run_folder(options.results, spec)
-    if folder.finished:
-        folder.read_predictions(folder.read_record())  # a damaged run is not complete
-        return RunFinished(folder=folder, trained=False)
-    with locked(folder):
+    with nullcontext() if folder.finished else locked(folder):
+        if folder.finished:  # possibly by the process that held the lock
+            folder.read_predictions(folder.read_record())  # a damaged run is not complete
+            return RunFinished(folder=folder, trained=False)
         started, start = now(), perf_counter()
         report(Message(text="Reading the data"))
         data = load_development(options.dataset, lambda line: report(Message(text=line)))

@@ -1,10 +1,9 @@
 """Check a family: build random candidates, train a step of each, and describe the space."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -12,17 +11,18 @@ import msgspec
 
 from bench.data.development import facts, load_development
 from bench.evaluation.cost_regions import Region, expensive_regions
+from bench.execution.candidate_job import CandidateJob
 from bench.execution.events import Report
 from bench.execution.models import family_source, family_space
 from bench.execution.options import Options
-from bench.execution.scheduling import Job, Task, TaskEnd, work
+from bench.execution.scheduling import work
 from bench.records.dataset import DatasetFacts
 from bench.records.limits import DEFAULT_TUNER
 from bench.records.record import OwnRecipe
 from bench.records.spec import PRESETS, Budget, PixelRange, SearchSpec, TrialSpec, Value
 from bench.tuning.presets import BATCH_SIZE, OWN_BATCH_SIZE, PLANS, PresetPlan, cost_model_plan
 from bench.workers import tasks as worker
-from bench.workers.executor import Executor, TaskFailed
+from bench.workers.executor import Executor
 from bench.workers.local import LocalPool
 from search_spaces import FamilyLocation
 
@@ -95,11 +95,12 @@ def check_family(
     spec = _search(family, dataset, PresetPlan(trials=candidates, epochs=1, refit_seeds=1), pixel_range)
     space = family_space(spec, dataset, family)
     drawn = random_candidates(spec, space.hyperparameters, candidates)
-    checking = _Checking([_trial(spec, values, family) for values in drawn], options)
+    trials = [_trial(spec, values, family) for values in drawn]
+    checking = CandidateJob("check", worker.check_candidate, trials, options)
     with closing(LocalPool(options.workers)) as pool:
         work([checking], Executor(pool), report)
-    costs = [checking.costs[number] for number in sorted(checking.costs)]
-    trained = [drawn[number] for number in sorted(checking.costs)]
+    costs = [checking.results[number] for number in sorted(checking.results)]
+    trained = [drawn[number] for number in sorted(checking.results)]
     return FamilyCheck(
         family=family.name,
         dataset=dataset.name,
@@ -184,37 +185,6 @@ def _coverage(
         share = None if size is None else min(1.0, candidates / size)
         coverage.append(PresetCoverage(preset=preset, candidates=candidates, epochs=plan.epochs, share=share))
     return tuple(coverage)
-
-
-class _Checking(Job):
-    """Build each candidate and train a step, on all workers."""
-
-    key = title = "check"
-
-    def __init__(self, candidates: Sequence[TrialSpec], options: Options) -> None:
-        self._candidates = candidates
-        self._options = options
-        self.costs: dict[int, CandidateCost] = {}  # by number
-        self.errors: dict[int, str] = {}
-
-    @property
-    def done(self) -> bool:
-        return len(self.costs) + len(self.errors) == len(self._candidates)
-
-    def next_task(self, in_flight: Collection[str]) -> Task | None:
-        for number, candidate in enumerate(self._candidates):
-            name = f"candidate {number}"
-            if name not in in_flight and number not in self.costs and number not in self.errors:
-                start = partial(partial, worker.check_candidate, candidate, self._options.dataset)
-                timeout = self._options.trial_timeout
-                return Task(name=name, start=start, take=partial(self._take, number), timeout=timeout)
-        return None
-
-    def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
-        if isinstance(end, TaskFailed):
-            self.errors[number] = end.reason
-        else:
-            self.costs[number] = end.value
 
 
 def as_json(check: FamilyCheck) -> object:

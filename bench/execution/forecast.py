@@ -1,24 +1,23 @@
 """Estimate a run's time and disk space by timing a few training steps of random candidates."""
 
-from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from math import ceil
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from bench.errors import SearchError
+from bench.execution.candidate_job import CandidateJob
 from bench.execution.eta import EVALUATION_SECONDS, REFIT_EPOCH
 from bench.execution.events import Report
 from bench.execution.options import Options
-from bench.execution.scheduling import Job, Task, TaskEnd, work
+from bench.execution.scheduling import work
 from bench.records.dataset import DatasetFacts
-from bench.records.spec import SearchSpec, TrialSpec
+from bench.records.spec import SearchSpec
 from bench.tuning import tuners
 from bench.tuning.trials import Plan, trial_spec
 from bench.workers import tasks as worker
-from bench.workers.executor import Executor, TaskFailed
+from bench.workers.executor import Executor
 from bench.workers.local import LocalPool
 
 if TYPE_CHECKING:
@@ -55,10 +54,11 @@ def forecast(
     plan = tuners.choose(spec, hyperparameters).plan(spec, hyperparameters)
     values = tuners.random_candidates(spec, hyperparameters, CANDIDATES)
     file = options.family_file(spec)
-    timing = _Timing([replace(trial_spec(spec, each), file=file) for each in values], options)
-    with closing(LocalPool(options.workers)) as pool:
+    candidates = [replace(trial_spec(spec, each), file=file) for each in values]
+    timing = CandidateJob("timing", worker.time_steps, candidates, options)
+    with closing(LocalPool(options.workers)) as pool:  # all of them, since processes slow each other down
         work([timing], Executor(pool), report)
-    times = list(timing.times.values())
+    times: list[StepTimes] = list(timing.results.values())
     if not times:
         reasons = "; ".join(sorted(set(timing.errors.values())))
         raise SearchError(f"none of {len(timing.errors)} candidates of {spec.family!r} could be trained: {reasons}")
@@ -75,32 +75,3 @@ def forecast(
         megabytes=spec.refit_seeds * size / 1e6,
         candidates=len(times),
     )
-
-
-class _Timing(Job):
-    """Time a few steps of each candidate, on all workers at once, since processes slow each other down."""
-
-    key = title = "timing"
-
-    def __init__(self, candidates: Sequence[TrialSpec], options: Options) -> None:
-        self._candidates = {f"candidate {number}": candidate for number, candidate in enumerate(candidates)}
-        self._options = options
-        self.times: dict[str, StepTimes] = {}  # by name
-        self.errors: dict[str, str] = {}
-
-    @property
-    def done(self) -> bool:
-        return len(self.times) + len(self.errors) == len(self._candidates)
-
-    def next_task(self, in_flight: Collection[str]) -> Task | None:
-        for name, candidate in self._candidates.items():
-            if name not in in_flight and name not in self.times and name not in self.errors:
-                start = partial(partial, worker.time_steps, candidate, self._options.dataset)
-                return Task(name=name, start=start, take=partial(self._take, name))
-        return None
-
-    def _take(self, name: str, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
-        if isinstance(end, TaskFailed):
-            self.errors[name] = end.reason
-        else:
-            self.times[name] = end.value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import search_spaces
 from bench.baselines import catalog as baselines
 from bench.errors import SearchError, SpecError, check_name
+from bench.execution.options import Options
 from bench.records.dataset import DatasetFacts
 from bench.records.spec import PROTOCOL_VERSION, REFERENCE_PROTOCOL_VERSION, ReferenceSpec, RunSpec, SearchSpec
 from bench.workers import tasks as worker
@@ -16,12 +17,8 @@ if TYPE_CHECKING:
     from bench.training.family import Space
 
 
-def model_source(spec: RunSpec, family_files: Sequence[tuple[str, str]] = ()) -> str:
+def model_source(spec: RunSpec, options: Options) -> str:
     """The current code digest of a spec's model.
-
-    Args:
-        spec: of the run.
-        family_files: families that were given by path: name, absolute path.
 
     Raises:
         SpecError: the spec has another protocol, its model is unknown, or the code cannot be read.
@@ -36,8 +33,7 @@ def model_source(spec: RunSpec, family_files: Sequence[tuple[str, str]] = ()) ->
                 "trained elsewhere can be evaluated, but not trained again"
             )
         return baselines.source(spec.model)
-    file = None if spec.definition is None else dict(family_files).get(spec.family)
-    return family_source(FamilyLocation(name=spec.family, definition=spec.definition, file=file))
+    return family_source(options.family(spec))
 
 
 def locate_families(texts: Sequence[str]) -> tuple[FamilyLocation, ...]:

@@ -10,7 +10,7 @@ from bench.data.samples import Reading
 from bench.errors import SpecError
 from bench.records.ledger import SessionOptions
 from bench.records.limits import MAX_WORKERS
-from bench.records.spec import RunSpec, SearchSpec
+from bench.records.spec import RunSpec, SearchSpec, require
 from search_spaces import FamilyLocation
 
 
@@ -32,8 +32,7 @@ class Options:
     family_files: tuple[tuple[str, str], ...] = ()  # families that were given by path: name, absolute path
 
     def __post_init__(self) -> None:
-        if not isinstance(self.workers, int) or not 1 <= self.workers <= MAX_WORKERS:
-            raise SpecError(f"workers must be a whole number from 1 to {MAX_WORKERS}, got {self.workers!r}")
+        require("workers", self.workers, 1, MAX_WORKERS)
         if self.scheduler is not None and re.fullmatch(r"[a-z]+://\S+:\d+", self.scheduler) is None:
             raise SpecError(f"--scheduler must be an address such as tcp://127.0.0.1:8786, got {self.scheduler!r}")
         if self.trial_timeout is not None and not self.trial_timeout > 0:

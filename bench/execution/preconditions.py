@@ -62,10 +62,10 @@ def check_data(folder: RunFolder, dataset: DatasetFacts) -> None:
         SearchError: the run was started with other data.
     """
     for event in folder.events():
-        if isinstance(event, SessionStarted) and event.dataset != dataset:
+        if isinstance(event, SessionStarted) and (changes := dataset.differences(event.dataset)):
             raise SearchError(
-                f"{folder.path} was started on {event.dataset.name} with checksum {event.dataset.checksum[:16]}, "
-                f"but the checksum is now {dataset.checksum[:16]}: restore the data, or start a new run with --again"
+                f"{folder.path} was started on other data ({changes}): restore the data, or start a new run with "
+                "--again"
             )
 
 

@@ -40,7 +40,7 @@ def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
         raise ModelError(f"{record.spec.model} is not a Keras model: {record.reference.recipe}")
     options = last_options(folder)
     try:
-        source = model_source(record.spec, options.family_files)
+        source = model_source(record.spec, options)
     except BenchError as error:
         raise ModelError(f"{record.spec.model} cannot be rebuilt: {error}") from error
     import_libraries()

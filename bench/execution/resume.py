@@ -113,7 +113,7 @@ def resume_blocker(folder: RunFolder) -> str | None:
         spec = folder.read_spec()
         options = last_options(folder)
         options.dataset.definition()
-        source = model_source(spec, options.family_files)
+        source = model_source(spec, options)
     except BenchError as error:
         return str(error)
     return None if source == spec.source else f"the code of {spec.model!r} has changed since it was started"

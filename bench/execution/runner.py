@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,8 @@ from bench.execution.folders import Assignment, assign, locked, resume_in
 from bench.execution.options import Options
 from bench.execution.preconditions import check_data, check_environment, check_versions, rejection
 from bench.execution.reproduction import settle_interrupted
-from bench.machine import Environment, environment, usable_cores
+from bench.execution.workers import Workers, cluster_workers, local_workers
+from bench.machine import Environment, environment
 from bench.records.dataset import DatasetFacts
 from bench.records.files import check_writable
 from bench.records.spec import ReferenceSpec, RunSpec
@@ -32,7 +33,6 @@ from search_spaces import FamilyLocation
 if TYPE_CHECKING:
     from bench.execution.active_run import ActiveRun
     from bench.execution.session import Session
-    from bench.workers.executor import Executor
 
 
 def run(specs: Sequence[RunSpec], options: Options, report: Report) -> tuple[Outcome, ...]:
@@ -78,25 +78,37 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
         _report_context(options.results, to_train, report)
         # It imports TensorFlow while this process reads the data.
         start_method = stack.enter_context(fork_server())
-        executor, dataset, trained_on, options, start_method = _start_workers(
-            to_train, options, local, stack, report, start_method=start_method
-        )
+        dataset, shared_bytes = _read_data(options, report)
+        if options.scheduler is None:
+            _check_environments(to_train, local)
+            starting = local_workers(options.workers, start_method, shared_bytes, report)
+        else:
+            starting = _cluster_workers(
+                options.scheduler,
+                to_train,
+                options,
+                dataset=dataset,
+                local=local,
+                start_method=start_method,
+                report=report,
+            )
+        workers = stack.enter_context(starting)
         with defer_signals():
             from bench.execution.scheduling import work
             from bench.execution.session import Session
             from bench.execution.tuner_process import TunerProcess
 
         session = Session(
-            options=options,
+            options=replace(options, workers=workers.number),
             dataset=dataset,
-            environment=trained_on,
+            environment=workers.environment,
             started=started,
             start=start,
             report=report,
-            tuner_process=stack.enter_context(closing(TunerProcess(start_method))),
+            tuner_process=stack.enter_context(closing(TunerProcess(workers.start_method))),
         )
         runs = _start_runs(to_train, session)
-        work(runs, executor, report)
+        work(runs, workers.executor, report)
         return (*complete, *(run.outcome for run in runs if run.outcome is not None))
 
 
@@ -142,52 +154,25 @@ def _other_unfinished(results: Path, to_train: Sequence[Assignment]) -> Iterator
                 yield f"Another run is unfinished: {folder.path.name} with {fields}"
 
 
-def _start_workers(
+@contextmanager
+def _cluster_workers(
+    scheduler: str,
     to_train: Sequence[Assignment],
     options: Options,
-    local: Environment,
-    stack: ExitStack,
-    report: Report,
     *,
+    dataset: DatasetFacts,
+    local: Environment,
     start_method: StartMethod,
-) -> tuple["Executor", DatasetFacts, Environment, Options, StartMethod]:
-    """Start local workers, or use those of the user's cluster.
-
-    The returned options have their actual number; the returned method is that which works for other processes.
-    """
-    dataset, shared_bytes = _read_data(options, report)
-    with defer_signals():
-        from bench.workers.cluster import ClusterPool
-        from bench.workers.executor import Executor
-        from bench.workers.local import open_pool
-
-    if options.scheduler is None:
-        _check_environments(to_train, local)
-        cores = usable_cores()
-        shared = f" on {cores} cores" if options.workers > cores else ""
-        report(Message(text=f"Starting {options.workers} worker process{'es' if options.workers > 1 else ''}{shared}"))
-        pool, start_method = open_pool(
-            options.workers, worker.prepare_worker, start_method, lambda text: report(Message(text=text)), shared_bytes
-        )
-        stack.callback(pool.close)
-        return Executor(pool), dataset, local, options, start_method
-
-    report(Message(text=f"Checking the workers of the cluster at {options.scheduler}"))
+    report: Report,
+) -> Iterator[Workers]:
+    """Workers of the user's cluster that have the same code and data."""
+    models = tuple(_models(to_train, options))
     sources = {assignment.spec.model: assignment.spec.source for assignment in to_train}
-    cluster = ClusterPool(
-        options.scheduler,
-        partial(worker.worker_info, tuple(_models(to_train, options)), options.dataset),
-        partial(rejection, local=local, sources=sources, checksum=dataset.checksum),
-    )
-    stack.callback(cluster.close)
-    executor = Executor(cluster)
-    for line in executor.messages():
-        report(Message(text=line))
-    workers = len(cluster.addresses())
-    report(Message(text=f"Using {workers} worker{'s' if workers > 1 else ''}"))
-    trained_on = cluster.admitted[0].environment
-    _check_environments(to_train, trained_on)
-    return executor, dataset, trained_on, replace(options, workers=workers), start_method
+    info = partial(worker.worker_info, models, options.dataset)
+    check = partial(rejection, local=local, sources=sources, checksum=dataset.checksum)
+    with cluster_workers(scheduler, info, check, start_method=start_method, report=report) as workers:
+        _check_environments(to_train, workers.environment)
+        yield workers
 
 
 def _models(to_train: Sequence[Assignment], options: Options) -> Iterator[str | FamilyLocation]:
@@ -244,7 +229,7 @@ def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["Act
 
 def _with_same_data(published: RunFolder | None, session: "Session") -> RunFolder | None:
     """`published`, unless it was trained on other data."""
-    if published is None or published.read_record().dataset == session.dataset:
+    if published is None or not session.dataset.differences(published.read_record().dataset):
         return published
     session.report(
         Message(text=f"The data differs from that of the published run {published.path.name}: starting a new run")

@@ -52,7 +52,7 @@ def _condition(record: RunRecord, options: Options) -> str:
     if (options.dataset.digest is not None and options.dataset.path is None) or is_pickled:
         return "\nIts family or dataset was an object of Python: call bench.run with the same objects instead."
     try:
-        changed = model_source(record.spec, options.family_files) not in record.sources
+        changed = model_source(record.spec, options) not in record.sources
     except BenchError as error:
         return f"\nIts code is not available here: {error}."
     return "\nIts code has changed since, so this starts a new run." if changed else ""

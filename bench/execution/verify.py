@@ -57,7 +57,7 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
     except BenchError as error:
         files = Check(passed=False, text=f"files: {error}")
     try:
-        source = model_source(record.spec, options.family_files)
+        source = model_source(record.spec, options)
     except BenchError as error:
         return files, Check(passed=False, text=f"code: {error}"), Check(passed=False, text="refit: not trained")
     report(Message(text="Reading the data"))
@@ -72,11 +72,9 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
 
 def _data(record: RunRecord, options: Options) -> Check:
     current = facts(options.dataset, load_development(options.dataset))
-    if current == record.dataset:
-        return Check(passed=True, text=f"data: checksum {current.checksum[:12]} matches the record")
-    names = [name for name in current.__slots__ if getattr(current, name) != getattr(record.dataset, name)]
-    changes = "; ".join(f"{name} {getattr(current, name)}, recorded {getattr(record.dataset, name)}" for name in names)
-    return Check(passed=False, text=f"data: differs from the record: {changes}")
+    if changes := current.differences(record.dataset):
+        return Check(passed=False, text=f"data: differs from the record: {changes}")
+    return Check(passed=True, text=f"data: checksum {current.checksum[:12]} matches the record")
 
 
 def _code(folder: RunFolder, record: RunRecord, source: str, options: Options, *, identical: bool) -> Check:
@@ -92,7 +90,13 @@ def _code(folder: RunFolder, record: RunRecord, source: str, options: Options, *
         declared = parameters(space.hyperparameters)
         if declared != record.search.space:
             return Check(passed=False, text=f"{changed}, and so has its search space")
-    folder.write_record(replace(record, verified_sources=(*record.verified_sources, source)))
+    lock = folder.lock()
+    try:
+        if folder.read_record() != record:
+            return Check(passed=False, text=f"{changed}, and so has the record: verify it again")
+        folder.write_record(replace(record, verified_sources=(*record.verified_sources, source)))
+    finally:
+        lock.release()
     return Check(passed=True, text=f"{changed}; predictions are identical, so the new digest was added to the record")
 
 

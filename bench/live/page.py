@@ -11,7 +11,7 @@ from bench.records.spec import SearchSpec
 from bench.report.html.body import Body
 from bench.report.markdown import environment
 from bench.report.tables.hyperparameters import candidate_text
-from bench.report.text.numbers import percent, seconds
+from bench.report.text.numbers import duration, percent, seconds
 from bench.report.text.objective import score_name
 
 PAGE, SCRIPT = "live.html", "live.js"
@@ -66,21 +66,14 @@ def facts(run: RunProgress) -> dict[str, str]:
             "epochs of ended trials": f"{run.epochs} of {run.planned_epochs}",
             f"best {score_name(spec)}": "no score yet" if best is None else f"{percent(best.score)}%",
         }
-    left = "unknown" if run.seconds_left is None else f"about {clock(run.seconds_left)}"
+    left = "unknown" if run.seconds_left is None else f"about {duration(run.seconds_left)}"
     return {
         "stage": run.stage if run.is_running else f"{run.stage}, interrupted",
         **search,
         "refits": f"{run.refits} of {spec.refit_seeds}",
         **({"time left": left} if run.is_running else {}),
-        "last event": f"{clock(run.idle_seconds)} ago",
+        "last event": f"{duration(run.idle_seconds)} ago",
     }
-
-
-def clock(duration: float) -> str:
-    """Hours, minutes and seconds of a duration in seconds, as 1:03:05."""
-    minutes, rest = divmod(int(duration), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def dots(run: RunProgress) -> list[Dot]:

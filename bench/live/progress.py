@@ -1,6 +1,5 @@
 """The progress of an unfinished run, from its files alone, so that any process can show it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from bench.execution.eta import EVALUATION_SECONDS, Pace
 from bench.execution.session import session_seconds
 from bench.records.ledger import LedgerEvent, PlannedSearch, RefitEnded, SessionStarted, TrialEnded, TrialProposed
 from bench.records.record import RefitRecord, TrialRecord
-from bench.records.spec import RunSpec, SearchSpec
+from bench.records.spec import RunSpec, SearchSpec, candidate_key
 from bench.records.store import RunFolder, all_folders
 
 Stage = Literal["search", "refit", "evaluation"]
@@ -119,7 +118,7 @@ def _ended(events: Sequence[LedgerEvent]) -> list[TrialProposed]:
 
 
 def _identity(event: TrialProposed) -> tuple[str, int]:
-    return json.dumps(dict(event.values), sort_keys=True), event.epochs
+    return candidate_key(event.values), event.epochs
 
 
 def _stage(spec: RunSpec, plan: PlannedSearch | None, trials: Sequence[TrialRecord], ended: int, refits: int) -> Stage:

@@ -84,7 +84,9 @@ class Builder:
         end.close()  # so that the death of the process is noticed
         self._process = process
         # It sends the names of other threads of the process from which it was forked, which may have held locks.
-        if self._connection.poll(START_SECONDS) and self._connection.recv():
+        if not self._connection.poll(START_SECONDS):
+            raise TimeoutError(f"the process that builds models did not start within {START_SECONDS} s")
+        if self._connection.recv():
             self.close()
             self._start("spawn")
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from bench.errors import SpecError, check_name
-from bench.records.limits import MAX_WORKERS
-from bench.records.spec import PRECISIONS, Precision
+from bench.records.limits import MAX_PENDING, MAX_WORKERS
+from bench.records.spec import PRECISIONS, Precision, require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +21,9 @@ class Options:
     resume: bool = True
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers not in range(1, MAX_WORKERS + 1):
-            raise SpecError(f"workers must be a whole number from 1 to {MAX_WORKERS}, got {self.workers!r}")
-        if self.max_pending is not None and self.max_pending < 1:
-            raise SpecError(f"max_pending must be at least 1, got {self.max_pending!r}")
+        for name, high in (("workers", MAX_WORKERS), ("max_pending", MAX_PENDING)):
+            if getattr(self, name) is not None:
+                require(name, getattr(self, name), 1, high)
         if self.seed is not None and not isinstance(self.seed, int):
             raise SpecError(f"seed must be a whole number, got {self.seed!r}")
         for name in ("time_limit", "trial_timeout"):

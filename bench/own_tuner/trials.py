@@ -1,14 +1,19 @@
 """The trials of a search: those in its ledger, and those that are trained now."""
 
 import warnings
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from bench import compat
 from bench.errors import SearchError
 from bench.execution.events import Message, Report
+from bench.execution.preconditions import rejection
 from bench.execution.scheduling import work
-from bench.machine import environment, usable_cores
+from bench.execution.workers import Workers, cluster_workers, local_workers
+from bench.machine import Environment, environment, usable_cores
 from bench.own_tuner.builder import Builder
 from bench.own_tuner.identity import CHANGED_MODEL, FIX
 from bench.own_tuner.job import FatalTrialError, SearchJob
@@ -21,12 +26,11 @@ from bench.own_tuner.sequence import TrialSequence
 from bench.own_tuner.shared import Shared
 from bench.own_tuner.source import TunerSource
 from bench.own_tuner.start import Resumed
-from bench.own_tuner.workers import cluster_workers, local_workers
 from bench.records.store import now
 from bench.report.text.numbers import counted
+from bench.workers import tasks
 
-if TYPE_CHECKING:
-    from bench.workers.executor import Executor
+TO_RESUME = "repeat the call to continue"
 
 
 class Trials:
@@ -74,9 +78,8 @@ class Trials:
             report: called with messages and progress.
         """
         options = self._options
-        with _executor(shared, options, report) as executor:
-            workers = self._workers(executor)
-            self._start_session(shared, workers)
+        with _workers(shared, options, report) as workers:
+            self._start_session(shared, workers.number)
             self._compare_data(shared)
             self._report_reused(report)
             job = SearchJob(
@@ -89,12 +92,12 @@ class Trials:
                 payload=str(shared.payload),
                 seed=self._resumed.search.seed,
                 precision=options.precision,
-                workers=workers,
+                workers=workers.number,
                 deadline=None if options.time_limit is None else start + options.time_limit,
                 trial_timeout=options.trial_timeout,
             )
             try:
-                work([job], executor, report)
+                work([job], workers.executor, report)
             except BaseException as error:
                 # Keras Tuner's files then have every trial that the ledger has.
                 with suppress(RuntimeError):
@@ -132,10 +135,6 @@ class Trials:
             text += f", {failed} of which failed; bench.search(..., resume=False) trains all of them again"
         report(Message(text=text))
 
-    def _workers(self, executor: "Executor") -> int:
-        local = self._options.scheduler is None
-        return self._options.workers or usable_cores() if local else max(1, executor.idle())
-
     def _start_session(self, shared: Shared, workers: int) -> None:
         """Compare the hypermodel with that of the last session, and log this one."""
         last, ledger = self._resumed.last, self._project.ledger
@@ -167,10 +166,22 @@ def _may_extend_space(tuner: Any) -> bool:
     return not type(hypermodel).fit.__module__.startswith("keras_tuner.")
 
 
-def _executor(shared: Shared, options: Options, report: Report) -> "AbstractContextManager[Executor]":
+def _workers(shared: Shared, options: Options, report: Report) -> AbstractContextManager[Workers]:
     """Workers that find what is shared."""
     start_method = shared.start_method
     if options.scheduler is None:
         mapped = sum(path.stat().st_size for path in shared.payload.glob("*.npy"))
-        return local_workers(options.workers or usable_cores(), start_method, mapped, report)
-    return cluster_workers(options.scheduler, shared.payload, environment(), report)
+        return local_workers(options.workers or usable_cores(), start_method, mapped, report, TO_RESUME)
+    info = partial(tasks.worker_with_folder, str(shared.payload))
+    check = partial(_rejection, local=environment(), payload=shared.payload)
+    return cluster_workers(
+        options.scheduler, info, check, start_method=start_method, report=report, to_resume=TO_RESUME
+    )
+
+
+def _rejection(
+    info: tasks.WorkerInfo, admitted: Sequence[tasks.WorkerInfo], *, local: Environment, payload: Path
+) -> str | None:
+    if info.checksum != tasks.FOLDER_FOUND:
+        return f"it has no folder {payload}: choose a `directory` of the tuner that all workers share"
+    return rejection(info, admitted, local=local, sources={}, checksum=tasks.FOLDER_FOUND)

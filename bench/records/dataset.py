@@ -33,3 +33,11 @@ class DatasetFacts:
     n_validation: int
     n_test: int
     duplicates: DuplicateCounts | None = None  # None if not counted, as for built-in datasets
+
+    def differences(self, other: "DatasetFacts") -> str:
+        """What differs from the data of `other`, in words; empty if nothing does.
+
+        The title does not count: it is the name of a file or folder, which may have been renamed.
+        """
+        names = [name for name in self.__slots__ if name != "title" and getattr(self, name) != getattr(other, name)]
+        return "; ".join(f"{name} {getattr(self, name)}, recorded {getattr(other, name)}" for name in names)

@@ -12,7 +12,9 @@ class PlainKeras(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A model and its training, without this package."""
 
     code: str  # a script; without a known dataset, `x_train` and `y_train` must exist
-    recipe: Mapping[str, str]  # name to value: optimizer, loss, batch size, epochs, images, augmentation
+    recipe: Mapping[
+        str, str
+    ]  # name to value: optimizer, loss, batch size, epochs, images, augmentation, and how it predicts
 
 
 def label_smoothing(loss: str) -> float:

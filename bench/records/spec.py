@@ -32,7 +32,12 @@ PixelRange = Literal["0-1", "0-255"]
 PIXEL_RANGES: tuple[PixelRange, ...] = get_args(PixelRange)
 
 
-def _require(name: str, value: int, low: int, high: int) -> None:
+def require(name: str, value: int, low: int, high: int) -> None:
+    """Check that an option is a whole number from `low` to `high`.
+
+    Raises:
+        SpecError: it is not.
+    """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise SpecError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
 
@@ -51,10 +56,10 @@ class Budget:
     multiply_adds: int | None = None  # of the largest candidate, per image; None for the family's default
 
     def __post_init__(self) -> None:
-        _require("trials", self.trials, 1, MAX_TRIALS)
-        _require("epochs", self.epochs, 1, MAX_EPOCHS)
+        require("trials", self.trials, 1, MAX_TRIALS)
+        require("epochs", self.epochs, 1, MAX_EPOCHS)
         if self.multiply_adds is not None:
-            _require("multiply_adds", self.multiply_adds, 1, MAX_MULTIPLY_ADDS)
+            require("multiply_adds", self.multiply_adds, 1, MAX_MULTIPLY_ADDS)
 
     @property
     def total_epochs(self) -> int:
@@ -76,8 +81,8 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         _require_name("dataset", self.dataset, r"\w+", "letters, digits and _")
         if self.data is not None:
             _require_name("data", self.data, r"[0-9a-f]+", "hexadecimal digits")
-        _require("seed", self.seed, 0, MAX_SEED)
-        _require("refit_seeds", self.refit_seeds, 1, MAX_REFIT_SEEDS)
+        require("seed", self.seed, 0, MAX_SEED)
+        require("refit_seeds", self.refit_seeds, 1, MAX_REFIT_SEEDS)
 
     @property
     def digest(self) -> str:
@@ -123,11 +128,11 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
                 raise SpecError(f"{name} must be one of {', '.join(valid)}, or None, got {getattr(self, name)!r}")
         if self.definition is not None and not re.fullmatch(r"[^/\\:\s]+:[\w.]+", self.definition):
             raise SpecError(f"definition must be a file name or module, and an object, got {self.definition!r}")
-        _require("split", self.split, 0, MAX_SEED)
+        require("split", self.split, 0, MAX_SEED)
         if self.max_pending is not None:
-            _require("max_pending", self.max_pending, 1, MAX_PENDING)
+            require("max_pending", self.max_pending, 1, MAX_PENDING)
         if self.time_limit is not None:
-            _require("time_limit", self.time_limit, 1, 10_000_000)
+            require("time_limit", self.time_limit, 1, 10_000_000)
 
     @property
     def model(self) -> str:
@@ -146,7 +151,7 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
 
 
 class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="reference"):
-    """A reference model, trained with its own recipe: a published tutorial or a scikit-learn classifier."""
+    """A reference model with its own recipe: a published tutorial, a scikit-learn classifier, or trained elsewhere."""
 
     model: str
     epochs: int  # 0 if the model is not trained in epochs
@@ -155,7 +160,7 @@ class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="ref
     def __post_init__(self) -> None:
         self._check()
         _require_name("model", self.model, r"[\w-]+", "letters, digits, _ and -")
-        _require("epochs", self.epochs, 0, MAX_EPOCHS)
+        require("epochs", self.epochs, 0, MAX_EPOCHS)
 
     @property
     def refit_epochs(self) -> int:
@@ -208,9 +213,14 @@ class TrialSpec:
         return FamilyLocation(name=self.model, definition=self.definition, file=self.file)
 
 
+def candidate_key(values: Mapping[str, Value]) -> str:
+    """Text that identifies the hyperparameters of a candidate, in any order."""
+    return json.dumps(dict(values), sort_keys=True)
+
+
 def trial_seed(run_seed: int, values: Mapping[str, Value]) -> int:
     """The seed of a candidate, a function of its hyperparameters, so that a promoted trial keeps its seed."""
-    return derive_seed(run_seed, "trial", json.dumps(dict(values), sort_keys=True))
+    return derive_seed(run_seed, "trial", candidate_key(values))
 
 
 def refit_seed(spec: RunSpec, number: int) -> int:

@@ -42,7 +42,7 @@ class Row:
 
     run: Run
     rank: tuple[int, int] | None = None  # best and worst possible rank; None for a single seed, and for unranked rows
-    not_different_from: tuple[str, ...] | None = None  # labels; None where `rank` is
+    not_different_from: tuple[str, ...] | None = None  # labels of tuned models; None for a single seed
     # The test against the tuned model with the best validation accuracy; None for that model, and if there is none.
     versus_best: PairTest | None = None
     versus_reference: PairTest | None = None  # of a tuned model: the test against the best reference model

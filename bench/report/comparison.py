@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import SpecError
-from bench.evaluation.comparison import IntArray, compare_all, mcnemar
+from bench.evaluation.comparison import compare_all, mcnemar
+from bench.evaluation.error_analysis import majority
 from bench.evaluation.variance import BoolArray, FloatArray
 from bench.report.board import PairTest
 from bench.report.markdown import plain_table
@@ -96,7 +97,7 @@ def _images(runs: tuple[Run, Run], correct: tuple[FloatArray, FloatArray], selec
     images = np.flatnonzero(selected)
     images = images[np.argsort(-np.abs(correct[0] - correct[1])[images], kind="stable")]
     names = np.array(runs[0].record.dataset.class_names)
-    predicted = [names[_most_common(run.scores.predicted[:, images], len(names))] for run in runs]
+    predicted = [names[majority(run.scores.predicted[:, images])] for run in runs]
     return pd.DataFrame(
         {
             "image": images,
@@ -107,13 +108,6 @@ def _images(runs: tuple[Run, Run], correct: tuple[FloatArray, FloatArray], selec
             "correct_b": correct[1][images],
         }
     )
-
-
-def _most_common(predicted: IntArray, classes: int) -> IntArray:
-    """The most frequent prediction for each image; `predicted` has shape (refits, images)."""
-    counts: IntArray = (predicted[:, :, None] == np.arange(classes)).sum(axis=0)
-    largest: IntArray = counts.argmax(axis=1)
-    return largest
 
 
 def comparison_text(comparison: RunComparison) -> str:

@@ -86,7 +86,7 @@ def ranked_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> pd.
             "rank": rank_text(row).replace(" to ", "-"),
             "model": row.label,
             "test accuracy (%)": _accuracy_cell(row.test_accuracy, row.run.interval),
-            "difference (pp)": "-" if row is compared_with else points(row.test_accuracy - compared_with.test_accuracy),
+            "diff. (pp)": "-" if row is compared_with else points(row.test_accuracy - compared_with.test_accuracy),
             "params": _thousands(row.run.costs["parameters"]),
             heading: cell(row),
         }

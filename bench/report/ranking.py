@@ -224,6 +224,7 @@ def _with_references(
         return rows, tuple(Row(run=run) for run in references)
     adjusted = holm(comparison.p_value[count:, :count])
     better = (adjusted < 1 - LEVEL) & (comparison.difference[count:, :count] > 0)
+    similar = adjusted >= 1 - LEVEL
     selected = _selected(compared[:count])
     labels = np.array([row.label for row in rows])
 
@@ -234,6 +235,7 @@ def _with_references(
     reference_rows = (
         Row(
             run=run,
+            not_different_from=None if run.interval is None else tuple(labels[similar[number]].tolist()),
             versus_best=_pair_test(compared, comparison, count + number, selected, float(adjusted[number, selected])),
             better_than=tuple(labels[better[number]].tolist()),
         )

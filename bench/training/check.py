@@ -23,7 +23,6 @@ class CandidateCost:
     parameters: int
     multiply_adds: int  # per image, in the forward pass
     step_seconds: float  # after tracing
-    batch_size: int
 
 
 class NoStepError(Exception):
@@ -52,7 +51,6 @@ def check_candidate(spec: TrialSpec, location: "DatasetLocation") -> CandidateCo
         parameters=model.count_params(),
         multiply_adds=multiply_adds(model),
         step_seconds=min(seconds[1:] or seconds),
-        batch_size=data.batching.size(len(data.fitted)),
     )
     del candidate, model
     compat.release_graphs()

@@ -4,7 +4,7 @@ import contextlib
 import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -20,7 +20,6 @@ from search_spaces import FamilyLocation
 from search_spaces._mirror import portable
 
 Format = Literal["keras", "savedmodel", "onnx"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 MAX_DIFFERENCE = 1e-5  # of a probability
 BATCH_SIZE = 500

@@ -1,12 +1,11 @@
 """A Keras Tuner oracle as a source of proposals: in memory, and without internal hyperparameters."""
 
-import json
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from bench.compat import keep_in_memory
-from bench.records.spec import Value
+from bench.records.spec import Value, candidate_key
 from bench.tuning.trials import NoProposal, Plan, Proposal
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def simulate(proposer: Proposer) -> Plan:
         proposer.report(proposal.trial_id, 0.5)
         proposals.append(proposal)
     return Plan(
-        candidates=len({json.dumps(dict(proposal.values), sort_keys=True) for proposal in proposals}),
+        candidates=len({candidate_key(proposal.values) for proposal in proposals}),
         tasks=len(proposals),
         epochs=sum(proposal.epochs - proposal.initial_epoch for proposal in proposals),
     )

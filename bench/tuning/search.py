@@ -1,6 +1,5 @@
 """The search loop of one run: propose trials, report results in order of proposal, log every step in the ledger."""
 
-import json
 import math
 import shutil
 from collections.abc import Collection, Sequence
@@ -9,7 +8,7 @@ from dataclasses import replace
 from bench.errors import SearchError
 from bench.records.ledger import LedgerEvent, TrialEnded, TrialProposed
 from bench.records.record import Curve, TrialRecord
-from bench.records.spec import SearchSpec
+from bench.records.spec import SearchSpec, candidate_key
 from bench.records.store import RunFolder, now
 from bench.tuning.proposer import ProposalSource
 from bench.tuning.trials import NoProposal, PendingTrial, Proposal, Totals, trial_name, trial_spec
@@ -278,4 +277,4 @@ class Search:
 
 def _identity(proposal: Proposal) -> tuple[str, int]:
     """Equal for duplicate proposals: the same hyperparameters, trained for the same number of epochs."""
-    return json.dumps(dict(proposal.values), sort_keys=True), proposal.epochs
+    return candidate_key(proposal.values), proposal.epochs

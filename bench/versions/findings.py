@@ -210,13 +210,23 @@ def _compared(series: Series) -> list[ComparedVersion]:
 
 
 def release_notes(series: Series) -> dict[str, list[Markdown]]:
-    """By update such as "2.16.2 to 2.17.1", links to the release notes of the libraries that changed."""
+    """By update such as "2.16.2 to 2.17.1", links to the release notes of the libraries that changed.
+
+    The notes of a patch release do not repeat those of its minor release, so minor releases are included.
+    """
     notes: dict[str, list[Markdown]] = {}
     for old, new in pairwise(series.records):
         update = notes.setdefault(f"{series.versions[old.name]} to {series.versions[new.name]}", [])
         for library, repository in REPOSITORIES.items():
-            version = getattr(new.environment, library.lower())
-            if version != getattr(old.environment, library.lower()):
+            before, now = (Version(getattr(record.environment, library.lower())) for record in (old, new))
+            for version in _releases(before, now):
                 address = f"https://github.com/{repository}/releases/tag/v{version}"
                 update.append(Markdown(f"[{library} {version}]({address})"))
     return notes
+
+
+def _releases(old: Version, new: Version) -> list[str]:
+    """The minor releases after `old` up to `new`, and `new`."""
+    minors = range(old.minor + 1, new.minor + 1) if old.major == new.major else ()
+    releases = dict.fromkeys([*(f"{new.major}.{minor}.0" for minor in minors), str(new)])
+    return [] if old == new else list(releases)

@@ -225,7 +225,7 @@ def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
             "reference workload": _distinct(start.reference for start in record.starts),
             "process starts": str(len(record.starts)),
             "speed at commit": _distinct(_commit(start.git_commit) for start in record.starts),
-            "seeds": ", ".join(str(len(results.seeds)) for results in record.trained) or "0",
+            "seeds": _distinct(str(len(results.seeds)) for results in record.trained),
             "accuracy at commit": _distinct(_commit(commit) for each in record.trained for commit in each.git_commits),
         }
         for record in records

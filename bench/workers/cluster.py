@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import distributed
 
-from bench.compat import WorkerDeathLog, cluster_workers
+from bench.compat import WorkerDeathLog, cluster_workers, run_checks
 from bench.errors import SearchError
 from bench.workers.pool import CLOSE_SECONDS, START_SECONDS
 from bench.workers.tasks import WorkerInfo
@@ -42,20 +42,21 @@ class ClusterPool:
         self._verdicts: dict[str, str | None] = {}  # by address: why it was rejected; None if admitted
         self._admitted: list[WorkerInfo] = []
         self._messages: list[str] = []
-        self._deaths = WorkerDeathLog()
-        try:
-            self.client = distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise SearchError(
-                f"cannot connect to a Dask scheduler at {scheduler!r} ({error}): start one with `dask scheduler`, "
-                "which prints its address"
-            ) from error
-        self._deaths.subscribe(self.client)
-        try:
+        run_checks("dask")
+        with ExitStack() as stack:
+            self._deaths = WorkerDeathLog()
+            stack.callback(self._deaths.close)
+            try:
+                self.client = distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+            except (OSError, TimeoutError, ValueError) as error:
+                raise SearchError(
+                    f"cannot connect to a Dask scheduler at {scheduler!r} ({error}): start one with `dask scheduler`, "
+                    "which prints its address"
+                ) from error
+            stack.callback(self.client.close, timeout=CLOSE_SECONDS)
+            self._deaths.subscribe(self.client)
             self._wait()
-        except SearchError:
-            self.client.close(timeout=CLOSE_SECONDS)
-            raise
+            stack.pop_all()
 
     @property
     def admitted(self) -> tuple[WorkerInfo, ...]:

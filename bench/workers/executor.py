@@ -72,10 +72,10 @@ class _Attempt:
 class Executor:
     """Runs one task per worker at a time, so that a crash can be blamed on one task."""
 
-    def __init__(self, pool: Pool, *, to_resume: str = "continue with `python -m bench resume`") -> None:
-        """Run tasks on the workers of `pool`; `to_resume` says what to do if all workers have died."""
+    def __init__(self, pool: Pool, *, to_resume: str | None = None) -> None:
+        """Run tasks on the workers of `pool`; `to_resume` says what to do if all have died, None for `bench resume`."""
         self._pool = pool
-        self._to_resume = to_resume
+        self._to_resume = to_resume or "continue with `python -m bench resume`"
         self._events: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
         self._undelivered: deque[TaskFailed] = deque()
         self._attempts: dict[str, _Attempt] = {}  # by key

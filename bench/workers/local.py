@@ -13,7 +13,7 @@ from distributed.deploy.local import LocalCluster
 from distributed.scheduler import KilledWorker
 from distributed.system import MEMORY_LIMIT
 
-from bench.compat import WorkerDeathLog
+from bench.compat import WorkerDeathLog, run_checks
 from bench.errors import SearchError
 from bench.signals import shield_children_from_sigint
 from bench.workers.fork_server import WORKER_VARIABLES, StartMethod, other_threads_when_forked
@@ -55,6 +55,7 @@ class LocalPool:
         Raises:
             SearchError: the processes did not start.
         """
+        run_checks("dask")
         self._prepare = prepare
         self._preparations: dict[str, distributed.Future[Any]] = {}  # by address
         self._prepared: set[str] = set()
@@ -65,6 +66,15 @@ class LocalPool:
         self._deaths = WorkerDeathLog()
         self._process_ids: dict[str, int] = {}  # by address
         self._terminated: set[str] = set()  # the scheduler notices only after a moment
+        # Of the process from which the workers were forked, by name; asked before anything is done in them.
+        self.other_threads: tuple[str, ...] = ()
+        try:
+            self._start(workers, start_method, shared_bytes)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, workers: int, start_method: StartMethod, shared_bytes: int) -> None:
         try:
             with shield_children_from_sigint():
                 self._cluster = LocalCluster(
@@ -83,8 +93,6 @@ class LocalPool:
         except (OSError, TimeoutError, RuntimeError) as error:
             raise SearchError(f"{workers} worker processes did not start within {START_SECONDS} s: {error}") from error
         self._deaths.subscribe(self.client)
-        # Of the process from which the workers were forked, by name; asked before anything is done in them.
-        self.other_threads: tuple[str, ...] = ()
         if start_method == "forkserver":
             self.other_threads = self.client.run(other_threads_when_forked, workers=self._alive()[:1]).popitem()[1]
         self.addresses()
@@ -135,7 +143,7 @@ class LocalPool:
             self._kill,
             lambda: self._cluster.close(timeout=CLOSE_SECONDS),
         ):
-            with suppress(TimeoutError, OSError):
+            with suppress(TimeoutError, OSError, AttributeError):  # the last if it has not started
                 close()
         self._deaths.close()
         self._settings.__exit__(None, None, None)

@@ -412,7 +412,7 @@ def _draw(family: str, by_tuner: Mapping[str, Outcome]) -> Figure:
     ends = {}
     for (tuner, outcome), color in zip(by_tuner.items(), COLORS, strict=False):
         low, middle, high = quantiles(outcome.traces, seconds)
-        axes.fill_between(seconds, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(seconds, low, high, color=color, alpha=0.1, linewidth=0)
         axes.plot(seconds, middle, color=color)
         ends[f"{tuner}, {len(outcome.traces):,}"] = (end, middle[-1])
     lowest = min(float(np.median(outcome.scores)) for outcome in by_tuner.values())
@@ -487,6 +487,7 @@ def _page(
                 "- The winner is the full-length trial with the best validation accuracy after its last epoch. As the "
                 "best of several, it is biased upwards for every tuner. The test set is not used."
             ),
+            "- Larger budgets may give another order.",
             (
                 "- Core-seconds are those of building and training models and of validation, without the time that a "
                 "tuner takes for its proposals ([scaling.md](scaling.md))."

@@ -7,6 +7,7 @@ import pytest
 from bench.cli.progress import display
 from bench.cli.steady_time import SteadyTime
 from bench.execution.events import Detail, Message, Progress
+from bench.report.text.numbers import duration
 
 PROGRESS = Progress(
     run="digits cnn",
@@ -84,3 +85,8 @@ def test_remaining_time_that_ran_out_grows_again() -> None:
     # Ten seconds, doubled in each ten seconds.
     assert time.update(60) == 20
     assert time.update(60) == 20
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5.9, "0:05"), (185, "3:05"), (3785, "1:03:05")])
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -17,7 +17,7 @@ def test_coverage_of_a_preset_is_that_of_its_space() -> None:
 
     dataset = make_dataset(name="fashion_mnist", image_shape=(28, 28, 1))
     cnn = search_spaces.load("cnn")
-    costs = [CandidateCost(parameters=1, multiply_adds=1, step_seconds=1.0, batch_size=128)]
+    costs = [CandidateCost(parameters=1, multiply_adds=1, step_seconds=1.0)]
     space = cnn(dataset.image_shape, len(dataset.class_names)).space()
     quick, *_ = _coverage(FamilyLocation(name="cnn"), dataset, space, costs, own=False)
     limit = PLANS["fashion_mnist", "cnn", "quick"].multiply_adds

@@ -1,14 +1,16 @@
 """Whether a run can start here, and which workers of a cluster it can use."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.errors import SearchError
-from bench.execution.preconditions import check_versions, rejection
+from bench.execution.preconditions import check_data, check_versions, rejection
+from bench.records.store import run_folder
 from bench.workers.tasks import WorkerInfo
-from builders import make_environment
+from builders import add_run, make_dataset, make_environment
 
 LOCAL = make_environment()
 SOURCES = {"dense": "0" * 12}
@@ -26,6 +28,13 @@ def test_tested_and_newer_versions_are_accepted() -> None:
 def test_older_and_missing_libraries_are_refused(name: str, version: str) -> None:
     with pytest.raises(SearchError, match=f"or newer, found {version}: run `pip install --upgrade {name[:5]}"):
         check_versions(make_environment(**{name: version}))
+
+
+def test_renamed_data_are_the_same_data_and_other_differences_are_named(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, add_run(tmp_path).spec)
+    check_data(folder, make_dataset(title="renamed"))
+    with pytest.raises(SearchError, match=r"other data \(n_test 100, recorded 200\): restore the data"):
+        check_data(folder, make_dataset(n_test=100))
 
 
 def refused(worker: WorkerInfo, *admitted: WorkerInfo) -> str | None:

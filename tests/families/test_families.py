@@ -268,6 +268,13 @@ def test_file_must_define_exactly_one_family(
         search_spaces.load(name)
 
 
+def test_family_must_define_its_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hollow.py").write_text("from search_spaces import Family\n\n\nclass Hollow(Family):\n    pass\n")
+    monkeypatch.setattr(search_spaces, "__path__", [*search_spaces.__path__, str(tmp_path)])
+    with pytest.raises(ValueError, match=r"hollow\.py: Hollow must define architecture\(hp, images\)"):
+        search_spaces.load("hollow")
+
+
 def test_file_that_imports_its_base_class_from_another_family_defines_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

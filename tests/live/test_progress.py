@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.live.page import clock, dots, facts, live_page
+from bench.live.page import dots, facts, live_page
 from bench.live.progress import RunProgress, run_progress, unfinished_runs
 from bench.records.ledger import (
     LedgerEvent,
@@ -187,8 +187,3 @@ def test_only_unfinished_runs_are_shown_and_damaged_ones_are_named(tmp_path: Pat
     lock.release()
     folder.spec_file.write_text("{")
     assert "cannot be read" in live_page(unfinished_runs(tmp_path)).html
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(5.9, "0:05"), (185, "3:05"), (3785, "1:03:05")])
-def test_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text

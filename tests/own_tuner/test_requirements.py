@@ -117,7 +117,10 @@ def test_global_setting_that_workers_cannot_follow_is_an_error(changed: dict[str
     [
         ({"workers": 0}, r"workers must be a whole number from 1 to 1024, got 0"),
         ({"workers": 1.5}, r"workers must be a whole number"),
-        ({"max_pending": 0}, r"max_pending must be at least 1, got 0"),
+        ({"workers": 2.0}, r"workers must be a whole number from 1 to 1024, got 2\.0"),
+        ({"workers": True}, r"workers must be a whole number from 1 to 1024, got True"),
+        ({"max_pending": 0}, r"max_pending must be a whole number from 1 to 1000, got 0"),
+        ({"max_pending": "4"}, r"max_pending must be a whole number from 1 to 1000, got '4'"),
         ({"time_limit": "10m"}, r"time_limit must be a positive number of seconds, got '10m'"),
         ({"seed": "1"}, r"seed must be a whole number, got '1'"),
         ({"trial_timeout": -1}, r"trial_timeout must be a positive number of seconds, got -1"),

@@ -127,7 +127,7 @@ def test_winners_at_a_bound_are_counted(tmp_path: Path) -> None:
         add_run(tmp_path, spec={"family": family}, search={"trials": (trial,), "winner": "0000"})
     add_run(tmp_path, spec={"family": "cnn"})
     assert only_section(tmp_path)["at_bounds"].startswith(
-        "In 2 of 3 winners, a hyperparameter is at a bound of its range (most often units_1: 2)"
+        "In 2 of 3 winners, a hyperparameter is at a bound of its range (most often units_1, in 2 winners)"
     )
 
 
@@ -188,6 +188,7 @@ def test_calibration_is_computed_from_the_probabilities(tmp_path: Path) -> None:
 def test_plots_have_titles(tmp_path: Path) -> None:
     add_run(tmp_path, spec={"preset": "quick"})
     add_run(tmp_path, spec={"preset": "quick", "family": "cnn"})
+    add_reference(tmp_path)
     pictures = only_section(tmp_path)["pictures"]
     titles = {kind: picture.draw().get_suptitle() for kind, picture in pictures.items() if not picture.of_images}
     assert len({*titles.values()}) == len(titles) == 5

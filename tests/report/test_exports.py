@@ -141,6 +141,10 @@ def test_tensorboard_reads_curves_and_hyperparameters(tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     assert f"0 runs written, {len(FINISHED)} already there" in call(*command, cwd=tmp_path).stdout
     assert sorted(tmp_path.rglob("*")) == before
+    folder.rename(unfinished := folder.with_name(f".{folder.name}.part"))  # as if the export had been killed
+    assert f"1 run written, {len(FINISHED) - 1} already there" in call(*command, cwd=tmp_path).stdout
+    assert not unfinished.exists()
+    assert scalars(folder / "refit-0")
 
 
 # MLflow

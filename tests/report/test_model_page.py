@@ -11,7 +11,7 @@ from bench.records.record import Curve
 from bench.records.store import all_folders, run_folder
 from bench.report.build import build
 from bench.report.figures.history import search_history
-from bench.report.figures.model import curves
+from bench.report.figures.model import BLUE, curves
 from bench.report.ranking import leaderboard
 from builders import add_reference, add_run, make_curve, make_trial
 
@@ -113,20 +113,20 @@ def test_the_training_loss_with_label_smoothing_is_not_the_log_loss(tmp_path: Pa
 
 
 def test_validation_of_refits_is_drawn_if_they_have_any() -> None:
-    with_validation = curves(Curve(), [make_curve(3, 0.9)] * 2).draw()
+    with_validation = curves(Curve(), [make_curve(3, 0.9)] * 2, BLUE).draw()
     assert with_validation.axes[0].get_legend_handles_labels()[1] == ["2 refits, training", "2 refits, validation"]
-    without = curves(Curve(), [make_curve(3, 0.9, validation=False)]).draw()
+    without = curves(Curve(), [make_curve(3, 0.9, validation=False)], BLUE).draw()
     assert without.axes[0].get_legend_handles_labels()[1] == ["1 refit, training"]
 
 
 @pytest.mark.parametrize(("epochs", "marker"), [(1, "x"), (2, "None")])
 def test_curves_of_a_single_epoch_are_visible(epochs: int, marker: str) -> None:
-    axes = curves(make_curve(epochs, 0.9), [make_curve(epochs, 0.9, validation=False)]).draw().axes[0]
+    axes = curves(make_curve(epochs, 0.9), [make_curve(epochs, 0.9, validation=False)], BLUE).draw().axes[0]
     assert axes.lines[0].get_marker() == marker
 
 
 def test_trials_are_drawn_at_their_numbers() -> None:
-    history = search_history([make_trial(n, 0.8 + n / 100) for n in range(4)], "0003", 3, "validation accuracy")
+    history = search_history([make_trial(n, 0.8 + n / 100) for n in range(4)], "0003", 3, "validation accuracy", BLUE)
     assert history is not None
     axes = history.draw().axes[0]
     assert np.array_equal(axes.lines[0].get_xdata(), [0, 1, 2, 3])

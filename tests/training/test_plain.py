@@ -223,8 +223,11 @@ def test_flips_are_code_with_the_average_over_mirror_images(digits: DatasetFacts
     flip, _, shift = plain.recipe["augmentation"].partition(", ")
     assert shift.startswith("layers.RandomTranslation(")
     assert flip == "layers.RandomFlip(mode='horizontal')"
-    without, settings = rebuild(spec("cnn", CNN | {"horizontal_flips": False}), digits)
-    assert "class " not in plain_keras(without, digits, settings).code
+    assert plain.recipe["prediction"] == "average over each image and its mirror image"
+    model, settings = rebuild(spec("cnn", CNN | {"horizontal_flips": False}), digits)
+    without = plain_keras(model, digits, settings)
+    assert "class " not in without.code
+    assert "prediction" not in without.recipe
 
 
 def test_code_evaluates_on_the_test_set_of_a_dataset_that_keras_downloads(digits: DatasetFacts, tmp_path: Path) -> None:
@@ -248,7 +251,8 @@ def test_code_says_what_the_model_takes_and_returns_in_short_lines(digits: Datas
     assert "\n)(x)\n" in code
     # 1,437 images are 11 batches of 128 and 29 more.
     left_out = (
-        "12 batches per epoch; keras-family-bench trained 11, without\n# 29 of 1,437 images, others in each epoch."
+        "12 batches per epoch; keras-family-bench trained 11, leaving out\n"
+        "# 29 of 1,437 images, different ones in each epoch."
     )
     assert f"\n# Keras trains {left_out}\nmodel.fit(" in code
     assert max(map(len, code.splitlines())) <= 88

@@ -8,7 +8,7 @@ import search_spaces
 from bench.data import catalog
 from bench.execution.plans import choose_plan
 from bench.records.spec import PRESETS
-from bench.tuning.presets import CORE_SECONDS, PLANS, PresetPlan, cost_model_plan
+from bench.tuning.presets import BATCH_SIZE, CORE_SECONDS, OWN_BATCH_SIZE, PLANS, PresetPlan, cost_model_plan
 from builders import make_spec
 from search_spaces import FamilyLocation
 
@@ -75,3 +75,11 @@ def test_given_numbers_replace_those_of_the_plan() -> None:
 def test_unknown_family_with_all_numbers_given_needs_no_cost_model() -> None:
     plan = choose_plan("default", FamilyLocation(name="theirs"), catalog.locate("digits"), trials=2, epochs=3)
     assert plan == PresetPlan(trials=2, epochs=3, refit_seeds=5)
+
+
+@pytest.mark.slow
+def test_cost_model_has_the_batch_sizes_of_the_recipes() -> None:
+    from bench.training.custom import family
+    from search_spaces import _recipe
+
+    assert (BATCH_SIZE, OWN_BATCH_SIZE) == (_recipe.BATCH_SIZE, family.BATCH_SIZE)

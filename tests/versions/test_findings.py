@@ -44,7 +44,7 @@ def test_findings_name_accuracy_speed_and_memory(tmp_path: Path) -> None:
         "Accuracy worse (points): tutorial-cnn -5.00.",
         "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
         "Resident memory: cnn +0 MB.",
-        f"Release notes: {note('2.17.1')}.",
+        f"Release notes: {note('2.17.0')}, {note('2.17.1')}.",
     ]
     assert all(f"- {sentence}\n" in page_text(tmp_path) for sentence in findings(made))
 
@@ -102,7 +102,7 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
                 "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00.",
                 "Speed: of 1 operations, 1 significantly slower: `step` 1.20 (cnn); none faster.",
                 "Resident memory: cnn +0 MB.",
-                f"Release notes: {note('2.17.1')}.",
+                f"Release notes: {note('2.17.0')}, {note('2.17.1')}.",
             ),
         ),
         (
@@ -112,7 +112,7 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
                 "Accuracy worse (points): tutorial-cnn -10.00.",
                 "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
                 "Resident memory: cnn +0 MB.",
-                f"Release notes: {note('2.18.1')}.",
+                f"Release notes: {note('2.18.0')}, {note('2.18.1')}.",
             ),
         ),
         (
@@ -122,7 +122,7 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
                 "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00.",
                 UNCHANGED,
                 "Resident memory: cnn +0 MB.",
-                f"Release notes: {note('2.19.1')}.",
+                f"Release notes: {note('2.19.0')}, {note('2.19.1')}.",
             ),
         ),
     ]
@@ -201,7 +201,13 @@ def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: 
 def test_release_notes_of_an_update_are_those_of_the_libraries_that_changed(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1))
     notes = {step: list(map(str, notes)) for step, notes in release_notes(made).items()}
-    assert notes == {"2.16.2 to 2.17.1": [note("2.17.1")]}
+    assert notes == {"2.16.2 to 2.17.1": [note("2.17.0"), note("2.17.1")]}
+
+
+def test_release_notes_include_skipped_minor_releases(tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf219", "2.19.0", 0.9, 0.1))
+    (notes,) = release_notes(made).values()
+    assert [*map(str, notes)] == [note("2.17.0"), note("2.18.0"), note("2.19.0")]
 
 
 def test_times_since_the_oldest_version_are_cumulative(tmp_path: Path) -> None:

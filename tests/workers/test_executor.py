@@ -1,18 +1,22 @@
 """The executor and local workers: results, failures, deaths of workers, and a fast shutdown."""
 
 import json
+import logging
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import dask
+import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 from distributed.system import MEMORY_LIMIT
 
 import worker_tasks as tasks
 from bench.errors import SearchError
 from bench.training.custom import UnsuitableModelError
+from bench.workers import local
 from bench.workers.executor import EpochCompleted, Executor, TaskCompleted, TaskFailed, describe
 from bench.workers.local import LocalPool
 
@@ -162,6 +166,21 @@ def test_timeout_of_a_task_starts_once_its_worker_is_prepared() -> None:
 def test_workers_that_cannot_be_prepared_are_an_error_with_the_reason(prepare: Callable[[], None], reason: str) -> None:
     with closing(LocalPool(2, prepare)) as pool, pytest.raises(SearchError, match=reason):
         wait_until_idle(Executor(pool))
+
+
+def test_pool_that_does_not_start_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "START_SECONDS", 0.001)
+    settings, handlers = (
+        dict(dask.config.config["distributed"]["worker"]),
+        [*logging.getLogger("distributed.nanny").handlers],
+    )
+    with pytest.raises(SearchError, match=r"2 worker processes did not start within 0\.001 s"):
+        LocalPool(2)
+    assert dask.config.config["distributed"]["worker"] == settings
+    assert logging.getLogger("distributed.nanny").handlers == handlers
+    assert [
+        process for process in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(process.cmdline())
+    ] == []
 
 
 def test_closing_the_pool_kills_running_tasks_at_once() -> None:

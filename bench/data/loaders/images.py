@@ -102,7 +102,7 @@ def to_pixels(image: NDArray[np.uint8], channels: int, behind: str = "white") ->
 
 
 def resize(images: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize images (n, height, width, channels) by bilinear interpolation; 4 channels are resized one by one."""
+    """Resize images (n, height, width, channels) by bilinear interpolation, each channel alone."""
     from PIL import Image
 
     resized = np.empty((len(images), *size, images.shape[-1]), np.uint8)

@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import pandas as pd
 
@@ -16,7 +16,6 @@ from bench.report.frames import predictions_frame, runs_frame, trials_frame
 from bench.report.runs import folder_of
 
 Format = Literal["csv", "parquet", "json"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Learning curves and hyperparameters as TensorBoard logs, written with TensorBoard's own package."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -32,9 +33,12 @@ def write_logs(board: Board, folder: Path) -> tuple[int, int]:
         target = folder / run.record.dataset.name / run.record.run_id
         if target.exists():
             existing += 1
-        else:
-            _write_run(run, target)
-            written += 1
+            continue
+        unfinished = target.with_name(f".{target.name}.part")  # so that an export that was killed is repeated
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _write_run(run, unfinished)
+        unfinished.rename(target)
+        written += 1
     return written, existing
 
 

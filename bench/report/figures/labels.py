@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 FONT_SIZE = 8
@@ -72,6 +73,7 @@ def label_points(axes: Axes, points: Mapping[str, Sequence[tuple[float, float]]]
                 va=va,
                 fontsize=FONT_SIZE,
                 in_layout=False,
+                path_effects=[withStroke(linewidth=2, foreground="white")],  # lines end around the name
             )
             box = text.get_window_extent()
             if _is_inside(box, frame) and not box.count_overlaps(taken):

@@ -20,10 +20,8 @@ from bench.report.text.numbers import counted
 
 # Okabe and Ito's colors, distinguishable by color-blind readers: https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#999999"
-TRAINING = {"color": BLUE, "linestyle": "-", "marker": "o"}
-VALIDATION = {"color": ORANGE, "linestyle": "--", "marker": "s"}
-REFITS_BESIDE_TRIAL = {"training": {"color": GRAY, "linestyle": ":"}, "validation": {"color": GRAY, "linestyle": "-."}}
-REFITS = {"training": {"color": BLUE, "linestyle": "-"}, "validation": {"color": ORANGE, "linestyle": "--"}}
+VALIDATION_COLOR = "#000000"
+LINES = (("training", "-"), ("validation", "--"))
 MAX_NUMBERED_CLASSES = 20  # cells of a larger confusion matrix are too small for numbers
 WRAP_AT = 9  # characters of a class name below a column
 MAX_NAMED_CLASSES = 40  # of more, only every second, third ... is named
@@ -33,30 +31,38 @@ PANELS = 3  # per row
 NARROW_RANGE = 50  # a logarithmic axis with a smaller ratio of its ends gets ticks at 1, 2 and 5
 
 
-def curves(trial: Curve, refits: Sequence[Curve]) -> Picture:
-    """Loss and accuracy by epoch: training and, if there is one, validation of the winner's trial and of the refits."""
-    kind = "curves of one epoch" if _epochs(trial, refits) == 1 else "curves of trial and refits"
-    return picture(kind, [trial, list(refits)], lambda: _draw_curves(trial, refits))
+def curves(trial: Curve, refits: Sequence[Curve], color: str) -> Picture:
+    """Loss and accuracy by epoch: training and, if there is one, validation of the winner's trial and of the refits.
+
+    Args:
+        trial: of the winner; empty for a reference model.
+        refits: of the model.
+        color: of the training, that of the model.
+    """
+    return picture("curves", [trial, list(refits), color], lambda: _draw_curves(trial, refits, color))
 
 
 def _epochs(trial: Curve, refits: Sequence[Curve]) -> int:
     return max(len(curve.training_loss) for curve in (trial, *refits))
 
 
-def _draw_curves(trial: Curve, refits: Sequence[Curve]) -> Figure:
+def _draw_curves(trial: Curve, refits: Sequence[Curve], color: str) -> Figure:
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     count, epochs = counted(len(refits), "refit"), _epochs(trial, refits)
     marker = "x" if epochs == 1 else None  # a line of one point is invisible
-    looks = REFITS_BESIDE_TRIAL if trial.training_loss else REFITS
+    colors = {"training": color, "validation": VALIDATION_COLOR}
+    beside_trial = bool(trial.training_loss)
     for axes, measure, unit, scale in ((left, "loss", "nats", 1), (right, "accuracy", "%", 100)):
-        for part, look in looks.items():
+        for part, dashes in (("training", ":"), ("validation", "-.")) if beside_trial else LINES:
             for number, refit in enumerate(refits):
                 if values := getattr(refit, f"{part}_{measure}"):
+                    shade = GRAY if beside_trial else colors[part]
                     label = None if number else f"{count}, {part}"
-                    _line(axes, scale, values, **look, linewidth=1, marker=marker, label=label)
-        for part, style in (("training", TRAINING), ("validation", VALIDATION)) if trial.training_loss else ():
-            _line(axes, scale, getattr(trial, f"{part}_{measure}"), **style, markersize=3, label=f"trial, {part}")
+                    _line(axes, scale, values, color=shade, ls=dashes, linewidth=1, marker=marker, label=label)
+        for part, dashes in LINES if beside_trial else ():
+            values = getattr(trial, f"{part}_{measure}")
+            _line(axes, scale, values, color=colors[part], ls=dashes, marker="o", markersize=3, label=f"trial, {part}")
         axes.set(xlabel="epoch", ylabel=f"{measure} ({unit})", xlim=(0.5, epochs + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         plain_axes(axes)
@@ -119,7 +125,8 @@ def _number_cells(image: AxesImage, share: NDArray[np.float64]) -> None:
 def hyperparameters(
     tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]],
     winner: float,
-    score: str = "validation accuracy",
+    score: str,
+    color: str,
 ) -> Picture:
     """Score of full-length trials by each hyperparameter.
 
@@ -127,21 +134,25 @@ def hyperparameters(
         tried: name, all values if finite, the value in each trial in which it is active, its score in [0, 1].
         winner: score of the winner, drawn as a line.
         score: name of the score.
+        color: of the trials, that of the family.
     """
-    content = [list(tried), winner, *([score] if score != "validation accuracy" else [])]
-    return picture("hyperparameters", content, lambda: _draw_hyperparameters(tried, winner, score))
+    inputs = [list(tried), winner, score, color]
+    return picture("hyperparameters", inputs, lambda: _draw_hyperparameters(tried, winner, score, color))
 
 
 def _draw_hyperparameters(
-    tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]], winner: float, score: str
+    tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]],
+    winner: float,
+    score: str,
+    color: str,
 ) -> Figure:
     rows = -(-len(tried) // PANELS)
     figure = Figure(figsize=(2.7 * PANELS, 2.3 * rows), layout="constrained")
     panels = list(figure.subplots(rows, PANELS, squeeze=False, sharey=True).flat)
     for axes, (name, values, chosen, scores) in zip(panels, tried, strict=False):
         places = [values.index(value) for value in chosen] if values else chosen
-        axes.plot(places, [100 * score for score in scores], "o", color=BLUE, alpha=0.6, markersize=4)
-        axes.axhline(100 * winner, color=ORANGE, linewidth=0.8, linestyle="--")
+        axes.plot(places, [100 * score for score in scores], "o", color=color, alpha=0.6, markersize=4)
+        axes.axhline(100 * winner, color="black", linewidth=0.8, linestyle="--")
         if values:
             axes.set_xticks(range(len(values)), [_short(value) for value in values], fontsize=7)
             axes.set_xlim(-0.5, len(values) - 0.5)

@@ -86,7 +86,7 @@ def accuracies(rows: Sequence[Row], styles: Styles, human: float | None = None) 
             axes.text(1.01, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
         if human is not None:
             axes.axvline(100 * human, color=GRAY, linestyle="--", linewidth=1)
-            axes.text(100 * human, -0.75, f"human {100 * human:.1f}", ha="center", va="bottom", fontsize=8)
+            axes.text(100 * human, -0.75, f"human {100 * human:.1f}%", ha="center", va="bottom", fontsize=8)
         axes.set_yticks(range(len(points)), [label for label, *_ in points])
         axes.set_ylim(len(points) - 0.5, -0.7)
         axes.set(xlabel="test accuracy (%), with 95% CI")
@@ -170,6 +170,7 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
                     label=label,
                     markersize=5,
                     linewidth=1,
+                    clip_on=False,
                 )
         axes.set(xlabel="confidence (%)", ylabel="accuracy (%)", xlim=(0, 101), ylim=(0, 101))
         plain_axes(axes)

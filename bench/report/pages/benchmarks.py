@@ -24,15 +24,16 @@ def files(board: Board) -> Files:
         return {}
     texts = {page.name: page.read_text() for page in pages}
     missed = {title(text): goals for text in texts.values() if (goals := missed_goals(text))}
+    met = {title(text): goals for text in texts.values() if (goals := met_goals(text))}
     index = pd.DataFrame(
         {
             "benchmark": link(title(text) + _protocol(text), page),
-            "goals met": met_goals(text),
-            "goals missed": str(len(missed_goals(text)) or "-"),
+            "goals met": str(len(met.get(title(text), ()))),
+            "goals missed": str(len(missed.get(title(text), ()))),
         }
         for page, text in texts.items()
     )
-    return {INDEX: render("benchmarks.md.j2", index=index, missed=missed)}
+    return {INDEX: render("benchmarks.md.j2", index=index, goals={"Missed goals": missed, "Goals met": met})}
 
 
 def _protocol(text: str) -> str:
@@ -51,10 +52,10 @@ def missed_goals(text: str) -> list[str]:
     return [*_listed(text, "Missed"), *unproven]
 
 
-def met_goals(text: str) -> str:
-    """Every goal that a page states as met; "-" for none."""
+def met_goals(text: str) -> list[str]:
+    """Every goal that a page states as met."""
     met = [match[1].strip().rstrip(".") for match in MET.finditer(text) if UNPROVEN not in match[1]]
-    return "; ".join([*_listed(text, "Met"), *met]) or "-"
+    return [*_listed(text, "Met"), *met]
 
 
 def _listed(text: str, verdict: str) -> list[str]:

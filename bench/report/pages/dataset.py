@@ -90,7 +90,7 @@ def table_section(table: Table) -> dict[str, Any]:
     uncertainty, shared = split_constant(scores.uncertainty_table(table), keep=("model",))
     return {
         **ranking(table),
-        "uncertainty": uncertainty,
+        "uncertainty": uncertainty if uncertainty.shape[1] > 1 else pd.DataFrame(),
         "uncertainty_shared": constant_sentence(shared),
         "pair_tests": pair_sentences(table),
         "families": scores.families_table(table),
@@ -143,7 +143,7 @@ def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]
     if progress:
         score = score_name(table.rows[0].run.record.spec)
         pictures["search"] = figures.search_progress(progress, looks, with_times=one_machine, score=score)
-    if len(compared) > 1:
+    if len(compared) > 2:
         fronts = costs.pareto_fronts(table.compared, with_times=one_machine)
         pictures["costs"] = figures.costs(compared, looks, fronts)
     pictures["f1"] = class_f1_map(errors.class_f1(rows))

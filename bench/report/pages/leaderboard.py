@@ -23,17 +23,15 @@ name = "leaderboard"
 
 def files(board: Board) -> Files:
     """leaderboard.md."""
-    datasets = [
-        _dataset_section(board, dataset, list(tables))
-        for dataset, tables in groupby(board.tables, key=lambda table: table.dataset.name)
-    ]
-    page = render("leaderboard.md.j2", board=board, datasets=datasets, origin=_origin(board), links=_links(board))
+    datasets = [list(tables) for _, tables in groupby(board.tables, key=lambda table: table.dataset.name)]
+    sections = [_dataset_section(board, tables) for tables in datasets]
+    page = render("leaderboard.md.j2", board=board, datasets=sections, origin=_origin(datasets), links=_links(board))
     return {"leaderboard.md": page}
 
 
-def _origin(board: Board) -> str:
-    """The date and commit of the newest result, and how many other commits there are."""
-    records = [row.run.record for table in board.tables for row in table.everything]
+def _origin(datasets: Sequence[Sequence[Table]]) -> str:
+    """The date and commit of the newest result on the page, and how many other commits there are."""
+    records = [row.run.record for first, *_ in datasets for row in first.compared]
     newest_first = sorted(records, key=lambda record: record.finished, reverse=True)
     commits = list(dict.fromkeys(short_commit(record.environment.git_commit) for record in newest_first))
     if not records:
@@ -60,8 +58,8 @@ def _links(board: Board) -> list[Markdown]:
     return [link(text, target) for text, (target, exists) in links.items() if exists]
 
 
-def _dataset_section(board: Board, dataset: str, tables: Sequence[Table]) -> dict[str, Any]:
-    table = tables[0]
+def _dataset_section(board: Board, tables: Sequence[Table]) -> dict[str, Any]:
+    table, dataset = tables[0], tables[0].dataset.name
     provenance, shared = split_constant(provenance_table(table), keep=("model", "run"))
     return {
         "name": dataset,

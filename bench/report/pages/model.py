@@ -14,6 +14,7 @@ from bench.report.figures import images
 from bench.report.figures import model as figures
 from bench.report.figures.history import search_history
 from bench.report.figures.picture import Picture, titled
+from bench.report.figures.table import styles
 from bench.report.markdown import Markdown, link, render
 from bench.report.pages.contract import Files
 from bench.report.ranking import conditions
@@ -35,14 +36,20 @@ TITLES = {  # of plots
     "hyperparameters": "score by hyperparameter",
 }
 
+MIN_TRIALS = 3  # of full length, for a plot by hyperparameter
+SEARCH_CONDITIONS = ("budget", "search precision", "protocol", "split")  # of which reference models are independent
+
 name = "models"
 
 
 def files(board: Board) -> Files:
     """<dataset>/<model>.md and its pictures."""
+    looks = styles(board)
     made: dict[str, bytes | Picture] = {}
     for page, placed in _by_page(board).items():
-        sections = [_section(table, row) for table, row in placed if row.in_full]
+        sections = [
+            _section(table, row, looks[row.run.record.spec.model].color) for table, row in placed if row.in_full
+        ]
         made[page] = _page(placed, sections)
         for section in sections:
             run = section["row"].run
@@ -84,11 +91,14 @@ def _same_predictions(table: Table, row: Row) -> Row | None:
 def _details(run: Run) -> dict[str, str]:
     """Conditions and details without those that do not apply."""
     every = {**conditions(run), **details.run_details(run)}
-    return {name: value for name, value in every.items() if not value.startswith("none (no search)")}
+    if run.record.search is None:
+        for name in SEARCH_CONDITIONS:
+            del every[name]
+    return every
 
 
-def _section(table: Table, row: Row) -> dict[str, Any]:
-    """What the template shows of one run; empty frames and lists are left out."""
+def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
+    """What the template shows of one run, with plots in `color`; empty frames and lists are left out."""
     run, record, same = row.run, row.run.record, _same_predictions(table, row)
     constant = len(np.unique(run.scores.predicted)) == 1
     # Another page has the errors of both, or there is nothing to see in them.
@@ -119,11 +129,12 @@ def _section(table: Table, row: Row) -> dict[str, Any]:
         "search": None if record.search is None else _search_section(record.search, row),
         "scores": details.two_columns(_scores(table, row)),
         "by_class": errors.class_report_table(run.scores.by_class),
+        "class_size": errors.class_size(run.scores.by_class),
         "confused": pd.DataFrame(errors.confused_classes(run)),
         "misclassified": errors.misclassified_table(row),
         "constant": constant,
         "shows_errors": shows_errors,
-        "pictures": _pictures(row, of_errors=shows_errors, of_training=same is None) if row.has_figures else {},
+        "pictures": _pictures(row, color, of_errors=shows_errors, of_training=same is None) if row.has_figures else {},
     }
 
 
@@ -193,7 +204,7 @@ def _scores(table: Table, row: Row) -> dict[str, str]:
         {}
         if search is None
         else {
-            scores.NOT_DIFFERENT: scores.not_different_text(row, len(table.rows)),
+            scores.NOT_DIFFERENT: scores.not_different_text(row, table),
             f"{score_name(run.record.spec)} of the winner's trial (%)": percent(search.winning_trial.score),
         }
     )
@@ -222,9 +233,9 @@ def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
     )
 
 
-def _pictures(row: Row, *, of_errors: bool, of_training: bool) -> dict[str, Picture]:
+def _pictures(row: Row, color: str, *, of_errors: bool, of_training: bool) -> dict[str, Picture]:
     """The figures of a section by kind; plots have a title, since they are often shown without the page."""
-    pictures = (_error_pictures(row.run) if of_errors else {}) | (_training_pictures(row) if of_training else {})
+    pictures = (_error_pictures(row.run) if of_errors else {}) | (_training_pictures(row, color) if of_training else {})
     return {
         kind: titled(picture, f"{row.label}: {TITLES[kind]}") if kind in TITLES else picture
         for kind, picture in pictures.items()
@@ -241,18 +252,19 @@ def _error_pictures(run: Run) -> dict[str, Picture]:
     return pictures
 
 
-def _training_pictures(row: Row) -> dict[str, Picture]:
+def _training_pictures(row: Row, color: str) -> dict[str, Picture]:
     record, search = row.run.record, row.run.record.search
     pictures = {}
     # scikit-learn's classifiers have no epochs.
     if any(refit.curve.training_loss for refit in record.refits):
         trial = Curve() if search is None else search.winning_trial.curve
-        pictures["curves"] = figures.curves(trial, [refit.curve for refit in record.refits])
+        pictures["curves"] = figures.curves(trial, [refit.curve for refit in record.refits], color)
     if search is None:
         return pictures
     score = score_name(record.spec)
-    if (history := search_history(search.trials, search.winner, record.spec.refit_epochs, score)) is not None:
+    if (history := search_history(search.trials, search.winner, record.spec.refit_epochs, score, color)) is not None:
         pictures["history"] = history
-    if tried := hyperparameters.tried_values(search.space, searches.full_length(row)):
-        pictures["hyperparameters"] = figures.hyperparameters(tried, search.winning_trial.score, score)
+    full_length = searches.full_length(row)
+    if len(full_length) >= MIN_TRIALS and (tried := hyperparameters.tried_values(search.space, full_length)):
+        pictures["hyperparameters"] = figures.hyperparameters(tried, search.winning_trial.score, score, color)
     return pictures

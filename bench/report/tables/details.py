@@ -9,6 +9,7 @@ from bench.records.record import SearchOutcome
 from bench.records.spec import SearchSpec
 from bench.report.board import Table
 from bench.report.runs import Run
+from bench.report.tables.constant import split_constant
 from bench.report.tables.hyperparameters import value_text
 from bench.report.tables.provenance import COMMIT_DIGITS, short_commit
 from bench.report.tables.scores import different_conditions_text, prediction_interval_text
@@ -118,7 +119,8 @@ def different_details(table: Table) -> pd.DataFrame:
     details, is_shared = _details(table)
     different = details.loc[~is_shared].drop(index=[*LONG_DETAILS], errors="ignore")
     columns = {name: values.map(SHORTENED.get(str(name), str)) for name, values in different.T.items()}
-    return pd.DataFrame({"model": different.columns, **columns}) if columns else pd.DataFrame()
+    shown, _ = split_constant(pd.DataFrame({"model": different.columns, **columns}), keep=("model",))
+    return shown if len(shown.columns) > 1 else pd.DataFrame()
 
 
 def _details(table: Table) -> tuple[pd.DataFrame, "pd.Series[bool]"]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.error_analysis import SharedError, error_changes, shared_errors
-from bench.evaluation.scores import ClassReport, confused_pairs
+from bench.evaluation.scores import AVERAGES, WEIGHTED, ClassReport, confused_pairs
 from bench.report.board import Row, Table
 from bench.report.runs import Run
 from bench.report.text.numbers import counted, percent
@@ -24,9 +24,15 @@ def class_f1(rows: Sequence[Row]) -> pd.DataFrame:
     return f1.loc[f1.mean(axis=1).sort_values(kind="stable").index]
 
 
+def class_size(report: ClassReport) -> int | None:
+    """The number of test images of every class; None if it differs between classes."""
+    sizes = set(report.support[: -len(AVERAGES)].tolist())
+    return sizes.pop() if len(sizes) == 1 else None
+
+
 def class_report_table(report: ClassReport) -> pd.DataFrame:
-    """Precision, recall, F1 and support of each class."""
-    return pd.DataFrame(
+    """Precision, recall, F1 and support of each class; without what is the same for classes of equal size."""
+    table = pd.DataFrame(
         {
             "class": name,
             "precision": f"{report.precision[number]:.3f}",
@@ -36,6 +42,7 @@ def class_report_table(report: ClassReport) -> pd.DataFrame:
         }
         for number, name in enumerate(report.names)
     )
+    return table if class_size(report) is None else table[table["class"] != WEIGHTED].drop(columns="support")
 
 
 def confused_classes_table(table: Table) -> pd.DataFrame:
@@ -126,15 +133,13 @@ def shared_misclassifications_table(table: Table, errors: Sequence[SharedError])
 
 
 def error_comparison(table: Table) -> tuple[Row, Row] | None:
-    """The two rows whose errors are compared: the second-best and the best tuned model.
+    """The two rows whose errors are compared: the best reference model and the tuned model of the headline.
 
-    With a single tuned model, the best reference model and the tuned model. None if there are no two.
+    Without reference models, the second-best and the best tuned model. None if there are no two.
     """
-    if len(table.rows) > 1:
-        return table.rows[1], table.rows[0]
     if table.rows and table.references:
-        return table.references[0], table.rows[0]
-    return None
+        return table.references[0], table.selected_row or table.rows[0]
+    return (table.rows[1], table.rows[0]) if len(table.rows) > 1 else None
 
 
 def error_changes_table(first: Row, second: Row) -> pd.DataFrame:

@@ -50,7 +50,7 @@ def winners_at_bounds(searches: Sequence[SearchOutcome]) -> str:
     if not counts:
         return ""
     (name, count), *_ = counts.most_common(1)
-    most = f" (most often {name}: {count})" if count > 1 else ""
+    most = f" (most often {name}, in {counted(count, 'winner')})" if count > 1 else ""
     return (
         f"In {sum(map(bool, bounded))} of {counted(len(searches), 'winner')}, a hyperparameter is at a bound of its "
         f"range{most}; wider ranges may contain better models."

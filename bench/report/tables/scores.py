@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, TEST_ACCURACY, TRAIN_TEST_GAP, Metric
@@ -34,7 +35,7 @@ def scores_table(table: Table) -> pd.DataFrame:
             "rank": rank_text(row),
             "model": row.label,
             **_accuracy(row),
-            NOT_DIFFERENT: not_different_text(row, len(table.rows)),
+            NOT_DIFFERENT: not_different_text(row, table),
             **_leaderboard_metrics(row),
             f"{score_name(row.run.record.spec)} (%)": percent(search.winning_trial.score),
             **_recipe(table, search),
@@ -52,7 +53,7 @@ def uncertainty_table(table: Table) -> pd.DataFrame:
         {
             "model": row.label,
             **{name: text for name, text in _accuracy(row).items() if name != ACCURACY},
-            NOT_DIFFERENT: "-" if row.run.record.search is None else not_different_text(row, len(table.rows)),
+            NOT_DIFFERENT: not_different_text(row, table),
         }
         for row in table.compared
     )
@@ -180,9 +181,9 @@ def versus_best_text(row: Row) -> str:
     return f"{points(difference.mean)} ({points(difference.low)} to {points(difference.high)}), {verdict}"
 
 
-def not_different_text(row: Row, rows: int) -> str:
-    """The labels of the tuned models that are not significantly different."""
-    if rows == 1:
+def not_different_text(row: Row, table: Table) -> str:
+    """The labels of the other tuned models that are not significantly different."""
+    if all(other is row for other in table.rows):
         return "-"
     if row.not_different_from is None:
         return "unknown (1 seed)"
@@ -224,20 +225,25 @@ def metrics_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def metrics_text(rows: Sequence[Row]) -> str:
-    """Which metrics order the models differently from test accuracy, as a sentence; empty for a single model."""
+    """Which metrics order the models differently from test accuracy, or equal it; empty for a single model."""
     if len(rows) < 2:
         return ""
-    ranks = {metric: _ranks(metric, values) for metric, values in _values(rows).items() if metric.direction}
+    values = _values(rows)
+    ranks = {metric: _ranks(metric, each) for metric, each in values.items() if metric.direction}
     others = [metric.name for metric in ranks if ranks[metric] != ranks[TEST_ACCURACY]]
-    if not others:
-        return "All metrics give the same order."
-    return f"The order by {joined(others)} differs from the order by test accuracy."
+    order = "All metrics give the same order."
+    if others:
+        order = f"The order by {joined(others)} differs from the order by test accuracy."
+    equal = [metric.name for metric in rows[0].run.metrics if metric not in values]
+    return order + (f" Equal to test accuracy: {joined(equal)}." if equal else "")
 
 
 def _values(rows: Sequence[Row]) -> dict[Metric, list[float]]:
-    """Test accuracy and all metrics, for each row."""
+    """Test accuracy and all metrics, for each row, without those that equal test accuracy."""
+    accuracy = [row.test_accuracy for row in rows]
     metrics = {metric: [row.run.metrics[metric] for row in rows] for metric in rows[0].run.metrics}
-    return {TEST_ACCURACY: [row.test_accuracy for row in rows], **metrics}
+    different = {metric: values for metric, values in metrics.items() if not np.allclose(values, accuracy, atol=1e-9)}
+    return {TEST_ACCURACY: accuracy, **different}
 
 
 def _ranks(metric: Metric, values: Sequence[float]) -> list[int]:

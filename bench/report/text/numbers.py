@@ -27,6 +27,13 @@ def seconds(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:#.2g}".removesuffix(".")
 
 
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds as 1:03:05, or 3:05 for less than an hour."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 def p_text(p: float) -> str:
     """A p-value."""
     if p < 0.0001:

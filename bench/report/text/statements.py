@@ -99,7 +99,7 @@ def summary(table: Table) -> tuple[str, ...]:
                 _best_family(table, family),
                 _next_family(table, family),
                 *beaten,
-                _weakest_class(best, f"The weakest class of {best.label}"),
+                _weakest_class(shown := table.selected_row or best, f"The weakest class of {shown.label}"),
             )
     return _best_model(best), _next_model(table, best), *beaten, _weakest_class(best)
 

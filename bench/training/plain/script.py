@@ -13,6 +13,7 @@ from bench.training.custom.interface import Interface, all_layers
 from bench.training.plain.architecture import LAYER_NAME, model_lines
 from bench.training.plain.definitions import Definitions
 from bench.training.plain.expressions import Expressions
+from search_spaces._mirror import AverageMirrorImages
 from search_spaces._recipe import LABEL_SMOOTHING, SmoothedCrossentropy
 
 # Datasets that Keras downloads.
@@ -56,6 +57,8 @@ def plain_keras(model: keras.Model, dataset: DatasetFacts, settings: FitSettings
         "\n".join(_fit(compiled, dataset, settings)),
     ]
     recipe = _recipe(compiled, dataset, settings) | {"augmentation": _augmentation(model, expressions)}
+    if any(isinstance(layer, AverageMirrorImages) for layer in all_layers(model)):
+        recipe["prediction"] = "average over each image and its mirror image"
     return PlainKeras(code="\n\n".join(parts) + "\n", recipe=recipe)
 
 
@@ -158,8 +161,8 @@ def _fit(compiled: _Compiled, dataset: DatasetFacts, settings: FitSettings) -> l
     if batches != settings.steps:
         left_out = trained - settings.steps * settings.batch_size
         lines += [
-            f"# Keras trains {batches} batches per epoch; keras-family-bench trained {settings.steps}, without",
-            f"# {left_out:,} of {trained:,} images, others in each epoch.",
+            f"# Keras trains {batches} batches per epoch; keras-family-bench trained {settings.steps}, leaving out",
+            f"# {left_out:,} of {trained:,} images, different ones in each epoch.",
         ]
     options = f"batch_size={settings.batch_size}, epochs={settings.epochs}{share}{weights}"
     lines.append(f"model.fit(x_train, y_train, {options})")

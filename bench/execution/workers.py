@@ -1,0 +1,96 @@
+"""The workers of a call: processes on this machine, or on the user's cluster."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.execution.events import Message, Report
+from bench.machine import Environment, environment, usable_cores
+from bench.signals import defer_signals
+from bench.workers import tasks as worker
+from bench.workers.fork_server import StartMethod
+
+if TYPE_CHECKING:
+    from bench.workers.cluster import Check
+    from bench.workers.executor import Executor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Workers that are ready to train."""
+
+    executor: "Executor"
+    number: int
+    environment: Environment  # in which they train
+    start_method: StartMethod  # that works for other processes on this machine
+
+
+@contextmanager
+def local_workers(
+    number: int, start_method: StartMethod, shared_bytes: int, report: Report, to_resume: str | None = None
+) -> Iterator[Workers]:
+    """Processes on this machine, killed at the end of the block.
+
+    Args:
+        number: of processes.
+        start_method: "forkserver" only inside `fork_server`.
+        shared_bytes: size of files that all of them map into memory.
+        report: called with messages.
+        to_resume: what to do if all processes have died; None for `bench resume`.
+
+    Raises:
+        SearchError: they did not start.
+    """
+    with defer_signals():
+        from bench.workers.executor import Executor
+        from bench.workers.local import open_pool
+
+    cores = usable_cores()
+    shared = f" on {cores} cores" if number > cores else ""
+    report(Message(text=f"Starting {number} worker process{'es' if number > 1 else ''}{shared}"))
+    pool, start_method = open_pool(
+        number, worker.prepare_worker, start_method, lambda text: report(Message(text=text)), shared_bytes
+    )
+    with closing(pool):
+        executor = Executor(pool, to_resume=to_resume)
+        yield Workers(executor=executor, number=number, environment=environment(), start_method=start_method)
+
+
+@contextmanager
+def cluster_workers(
+    scheduler: str,
+    worker_info: Callable[[], worker.WorkerInfo],
+    check: "Check",
+    *,
+    start_method: StartMethod,
+    report: Report,
+    to_resume: str | None = None,
+) -> Iterator[Workers]:
+    """The usable workers of the user's Dask cluster.
+
+    Args:
+        scheduler: its address.
+        worker_info: called once in each worker.
+        check: why a worker is rejected; None if it is admitted.
+        start_method: of other processes on this machine.
+        report: called with messages.
+        to_resume: what to do if all workers have died; None for `bench resume`.
+
+    Raises:
+        SearchError: there is no scheduler or no usable worker.
+    """
+    with defer_signals():
+        from bench.workers.cluster import ClusterPool
+        from bench.workers.executor import Executor
+
+    report(Message(text=f"Checking the workers of the cluster at {scheduler}"))
+    pool = ClusterPool(scheduler, worker_info, check)
+    with closing(pool):
+        executor = Executor(pool, to_resume=to_resume)
+        for line in executor.messages():
+            report(Message(text=line))
+        number = len(pool.addresses())
+        report(Message(text=f"Using {number} worker{'s' if number > 1 else ''}"))
+        trained_on = pool.admitted[0].environment
+        yield Workers(executor=executor, number=number, environment=trained_on, start_method=start_method)
