@@ -65,7 +65,7 @@ Trials = Annotated[
         min=1,
         max=MAX_TRIALS,
         show_default="depends on preset, family and dataset",
-        help="Search budget in full-length trials. Hyperband stops weak trials early and uses the saved epochs for "
+        help="Search budget in full-length trials. Hyperband stops weak trials early and may use the saved epochs for "
         "additional trials.",
     ),
 ]

@@ -23,7 +23,7 @@ def time_map(changes: pd.DataFrame) -> Picture:
         if isinstance(change, SpeedChange)
     ]
     labels = changes.index.tolist(), changes.columns.tolist()
-    return picture("time per update", [*labels, cells], lambda: _draw(*labels, cells))
+    return picture("time per update", [*labels, cells], lambda: _draw(*labels, cells), keep_colors=True)
 
 
 def _draw(operations: list[str], updates: list[str], cells: list[tuple[int, int, float, bool]]) -> Figure:

@@ -69,11 +69,12 @@ def _sentences(series: Series, older: VersionRecord, row: ComparedVersion) -> li
 
 def _libraries(series: Series, older: VersionRecord, newer: VersionRecord) -> str:
     """The versions of Keras, if TensorFlow comes with another one, and of NumPy."""
-    changes = []
+    changes, same = [], []
     for library in ("Keras", "NumPy") if series.library == "TensorFlow" else ("NumPy",):
-        versions = [getattr(record.environment, library.lower()) for record in (older, newer)]
-        changes.append(f"{library} {' to '.join(dict.fromkeys(versions))}")
-    return f"With {joined(changes)}."
+        old, new = (getattr(record.environment, library.lower()) for record in (older, newer))
+        (same if old == new else changes).append(f"{library} {old}" + (f" to {new}" if old != new else ""))
+    also = [f"Also changed: {joined(changes)}."] if changes else []
+    return " ".join([*also, *([f"Unchanged: {joined(same)}."] if same else [])])
 
 
 def _accuracy(row: ComparedVersion) -> str:
@@ -81,7 +82,8 @@ def _accuracy(row: ComparedVersion) -> str:
     verdicts: dict[str, list[str]] = {}
     for model, change in row.accuracy.items():
         if isinstance(change, AccuracyChange):
-            verdicts.setdefault(change.verdict, []).append(f"{inline(model)} {points(change.difference.mean)}")
+            size = "identical" if change.identical else points(change.difference.mean)
+            verdicts.setdefault(change.verdict, []).append(f"{inline(model)} {size}")
     within = {"equivalent": f"(within ±{100 * EQUIVALENCE_MARGIN:g} points)"}
     parts = [f"{verdict} {within.get(verdict, '(points)')}: {joined(changes)}" for verdict, changes in verdicts.items()]
     return f"Accuracy {'; '.join(parts)}." if parts else ""
@@ -175,7 +177,7 @@ def _largest_update(series: Series) -> str:
     most = max(counts, key=lambda pair: counts[pair], default="")
     if len(counts) < 2 or not counts[most]:
         return ""
-    return f" Most changes: {most} ({counts[most]})."
+    return f" The update with most changes: {most} ({counts[most]})."
 
 
 def _memory(older: VersionRecord, newer: VersionRecord) -> str:

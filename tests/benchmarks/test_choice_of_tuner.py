@@ -176,6 +176,15 @@ def test_simulated_searches_of_equal_candidates_do_not_differ() -> None:
     assert tuners.half_width(outcome.standard_error, outcome.freedom) == pytest.approx(0, abs=1e-9)
 
 
+def test_simulated_tuners_are_compared_within_each_sample_of_the_pool() -> None:
+    curves = np.array([[0.5, score] for score in np.linspace(0.6, 0.9, 12)])
+    pool = replace(POOL, curves=curves, epoch_seconds=np.ones(12), start_seconds=np.ones(12))
+    few, more = (tuners.simulated([tuners.Step(0, 0, 2)] * trials, pool) for trials in (3, 4))
+    mean, half = tuners.difference(more, few)
+    assert mean > half > 0
+    assert half < 0.5 * tuners.half_width(math.hypot(few.standard_error, more.standard_error), math.inf)
+
+
 def test_quantiles_are_those_of_the_best_score_so_far() -> None:
     traces = [tuners.trace([(1.0, 0.0), (1.0, score), (2.0, score + 0.05)]) for score in (0.5, 0.6, 0.7)]
     low, middle, high = tuners.quantiles(traces, np.array([1.0, 2.0, 3.9, 4.0, 9.0]))
@@ -209,6 +218,7 @@ def test_page_has_every_tuner_with_finished_searches(tmp_path: Path) -> None:
     assert (rows[0][2], rows[3][2]) == ("80.00", "90.50")
     assert "4 of 30 candidates fit into the budget; they differ only in units_1." in page
     assert "tpe has the highest mean, 90.50%" in page
+    assert "- dense, compared with the default, hyperband: no tuner is shown to be better" in page
     assert (tmp_path / "tuners-dense.png").exists()
 
 

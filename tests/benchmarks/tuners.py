@@ -49,6 +49,7 @@ from bench.report.figures.labels import label_ends
 from bench.report.figures.model import plain_axes
 from bench.report.figures.picture import picture
 from bench.report.markdown import table
+from bench.report.text.numbers import joined
 from bench.tuning import tuners
 from bench.tuning.proposer import Proposer
 from bench.tuning.space import count_candidates, parameters
@@ -120,6 +121,7 @@ class Outcome:
     epochs: float  # trained by a search, mean
     standard_error: float  # of the mean of `scores`; NaN if unknown
     freedom: float  # its degrees of freedom
+    resampled: FloatArray | None = None  # mean score in % for each bootstrap sample of the pool, if simulated
 
     @property
     def scores(self) -> FloatArray:
@@ -298,19 +300,24 @@ def trace(trials: Iterable[tuple[float, float]]) -> Trace:
 
 
 def simulated(steps: Sequence[Step], pool: Pool) -> Outcome:
-    """Many simulated searches; the standard error is that of drawing the pool, by the bootstrap."""
-    random = np.random.default_rng(0)
+    """Many simulated searches; the standard error is that of drawing the pool, by the bootstrap.
+
+    All tuners have the same bootstrap samples and orders, so that they can be compared within each.
+    """
     candidates = np.arange(len(pool.curves))
     means = []
-    for _ in range(RESAMPLES):
+    for sample in range(RESAMPLES):
+        random = np.random.default_rng((0, sample))
         drawn = random.choice(candidates, len(candidates))
         searches = (simulate(steps, pool, random.permutation(drawn)) for _ in range(SIMULATIONS_PER_RESAMPLE))
-        means.append(np.mean([search.best[-1] for search in searches]))
+        means.append(100 * np.mean([search.best[-1] for search in searches]))
+    random = np.random.default_rng(1)
     return Outcome(
         traces=tuple(simulate(steps, pool, random.permutation(candidates)) for _ in range(SIMULATIONS)),
         epochs=sum(step.epochs - step.initial_epoch for step in steps),
-        standard_error=100 * float(np.std(means, ddof=1)),
+        standard_error=float(np.std(means, ddof=1)),
         freedom=math.inf,
+        resampled=np.array(means),
     )
 
 
@@ -337,10 +344,12 @@ def _is_full(trial: TrialRecord, epochs: int) -> bool:
 def difference(outcome: Outcome, other: Outcome) -> tuple[float, float]:
     """Difference of the mean scores, and the half-width of its confidence interval; NaN if unknown.
 
-    It has the fewer degrees of freedom of the two, and ignores that simulated searches share their pool: both make it
-    wider.
+    Two simulated tuners are compared within each bootstrap sample of their pool. Otherwise the interval has the fewer
+    degrees of freedom of the two, which makes it wider.
     """
     error = math.hypot(outcome.standard_error, other.standard_error)
+    if outcome.resampled is not None and other.resampled is not None:
+        error = float(np.std(outcome.resampled - other.resampled, ddof=1))
     return float(outcome.scores.mean() - other.scores.mean()), half_width(error, min(outcome.freedom, other.freedom))
 
 
@@ -458,12 +467,12 @@ def _page(
             "",
             table(pd.DataFrame(rows)),
             "",
-            *(_conclusion(family, by_tuner) for family, by_tuner in found.items()),
+            *(line for family, by_tuner in found.items() for line in _conclusion(family, by_tuner)),
             "",
             *plots,
             (
                 "Best score of a full-length trial so far by core-seconds: median and 5th to 95th percentile of the "
-                "searches. Scores below the axis are not shown."
+                "searches; the table has means. Scores below the axis are not shown."
             ),
             "",
             "## Method",
@@ -472,7 +481,8 @@ def _page(
                 "- Random search and Hyperband are simulated on a pool of random candidates, each trained once to full "
                 "length. The score of a shorter trial is taken from the learning curve, which is the same in a search: "
                 "the learning-rate schedule spans the full length. Trials are in the order in which one worker trains "
-                f"them. The interval is that of drawing the pool, by {RESAMPLES} bootstrap samples of it."
+                f"them. The interval is that of drawing the pool, by {RESAMPLES} bootstrap samples of it, within which "
+                "the two are compared."
             ),
             (
                 "- Bayesian optimization and TPE propose candidates outside any pool, so their searches were run, each "
@@ -485,9 +495,13 @@ def _page(
             ),
             (
                 "- The winner is the full-length trial with the best validation accuracy after its last epoch. As the "
-                "best of several, it is biased upwards for every tuner. The test set is not used."
+                "best of several, it is biased upwards, most for tuners with the most full-length trials. The test set "
+                "is not used."
             ),
-            "- Larger budgets may give another order.",
+            (
+                "- Hyperband leaves a part of a small budget unused, since its rungs have whole numbers of trials. "
+                "Larger budgets may give another order."
+            ),
             (
                 "- Core-seconds are those of building and training models and of validation, without the time that a "
                 "tuner takes for its proposals ([scaling.md](scaling.md))."
@@ -546,10 +560,19 @@ def _facts(family: str, searches: Sequence[Stored], budget: Budget) -> Iterator[
             )
 
 
-def _conclusion(family: str, by_tuner: Mapping[str, Outcome]) -> str:
+def _conclusion(family: str, by_tuner: Mapping[str, Outcome]) -> Iterator[str]:
+    """Which tuners are better or worse than the default, and which has the highest mean."""
+    if DEFAULT_TUNER in by_tuner:
+        shown = {"better": list[str](), "worse": list[str]()}
+        for tuner, outcome in by_tuner.items():
+            mean, half = difference(outcome, by_tuner[DEFAULT_TUNER])
+            if tuner != DEFAULT_TUNER and abs(mean) > half:
+                shown["better" if mean > 0 else "worse"].append(tuner)
+        found = "; ".join(f"{joined(tuners) or 'no tuner'} is shown to be {how}" for how, tuners in shown.items())
+        yield f"- {family}, compared with the default, {DEFAULT_TUNER}: {found}."
     best = max(by_tuner, key=lambda tuner: by_tuner[tuner].scores.mean())
     compared = "the default" if best == DEFAULT_TUNER else f"difference from the default: {_difference(by_tuner, best)}"
-    return f"- {family}: {best} has the highest mean, {by_tuner[best].scores.mean():.2f}% ({compared})."
+    yield f"- {family}: {best} has the highest mean, {by_tuner[best].scores.mean():.2f}% ({compared})."
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -255,7 +255,7 @@ def test_different_machines_are_named_next_to_the_costs(tmp_path: Path) -> None:
     costs = section(dataset_page(tmp_path), "Costs")
     assert "different machines (Synthetic CPU A; Synthetic CPU B)" in costs
     machines = "tuned models: Synthetic CPU A and Synthetic CPU B"
-    assert f"different machines ({machines}), so times are left out" in page(tmp_path)
+    assert f"different machines ({machines}), so this table has no times" in page(tmp_path)
     assert "are not comparable" in " ".join(costs.split())
 
 

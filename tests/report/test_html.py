@@ -200,9 +200,14 @@ def test_plots_are_inverted_in_the_dark_mode_and_photos_have_a_dark_picture() ->
     ]
 
 
-def test_pictures_of_images_have_a_dark_version(made: Site) -> None:
+def test_pictures_of_images_and_heat_maps_have_a_dark_version(made: Site) -> None:
     dark = {name for name in made.files if name.endswith("-dark.png")}
-    assert {name.rpartition("-")[0].rpartition("-")[2] for name in dark} == {"confused", "misclassified"}
+    assert {name.rpartition("-")[0].rpartition("-")[2] for name in dark} == {
+        "confused",
+        "confusion",
+        "f1",
+        "misclassified",
+    }
     name = min(dark)
     assert made.content(name) != made.content(name.replace("-dark", ""))
 

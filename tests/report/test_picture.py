@@ -43,7 +43,7 @@ def test_dark_version_has_a_dark_background_light_text_and_a_digest_of_its_own()
         figure.text(0.5, 0.5, "text", ha="center")
         return figure
 
-    light = picture("test", [1], draw, of_images=True)
+    light = picture("test", [1], draw, keep_colors=True)
     with Image.open(io.BytesIO(dark(light).png())) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert f"#{bytes(pixels[0, 0]).hex()}" == DARK_PAGE

@@ -18,7 +18,7 @@ from bench.versions.tables import times_since_oldest
 from builders import make_environment
 from version_records import make_record, make_results, make_starts, page_text
 
-WITH = f"Keras {make_environment().keras} and NumPy {make_environment().numpy}"
+UNCHANGED_LIBRARIES = f"Unchanged: Keras {make_environment().keras} and NumPy {make_environment().numpy}."
 UNCHANGED = (
     "Speed: none of 1 operations is significantly slower or faster; largest change, not significant: `step` 1.00 (cnn)."
 )
@@ -40,7 +40,7 @@ def series(results: Path, *versions: tuple[str, str, float, float]) -> Series:
 def test_findings_name_accuracy_speed_and_memory(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.85, 0.2))
     assert findings(made) == [
-        f"With {WITH}.",
+        UNCHANGED_LIBRARIES,
         "Accuracy worse (points): tutorial-cnn -5.00.",
         "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
         "Resident memory: cnn +0 MB.",
@@ -98,8 +98,8 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
         (
             "2.16.2 to 2.17.1",
             (
-                f"With {WITH}.",
-                "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00.",
+                UNCHANGED_LIBRARIES,
+                "Accuracy equivalent (within ±0.5 points): tutorial-cnn identical.",
                 "Speed: of 1 operations, 1 significantly slower: `step` 1.20 (cnn); none faster.",
                 "Resident memory: cnn +0 MB.",
                 f"Release notes: {note('2.17.0')}, {note('2.17.1')}.",
@@ -108,7 +108,7 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
         (
             "2.17.1 to 2.18.1",
             (
-                f"With {WITH}.",
+                UNCHANGED_LIBRARIES,
                 "Accuracy worse (points): tutorial-cnn -10.00.",
                 "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
                 "Resident memory: cnn +0 MB.",
@@ -118,8 +118,8 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
         (
             "2.18.1 to 2.19.1",
             (
-                f"With {WITH}.",
-                "Accuracy equivalent (within ±0.5 points): tutorial-cnn +0.00.",
+                UNCHANGED_LIBRARIES,
+                "Accuracy equivalent (within ±0.5 points): tutorial-cnn identical.",
                 UNCHANGED,
                 "Resident memory: cnn +0 MB.",
                 f"Release notes: {note('2.19.0')}, {note('2.19.1')}.",
@@ -127,7 +127,7 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
         ),
     ]
     text = page_text(tmp_path)
-    assert f"\n### 2.17.1 to 2.18.1\n\n- With {WITH}.\n" in text
+    assert f"\n### 2.17.1 to 2.18.1\n\n- {UNCHANGED_LIBRARIES}\n" in text
     overall = "[2.16.2 to 2.19.1](#tensorflow-2162-to-2191); by update: [2.16.2 to 2.17.1](#2162-to-2171), [2.17.1"
     assert f"\n- TensorFlow: {overall}" in text
     sure = (
@@ -135,7 +135,10 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
     )
     assert f"\n{sure}" in text
     # Of 1, 1.01 and 0.99 twice each: sqrt(4 * 0.01^2 / 5).
-    assert "Here it is 0.9% for the median operation, 0.9% for step\\[cnn\\] and 0.9% for step\\[cnn\\]: 2% is" in text
+    assert (
+        "Here the standard deviation is 0.9% for the median operation, 0.9% for step\\[cnn\\] and 0.9% for "
+        "step\\[cnn\\]; 2.5 times the median is about 2%." in text
+    )
     assert "for the median operation, changes of speed below 2% are often missed" in text
 
 
@@ -146,7 +149,7 @@ def test_models_of_an_update_are_named_by_verdict(tmp_path: Path) -> None:
     (made,) = all_series(read_all(tmp_path)[0])
     _, of_accuracy, of_speed, _ = updates(made)[1].sentences
     assert of_accuracy == (
-        "Accuracy worse (points): tutorial-cnn -10.00; equivalent (within ±0.5 points): tutorial-linear +0.00."
+        "Accuracy worse (points): tutorial-cnn -10.00; equivalent (within ±0.5 points): tutorial-linear identical."
     )
     assert of_speed.startswith("Speed not compared: ")
 
@@ -166,7 +169,7 @@ def test_single_update_is_not_described_twice(tmp_path: Path) -> None:
 
 def test_update_with_the_most_changes_is_named(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.9, 0.2))
-    assert findings(made)[2].endswith("Most changes: 2.17.1 to 2.18.1 (1).")
+    assert findings(made)[2].endswith("The update with most changes: 2.17.1 to 2.18.1 (1).")
 
 
 def test_speed_without_significant_changes_is_stated(tmp_path: Path) -> None:
@@ -188,7 +191,7 @@ def test_other_libraries_of_an_update_are_named(tmp_path: Path) -> None:
         write(tmp_path, make_record(name, tensorflow, environment=environment, starts=starts))
     (made,) = all_series(read_all(tmp_path)[0])
     assert title(made) == "TensorFlow 2.16.2 to 2.19.1"
-    assert findings(made)[0] == "With Keras 3.1.1 to 3.9.2 and NumPy 1.26.4 to 2.1.3."
+    assert findings(made)[0] == "Also changed: Keras 3.1.1 to 3.9.2 and NumPy 1.26.4 to 2.1.3."
     beside = "beside scikit-learn and Matplotlib, which newer Keras imports"
     assert f"`import` 2.00 (alone) and 2.00 ({beside})" in findings(made)[2]
 

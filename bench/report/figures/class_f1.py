@@ -12,7 +12,7 @@ MAX_NUMBERED = 40  # classes; rows of more are too low for numbers
 def class_f1_map(f1: pd.DataFrame) -> Picture:
     """Heat map of F1 in [0, 1]: classes as rows, models as columns."""
     content = [f1.index.tolist(), f1.columns.tolist(), f1.to_numpy()]
-    return picture("class f1", content, lambda: _draw(f1))
+    return picture("class f1", content, lambda: _draw(f1), keep_colors=True)
 
 
 def _draw(f1: pd.DataFrame) -> Figure:

@@ -48,7 +48,7 @@ def misclassified(images: Image, errors: Sequence[Misclassification], names: Seq
         )
         for image, error in zip(images, errors, strict=True)
     ]
-    return picture("misclassified", [tiles], lambda: _draw(_grid(tiles)), of_images=True)
+    return picture("misclassified", [tiles], lambda: _draw(_grid(tiles)), keep_colors=True)
 
 
 def confused(run: Run) -> Picture | None:
@@ -67,7 +67,7 @@ def confused(run: Run) -> Picture | None:
     tiles_by_line, headings = list(lines.values()), list(lines)
     if not lines:
         return None
-    return picture("confused", [tiles_by_line, headings], lambda: _draw(tiles_by_line, headings), of_images=True)
+    return picture("confused", [tiles_by_line, headings], lambda: _draw(tiles_by_line, headings), keep_colors=True)
 
 
 def misclassified_by_all(errors: Sequence[SharedError], images: Sequence[Image], names: Sequence[str]) -> Picture:
@@ -81,12 +81,12 @@ def misclassified_by_all(errors: Sequence[SharedError], images: Sequence[Image],
         )
         for error, image in zip(errors, images, strict=True)
     ]
-    return picture("misclassified by all", [tiles], lambda: _draw(_grid(tiles)), of_images=True)
+    return picture("misclassified by all", [tiles], lambda: _draw(_grid(tiles)), keep_colors=True)
 
 
 def grid_picture(kind: str, tiles: Sequence[Tile]) -> Picture:
     """Images side by side, in the order of `tiles`."""
-    return picture(kind, [tiles], lambda: _draw(_grid(tiles)), of_images=True)
+    return picture(kind, [tiles], lambda: _draw(_grid(tiles)), keep_colors=True)
 
 
 def _confidence(error: Misclassification) -> str:

@@ -76,7 +76,7 @@ def _line(axes: Axes, scale: float, values: Sequence[float], **style: Any) -> No
 
 def confusion_matrix(confusion: IntArray, names: Sequence[str]) -> Picture:
     """Heat map of the fraction of each true class (row) that is predicted as each class (column)."""
-    return picture("confusion", [confusion, list(names)], lambda: _draw_confusion(confusion, names))
+    return picture("confusion", [confusion, list(names)], lambda: _draw_confusion(confusion, names), keep_colors=True)
 
 
 def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:

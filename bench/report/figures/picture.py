@@ -29,7 +29,7 @@ class Picture:
 
     digest: str  # of the drawing version and the inputs
     draw: Callable[[], Figure]
-    of_images: bool = False  # whether it shows images, whose colors must not be inverted in the dark mode
+    keep_colors: bool = False  # in the dark mode, which inverts those of other pictures
 
     def png(self) -> bytes:
         """The picture, drawn now."""
@@ -70,9 +70,10 @@ def titled(picture: Picture, title: str) -> Picture:
 
 def dark(picture: Picture) -> Picture:
     """The picture with light text on a dark background; colors that its drawing names stay the same."""
+    text = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 
     def draw() -> Figure:
-        with rc_context({"figure.facecolor": DARK_PAGE, "text.color": DARK_TEXT}):
+        with rc_context({"figure.facecolor": DARK_PAGE, **dict.fromkeys(text, DARK_TEXT)}):
             return picture.draw()
 
     return Picture(digest=hashlib.sha256(f"dark {picture.digest}".encode()).hexdigest(), draw=draw)
@@ -99,17 +100,17 @@ def _pixel_digest(image: Image.Image) -> str:
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
-def picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure], *, of_images: bool = False) -> Picture:
+def picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure], *, keep_colors: bool = False) -> Picture:
     """A picture that `draw` makes from `inputs`.
 
     Args:
         kind: distinguishes drawings of the same inputs.
         inputs: everything the drawing depends on: numbers, text, arrays, dataclasses.
         draw: makes the figure.
-        of_images: whether it shows images.
+        keep_colors: whether the dark mode must not invert its colors, since it shows images or a scale of colors.
     """
     content = msgspec.json.encode([kind, DRAWING_VERSION, *inputs], enc_hook=_plain)
-    return Picture(digest=hashlib.sha256(content).hexdigest(), draw=draw, of_images=of_images)
+    return Picture(digest=hashlib.sha256(content).hexdigest(), draw=draw, keep_colors=keep_colors)
 
 
 def _plain(value: object) -> object:

@@ -56,7 +56,7 @@ def site(results: Path, extra: Mapping[str, Body] | None = None) -> Site:
         return name in generated or (inside and path.is_file())
 
     def has_dark(name: str) -> bool:
-        return isinstance(picture := generated.get(name), Picture) and picture.of_images
+        return isinstance(picture := generated.get(name), Picture) and picture.keep_colors
 
     bodies: dict[str, Body] = {}
     files: dict[str, bytes | Path | Picture] = {}
@@ -66,7 +66,7 @@ def site(results: Path, extra: Mapping[str, Body] | None = None) -> Site:
         content = generated.get(name)
         if not name.endswith(".md"):
             files[name] = content if content is not None else results / name
-            if isinstance(content, Picture) and content.of_images:
+            if isinstance(content, Picture) and content.keep_colors:
                 files[name.removesuffix(".png") + DARK] = dark(content)
         elif name not in bodies:
             text = content if isinstance(content, bytes) else (results / name).read_bytes()

@@ -1,6 +1,7 @@
 """benchmarks/README.md: the benchmarks of the suite itself, and every goal that one of them states."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -28,12 +29,17 @@ def files(board: Board) -> Files:
     index = pd.DataFrame(
         {
             "benchmark": link(title(text) + _protocol(text), page),
-            "goals met": str(len(met.get(title(text), ()))),
-            "goals missed": str(len(missed.get(title(text), ()))),
+            "goals met": _count(met, missed, title(text)),
+            "goals missed": _count(missed, met, title(text)),
         }
         for page, text in texts.items()
     )
     return {INDEX: render("benchmarks.md.j2", index=index, goals={"Missed goals": missed, "Goals met": met})}
+
+
+def _count(goals: Mapping[str, Sequence[str]], others: Mapping[str, Sequence[str]], benchmark: str) -> str:
+    """The number of goals of a benchmark; "-" if it has neither these nor the others."""
+    return str(len(goals.get(benchmark, ()))) if benchmark in goals or benchmark in others else "-"
 
 
 def _protocol(text: str) -> str:

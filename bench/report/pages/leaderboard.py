@@ -140,7 +140,7 @@ def _caption(table: Table) -> Iterator[str]:
             if rows
         )
         yield (
-            f"The rows come from different machines ({trained_on}), so times are left out. Accuracies may differ "
+            f"The rows come from different machines ({trained_on}), so this table has no times. Accuracies may differ "
             "slightly, since rounding in training depends on the machine; this is expected to act like another seed."
         )
     if any(row.run.record.trained_elsewhere for row in table.references):

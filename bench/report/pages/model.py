@@ -156,7 +156,7 @@ def _code_sentence(run: Run) -> str:
     return (
         f"{'Complete script' if is_complete else 'Script with images in x_train and labels in y_train'} for TensorFlow "
         f"with Keras 3, without this package; one training took {seconds(run.training_seconds)} s here. Your accuracy "
-        f"will differ slightly from {percent(run.scores.accuracy)}%, the mean of {trainings} with other seeds."
+        f"will differ slightly from {percent(run.scores.accuracy)}%, the mean of {trainings} with different seeds."
     )
 
 

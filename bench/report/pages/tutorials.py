@@ -16,6 +16,7 @@ from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.leaderboard import section_link
 from bench.report.text.label_smoothing import calibration_sentence
 from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, seconds
+from bench.report.text.statements import identical_sentences
 from bench.report.text.tutorial_titles import TutorialTitle, published_accuracy, tutorial_title
 
 STATED = "result stated by the tutorial"
@@ -121,7 +122,8 @@ def _notes(board: Board, placed: Sequence[tuple[Table, Row]]) -> list[str | Mark
         own = CALIBRATION_ERROR.text(tuned.run.metrics[CALIBRATION_ERROR])
         calibration += f" Calibration error: {tuned.label} {own} pp, tutorials {' to '.join(limits)} pp."
     longer = longer_search_sentences(board, table)
-    return [*filter(None, [_times_sentence(tuned, rows)]), *longer, *filter(None, [_choice(table, tuned), calibration])]
+    choice = [*filter(None, [_choice(table, tuned), calibration])]
+    return [*filter(None, [_times_sentence(tuned, rows)]), *longer, *identical_sentences(table), *choice]
 
 
 def _times_sentence(tuned: Row, rows: Sequence[Row]) -> str:

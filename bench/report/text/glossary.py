@@ -9,7 +9,7 @@ _TERMS = {
     "accuracy": "fraction of images classified correctly",
     "baseline": "a reference model that is a scikit-learn classifier with fixed settings, trained on raw pixels",
     "budget": "number of training epochs that a search may use, enough for the stated number of full-length trials; "
-    "Hyperband stops weak trials early and uses the saved epochs for additional trials",
+    "Hyperband stops weak trials early and may use the saved epochs for additional trials",
     "code digest": "checksum of the code that defines a model; equal digests mean equal code",
     "confidence": "predicted probability of the predicted class",
     "confidence interval (CI)": "if training and evaluation were repeated with other seeds and other test "

@@ -44,8 +44,8 @@ def calibration_sentence(rows: Sequence[Row]) -> str:
             size = " to ".join(dict.fromkeys(percent(gap, 1) for gap in (gaps[0], gaps[-1])))
             names = joined([row.label for row in worse])
             return (
-                f"Label smoothing makes models less confident: the mean confidence of {names} is {size} points below "
-                "the accuracy. Log loss and calibration error are higher than those of "
+                f"Label smoothing usually makes models less confident: the mean confidence of {names} is {size} points "
+                "below the accuracy. Log loss and calibration error are higher than those of "
                 f"{other.label}, which is less accurate and trained without label smoothing."
             )
     return ""

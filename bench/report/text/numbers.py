@@ -36,9 +36,7 @@ def duration(seconds: float) -> str:
 
 def p_text(p: float) -> str:
     """A p-value."""
-    if p < 0.0001:
-        return "p < 0.0001"
-    return f"p = {p:.2g}" if p < 0.001 else f"p = {p:.3f}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def counted(count: int, noun: str) -> str:
