@@ -69,12 +69,15 @@ def _sentences(series: Series, older: VersionRecord, row: ComparedVersion) -> li
 
 def _libraries(series: Series, older: VersionRecord, newer: VersionRecord) -> str:
     """The versions of Keras, if TensorFlow comes with another one, and of NumPy."""
-    changes, same = [], []
+    changed, unchanged = list[str](), list[str]()
     for library in ("Keras", "NumPy") if series.library == "TensorFlow" else ("NumPy",):
         old, new = (getattr(record.environment, library.lower()) for record in (older, newer))
-        (same if old == new else changes).append(f"{library} {old}" + (f" to {new}" if old != new else ""))
-    also = [f"Also changed: {joined(changes)}."] if changes else []
-    return " ".join([*also, *([f"Unchanged: {joined(same)}."] if same else [])])
+        if old == new:
+            unchanged.append(f"{library} {old}")
+        else:
+            changed.append(f"{library} {old} to {new}")
+    named = {"Also changed": changed, "Unchanged": unchanged}
+    return " ".join(f"{what}: {joined(libraries)}." for what, libraries in named.items() if libraries)
 
 
 def _accuracy(row: ComparedVersion) -> str:

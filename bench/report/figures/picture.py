@@ -70,10 +70,18 @@ def titled(picture: Picture, title: str) -> Picture:
 
 def dark(picture: Picture) -> Picture:
     """The picture with light text on a dark background; colors that its drawing names stay the same."""
-    text = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 
     def draw() -> Figure:
-        with rc_context({"figure.facecolor": DARK_PAGE, **dict.fromkeys(text, DARK_TEXT)}):
+        with rc_context(
+            {
+                "figure.facecolor": DARK_PAGE,
+                "text.color": DARK_TEXT,
+                "axes.labelcolor": DARK_TEXT,
+                "axes.edgecolor": DARK_TEXT,
+                "xtick.color": DARK_TEXT,
+                "ytick.color": DARK_TEXT,
+            }
+        ):
             return picture.draw()
 
     return Picture(digest=hashlib.sha256(f"dark {picture.digest}".encode()).hexdigest(), draw=draw)
