@@ -259,7 +259,8 @@ def _missed(measures: Sequence[Measure]) -> Iterator[str]:
 def _memory_rows(measures: Sequence[Measure]) -> Iterator[tuple[object, ...]]:
     for each in measures:
         if each.kind == "memory":
-            yield from ((each.side, ended, round(memory)) for ended, memory in each.memory[2::6])
+            shown = dict([*each.memory[2::6], each.memory[-1]])
+            yield from ((each.side, ended, round(memory)) for ended, memory in shown.items())
 
 
 def _kill_rows(measures: Sequence[Measure]) -> Iterator[tuple[object, ...]]:
