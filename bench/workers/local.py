@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import dask
@@ -60,42 +60,44 @@ class LocalPool:
         self._preparations: dict[str, distributed.Future[Any]] = {}  # by address
         self._prepared: set[str] = set()
         self._deaths_at_start = 0
-        self._settings = dask.config.set({**DASK_SETTINGS, "distributed.worker.multiprocessing-method": start_method})
-        # Dask logs every lost connection, even to workers that are killed on purpose.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        self._deaths = WorkerDeathLog()
         self._process_ids: dict[str, int] = {}  # by address
         self._terminated: set[str] = set()  # the scheduler notices only after a moment
         # Of the process from which the workers were forked, by name; asked before anything is done in them.
         self.other_threads: tuple[str, ...] = ()
-        try:
-            self._start(workers, start_method, shared_bytes)
-        except BaseException:
-            self.close()
-            raise
-
-    def _start(self, workers: int, start_method: StartMethod, shared_bytes: int) -> None:
-        try:
-            with shield_children_from_sigint():
-                self._cluster = LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    memory_limit=(MEMORY_LIMIT - shared_bytes) // workers + shared_bytes,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    # Any free port: Dask's default port is fixed, and it warns if another run uses it.
-                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                    silence_logs="CRITICAL",
-                )
-                self.client = distributed.Client(self._cluster, set_as_default=False)
-                self.client.wait_for_workers(workers, timeout=START_SECONDS)
-        except (OSError, TimeoutError, RuntimeError) as error:
-            raise SearchError(f"{workers} worker processes did not start within {START_SECONDS} s: {error}") from error
-        self._deaths.subscribe(self.client)
-        if start_method == "forkserver":
-            self.other_threads = self.client.run(other_threads_when_forked, workers=self._alive()[:1]).popitem()[1]
-        self.addresses()
+        # Dask logs every lost connection, even to workers that are killed on purpose.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        with ExitStack() as stack:
+            settings = {**DASK_SETTINGS, "distributed.worker.multiprocessing-method": start_method}
+            stack.enter_context(dask.config.set(settings))
+            self._deaths = WorkerDeathLog()
+            stack.callback(self._deaths.close)
+            try:
+                with shield_children_from_sigint():
+                    self._cluster = LocalCluster(
+                        n_workers=workers,
+                        threads_per_worker=1,
+                        processes=True,
+                        memory_limit=(MEMORY_LIMIT - shared_bytes) // workers + shared_bytes,
+                        host="127.0.0.1",
+                        dashboard_address=None,
+                        # Any free port: Dask's default port is fixed, and it warns if another run uses it.
+                        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                        silence_logs="CRITICAL",
+                    )
+                    stack.callback(_quietly, self._cluster.close, timeout=CLOSE_SECONDS)
+                    stack.callback(_quietly, self._kill)
+                    self.client = distributed.Client(self._cluster, set_as_default=False)
+                    stack.callback(_quietly, self.client.close, timeout=CLOSE_SECONDS)
+                    self.client.wait_for_workers(workers, timeout=START_SECONDS)
+            except (OSError, TimeoutError, RuntimeError) as error:
+                raise SearchError(
+                    f"{workers} worker processes did not start within {START_SECONDS} s: {error}"
+                ) from error
+            self._deaths.subscribe(self.client)
+            if start_method == "forkserver":
+                self.other_threads = self.client.run(other_threads_when_forked, workers=self._alive()[:1]).popitem()[1]
+            self.addresses()
+            self._to_close = stack.pop_all()
 
     def addresses(self) -> list[str]:
         """Addresses of the living and prepared workers.
@@ -138,15 +140,7 @@ class LocalPool:
 
     def close(self) -> None:
         """Kill all workers: a regular shutdown would wait for running tasks, whose results are not needed."""
-        for close in (
-            lambda: self.client.close(timeout=CLOSE_SECONDS),
-            self._kill,
-            lambda: self._cluster.close(timeout=CLOSE_SECONDS),
-        ):
-            with suppress(TimeoutError, OSError, AttributeError):  # the last if it has not started
-                close()
-        self._deaths.close()
-        self._settings.__exit__(None, None, None)
+        self._to_close.close()
 
     def _alive(self) -> list[str]:
         scheduler: Any = self._cluster.scheduler
@@ -170,6 +164,11 @@ class LocalPool:
             nanny.close_gracefully()  # so that it starts no replacement
             if nanny.pid is not None:
                 os.kill(nanny.pid, signal.SIGKILL)
+
+
+def _quietly(close: Callable[..., object], **options: float) -> None:
+    with suppress(TimeoutError, OSError):
+        close(**options)
 
 
 def open_pool(

@@ -73,7 +73,7 @@ def label_points(axes: Axes, points: Mapping[str, Sequence[tuple[float, float]]]
                 va=va,
                 fontsize=FONT_SIZE,
                 in_layout=False,
-                path_effects=[withStroke(linewidth=2, foreground="white")],  # lines end around the name
+                path_effects=[withStroke(linewidth=2, foreground="white")],  # so that no line crosses the name
             )
             box = text.get_window_extent()
             if _is_inside(box, frame) and not box.count_overlaps(taken):
