@@ -458,4 +458,4 @@ def test_later_tables_repeat_only_the_best_reference_model(tmp_path: Path) -> No
     first, second = text.split("## Table 2: ")
     assert [row[0] for row in cells(first, "Costs")][1:] == ["tutorial-linear", "baseline-majority"]
     assert [row[0] for row in cells(second, "Costs")][1:] == ["tutorial-linear"]
-    assert "Reference models of table 1, except the best, are not repeated." in second
+    assert "Reference models of table 1, except the best, are not repeated;" in second
