@@ -73,17 +73,7 @@ class LocalPool:
             stack.callback(self._deaths.close)
             try:
                 with shield_children_from_sigint():
-                    self._cluster = LocalCluster(
-                        n_workers=workers,
-                        threads_per_worker=1,
-                        processes=True,
-                        memory_limit=(MEMORY_LIMIT - shared_bytes) // workers + shared_bytes,
-                        host="127.0.0.1",
-                        dashboard_address=None,
-                        # Any free port: Dask's default port is fixed, and it warns if another run uses it.
-                        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                        silence_logs="CRITICAL",
-                    )
+                    self._cluster = _cluster(workers, shared_bytes)
                     stack.callback(_quietly, self._cluster.close, timeout=CLOSE_SECONDS)
                     stack.callback(_quietly, self._kill)
                     self.client = distributed.Client(self._cluster, set_as_default=False)
@@ -164,6 +154,20 @@ class LocalPool:
             nanny.close_gracefully()  # so that it starts no replacement
             if nanny.pid is not None:
                 os.kill(nanny.pid, signal.SIGKILL)
+
+
+def _cluster(workers: int, shared_bytes: int) -> LocalCluster:
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=(MEMORY_LIMIT - shared_bytes) // workers + shared_bytes,
+        host="127.0.0.1",
+        dashboard_address=None,
+        # Any free port: Dask's default port is fixed, and it warns if another run uses it.
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+        silence_logs="CRITICAL",
+    )
 
 
 def _quietly(close: Callable[..., object], **options: float) -> None:

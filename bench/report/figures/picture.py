@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,6 +54,11 @@ class Picture:
                 return image.info.get(DIGEST_KEY) == self.digest and image.info.get(PIXELS_KEY) == _pixel_digest(pixels)
         except (OSError, SyntaxError, ValueError):  # Pillow raises each of them for damaged files
             return False
+
+
+def with_titles(pictures: Mapping[str, Picture], titles: Mapping[str, str]) -> dict[str, Picture]:
+    """Pictures by kind, those that `titles` names with a title: plots are often shown without the page."""
+    return {kind: titled(each, titles[kind]) if kind in titles else each for kind, each in pictures.items()}
 
 
 def titled(picture: Picture, title: str) -> Picture:

@@ -16,7 +16,7 @@ from bench.report.evaluations import evaluations_text
 from bench.report.figures import images
 from bench.report.figures import table as figures
 from bench.report.figures.class_f1 import class_f1_map
-from bench.report.figures.picture import Picture, titled
+from bench.report.figures.picture import Picture, with_titles
 from bench.report.markdown import link, render
 from bench.report.pages.contract import Files
 from bench.report.pages.leaderboard import ranking
@@ -129,7 +129,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
 
 
 def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]) -> dict[str, Picture]:
-    """The figures of one table by kind; plots have a title, since they are often shown without the page."""
+    """The figures of one table by kind."""
     rows, compared = plotted(table.top), forest_rows(table)
     one_machine = len(table.machines) == 1
     progress = [each for row in rows if (each := searches.search_progress(row)) is not None]
@@ -151,10 +151,7 @@ def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]
         names = table.dataset.class_names
         pictures["misclassified"] = images.misclassified_by_all(shown, [stored[error.index] for error in shown], names)
     where = f"{table.dataset.title}, {table.conditions['budget'].partition(',')[0]}"
-    return {
-        kind: titled(picture, f"{TITLES[kind]}: {where}") if kind in TITLES else picture
-        for kind, picture in pictures.items()
-    }
+    return with_titles(pictures, {kind: f"{title}: {where}" for kind, title in TITLES.items()})
 
 
 def _stored_images(table: Table) -> dict[int, NDArray[np.uint8]]:

@@ -13,7 +13,7 @@ from bench.report.board import TOP_ROWS, Board, Row, Table
 from bench.report.figures import images
 from bench.report.figures import model as figures
 from bench.report.figures.history import search_history
-from bench.report.figures.picture import Picture, titled
+from bench.report.figures.picture import Picture, with_titles
 from bench.report.figures.table import styles
 from bench.report.markdown import Markdown, link, render
 from bench.report.pages.contract import Files
@@ -234,12 +234,9 @@ def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
 
 
 def _pictures(row: Row, color: str, *, of_errors: bool, of_training: bool) -> dict[str, Picture]:
-    """The figures of a section by kind; plots have a title, since they are often shown without the page."""
+    """The figures of a section by kind."""
     pictures = (_error_pictures(row.run) if of_errors else {}) | (_training_pictures(row, color) if of_training else {})
-    return {
-        kind: titled(picture, f"{row.label}: {TITLES[kind]}") if kind in TITLES else picture
-        for kind, picture in pictures.items()
-    }
+    return with_titles(pictures, {kind: f"{row.label}: {title}" for kind, title in TITLES.items()})
 
 
 def _error_pictures(run: Run) -> dict[str, Picture]:
