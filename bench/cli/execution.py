@@ -1,6 +1,5 @@
 """Shared by all training commands: show progress, then a table of all runs, or how to resume if interrupted."""
 
-import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.errors import SearchError, SpecError
+from bench.report.text.command import command
 from bench.signals import defer_signals, exit_code
 
 if TYPE_CHECKING:
@@ -87,10 +87,8 @@ def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
     if not interrupted:
         typer.echo("Interrupted before training started; repeat the command.", err=True)
         return
-    command = ["python", "-m", "bench", "resume", *interrupted]
-    if results != Path("results"):
-        command += ["--results", str(results)]
-    typer.echo(f"Interrupted; completed trials and refits are saved. To resume:\n  {shlex.join(command)}", err=True)
+    resume = command(results, "resume", *interrupted)
+    typer.echo(f"Interrupted; completed trials and refits are saved. To resume:\n  {resume}", err=True)
 
 
 def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:

@@ -76,14 +76,14 @@ def _parameters(command: Any, context: Any) -> dict[str, list[Entry]]:
             continue
         name, explanation = record
         if parameter.param_type_name == "argument":
-            sections["Arguments"].append((name.partition(" <")[0], _without_range(explanation)))
+            sections["Arguments"].append((name.partition(" <")[0], without_range(explanation)))
         else:
             group = getattr(parameter, "rich_help_panel", None) or "Options"
-            sections.setdefault(group, []).append((name, _without_range(explanation)))
+            sections.setdefault(group, []).append((name, without_range(explanation)))
     return {title: entries for title, entries in sections.items() if entries}
 
 
-def _without_range(explanation: str) -> str:
+def without_range(explanation: str) -> str:
     """Without the permitted numbers, which an error names, and without parentheses around a default."""
 
     def shorten(match: re.Match[str]) -> str:

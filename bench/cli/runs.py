@@ -1,7 +1,6 @@
 """bench runs: list, delete and migrate the runs of a results folder."""
 
 import json
-import shlex
 import shutil
 import sys
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from bench.cli.help import Command, Group
 from bench.cli.options import Results
 from bench.cli.results import write_pages
 from bench.errors import SpecError, StoreError
+from bench.report.text.command import command
 
 runs_app = typer.Typer(
     cls=Group,
@@ -62,17 +62,12 @@ def runs(
 
         folder = RunFolder(results / "records" / status.dataset / status.run_id)
         if (reason := resume_blocker(folder)) is None:
-            typer.echo(f"\nTo resume {status.run_id}:\n  {_command(results, 'resume', status.run_id)}")
+            typer.echo(f"\nTo resume {status.run_id}:\n  {command(results, 'resume', status.run_id)}")
         else:
             typer.echo(
                 f"\n{status.run_id} cannot be resumed: {reason}. To delete it:\n"
-                f"  {_command(results, 'runs', 'delete', status.run_id)}"
+                f"  {command(results, 'runs', 'delete', status.run_id)}"
             )
-
-
-def _command(results: Path, *words: str) -> str:
-    options = [] if results == Path("results") else ["--results", str(results)]
-    return shlex.join(["python", "-m", "bench", *words, *options])
 
 
 @runs_app.command(

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
+from pathlib import Path
 
 from bench.live.progress import RunProgress, UnreadableRun
 from bench.records.record import TrialRecord
@@ -11,6 +13,7 @@ from bench.records.spec import SearchSpec
 from bench.report.html.body import Body
 from bench.report.markdown import environment
 from bench.report.tables.hyperparameters import candidate_text
+from bench.report.text.command import command
 from bench.report.text.numbers import duration, percent, seconds
 from bench.report.text.objective import score_name
 
@@ -35,8 +38,8 @@ def script() -> bytes:
     return files(__package__).joinpath("assets", SCRIPT).read_bytes()
 
 
-def live_page(runs: Sequence[RunProgress | UnreadableRun]) -> Body:
-    """The page as it is now."""
+def live_page(results: Path, runs: Sequence[RunProgress | UnreadableRun]) -> Body:
+    """The page of the runs of a results folder as it is now."""
     html = (
         environment(__package__ or "", escape=True)
         .get_template("live.html.j2")
@@ -49,6 +52,7 @@ def live_page(runs: Sequence[RunProgress | UnreadableRun]) -> Body:
             range_text=range_text,
             trial_rows=trial_rows,
             size=(WIDTH, HEIGHT),
+            resume_command=partial(command, results, "resume"),
         )
     )
     return Body(title="Live", html=html, script=SCRIPT)

@@ -42,7 +42,7 @@ class LivePages:
             FileNotFoundError: a file of the results folder was deleted.
         """
         if name == PAGE:
-            return page_html(PAGE, live_page(unfinished_runs(self._results)), self._site.navigation)
+            return page_html(PAGE, live_page(self._results, unfinished_runs(self._results)), self._site.navigation)
         if name == SCRIPT:
             return script()
         with self._lock:

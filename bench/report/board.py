@@ -129,9 +129,17 @@ class Table:
         return self.compared + self.reproductions
 
     @property
+    def distinct(self) -> tuple[Row, ...]:
+        """The compared rows without reference models that predict the same classes as an earlier one, seed by seed."""
+        references: dict[bytes, Row] = {}
+        for row in self.references:
+            references.setdefault(row.run.scores.predicted.tobytes(), row)
+        return (*self.rows, *references.values())
+
+    @property
     def top(self) -> tuple[Row, ...]:
-        """The first TOP_ROWS of the compared rows."""
-        return self.compared[:TOP_ROWS]
+        """The first TOP_ROWS of the distinct rows."""
+        return self.distinct[:TOP_ROWS]
 
     @property
     def machines(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def write_pictures(comparison: RunComparison, folder: Path) -> tuple[Path, ...]:
     paths = []
     for better, worse, images in ((a, b, comparison.only_a_correct), (b, a, comparison.only_b_correct)):
         if tiles := _tiles(comparison, images, worse):
-            path = folder / f"{better.stem}-correct-{worse.stem}-wrong.png"
+            path = folder / f"{better.stem}-correct-{worse.stem}-misclassified.png"
             write_atomic(path, grid_picture("classified differently", tiles).png())
             paths.append(path)
     return tuple(paths)

@@ -49,7 +49,7 @@ def _run_values(table: Table, row: Row) -> dict[str, Any]:
         "seed": spec.seed,
         "ci_low": None if interval is None else interval.low,
         "ci_high": None if interval is None else interval.high,
-        "core_seconds": row.run.costs.get("search and refits"),
+        "core_seconds": row.run.costs.get("core-seconds"),
         **values["metrics"],
         **_hyperparameters(winner),
     }

@@ -17,7 +17,7 @@ COSTS = {  # names of columns to sort by, and the cost of each
     "parameters": "parameters",
     "training-time": "training time per refit",
     "prediction-time": "prediction time",
-    "core-seconds": "search and refits",
+    "core-seconds": "core-seconds",
 }
 HEADINGS = {
     "training-time": "training (s)",

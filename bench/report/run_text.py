@@ -38,7 +38,7 @@ def run_text(results: Path, table: Table, row: Row) -> str:
         ),
         wrap(f"{ranked}{interval_sentence(run)}"),
         f"Run: {record.run_id}\nReport: {results / row.page}",
-        record.refits[0].summary.rstrip(),
+        run.summary,
     ]
     if record.search is not None:
         parts.append(f"Hyperparameters\n\n{plain_table(hyperparameters_table(record.search))}")
@@ -64,7 +64,7 @@ def run_json(row: Row) -> dict[str, Any]:
         "interval": None if run.interval is None else [run.interval.low, run.interval.high],
         "seeds": len(record.refits),
         "parameters": record.refits[0].parameters,
-        "summary": record.refits[0].summary,
+        "summary": run.summary,
         "hyperparameters": {} if record.search is None else dict(record.search.winning_trial.values),
         "recipe": None if record.reference is None else record.reference.recipe,
         "page": row.page,

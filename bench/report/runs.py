@@ -66,18 +66,29 @@ class Run:
         return sum(trial.task_seconds for trial in trials) + sum(refit.task_seconds for refit in self.record.refits)
 
     @property
+    def summary(self) -> str:
+        """Keras' summary of the model; some records count the variables of the optimizer, which are left out."""
+        refit = self.record.refits[0]
+        lines = refit.summary.rstrip().splitlines()
+        if any(line.startswith(" Optimizer params") for line in lines):
+            lines = [line for line in lines if not line.startswith(" Optimizer params")]
+            total = next(place for place, line in enumerate(lines) if line.startswith(" Total params"))
+            lines[total] = f" Total params: {refit.parameters:,}"
+        return "\n".join(lines)
+
+    @property
     def costs(self) -> Mapping[str, float]:
         """Core-seconds of the run, weights of the model, seconds to train a refit, microseconds to predict an image.
 
         The cost of training a model elsewhere is unknown and left out.
         """
         costs = {
-            "search and refits": self.core_seconds,
+            "core-seconds": self.core_seconds,
             "parameters": self.record.refits[0].parameters,
             "training time per refit": self.training_seconds,
             "prediction time": self.record.latency.microseconds_per_image,
         }
-        unknown = ("search and refits", "training time per refit") if self.record.trained_elsewhere else ()
+        unknown = ("core-seconds", "training time per refit") if self.record.trained_elsewhere else ()
         return {name: cost for name, cost in costs.items() if name not in unknown}
 
 

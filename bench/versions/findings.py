@@ -11,12 +11,11 @@ from packaging.version import Version
 from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict
 from bench.report.markdown import Markdown, inline
-from bench.report.text.numbers import joined, points
+from bench.report.text.numbers import joined, points, ratio_text
 from bench.versions.record import VersionRecord
 from bench.versions.series import ComparedVersion, Pair, Series
 
 RESIDENT, UNIQUE = "megabytes, ", "megabytes of its own, "  # prefixes of the facts with memory by model
-SMALL = 0.5  # ratios below are written as fractions: two decimals would hide most of them
 MAX_NAMED = 2  # operations of a kind that are listed one by one
 PREDICT_KINDS = {"call": "model(images)", "predict": "model.predict", "exported": "exported function"}
 AMONG_OTHERS = "among others"  # the variant of `import` with other packages installed
@@ -153,11 +152,6 @@ def _variant(pair: Pair, operation: str) -> str:
         return " (beside other packages)"
     parts = [part for part in variant.split("-") if part not in PREDICT_KINDS]
     return f" ({', '.join(f'batch of {part}' if part.isdigit() else part for part in parts)})" if variant else ""
-
-
-def ratio_text(ratio: float) -> str:
-    """The time relative to the older version; far below 1 as a fraction."""
-    return f"{ratio:.2f}" if ratio >= SMALL else f"1/{1 / ratio:.2g}"
 
 
 def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:

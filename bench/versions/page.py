@@ -12,12 +12,12 @@ from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange
 from bench.evaluation.variance import Correctness
 from bench.report.board import Board
 from bench.report.figures.picture import Picture, titled
+from bench.report.figures.time_map import time_map
 from bench.report.markdown import anchor, link, plain_table, render
 from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.versions.differences import LIBRARIES, differences
-from bench.versions.figures import time_map
 from bench.versions.findings import findings, updates
 from bench.versions.findings import title as findings_title
 from bench.versions.record import ModelResults, VersionRecord, read_all

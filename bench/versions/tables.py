@@ -10,8 +10,8 @@ from bench.evaluation.comparison import interval
 from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict, required_starts
 from bench.evaluation.variance import Correctness
-from bench.report.text.numbers import accuracy_cell, counted, percent, points
-from bench.versions.findings import changed, ratio_text
+from bench.report.text.numbers import accuracy_cell, counted, percent, points, ratio_text
+from bench.versions.findings import changed
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord
 from bench.versions.series import (
     ComparedVersion,
@@ -34,7 +34,7 @@ ENVIRONMENT_HEADINGS = {
 }
 # Facts in records, and their column names; `{}` stands for what follows the prefix, a model or an input.
 MEMORY_FACTS = {"megabytes, ": "{}: resident", "megabytes of its own, ": "{}: unique"}
-DELAY_FACTS = {"seconds at the start of an epoch, ": "{}: delay", "of these idle, ": "{}: idle"}
+DELAY_FACTS = {"seconds at the start of an epoch, ": "{}, delay (s)", "of these idle, ": "{}, idle (s)"}
 
 
 def versions_table(series: Series) -> pd.DataFrame:

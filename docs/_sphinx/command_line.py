@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bench.cli.help import without_range
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -49,7 +51,7 @@ def _parameters(command: Any, context: typer.Context) -> dict[str, list[tuple[st
             name = name.partition(" <")[0]  # without the Python type
         heading = "Arguments" if parameter.param_type_name == "argument" else OPTIONS
         heading = getattr(parameter, "rich_help_panel", None) or heading
-        groups.setdefault(heading, []).append((f"`{name}`", _markdown(" ".join(text.split()))))
+        groups.setdefault(heading, []).append((f"`{name}`", _markdown(" ".join(without_range(text).split()))))
     return groups
 
 

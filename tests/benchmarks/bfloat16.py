@@ -7,7 +7,7 @@ random candidates are trained in both precisions with the same seeds, and each p
 choosing in bfloat16 is the float32 accuracy of float32's choice minus that of bfloat16's choice, both measured with
 other seeds than the one used for the choice, since the best of many candidates owes part of its score to its seed. A
 cost grows with the number of candidates, so it is averaged over many random pools of each of the sizes in POOL_SIZES.
-The target is a 95% upper bound of at most TARGET percentage points, with the largest pools.
+The goal is a 95% upper bound of at most GOAL percentage points, with the largest pools.
 
 Each training is appended to results/benchmarks/bfloat16/FAMILY.jsonl when it ends; repeating the command continues. The
 page next to that folder is made from these files, with --page-only without training.
@@ -44,9 +44,9 @@ from bench.workers.local import LocalPool
 
 sys.path.append(str(Path(__file__).parents[1]))  # as pytest does
 
-from benchmarks.shared import spaces_note
+from benchmarks.shared import spaces_note, verdicts
 
-TARGET = 0.3  # percentage points of accuracy
+GOAL = 0.3  # percentage points of accuracy
 PRECISIONS: tuple[Precision, ...] = ("bfloat16", "float32")  # the order of the first axis of scores
 POOL_SIZES = (12, 20)
 POOLS = 2000
@@ -309,7 +309,7 @@ def verdict(trainings: Sequence[Training]) -> Verdict:
 
 def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
     everything = [training for trained in trainings.values() for training in trained]
-    verdicts = {family: verdict(trained) for family, trained in trainings.items()}
+    results = {family: verdict(trained) for family, trained in trainings.items()}
     rows = pd.DataFrame(
         {
             "family": family,
@@ -320,10 +320,10 @@ def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
                 f"{result.difference:+.3f} ({result.interval[0]:+.3f} to {result.interval[1]:+.3f})"
             ),
         }
-        for family, result in verdicts.items()
+        for family, result in results.items()
     )
-    costs = pd.DataFrame(row for family, result in verdicts.items() for row in _costs(family, result))
-    budgets = joined([f"{PLANS['fashion_mnist', family, 'default'].trials} for {family}" for family in verdicts])
+    costs = pd.DataFrame(row for family, result in results.items() for row in _costs(family, result))
+    budgets = joined([f"{PLANS['fashion_mnist', family, 'default'].trials} for {family}" for family in results])
     choices = pd.DataFrame(row for family, trained in trainings.items() for row in _choices(family, trained))
     return "\n".join(
         [
@@ -334,7 +334,7 @@ def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
             "",
             table(costs),
             "",
-            *(_sentence(family, result) for family, result in verdicts.items()),
+            *verdicts(_goal(family, result) for family, result in results.items()),
             "",
             (
                 "The selection cost is that of choosing in bfloat16: from a pool of candidates, each precision chooses "
@@ -375,17 +375,12 @@ def _facts(trainings: Mapping[str, Sequence[Training]]) -> Iterator[str]:
         )
 
 
-def _sentence(family: str, result: Verdict) -> str:
+def _goal(family: str, result: Verdict) -> tuple[str, bool]:
+    """What choosing in bfloat16 costs, and whether its upper bound is within the goal."""
     pool = max(POOL_SIZES)
     loss, bound = result.losses[pool]
-    choice = f"choosing in bfloat16 among {pool} candidates"
-    if bound <= TARGET:
-        text = f"{choice} costs {loss:.2f} pp on average (95% upper bound {bound:.2f}), within the target of {TARGET}"
-    elif loss <= TARGET:
-        text = f"{choice} is not shown to cost at most {TARGET} pp: the 95% upper bound is {bound:.2f}"
-    else:
-        text = f"{choice} costs {loss:.2f} pp on average, more than the target of {TARGET}"
-    return f"- {family}: {text}."
+    measured = f"{loss:.2f} pp on average, with a 95% upper bound of {bound:.2f} (goal {GOAL})"
+    return f"{family}, choosing in bfloat16 among {pool} candidates costs {measured}", bound <= GOAL
 
 
 def _costs(family: str, result: Verdict) -> Iterator[dict[str, str]]:

@@ -32,6 +32,9 @@ from bench.machine import Environment, environment, variables
 from bench.records.files import write_atomic
 from bench.report.markdown import table
 
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.shared import verdicts
+
 IMAGES = 200_000
 SHAPE = (32, 32, 3)
 CLASSES = 10
@@ -174,9 +177,6 @@ def page(measurement: Measurement) -> str:
     gap = max(step.max_gap_seconds for step in measurement.steps)
     peak = f"{measurement.images:,} images on {WORKERS} workers take {measurement.peak_bytes / GB:.2f} GB at the peak"
     limit = f"{LIMIT_BYTES / GB:g} GB"
-    verdict = f"{peak}, within the limit of {limit}."
-    if measurement.peak_bytes > LIMIT_BYTES:
-        verdict = f"Missed goals: {peak} (limit {limit})"
     height, width, channels = SHAPE
     return "\n".join(
         [
@@ -191,7 +191,7 @@ def page(measurement: Measurement) -> str:
             "",
             table(rows),
             "",
-            verdict,
+            *verdicts([(f"{peak} (goal {limit})", measurement.peak_bytes <= LIMIT_BYTES)]),
             "",
             (
                 "Memory is the sum of the proportional set sizes of all processes of a command: a page that several "

@@ -51,7 +51,7 @@ from bench.workers.local import LocalPool
 from bench.workers.tasks import Report
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import COLORS
+from benchmarks.shared import COLORS, verdicts
 
 if TYPE_CHECKING:
     from bench.training.outcome import TrainedTrial
@@ -254,7 +254,7 @@ def _page(measurement: Measurement, lines: Sequence[Line]) -> str:
         for line in lines
     )
     largest = max(line.growth.bound for line in lines)
-    verdict = "within" if largest < MAX_GROWTH_MB else "not shown to be within"
+    growth = f"memory of a worker grows by at most {largest:.2f} MB per trial (95% upper bound, goal {MAX_GROWTH_MB})"
     return "\n".join(
         [
             "# Memory of workers over many trials",
@@ -267,10 +267,7 @@ def _page(measurement: Measurement, lines: Sequence[Line]) -> str:
             "",
             table(rows),
             "",
-            (
-                f"The largest 95% upper bound of the growth is {largest:.2f} MB per trial, {verdict} the limit of "
-                f"{MAX_GROWTH_MB} MB."
-            ),
+            *verdicts([(growth, largest < MAX_GROWTH_MB)]),
             "",
             "![Memory of each worker by trial](memory.png)",
             "",

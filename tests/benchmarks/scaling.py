@@ -42,7 +42,7 @@ from bench.workers.local import LocalPool
 from bench.workers.tasks import Report
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import COLORS
+from benchmarks.shared import COLORS, TUNER_COLORS
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -387,10 +387,10 @@ def _draw(measurement: Measurement) -> "Figure":
     left.set_xticks(workers, [str(count) for count in workers])
     left.set(xlabel="workers", ylabel="utilization (%)", ylim=(0, 105))
     ends = {}
-    for (tuner, costs), color, marker in zip(_by_tuner(measurement.costs).items(), COLORS, "os^v", strict=False):
+    for (tuner, costs), marker in zip(_by_tuner(measurement.costs).items(), "os^v", strict=False):
         trials = [len(cost.total) for cost in costs]
         times = [last_tenth(cost.total) for cost in costs]
-        right.loglog(trials, times, color=color, marker=marker)
+        right.loglog(trials, times, color=TUNER_COLORS[tuner], marker=marker)
         ends[tuner] = (trials[-1], times[-1])
     right.set(xlabel="trials of the search", ylabel="loop at the end of the search (ms per trial)")
     for axes in (left, right):
@@ -422,7 +422,8 @@ def _page(measurement: Measurement) -> str:
             table(_load_table(measurement)),
             "",
             (
-                "Trials of a random search run on real worker processes, where they sleep; utilization is the share "
+                "Trials of a random search run on real worker processes, where they sleep for "
+                f"{measurement.sleeping[0].task_seconds:g} s; utilization is the share "
                 "of the workers' time spent in trials. The last column is the throughput of the executor alone, with "
                 f"empty tasks. With {measurement.saturated[-1].workers} workers it takes {executor:.1f} ms per task, "
                 "which covers sending the task, receiving its result, and one report for each epoch. The workers "
@@ -469,7 +470,6 @@ def _load_table(measurement: Measurement) -> "pd.DataFrame":
         {
             "workers": str(slept.workers),
             "trials": str(slept.tasks),
-            "seconds per trial": f"{slept.task_seconds:g}",
             "trials per second": f"{slept.tasks / slept.seconds:.2f}",
             "utilization (%)": f"{100 * slept.efficiency:.1f}",
             "executor alone (tasks per second)": f"{saturated.tasks / saturated.seconds:.0f}",

@@ -13,8 +13,10 @@ from bench.execution.options import Options
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, run_folder
 
+VERDICTS = {"Missed": False, "Met": True}
 # For color-blind readers, and other colors than those of families on the pages.
 COLORS = ("#56B4E9", "#E69F00", "#CC79A7", "#000000", "#8C564B")
+TUNER_COLORS = dict(zip(("hyperband", "random", "bayesian", "grid", "tpe"), COLORS, strict=True))
 
 
 def spaces_note(candidates: Iterable[Mapping[str, object]]) -> list[str]:
@@ -22,6 +24,17 @@ def spaces_note(candidates: Iterable[Mapping[str, object]]) -> list[str]:
     if any("pooling_depth" in values for values in candidates):  # a hyperparameter of cnn that protocol 2 replaced
         return ["Measured with the search spaces of protocol 1, not those of the published results (protocol 2)."]
     return []
+
+
+def verdicts(goals: Iterable[tuple[str, bool]]) -> list[str]:
+    """The goals that were missed, and those that were met, in the form that the index of benchmarks reads.
+
+    Args:
+        goals: what was measured with the goal in parentheses, and whether the goal is met.
+    """
+    listed = list(goals)
+    texts = {verdict: [text for text, met in listed if met == wanted] for verdict, wanted in VERDICTS.items()}
+    return [f"{verdict} goals: {'; '.join(those)}." for verdict, those in texts.items() if those]
 
 
 class _SearchEnded(Exception):

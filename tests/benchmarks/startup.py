@@ -30,6 +30,9 @@ from bench.machine import Environment, environment, variables
 from bench.records.files import write_atomic
 from bench.report.markdown import table
 
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.shared import verdicts
+
 IMPORT = "import tensorflow, keras_tuner"
 OPTIONS = "--family dense --dataset digits --trials 4 --epochs 2 --refit-seeds 1 --tuner random"
 GOAL_SECONDS = 2.0  # median of the command minus median of the import
@@ -130,6 +133,7 @@ def page(measurement: Measurement) -> str:
     )
     machine = measurement.environment
     imports = [each.import_seconds for each in measurement.rounds]
+    newest = measurement.added_seconds(len(measurement.versions) - 1)  # the last version
     return "\n".join(
         [
             "# Start-up time",
@@ -141,7 +145,7 @@ def page(measurement: Measurement) -> str:
             "",
             table(rows),
             "",
-            f"{_verdict(measurement.added_seconds(len(measurement.versions) - 1))}.",
+            *verdicts([(f"{newest:.2f} s more than the import (goal {GOAL_SECONDS:g})", newest <= GOAL_SECONDS)]),
             "",
             (
                 f"Medians of {len(measurement.rounds)} rounds. The import took {measurement.import_seconds:.2f} s "
@@ -155,14 +159,6 @@ def page(measurement: Measurement) -> str:
             "",
         ]
     )
-
-
-def _verdict(added_seconds: float) -> str:
-    """Whether the newest version, the last one, meets the goal."""
-    text = f"The command takes {added_seconds:.2f} s more than the import"
-    if added_seconds <= GOAL_SECONDS:
-        return f"{text}, within the goal of {GOAL_SECONDS:g} s"
-    return f"Missed goals: {text} (goal {GOAL_SECONDS:g} s)"
 
 
 def _range(values: Sequence[float]) -> str:

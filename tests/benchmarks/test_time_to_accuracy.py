@@ -96,6 +96,14 @@ def test_claim_fails_if_keras_tuner_is_more_accurate() -> None:
     assert (row["goal met"], row["accuracy claim holds"]) == ("no", "no")
 
 
+def test_goal_is_met_only_with_the_accuracy_of_keras_tuner() -> None:
+    assert list(script._goals(MEASURES)) == [("dense, speedup 4.00 in 2 of 3 rounds (goal 4)", True)]
+    less_accurate = [MEASURES[0], measure("suite", 1, 20.0, 0.9)]
+    assert list(script._goals(less_accurate)) == [
+        ("dense, speedup 5.00 in 1 of 3 rounds (goal 4), but less accurate", False)
+    ]
+
+
 def test_accuracy_counts_from_the_end_of_its_epoch() -> None:
     # In float32, 0.88 is 0.87999999523.
     trained = training(0, [3.0, 2.0, 2.5], [0.5, float(np.float32(0.88)), 0.9])

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from bench.data.catalog import locate
-from bench.report.pages.benchmarks import met_goals, missed_goals
+from bench.report.pages.benchmarks import goals_of
 from builders import make_dataset, make_environment
 
 versus: Any = importlib.import_module("benchmarks.versus_keras_tuner")
@@ -87,8 +87,8 @@ def test_page_compares_the_sides_of_the_same_round() -> None:
     assert [cell.strip() for cell in row.split("|")][3:8] == ["3", "3.00", "2.50", "4.50", "4.0"]
     assert "shows no overhead in 3 rounds compared with a bare loop" in page
     # Speedup 3.00 of 4.0; in fit, 5 + 10 s on the first process and 15 s on the second.
-    assert missed_goals(page)[0] == "dense in float32, speedup 3.00 (target 4.0)"
-    assert met_goals(page)[-1] == "dense with one worker, no measurable overhead (target 3%)"
+    assert goals_of(page, "Missed")[0] == "dense in float32, speedup 3.00 (goal 4.0)"
+    assert goals_of(page, "Met")[-1] == "dense with one worker, no measurable overhead (goal 3%)"
     assert "accuracies are equal" in page
 
 

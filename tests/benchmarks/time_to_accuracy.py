@@ -46,7 +46,7 @@ from bench.seeds import derive_seed
 from bench.tuning.presets import PresetPlan
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import COLORS, preload_libraries
+from benchmarks.shared import COLORS, preload_libraries, verdicts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +58,7 @@ NAME = "time_to_accuracy"
 Side = Literal["suite", "Keras Tuner"]
 SIDES: tuple[Side, ...] = ("Keras Tuner", "suite")
 TUTORIAL_EPOCHS = 50  # of the winner
+ROUNDS_PLANNED = 3
 ROUNDS, TRAININGS = "rounds.jsonl", "trainings.jsonl"
 THRESHOLDS = {"dense": (0.88, 0.89, 0.90), "cnn": (0.90, 0.91, 0.92, 0.93)}  # validation accuracy
 
@@ -518,7 +519,8 @@ def _page(name: str, measures: Sequence[Measure], trainings: Sequence[Training])
     parts = ["# Time to accuracy", *_machines([*measures, *trainings])]
     if summary:
         rows = [row for comparison in COMPARISONS for row in _rounds(measures, comparison)]
-        parts += ["## Presets and stock Keras Tuner", _table(summary), "## Rounds", _table(rows), EXPLANATION]
+        parts += ["## Presets and stock Keras Tuner", _table(summary), *verdicts(_goals(measures))]
+        parts += ["## Rounds", _table(rows), EXPLANATION]
     if trainings:
         parts += ["## Seconds to a validation accuracy", _table(list(_thresholds(trainings))), *_runs(trainings)]
     parts += [
@@ -566,6 +568,16 @@ def _summary(measures: Sequence[Measure], comparison: str) -> Iterator[dict[str,
         "difference (pp)": f"{100 * (suite - other):+.2f}",
         "accuracy claim holds": "yes" if suite >= other else "no",
     }
+
+
+def _goals(measures: Sequence[Measure]) -> Iterator[tuple[str, bool]]:
+    """Every goal with what was measured, and whether it is met, which needs the accuracy as well."""
+    for comparison in COMPARISONS:
+        for row in _summary(measures, comparison):
+            accurate = row["accuracy claim holds"] == "yes"
+            rounds = f"{row['rounds']} of {ROUNDS_PLANNED} rounds"
+            text = f"{comparison}, speedup {row['speedup, median']} in {rounds} (goal {row['goal']})"
+            yield text + ("" if accurate else ", but less accurate"), accurate and row["goal met"] == "yes"
 
 
 def _models(complete: Sequence[tuple[Measure, Measure]], side: int) -> str:
@@ -637,14 +649,15 @@ def _draw(measures: Sequence[Measure], trainings: Sequence[Training]) -> "Figure
     from bench.report.figures.model import plain_axes
     from bench.report.figures.table import FAMILY_COLORS
 
+    shown = [name for name in COMPARISONS if any(each.comparison == name for each in measures)]
     figure = Figure(figsize=(9, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2)
     for side, color, offset in zip(SIDES, COLORS, (-0.1, 0.1), strict=False):
         mine = [each for each in measures if each.side == side]
-        positions = [list(COMPARISONS).index(each.comparison) + offset for each in mine]
+        positions = [shown.index(each.comparison) + offset for each in mine]
         left.plot(positions, [each.seconds for each in mine], "o", color=color, markersize=4, label=side)
-    left.set_xticks(range(len(COMPARISONS)), list(COMPARISONS))
-    left.set(ylabel="seconds of the whole process", yscale="log", xlim=(-0.5, len(COMPARISONS) - 0.5))
+    left.set_xticks(range(len(shown)), shown)
+    left.set(ylabel="time of the whole process (s)", yscale="log", xlim=(-0.5, len(shown) - 0.5))
     colors = dict(zip(sorted({training.spec.model for training in trainings}), FAMILY_COLORS, strict=False))
     for training in trainings:
         right.plot(
@@ -655,7 +668,7 @@ def _draw(measures: Sequence[Measure], trainings: Sequence[Training]) -> "Figure
             label=training.spec.model if training.number == 0 else None,
         )
     lowest = min((min(THRESHOLDS[each.spec.model]) for each in trainings if each.spec.model in THRESHOLDS), default=0.9)
-    right.set(xlabel="seconds since the first step", ylabel="validation accuracy (%)", ylim=(100 * lowest - 4, None))
+    right.set(xlabel="time since the first step (s)", ylabel="validation accuracy (%)", ylim=(100 * lowest - 4, None))
     for axes in (left, right):
         plain_axes(axes)
         axes.legend(frameon=False)
@@ -675,7 +688,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--comparisons", nargs="*", default=list(COMPARISONS), choices=list(COMPARISONS))
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=ROUNDS_PLANNED)
     parser.add_argument("--tutorial-preset", default="quick", choices=PRESETS, help="of the suite against the tutorial")
     parser.add_argument("--preset", default="default", choices=PRESETS, help="of the suite in the other comparisons")
     parser.add_argument("--dataset", default="fashion_mnist")

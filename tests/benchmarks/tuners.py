@@ -51,12 +51,13 @@ from bench.report.figures.picture import picture
 from bench.report.markdown import table
 from bench.report.text.numbers import joined
 from bench.tuning import tuners
+from bench.tuning.presets import PLANS
 from bench.tuning.proposer import Proposer
 from bench.tuning.space import count_candidates, parameters
 from bench.tuning.trials import Proposal
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import COLORS, run_search
+from benchmarks.shared import TUNER_COLORS, run_search
 
 NAME = "tuners"
 SIMULATED = ("hyperband", "random")
@@ -419,8 +420,9 @@ def _draw(family: str, by_tuner: Mapping[str, Outcome]) -> Figure:
     end = max(float(trace.core_seconds[-1]) for outcome in by_tuner.values() for trace in outcome.traces)
     seconds = np.linspace(0, end, 400)
     ends = {}
-    for (tuner, outcome), color in zip(by_tuner.items(), COLORS, strict=False):
+    for tuner, outcome in by_tuner.items():
         low, middle, high = quantiles(outcome.traces, seconds)
+        color = TUNER_COLORS[tuner]
         axes.fill_between(seconds, low, high, color=color, alpha=0.1, linewidth=0)
         axes.plot(seconds, middle, color=color)
         ends[f"{tuner}, {len(outcome.traces):,}"] = (end, middle[-1])
@@ -544,10 +546,12 @@ def _facts(family: str, searches: Sequence[Stored], budget: Budget) -> Iterator[
     machines = " and ".join(sorted({machine for stored in searches for machine in stored.machines}))
     spec, trained = searches[0].spec, _pool(searches)
     failed = sum(trial.status != "ok" for trial in trained)
+    plans = {preset: PLANS.get((spec.dataset, family, preset)) for preset in PRESETS}
+    preset = "".join(f"preset {name}, " for name, plan in plans.items() if plan is not None and plan.budget == budget)
     yield (
-        f"- {family} on {searches[0].dataset.title}: budget of {budget.total_epochs} epochs ({budget.trials} trials of "
-        f"{budget.epochs} epochs) in {spec.precision}; pool of {len(trained)} candidates, {failed} of which failed; on "
-        f"{machines}."
+        f"- {family} on {searches[0].dataset.title}: budget of {preset}{budget.total_epochs} epochs ({budget.trials} "
+        f"trials of {budget.epochs} epochs) in {spec.precision}; pool of {len(trained)} candidates, {failed} of which "
+        f"failed; on {machines}."
     )
     for stored in searches:
         if stored.spec.tuner == "grid" and len(stored.trials) >= budget.trials:

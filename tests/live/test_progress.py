@@ -172,18 +172,18 @@ def test_running_runs_come_first(tmp_path: Path) -> None:
 def test_only_unfinished_runs_are_shown_and_damaged_ones_are_named(tmp_path: Path) -> None:
     add_run(tmp_path)
     assert unfinished_runs(tmp_path) == ()
-    assert "No unfinished run" in live_page(()).html
+    assert "No unfinished run" in live_page(tmp_path, ()).html
     spec = make_spec(family="cnn")
     record = make_run(make_predictions(), spec=spec)
     folder = write_unfinished_run(tmp_path, spec, record, refits=1)
     (run,) = unfinished_runs(tmp_path)
-    html = live_page((run,)).html
+    html = live_page(tmp_path, (run,)).html
     assert spec.name in html
     assert "1 of 3" in html
     assert "from 80.00% to 91.00%" in html
-    assert f"python -m bench resume {folder.path.name}" in html
+    assert f"python -m bench resume {folder.path.name} --results {tmp_path}" in html
     lock = folder.lock()
-    assert "python -m bench resume" not in live_page(unfinished_runs(tmp_path)).html
+    assert "python -m bench resume" not in live_page(tmp_path, unfinished_runs(tmp_path)).html
     lock.release()
     folder.spec_file.write_text("{")
-    assert "cannot be read" in live_page(unfinished_runs(tmp_path)).html
+    assert "cannot be read" in live_page(tmp_path, unfinished_runs(tmp_path)).html

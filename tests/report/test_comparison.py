@@ -35,7 +35,10 @@ def test_images_that_only_one_run_gets_right_are_drawn(tmp_path: Path) -> None:
     add_run(tmp_path, [[0, 2]] * 3)
     add_run(tmp_path, [[0, 1]] * 3, spec={"family": "cnn"})
     paths = write_pictures(compare_runs(tmp_path, "dense", "cnn"), tmp_path / "changed")
-    assert [path.name for path in paths] == ["dense-correct-cnn-wrong.png", "cnn-correct-dense-wrong.png"]
+    assert [path.name for path in paths] == [
+        "dense-correct-cnn-misclassified.png",
+        "cnn-correct-dense-misclassified.png",
+    ]
     assert all(path.read_bytes()[1:4] == b"PNG" for path in paths)
 
 

@@ -14,7 +14,7 @@ from bench.report.figures.table import FAMILY_COLORS, styles
 from bench.report.pages.dataset import dataset_section
 from bench.report.ranking import leaderboard
 from bench.report.tables.costs import costs_table, pareto_fronts
-from bench.report.tables.scores import metrics_text
+from bench.report.tables.scores import NOT_DIFFERENT, metrics_text
 from bench.report.text.numbers import uncertainty_source
 from builders import (
     add_reference,
@@ -56,7 +56,7 @@ def test_a_model_that_is_worse_and_costs_more_is_not_on_the_pareto_front(tmp_pat
         add_run(tmp_path, [range(wrong)] * 3, spec={"family": family}, refits=refits, latency=latency(microseconds))
     (table,) = leaderboard(tmp_path).tables
     assert pareto_fronts(table.top, with_times=True) == {
-        "search and refits": ["best"],
+        "core-seconds": ["best"],
         "parameters": ["small", "best"],
         "training time per refit": ["best"],
         "prediction time": ["small", "best"],
@@ -151,6 +151,26 @@ def test_images_that_every_network_misclassifies_are_counted_and_shown(tmp_path:
     assert "misclassified" in section["pictures"]
 
 
+def test_of_reference_models_with_the_same_predictions_one_is_shown(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    for name in ("tutorial-a", "tutorial-b"):
+        add_reference(tmp_path, [range(40)] * 3, spec={"model": name})
+    add_reference(tmp_path, [range(50)] * 3, spec={"model": "tutorial-c"})
+    (table,) = leaderboard(tmp_path).tables
+    assert [row.label for row in table.top] == ["dense", "tutorial-a", "tutorial-c"]
+    assert only_section(tmp_path)["only_top"] == "Of reference models with the same predictions, only one is shown."
+
+
+def test_ranks_are_explained_only_if_there_are_several(tmp_path: Path) -> None:
+    add_run(tmp_path, [[0]] * 3)
+    section = only_section(tmp_path)
+    assert NOT_DIFFERENT not in section["scores"]["uncertainty"]
+    assert not any("their ranks are ranges" in sentence for sentence in section["scores"]["ranking_caption"])
+    add_run(tmp_path, [[1]] * 3, spec={"family": "cnn"})
+    section = only_section(tmp_path)
+    assert any("their ranks are ranges" in sentence for sentence in section["scores"]["ranking_caption"])
+
+
 def test_metrics_that_give_another_order_are_named(tmp_path: Path) -> None:
     add_run(tmp_path, [range(0, 40, 4)] * 3, spec={"family": "cnn"})  # all errors in one class
     add_run(tmp_path, [range(12)] * 3)
@@ -190,6 +210,6 @@ def test_plots_have_titles(tmp_path: Path) -> None:
     add_run(tmp_path, spec={"preset": "quick", "family": "cnn"})
     add_reference(tmp_path)
     pictures = only_section(tmp_path)["pictures"]
-    titles = {kind: picture.draw().get_suptitle() for kind, picture in pictures.items() if kind != "misclassified"}
-    assert len({*titles.values()}) == len(titles) == 5
+    titles = {kind: picture.draw().get_suptitle() for kind, picture in pictures.items()}
+    assert len({*titles.values()}) == len(titles) == 6
     assert all(title.endswith(": Synthetic test data (not a real dataset), preset quick") for title in titles.values())

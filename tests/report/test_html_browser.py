@@ -121,6 +121,11 @@ def test_click_on_a_header_sorts_by_number_down_and_back(opened: Open) -> None:
     assert page.locator("th[aria-sort]").count() == 0
 
 
+def test_numbers_are_read_as_the_pages_write_them(opened: Open) -> None:
+    read = "['(0.94)', '1/4', '1.17', '12% more', '1,024'].map(numberIn)"
+    assert opened().evaluate(read) == [0.94, 0.25, 1.17, 12, 1024]
+
+
 def test_cells_without_a_value_come_last(opened: Open) -> None:
     page = opened()
     rank = page.locator("thead button", has_text="rank").first

@@ -1,5 +1,6 @@
 """<dataset>/<model>.md: code, recipe, comparisons, and what is left out where it does not apply."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 from bench.errors import RecordError
 from bench.records.plain import PlainKeras
 from bench.records.record import Curve
+from bench.records.space import Condition, Parameter
 from bench.records.store import all_folders, run_folder
 from bench.report.build import build
 from bench.report.figures.history import search_history
 from bench.report.figures.model import BLUE, curves
 from bench.report.ranking import leaderboard
-from builders import add_reference, add_run, make_curve, make_trial
+from bench.report.tables.hyperparameters import conditions_text, hyperparameters_table
+from builders import add_reference, add_run, make_curve, make_refit, make_search, make_trial
 
 PLAIN = PlainKeras(code="model.fit(x_train, epochs=3)  # ```\n", recipe={"optimizer": "Adam(0.1)"})
 
@@ -140,3 +143,36 @@ def test_the_layers_and_the_signature_are_folded(tmp_path: Path) -> None:
     assert "refit-seeds=" in folded[2]
     add_reference(tmp_path, reference={"group": "classifier"})
     assert "<summary>Classifier</summary>" in page(tmp_path, "tutorial-linear")
+
+
+def test_the_variables_of_the_optimizer_are_no_parameters_of_the_model(tmp_path: Path) -> None:
+    summary = "Layer\n Total params: 3,000 (11 KB)\n Trainable params: 1,000 (4 KB)\n Optimizer params: 2,000 (8 KB)\n"
+    add_run(tmp_path, refits=tuple(make_refit(seed, parameters=1000, summary=summary) for seed in range(3)))
+    assert "Layer\n Total params: 1,000\n Trainable params: 1,000 (4 KB)\n```" in page(tmp_path)
+
+
+def test_a_single_refit_is_no_mean(tmp_path: Path) -> None:
+    add_reference(tmp_path, [[0]], spec={"refit_seeds": 1}, reference={"deterministic": True})
+    text = page(tmp_path, "tutorial-linear")
+    assert "\nOne refit on 200 test images." in text
+    assert "accuracy of each refit" not in text
+    add_run(tmp_path)
+    assert "accuracy of each refit" in page(tmp_path)
+
+
+def test_failed_trials_are_explained_only_if_there_are_any(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    assert "Failed trials have no score" in page(tmp_path)
+    add_run(tmp_path, spec={"family": "cnn"}, search={"trials": (make_trial(0, 0.9), make_trial(1, 0.91))})
+    assert "Failed trials" not in page(tmp_path, "cnn")
+
+
+def test_a_condition_that_always_holds_is_not_shown() -> None:
+    layers = Parameter(name="layers", kind="Int", values=(1, 2), finite=True, conditions=())
+    always = replace(layers, name="units", conditions=(Condition(name="layers", values=(1, 2)),))
+    second = replace(layers, name="units_2", conditions=(Condition(name="layers", values=(2,)),))
+    space = (layers, always, second)
+    assert [conditions_text(each, space) for each in space] == ["always", "always", "layers is 2"]
+    trials = (make_trial(0, 0.9, values={"layers": 1, "units": 1}),)
+    assert "active when" in hyperparameters_table(make_search(space=space, trials=trials, winner="0000"))
+    assert "active when" not in hyperparameters_table(make_search(space=space[:2], trials=trials, winner="0000"))

@@ -27,7 +27,7 @@ def test_the_best_model_is_significantly_better(tmp_path: Path) -> None:
     assert one.startswith("The best tuned model is cnn with 90.00% test accuracy (95% CI ")
     assert one.endswith("; mean of 3 refits, 200 test images).")
     assert two == "It is 20.00 points better than dense, a statistically significant difference."
-    assert three.startswith("Its weakest class is ")
+    assert three.startswith("Its hardest class is ")
 
 
 def test_a_difference_that_is_not_significant(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_reference_model_that_is_better_than_one_of_two_tuned_models_is_named(
     assert three == "The reference model tutorial-linear is significantly better than dense."
 
 
-def test_a_model_without_errors_has_no_weakest_class(tmp_path: Path) -> None:
+def test_a_model_without_errors_has_no_hardest_class(tmp_path: Path) -> None:
     _, _, three = summary(table(tmp_path, ("cnn", [[]] * 3)))
     assert three.startswith("It classifies every test image correctly")
 

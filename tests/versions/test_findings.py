@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from bench.evaluation.speed import SpeedChange
 from bench.report.board import Board
 from bench.report.figures.picture import Picture
-from bench.versions.figures import time_map
+from bench.report.figures.time_map import time_map
 from bench.versions.findings import findings, release_notes, title, updates
 from bench.versions.page import PAGE
 from bench.versions.record import read_all, write

@@ -48,7 +48,7 @@ def misclassified(images: Image, errors: Sequence[Misclassification], names: Seq
         )
         for image, error in zip(images, errors, strict=True)
     ]
-    return picture("misclassified", [tiles], lambda: _draw(_grid(tiles)), keep_colors=True)
+    return grid_picture("misclassified", tiles)
 
 
 def confused(run: Run) -> Picture | None:
@@ -81,7 +81,7 @@ def misclassified_by_all(errors: Sequence[SharedError], images: Sequence[Image],
         )
         for error, image in zip(errors, images, strict=True)
     ]
-    return picture("misclassified by all", [tiles], lambda: _draw(_grid(tiles)), keep_colors=True)
+    return grid_picture("misclassified by all", tiles)
 
 
 def grid_picture(kind: str, tiles: Sequence[Tile]) -> Picture:

@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-DRAWING_VERSION = 6  # raised when the drawing code changes, so that `bench report --check` finds outdated pictures
+from search_spaces import code_digest
+
 DIGEST_KEY = "bench-input-sha256"
 PIXELS_KEY = "pixels"  # digest of the pixels, so that an edited picture is noticed
 DPI = 200  # twice that of a common screen
@@ -27,7 +29,7 @@ MAX_COLOR_ERROR = 0.25  # mean over channels and pixels, of 255, up to which a p
 class Picture:
     """A picture that is drawn only when its file is missing or was drawn from other inputs."""
 
-    digest: str  # of the drawing version and the inputs
+    digest: str  # of the drawing code and the inputs
     draw: Callable[[], Figure]
     keep_colors: bool = False  # in the dark mode, which inverts those of other pictures
 
@@ -66,7 +68,13 @@ def titled(picture: Picture, title: str) -> Picture:
 
     def draw() -> Figure:
         figure = picture.draw()
-        figure.set_figheight(figure.get_figheight() + TITLE_HEIGHT)
+        height = figure.get_figheight()
+        share = height / (height + TITLE_HEIGHT)
+        figure.set_figheight(height + TITLE_HEIGHT)
+        if figure.get_layout_engine() is None:  # which would keep the axes below the title
+            for axes in figure.axes:
+                box = axes.get_position()
+                axes.set_position((box.x0, box.y0 * share, box.width, box.height * share))
         figure.suptitle(title, fontsize=11)
         return figure
 
@@ -122,8 +130,14 @@ def picture(kind: str, inputs: Sequence[object], draw: Callable[[], Figure], *, 
         draw: makes the figure.
         keep_colors: whether the dark mode must not invert its colors, since it shows images or a scale of colors.
     """
-    content = msgspec.json.encode([kind, DRAWING_VERSION, *inputs], enc_hook=_plain)
+    content = msgspec.json.encode([kind, _drawing_code(), *inputs], enc_hook=_plain)
     return Picture(digest=hashlib.sha256(content).hexdigest(), draw=draw, keep_colors=keep_colors)
+
+
+@cache
+def _drawing_code() -> str:
+    """Digest of the drawing code: when it changes, `bench report` draws all pictures again."""
+    return code_digest(*sorted(Path(__file__).parent.glob("*.py")))
 
 
 def _plain(value: object) -> object:

@@ -1,6 +1,6 @@
 """Figures of a dataset's page, which show the models of a table side by side."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
@@ -58,9 +58,10 @@ def _style(styles: Styles, row: Row) -> Style:
     return styles[row.run.record.spec.model]
 
 
-def _name(row: Row) -> str:
-    """The family or the reference model; searches of a family look alike."""
-    return row.run.record.spec.model
+def _names(rows: Sequence[Row]) -> dict[str, str]:
+    """What plots call each row, by its label: several searches of a family look alike, and are called by its name."""
+    count = Counter(row.run.record.spec.model for row in rows)
+    return {row.label: model if count[model := row.run.record.spec.model] > 1 else row.label for row in rows}
 
 
 def accuracies(rows: Sequence[Row], styles: Styles, human: float | None = None) -> Picture:
@@ -147,8 +148,9 @@ def search_progress(
 
 def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
     """Accuracy by confidence; a calibrated model lies on the diagonal. Bins with few predictions are hollow."""
+    names = _names(rows)
     lines = [
-        (_name(row), _style(styles, row), row.run.scores.predicted.size, row.run.scores.calibration.bins)
+        (names[row.label], _style(styles, row), row.run.scores.predicted.size, row.run.scores.calibration.bins)
         for row in rows
     ]
 
@@ -190,7 +192,8 @@ def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str
         styles: of all models.
         fronts: labels of models by cost, cheapest first; those that are not shown are left out.
     """
-    points = [(row.label, _name(row), _style(styles, row), row.test_accuracy, row.run.costs) for row in rows]
+    names = _names(rows)
+    points = [(row.label, names[row.label], _style(styles, row), row.test_accuracy, row.run.costs) for row in rows]
 
     def draw() -> Figure:
         height = -(-len(fronts) // COST_COLUMNS)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -13,9 +14,7 @@ from bench.report.pages.contract import Files
 name = "benchmarks"
 
 INDEX = "benchmarks/README.md"
-LISTED = re.compile(r"^(Missed|Met) (?:targets|goals): (.+?)\.?$", re.MULTILINE)
-UNPROVEN = "not shown to be within"
-MET = re.compile(r"^-? ?(.+\bwithin the (?:limit|target|goal)\b.*)$", re.MULTILINE)
+GOALS = re.compile(r"^(Missed|Met) goals: (.+?)\.?$", re.MULTILINE)
 
 
 def files(board: Board) -> Files:
@@ -24,8 +23,8 @@ def files(board: Board) -> Files:
     if not pages:
         return {}
     texts = {page.name: page.read_text() for page in pages}
-    missed = {title(text): goals for text in texts.values() if (goals := missed_goals(text))}
-    met = {title(text): goals for text in texts.values() if (goals := met_goals(text))}
+    missed = {title(text): goals for text in texts.values() if (goals := goals_of(text, "Missed"))}
+    met = {title(text): goals for text in texts.values() if (goals := goals_of(text, "Met"))}
     index = pd.DataFrame(
         {
             "benchmark": link(title(text) + _protocol(text), page),
@@ -52,18 +51,6 @@ def title(text: str) -> str:
     return heading[1] if heading else "Untitled"
 
 
-def missed_goals(text: str) -> list[str]:
-    """Every goal that a page states as missed."""
-    unproven = [match[1] for match in MET.finditer(text) if UNPROVEN in match[1]]
-    return [*_listed(text, "Missed"), *unproven]
-
-
-def met_goals(text: str) -> list[str]:
-    """Every goal that a page states as met."""
-    met = [match[1].strip().rstrip(".") for match in MET.finditer(text) if UNPROVEN not in match[1]]
-    return [*_listed(text, "Met"), *met]
-
-
-def _listed(text: str, verdict: str) -> list[str]:
-    """The goals in the lines that list all with a verdict."""
-    return [goal.strip() for match in LISTED.finditer(text) if match[1] == verdict for goal in match[2].split(";")]
+def goals_of(text: str, verdict: Literal["Missed", "Met"]) -> list[str]:
+    """The goals that a page lists with this verdict."""
+    return [goal.strip() for match in GOALS.finditer(text) if match[1] == verdict for goal in match[2].split(";")]

@@ -24,7 +24,7 @@ from bench.report.tables import costs, details, errors, scores
 from bench.report.tables import search as searches
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.hyperparameters import winners_at_bounds
-from bench.report.tables.leaderboard import forest_rows, left_out_sentence, plotted
+from bench.report.tables.leaderboard import forest_rows, left_out_sentence, only_top_sentence, plotted
 from bench.report.text.glossary import glossary
 from bench.report.text.human import human_accuracy
 from bench.report.text.label_smoothing import calibration_sentence
@@ -38,6 +38,7 @@ TITLES = {  # of plots
     "f1": "F1 by class",
     "reliability": "Accuracy by confidence",
     "costs": "Test accuracy by cost",
+    "misclassified": "Images that every network misclassifies",
 }
 
 name = "datasets"
@@ -108,7 +109,8 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
     return {
         "scores": table_section(table),
         "left_out": left_out_sentence(table),
-        "only_top": len(table.compared) > len(table.top),
+        "only_top": only_top_sentence(table),
+        "score": score_name(table.rows[0].run.record.spec) if table.rows else "",
         "selection": searches.selection_table(table.top),
         "at_bounds": winners_at_bounds([search for row in table.rows if (search := row.run.record.search) is not None]),
         "crossovers": searches.crossover_sentences(table.top),

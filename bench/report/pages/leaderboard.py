@@ -125,7 +125,7 @@ def _caption(table: Table) -> Iterator[str]:
             f"their 95% CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted "
             "for multiple comparisons, so one may exclude 0 although the difference is not significant."
         )
-    if len(table.rows) > 1:
+    if any(row.rank is not None and row.rank[0] < row.rank[1] for row in table.rows):
         yield "If tuned models are not significantly different, their ranks are ranges."
     if table.references:
         yield "Reference models are untuned, follow their own recipes, and are not ranked."

@@ -31,9 +31,11 @@ from bench.report.text.tutorial_titles import published_accuracy, tutorial_title
 
 TITLES = {  # of plots
     "confusion": "confusion matrix",
+    "confused": "errors between the most confused classes",
     "curves": "loss and accuracy by epoch",
     "history": "score of every trial",
     "hyperparameters": "score by hyperparameter",
+    "misclassified": "most confident misclassifications",
 }
 
 MIN_TRIALS = 3  # of full length, for a plot by hyperparameter
@@ -200,6 +202,7 @@ def _reproduction_sentence(row: Row) -> str:
 
 def _scores(table: Table, row: Row) -> dict[str, str]:
     run, search = row.run, row.run.record.search
+    refits = run.scores.correct.mean(axis=1)
     tuned = (
         {}
         if search is None
@@ -210,7 +213,7 @@ def _scores(table: Table, row: Row) -> dict[str, str]:
     )
     return {
         scores.ACCURACY: accuracy_cell(row.test_accuracy, run.interval),
-        "test accuracy of each refit (%)": ", ".join(map(percent, run.scores.correct.mean(axis=1))),
+        **({"test accuracy of each refit (%)": ", ".join(map(percent, refits))} if len(refits) > 1 else {}),
         **tuned,
         **{metric.heading: scores.metric_text(run, metric) for metric in run.metrics},
         **{name: cost for name, cost in costs.cost_cells(run).items() if cost != "-"},

@@ -73,7 +73,7 @@ def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
             "tutorial": _title_text(kind := tutorial_title(row.run.record.spec.model), row),
             "layers and training": kind.layers,
             STATED: "none" if (published := published_accuracy(row.run.record)) is None else published.text,
-            "measured (%)": percent(row.test_accuracy),
+            "measured test accuracy (%)": percent(row.test_accuracy),
             "more accurate tuned model": _better_text(table, row),
         }
         for table, row in placed

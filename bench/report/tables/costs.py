@@ -12,7 +12,7 @@ from bench.report.text.numbers import seconds
 CORE_SECONDS = "core-seconds"
 UNEQUAL_MARK = " (!)"
 UNITS = {
-    "search and refits": "core-seconds",
+    CORE_SECONDS: "",
     "parameters": "",
     "training time per refit": "s",
     "prediction time": "µs/image",

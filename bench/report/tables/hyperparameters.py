@@ -11,21 +11,23 @@ from bench.records.space import Parameter
 from bench.records.spec import Value
 from bench.report.text.numbers import counted
 
+ALWAYS = "always"
 MAX_LISTED = 8  # values of a hyperparameter that are listed individually
 
 Tried = tuple[str, list[Value], list[Value], list[float]]  # name, all values if finite, tried ones, their scores
 
 
 def hyperparameters_table(search: SearchOutcome) -> pd.DataFrame:
-    """The winner's value of each hyperparameter with its range."""
+    """The winner's value of each hyperparameter with its range and, unless all are always active, its condition."""
+    conditions = [conditions_text(parameter, search.space) for parameter in search.space]
     return pd.DataFrame(
         {
             "hyperparameter": parameter.name,
             "winner": chosen_text(parameter, search.winning_trial),
             "range": range_text(parameter),
-            "active when": conditions_text(parameter),
+            **({"active when": condition} if set(conditions) != {ALWAYS} else {}),
         }
-        for parameter in search.space
+        for parameter, condition in zip(search.space, conditions, strict=True)
     )
 
 
@@ -111,10 +113,15 @@ def range_text(parameter: Parameter) -> str:
     return ", ".join(map(value_text, parameter.values))
 
 
-def conditions_text(parameter: Parameter) -> str:
-    """When a hyperparameter is active."""
-    conditions = (f"{each.name} is {' or '.join(map(value_text, each.values))}" for each in parameter.conditions)
-    return " and ".join(conditions) or "always"
+def conditions_text(parameter: Parameter, space: Sequence[Parameter]) -> str:
+    """When a hyperparameter is active; a condition that all values of another one fulfill is left out."""
+    possible = {each.name: set(each.values) for each in space if each.finite}
+    conditions = (
+        f"{each.name} is {' or '.join(map(value_text, each.values))}"
+        for each in parameter.conditions
+        if set(each.values) != possible.get(each.name)
+    )
+    return " and ".join(conditions) or ALWAYS
 
 
 def chosen_text(parameter: Parameter, trial: TrialRecord) -> str:

@@ -51,6 +51,16 @@ def left_out_sentence(table: Table) -> str:
     return f"Not in the plot, with less than half the best accuracy: {names}." if names else ""
 
 
+def only_top_sentence(table: Table) -> str:
+    """Which models are not compared in detail; empty if all are."""
+    sentences = []
+    if len(table.distinct) > len(table.top):
+        sentences.append(f"Only the first {len(table.top)} models are shown, tuned models before reference models.")
+    if len(table.distinct) < len(table.compared):
+        sentences.append("Of reference models with the same predictions, only one is shown.")
+    return " ".join(sentences)
+
+
 def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
     """All compared models, best first.
 

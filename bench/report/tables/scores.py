@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, TEST_ACCURACY, TRAIN_TEST_GAP, Metric
+from bench.evaluation.metric import TEST_ACCURACY, TRAIN_TEST_GAP, Metric
 from bench.records.record import SearchOutcome
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
@@ -53,7 +53,7 @@ def uncertainty_table(table: Table) -> pd.DataFrame:
         {
             "model": row.label,
             **{name: text for name, text in _accuracy(row).items() if name != ACCURACY},
-            NOT_DIFFERENT: not_different_text(row, table),
+            **({NOT_DIFFERENT: not_different_text(row, table)} if len(table.rows) > 1 else {}),
         }
         for row in table.compared
     )
@@ -194,7 +194,7 @@ def not_different_text(row: Row, table: Table) -> str:
 
 
 def calibration_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """Calibration of each model."""
+    """How confident each model is when it is right, and when it is wrong."""
 
     def confidence(mean: float | None) -> str:
         return "-" if mean is None else percent(mean, 1)
@@ -202,7 +202,6 @@ def calibration_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            **{metric.heading: metric.text(row.run.metrics[metric]) for metric in (CALIBRATION_ERROR, BRIER_SCORE)},
             "mean confidence, correct (%)": confidence(row.run.scores.calibration.mean_confidence_correct),
             "mean confidence, misclassified (%)": confidence(row.run.scores.calibration.mean_confidence_incorrect),
         }

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # its import takes seconds
     from bench.evaluation.comparison import Interval
 
+SMALL_RATIO = 0.5  # smaller ratios are written as fractions: two decimals would hide most of them
+
 
 def percent(fraction: float, digits: int = 2) -> str:
     """A fraction in [0, 1] as a percentage, without the sign."""
@@ -20,6 +22,11 @@ def range_text(low: float, high: float) -> str:
 def points(fraction: float) -> str:
     """A difference of fractions in percentage points, with its sign."""
     return f"{100 * fraction:+.2f}"
+
+
+def ratio_text(ratio: float) -> str:
+    """A ratio, far below 1 as a fraction."""
+    return f"{ratio:.2f}" if ratio >= SMALL_RATIO else f"1/{1 / ratio:.2g}"
 
 
 def seconds(value: float) -> str:

@@ -99,9 +99,9 @@ def summary(table: Table) -> tuple[str, ...]:
                 _best_family(table, family),
                 _next_family(table, family),
                 *beaten,
-                _weakest_class(shown := table.selected_row or best, f"The weakest class of {shown.label}"),
+                _hardest_class(shown := table.selected_row or best, f"The hardest class of {shown.label}"),
             )
-    return _best_model(best), _next_model(table, best), *beaten, _weakest_class(best)
+    return _best_model(best), _next_model(table, best), *beaten, _hardest_class(best)
 
 
 def _best_family(table: Table, family: FamilyResult) -> str:
@@ -172,12 +172,12 @@ def _comparison(test: PairTest, best: str, other: str) -> str:
     return f"It is {size} points {verdict} than {other}, a statistically significant difference."
 
 
-def _weakest_class(best: Row, start: str = "Its weakest class") -> str:
+def _hardest_class(best: Row, start: str = "Its hardest class") -> str:
     record, names = best.run.record, best.run.record.dataset.class_names
     recall = best.run.scores.by_class.recall[: len(names)]
-    weakest = int(recall.argmin())
-    text = f"{start} is {names[weakest]}, with a recall of {percent(recall[weakest])}%"
-    if recall[weakest] == 1:
+    hardest = int(recall.argmin())
+    text = f"{start} is {names[hardest]}, with a recall of {percent(recall[hardest])}%"
+    if recall[hardest] == 1:
         text = "It classifies every test image correctly"
     trials = record.search.trials if record.search is not None else ()
     if failed := sum(trial.status == "failed" for trial in trials):

@@ -25,9 +25,12 @@ function toggleTheme() {
 showTheme(); // before the page is drawn
 prefersDark.addEventListener("change", showTheme);
 
-/** The number that a cell starts with; NaN for text, such as a date. */
+/** The number that a cell starts with, also in parentheses or as 1/43; NaN for text, such as a date. */
 function numberIn(text) {
-  return /^[+-]?[\d,]*\.?\d+(?=$|[\s%(])/.test(text) ? Number.parseFloat(text.replaceAll(",", "")) : Number.NaN;
+  const inner = text.replace(/^\(([^()]*)\)$/, "$1");
+  const inverse = /^1\/([\d.]+)$/.exec(inner);
+  if (inverse) return 1 / Number.parseFloat(inverse[1]);
+  return /^[+-]?[\d,]*\.?\d+(?=$|[\s%(])/.test(inner) ? Number.parseFloat(inner.replaceAll(",", "")) : Number.NaN;
 }
 
 /** Ascending by number or else by text; cells without a value come last in both directions. */

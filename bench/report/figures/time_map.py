@@ -1,4 +1,4 @@
-"""Figures of the versions page."""
+"""Changes of the time of operations as a heat map."""
 
 import math
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from bench.evaluation.speed import SpeedChange
 from bench.report.figures.heat_map import label_cells, text_color
 from bench.report.figures.picture import Picture, picture
-from bench.versions.findings import ratio_text
+from bench.report.text.numbers import ratio_text
 
 LIMIT = 2.0  # ratio at which the color scale ends, in both directions
 NOT_SIGNIFICANT = "#EEEEEE"
