@@ -13,6 +13,7 @@ from bench.execution.reproduction import settle
 from bench.execution.scheduling import RunningTask, Task
 from bench.execution.search_stage import SearchStage
 from bench.execution.session import Session, search_seconds, session_seconds
+from bench.execution.workers import RESUME_HINT
 from bench.records.ledger import PlannedSearch, SessionStarted, WaitEnded
 from bench.records.predictions import Predictions
 from bench.records.record import SCHEMA_VERSION, Latency, ReferenceModel, RunRecord, SearchOutcome
@@ -147,8 +148,9 @@ class ActiveRun(RefitJob):
         return replace(progress, epochs=epochs, epochs_total=plan.epochs, seconds_left=seconds_left)
 
     def fail(self, reason: str) -> None:
-        """End the run without a record."""
-        self._end(RunFailed(folder=self.folder, reason=reason))
+        """End the run without a record; a failed search would fail again, but refits and an evaluation may succeed."""
+        hint = "" if isinstance(self.stage, SearchStage) else f". {RESUME_HINT}"
+        self._end(RunFailed(folder=self.folder, reason=f"{reason}{hint}"))
 
     def finish(self, predictions: Predictions, latency: Latency) -> None:
         """Write predictions and record; compare them with the published run, if any."""

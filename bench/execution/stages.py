@@ -22,7 +22,6 @@ from bench.workers.executor import TaskFailed
 from search_spaces import FamilyLocation
 
 CODE = "code"  # name of a task
-RESUME_HINT = "Continue with `python -m bench resume`"
 
 
 class Stage(Protocol):
@@ -109,7 +108,7 @@ class RefitStage:
 
     def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> str:
         if isinstance(end, TaskFailed):
-            raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}. {RESUME_HINT}")
+            raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}")
         refit: RefitRecord
         refit, model = end.value
         write_atomic(self._folder.model_file(number), model)
@@ -189,7 +188,7 @@ class EvaluationStage:
 
     def _take(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         if isinstance(end, TaskFailed):
-            raise SearchError(f"evaluation of {self._spec.model!r} failed: {end.reason}. {RESUME_HINT}")
+            raise SearchError(f"evaluation of {self._spec.model!r} failed: {end.reason}")
         self.result = self._keep(end.value)
 
     def _keep(self, value: Any) -> tuple[Predictions, Latency]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.errors import BenchError, SearchError
 from bench.execution.models import family_space
+from bench.execution.workers import RESUME_HINT
 from bench.records.dataset import DatasetFacts
 from bench.records.record import OwnRecipe
 from bench.records.space import Parameter
@@ -71,10 +72,8 @@ class TunerProcess:
             self._connection.send((search, method, arguments))
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
-            raise SearchError(
-                "the process that runs the tuner died, possibly because memory ran out. Completed trials are saved: "
-                "continue with `python -m bench resume`"
-            ) from error
+            died = "the process that runs the tuner died, possibly because memory ran out"
+            raise SearchError(f"{died}. {RESUME_HINT}") from error
         if isinstance(answer, BenchError):
             raise answer
         return answer

@@ -30,7 +30,7 @@ from bench.records.store import now
 from bench.report.text.numbers import counted
 from bench.workers import tasks
 
-TO_RESUME = "repeat the call to continue"
+HINT = "Completed trials are saved: repeat the call to continue"
 
 
 class Trials:
@@ -171,12 +171,10 @@ def _workers(shared: Shared, options: Options, report: Report) -> AbstractContex
     start_method = shared.start_method
     if options.scheduler is None:
         mapped = sum(path.stat().st_size for path in shared.payload.glob("*.npy"))
-        return local_workers(options.workers or usable_cores(), start_method, mapped, report, TO_RESUME)
+        return local_workers(options.workers or usable_cores(), start_method, mapped, report, HINT)
     info = partial(tasks.worker_with_folder, str(shared.payload))
     check = partial(_rejection, local=environment(), payload=shared.payload)
-    return cluster_workers(
-        options.scheduler, info, check, start_method=start_method, report=report, to_resume=TO_RESUME
-    )
+    return cluster_workers(options.scheduler, info, check, start_method=start_method, report=report, hint=HINT)
 
 
 def _rejection(

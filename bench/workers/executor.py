@@ -72,10 +72,10 @@ class _Attempt:
 class Executor:
     """Runs one task per worker at a time, so that a crash can be blamed on one task."""
 
-    def __init__(self, pool: Pool, *, to_resume: str | None = None) -> None:
-        """Run tasks on the workers of `pool`; `to_resume` says what to do if all have died, None for `bench resume`."""
+    def __init__(self, pool: Pool, *, hint: str = "") -> None:
+        """Run tasks on the workers of `pool`; `hint` is a sentence on how to continue if all have died."""
         self._pool = pool
-        self._to_resume = to_resume or "continue with `python -m bench resume`"
+        self._hint = hint
         self._events: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
         self._undelivered: deque[TaskFailed] = deque()
         self._attempts: dict[str, _Attempt] = {}  # by key
@@ -166,9 +166,7 @@ class Executor:
         if addresses:
             self._last_worker = now
         elif now - self._last_worker > (NOT_READY_SECONDS if self._pool.preparing() else NO_WORKER_SECONDS):
-            raise SearchError(
-                f"all worker processes died and none was replaced. Completed trials are saved: {self._to_resume}"
-            )
+            raise SearchError(". ".join(filter(None, ("all worker processes died and none was replaced", self._hint))))
         for attempt in list(self._attempts.values()):
             if attempt.deadline is not None and now > attempt.deadline:
                 self._pool.terminate(attempt.address)

@@ -1,5 +1,6 @@
 """Stages propose tasks without side effects; only starting a task writes files."""
 
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -8,8 +9,12 @@ import pytest
 from bench.data.catalog import DatasetLocation
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
-from bench.execution.session import search_seconds, session_seconds
+from bench.execution.active_run import ActiveRun
+from bench.execution.events import Event, RunFailed
+from bench.execution.options import Options
+from bench.execution.session import Session, search_seconds, session_seconds
 from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
+from bench.execution.tuner_process import TunerProcess
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded, TrialProposed, WaitEnded
@@ -93,13 +98,32 @@ def test_refit_counts_only_with_its_line_in_the_ledger_and_its_model(tmp_path: P
     assert task.name == "refit 0"
 
 
-def test_failed_refit_is_an_error_that_says_how_to_continue(tmp_path: Path) -> None:
+def test_failed_refit_is_an_error_that_does_not_promise_that_anything_is_kept(tmp_path: Path) -> None:
+    # `bench verify` trains a refit in a temporary folder.
     task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS).next_task(())
     assert task is not None
-    with pytest.raises(
-        SearchError, match=r"refit 0 of 'dense' failed: killed\. Continue with `python -m bench resume`"
-    ):
+    with pytest.raises(SearchError, match=r"refit 0 of 'dense' failed: killed$"):
         task.take(TaskFailed(key="0", reason="killed", worker_died=True), [])
+
+
+def test_run_whose_refit_failed_says_how_to_continue(tmp_path: Path) -> None:
+    events: list[Event] = []
+    options = Options(results=tmp_path, dataset=DIGITS, workers=1)
+    with closing(TunerProcess("spawn")) as tuner_process:
+        session = Session(
+            options=options,
+            dataset=make_dataset(),
+            environment=make_environment(),
+            started=at(0),
+            start=0.0,
+            report=events.append,
+            tuner_process=tuner_process,
+        )
+        run = ActiveRun(make_reference_spec(), RunFolder(tmp_path / "run"), session, None, waits=False)
+        run.fail("refit 0 failed")
+    (failed,) = events
+    assert isinstance(failed, RunFailed)
+    assert failed.reason.startswith("refit 0 failed. Completed trials and refits are saved: continue with `python -m ")
 
 
 def refitted(folder: RunFolder) -> RefitStage:

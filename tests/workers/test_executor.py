@@ -159,6 +159,18 @@ def test_timeout_of_a_task_starts_once_its_worker_is_prepared() -> None:
         assert next_end(executor) == TaskCompleted(key="in time", value=4)
 
 
+def test_no_worker_for_too_long_is_an_error_that_says_how_to_continue_only_if_something_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bench.workers.executor.NOT_READY_SECONDS", 0)
+    monkeypatch.setattr("bench.workers.executor.MONITOR_SECONDS", 0)
+    with closing(LocalPool(1, tasks.prepare_slowly)) as pool:
+        with pytest.raises(SearchError, match=r"none was replaced$"):
+            Executor(pool).next_event(0.1)
+        with pytest.raises(SearchError, match=r"none was replaced\. Repeat the call$"):
+            Executor(pool, hint="Repeat the call").next_event(0.1)
+
+
 @pytest.mark.parametrize(
     ("prepare", "reason"),
     [(tasks.prepare_in_vain, "no such library"), (tasks.die_while_preparing, "its worker process")],
