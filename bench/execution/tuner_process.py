@@ -4,7 +4,6 @@ A tuner needs Keras Tuner and the space of a family, which need TensorFlow. Fork
 shares the import with the workers.
 """
 
-import multiprocessing
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ from bench.records.dataset import DatasetFacts
 from bench.records.record import OwnRecipe
 from bench.records.space import Parameter
 from bench.records.spec import SearchSpec, Value
-from bench.signals import shield_children_from_sigint
 from bench.tuning import tuners
 from bench.tuning.proposer import Proposer
 from bench.tuning.space import parameters
 from bench.tuning.trials import NoProposal, Plan, Proposal
 from bench.workers.executor import describe
 from bench.workers.fork_server import StartMethod
+from bench.workers.process import start_process
 from search_spaces import FamilyLocation
 
 
@@ -68,7 +67,7 @@ class TunerProcess:
         """
         try:
             if self._process is None:
-                self._open()
+                self._process, self._connection = start_process(self._start_method, _serve)
             self._connection.send((search, method, arguments))
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
@@ -83,15 +82,6 @@ class TunerProcess:
         if self._process is not None:
             self._process.kill()
             self._connection.close()
-
-    def _open(self) -> None:
-        context: Any = multiprocessing.get_context(self._start_method)
-        self._connection, end = context.Pipe()
-        process: BaseProcess = context.Process(target=_serve, args=(end,), daemon=True)
-        with shield_children_from_sigint():
-            process.start()
-        end.close()  # so that the death of the process is noticed
-        self._process = process
 
 
 class RemoteTuner:
