@@ -194,7 +194,7 @@ def comparison_json(comparison: RunComparison) -> dict[str, Any]:
         "verdict": comparison.test.verdict,
         "difference": None if difference is None else asdict(difference),
         "mcnemar_p": comparison.mcnemar,
-        "metrics": {metric.key: [value, b.metrics[metric]] for metric, value in a.metrics.items()},
+        "metrics": {metric.key: [a.value(metric), b.value(metric)] for metric in a.metrics},
         "f1_by_class": {
             name: [float(a.scores.by_class.f1[number]), float(b.scores.by_class.f1[number])]
             for number, name in enumerate(a.record.dataset.class_names)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.errors import BenchError, ExtensionError, RecordError, SpecError
 from bench.evaluation.comparison import Interval, interval
-from bench.evaluation.metric import Evaluated, Metric, metrics
+from bench.evaluation.metric import TRAIN_TEST_GAP, Evaluated, Metric, metrics
 from bench.evaluation.scores import Scores, probabilities, score
 from bench.evaluation.variance import Correctness
 from bench.records.plain import PlainKeras
@@ -64,6 +64,10 @@ class Run:
         """Seconds of all trials and refits; each occupies one core."""
         trials = () if self.record.search is None else self.record.search.trials
         return sum(trial.task_seconds for trial in trials) + sum(refit.task_seconds for refit in self.record.refits)
+
+    def value(self, metric: Metric) -> float | None:
+        """The value of a metric; None for the train/test gap of a model trained elsewhere, on unknown images."""
+        return None if metric == TRAIN_TEST_GAP and self.record.trained_elsewhere else self.metrics[metric]
 
     @property
     def costs(self) -> Mapping[str, float]:

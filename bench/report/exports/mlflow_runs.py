@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from bench.errors import ExtensionError, RecordError
-from bench.evaluation.metric import TRAIN_TEST_GAP
 from bench.machine import set_variable
 from bench.records.ledger import TrialEnded
 from bench.records.record import Curve, RunRecord, TrialRecord
@@ -150,11 +149,7 @@ def _results(run: Run) -> dict[str, float]:
     search = run.record.search
     return {
         "test accuracy": run.scores.accuracy,
-        **{
-            metric.name: value
-            for metric, value in run.metrics.items()
-            if not (metric == TRAIN_TEST_GAP and run.record.trained_elsewhere)
-        },
+        **{metric.name: value for metric in run.metrics if (value := run.value(metric)) is not None},
         **({} if search is None else {f"{score_name(run.record.spec)} of the winner": search.winning_trial.score}),
         **{name: float(value) for name, value in run.costs.items()},
     }

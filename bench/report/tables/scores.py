@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, TEST_ACCURACY, TRAIN_TEST_GAP, Metric
+from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, TEST_ACCURACY, Metric
 from bench.records.record import SearchOutcome
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
@@ -99,9 +99,9 @@ def _leaderboard_metrics(row: Row) -> dict[str, str]:
 
 
 def metric_text(run: Run, metric: Metric) -> str:
-    """The value of a metric for a model; the training accuracy of a model trained elsewhere is unknown."""
-    unknown = metric == TRAIN_TEST_GAP and run.record.trained_elsewhere
-    return "unknown" if unknown else metric.text(run.metrics[metric])
+    """The value of a metric for a model."""
+    value = run.value(metric)
+    return "unknown" if value is None else metric.text(value)
 
 
 def reproductions_table(table: Table) -> pd.DataFrame:
