@@ -9,9 +9,9 @@ from typing import Literal
 from bench.errors import BenchError
 from bench.execution.eta import EVALUATION_SECONDS, Pace
 from bench.execution.session import session_seconds
-from bench.records.ledger import LedgerEvent, PlannedSearch, RefitEnded, SessionStarted, TrialEnded, TrialProposed
+from bench.records.ledger import LedgerEvent, PlannedSearch, RefitEnded, SessionStarted, TrialEnded, ended_proposals
 from bench.records.record import RefitRecord, TrialRecord
-from bench.records.spec import RunSpec, SearchSpec, candidate_key
+from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
 
 Stage = Literal["search", "refit", "evaluation"]
@@ -87,7 +87,7 @@ def run_progress(
     trials = tuple(event.trial for event in events if isinstance(event, TrialEnded))
     # A refit that is repeated, since its model file was lost, counts once.
     refits = {event.refit.number: event.refit for event in events if isinstance(event, RefitEnded)}
-    ended = _ended(events)
+    ended = ended_proposals(events)
     plan = next((event.plan for event in reversed(sessions) if event.plan is not None), None)
     budget = spec.budget.total_epochs if isinstance(spec, SearchSpec) else 0
     idle = 0.0 if not events else (now - datetime.fromisoformat(events[-1].time)).total_seconds()
@@ -107,18 +107,6 @@ def run_progress(
         seconds_left=None,
     )
     return _with_time_left(progress, events, tuple(refits.values())) if is_running else progress
-
-
-def _ended(events: Sequence[LedgerEvent]) -> list[TrialProposed]:
-    """Proposals with a result, which may be that of an equal proposal."""
-    results = {event.trial.trial_id for event in events if isinstance(event, TrialEnded)}
-    proposals = [event for event in events if isinstance(event, TrialProposed)]
-    known = {_identity(event) for event in proposals if event.trial_id in results}
-    return [event for event in proposals if _identity(event) in known]
-
-
-def _identity(event: TrialProposed) -> tuple[str, int]:
-    return candidate_key(event.values), event.epochs
 
 
 def _stage(spec: RunSpec, plan: PlannedSearch | None, trials: Sequence[TrialRecord], ended: int, refits: int) -> Stage:

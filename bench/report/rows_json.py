@@ -4,10 +4,10 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from bench.records.objective import objective_name
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, PairTest, Row, Table
 from bench.report.ranking import TEST_LABELS
-from bench.report.text.objective import objective_name
 from bench.report.text.signature import signature_text
 
 

@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.records.evaluation_log import EvaluationLog
+from bench.records.ledger import TrialProposed
 from bench.records.migrate import migrate
 from bench.records.record import SCHEMA_VERSION
 from bench.records.spec import Budget
@@ -121,14 +123,17 @@ def test_a_record_in_another_runs_folder_is_not_scored(tmp_path: Path) -> None:
 
 def test_the_status_of_an_unfinished_run_counts_trials_epochs_and_refits(tmp_path: Path) -> None:
     record = make_run(make_predictions())
-    write_unfinished_run(tmp_path, record.spec, record, refits=1)
+    folder = write_unfinished_run(tmp_path, record.spec, record, refits=1)
+    proposals = [event for event in folder.events() if isinstance(event, TrialProposed)]
+    duplicate = msgspec.structs.replace(proposals[0], trial_id="duplicate", time=record.finished)
+    folder.append(duplicate)
     (status,) = run_statuses(tmp_path)
-    # Two trials of three epochs each, and one that failed before its first.
-    assert (status.finished, status.trials, status.epochs, status.refits) == (False, 3, 6, 1)
+    # Two trials of three epochs each, one that failed before its first, and a duplicate of the first.
+    assert (status.finished, status.trials, status.epochs, status.refits) == (False, 4, 6, 1)
     assert status.spec == record.spec
     assert (status.started, status.last_event) == (record.started, record.finished)
     assert status.disk_bytes > 0
-    assert "unfinished: 3 trials, 6 of 12 epochs, 1 of 3 refits" in runs_table((status,))
+    assert "unfinished: 4 trials, 6 of 12 epochs, 1 of 3 refits" in runs_table((status,))
 
 
 def test_reading_the_status_leaves_a_torn_ledger_unchanged(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import msgspec
 from bench.errors import ExtensionError, RecordError
 from bench.machine import set_variable
 from bench.records.ledger import TrialEnded
+from bench.records.objective import score_name
 from bench.records.record import Curve, RunRecord, TrialRecord
 from bench.report.board import Board
 from bench.report.exports import runs_of
 from bench.report.frames import HYPERPARAMETER
 from bench.report.runs import Run, folder_of
-from bench.report.text.objective import score_name
 
 MISSING = "MLflow runs need mlflow: install it with `pip install '.[mlflow]'`"
 RUN_TAG = "keras_family_bench.run_id"

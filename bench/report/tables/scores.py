@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.metric import BRIER_SCORE, CALIBRATION_ERROR, TEST_ACCURACY, Metric
+from bench.records.objective import score_name
 from bench.records.record import SearchOutcome
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
@@ -13,7 +14,6 @@ from bench.report.runs import Run
 from bench.report.tables.costs import CORE_SECONDS, core_seconds_cell
 from bench.report.tables.search import space_size
 from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, uncertainty_source
-from bench.report.text.objective import score_name
 
 MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
 FIRST_NAMED = 5
