@@ -15,6 +15,7 @@ from bench.execution.search_stage import SearchStage
 from bench.execution.session import Session, search_seconds, session_seconds
 from bench.execution.workers import RESUME_HINT
 from bench.records.ledger import PlannedSearch, SessionStarted, WaitEnded
+from bench.records.objective import score_name
 from bench.records.predictions import Predictions
 from bench.records.record import SCHEMA_VERSION, Latency, ReferenceModel, RunRecord, SearchOutcome
 from bench.records.spec import RunSpec, SearchSpec
@@ -139,7 +140,7 @@ class ActiveRun(RefitJob):
             trials_total=plan.tasks,
             failed=totals.failed,
             best_validation_accuracy=totals.best,
-            objective=(self.spec.objective if isinstance(self.spec, SearchSpec) else None) or "accuracy",
+            score_name=score_name(self.spec),
         )
         if not isinstance(self.stage, SearchStage):
             return progress
