@@ -70,11 +70,11 @@ def predict(
     from bench.data.image_files import prepare
     from bench.execution.resume import run_dataset
     from bench.execution.trained import model_files, own_family
-    from bench.report.runs import find_run, folder_of, load
+    from bench.report.runs import find_run, load
     from bench.workers.tasks import import_libraries
 
-    record = find_run(load(results), name).record
-    folder = folder_of(results, record)
+    run = find_run(load(results), name)
+    record, folder = run.record, run.folder
     files = model_files(folder, record)
     found = background if background != "auto" else _inferred(run_dataset(folder, dataset, data_dir, notify))
     prepared = prepare(images, record.dataset.image_shape, found)

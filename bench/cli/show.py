@@ -31,7 +31,6 @@ def show(
     """
     from bench.execution.rebuild import plain_code
     from bench.report.run_text import recipe_text, run_json, run_row, run_text
-    from bench.report.runs import folder_of
 
     if code and as_json:
         raise SpecError("--code prints code and --json prints JSON: choose one")
@@ -39,7 +38,7 @@ def show(
     if not code and not as_json:
         typer.echo(run_text(results, table, row))
     try:
-        rebuilt = plain_code(folder_of(results, row.run.record), row.run.record)
+        rebuilt = plain_code(row.run.folder, row.run.record)
     except ModelError as error:
         if code:
             raise

@@ -49,10 +49,9 @@ def verify(
     from bench.execution.options import Options
     from bench.execution.resume import family_files, run_dataset
     from bench.report import build
-    from bench.report.runs import find_run, folder_of, load
+    from bench.report.runs import find_run, load
 
-    record = find_run(load(results), name).record
-    folder = folder_of(results, record)
+    folder = find_run(load(results), name).folder
     options = Options(
         results=results,
         dataset=run_dataset(folder, dataset, data_dir, notify),

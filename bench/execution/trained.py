@@ -37,6 +37,18 @@ def model_files(folder: RunFolder, record: RunRecord) -> tuple[Path, ...]:
     )
 
 
+def model_file(folder: RunFolder, record: RunRecord, refit: int) -> Path:
+    """The .keras file of one refit of a run.
+
+    Raises:
+        ModelError: there is no such refit, or `model_files` raises it.
+    """
+    files = model_files(folder, record)
+    if not 0 <= refit < len(files):
+        raise ModelError(f"there is no refit {refit}: {record.spec.model} has refits 0 to {len(files) - 1}")
+    return files[refit]
+
+
 def own_family(folder: RunFolder, record: RunRecord) -> FamilyLocation | None:
     """The family of a run's models, if its code may define layers; a Family has built-in layers only."""
     if not isinstance(record.spec, SearchSpec) or record.search is None or record.search.own_recipe is None:

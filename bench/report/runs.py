@@ -37,6 +37,7 @@ class Run:
     """A finished run that becomes a row: its record and what is computed from its predictions."""
 
     label: str  # unique within the dataset
+    folder: RunFolder
     record: RunRecord
     scores: Scores
     metrics: Mapping[Metric, float]
@@ -173,17 +174,6 @@ def _first_searches(runs: Sequence[Run], name: str) -> list[Run]:
     return list(first.values())
 
 
-def folder_of(results: Path, record: RunRecord) -> RunFolder:
-    """The folder of a run; one with a record of an older schema may still have an older name."""
-    place = record.spec.dataset, record.run_id
-    folders = RunFolder(results.joinpath("records", *place)), *all_folders(results)
-    return next(
-        folder
-        for folder in folders
-        if folder.finished and (folder.path.parent.name, upgrade_run_id(folder.path.name)) == place
-    )
-
-
 def _concerns(problem: str, name: str) -> bool:
     """Whether a problem, which starts with the path of a file, is one of the run or the model `name`."""
     run_id = Path(problem.partition(":")[0]).parent.name
@@ -252,6 +242,7 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
     correctness = Correctness(correct=scores.correct, deterministic=deterministic)
     return Run(
         label=record.spec.model,
+        folder=folder,
         record=record,
         scores=scores,
         metrics={metric: metric.value(evaluated) for metric in declared},

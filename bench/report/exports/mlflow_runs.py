@@ -12,11 +12,11 @@ from bench.errors import ExtensionError, RecordError
 from bench.machine import set_variable
 from bench.records.ledger import TrialEnded
 from bench.records.objective import score_name
-from bench.records.record import Curve, RunRecord, TrialRecord
+from bench.records.record import Curve, TrialRecord
 from bench.report.board import Board
 from bench.report.exports import runs_of
 from bench.report.frames import HYPERPARAMETER
-from bench.report.runs import Run, folder_of
+from bench.report.runs import Run
 
 MISSING = "MLflow runs need mlflow: install it with `pip install '.[mlflow]'`"
 RUN_TAG = "keras_family_bench.run_id"
@@ -59,7 +59,7 @@ def write_runs(board: Board, uri: str) -> tuple[int, int]:
             if store.has(run):
                 existing += 1
             else:
-                store.add(run, _trial_ends(board.results, run.record))
+                store.add(run, _trial_ends(run))
                 written += 1
     except (mlflow.exceptions.MlflowException, SQLAlchemyError) as error:
         raise ExtensionError(f"{uri} cannot be written: {error}") from error
@@ -134,9 +134,9 @@ class _Store:
             self._client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS])
 
 
-def _trial_ends(results: Path, record: RunRecord) -> dict[str, int]:
+def _trial_ends(run: Run) -> dict[str, int]:
     """Unix times (ms) of the ends of trained trials; `ended_seconds` of a record excludes pauses and waits."""
-    folder = folder_of(results, record)
+    record, folder = run.record, run.folder
     events = [event for event in folder.events() if isinstance(event, TrialEnded)]
     ends = {event.trial.trial_id: _milliseconds(event.time) for event in events}
     for trial in record.search.trials if record.search is not None else ():
