@@ -105,13 +105,11 @@ def delete(
         if not sys.stdin.isatty():
             raise SpecError(f"deleting {run_id} cannot be undone: confirm with --yes")
         typer.confirm(f"Delete {folder.path} ({folder.disk_bytes() / 1e6:.1f} MB)?", abort=True)
-    lock = folder.lock()
-    try:
-        shutil.rmtree(folder.path)
-    except OSError as error:
-        raise StoreError(f"cannot delete {error.filename}: {error.strerror}") from error
-    finally:
-        lock.release()
+    with folder.lock():
+        try:
+            shutil.rmtree(folder.path)
+        except OSError as error:
+            raise StoreError(f"cannot delete {error.filename}: {error.strerror}") from error
     write_pages(results)
     typer.echo(f"deleted {run_id}")
 

@@ -77,16 +77,15 @@ def locked(folder: RunFolder) -> Iterator[None]:
     Raises:
         StoreError: another process is working on the run.
     """
-    lock = folder.lock()
-    try:
-        yield
-    finally:
-        if not folder.spec_file.exists():
-            shutil.rmtree(folder.path, ignore_errors=True)
-            with suppress(OSError):  # not empty
-                folder.path.parent.rmdir()
-                folder.path.parent.parent.rmdir()
-        lock.release()
+    with folder.lock():
+        try:
+            yield
+        finally:
+            if not folder.spec_file.exists():
+                shutil.rmtree(folder.path, ignore_errors=True)
+                with suppress(OSError):  # not empty
+                    folder.path.parent.rmdir()
+                    folder.path.parent.parent.rmdir()
 
 
 def _latest_number(results: Path, spec: RunSpec) -> int:

@@ -7,7 +7,7 @@ After a kill at any moment, `settle` continues.
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bench.errors import RecordError, StoreError
@@ -29,8 +29,7 @@ def settle(new: RunFolder, published: RunFolder) -> tuple[RunFolder, Reproductio
         RecordError: one of the runs is damaged.
         StoreError: a file cannot be written, or another process is working on the published run.
     """
-    lock = published.lock()
-    try:
+    with published.lock():
         record = new.read_record()
         logged = (entry for entry in published.reproductions() if entry.time == record.finished)
         reproduction = next(logged, None)
@@ -43,8 +42,6 @@ def settle(new: RunFolder, published: RunFolder) -> tuple[RunFolder, Reproductio
             new.path.rename(_leftover(published))
         _merge(published)
         return published, reproduction
-    finally:
-        lock.release()
 
 
 def settle_interrupted(results: Path, report: Report) -> None:
@@ -69,15 +66,13 @@ def settle_interrupted(results: Path, report: Report) -> None:
 @contextmanager
 def _lock_if_free(folder: RunFolder) -> Iterator[bool]:
     """Lock a run for the block; False if another process is working on it."""
-    try:
-        lock = folder.lock()
-    except StoreError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(folder.lock())
+            is_free = True
+        except StoreError:
+            is_free = False
+        yield is_free
 
 
 def compare(new: RunFolder, published: RunFolder) -> Reproduction:

@@ -90,13 +90,10 @@ def _code(folder: RunFolder, record: RunRecord, source: str, options: Options, *
         declared = parameters(space.hyperparameters)
         if declared != record.search.space:
             return Check(passed=False, text=f"{changed}, and so has its search space")
-    lock = folder.lock()
-    try:
+    with folder.lock():
         if folder.read_record() != record:
             return Check(passed=False, text=f"{changed}, and so has the record: verify it again")
         folder.write_record(replace(record, verified_sources=(*record.verified_sources, source)))
-    finally:
-        lock.release()
     return Check(passed=True, text=f"{changed}; predictions are identical, so the new digest was added to the record")
 
 

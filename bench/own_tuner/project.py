@@ -44,11 +44,8 @@ class Project:
             StoreError: another process is using it, or, inside the block, it cannot be written.
         """
         try:
-            lock = lock_folder(self.path)
-            try:
+            with lock_folder(self.path):
                 yield
-            finally:
-                lock.release()
         except StoreError as error:
             if not isinstance(cause := error.__cause__, OSError) or isinstance(cause, TimeoutError):
                 raise

@@ -2,12 +2,11 @@
 
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import filelock
 import msgspec
 
 from bench.errors import RecordError
@@ -62,8 +61,8 @@ class RunFolder:
         """Weights and optimizer state of a trial that may be promoted."""
         return self.path / "states" / f"{trial_id}.npz"
 
-    def lock(self) -> filelock.FileLock:
-        """Lock the run for this process, as long as the returned lock is referenced.
+    def lock(self) -> AbstractContextManager[None]:
+        """Lock the run for this process inside the block.
 
         Raises:
             StoreError: another process is using the run.

@@ -230,7 +230,8 @@ def test_lock_is_released_although_a_damaged_run_cannot_be_settled(
     # Python releases a lock that is no longer referenced, but not necessarily at once.
     monkeypatch.setattr(BaseFileLock, "__del__", lambda _: None)
     settled(tmp_path)
-    own.lock().release()
+    with own.lock():
+        pass
 
 
 @pytest.mark.parametrize("wrong", [None, range(5, 15)])
