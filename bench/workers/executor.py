@@ -194,22 +194,14 @@ class Executor:
     def _on_end(self, key: str, number: int, ended: "distributed.Future[Any]") -> None:
         if ended.cancelled():
             return
-        event: Event
-        if (error := ended.exception()) is not None:
-            event = TaskFailed(key=key, reason=str(error), worker_died=True)
-        else:
-            outcome, value = ended.result()
-            event = (
-                TaskCompleted(key=key, value=value)
-                if outcome == "returned"
-                else TaskFailed(key=key, reason=value, worker_died=False, fatal=outcome == "fatal")
-            )
+        error = ended.exception()
+        event = ended.result() if error is None else TaskFailed(key=key, reason=str(error), worker_died=True)
         self._events.put((number, event))
 
 
 def _run(
     topic: str, key: str, number: int, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> tuple[str, Any]:
+) -> TaskCompleted | TaskFailed:
     """Run a task in the worker; exceptions are returned, so that Dask sees an error only if the worker dies."""
 
     def report(epochs: int, seconds: float, validation_accuracy: float | None) -> None:
@@ -224,11 +216,12 @@ def _run(
 
     try:
         isolate_dask_sampling()
-        return "returned", function(*arguments, report)
+        return TaskCompleted(key=key, value=function(*arguments, report))
     except BenchError as error:
-        return "fatal", f"{distributed.get_worker().address}: {error}"
+        reason = f"{distributed.get_worker().address}: {error}"
+        return TaskFailed(key=key, reason=reason, worker_died=False, fatal=True)
     except Exception as error:  # noqa: BLE001 - a family is the user's code and may raise anything
-        return "raised", describe(error)
+        return TaskFailed(key=key, reason=describe(error), worker_died=False)
 
 
 def describe(error: Exception) -> str:
