@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from bench.training.outcome import State, StepTimes, TrainedTrial
     from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
 
-FOLDER_FOUND = "found"
 # Takes the epochs completed, the seconds of the last one, and its validation accuracy.
 Report = Callable[[int, float, float | None], None]
 
@@ -40,7 +39,7 @@ class WorkerInfo:
 
     environment: Environment
     sources: Mapping[str, str]  # code digest by model; models missing on the worker are omitted
-    checksum: str  # of the dataset
+    checksum: str  # of the dataset; empty if it needs none
 
 
 @cache
@@ -97,10 +96,16 @@ def worker_info(models: Sequence[str | FamilyLocation], location: "DatasetLocati
 
 
 def worker_with_folder(folder: str) -> WorkerInfo:
-    """Describe this worker; its checksum is FOLDER_FOUND if it sees a folder."""
+    """Describe this worker, which needs no code and no dataset but the folder of a search.
+
+    Raises:
+        SearchError: the folder is not on this worker.
+    """
     prepare_worker()
-    found = FOLDER_FOUND if Path(folder).is_dir() else "missing"
-    return WorkerInfo(environment=environment(), sources={}, checksum=found)
+    from bench.training.own_tuner.content import require_folder
+
+    require_folder(Path(folder))
+    return WorkerInfo(environment=environment(), sources={}, checksum="")
 
 
 def train(
