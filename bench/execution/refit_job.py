@@ -77,7 +77,7 @@ class RefitJob(Job):
 
     def advance(self, in_flight: Collection[str]) -> None:
         """Enter the next stage if the current one is done."""
-        if isinstance(self.stage, RefitStage) and self.stage.is_done(in_flight):
+        if isinstance(self.stage, RefitStage) and self.stage.done:
             family = self._options.family(self.spec) if isinstance(self.spec, SearchSpec) else None
             self.stage = EvaluationStage(self.spec, self.folder, self._open_test_set, family)
         if isinstance(self.stage, EvaluationStage) and self.stage.result is not None:

@@ -31,9 +31,6 @@ class Stage(Protocol):
     def name(self) -> Literal["search", "refit", "evaluation"]:
         """Shown in messages; decides the priority."""
 
-    def is_done(self, in_flight: Collection[str]) -> bool:
-        """Whether the stage is complete, given the names of tasks in flight."""
-
     def next_task(self, in_flight: Collection[str]) -> Task | None:
         """The next task to start, or None; changes nothing."""
 
@@ -72,7 +69,8 @@ class RefitStage:
         recorded = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
         self._refits = {refit.number: refit for refit in recorded if folder.model_file(refit.number).exists()}
 
-    def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
+    @property
+    def done(self) -> bool:
         """Whether every seed has a model, and the code is written."""
         return len(self._refits) == self._spec.refit_seeds and self._facts is None
 
@@ -168,10 +166,6 @@ class EvaluationStage:
         self._folder = folder
         self._test_set = test_set
         self.result: tuple[Predictions, Latency] | None = None  # the latency is that of the first refit
-
-    def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
-        """Whether the test set has been predicted."""
-        return self.result is not None
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
         """A single task that evaluates all refits."""

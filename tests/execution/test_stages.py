@@ -63,7 +63,7 @@ def test_every_attempt_at_an_evaluation_is_logged_and_asking_for_it_is_not(
 def test_evaluation_in_flight_is_not_offered_again(folder: RunFolder, log: EvaluationLog) -> None:
     stage = EvaluationStage(make_spec(), folder, partial(HeldOutTestSet, DIGITS, "run", log))
     assert stage.next_task({"evaluation"}) is None
-    assert not stage.is_done({"evaluation"})
+    assert stage.result is None
 
 
 def test_refits_are_offered_in_order_without_those_in_flight(tmp_path: Path) -> None:
@@ -147,9 +147,9 @@ def test_code_of_the_first_refit_is_written_after_the_refits(tmp_path: Path) -> 
         make_dataset(),
     )
     assert stage.next_task({"code"}) is None
-    assert not stage.is_done({"code"})
+    assert not stage.done
     task.take(TaskCompleted(key="0", value=plain), [])
-    assert stage.is_done(())
+    assert stage.done
     assert folder.read_plain() == plain
     # It is not written again when the run is resumed.
     assert RefitStage(make_spec(), {}, folder, DIGITS, facts=make_dataset()).next_task(()) is None
@@ -161,7 +161,7 @@ def test_run_of_a_model_that_cannot_be_written_as_code_continues(tmp_path: Path)
     task = stage.next_task(())
     assert task is not None
     task.take(TaskFailed(key="0", reason="ModelError: it has a fit of its own", worker_died=False), [])
-    assert stage.is_done(())
+    assert stage.done
     assert folder.read_plain() is None
 
 
