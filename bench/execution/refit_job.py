@@ -75,7 +75,7 @@ class RefitJob(Job):
         """The next task of the current stage."""
         return self.stage.next_task(in_flight)
 
-    def advance(self, in_flight: Collection[str]) -> None:
+    def advance(self, in_flight: Collection[str]) -> None:  # noqa: ARG002 - for jobs that need it
         """Enter the next stage if the current one is done."""
         if isinstance(self.stage, RefitStage) and self.stage.done:
             family = self._options.family(self.spec) if isinstance(self.spec, SearchSpec) else None

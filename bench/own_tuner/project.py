@@ -86,11 +86,3 @@ class Project:
     @property
     def _tuner_file(self) -> Path:
         return self.path / f"{self._tuner.tuner_id}.json"
-
-    @contextmanager
-    def with_payload(self) -> Iterator[None]:
-        """Delete what is stored for the workers at the end of the block."""
-        try:
-            yield
-        finally:
-            shutil.rmtree(self.payload, ignore_errors=True)
