@@ -119,10 +119,10 @@ def _ranked(
 def _table(values: Sequence[dict[str, Any]]) -> str:
     import pandas as pd
 
-    from bench.report.markdown import plain_table
+    from bench.report.narrow_table import narrow_table
     from bench.report.text.numbers import percent
 
-    return plain_table(
+    return narrow_table(
         pd.DataFrame(
             {
                 "image": image["image"],

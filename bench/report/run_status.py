@@ -12,7 +12,7 @@ from bench.records.ledger import RefitEnded, TrialEnded, ended_proposals
 from bench.records.record import TrialRecord
 from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
-from bench.report.markdown import plain_table
+from bench.report.narrow_table import narrow_table
 from bench.report.runs import read_record
 
 MAX_PROBLEM_LENGTH = 60  # characters in the table; the JSON has the whole text
@@ -90,7 +90,7 @@ def runs_table(statuses: Sequence[RunStatus]) -> str:
     """The runs as a table for the terminal."""
     if not statuses:
         return "No runs yet."
-    return plain_table(
+    return narrow_table(
         pd.DataFrame(
             {
                 "run": status.run_id,
