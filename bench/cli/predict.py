@@ -1,6 +1,5 @@
 """bench predict: classify image files with the models of a run."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,6 +8,7 @@ import typer
 
 from bench.cli.datasets import notify
 from bench.cli.help import Command
+from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, DataDir, ExistingResults, RunDataset, RunName
 
 if TYPE_CHECKING:
@@ -88,7 +88,10 @@ def predict(
     used = files if ensemble else files[:1]
     probabilities = class_probabilities(used, pixels, own_family(folder, record)).mean(axis=0)
     values = _ranked(record, prepared, probabilities, top)
-    typer.echo(json.dumps(values, indent=1) if as_json else _table(values))
+    if as_json:
+        echo_json(values)
+    else:
+        typer.echo(_table(values))
 
 
 def _inferred(location: "DatasetLocation") -> "Background":

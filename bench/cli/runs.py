@@ -1,10 +1,8 @@
 """bench runs: list, delete and migrate the runs of a results folder."""
 
-import json
 import shlex
 import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +10,7 @@ import typer
 
 from bench.cli import completion
 from bench.cli.help import Command, Group
+from bench.cli.json_output import echo_json
 from bench.cli.options import Results
 from bench.cli.results import write_pages
 from bench.errors import SpecError, StoreError
@@ -43,15 +42,13 @@ def runs(
     context.obj = results
     if context.invoked_subcommand is not None:
         return
-    import msgspec
-
     from bench.records.files import require_results_dir
     from bench.report.run_status import run_statuses, runs_table
 
     require_results_dir(results)
     statuses = run_statuses(results)
     if as_json:
-        typer.echo(json.dumps([msgspec.to_builtins(asdict(status)) for status in statuses], indent=1))
+        echo_json(statuses)
         return
     typer.echo(runs_table(statuses))
     for status in statuses:

@@ -1,12 +1,12 @@
 """bench show: what a run found, and its model as plain Keras code."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.help import Command
+from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ExistingResults, RunName
 from bench.errors import ModelError, SpecError
 
@@ -43,7 +43,7 @@ def show(
         if code:
             raise
         if as_json:
-            typer.echo(json.dumps({**run_json(row), "code": None, "no_code": str(error)}, indent=1))
+            echo_json({**run_json(row), "code": None, "no_code": str(error)})
         else:
             typer.echo(f"\nNo code: {error}")
         return
@@ -52,7 +52,7 @@ def show(
     if code:
         typer.echo(rebuilt.plain.code, nl=False)
     elif as_json:
-        values = {**run_json(row), "recipe": dict(rebuilt.plain.recipe), "code": rebuilt.plain.code, "no_code": None}
-        typer.echo(json.dumps(values, indent=1))
+        recipe = dict(rebuilt.plain.recipe)
+        echo_json({**run_json(row), "recipe": recipe, "code": rebuilt.plain.code, "no_code": None})
     else:
         typer.echo(f"\n{recipe_text(dict(rebuilt.plain.recipe))}\n\nPlain Keras\n\n{rebuilt.plain.code}", nl=False)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from bench.data.development import facts, load_development
 from bench.evaluation.cost_regions import Region, expensive_regions
 from bench.execution.candidate_job import CandidateJob
@@ -156,8 +154,3 @@ def _coverage(
         share = None if size is None else min(1.0, candidates / size)
         coverage.append(PresetCoverage(preset=preset, candidates=candidates, epochs=plan.epochs, share=share))
     return tuple(coverage)
-
-
-def as_json(check: FamilyCheck) -> object:
-    """Plain values at full precision."""
-    return msgspec.to_builtins(check)
