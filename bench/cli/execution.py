@@ -78,7 +78,7 @@ def _unfinished(results: Path) -> dict[str, float]:
     """Unfinished runs: run id to the modification time of its ledger."""
     from bench.execution.resume import unfinished
 
-    folders = {folder.path.name: folder.ledger for folder in unfinished(results)}
+    folders = {folder.run_id: folder.ledger for folder in unfinished(results)}
     return {name: ledger.stat().st_mtime for name, ledger in folders.items() if ledger.exists()}
 
 
@@ -106,7 +106,7 @@ def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
         if outcome.reproduction is not None and outcome.published is not None:
             typer.echo(describe(outcome.reproduction, outcome.published))
     build.write(results)
-    typer.echo(run_summary(results, [outcome.folder.path.name for outcome in finished]))
+    typer.echo(run_summary(results, [outcome.folder.run_id for outcome in finished]))
 
 
 def _complete(outcome: "RunFinished") -> str:

@@ -93,9 +93,9 @@ def delete(
     from bench.records.store import all_folders
 
     results = results or context.obj
-    matches = [folder for folder in all_folders(results) if folder.path.name == run_id]
+    matches = [folder for folder in all_folders(results) if folder.run_id == run_id]
     if not matches:
-        known = ", ".join(folder.path.name for folder in all_folders(results)) or "none"
+        known = ", ".join(folder.run_id for folder in all_folders(results)) or "none"
         raise SpecError(f"no run {run_id!r} in {results}; existing runs: {known}")
     folder = matches[0]
     if not yes:

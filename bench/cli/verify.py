@@ -86,7 +86,7 @@ def _check_pages(folder: "RunFolder", results: Path) -> "Check":
     from bench.report.ranking import leaderboard
 
     board = leaderboard(results)
-    _, row = find_row(board, folder.path.parent.name, folder.path.name)
+    _, row = find_row(board, folder.dataset, folder.run_id)
     count, differing = check_run(board, row)
     if differing:
         return Check(passed=False, text=f"numbers: recomputed values differ in {', '.join(differing)}")

@@ -14,7 +14,7 @@ from bench.execution.scheduling import RunningTask, Task
 from bench.execution.search_stage import SearchStage
 from bench.execution.session import Session, search_seconds, session_seconds
 from bench.execution.workers import RESUME_HINT
-from bench.records.ledger import PlannedSearch, SessionStarted, WaitEnded
+from bench.records.ledger import PlannedSearch, SessionStarted, WaitEnded, sessions
 from bench.records.objective import score_name
 from bench.records.predictions import Predictions
 from bench.records.record import SCHEMA_VERSION, Latency, ReferenceModel, RunRecord, SearchOutcome
@@ -52,7 +52,7 @@ class ActiveRun(RefitJob):
         pace = Pace(spec, session.options.workers, start, limit)
         if waits:
             pace.wait()
-        super().__init__(spec, folder, session.options, pace, folder.path.name, facts=session.dataset)
+        super().__init__(spec, folder, session.options, pace, folder.run_id, facts=session.dataset)
         self.outcome: Outcome | None = None
         self._session = session
         self._published = published
@@ -156,7 +156,7 @@ class ActiveRun(RefitJob):
     def finish(self, predictions: Predictions, latency: Latency) -> None:
         """Write predictions and record; compare them with the published run, if any."""
         session, events, finished = self._session, self.folder.events(), now()
-        sessions = [event for event in events if isinstance(event, SessionStarted)]
+        started = sessions(events)
         record = RunRecord(
             schema=SCHEMA_VERSION,
             run_id=self.key,
@@ -169,10 +169,10 @@ class ActiveRun(RefitJob):
             latency=latency,
             precision_refit="float32",
             workers=session.options.workers,
-            started=sessions[0].time,
+            started=started[0].time,
             finished=finished,
             total_seconds=session_seconds(events, finished),
-            resumed=len(sessions) - 1,
+            resumed=len(started) - 1,
             reproduces=self._reproduces,
         )
         self.folder.write_predictions(predictions)
@@ -185,7 +185,7 @@ class ActiveRun(RefitJob):
 
     @property
     def _reproduces(self) -> str | None:
-        return None if self._published is None else self._published.path.name
+        return None if self._published is None else self._published.run_id
 
     def _origin(self) -> SearchOutcome | ReferenceModel:
         """How the evaluated model was chosen."""

@@ -51,7 +51,7 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
         adopted = [adopt(model, number, data) for number, model in enumerate(models)]
         for each in adopted:
             write_atomic(folder.model_file(each.refit.number), each.content)
-        evaluation = KeptEvaluation(spec, folder, options, Pace(spec, workers=1), folder.path.name)
+        evaluation = KeptEvaluation(spec, folder, options, Pace(spec, workers=1), folder.run_id)
         evaluation.start_evaluation()
         report(Message(text="Evaluating on the test set"))
         with closing(LocalPool(1, worker.prepare_worker)) as pool:

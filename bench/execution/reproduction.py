@@ -117,7 +117,7 @@ def describe(reproduction: Reproduction, published: RunFolder) -> str:
     record = published.read_record()
     predictions = published.read_predictions(record)
     predicted = predictions.log_probabilities.argmax(axis=-1)
-    name, total, accuracy = published.path.name, predicted.size, (predicted == predictions.labels).mean()
+    name, total, accuracy = published.run_id, predicted.size, (predicted == predictions.labels).mean()
     if reproduction.identical:
         result = (
             f"Reproduced {name} bit for bit: all {total:,} predictions equal the published ones "

@@ -82,7 +82,7 @@ def training_command(folder: RunFolder, record: RunRecord) -> str:
         words += _option("refit-seeds", spec.refit_seeds, 1 if _deterministic(record) else DEFAULT_REFIT_SEEDS)
         words += _option("seed", spec.seed, 0)
     words += _dataset_options(last_options(folder).dataset)
-    words += _option("results", str(folder.path.parents[2]), "results")
+    words += _option("results", str(folder.results), "results")
     return shlex.join(["python", "-m", "bench", *words])
 
 

@@ -79,6 +79,11 @@ class RefitEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
 LedgerEvent = SessionStarted | WaitEnded | TrialProposed | TrialEnded | RefitEnded
 
 
+def sessions(events: Sequence[LedgerEvent]) -> list[SessionStarted]:
+    """The starts of all sessions, in order."""
+    return [event for event in events if isinstance(event, SessionStarted)]
+
+
 def ended_proposals(events: Sequence[LedgerEvent]) -> list[TrialProposed]:
     """Proposals with a result, which may be that of an equal proposal: a duplicate has no TrialEnded of its own."""
     results = {event.trial.trial_id for event in events if isinstance(event, TrialEnded)}

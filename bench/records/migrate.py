@@ -41,7 +41,7 @@ def _migrate_run(folder: RunFolder) -> str:
         if folder.ledger.exists():
             write_atomic(folder.ledger, b"".join(encode(event, folder.ledger) for event in folder.events()))
         folder.write_record(folder.read_record())
-    return folder.path.name
+    return folder.run_id
 
 
 def _renamed(folder: RunFolder, run_id: str) -> RunFolder:

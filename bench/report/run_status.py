@@ -43,7 +43,7 @@ def run_statuses(results: Path) -> tuple[RunStatus, ...]:
 
 
 def _status(folder: RunFolder) -> RunStatus:
-    status = RunStatus(run_id=folder.path.name, dataset=folder.path.parent.name, disk_bytes=folder.disk_bytes())
+    status = RunStatus(run_id=folder.run_id, dataset=folder.dataset, disk_bytes=folder.disk_bytes())
     try:
         return _finished(folder, status) if folder.finished else _unfinished(folder, status)
     except BenchError as error:

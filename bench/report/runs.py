@@ -205,7 +205,7 @@ def read_record(folder: RunFolder) -> RunRecord:
         RecordError: it is missing, damaged, of an unknown schema, or belongs in another folder.
     """
     record = folder.read_record()
-    here = (folder.path.parent.name, upgrade_run_id(folder.path.name))
+    here = (folder.dataset, upgrade_run_id(folder.run_id))
     if (record.spec.dataset, record.run_id) != here:
         raise RecordError(
             f"{folder.record_file}: is the record of {record.spec.dataset}/{record.run_id}: move it to that folder"
