@@ -94,7 +94,7 @@ def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
 
 
 def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
-    from bench.execution.reproduction import describe
+    from bench.execution.reproduction import reproduction_text
     from bench.report import build
     from bench.report.run_summary import run_summary
 
@@ -104,7 +104,7 @@ def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
         typer.echo(line, err=True)
     for outcome in finished:  # before the pages, which may fail
         if outcome.reproduction is not None and outcome.published is not None:
-            typer.echo(describe(outcome.reproduction, outcome.published))
+            typer.echo(reproduction_text(outcome.reproduction, outcome.published))
     build.write(results)
     typer.echo(run_summary(results, [outcome.folder.run_id for outcome in finished]))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bench.baselines.catalog import describe
+from bench.baselines.catalog import reference_model
 from bench.execution.eta import Pace
 from bench.execution.events import Outcome, Progress, RunFailed, RunFinished
 from bench.execution.refit_job import RefitJob
@@ -190,7 +190,7 @@ class ActiveRun(RefitJob):
     def _origin(self) -> SearchOutcome | ReferenceModel:
         """How the evaluated model was chosen."""
         if self._search_stage is None:
-            return describe(self.spec.model)
+            return reference_model(self.spec.model)
         search = self._search_stage.search
         return SearchOutcome(
             space=self._tuner.space,

@@ -56,7 +56,7 @@ def settle_interrupted(results: Path, report: Report) -> None:
                 with _lock_if_free(folder) as locked:
                     if locked:
                         _, reproduction = settle(folder, published)
-                        report(Message(text=describe(reproduction, published)))
+                        report(Message(text=reproduction_text(reproduction, published)))
             if _leftover(folder).exists():
                 with _lock_if_free(folder) as locked:
                     if locked:
@@ -108,8 +108,8 @@ def compare(new: RunFolder, published: RunFolder) -> Reproduction:
     )
 
 
-def describe(reproduction: Reproduction, published: RunFolder) -> str:
-    """Summarize the comparison in plain sentences.
+def reproduction_text(reproduction: Reproduction, published: RunFolder) -> str:
+    """The comparison in plain sentences.
 
     Raises:
         RecordError: the published run is damaged.

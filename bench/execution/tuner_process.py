@@ -22,7 +22,7 @@ from bench.tuning import tuners
 from bench.tuning.proposer import Proposer
 from bench.tuning.space import parameters
 from bench.tuning.trials import NoProposal, Plan, Proposal
-from bench.workers.executor import describe
+from bench.workers.error_text import error_text
 from bench.workers.fork_server import StartMethod
 from bench.workers.process import start_process
 from search_spaces import FamilyLocation
@@ -128,7 +128,7 @@ def _serve(connection: Connection) -> None:
             except BenchError as error:
                 answer = error
             except Exception as error:  # noqa: BLE001 - a tuner or a family may raise anything
-                answer = SearchError(f"the tuner failed: {describe(error)}")
+                answer = SearchError(f"the tuner failed: {error_text(error)}")
             connection.send(answer)
 
 

@@ -1,30 +1,25 @@
 """Run tasks on the workers of a pool, and report epochs and results as events."""
 
 import queue
-import sysconfig
 import time
-import traceback
 import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import distributed
 
-import bench
 from bench.compat import isolate_dask_sampling
 from bench.errors import BenchError, SearchError
-from bench.training.custom import UnsuitableModelError
+from bench.workers.error_text import error_text
 from bench.workers.pool import Pool
 
 NO_WORKER_SECONDS = 60
 NOT_READY_SECONDS = 600
 PREPARING_POLL_SECONDS = 0.1
 MONITOR_SECONDS = 0.5
-MAX_MESSAGE_LENGTH = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,33 +216,4 @@ def _run(
         reason = f"{distributed.get_worker().address}: {error}"
         return TaskFailed(key=key, reason=reason, worker_died=False, fatal=True)
     except Exception as error:  # noqa: BLE001 - a family is the user's code and may raise anything
-        return TaskFailed(key=key, reason=describe(error), worker_died=False)
-
-
-def describe(error: Exception) -> str:
-    """Describe an exception in one line: type, message, and where it was raised; the message of our own suffices.
-
-    Where: in the code of a user if possible, rather than in a library that it calls.
-    """
-    # TensorFlow lists every function on the way to a node.
-    lines = [line for line in str(error).splitlines() if not line.lstrip().startswith('File "')]
-    message = " ".join(" ".join(lines).split())
-    if len(message) > MAX_MESSAGE_LENGTH:
-        message = message[:MAX_MESSAGE_LENGTH] + " ..."
-    if isinstance(error, UnsuitableModelError):
-        return message
-    frames = traceback.extract_tb(error.__traceback__)
-    frame = next((frame for frame in reversed(frames) if not _is_library(frame.filename)), frames[-1])
-    place = ", ".join(
-        [f"in {frame.name}", f"{Path(frame.filename).name}:{frame.lineno}", *getattr(error, "__notes__", ())]
-    )
-    return f"{type(error).__name__}: {message} ({place})"
-
-
-def _is_library(file: str) -> bool:
-    """Whether it is a file of this package, of an installed one, or of Python."""
-    folders = (
-        str(Path(bench.__file__).parent),
-        *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")),
-    )
-    return file.startswith("<frozen") or any(Path(file).is_relative_to(folder) for folder in folders)
+        return TaskFailed(key=key, reason=error_text(error), worker_died=False)
