@@ -15,7 +15,7 @@ from bench.data.definition import DatasetDefinition
 from bench.data.loaders import folders
 from bench.data.samples import UNCHANGED, Reading
 from bench.errors import BenchError, DataError, ExtensionError, SpecError, check_name
-from bench.machine import extensions, load_extension
+from bench.extensions import extensions, load_extension
 
 if TYPE_CHECKING:
     from bench.data.importing import Arrays
