@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,11 +21,9 @@ from bench.evaluation.variance import Correctness
 from bench.records.plain import PlainKeras
 from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
-from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
 from bench.records.upgrades import upgrade_run_id
-
-SHORT_DIGEST = 6
+from bench.report.row_labels import row_labels, seed_suffix
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
@@ -169,7 +166,7 @@ def _first_searches(runs: Sequence[Run], name: str) -> list[Run]:
     """The first of several searches of the family `name`, for each dataset."""
     first: dict[str, Run] = {}
     for run in sorted(runs, key=lambda run: run.record.spec.seed):
-        if run.label == f"{name}{_seed(run.record.spec)}":
+        if run.label == f"{name}{seed_suffix(run.record.spec)}":
             first.setdefault(run.record.dataset.name, run)
     return list(first.values())
 
@@ -267,48 +264,3 @@ def _label_reproductions(reproductions: Iterable[Run], originals: Mapping[str, R
         number = counts[original.label]
         suffix = "reproduction" if number == 1 else f"reproduction {number}"
         yield replace(run, label=f"{original.label} ({suffix})", reproduces=original)
-
-
-def row_labels(specs: Iterable[RunSpec]) -> dict[RunSpec, str]:
-    """A name for each run, unique within its dataset: the model, with suffixes only where that is ambiguous.
-
-    The suffixes are the preset unless it is the default one, the tuner, and the seed, each only if it differs between
-    runs with the same name so far, and a short digest of the spec if that is not enough.
-    """
-    labels = {spec: spec.model for spec in specs}
-    for suffix in (_preset, _tuner, _seed):
-        for same in _ambiguous(labels):
-            if len({suffix(spec) for spec in same}) > 1:
-                labels |= {spec: f"{labels[spec]}{suffix(spec)}" for spec in same}
-    for same in _ambiguous(labels):
-        labels |= {spec: f"{labels[spec]}-{spec.digest[:SHORT_DIGEST]}" for spec in same}
-    return labels
-
-
-def _ambiguous(labels: Mapping[RunSpec, str]) -> list[list[RunSpec]]:
-    """Specs that share a name."""
-    by_name: dict[tuple[str, str], list[RunSpec]] = {}
-    for spec, label in labels.items():
-        by_name.setdefault((spec.dataset, label), []).append(spec)
-    return [same for same in by_name.values() if len(same) > 1]
-
-
-def _preset(spec: RunSpec) -> str:
-    if not isinstance(spec, SearchSpec) or spec.preset == "default":
-        return ""
-    return f"-{spec.preset}" if spec.preset else "-custom"
-
-
-def _tuner(spec: RunSpec) -> str:
-    return f"-{spec.tuner}" if isinstance(spec, SearchSpec) else ""
-
-
-def _seed(spec: RunSpec) -> str:
-    return f"-seed{spec.seed}"
-
-
-def without_search_number(spec: RunSpec) -> RunSpec:
-    """The spec without seed and split, which differ between several searches of a family."""
-    if isinstance(spec, SearchSpec):
-        return msgspec.structs.replace(spec, seed=0, split=0)
-    return msgspec.structs.replace(spec, seed=0)

@@ -17,9 +17,10 @@ from bench.records.spec import Budget
 from bench.records.store import RunFolder, all_folders
 from bench.report import build
 from bench.report.ranking import leaderboard
+from bench.report.row_labels import row_labels
 from bench.report.rows_json import rows_json
 from bench.report.run_status import MAX_PROBLEM_LENGTH, run_statuses, runs_table
-from bench.report.runs import find_run, load, row_labels
+from bench.report.runs import find_run, load
 from builders import add_run, make_predictions, make_run, make_spec, write_run, write_unfinished_run
 from command_line import call
 
