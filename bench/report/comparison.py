@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import SpecError
+from bench.evaluation.arrays import BoolArray, FloatArray
 from bench.evaluation.comparison import compare_all, mcnemar
 from bench.evaluation.error_analysis import majority
-from bench.evaluation.variance import BoolArray, FloatArray
 from bench.report.board import PairTest
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import conditions, data_of

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data.loaders.bounded import GZIP_MAGIC
 from bench.errors import DataError
 
-GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 8
 
 

@@ -14,7 +14,7 @@ import keras_tuner
 
 from bench import compat
 from bench.errors import SearchError
-from bench.training.epochs import EpochReport
+from bench.training.outcome import EpochReport
 from bench.training.own_tuner.content import Content, load
 from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
 from bench.training.own_tuner.executions import Executions
