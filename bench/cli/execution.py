@@ -87,10 +87,14 @@ def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
     if not interrupted:
         typer.echo("Interrupted before training started; repeat the command.", err=True)
         return
-    command = ["python", "-m", "bench", "resume", *interrupted]
-    if results != Path("results"):
-        command += ["--results", str(results)]
-    typer.echo(f"Interrupted; completed trials and refits are saved. To resume:\n  {shlex.join(command)}", err=True)
+    command = command_text(results, "resume", *interrupted)
+    typer.echo(f"Interrupted; completed trials and refits are saved. To resume:\n  {command}", err=True)
+
+
+def command_text(results: Path, *words: str) -> str:
+    """A command on a results folder, for a shell."""
+    options = [] if results == Path("results") else ["--results", str(results)]
+    return shlex.join(["python", "-m", "bench", *words, *options])
 
 
 def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:

@@ -1,6 +1,5 @@
 """bench runs: list, delete and migrate the runs of a results folder."""
 
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import completion
+from bench.cli.execution import command_text
 from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
 from bench.cli.options import Results
@@ -59,17 +59,12 @@ def runs(
 
         folder = RunFolder(results / "records" / status.dataset / status.run_id)
         if (reason := resume_blocker(folder)) is None:
-            typer.echo(f"\nTo resume {status.run_id}:\n  {_command(results, 'resume', status.run_id)}")
+            typer.echo(f"\nTo resume {status.run_id}:\n  {command_text(results, 'resume', status.run_id)}")
         else:
             typer.echo(
                 f"\n{status.run_id} cannot be resumed: {reason}. To delete it:\n"
-                f"  {_command(results, 'runs', 'delete', status.run_id)}"
+                f"  {command_text(results, 'runs', 'delete', status.run_id)}"
             )
-
-
-def _command(results: Path, *words: str) -> str:
-    options = [] if results == Path("results") else ["--results", str(results)]
-    return shlex.join(["python", "-m", "bench", *words, *options])
 
 
 @runs_app.command(

@@ -103,7 +103,6 @@ def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
     constant = len(np.unique(run.scores.predicted)) == 1
     # Another page has the errors of both, or there is nothing to see in them.
     shows_errors = same is None and not constant
-    is_tutorial = record.reference is not None and record.reference.group == "tutorial"
     return {
         "row": row,
         "link": link(row.label, section_link(row)),
@@ -112,8 +111,8 @@ def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
         "code_sentence": _code_sentence(run),
         "budget": "" if record.search is None else table.conditions["budget"],
         "selected": row.label == table.selected,
-        "tutorial": tutorial_title(record.spec.model) if is_tutorial else None,
-        "published": published_accuracy(record) if is_tutorial else None,
+        "tutorial": tutorial_title(record.spec.model) if record.is_tutorial else None,
+        "published": published_accuracy(record) if record.is_tutorial else None,
         "better_code": _better_code(table, row),
         "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
         "interval_sentence": interval_sentence(run),
