@@ -212,13 +212,9 @@ def _import_file(path: Path) -> ModuleType:
     try:
         SourceFileLoader(module.__name__, str(path)).exec_module(module)
     except Exception as error:
-        raise _import_error(str(path), error) from error
+        kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
+        raise DataError(f"{path} cannot be imported: {kind}{error}") from error
     return module
-
-
-def _import_error(where: str, error: Exception) -> DataError:
-    kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
-    return DataError(f"{where} cannot be imported: {kind}{error}")
 
 
 def _only_definition(module: ModuleType) -> DatasetDefinition:
