@@ -13,9 +13,6 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-from bench.errors import ExtensionError, SpecError
 
 # Linux names of the instruction sets that determine which kernels TensorFlow and oneDNN use.
 RELEVANT_INSTRUCTION_SETS = (
@@ -109,38 +106,6 @@ def installed_version(*names: str) -> str:
         except metadata.PackageNotFoundError:
             continue
     return "missing"
-
-
-def extensions(group: str) -> dict[str, metadata.EntryPoint]:
-    """Entry points of installed distributions in `group`, by name; a group is, e.g., "keras_family_bench.tuners".
-
-    Raises:
-        SpecError: two of them have the same name.
-    """
-    points: dict[str, metadata.EntryPoint] = {}
-    for point in metadata.entry_points(group=group):
-        # A distribution installed in two places on the path is listed twice.
-        if points.setdefault(point.name, point).value != point.value:
-            raise SpecError(
-                f"{point.name!r} in {group} is defined twice, by {points[point.name].value} and {point.value}: "
-                "uninstall one of the two packages"
-            )
-    return points
-
-
-def load_extension(point: metadata.EntryPoint) -> Any:
-    """Import the object of an entry point.
-
-    Raises:
-        ExtensionError: it cannot be imported.
-    """
-    try:
-        return point.load()
-    except Exception as error:
-        raise ExtensionError(
-            f"the entry point {point.value} in {point.group} cannot be imported: {type(error).__name__}: {error}. "
-            "Fix or uninstall the package that provides it"
-        ) from error
 
 
 def discard_output() -> None:

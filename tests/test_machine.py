@@ -11,14 +11,12 @@ import numpy as np
 import pytest
 
 import bench
-from bench.errors import SpecError
 from bench.machine import (
     affinity_cores,
     cgroup_quota,
     cores_within,
     cpu_model,
     environment,
-    extensions,
     git_commit,
     installed_version,
     instruction_sets,
@@ -166,33 +164,6 @@ def test_pinned_process_counts_the_cores_it_is_pinned_to() -> None:
 
 def test_usable_cores_do_not_exceed_those_of_the_machine() -> None:
     assert 1 <= usable_cores() <= affinity_cores() <= (os.cpu_count() or 1)
-
-
-# Extensions
-
-
-def install(folder: Path, name: str, entry_points: str) -> None:
-    """Make a distribution with entry points, as pip does."""
-    write(folder / f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    write(folder / f"{name}-1.0.dist-info/entry_points.txt", entry_points)
-
-
-def test_extensions_are_the_entry_points_of_installed_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, "lion", "[tests.animals]\nlion = os.path:join\n[tests.plants]\noak = os.path:split\n")
-    install(tmp_path, "seal", "[tests.animals]\nseal = os.path:split\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    animals = extensions("tests.animals")
-    assert animals.keys() == {"lion", "seal"}
-    assert animals["lion"].load() is os.path.join
-    assert extensions("tests.stones") == {}
-
-
-def test_two_extensions_with_one_name_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, "lion", "[tests.animals]\nlion = os.path:join\n")
-    install(tmp_path, "seal", "[tests.animals]\nlion = os.path:split\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(SpecError, match=r"'lion' in tests\.animals is defined twice"):
-        extensions("tests.animals")
 
 
 # Versions and commit

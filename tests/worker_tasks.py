@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import bench
 from bench.errors import DataError
+from bench.training.outcome import EpochReport
 from bench.workers.fork_server import PRELOADED
-from bench.workers.tasks import Report
 
 
 def prepare_slowly() -> None:
@@ -26,28 +26,28 @@ def die_while_preparing() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def double(number: int, report: Report) -> int:
+def double(number: int, report: EpochReport) -> int:
     return 2 * number
 
 
-def three_epochs(report: Report) -> None:
+def three_epochs(report: EpochReport) -> None:
     for epoch in range(1, 4):
         report(epoch, 0.5, 0.25 * epoch)
 
 
-def fail(report: Report) -> None:
+def fail(report: EpochReport) -> None:
     raise ValueError("no such\nvalue")
 
 
-def lack_data(report: Report) -> None:
+def lack_data(report: EpochReport) -> None:
     raise DataError("no such dataset")
 
 
-def die(report: Report) -> None:
+def die(report: EpochReport) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def process_id(report: Report) -> int:
+def process_id(report: EpochReport) -> int:
     return os.getpid()
 
 
@@ -63,7 +63,7 @@ class Process:
     package: str  # file of the package `bench`
 
 
-def process(report: Report) -> Process:
+def process(report: EpochReport) -> Process:
     preloaded = sys.modules.get(PRELOADED)
     return Process(
         number=os.getpid(),
@@ -75,11 +75,11 @@ def process(report: Report) -> Process:
     )
 
 
-def sleep(report: Report) -> None:
+def sleep(report: EpochReport) -> None:
     time.sleep(600)
 
 
-def global_random_stream_is_unchanged(values: Sequence[Sequence[float]], report: Report) -> bool:
+def global_random_stream_is_unchanged(values: Sequence[Sequence[float]], report: EpochReport) -> bool:
     """Whether two seconds of Dask's work during this task leave Python's global random stream as it is."""
     random.seed(1)
     before = random.getstate()

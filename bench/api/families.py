@@ -42,7 +42,6 @@ def _stored(family: object, name: str) -> FamilyLocation:
             f"the family {name} cannot be sent to worker processes: {error}: build such objects inside of it, or put "
             "it into a file and pass my.py:build_model"
         ) from error
-    with cache.writing() as folder:
-        path = folder.parent / "families" / f"{source_of(family)}{PICKLED}"
-        write_atomic(path, content)
+    path = cache.folder().parent / "families" / f"{source_of(family)}{PICKLED}"
+    write_atomic(path, content)
     return FamilyLocation(name=name, definition=f"__main__:{name}", file=str(path))

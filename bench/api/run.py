@@ -4,13 +4,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import ModelError
-from bench.execution.trained import model_files, own_family
+from bench.execution.trained import model_file, own_family
 from bench.records.record import RunRecord
 from bench.records.store import RunFolder
-from bench.report.board import Row, Table
 from bench.report.run_text import run_row, run_text
-from bench.report.runs import folder_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +80,7 @@ class Run:
     @property
     def folder(self) -> RunFolder:
         """Where its files are."""
-        return folder_of(self.results, self.record)
+        return self._row.run.folder
 
     def model(self, refit: int = 0) -> Any:
         """A trained Keras model, from pixels, uint8 (n, height, width, channels), to probabilities (n, classes).
@@ -92,19 +89,14 @@ class Run:
             refit: number of the refit, from 0.
 
         Raises:
-            ModelError: the model is not on this machine; the message names the command that trains it again.
+            ModelError: there is no such refit, or the model is not on this machine; the message names the command that
+                trains it again.
         """
-        files = model_files(self.folder, self.record)
-        if not 0 <= refit < len(files):
-            raise ModelError(f"there is no refit {refit}: {self.label} has refits 0 to {len(files) - 1}")
+        file = model_file(self.folder, self.record, refit)
         from bench.training.export import with_probabilities
         from bench.training.inference import open_model
 
-        return with_probabilities(open_model(files[refit], own_family(self.folder, self.record)))
+        return with_probabilities(open_model(file, own_family(self.folder, self.record)))
 
     def __repr__(self) -> str:
-        return run_text(self.results, *self._place)
-
-    @property
-    def _place(self) -> tuple[Table, Row]:
-        return self._table, self._row
+        return run_text(self.results, self._table, self._row)

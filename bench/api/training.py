@@ -128,7 +128,7 @@ def run(
     if not isinstance(outcome, RunFinished):
         raise SearchError(outcome.reason)
     build.write(options.results)
-    return Run(options.results, outcome.folder.path.name)
+    return Run(options.results, outcome.folder.run_id)
 
 
 def evaluate(
@@ -177,7 +177,7 @@ def evaluate(
         report(Message(text=f"{name} on {location.name}, results in {options.results}"))
         outcome = evaluate_external(name, models, options, report)
     build.write(options.results)
-    return Run(options.results, outcome.folder.path.name)
+    return Run(options.results, outcome.folder.run_id)
 
 
 def _contents(model: Any) -> Iterator[tuple[str, bytes]]:

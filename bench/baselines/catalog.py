@@ -55,7 +55,7 @@ def reference_spec(name: str, dataset: str, seed: int, refit_seeds: int, data: s
         source=source(name),
         epochs=TUTORIALS[name].epochs if name in TUTORIALS else 0,
         seed=seed,
-        refit_seeds=1 if describe(name).deterministic else refit_seeds,
+        refit_seeds=1 if reference_model(name).deterministic else refit_seeds,
     )
 
 
@@ -76,7 +76,7 @@ def source(name: str) -> str:
     return hashlib.sha256(f"{code} {CLASSIFIERS[name].recipe}".encode()).hexdigest()[: len(code)]
 
 
-def describe(name: str) -> ReferenceModel:
+def reference_model(name: str) -> ReferenceModel:
     """The description of the reference model `name` for its record."""
     if name in CLASSIFIERS:
         classifier = CLASSIFIERS[name]

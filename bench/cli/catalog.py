@@ -1,6 +1,5 @@
 """bench list: the names that other commands accept."""
 
-import json
 import re
 import shutil
 import sys
@@ -10,6 +9,7 @@ import typer
 
 from bench.cli import descriptions
 from bench.cli.help import Command
+from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson
 
 list_app = typer.Typer()
@@ -36,7 +36,7 @@ def list_names(as_json: AsJson = False) -> None:
     }
     if as_json:
         names = {kind.replace(" ", "_"): list(items) for kind, items in described.items()}
-        typer.echo(json.dumps(names, indent=1))
+        echo_json(names)
         return
     sections = [f"{kind}:\n{items_text(items)}" for kind, items in described.items()]
     typer.echo("\n\n".join(sections))

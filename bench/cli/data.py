@@ -1,7 +1,5 @@
 """bench data: download and describe datasets."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +7,7 @@ import typer
 
 from bench.cli.datasets import locate_dataset, notify
 from bench.cli.help import Command, Group
+from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ClassNames, DataDir, DatasetArgument, ImageSize
 
 data_app = typer.Typer(
@@ -67,6 +66,9 @@ def describe(
     location = locate_dataset(dataset, data_dir, image_size, class_names)
     images = load_development(location, notify)
     description = describe_images(location, images)
-    typer.echo(json.dumps(asdict(description), indent=1) if as_json else description.text())
+    if as_json:
+        echo_json(description)
+    else:
+        typer.echo(description.text())
     for path in write_samples(images, results / location.name / "samples"):
         notify(f"figure: {path}")

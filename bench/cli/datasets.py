@@ -1,6 +1,5 @@
 """The dataset that the options of a command name."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +31,10 @@ def notify(line: str) -> None:
 
 
 def _names(text: str | None) -> tuple[str, ...]:
-    from bench.data.loaders import class_names
+    from bench.data.loaders import class_names, folders
 
     if text is None:
         return ()
-    if os.path.isfile(text):  # noqa: PTH113 - Path.is_file raises an error if a parent folder is not accessible
+    if folders.is_file(text):
         return class_names.read(Path(text))
     return tuple(name.strip() for name in text.split(","))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def families() -> dict[str, str]:
     """Families by name."""
-    from bench.machine import extensions
+    from bench.extensions import extensions
 
     return _described(search_spaces.names(), search_spaces.__path__, extensions(search_spaces.GROUP))
 
@@ -22,14 +22,14 @@ def families() -> dict[str, str]:
 def datasets() -> dict[str, str]:
     """Datasets by name."""
     from bench.data import catalog
-    from bench.machine import extensions
+    from bench.extensions import extensions
 
     return _described(catalog.names(), [str(catalog.SETS)], extensions(catalog.GROUP))
 
 
 def tuners() -> dict[str, str]:
     """Tuners by name."""
-    from bench.machine import extensions
+    from bench.extensions import extensions
     from bench.tuning import tuners
 
     return _described(tuners.names(), tuners.__path__, extensions(tuners.GROUP))

@@ -23,7 +23,7 @@ def print_plans(request: "SearchRequest", options: "Options") -> None:
     fixed = [
         family
         for family in request.families
-        if fixed_plan(request.preset, family, request.dataset, request.trials, request.epochs) is not None
+        if fixed_plan(request.preset, family, request.dataset.name, request.trials, request.epochs) is not None
     ]
     for spec, folder in _unfinished(replace(request, families=fixed).specs(), options):
         typer.echo(f"{_title(spec, options, folder)}\n{_budget_text(spec)}")

@@ -78,7 +78,7 @@ def _unfinished(results: Path) -> dict[str, float]:
     """Unfinished runs: run id to the modification time of its ledger."""
     from bench.execution.resume import unfinished
 
-    folders = {folder.path.name: folder.ledger for folder in unfinished(results)}
+    folders = {folder.run_id: folder.ledger for folder in unfinished(results)}
     return {name: ledger.stat().st_mtime for name, ledger in folders.items() if ledger.exists()}
 
 
@@ -92,7 +92,7 @@ def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
 
 
 def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
-    from bench.execution.reproduction import describe
+    from bench.execution.reproduction import reproduction_text
     from bench.report import build
     from bench.report.run_summary import run_summary
 
@@ -102,9 +102,9 @@ def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
         typer.echo(line, err=True)
     for outcome in finished:  # before the pages, which may fail
         if outcome.reproduction is not None and outcome.published is not None:
-            typer.echo(describe(outcome.reproduction, outcome.published))
+            typer.echo(reproduction_text(outcome.reproduction, outcome.published))
     build.write(results)
-    typer.echo(run_summary(results, [outcome.folder.path.name for outcome in finished]))
+    typer.echo(run_summary(results, [outcome.folder.run_id for outcome in finished]))
 
 
 def _complete(outcome: "RunFinished") -> str:

@@ -8,7 +8,6 @@ import typer
 from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, RunDataset, RunName
-from bench.errors import SpecError
 
 export_app = typer.Typer()
 SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
@@ -49,18 +48,15 @@ def export_run(
     """
     from bench.execution.export import export_model
     from bench.execution.resume import run_dataset
-    from bench.execution.trained import model_files, own_family
-    from bench.report.runs import find_run, folder_of, load
+    from bench.execution.trained import model_file, own_family
+    from bench.report.runs import find_run, load
 
     run = find_run(load(results), name)
-    record = run.record
-    folder = folder_of(results, record)
-    files = model_files(folder, record)
-    if refit >= len(files):
-        raise SpecError(f"there is no refit {refit}: {name} has refits 0 to {len(files) - 1}")
+    record, folder = run.record, run.folder
+    file = model_file(folder, record, refit)
     target = output or Path(f"{run.stem}{SUFFIXES[kind]}")
     location = run_dataset(folder, dataset, data_dir, notify)
-    exported = export_model(files[refit], record, location, target=target, kind=kind, family=own_family(folder, record))
+    exported = export_model(file, record, location, target=target, kind=kind, family=own_family(folder, record))
     typer.echo(
         f"{exported.path}: refit {refit} of {name} as {kind}; its probabilities on all {exported.images:,} validation "
         f"images differ by at most {exported.difference:.1e}"

@@ -1,6 +1,5 @@
 """bench new-family and check-family: write a template, check the candidates of a family."""
 
-import json
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -11,6 +10,7 @@ import typer
 import search_spaces
 from bench.cli.datasets import locate_dataset
 from bench.cli.help import Command
+from bench.cli.json_output import echo_json
 from bench.cli.options import (
     AsJson,
     ClassNames,
@@ -94,8 +94,8 @@ def check_family(
     code is 1 if a candidate failed.
     """
     from bench.cli.progress import interruptible_display
-    from bench.execution import family_check
     from bench.execution.events import Message
+    from bench.execution.family_check import check_family
     from bench.execution.models import locate_families
     from bench.execution.options import Options
     from bench.machine import usable_cores
@@ -106,7 +106,7 @@ def check_family(
     try:
         with interruptible_display(quiet=quiet) as report:
             report(Message(text=f"Checking {candidates} random candidates of {located.name} on {location.name}"))
-            checked = family_check.check_family(
+            checked = check_family(
                 located,
                 options,
                 report,
@@ -115,7 +115,10 @@ def check_family(
             )
     except KeyboardInterrupt as interrupt:
         raise typer.Exit(exit_code(interrupt)) from None
-    typer.echo(json.dumps(family_check.as_json(checked), indent=1) if as_json else _text(checked))
+    if as_json:
+        echo_json(checked)
+    else:
+        typer.echo(_text(checked))
     raise typer.Exit(1 if checked.failures else 0)
 
 

@@ -1,6 +1,5 @@
 """bench predict: classify image files with the models of a run."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,6 +8,7 @@ import typer
 
 from bench.cli.datasets import notify
 from bench.cli.help import Command
+from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, DataDir, ExistingResults, RunDataset, RunName
 
 if TYPE_CHECKING:
@@ -70,11 +70,11 @@ def predict(
     from bench.data.image_files import prepare
     from bench.execution.resume import run_dataset
     from bench.execution.trained import model_files, own_family
-    from bench.report.runs import find_run, folder_of, load
+    from bench.report.runs import find_run, load
     from bench.workers.tasks import import_libraries
 
-    record = find_run(load(results), name).record
-    folder = folder_of(results, record)
+    run = find_run(load(results), name)
+    record, folder = run.record, run.folder
     files = model_files(folder, record)
     found = background if background != "auto" else _inferred(run_dataset(folder, dataset, data_dir, notify))
     prepared = prepare(images, record.dataset.image_shape, found)
@@ -88,7 +88,10 @@ def predict(
     used = files if ensemble else files[:1]
     probabilities = class_probabilities(used, pixels, own_family(folder, record)).mean(axis=0)
     values = _ranked(record, prepared, probabilities, top)
-    typer.echo(json.dumps(values, indent=1) if as_json else _table(values))
+    if as_json:
+        echo_json(values)
+    else:
+        typer.echo(_table(values))
 
 
 def _inferred(location: "DatasetLocation") -> "Background":
@@ -119,10 +122,10 @@ def _ranked(
 def _table(values: Sequence[dict[str, Any]]) -> str:
     import pandas as pd
 
-    from bench.report.markdown import plain_table
+    from bench.report.narrow_table import narrow_table
     from bench.report.text.numbers import percent
 
-    return plain_table(
+    return narrow_table(
         pd.DataFrame(
             {
                 "image": image["image"],

@@ -67,7 +67,7 @@ def _without_details(report: Report) -> Report:
 def line(progress: Progress) -> str:
     """The progress of one run in one line."""
     best, is_search = _best(progress), progress.trials_total > 0 or progress.trials > 0
-    label = "best" if progress.best_score else f"best validation {progress.objective}"
+    label = "best" if progress.best_score else f"best {progress.score_name}"
     score = "no score yet" if best is None else f"{label} {best}"
     parts = [
         f"{progress.run}: {progress.stage}",

@@ -1,19 +1,16 @@
 """Commands on a results folder: leaderboard, compare, plan, report. They need no TensorFlow."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from bench.cli import completion
 from bench.cli.help import Command
+from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ExistingResults
 from bench.errors import SpecError
-
-if TYPE_CHECKING:
-    from bench.report.board import Board
 
 results_app = typer.Typer()
 
@@ -48,31 +45,26 @@ def leaderboard(
 
     A table for each dataset and budget, tuned and reference models together. Needs neither TensorFlow nor the dataset.
     """
+    from bench.report.frames import runs_frame
+    from bench.report.ranked_table import sorted_board
     from bench.report.ranking import leaderboard
+    from bench.report.rows_json import rows_json
     from bench.report.terminal import leaderboard_text
 
     if as_json and output not in ("text", "json"):
         raise SpecError(f"--json and --format {output}: choose one")
     board = leaderboard(results)
     if as_json or output in ("csv", "json"):
-        typer.echo(_exported(board, sort, as_csv=output == "csv"), nl=False)
+        board = sorted_board(board, sort)
+        if output == "csv":
+            typer.echo(runs_frame(board).to_csv(index=False), nl=False)
+        else:
+            echo_json(rows_json(board))
         warn_unreadable(board.problems)
     else:
         typer.echo(leaderboard_text(board, wide=wide, sort=sort, markdown=output == "md"))
     if board.problems and not board.tables:
         raise typer.Exit(2)
-
-
-def _exported(board: "Board", sort: str, *, as_csv: bool) -> str:
-    """All columns at full precision, as CSV or JSON."""
-    from bench.report.frames import runs_frame
-    from bench.report.ranked_table import sorted_board
-    from bench.report.rows_json import rows_json
-
-    board = sorted_board(board, sort)
-    if as_csv:
-        return runs_frame(board).to_csv(index=False)
-    return json.dumps(rows_json(board), indent=1) + "\n"
 
 
 @results_app.command(
@@ -111,7 +103,10 @@ def compare(
     from bench.report.comparison import compare_runs, comparison_json, comparison_text
 
     comparison = compare_runs(results, a, b)
-    typer.echo(json.dumps(comparison_json(comparison), indent=1) if as_json else comparison_text(comparison))
+    if as_json:
+        echo_json(comparison_json(comparison))
+    else:
+        typer.echo(comparison_text(comparison))
     if pictures is not None:
         from bench.report.comparison_pictures import write_pictures
 
@@ -160,7 +155,10 @@ def plan(
     from bench.report.power_plan import plan_json, plan_text, power_plan
 
     planned = power_plan(results, None if dataset is None else name_of(dataset), detect, names or ())
-    typer.echo(json.dumps(plan_json(planned), indent=1) if as_json else plan_text(planned))
+    if as_json:
+        echo_json(plan_json(planned))
+    else:
+        typer.echo(plan_text(planned))
 
 
 @results_app.command(

@@ -194,7 +194,7 @@ def resume(
         typer.echo(f"Nothing to resume: {results} has no unfinished run.")
     reasons = [f"{run_id} cannot be resumed: {reason}" for run_id, reason in blocked.items()]
     for options, folders in groups.items():
-        title = f"Resuming {', '.join(folder.path.name for folder in folders)}, results in {results}"
+        title = f"Resuming {', '.join(folder.run_id for folder in folders)}, results in {results}"
         reasons += execute(partial(_resume_all, folders, options), title, results, quiet=quiet, verbose=verbose)
     raise_failures(reasons)
 

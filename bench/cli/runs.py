@@ -1,9 +1,7 @@
 """bench runs: list, delete and migrate the runs of a results folder."""
 
-import json
 import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import typer
 
 from bench.cli import completion
 from bench.cli.help import Command, Group
+from bench.cli.json_output import echo_json
 from bench.cli.options import Results
 from bench.cli.results import write_pages
 from bench.errors import SpecError, StoreError
@@ -43,15 +42,13 @@ def runs(
     context.obj = results
     if context.invoked_subcommand is not None:
         return
-    import msgspec
-
     from bench.records.files import require_results_dir
     from bench.report.run_status import run_statuses, runs_table
 
     require_results_dir(results)
     statuses = run_statuses(results)
     if as_json:
-        typer.echo(json.dumps([msgspec.to_builtins(asdict(status)) for status in statuses], indent=1))
+        echo_json(statuses)
         return
     typer.echo(runs_table(statuses))
     for status in statuses:
@@ -91,22 +88,20 @@ def delete(
     from bench.records.store import all_folders
 
     results = results or context.obj
-    matches = [folder for folder in all_folders(results) if folder.path.name == run_id]
+    matches = [folder for folder in all_folders(results) if folder.run_id == run_id]
     if not matches:
-        known = ", ".join(folder.path.name for folder in all_folders(results)) or "none"
+        known = ", ".join(folder.run_id for folder in all_folders(results)) or "none"
         raise SpecError(f"no run {run_id!r} in {results}; existing runs: {known}")
     folder = matches[0]
     if not yes:
         if not sys.stdin.isatty():
             raise SpecError(f"deleting {run_id} cannot be undone: confirm with --yes")
         typer.confirm(f"Delete {folder.path} ({folder.disk_bytes() / 1e6:.1f} MB)?", abort=True)
-    lock = folder.lock()
-    try:
-        shutil.rmtree(folder.path)
-    except OSError as error:
-        raise StoreError(f"cannot delete {error.filename}: {error.strerror}") from error
-    finally:
-        lock.release()
+    with folder.lock():
+        try:
+            shutil.rmtree(folder.path)
+        except OSError as error:
+            raise StoreError(f"cannot delete {error.filename}: {error.strerror}") from error
     write_pages(results)
     typer.echo(f"deleted {run_id}")
 

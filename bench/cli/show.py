@@ -1,12 +1,12 @@
 """bench show: what a run found, and its model as plain Keras code."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.help import Command
+from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ExistingResults, RunName
 from bench.errors import ModelError, SpecError
 
@@ -31,7 +31,6 @@ def show(
     """
     from bench.execution.rebuild import plain_code
     from bench.report.run_text import recipe_text, run_json, run_row, run_text
-    from bench.report.runs import folder_of
 
     if code and as_json:
         raise SpecError("--code prints code and --json prints JSON: choose one")
@@ -39,12 +38,12 @@ def show(
     if not code and not as_json:
         typer.echo(run_text(results, table, row))
     try:
-        rebuilt = plain_code(folder_of(results, row.run.record), row.run.record)
+        rebuilt = plain_code(row.run.folder, row.run.record)
     except ModelError as error:
         if code:
             raise
         if as_json:
-            typer.echo(json.dumps({**run_json(row), "code": None, "no_code": str(error)}, indent=1))
+            echo_json({**run_json(row), "code": None, "no_code": str(error)})
         else:
             typer.echo(f"\nNo code: {error}")
         return
@@ -53,7 +52,7 @@ def show(
     if code:
         typer.echo(rebuilt.plain.code, nl=False)
     elif as_json:
-        values = {**run_json(row), "recipe": dict(rebuilt.plain.recipe), "code": rebuilt.plain.code, "no_code": None}
-        typer.echo(json.dumps(values, indent=1))
+        recipe = dict(rebuilt.plain.recipe)
+        echo_json({**run_json(row), "recipe": recipe, "code": rebuilt.plain.code, "no_code": None})
     else:
         typer.echo(f"\n{recipe_text(dict(rebuilt.plain.recipe))}\n\nPlain Keras\n\n{rebuilt.plain.code}", nl=False)

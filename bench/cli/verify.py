@@ -49,10 +49,9 @@ def verify(
     from bench.execution.options import Options
     from bench.execution.resume import family_files, run_dataset
     from bench.report import build
-    from bench.report.runs import find_run, folder_of, load
+    from bench.report.runs import find_run, load
 
-    record = find_run(load(results), name).record
-    folder = folder_of(results, record)
+    folder = find_run(load(results), name).folder
     options = Options(
         results=results,
         dataset=run_dataset(folder, dataset, data_dir, notify),
@@ -87,7 +86,7 @@ def _check_pages(folder: "RunFolder", results: Path) -> "Check":
     from bench.report.ranking import leaderboard
 
     board = leaderboard(results)
-    _, row = find_row(board, folder.path.parent.name, folder.path.name)
+    _, row = find_row(board, folder.dataset, folder.run_id)
     count, differing = check_run(board, row)
     if differing:
         return Check(passed=False, text=f"numbers: recomputed values differ in {', '.join(differing)}")

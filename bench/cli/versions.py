@@ -1,12 +1,12 @@
 """bench versions: measure and compare versions of TensorFlow and Keras."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.help import Command, Group
+from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, Results
 from bench.cli.results import warn_unreadable, write_pages
 from bench.errors import RecordError, SearchError, SpecError, check_name
@@ -52,7 +52,7 @@ def show(
         raise RecordError("; ".join(problems))
     series = all_series(records)
     if as_json:
-        typer.echo(json.dumps(versions_data(series), indent=1))
+        echo_json(versions_data(series))
     else:
         typer.echo(versions_text(series) or "No version measured yet: run `python -m bench versions measure`.")
     warn_unreadable(problems)

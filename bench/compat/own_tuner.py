@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.compat.expectations import expecting, incompatible
+from bench.compat.keras_tuner import KERAS_TUNER, keep_in_memory
 from bench.seeds import derive_seed
-
-KERAS_TUNER = ("keras-tuner",)
-HELD = ("save", "_save_trial")  # methods of an oracle that write files
 
 Config = Mapping[str, Any]  # JSON
 
@@ -20,16 +18,13 @@ Config = Mapping[str, Any]  # JSON
 def held_files(tuner: Any) -> Iterator[None]:
     """Inside the block, a tuner and its oracle write no files and do not show their progress."""
     oracle, verbose = tuner.oracle, tuner.oracle.verbose
-    for name in HELD:
-        setattr(oracle, name, lambda *_arguments: None)
+    keep_in_memory(oracle)
     tuner.save = lambda: None
     oracle.verbose = 0
     try:
         yield
     finally:
-        for name in HELD:
-            vars(oracle).pop(name, None)
-        vars(tuner).pop("save", None)
+        del oracle.save, oracle._save_trial, tuner.save  # noqa: SLF001 - not public
         oracle.verbose = verbose
 
 
@@ -237,8 +232,7 @@ def check_own_tuner() -> None:
         for _ in range(2):
             if not reset(oracle, initial, 1):
                 raise incompatible(KERAS_TUNER, "an oracle whose arguments are its attributes", "others")
-            for name in HELD:
-                setattr(oracle, name, lambda *_arguments: None)
+            keep_in_memory(oracle)
             oracle.verbose = 0
             for number in range(3):
                 trial = oracle.create_trial(f"slot{number}")

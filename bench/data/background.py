@@ -24,5 +24,9 @@ def background_of(images: NDArray[np.uint8]) -> Background:
 
 def border_level(image: NDArray[np.uint8]) -> float:
     """The median brightness, 0 to 255, of the outermost pixels of an image (height, width, channels)."""
-    frame = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
-    return float(np.median(frame.mean(axis=-1)))
+    return float(np.median(border_pixels(image).mean(axis=-1)))
+
+
+def border_pixels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The outermost pixels of an image (height, width, channels), (n, channels)."""
+    return np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])

@@ -15,7 +15,7 @@ from bench.data.definition import DatasetDefinition
 from bench.data.loaders import folders
 from bench.data.samples import UNCHANGED, Reading
 from bench.errors import BenchError, DataError, ExtensionError, SpecError, check_name
-from bench.machine import extensions, load_extension
+from bench.extensions import extensions, load_extension
 
 if TYPE_CHECKING:
     from bench.data.importing import Arrays
@@ -71,7 +71,7 @@ class DatasetLocation:
         title = self.name if self.path is None else self.path.name
         source = "arrays" if self.path is None else str(self.path)
         found = imported.definition(digest, title, source)
-        if found is None and self.path is not None and os.path.exists(self.path):  # noqa: PTH110
+        if found is None and self.path is not None and folders.exists(self.path):
             from bench.data.importing import import_path
 
             if import_path(self.path, self.reading) != digest:
@@ -113,7 +113,7 @@ def locate(
                 "them"
             )
         return _locate_file(path, data_dir) if path.suffix == ".py" else _locate_name(dataset, data_dir)
-    if not _exists(path):
+    if not folders.exists(path):
         if path.name == dataset and path.suffix == "":
             _check_known(dataset)
         raise SpecError(
@@ -151,7 +151,7 @@ def from_arrays(
 
 def name_of(dataset: str) -> str:
     """The name of a dataset that is given by name or path; reads nothing."""
-    return dataset if dataset in names() or not _exists(Path(dataset)) else _name_at(_absolute(Path(dataset)))
+    return dataset if dataset in names() or not folders.exists(Path(dataset)) else _name_at(_absolute(Path(dataset)))
 
 
 def _name_at(path: Path) -> str:
@@ -166,11 +166,6 @@ def _name_at(path: Path) -> str:
 
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow links, which have their own names
-
-
-def _exists(path: Path) -> bool:
-    # Path.exists raises an error if a parent folder is not accessible.
-    return os.path.exists(path)  # noqa: PTH110
 
 
 def _locate_name(dataset: str, data_dir: Path | None) -> DatasetLocation:
@@ -191,7 +186,7 @@ def _check_known(dataset: str) -> None:
 
 def _locate_file(path: Path, data_dir: Path | None) -> DatasetLocation:
     if not path.is_file():
-        problem = "is not a file" if _exists(path) else "does not exist"
+        problem = "is not a file" if folders.exists(path) else "does not exist"
         raise SpecError(
             f"{path} {problem}: expected the name of a dataset, or the path of images or of a Python file that defines "
             "a dataset"
@@ -212,13 +207,9 @@ def _import_file(path: Path) -> ModuleType:
     try:
         SourceFileLoader(module.__name__, str(path)).exec_module(module)
     except Exception as error:
-        raise _import_error(str(path), error) from error
+        kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
+        raise DataError(f"{path} cannot be imported: {kind}{error}") from error
     return module
-
-
-def _import_error(where: str, error: Exception) -> DataError:
-    kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
-    return DataError(f"{where} cannot be imported: {kind}{error}")
 
 
 def _only_definition(module: ModuleType) -> DatasetDefinition:

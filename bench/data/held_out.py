@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.data.dataset import DataAccess, Dataset, Notify, quiet
+from bench.data.dataset import DataAccess, Dataset
 from bench.errors import DataError
 from bench.records.evaluation_log import EvaluationLog
 
@@ -36,11 +36,8 @@ class HeldOutTestSet:
         self.location = location
         self._opened = False
 
-    def open(self, notify: Notify = quiet) -> Dataset:
+    def open(self) -> Dataset:
         """Load the test images and labels.
-
-        Args:
-            notify: called with a one-line message before each download.
 
         Raises:
             RuntimeError: it has been opened before.
@@ -48,7 +45,7 @@ class HeldOutTestSet:
                 not n_test.
         """
         definition = self.location.definition()
-        access = TestSetAccess(test_set=self, data_dir=self.location.files_dir, notify=notify)
+        access = TestSetAccess(test_set=self, data_dir=self.location.files_dir)
         dataset = definition.assemble(self.location.name, definition.test(access))
         if len(dataset) != definition.n_test:
             raise DataError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.background import Background, border_level
+from bench.data.background import Background, border_level, border_pixels
 from bench.data.loaders.images import read_image, resize, to_pixels
 from bench.data.samples import as_pixels
 from bench.errors import DataError
@@ -112,8 +112,7 @@ def _pad(pixels: Pixels, ratio: float) -> Pixels:
     height, width, _ = pixels.shape
     rows = max(0, round(width * ratio) - height)
     columns = max(0, round(height / ratio) - width)
-    frame = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
-    color = np.median(frame, axis=0).astype(np.uint8)
+    color = np.median(border_pixels(pixels), axis=0).astype(np.uint8)
     padded = np.empty((height + rows, width + columns, pixels.shape[-1]), dtype=np.uint8)
     padded[:] = color
     padded[rows // 2 : rows // 2 + height, columns // 2 : columns // 2 + width] = pixels

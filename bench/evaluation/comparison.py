@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from bench.errors import MetricError
+from bench.evaluation.arrays import IntArray
 from bench.evaluation.variance import (
     BoolArray,
     Correctness,
@@ -20,8 +20,6 @@ from bench.evaluation.variance import (
     variance_from_terms,
     variance_terms,
 )
-
-IntArray = NDArray[np.int64]
 
 LEVEL = 0.95
 MIN_SYMMETRIC_COUNT = 100  # errors and correct predictions; with fewer, symmetric limits have too low a coverage

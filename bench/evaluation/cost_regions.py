@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench.evaluation.arrays import FloatArray
 from bench.records.spec import Value
 
 MAX_CONDITIONS = 3
@@ -14,8 +14,6 @@ MIN_SHARE = 0.05  # of the candidates, in a region
 MIN_CANDIDATES = 3  # in a region: a single one may be slow by chance
 MIN_RATIO = 1.5
 INACTIVE = -1e9  # in place of the value of a number that does not exist
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.errors import ExtensionError, MetricError
 from bench.evaluation.scores import Scores
-from bench.machine import extensions, load_extension
+from bench.extensions import extensions, load_extension
 
 GROUP = "keras_family_bench.metrics"
 _REMEDY = "Fix or uninstall the package that provides it"

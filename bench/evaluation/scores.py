@@ -14,12 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import MetricError
+from bench.evaluation.arrays import BoolArray, FloatArray, IntArray
 from bench.evaluation.calibration import Calibration, calibration
 from bench.records.predictions import Predictions
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 MACRO, WEIGHTED = AVERAGES = "macro average", "weighted average"
 

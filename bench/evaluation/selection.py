@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from bench.errors import MetricError
-
-FloatArray = NDArray[np.float64]
+from bench.evaluation.arrays import FloatArray
 
 RESAMPLES = 2000
 LEVEL = 0.95

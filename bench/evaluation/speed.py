@@ -13,12 +13,10 @@ from math import comb
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from bench.evaluation.arrays import FloatArray
 from bench.evaluation.comparison import LEVEL, benjamini_hochberg
-
-FloatArray = NDArray[np.float64]
 
 Verdict = Literal["slower", "faster", "not significant"]
 

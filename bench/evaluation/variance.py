@@ -20,14 +20,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 from scipy.optimize import elementwise
 
 from bench.errors import MetricError
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
+from bench.evaluation.arrays import BoolArray, FloatArray
 
 P_VALUE_PRECISION = 1e-6  # relative, of the quantile
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bench.baselines.catalog import describe
+from bench.baselines.catalog import reference_model
 from bench.execution.eta import Pace
 from bench.execution.events import Outcome, Progress, RunFailed, RunFinished
 from bench.execution.refit_job import RefitJob
@@ -13,7 +13,9 @@ from bench.execution.reproduction import settle
 from bench.execution.scheduling import RunningTask, Task
 from bench.execution.search_stage import SearchStage
 from bench.execution.session import Session, search_seconds, session_seconds
-from bench.records.ledger import PlannedSearch, SessionStarted, WaitEnded
+from bench.execution.workers import RESUME_HINT
+from bench.records.ledger import PlannedSearch, SessionStarted, WaitEnded, sessions
+from bench.records.objective import score_name
 from bench.records.predictions import Predictions
 from bench.records.record import SCHEMA_VERSION, Latency, ReferenceModel, RunRecord, SearchOutcome
 from bench.records.spec import RunSpec, SearchSpec
@@ -50,7 +52,7 @@ class ActiveRun(RefitJob):
         pace = Pace(spec, session.options.workers, start, limit)
         if waits:
             pace.wait()
-        super().__init__(spec, folder, session.options, pace, folder.path.name, facts=session.dataset)
+        super().__init__(spec, folder, session.options, pace, folder.run_id, facts=session.dataset)
         self.outcome: Outcome | None = None
         self._session = session
         self._published = published
@@ -138,7 +140,7 @@ class ActiveRun(RefitJob):
             trials_total=plan.tasks,
             failed=totals.failed,
             best_validation_accuracy=totals.best,
-            objective=(self.spec.objective if isinstance(self.spec, SearchSpec) else None) or "accuracy",
+            score_name=score_name(self.spec),
         )
         if not isinstance(self.stage, SearchStage):
             return progress
@@ -147,13 +149,14 @@ class ActiveRun(RefitJob):
         return replace(progress, epochs=epochs, epochs_total=plan.epochs, seconds_left=seconds_left)
 
     def fail(self, reason: str) -> None:
-        """End the run without a record."""
-        self._end(RunFailed(folder=self.folder, reason=reason))
+        """End the run without a record; a failed search would fail again, but refits and an evaluation may succeed."""
+        hint = "" if isinstance(self.stage, SearchStage) else f". {RESUME_HINT}"
+        self._end(RunFailed(folder=self.folder, reason=f"{reason}{hint}"))
 
     def finish(self, predictions: Predictions, latency: Latency) -> None:
         """Write predictions and record; compare them with the published run, if any."""
         session, events, finished = self._session, self.folder.events(), now()
-        sessions = [event for event in events if isinstance(event, SessionStarted)]
+        started = sessions(events)
         record = RunRecord(
             schema=SCHEMA_VERSION,
             run_id=self.key,
@@ -166,10 +169,10 @@ class ActiveRun(RefitJob):
             latency=latency,
             precision_refit="float32",
             workers=session.options.workers,
-            started=sessions[0].time,
+            started=started[0].time,
             finished=finished,
             total_seconds=session_seconds(events, finished),
-            resumed=len(sessions) - 1,
+            resumed=len(started) - 1,
             reproduces=self._reproduces,
         )
         self.folder.write_predictions(predictions)
@@ -182,12 +185,12 @@ class ActiveRun(RefitJob):
 
     @property
     def _reproduces(self) -> str | None:
-        return None if self._published is None else self._published.path.name
+        return None if self._published is None else self._published.run_id
 
     def _origin(self) -> SearchOutcome | ReferenceModel:
         """How the evaluated model was chosen."""
         if self._search_stage is None:
-            return describe(self.spec.model)
+            return reference_model(self.spec.model)
         search = self._search_stage.search
         return SearchOutcome(
             space=self._tuner.space,

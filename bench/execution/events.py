@@ -34,7 +34,7 @@ class Progress:
     epochs_total: int  # 0 if it is unknown
     best_validation_accuracy: float | None  # or another objective; so far, fraction in [0, 1]
     seconds_left: float | None  # of this run; None before anything is measured
-    objective: str = "accuracy"  # what the score is
+    score_name: str = "validation accuracy"
     best_score: str | None = None  # as text, if it is no fraction
 
 

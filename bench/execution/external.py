@@ -10,15 +10,13 @@ from bench.execution.eta import Pace
 from bench.execution.events import Message, Report, RunFinished
 from bench.execution.folders import locked
 from bench.execution.options import Options
-from bench.execution.refit_job import RefitJob
+from bench.execution.refit_job import KeptEvaluation
 from bench.execution.scheduling import work
-from bench.execution.stages import EvaluationStage
 from bench.machine import environment
 from bench.records.files import check_writable, write_atomic
 from bench.records.ledger import RefitEnded, SessionStarted
 from bench.records.predictions import Predictions
-from bench.records.record import SCHEMA_VERSION, Latency, RunRecord
-from bench.records.spec import ReferenceSpec
+from bench.records.record import SCHEMA_VERSION, RunRecord
 from bench.records.store import RunFolder, now, run_folder
 from bench.workers import tasks as worker
 from bench.workers.executor import Executor
@@ -53,7 +51,8 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
         adopted = [adopt(model, number, data) for number, model in enumerate(models)]
         for each in adopted:
             write_atomic(folder.model_file(each.refit.number), each.content)
-        evaluation = _Evaluation(spec, folder, options)
+        evaluation = KeptEvaluation(spec, folder, options, Pace(spec, workers=1), folder.run_id)
+        evaluation.start_evaluation()
         report(Message(text="Evaluating on the test set"))
         with closing(LocalPool(1, worker.prepare_worker)) as pool:
             work([evaluation], Executor(pool), report)
@@ -77,21 +76,6 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
         )
         _write(folder, record, evaluation.predictions, options)
     return RunFinished(folder=folder, trained=True)
-
-
-class _Evaluation(RefitJob):
-    """The evaluation of models that are in the run folder already."""
-
-    done = False
-    predictions: Predictions
-    latency: Latency
-
-    def __init__(self, spec: ReferenceSpec, folder: RunFolder, options: Options) -> None:
-        super().__init__(spec, folder, options, Pace(spec, workers=1), folder.path.name)
-        self.stage = EvaluationStage(spec, folder, self._open_test_set)
-
-    def finish(self, predictions: Predictions, latency: Latency) -> None:
-        self.predictions, self.latency, self.done = predictions, latency, True
 
 
 def _write(folder: RunFolder, record: RunRecord, predictions: Predictions, options: Options) -> None:

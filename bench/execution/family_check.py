@@ -7,31 +7,27 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from bench.data.development import facts, load_development
 from bench.evaluation.cost_regions import Region, expensive_regions
 from bench.execution.candidate_job import CandidateJob
 from bench.execution.events import Report
-from bench.execution.models import family_source, family_space
+from bench.execution.models import family_space
 from bench.execution.options import Options
+from bench.execution.plans import batch_size, fixed_plan, sampling_spec
 from bench.execution.scheduling import work
 from bench.records.dataset import DatasetFacts
 from bench.records.limits import DEFAULT_TUNER
 from bench.records.record import OwnRecipe
 from bench.records.spec import PRESETS, Budget, PixelRange, SearchSpec, TrialSpec, Value
-from bench.tuning.presets import BATCH_SIZE, OWN_BATCH_SIZE, PLANS, PresetPlan, cost_model_plan
+from bench.tuning.presets import cost_model_plan
 from bench.workers import tasks as worker
 from bench.workers.executor import Executor
 from bench.workers.local import LocalPool
 from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
-    import keras_tuner
-
     from bench.training.check import CandidateCost
-
-CANDIDATES = 100
+    from bench.training.family import Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +88,8 @@ def check_family(
     from bench.tuning.tuners import random_candidates
 
     dataset = facts(options.dataset, load_development(options.dataset))
-    spec = _search(family, dataset, PresetPlan(trials=candidates, epochs=1, refit_seeds=1), pixel_range)
+    budget = Budget(trials=candidates, epochs=1)
+    spec = sampling_spec(family, dataset.name, budget, pixel_range=pixel_range)
     space = family_space(spec, dataset, family)
     drawn = random_candidates(spec, space.hyperparameters, candidates)
     trials = [_trial(spec, values, family) for values in drawn]
@@ -110,30 +107,7 @@ def check_family(
         failures=_failures(checking.errors, drawn),
         costs=_spreads(costs) if costs else {},
         regions=expensive_regions(trained, [cost.step_seconds for cost in costs]),
-        coverage=_coverage(family, dataset, space.hyperparameters, costs, own=space.own_recipe is not None)
-        if costs
-        else (),
-    )
-
-
-def _search(
-    family: FamilyLocation,
-    dataset: DatasetFacts,
-    plan: PresetPlan,
-    pixel_range: PixelRange | None,
-    tuner: str = "random",
-) -> SearchSpec:
-    return SearchSpec(
-        dataset=dataset.name,
-        family=family.name,
-        definition=family.definition,
-        source=family_source(family),
-        tuner=tuner,
-        budget=Budget(trials=plan.trials, epochs=plan.epochs, multiply_adds=plan.multiply_adds),
-        seed=0,
-        refit_seeds=1,
-        precision="float32",
-        pixel_range=pixel_range,
+        coverage=_coverage(family, dataset, space, costs) if costs else (),
     )
 
 
@@ -161,12 +135,7 @@ def _spreads(costs: "Sequence[CandidateCost]") -> dict[str, Spread]:
 
 
 def _coverage(
-    family: FamilyLocation,
-    dataset: DatasetFacts,
-    hyperparameters: "keras_tuner.HyperParameters",
-    costs: "Sequence[CandidateCost]",
-    *,
-    own: bool,
+    family: FamilyLocation, dataset: DatasetFacts, space: "Space", costs: "Sequence[CandidateCost]"
 ) -> tuple[PresetCoverage, ...]:
     """What each preset tries with the default tuner."""
     from bench.tuning import tuners
@@ -175,18 +144,13 @@ def _coverage(
     typical = median(cost.multiply_adds for cost in costs)
     coverage = []
     for preset in PRESETS:
-        plan = None if family.definition is not None else PLANS.get((dataset.name, family.name, preset))
-        plan = plan or cost_model_plan(preset, typical, dataset.n_train, OWN_BATCH_SIZE if own else BATCH_SIZE)
-        spec = _search(family, dataset, plan, None, DEFAULT_TUNER)
+        plan = fixed_plan(preset, family, dataset.name)
+        plan = plan or cost_model_plan(preset, typical, dataset.n_train, batch_size(space.own_recipe))
+        spec = sampling_spec(family, dataset.name, plan.budget, tuner=DEFAULT_TUNER)
         limited = plan.multiply_adds is not None  # which may change the space
-        space = family_space(spec, dataset, family).hyperparameters if limited else hyperparameters
-        size = count_candidates(parameters(space))
-        candidates = tuners.choose(spec, space).plan(spec, space).candidates
+        hyperparameters = (family_space(spec, dataset, family) if limited else space).hyperparameters
+        size = count_candidates(parameters(hyperparameters))
+        candidates = tuners.choose(spec, hyperparameters).plan(spec, hyperparameters).candidates
         share = None if size is None else min(1.0, candidates / size)
         coverage.append(PresetCoverage(preset=preset, candidates=candidates, epochs=plan.epochs, share=share))
     return tuple(coverage)
-
-
-def as_json(check: FamilyCheck) -> object:
-    """Plain values at full precision."""
-    return msgspec.to_builtins(check)

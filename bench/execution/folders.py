@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import RecordError
-from bench.records.ledger import SessionStarted
+from bench.records.ledger import sessions
 from bench.records.record import RunRecord
 from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders, run_folder
@@ -44,9 +44,7 @@ def assign(results: Path, spec: RunSpec, *, again: bool) -> Assignment:
         published.check()
     note = None
     if published is None and (changed := next((folder for folder, _ in matches if folder.published), None)):
-        note = (
-            f"The code of {spec.model!r} differs from that of the published run {changed.path.name}: starting a new run"
-        )
+        note = f"The code of {spec.model!r} differs from that of the published run {changed.run_id}: starting a new run"
     return Assignment(spec=spec, folder=new, published=published, note=note)
 
 
@@ -57,11 +55,11 @@ def resume_in(folder: RunFolder) -> Assignment:
         RecordError: its spec or its ledger is damaged.
     """
     spec = folder.read_spec()
-    sessions = [event for event in folder.events() if isinstance(event, SessionStarted)]
-    if not sessions:  # killed before the ledger named the run to reproduce
-        published = _published(spec, _finished_matches(folder.path.parents[2], spec))
+    started = sessions(folder.events())
+    if not started:  # killed before the ledger named the run to reproduce
+        published = _published(spec, _finished_matches(folder.results, spec))
     else:
-        reproduces = sessions[0].reproduces
+        reproduces = started[0].reproduces
         published = None if reproduces is None else RunFolder(folder.path.with_name(reproduces))
     if published is not None and not published.finished:
         published = None  # deleted in the meantime
@@ -77,16 +75,15 @@ def locked(folder: RunFolder) -> Iterator[None]:
     Raises:
         StoreError: another process is working on the run.
     """
-    lock = folder.lock()
-    try:
-        yield
-    finally:
-        if not folder.spec_file.exists():
-            shutil.rmtree(folder.path, ignore_errors=True)
-            with suppress(OSError):  # not empty
-                folder.path.parent.rmdir()
-                folder.path.parent.parent.rmdir()
-        lock.release()
+    with folder.lock():
+        try:
+            yield
+        finally:
+            if not folder.spec_file.exists():
+                shutil.rmtree(folder.path, ignore_errors=True)
+                with suppress(OSError):  # not empty
+                    folder.path.parent.rmdir()
+                    folder.path.parent.parent.rmdir()
 
 
 def _latest_number(results: Path, spec: RunSpec) -> int:
@@ -111,7 +108,7 @@ def _finished_matches(results: Path, spec: RunSpec) -> list[tuple[RunFolder, Run
     """Finished runs, of any schema, whose specs differ from `spec` at most in code and search precision."""
     matches = []
     for folder in all_folders(results):
-        if folder.path.parent.name != spec.dataset or not folder.finished:
+        if folder.dataset != spec.dataset or not folder.finished:
             continue
         try:
             other = folder.read_spec()

@@ -11,6 +11,7 @@ from bench.execution.options import Options
 from bench.records.dataset import DatasetFacts
 from bench.records.spec import PROTOCOL_VERSION, REFERENCE_PROTOCOL_VERSION, ReferenceSpec, RunSpec, SearchSpec
 from bench.workers import tasks as worker
+from bench.workers.error_text import error_text
 from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
@@ -89,7 +90,6 @@ def family_space(spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation
     """
     worker.import_libraries()
     from bench.training.family import load_family, space_of
-    from bench.workers.executor import describe
 
     try:
         loaded = load_family(family, dataset.image_shape, len(dataset.class_names), pixel_range=spec.pixel_range)
@@ -97,6 +97,6 @@ def family_space(spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation
     except Exception as error:
         where = "" if family.definition is None else f" ({family.definition})"
         raise SearchError(
-            f"family {spec.family!r}{where} cannot be built for {dataset.name}: {describe(error)}: fix that, then "
+            f"family {spec.family!r}{where} cannot be built for {dataset.name}: {error_text(error)}: fix that, then "
             "repeat the command"
         ) from error

@@ -7,6 +7,7 @@ from bench.data.catalog import DatasetLocation
 from bench.data.development import facts, load_development
 from bench.errors import SearchError
 from bench.execution.models import family_source, family_space
+from bench.records.record import OwnRecipe
 from bench.records.spec import Budget, PixelRange, Preset, SearchSpec
 from bench.tuning.presets import BATCH_SIZE, OWN_BATCH_SIZE, PLANS, REFIT_SEEDS, PresetPlan, cost_model_plan
 from search_spaces import FamilyLocation
@@ -31,7 +32,7 @@ def choose_plan(
         SearchError: its models cannot be built.
         DataError: the data cannot be read.
     """
-    plan = fixed_plan(preset, family, location, trials, epochs)
+    plan = fixed_plan(preset, family, location.name, trials, epochs)
     plan = plan or _plan_by_cost(preset, family, location, pixel_range)
     return replace(
         plan,
@@ -42,14 +43,46 @@ def choose_plan(
 
 
 def fixed_plan(
-    preset: Preset, family: FamilyLocation, location: DatasetLocation, trials: int | None, epochs: int | None
+    preset: Preset, family: FamilyLocation, dataset: str, trials: int | None = None, epochs: int | None = None
 ) -> PresetPlan | None:
     """The plan of `preset`, or of the given trials and epochs; None if it needs the cost model."""
-    if family.definition is None and (plan := PLANS.get((location.name, family.name, preset))) is not None:
+    if family.definition is None and (plan := PLANS.get((dataset, family.name, preset))) is not None:
         return plan
     if trials is None or epochs is None:
         return None
     return PresetPlan(trials=trials, epochs=epochs, refit_seeds=REFIT_SEEDS[preset])
+
+
+def sampling_spec(
+    family: FamilyLocation,
+    dataset: str,
+    budget: Budget,
+    *,
+    tuner: str = "random",
+    pixel_range: PixelRange | None = None,
+) -> SearchSpec:
+    """The spec of a search that is not executed: only what decides its space and its candidates matters.
+
+    Raises:
+        SpecError: the family is unknown.
+    """
+    return SearchSpec(
+        dataset=dataset,
+        family=family.name,
+        definition=family.definition,
+        source=family_source(family),
+        tuner=tuner,
+        budget=budget,
+        seed=0,
+        refit_seeds=1,
+        precision="float32",
+        pixel_range=pixel_range,
+    )
+
+
+def batch_size(own_recipe: OwnRecipe | None) -> int:
+    """The batch size of a family, typically."""
+    return BATCH_SIZE if own_recipe is None else OWN_BATCH_SIZE
 
 
 def _given(number: int | None, default: int) -> int:
@@ -67,24 +100,12 @@ def _plan_by_cost(
     from bench.tuning.tuners import random_candidates
 
     dataset = facts(location, load_development(location))
-    # Only the family and the seed matter for drawing candidates.
-    spec = SearchSpec(
-        dataset=location.name,
-        family=family.name,
-        definition=family.definition,
-        source=family_source(family),
-        tuner="random",
-        budget=Budget(trials=TYPICAL_CANDIDATES, epochs=1),
-        seed=0,
-        refit_seeds=1,
-        precision="float32",
-        pixel_range=pixel_range,
-    )
+    budget = Budget(trials=TYPICAL_CANDIDATES, epochs=1)
+    spec = sampling_spec(family, dataset.name, budget, pixel_range=pixel_range)
     space = family_space(spec, dataset, family)
     candidates = random_candidates(spec, space.hyperparameters, TYPICAL_CANDIDATES)
     loaded = load_family(family, dataset.image_shape, len(dataset.class_names), pixel_range=pixel_range)
     costs = candidate_costs(loaded, candidates)
     if not costs:
         raise SearchError(f"none of {len(candidates)} random candidates of {family.name!r} can be built")
-    batch_size = BATCH_SIZE if space.own_recipe is None else OWN_BATCH_SIZE
-    return cost_model_plan(preset, median(costs), dataset.n_train, batch_size)
+    return cost_model_plan(preset, median(costs), dataset.n_train, batch_size(space.own_recipe))

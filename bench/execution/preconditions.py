@@ -7,7 +7,7 @@ from packaging.version import Version
 from bench.errors import SearchError
 from bench.machine import Environment
 from bench.records.dataset import DatasetFacts
-from bench.records.ledger import SessionStarted
+from bench.records.ledger import sessions
 from bench.records.store import RunFolder
 from bench.workers.tasks import WorkerInfo
 
@@ -37,11 +37,9 @@ def check_environment(folder: RunFolder, environment: Environment) -> None:
     Raises:
         SearchError: the run was started with other versions or on another CPU model.
     """
-    for event in folder.events():
-        if not isinstance(event, SessionStarted):
-            continue
+    for session in sessions(folder.events()):
         for name in DECISIVE:
-            earlier, current = getattr(event.environment, name), getattr(environment, name)
+            earlier, current = getattr(session.environment, name), getattr(environment, name)
             if earlier != current:
                 raise SearchError(
                     f"{folder.path} was started with {name} {earlier}, this machine has {current}: "
@@ -61,8 +59,8 @@ def check_data(folder: RunFolder, dataset: DatasetFacts) -> None:
     Raises:
         SearchError: the run was started with other data.
     """
-    for event in folder.events():
-        if isinstance(event, SessionStarted) and (changes := dataset.differences(event.dataset)):
+    for session in sessions(folder.events()):
+        if changes := dataset.differences(session.dataset):
             raise SearchError(
                 f"{folder.path} was started on other data ({changes}): restore the data, or start a new run with "
                 "--again"

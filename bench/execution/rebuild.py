@@ -11,6 +11,7 @@ from bench.execution.stages import refit_spec
 from bench.records.plain import PlainKeras
 from bench.records.record import RunRecord
 from bench.records.store import RunFolder, all_folders
+from bench.workers.error_text import error_text
 from bench.workers.tasks import import_libraries
 
 
@@ -46,7 +47,6 @@ def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
     import_libraries()
     from bench.training.plain.rebuild import rebuild
     from bench.training.plain.script import plain_keras
-    from bench.workers.executor import describe
 
     values = {} if record.search is None else record.search.winning_trial.values
     # With the present code; whether it has changed is said below.
@@ -56,7 +56,7 @@ def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
     except ModelError:
         raise
     except Exception as error:  # a family is the user's code and may raise anything
-        raise ModelError(f"{record.spec.model} cannot be rebuilt: {describe(error)}") from error
+        raise ModelError(f"{record.spec.model} cannot be rebuilt: {error_text(error)}") from error
     if (found := model.count_params()) != (expected := record.refits[0].parameters):
         raise ModelError(
             f"the code of {record.spec.model!r} has changed since the run: its model has {found:,} parameters now, "

@@ -56,6 +56,11 @@ class RefitJob(Job):
     def finish(self, predictions: Predictions, latency: Latency) -> None:
         """End the job with the result of the evaluation."""
 
+    def start_evaluation(self) -> None:
+        """Enter the evaluation stage; the models are in the folder."""
+        family = self._options.family(self.spec) if isinstance(self.spec, SearchSpec) else None
+        self.stage = EvaluationStage(self.spec, self.folder, self._open_test_set, family)
+
     def start_refits(self, values: Mapping[str, Value]) -> None:
         """Enter the refit stage; `values` are the winner's hyperparameters, empty for a reference model."""
         dataset = self._options.dataset
@@ -75,11 +80,10 @@ class RefitJob(Job):
         """The next task of the current stage."""
         return self.stage.next_task(in_flight)
 
-    def advance(self, in_flight: Collection[str]) -> None:
+    def advance(self, in_flight: Collection[str]) -> None:  # noqa: ARG002 - for jobs that need it
         """Enter the next stage if the current one is done."""
-        if isinstance(self.stage, RefitStage) and self.stage.is_done(in_flight):
-            family = self._options.family(self.spec) if isinstance(self.spec, SearchSpec) else None
-            self.stage = EvaluationStage(self.spec, self.folder, self._open_test_set, family)
+        if isinstance(self.stage, RefitStage) and self.stage.done:
+            self.start_evaluation()
         if isinstance(self.stage, EvaluationStage) and self.stage.result is not None:
             self.finish(*self.stage.result)
 
@@ -114,3 +118,15 @@ class RefitJob(Job):
         """The test set, for one evaluation attempt, which is logged first."""
         dataset = self._options.dataset
         return HeldOutTestSet(dataset, self.key, EvaluationLog(self._options.results, dataset.name))
+
+
+class KeptEvaluation(RefitJob):
+    """Refits whose evaluation is not written anywhere, but kept for the caller."""
+
+    done = False
+    predictions: Predictions
+    latency: Latency
+
+    def finish(self, predictions: Predictions, latency: Latency) -> None:
+        """Keep the result."""
+        self.predictions, self.latency, self.done = predictions, latency, True

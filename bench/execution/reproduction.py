@@ -7,7 +7,7 @@ After a kill at any moment, `settle` continues.
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bench.errors import RecordError, StoreError
@@ -29,8 +29,7 @@ def settle(new: RunFolder, published: RunFolder) -> tuple[RunFolder, Reproductio
         RecordError: one of the runs is damaged.
         StoreError: a file cannot be written, or another process is working on the published run.
     """
-    lock = published.lock()
-    try:
+    with published.lock():
         record = new.read_record()
         logged = (entry for entry in published.reproductions() if entry.time == record.finished)
         reproduction = next(logged, None)
@@ -43,8 +42,6 @@ def settle(new: RunFolder, published: RunFolder) -> tuple[RunFolder, Reproductio
             new.path.rename(_leftover(published))
         _merge(published)
         return published, reproduction
-    finally:
-        lock.release()
 
 
 def settle_interrupted(results: Path, report: Report) -> None:
@@ -59,7 +56,7 @@ def settle_interrupted(results: Path, report: Report) -> None:
                 with _lock_if_free(folder) as locked:
                     if locked:
                         _, reproduction = settle(folder, published)
-                        report(Message(text=describe(reproduction, published)))
+                        report(Message(text=reproduction_text(reproduction, published)))
             if _leftover(folder).exists():
                 with _lock_if_free(folder) as locked:
                     if locked:
@@ -69,15 +66,13 @@ def settle_interrupted(results: Path, report: Report) -> None:
 @contextmanager
 def _lock_if_free(folder: RunFolder) -> Iterator[bool]:
     """Lock a run for the block; False if another process is working on it."""
-    try:
-        lock = folder.lock()
-    except StoreError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(folder.lock())
+            is_free = True
+        except StoreError:
+            is_free = False
+        yield is_free
 
 
 def compare(new: RunFolder, published: RunFolder) -> Reproduction:
@@ -113,8 +108,8 @@ def compare(new: RunFolder, published: RunFolder) -> Reproduction:
     )
 
 
-def describe(reproduction: Reproduction, published: RunFolder) -> str:
-    """Summarize the comparison in plain sentences.
+def reproduction_text(reproduction: Reproduction, published: RunFolder) -> str:
+    """The comparison in plain sentences.
 
     Raises:
         RecordError: the published run is damaged.
@@ -122,7 +117,7 @@ def describe(reproduction: Reproduction, published: RunFolder) -> str:
     record = published.read_record()
     predictions = published.read_predictions(record)
     predicted = predictions.log_probabilities.argmax(axis=-1)
-    name, total, accuracy = published.path.name, predicted.size, (predicted == predictions.labels).mean()
+    name, total, accuracy = published.run_id, predicted.size, (predicted == predictions.labels).mean()
     if reproduction.identical:
         result = (
             f"Reproduced {name} bit for bit: all {total:,} predictions equal the published ones "

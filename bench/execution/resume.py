@@ -11,7 +11,7 @@ from bench.errors import BenchError, SpecError
 from bench.execution.models import locate_families, model_source
 from bench.execution.options import Options
 from bench.machine import usable_cores
-from bench.records.ledger import SessionOptions, SessionStarted
+from bench.records.ledger import SessionOptions, sessions
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, all_folders
 
@@ -31,8 +31,8 @@ def resumable(results: Path, run_ids: Sequence[str]) -> tuple[dict[Options, list
     Raises:
         SpecError: a run id is unknown or the run is complete.
     """
-    folders = {folder.path.name: folder for folder in unfinished(results)}
-    finished = {folder.path.name for folder in all_folders(results)} - folders.keys()
+    folders = {folder.run_id: folder for folder in unfinished(results)}
+    finished = {folder.run_id for folder in all_folders(results)} - folders.keys()
     for run_id in run_ids:
         if run_id not in folders:
             state = "is already complete" if run_id in finished else f"does not exist in {results}"
@@ -43,7 +43,7 @@ def resumable(results: Path, run_ids: Sequence[str]) -> tuple[dict[Options, list
         if (reason := resume_blocker(folder)) is None:
             groups.setdefault(last_options(folder), []).append(folder)
         else:
-            blocked[folder.path.name] = reason
+            blocked[folder.run_id] = reason
     return groups, blocked
 
 
@@ -53,10 +53,9 @@ def last_options(folder: RunFolder) -> Options:
     Raises:
         RecordError: the spec or the ledger is damaged.
     """
-    sessions = [event.options for event in folder.events() if isinstance(event, SessionStarted)]
-    options = next((options for options in reversed(sessions) if options is not None), None)
-    session = SessionOptions(workers=usable_cores()) if options is None else options
-    return Options.from_ledger(folder.path.parents[2], folder.read_spec().dataset, session)
+    earlier = [session.options for session in sessions(folder.events()) if session.options is not None]
+    session = earlier[-1] if earlier else SessionOptions(workers=usable_cores())
+    return Options.from_ledger(folder.results, folder.read_spec().dataset, session)
 
 
 def run_dataset(
@@ -79,7 +78,7 @@ def run_dataset(
     if dataset is not None:
         located = catalog.locate(dataset, data_dir, found.reading, notify)
         if located.path is None and located.name != found.name:
-            raise SpecError(f"the run {folder.path.name} was trained on {found.name}, got --dataset {dataset}")
+            raise SpecError(f"the run {folder.run_id} was trained on {found.name}, got --dataset {dataset}")
         return replace(located, name=found.name)  # the files may have been renamed
     # A published run may come from another machine.
     known = found.data_dir if found.data_dir is not None and found.data_dir.is_dir() else None
@@ -103,7 +102,7 @@ def family_files(folder: RunFolder, family: str | None = None) -> tuple[tuple[st
     (located,) = locate_families([family])
     if not isinstance(spec, SearchSpec) or spec.definition != located.definition:
         defined = spec.definition if isinstance(spec, SearchSpec) else None
-        raise SpecError(f"the run {folder.path.name} was trained with {defined or spec.model}, got --family {family}")
+        raise SpecError(f"the run {folder.run_id} was trained with {defined or spec.model}, got --family {family}")
     return () if located.file is None else ((spec.family, located.file),)
 
 

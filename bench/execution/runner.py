@@ -133,7 +133,7 @@ def _report_context(results: Path, to_train: Sequence[Assignment], report: Repor
         if assignment.note is not None:
             report(Message(text=assignment.note))
         if assignment.published is not None:
-            report(Message(text=f"Reproducing the published run {assignment.published.path.name}"))
+            report(Message(text=f"Reproducing the published run {assignment.published.run_id}"))
     for text in _other_unfinished(results, to_train):
         report(Message(text=text))
 
@@ -151,7 +151,7 @@ def _other_unfinished(results: Path, to_train: Sequence[Assignment]) -> Iterator
         for spec in (assignment.spec for assignment in to_train):
             if (other.dataset, other.model) == (spec.dataset, spec.model) and other != spec:
                 fields = ", ".join(f"{name} {value!r}" for name, (_, value) in spec.differences(other).items())
-                yield f"Another run is unfinished: {folder.path.name} with {fields}"
+                yield f"Another run is unfinished: {folder.run_id} with {fields}"
 
 
 @contextmanager
@@ -232,6 +232,6 @@ def _with_same_data(published: RunFolder | None, session: "Session") -> RunFolde
     if published is None or not session.dataset.differences(published.read_record().dataset):
         return published
     session.report(
-        Message(text=f"The data differs from that of the published run {published.path.name}: starting a new run")
+        Message(text=f"The data differs from that of the published run {published.run_id}: starting a new run")
     )
     return None

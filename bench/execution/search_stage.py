@@ -15,6 +15,7 @@ from bench.execution.eta import Pace
 from bench.execution.scheduling import Task, TaskEnd
 from bench.execution.session import Session
 from bench.records.files import write_atomic
+from bench.records.objective import score_name
 from bench.records.record import TrialRecord
 from bench.records.store import RunFolder
 from bench.tuning.search import Search
@@ -103,7 +104,7 @@ class SearchStage:
         seconds = f"after epoch {record.epochs}, {record.task_seconds:.1f} s"
         if record.status != "ok":
             return f"cut short by the time limit {seconds}"
-        return f"validation {self.search.spec.objective or 'accuracy'} {100 * record.score:.2f}% {seconds}"
+        return f"{score_name(self.search.spec)} {100 * record.score:.2f}% {seconds}"
 
 
 def _write_state(path: Path, state: "State") -> None:

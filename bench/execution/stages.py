@@ -22,7 +22,6 @@ from bench.workers.executor import TaskFailed
 from search_spaces import FamilyLocation
 
 CODE = "code"  # name of a task
-RESUME_HINT = "Continue with `python -m bench resume`"
 
 
 class Stage(Protocol):
@@ -31,9 +30,6 @@ class Stage(Protocol):
     @property
     def name(self) -> Literal["search", "refit", "evaluation"]:
         """Shown in messages; decides the priority."""
-
-    def is_done(self, in_flight: Collection[str]) -> bool:
-        """Whether the stage is complete, given the names of tasks in flight."""
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
         """The next task to start, or None; changes nothing."""
@@ -73,7 +69,8 @@ class RefitStage:
         recorded = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
         self._refits = {refit.number: refit for refit in recorded if folder.model_file(refit.number).exists()}
 
-    def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
+    @property
+    def done(self) -> bool:
         """Whether every seed has a model, and the code is written."""
         return len(self._refits) == self._spec.refit_seeds and self._facts is None
 
@@ -109,7 +106,7 @@ class RefitStage:
 
     def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> str:
         if isinstance(end, TaskFailed):
-            raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}. {RESUME_HINT}")
+            raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}")
         refit: RefitRecord
         refit, model = end.value
         write_atomic(self._folder.model_file(number), model)
@@ -170,10 +167,6 @@ class EvaluationStage:
         self._test_set = test_set
         self.result: tuple[Predictions, Latency] | None = None  # the latency is that of the first refit
 
-    def is_done(self, in_flight: Collection[str]) -> bool:  # noqa: ARG002 - part of the protocol
-        """Whether the test set has been predicted."""
-        return self.result is not None
-
     def next_task(self, in_flight: Collection[str]) -> Task | None:
         """A single task that evaluates all refits."""
         if self.result is not None or in_flight:
@@ -189,7 +182,7 @@ class EvaluationStage:
 
     def _take(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         if isinstance(end, TaskFailed):
-            raise SearchError(f"evaluation of {self._spec.model!r} failed: {end.reason}. {RESUME_HINT}")
+            raise SearchError(f"evaluation of {self._spec.model!r} failed: {end.reason}")
         self.result = self._keep(end.value)
 
     def _keep(self, value: Any) -> tuple[Predictions, Latency]:

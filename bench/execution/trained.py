@@ -37,6 +37,18 @@ def model_files(folder: RunFolder, record: RunRecord) -> tuple[Path, ...]:
     )
 
 
+def model_file(folder: RunFolder, record: RunRecord, refit: int) -> Path:
+    """The .keras file of one refit of a run.
+
+    Raises:
+        ModelError: there is no such refit, or `model_files` raises it.
+    """
+    files = model_files(folder, record)
+    if not 0 <= refit < len(files):
+        raise ModelError(f"there is no refit {refit}: {record.spec.model} has refits 0 to {len(files) - 1}")
+    return files[refit]
+
+
 def own_family(folder: RunFolder, record: RunRecord) -> FamilyLocation | None:
     """The family of a run's models, if its code may define layers; a Family has built-in layers only."""
     if not isinstance(record.spec, SearchSpec) or record.search is None or record.search.own_recipe is None:
@@ -70,7 +82,7 @@ def training_command(folder: RunFolder, record: RunRecord) -> str:
         words += _option("refit-seeds", spec.refit_seeds, 1 if _deterministic(record) else DEFAULT_REFIT_SEEDS)
         words += _option("seed", spec.seed, 0)
     words += _dataset_options(last_options(folder).dataset)
-    words += _option("results", str(folder.path.parents[2]), "results")
+    words += _option("results", str(folder.results), "results")
     return shlex.join(["python", "-m", "bench", *words])
 
 

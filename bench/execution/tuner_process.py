@@ -4,7 +4,6 @@ A tuner needs Keras Tuner and the space of a family, which need TensorFlow. Fork
 shares the import with the workers.
 """
 
-import multiprocessing
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,17 +13,18 @@ from typing import Any
 
 from bench.errors import BenchError, SearchError
 from bench.execution.models import family_space
+from bench.execution.workers import RESUME_HINT
 from bench.records.dataset import DatasetFacts
 from bench.records.record import OwnRecipe
 from bench.records.space import Parameter
 from bench.records.spec import SearchSpec, Value
-from bench.signals import shield_children_from_sigint
 from bench.tuning import tuners
 from bench.tuning.proposer import Proposer
 from bench.tuning.space import parameters
 from bench.tuning.trials import NoProposal, Plan, Proposal
-from bench.workers.executor import describe
+from bench.workers.error_text import error_text
 from bench.workers.fork_server import StartMethod
+from bench.workers.process import start_process
 from search_spaces import FamilyLocation
 
 
@@ -67,14 +67,12 @@ class TunerProcess:
         """
         try:
             if self._process is None:
-                self._open()
+                self._process, self._connection = start_process(self._start_method, _serve)
             self._connection.send((search, method, arguments))
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
-            raise SearchError(
-                "the process that runs the tuner died, possibly because memory ran out. Completed trials are saved: "
-                "continue with `python -m bench resume`"
-            ) from error
+            died = "the process that runs the tuner died, possibly because memory ran out"
+            raise SearchError(f"{died}. {RESUME_HINT}") from error
         if isinstance(answer, BenchError):
             raise answer
         return answer
@@ -84,15 +82,6 @@ class TunerProcess:
         if self._process is not None:
             self._process.kill()
             self._connection.close()
-
-    def _open(self) -> None:
-        context: Any = multiprocessing.get_context(self._start_method)
-        self._connection, end = context.Pipe()
-        process: BaseProcess = context.Process(target=_serve, args=(end,), daemon=True)
-        with shield_children_from_sigint():
-            process.start()
-        end.close()  # so that the death of the process is noticed
-        self._process = process
 
 
 class RemoteTuner:
@@ -139,7 +128,7 @@ def _serve(connection: Connection) -> None:
             except BenchError as error:
                 answer = error
             except Exception as error:  # noqa: BLE001 - a tuner or a family may raise anything
-                answer = SearchError(f"the tuner failed: {describe(error)}")
+                answer = SearchError(f"the tuner failed: {error_text(error)}")
             connection.send(answer)
 
 

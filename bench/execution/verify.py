@@ -16,11 +16,11 @@ from bench.execution.events import Message, Report
 from bench.execution.models import family_space, model_source
 from bench.execution.options import Options
 from bench.execution.preconditions import changed_conditions
-from bench.execution.refit_job import RefitJob
+from bench.execution.refit_job import KeptEvaluation
 from bench.execution.scheduling import work
 from bench.machine import environment
 from bench.records.predictions import Predictions
-from bench.records.record import Latency, RunRecord
+from bench.records.record import RunRecord
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder
 from bench.tuning.space import parameters
@@ -90,13 +90,10 @@ def _code(folder: RunFolder, record: RunRecord, source: str, options: Options, *
         declared = parameters(space.hyperparameters)
         if declared != record.search.space:
             return Check(passed=False, text=f"{changed}, and so has its search space")
-    lock = folder.lock()
-    try:
+    with folder.lock():
         if folder.read_record() != record:
             return Check(passed=False, text=f"{changed}, and so has the record: verify it again")
         folder.write_record(replace(record, verified_sources=(*record.verified_sources, source)))
-    finally:
-        lock.release()
     return Check(passed=True, text=f"{changed}; predictions are identical, so the new digest was added to the record")
 
 
@@ -107,20 +104,10 @@ def _first_refit(record: RunRecord, source: str, options: Options, report: Repor
     values = {} if record.search is None else record.search.winning_trial.values
     report(Message(text=f"Retraining {spec.model} with its first seed"))
     with TemporaryDirectory(prefix="bench-verify-") as name, closing(LocalPool(1)) as pool:
-        refit = _FirstRefit(spec, RunFolder(Path(name)), options, Pace(spec, workers=1), record.run_id)
+        refit = KeptEvaluation(spec, RunFolder(Path(name)), options, Pace(spec, workers=1), record.run_id)
         refit.start_refits(values)
         work([refit], Executor(pool), report)
         return refit.predictions
-
-
-class _FirstRefit(RefitJob):
-    """A single refit and its evaluation."""
-
-    predictions: Predictions
-    done = False
-
-    def finish(self, predictions: Predictions, latency: Latency) -> None:  # noqa: ARG002 - not compared
-        self.predictions, self.done = predictions, True
 
 
 def _compare(record: RunRecord, recorded: Predictions, new: Predictions) -> Check:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bench.workers.cluster import Check
     from bench.workers.executor import Executor
 
+RESUME_HINT = "Completed trials and refits are saved: continue with `python -m bench resume`"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
@@ -28,7 +30,7 @@ class Workers:
 
 @contextmanager
 def local_workers(
-    number: int, start_method: StartMethod, shared_bytes: int, report: Report, to_resume: str | None = None
+    number: int, start_method: StartMethod, shared_bytes: int, report: Report, hint: str = RESUME_HINT
 ) -> Iterator[Workers]:
     """Processes on this machine, killed at the end of the block.
 
@@ -37,7 +39,7 @@ def local_workers(
         start_method: "forkserver" only inside `fork_server`.
         shared_bytes: size of files that all of them map into memory.
         report: called with messages.
-        to_resume: what to do if all processes have died; None for `bench resume`.
+        hint: how to continue if all processes have died.
 
     Raises:
         SearchError: they did not start.
@@ -53,7 +55,7 @@ def local_workers(
         number, worker.prepare_worker, start_method, lambda text: report(Message(text=text)), shared_bytes
     )
     with closing(pool):
-        executor = Executor(pool, to_resume=to_resume)
+        executor = Executor(pool, hint=hint)
         yield Workers(executor=executor, number=number, environment=environment(), start_method=start_method)
 
 
@@ -65,7 +67,7 @@ def cluster_workers(
     *,
     start_method: StartMethod,
     report: Report,
-    to_resume: str | None = None,
+    hint: str = RESUME_HINT,
 ) -> Iterator[Workers]:
     """The usable workers of the user's Dask cluster.
 
@@ -75,7 +77,7 @@ def cluster_workers(
         check: why a worker is rejected; None if it is admitted.
         start_method: of other processes on this machine.
         report: called with messages.
-        to_resume: what to do if all workers have died; None for `bench resume`.
+        hint: how to continue if all workers have died.
 
     Raises:
         SearchError: there is no scheduler or no usable worker.
@@ -87,7 +89,7 @@ def cluster_workers(
     report(Message(text=f"Checking the workers of the cluster at {scheduler}"))
     pool = ClusterPool(scheduler, worker_info, check)
     with closing(pool):
-        executor = Executor(pool, to_resume=to_resume)
+        executor = Executor(pool, hint=hint)
         for line in executor.messages():
             report(Message(text=line))
         number = len(pool.addresses())

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from bench.live.progress import RunProgress, UnreadableRun
+from bench.records.objective import score_name
 from bench.records.record import TrialRecord
 from bench.records.spec import SearchSpec
 from bench.report.html.body import Body
@@ -15,7 +16,6 @@ from bench.report.markdown import environment
 from bench.report.tables.hyperparameters import candidate_text
 from bench.report.text.command import command
 from bench.report.text.numbers import duration, percent, seconds
-from bench.report.text.objective import score_name
 
 PAGE, SCRIPT = "live.html", "live.js"
 SHOWN_TRIALS = 20

@@ -9,9 +9,9 @@ from typing import Literal
 from bench.errors import BenchError
 from bench.execution.eta import EVALUATION_SECONDS, Pace
 from bench.execution.session import session_seconds
-from bench.records.ledger import LedgerEvent, PlannedSearch, RefitEnded, SessionStarted, TrialEnded, TrialProposed
+from bench.records.ledger import LedgerEvent, PlannedSearch, RefitEnded, TrialEnded, ended_proposals, sessions
 from bench.records.record import RefitRecord, TrialRecord
-from bench.records.spec import RunSpec, SearchSpec, candidate_key
+from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
 
 Stage = Literal["search", "refit", "evaluation"]
@@ -73,28 +73,28 @@ def _place(run: RunProgress | UnreadableRun) -> tuple[bool, float]:
 def _run(folder: RunFolder, *, is_running: bool) -> RunProgress | UnreadableRun:
     try:
         return run_progress(
-            folder.path.name, folder.read_spec(), folder.events(), datetime.now(UTC), is_running=is_running
+            folder.run_id, folder.read_spec(), folder.events(), datetime.now(UTC), is_running=is_running
         )
     except BenchError as error:
-        return UnreadableRun(run_id=folder.path.name, problem=str(error))
+        return UnreadableRun(run_id=folder.run_id, problem=str(error))
 
 
 def run_progress(
     run_id: str, spec: RunSpec, events: Sequence[LedgerEvent], now: datetime, *, is_running: bool
 ) -> RunProgress:
     """The progress that a ledger shows at the time `now`."""
-    sessions = [event for event in events if isinstance(event, SessionStarted)]
+    started = sessions(events)
     trials = tuple(event.trial for event in events if isinstance(event, TrialEnded))
     # A refit that is repeated, since its model file was lost, counts once.
     refits = {event.refit.number: event.refit for event in events if isinstance(event, RefitEnded)}
-    ended = _ended(events)
-    plan = next((event.plan for event in reversed(sessions) if event.plan is not None), None)
+    ended = ended_proposals(events)
+    plan = next((event.plan for event in reversed(started) if event.plan is not None), None)
     budget = spec.budget.total_epochs if isinstance(spec, SearchSpec) else 0
     idle = 0.0 if not events else (now - datetime.fromisoformat(events[-1].time)).total_seconds()
     progress = RunProgress(
         run_id=run_id,
         spec=spec,
-        dataset=sessions[-1].dataset.title if sessions else spec.dataset,
+        dataset=started[-1].dataset.title if started else spec.dataset,
         stage=_stage(spec, plan, trials, len(ended), len(refits)),
         is_running=is_running,
         trials=trials,
@@ -109,18 +109,6 @@ def run_progress(
     return _with_time_left(progress, events, tuple(refits.values())) if is_running else progress
 
 
-def _ended(events: Sequence[LedgerEvent]) -> list[TrialProposed]:
-    """Proposals with a result, which may be that of an equal proposal."""
-    results = {event.trial.trial_id for event in events if isinstance(event, TrialEnded)}
-    proposals = [event for event in events if isinstance(event, TrialProposed)]
-    known = {_identity(event) for event in proposals if event.trial_id in results}
-    return [event for event in proposals if _identity(event) in known]
-
-
-def _identity(event: TrialProposed) -> tuple[str, int]:
-    return candidate_key(event.values), event.epochs
-
-
 def _stage(spec: RunSpec, plan: PlannedSearch | None, trials: Sequence[TrialRecord], ended: int, refits: int) -> Stage:
     if refits == spec.refit_seeds:
         return "evaluation"
@@ -131,14 +119,14 @@ def _stage(spec: RunSpec, plan: PlannedSearch | None, trials: Sequence[TrialReco
 
 def _with_time_left(progress: RunProgress, events: Sequence[LedgerEvent], refits: Sequence[RefitRecord]) -> RunProgress:
     """With the time left as `bench run` estimates it, from whole trials and refits instead of single epochs."""
-    workers = next((event.options for event in reversed(events) if isinstance(event, SessionStarted)), None)
-    if workers is None or workers.scheduler is not None:  # the number of workers of a cluster is unknown
+    options = next((session.options for session in reversed(sessions(events))), None)
+    if options is None or options.scheduler is not None:  # the number of workers of a cluster is unknown
         return progress
     spec, idle = progress.spec, progress.idle_seconds
     limit = None
     if isinstance(spec, SearchSpec) and spec.time_limit is not None:
         limit = spec.time_limit - session_seconds(events)  # from the last event
-    pace = Pace(spec, workers.workers, limit=limit)
+    pace = Pace(spec, options.workers, limit=limit)
     for trial in progress.trials:
         count = trial.epochs - trial.initial_epoch + trial.retrained_epochs
         if trial.status == "ok" and count > 0:
@@ -147,7 +135,7 @@ def _with_time_left(progress: RunProgress, events: Sequence[LedgerEvent], refits
     for refit in refits:
         if refit.epochs > 0:
             pace.take_refit_epoch(refit.fit_seconds / refit.epochs, first=False)
-    left = _seconds_after_last_event(progress, pace, workers.workers)
+    left = _seconds_after_last_event(progress, pace, options.workers)
     return replace(progress, seconds_left=None if left is None else max(0.0, left - idle))
 
 

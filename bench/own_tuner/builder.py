@@ -1,6 +1,5 @@
 """The process that builds models, only to find their hyperparameters, so that a crash does not end the search."""
 
-import multiprocessing
 import sys
 from contextlib import redirect_stdout, suppress
 from functools import cached_property
@@ -10,12 +9,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from bench.errors import SearchError
 from bench.execution.events import Message, Report
 from bench.own_tuner.identity import space_digest
 from bench.own_tuner.shared import Shared
-from bench.signals import end_with_parent, shield_children_from_sigint
+from bench.signals import end_with_parent
 from bench.training.own_tuner.exchange import Config
 from bench.workers.fork_server import StartMethod, other_threads_when_forked
+from bench.workers.process import start_process
 
 BUILD_SECONDS = 60
 START_SECONDS = 600  # it imports TensorFlow, possibly on a busy machine
@@ -46,7 +47,11 @@ class Builder:
         return "" if found is None else space_digest(found)
 
     def built(self, hyperparameters: Config) -> Config | None:
-        """The hyperparameters after their model was built; None if building crashes or takes too long."""
+        """The hyperparameters after their model was built; None if building crashes or takes too long.
+
+        Raises:
+            SearchError: the process does not start.
+        """
         if self._hypermodel is None:
             return hyperparameters
         try:
@@ -76,16 +81,13 @@ class Builder:
             self._process = None
 
     def _start(self, method: StartMethod) -> None:
-        context: Any = multiprocessing.get_context(method)
-        self._connection, end = context.Pipe()
-        process: BaseProcess = context.Process(target=_serve, args=(end, self._shared.payload), daemon=True)
-        with shield_children_from_sigint():
-            process.start()
-        end.close()  # so that the death of the process is noticed
-        self._process = process
+        self._process, self._connection = start_process(method, _serve, self._shared.payload)
         # It sends the names of other threads of the process from which it was forked, which may have held locks.
         if not self._connection.poll(START_SECONDS):
-            raise TimeoutError(f"the process that builds models did not start within {START_SECONDS} s")
+            raise SearchError(
+                f"the process that builds models did not start within {START_SECONDS} s: check whether the machine is "
+                "busy, then repeat the call"
+            )
         if self._connection.recv():
             self.close()
             self._start("spawn")

@@ -44,11 +44,8 @@ class Project:
             StoreError: another process is using it, or, inside the block, it cannot be written.
         """
         try:
-            lock = lock_folder(self.path)
-            try:
+            with lock_folder(self.path):
                 yield
-            finally:
-                lock.release()
         except StoreError as error:
             if not isinstance(cause := error.__cause__, OSError) or isinstance(cause, TimeoutError):
                 raise
@@ -89,11 +86,3 @@ class Project:
     @property
     def _tuner_file(self) -> Path:
         return self.path / f"{self._tuner.tuner_id}.json"
-
-    @contextmanager
-    def with_payload(self) -> Iterator[None]:
-        """Delete what is stored for the workers at the end of the block."""
-        try:
-            yield
-        finally:
-            shutil.rmtree(self.payload, ignore_errors=True)

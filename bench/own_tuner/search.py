@@ -1,5 +1,6 @@
 """Search with a user's own tuner: replay the ledger, train on workers, and leave what Keras Tuner would have left."""
 
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -54,7 +55,8 @@ def search(
     requirements.check_keras(keras_settings())
     compat.run_checks("own_tuner")
     project = Project(tuner)
-    with project.locked(), project.with_payload(), ExitStack() as stack:
+    with project.locked(), ExitStack() as stack:
+        stack.callback(shutil.rmtree, project.payload, ignore_errors=True)
         shared = Shared(project.payload, partial(_write, project.payload, tuner, arguments, named), stack)
         builder = stack.enter_context(closing(Builder(tuner.hypermodel, shared, options.trial_timeout, report)))
         resumed = start_or_resume(project, tuner, named, options, builder, report=report)

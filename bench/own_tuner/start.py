@@ -83,15 +83,11 @@ def _restored(tuner: Any, search: SearchStarted, ended: Container[str]) -> bool:
         for trial_id in later:
             del oracle.trials[trial_id]
     if sorted(oracle.trials) == sorted(search.base):
-        if not oracle.trials and _differs(oracle, search):
+        # Without a seed of the user's, every new oracle has another one.
+        if not oracle.trials and oracle.seed != search.oracle_seed:
             compat.reset(oracle, search.space, search.oracle_seed)
         return True
     return not search.base and compat.reset(oracle, search.space, search.oracle_seed)
-
-
-def _differs(oracle: Any, search: SearchStarted) -> bool:
-    # Without a seed of the user's, every new oracle has another one.
-    return bool(oracle.seed != search.oracle_seed)
 
 
 def _new(project: Project, tuner: Any, named: Mapping[str, Any], options: Options) -> SearchStarted:

@@ -1,10 +1,8 @@
 """The trials of a search: those in its ledger, and those that are trained now."""
 
 import warnings
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from bench import compat
@@ -13,7 +11,7 @@ from bench.execution.events import Message, Report
 from bench.execution.preconditions import rejection
 from bench.execution.scheduling import work
 from bench.execution.workers import Workers, cluster_workers, local_workers
-from bench.machine import Environment, environment, usable_cores
+from bench.machine import environment, usable_cores
 from bench.own_tuner.builder import Builder
 from bench.own_tuner.identity import CHANGED_MODEL, FIX
 from bench.own_tuner.job import FatalTrialError, SearchJob
@@ -30,7 +28,7 @@ from bench.records.store import now
 from bench.report.text.numbers import counted
 from bench.workers import tasks
 
-TO_RESUME = "repeat the call to continue"
+HINT = "Completed trials are saved: repeat the call to continue"
 
 
 class Trials:
@@ -171,17 +169,7 @@ def _workers(shared: Shared, options: Options, report: Report) -> AbstractContex
     start_method = shared.start_method
     if options.scheduler is None:
         mapped = sum(path.stat().st_size for path in shared.payload.glob("*.npy"))
-        return local_workers(options.workers or usable_cores(), start_method, mapped, report, TO_RESUME)
+        return local_workers(options.workers or usable_cores(), start_method, mapped, report, HINT)
     info = partial(tasks.worker_with_folder, str(shared.payload))
-    check = partial(_rejection, local=environment(), payload=shared.payload)
-    return cluster_workers(
-        options.scheduler, info, check, start_method=start_method, report=report, to_resume=TO_RESUME
-    )
-
-
-def _rejection(
-    info: tasks.WorkerInfo, admitted: Sequence[tasks.WorkerInfo], *, local: Environment, payload: Path
-) -> str | None:
-    if info.checksum != tasks.FOLDER_FOUND:
-        return f"it has no folder {payload}: choose a `directory` of the tuner that all workers share"
-    return rejection(info, admitted, local=local, sources={}, checksum=tasks.FOLDER_FOUND)
+    check = partial(rejection, local=environment(), sources={}, checksum="")
+    return cluster_workers(options.scheduler, info, check, start_method=start_method, report=report, hint=HINT)

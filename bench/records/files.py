@@ -115,8 +115,9 @@ def _require_no_file(results: Path) -> None:
         raise StoreError(f"expected a results folder, found the file {results}: choose a folder with --results")
 
 
-def lock_folder(folder: Path) -> filelock.FileLock:
-    """Create `folder` if needed, and lock it for this process, as long as the returned lock is referenced.
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Create `folder` if needed, and lock it for this process inside the block.
 
     Raises:
         StoreError: another process holds the lock.
@@ -130,7 +131,10 @@ def lock_folder(folder: Path) -> filelock.FileLock:
             raise StoreError(
                 f"another process is using {folder}: wait until it ends, or stop it and repeat the command"
             ) from error
-    return lock
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_locked(folder: Path) -> bool:

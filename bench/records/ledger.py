@@ -1,6 +1,6 @@
 """The ledger of a run: one JSON line per event. Resuming a run replays it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from bench.machine import Environment
 from bench.records.dataset import DatasetFacts
 from bench.records.record import RefitRecord, TrialRecord
-from bench.records.spec import Value
+from bench.records.spec import Value, candidate_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +77,20 @@ class RefitEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
 
 
 LedgerEvent = SessionStarted | WaitEnded | TrialProposed | TrialEnded | RefitEnded
+
+
+def sessions(events: Sequence[LedgerEvent]) -> list[SessionStarted]:
+    """The starts of all sessions, in order."""
+    return [event for event in events if isinstance(event, SessionStarted)]
+
+
+def ended_proposals(events: Sequence[LedgerEvent]) -> list[TrialProposed]:
+    """Proposals with a result, which may be that of an equal proposal: a duplicate has no TrialEnded of its own."""
+    results = {event.trial.trial_id for event in events if isinstance(event, TrialEnded)}
+    proposals = [event for event in events if isinstance(event, TrialProposed)]
+    known = {_identity(event) for event in proposals if event.trial_id in results}
+    return [event for event in proposals if _identity(event) in known]
+
+
+def _identity(event: TrialProposed) -> tuple[str, int]:
+    return candidate_key(event.values), event.epochs

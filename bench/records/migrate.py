@@ -33,8 +33,7 @@ def migrate(results: Path) -> tuple[str, ...]:
 
 
 def _migrate_run(folder: RunFolder) -> str:
-    lock = folder.lock()
-    try:
+    with folder.lock():
         folder.check()
         # The record is rewritten last, since its schema decides whether the run still has to be migrated.
         folder = _renamed(folder, folder.read_record().run_id)
@@ -42,9 +41,7 @@ def _migrate_run(folder: RunFolder) -> str:
         if folder.ledger.exists():
             write_atomic(folder.ledger, b"".join(encode(event, folder.ledger) for event in folder.events()))
         folder.write_record(folder.read_record())
-    finally:
-        lock.release()
-    return folder.path.name
+    return folder.run_id
 
 
 def _renamed(folder: RunFolder, run_id: str) -> RunFolder:

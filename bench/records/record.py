@@ -248,6 +248,11 @@ class RunRecord:
         return self.origin if isinstance(self.origin, ReferenceModel) else None
 
     @property
+    def is_tutorial(self) -> bool:
+        """Whether it is a model of a published tutorial."""
+        return self.reference is not None and self.reference.group == "tutorial"
+
+    @property
     def trained_elsewhere(self) -> bool:
         """Whether the model was trained outside this package, so that its training data and cost are unknown."""
         return self.reference is not None and self.reference.group == "external"

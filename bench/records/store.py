@@ -2,12 +2,11 @@
 
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import filelock
 import msgspec
 
 from bench.errors import RecordError
@@ -37,7 +36,23 @@ class RunFolder:
         self.record_file = path / "record.json"  # exists only if the run is finished
         self.reproductions_file = path / "reproductions.jsonl"  # exists only if the run has been reproduced
         self.plain_file = path / "plain_keras.json"  # absent if the model has no such code
+        self.states_dir = path / "states"  # of trials that may be promoted; exists during a search only
         self.models_dir = path / "models"  # ignored by git, so it exists only on machines that trained the run
+
+    @property
+    def run_id(self) -> str:
+        """The name of the folder; that of a record of an older schema may differ."""
+        return self.path.name
+
+    @property
+    def dataset(self) -> str:
+        """The name of the dataset."""
+        return self.path.parent.name
+
+    @property
+    def results(self) -> Path:
+        """The results folder that it is in."""
+        return self.path.parents[2]
 
     @property
     def finished(self) -> bool:
@@ -60,10 +75,10 @@ class RunFolder:
 
     def state_file(self, trial_id: str) -> Path:
         """Weights and optimizer state of a trial that may be promoted."""
-        return self.path / "states" / f"{trial_id}.npz"
+        return self.states_dir / f"{trial_id}.npz"
 
-    def lock(self) -> filelock.FileLock:
-        """Lock the run for this process, as long as the returned lock is referenced.
+    def lock(self) -> AbstractContextManager[None]:
+        """Lock the run for this process inside the block.
 
         Raises:
             StoreError: another process is using the run.
@@ -141,7 +156,7 @@ class RunFolder:
         try:
             yield
         except RecordError as error:
-            raise RecordError(f"{error}, or `python -m bench runs delete {self.path.name}`") from error
+            raise RecordError(f"{error}, or `python -m bench runs delete {self.run_id}`") from error
 
     def read_predictions(self, record: RunRecord) -> Predictions:
         """The predictions that belong to `record`.

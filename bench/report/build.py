@@ -125,7 +125,7 @@ def _changed(results: Path, files: Files) -> list[str]:
 def _damages(results: Path, known: Sequence[str]) -> Iterator[str]:
     """Damage in files that no page is made from, without the `known` problems."""
     folders = [folder for folder in all_folders(results) if folder.finished]
-    datasets = sorted({folder.path.parent.name for folder in folders})
+    datasets = sorted({folder.dataset for folder in folders})
     checks = [folder.check for folder in folders] + [partial(count_evaluations, results, name) for name in datasets]
     for check_file in checks:
         try:

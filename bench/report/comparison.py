@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import SpecError
+from bench.evaluation.arrays import BoolArray, FloatArray
 from bench.evaluation.comparison import compare_all, mcnemar
 from bench.evaluation.error_analysis import majority
-from bench.evaluation.variance import BoolArray, FloatArray
 from bench.report.board import PairTest
-from bench.report.markdown import plain_table
-from bench.report.narrow_table import wrap
+from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import conditions, data_of
 from bench.report.runs import Loaded, Run, find_all_runs, find_run, load
 from bench.report.tables.costs import cost_cells
@@ -126,8 +125,8 @@ def comparison_text(comparison: RunComparison) -> str:
             f"McNemar's exact test of these two refits: p = {comparison.mcnemar:.3g}. It does not account for the "
             "variance across seeds."
         )
-    parts = [*map(wrap, parts), plain_table(_scores(a, b))]
-    parts.append("F1 by class, largest difference first\n\n" + plain_table(_classes(a, b)))
+    parts = [*map(wrap, parts), narrow_table(_scores(a, b))]
+    parts.append("F1 by class, largest difference first\n\n" + narrow_table(_classes(a, b)))
     for better, worse, images in ((a, b, comparison.only_a_correct), (b, a, comparison.only_b_correct)):
         title = (
             f"{len(images):,} test images are classified correctly by most refits of {better.label} and misclassified "
@@ -137,7 +136,7 @@ def comparison_text(comparison: RunComparison) -> str:
             parts.append(wrap(f"{title}."))
         else:
             shown = "" if len(images) <= SHOWN_IMAGES else f"; the {SHOWN_IMAGES} with the largest difference"
-            parts.append(f"{wrap(f'{title}{shown}:')}\n\n{plain_table(_images_table(a, b, images))}")
+            parts.append(f"{wrap(f'{title}{shown}:')}\n\n{narrow_table(_images_table(a, b, images))}")
     return "\n\n".join(parts)
 
 
@@ -194,7 +193,7 @@ def comparison_json(comparison: RunComparison) -> dict[str, Any]:
         "verdict": comparison.test.verdict,
         "difference": None if difference is None else asdict(difference),
         "mcnemar_p": comparison.mcnemar,
-        "metrics": {metric.key: [value, b.metrics[metric]] for metric, value in a.metrics.items()},
+        "metrics": {metric.key: [a.value(metric), b.value(metric)] for metric in a.metrics},
         "f1_by_class": {
             name: [float(a.scores.by_class.f1[number]), float(b.scores.by_class.f1[number])]
             for number, name in enumerate(a.record.dataset.class_names)

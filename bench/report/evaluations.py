@@ -22,7 +22,7 @@ def count_evaluations(results: Path, dataset: str) -> int:
     log = EvaluationLog(results, dataset)
     if (old := log.path.with_name(OLD_LOG)).exists():
         raise RecordError(f"{old}: of an older schema: `python -m bench runs migrate` migrates it")
-    finished = sum(folder.finished and folder.path.parent.name == dataset for folder in all_folders(results))
+    finished = sum(folder.finished and folder.dataset == dataset for folder in all_folders(results))
     if (count := len(log.read())) < finished:
         missing = f"{counted(count, 'evaluation')} for {counted(finished, 'finished run')}"
         raise RecordError(f"{log.path}: {missing}: restore the file")
@@ -46,7 +46,7 @@ def evaluations_text(results: Path, tables: Sequence[Table]) -> str:
         )
     text = f"This results folder contains {count} on the test set of {dataset.title}."
     runs = {entry.run for entry in EvaluationLog(results, dataset.name).read()}
-    missing = runs - {folder.path.name for folder in all_folders(results)}
+    missing = runs - {folder.run_id for folder in all_folders(results)}
     if not missing:
         return text
     families = {_without_digest(row.run.record.run_id): row.run.record.spec.model for t in tables for row in t.rows}

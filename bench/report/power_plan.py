@@ -20,8 +20,7 @@ from bench.evaluation.power import (
     required_seeds,
 )
 from bench.report.comparison import comparable_runs
-from bench.report.markdown import plain_table
-from bench.report.narrow_table import wrap
+from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
 from bench.report.runs import Loaded, Run, load
 from bench.report.text.numbers import counted
@@ -138,7 +137,7 @@ def plan_text(plan: PowerPlan) -> str:
     parts = [*map(wrap, parts)]
     if any(plan.variance.seed_std):
         by_seeds = {str(seeds): f"{100 * power(plan.detect, plan.variance, seeds):.0f}" for seeds in SHOWN_SEEDS}
-        parts.append(plain_table(pd.DataFrame({"seeds per model": by_seeds.keys(), "power (%)": by_seeds.values()})))
+        parts.append(narrow_table(pd.DataFrame({"seeds per model": by_seeds.keys(), "power (%)": by_seeds.values()})))
     return "\n\n".join(parts)
 
 

@@ -4,11 +4,10 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from bench.evaluation.metric import TRAIN_TEST_GAP
+from bench.records.objective import objective_name
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, PairTest, Row, Table
 from bench.report.ranking import TEST_LABELS
-from bench.report.text.objective import objective_name
 from bench.report.text.signature import signature_text
 
 
@@ -39,10 +38,7 @@ def row_json(table: Table, row: Row) -> dict[str, Any]:
         "n_test": record.dataset.n_test,
         "not_significantly_different_from": None if row.not_different_from is None else list(row.not_different_from),
         "difference_from_best_tuned": None if row.versus_best is None else _test_json(row.versus_best),
-        "metrics": {
-            metric.key: None if metric == TRAIN_TEST_GAP and record.trained_elsewhere else value
-            for metric, value in run.metrics.items()
-        },
+        "metrics": {metric.key: run.value(metric) for metric in run.metrics},
         "objective": objective_name(record.spec),
         "validation_score": None if search is None else search.winning_trial.score,
         "validation_accuracy": None if search is None else search.winning_trial.validation_accuracy,

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from bench.errors import BenchError
-from bench.records.ledger import RefitEnded, TrialEnded
+from bench.records.ledger import RefitEnded, TrialEnded, ended_proposals
 from bench.records.record import TrialRecord
 from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
-from bench.report.markdown import plain_table
+from bench.report.narrow_table import narrow_table
 from bench.report.runs import read_record
 
 MAX_PROBLEM_LENGTH = 60  # characters in the table; the JSON has the whole text
@@ -29,7 +29,7 @@ class RunStatus:
     reproduces: str | None = None  # run id of the published run that this one reproduced with other predictions
     reproductions: int = 0  # of this run
     trials: int = 0  # ended, including failed and duplicate ones
-    epochs: int = 0  # trained by them, as the budget counts
+    epochs: int = 0  # trained by them, which duplicates were not
     refits: int = 0
     started: str | None = None  # ISO 8601, UTC
     last_event: str | None = None  # ISO 8601, UTC: when it finished, or the last event in its ledger
@@ -43,7 +43,7 @@ def run_statuses(results: Path) -> tuple[RunStatus, ...]:
 
 
 def _status(folder: RunFolder) -> RunStatus:
-    status = RunStatus(run_id=folder.path.name, dataset=folder.path.parent.name, disk_bytes=folder.disk_bytes())
+    status = RunStatus(run_id=folder.run_id, dataset=folder.dataset, disk_bytes=folder.disk_bytes())
     try:
         return _finished(folder, status) if folder.finished else _unfinished(folder, status)
     except BenchError as error:
@@ -74,7 +74,7 @@ def _unfinished(folder: RunFolder, status: RunStatus) -> RunStatus:
     return replace(
         status,
         spec=spec,
-        trials=len(trials),
+        trials=len(ended_proposals(events)),
         epochs=_trained_epochs(trials),
         refits=sum(isinstance(event, RefitEnded) for event in events),
         started=events[0].time if events else None,
@@ -90,7 +90,7 @@ def runs_table(statuses: Sequence[RunStatus]) -> str:
     """The runs as a table for the terminal."""
     if not statuses:
         return "No runs yet."
-    return plain_table(
+    return narrow_table(
         pd.DataFrame(
             {
                 "run": status.run_id,

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.report.board import Row, Table, find_row
-from bench.report.markdown import plain_table
-from bench.report.narrow_table import wrap
+from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
 from bench.report.runs import Run, find_run, load
 from bench.report.tables.details import two_columns
@@ -41,7 +40,7 @@ def run_text(results: Path, table: Table, row: Row) -> str:
         run.summary,
     ]
     if record.search is not None:
-        parts.append(f"Hyperparameters\n\n{plain_table(hyperparameters_table(record.search))}")
+        parts.append(f"Hyperparameters\n\n{narrow_table(hyperparameters_table(record.search))}")
     if record.reference is not None:
         parts.append(wrap(f"Recipe: {record.reference.recipe}"))
     return "\n\n".join(parts)
@@ -49,7 +48,7 @@ def run_text(results: Path, table: Table, row: Row) -> str:
 
 def recipe_text(recipe: dict[str, str]) -> str:
     """A recipe for the terminal."""
-    return f"Recipe\n\n{plain_table(two_columns(recipe))}"
+    return f"Recipe\n\n{narrow_table(two_columns(recipe))}"
 
 
 def run_json(row: Row) -> dict[str, Any]:

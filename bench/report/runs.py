@@ -10,23 +10,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ExtensionError, RecordError, SpecError
 from bench.evaluation.comparison import Interval, interval
-from bench.evaluation.metric import Evaluated, Metric, metrics
+from bench.evaluation.metric import TRAIN_TEST_GAP, Evaluated, Metric, metrics
 from bench.evaluation.scores import Scores, probabilities, score
 from bench.evaluation.variance import Correctness
 from bench.records.plain import PlainKeras
 from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
-from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
 from bench.records.upgrades import upgrade_run_id
-
-SHORT_DIGEST = 6
+from bench.report.row_labels import row_labels, seed_suffix
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
@@ -37,6 +34,7 @@ class Run:
     """A finished run that becomes a row: its record and what is computed from its predictions."""
 
     label: str  # unique within the dataset
+    folder: RunFolder
     record: RunRecord
     scores: Scores
     metrics: Mapping[Metric, float]
@@ -64,6 +62,10 @@ class Run:
         """Seconds of all trials and refits; each occupies one core."""
         trials = () if self.record.search is None else self.record.search.trials
         return sum(trial.task_seconds for trial in trials) + sum(refit.task_seconds for refit in self.record.refits)
+
+    def value(self, metric: Metric) -> float | None:
+        """The value of a metric; None for the train/test gap of a model trained elsewhere, on unknown images."""
+        return None if metric == TRAIN_TEST_GAP and self.record.trained_elsewhere else self.metrics[metric]
 
     @property
     def summary(self) -> str:
@@ -175,20 +177,9 @@ def _first_searches(runs: Sequence[Run], name: str) -> list[Run]:
     """The first of several searches of the family `name`, for each dataset."""
     first: dict[str, Run] = {}
     for run in sorted(runs, key=lambda run: run.record.spec.seed):
-        if run.label == f"{name}{_seed(run.record.spec)}":
+        if run.label == f"{name}{seed_suffix(run.record.spec)}":
             first.setdefault(run.record.dataset.name, run)
     return list(first.values())
-
-
-def folder_of(results: Path, record: RunRecord) -> RunFolder:
-    """The folder of a run; one with a record of an older schema may still have an older name."""
-    place = record.spec.dataset, record.run_id
-    folders = RunFolder(results.joinpath("records", *place)), *all_folders(results)
-    return next(
-        folder
-        for folder in folders
-        if folder.finished and (folder.path.parent.name, upgrade_run_id(folder.path.name)) == place
-    )
 
 
 def _concerns(problem: str, name: str) -> bool:
@@ -222,7 +213,7 @@ def read_record(folder: RunFolder) -> RunRecord:
         RecordError: it is missing, damaged, of an unknown schema, or belongs in another folder.
     """
     record = folder.read_record()
-    here = (folder.path.parent.name, upgrade_run_id(folder.path.name))
+    here = (folder.dataset, upgrade_run_id(folder.run_id))
     if (record.spec.dataset, record.run_id) != here:
         raise RecordError(
             f"{folder.record_file}: is the record of {record.spec.dataset}/{record.run_id}: move it to that folder"
@@ -259,6 +250,7 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
     correctness = Correctness(correct=scores.correct, deterministic=deterministic)
     return Run(
         label=record.spec.model,
+        folder=folder,
         record=record,
         scores=scores,
         metrics={metric: metric.value(evaluated) for metric in declared},
@@ -283,48 +275,3 @@ def _label_reproductions(reproductions: Iterable[Run], originals: Mapping[str, R
         number = counts[original.label]
         suffix = "reproduction" if number == 1 else f"reproduction {number}"
         yield replace(run, label=f"{original.label} ({suffix})", reproduces=original)
-
-
-def row_labels(specs: Iterable[RunSpec]) -> dict[RunSpec, str]:
-    """A name for each run, unique within its dataset: the model, with suffixes only where that is ambiguous.
-
-    The suffixes are the preset unless it is the default one, the tuner, and the seed, each only if it differs between
-    runs with the same name so far, and a short digest of the spec if that is not enough.
-    """
-    labels = {spec: spec.model for spec in specs}
-    for suffix in (_preset, _tuner, _seed):
-        for same in _ambiguous(labels):
-            if len({suffix(spec) for spec in same}) > 1:
-                labels |= {spec: f"{labels[spec]}{suffix(spec)}" for spec in same}
-    for same in _ambiguous(labels):
-        labels |= {spec: f"{labels[spec]}-{spec.digest[:SHORT_DIGEST]}" for spec in same}
-    return labels
-
-
-def _ambiguous(labels: Mapping[RunSpec, str]) -> list[list[RunSpec]]:
-    """Specs that share a name."""
-    by_name: dict[tuple[str, str], list[RunSpec]] = {}
-    for spec, label in labels.items():
-        by_name.setdefault((spec.dataset, label), []).append(spec)
-    return [same for same in by_name.values() if len(same) > 1]
-
-
-def _preset(spec: RunSpec) -> str:
-    if not isinstance(spec, SearchSpec) or spec.preset == "default":
-        return ""
-    return f"-{spec.preset}" if spec.preset else "-custom"
-
-
-def _tuner(spec: RunSpec) -> str:
-    return f"-{spec.tuner}" if isinstance(spec, SearchSpec) else ""
-
-
-def _seed(spec: RunSpec) -> str:
-    return f"-seed{spec.seed}"
-
-
-def without_search_number(spec: RunSpec) -> RunSpec:
-    """The spec without seed and split, which differ between several searches of a family."""
-    if isinstance(spec, SearchSpec):
-        return msgspec.structs.replace(spec, seed=0, split=0)
-    return msgspec.structs.replace(spec, seed=0)

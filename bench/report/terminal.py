@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pandas as pd
 
 from bench.report.board import Board, Table
-from bench.report.markdown import plain_table, table
+from bench.report.markdown import table
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranked_table import ACCURACY, INTERVALS, difference_note, ranked_table, sorted_rows
 from bench.report.tables.costs import costs_table
@@ -30,7 +30,7 @@ def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, 
     for each in board.tables:
         frames = _wide(each, sort) if wide else _ranked(each, sort, shown)
         shown |= {row.run.record.run_id for row in each.references}
-        draw = table if markdown else plain_table if wide else narrow_table
+        draw = table if markdown else narrow_table
         below = [] if wide else [wrap(difference_note(each))]
         parts.append("\n\n".join([*map(wrap, [_title(each), *_notes(each)]), *_tables(frames, draw), *below]))
     if board.tables and not wide:

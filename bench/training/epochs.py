@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +15,8 @@ from bench.records.spec import TrialSpec
 from bench.seeds import derive_seed
 from bench.training.candidate import Candidate, Custom, training
 from bench.training.custom.fitting import Fit, check_agreement, fit_by_itself, known
+from bench.training.outcome import EpochReport
 from bench.training.scoring import Scored, Scorer
-
-# Takes the epochs completed, the seconds of the last one, and its validation accuracy.
-EpochReport = Callable[[int, float, float | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,10 +29,9 @@ from bench.training.custom.interface import (
 )
 from bench.training.files import from_bytes, to_bytes
 from bench.training.fit import model_summary, weights_digest
-from bench.training.predict import predictor
+from bench.training.predict import MIN_PROBABILITY, predictor
 
 MARGIN = 0.05  # of accuracy; another convention that is better by more is probably the right one
-SMALLEST = float(np.finfo(np.float32).tiny)  # so that logarithms are finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +124,7 @@ def _adapt(
     outputs = model(converted)
     check_output_shape(outputs, len(data.class_names))
     if _returns_probabilities(keras.Model(pixels, outputs), images):
-        outputs = ops.log(ops.maximum(outputs, SMALLEST))
+        outputs = ops.log(ops.maximum(outputs, float(MIN_PROBABILITY)))
     if external.classes is not None:
         outputs = ops.take(outputs, _order(external.classes, data), axis=1)
     return keras.Model(pixels, outputs, name="adopted")

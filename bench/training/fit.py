@@ -17,8 +17,7 @@ from bench.records.spec import TrialSpec
 from bench.training import epochs
 from bench.training.batches import MAX_STEPS_PER_EXECUTION, cached_development
 from bench.training.candidate import prepare, training
-from bench.training.epochs import EpochReport
-from bench.training.outcome import State, StepTimes, TrainedTrial
+from bench.training.outcome import EpochReport, State, StepTimes, TrainedTrial
 from bench.training.precision import prepare_process
 from bench.training.state import get_state, set_state
 

@@ -1,6 +1,6 @@
 """What training returns, as plain data: the main process, which receives it, must not import Keras for it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from bench.records.record import Curve
 from bench.records.spec import Value
 
+# Takes the epochs completed, the seconds of the last one, and its validation accuracy.
+EpochReport = Callable[[int, float, float | None], None]
 State = list[NDArray[np.generic]]  # every variable of a model, then every variable of its optimizer
 
 

@@ -54,7 +54,7 @@ class Search:
         self._originals: dict[tuple[str, int], int] = {}  # first trial with the same values and epochs
         self._duplicates: dict[int, list[int]] = {}  # trials waiting for the result of an original
         self._parents: dict[int, str] = {}  # of trials without a result: the trial whose state they need
-        self._states = {path.stem for path in folder.state_file("any").parent.glob("*.npz")}
+        self._states = {path.stem for path in folder.states_dir.glob("*.npz")}
         self._reported = 0
         self._tuner_waits = False  # until the next result is reported
         self._ended = False  # the tuner has no more proposals
@@ -125,7 +125,7 @@ class Search:
 
     def drop_states(self) -> None:
         """Delete all saved states; call it when there will be no more promotions."""
-        shutil.rmtree(self._folder.state_file("any").parent, ignore_errors=True)
+        shutil.rmtree(self._folder.states_dir, ignore_errors=True)
 
     # Proposals
 

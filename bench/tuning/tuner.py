@@ -40,7 +40,11 @@ class Tuner(ABC):
         Raises:
             SearchError: the space does not fit the tuner and the budget.
         """
-        return simulate(Proposer(self.oracle(spec, hyperparameters), spec.budget.epochs))
+        budget = spec.budget
+        if self.max_pending is not None:
+            # Proposals depend on results, which cost too much to simulate: all trials at full length.
+            return Plan(candidates=budget.trials, tasks=budget.trials, epochs=budget.total_epochs)
+        return simulate(Proposer(self.oracle(spec, hyperparameters), budget.epochs))
 
     def proposer(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> Proposer:
         """A new source of the search's proposals.

@@ -74,8 +74,7 @@ def measure(interpreters: Sequence[Interpreter], plan: Plan, report: Report) -> 
         StoreError: another process is measuring.
     """
     plan = dataclasses.replace(plan, results=plan.subject.root(plan.results))
-    lock = lock_folder(plan.results / "versions")
-    try:
+    with lock_folder(plan.results / "versions"):
         for interpreter in interpreters:
             # Finished training runs are reused, so they must be from the same environment.
             for folder, run in _finished_runs(plan, interpreter):
@@ -84,8 +83,6 @@ def measure(interpreters: Sequence[Interpreter], plan: Plan, report: Report) -> 
         records = {interpreter.name: _existing_or_new(interpreter, plan) for interpreter in interpreters}
         _measure_speed(interpreters, plan, records, report)
         _measure_accuracy(interpreters, plan, records, report)
-    finally:
-        lock.release()
 
 
 def _measure_speed(

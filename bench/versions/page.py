@@ -13,7 +13,8 @@ from bench.evaluation.variance import Correctness
 from bench.report.board import Board
 from bench.report.figures.picture import Picture, titled
 from bench.report.figures.time_map import time_map
-from bench.report.markdown import anchor, link, plain_table, render
+from bench.report.markdown import anchor, link, render
+from bench.report.narrow_table import narrow_table
 from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
 from bench.report.tables.constant import constant_sentence, split_constant
@@ -143,8 +144,8 @@ def versions_text(series: Sequence[Series]) -> str:
         names = [name for name in table.columns if name in ("TensorFlow", "Keras")]
         for model in models_of(each):
             columns = [name for name in table.columns if name.startswith((f"{model} ", f"{model}:"))]
-            parts.append(f"{each.title}\n\n{plain_table(table[[*names, *columns]])}")
-        parts.append(f"{each.title}\n\n{plain_table(table[[*names, 'slower', 'faster']])}")
+            parts.append(f"{each.title}\n\n{narrow_table(table[[*names, *columns]])}")
+        parts.append(f"{each.title}\n\n{narrow_table(table[[*names, 'slower', 'faster']])}")
     return "\n\n".join(parts)
 
 

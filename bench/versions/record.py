@@ -9,14 +9,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from packaging.version import Version
 
 from bench.errors import RecordError
+from bench.evaluation.arrays import BoolArray
 from bench.machine import Environment
 from bench.records.files import write_atomic
-
-BoolArray = NDArray[np.bool_]
 
 # 1: initial.
 # 2: `code` covers the timed code only, trained models have their own `source`; starts and models name their commits.

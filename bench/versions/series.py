@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from bench.evaluation.arrays import FloatArray
 from bench.evaluation.equivalence import AccuracyChange, accuracy_changes
-from bench.evaluation.speed import MIN_STARTS, FloatArray, SpeedChange, speed_changes
+from bench.evaluation.speed import MIN_STARTS, SpeedChange, speed_changes
 from bench.evaluation.variance import Correctness
 from bench.versions.record import MACHINE, ModelResults, ProcessStart, VersionRecord
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from statistics import median
 
 import pandas as pd
@@ -10,6 +11,7 @@ from bench.evaluation.comparison import interval
 from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict, required_starts
 from bench.evaluation.variance import Correctness
+from bench.report.tables.provenance import short_commit
 from bench.report.text.numbers import accuracy_cell, counted, percent, points, ratio_text
 from bench.versions.findings import changed
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord
@@ -232,9 +234,8 @@ def environments_table(records: Sequence[VersionRecord]) -> pd.DataFrame:
     )
 
 
+_commit = partial(short_commit, digits=COMMIT_DIGITS)
+
+
 def _distinct(values: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(values)) or "-"
-
-
-def _commit(commit: str | None) -> str:
-    return "unknown" if commit is None else f"{commit[:COMMIT_DIGITS]}{'+' if commit.endswith('+') else ''}"

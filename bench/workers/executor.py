@@ -1,30 +1,25 @@
 """Run tasks on the workers of a pool, and report epochs and results as events."""
 
 import queue
-import sysconfig
 import time
-import traceback
 import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import distributed
 
-import bench
 from bench.compat import isolate_dask_sampling
 from bench.errors import BenchError, SearchError
-from bench.training.custom import UnsuitableModelError
+from bench.workers.error_text import error_text
 from bench.workers.pool import Pool
 
 NO_WORKER_SECONDS = 60
 NOT_READY_SECONDS = 600
 PREPARING_POLL_SECONDS = 0.1
 MONITOR_SECONDS = 0.5
-MAX_MESSAGE_LENGTH = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +67,10 @@ class _Attempt:
 class Executor:
     """Runs one task per worker at a time, so that a crash can be blamed on one task."""
 
-    def __init__(self, pool: Pool, *, to_resume: str | None = None) -> None:
-        """Run tasks on the workers of `pool`; `to_resume` says what to do if all have died, None for `bench resume`."""
+    def __init__(self, pool: Pool, *, hint: str = "") -> None:
+        """Run tasks on the workers of `pool`; `hint` is a sentence on how to continue if all have died."""
         self._pool = pool
-        self._to_resume = to_resume or "continue with `python -m bench resume`"
+        self._hint = hint
         self._events: queue.SimpleQueue[tuple[int, Event]] = queue.SimpleQueue()
         self._undelivered: deque[TaskFailed] = deque()
         self._attempts: dict[str, _Attempt] = {}  # by key
@@ -166,9 +161,7 @@ class Executor:
         if addresses:
             self._last_worker = now
         elif now - self._last_worker > (NOT_READY_SECONDS if self._pool.preparing() else NO_WORKER_SECONDS):
-            raise SearchError(
-                f"all worker processes died and none was replaced. Completed trials are saved: {self._to_resume}"
-            )
+            raise SearchError(". ".join(filter(None, ("all worker processes died and none was replaced", self._hint))))
         for attempt in list(self._attempts.values()):
             if attempt.deadline is not None and now > attempt.deadline:
                 self._pool.terminate(attempt.address)
@@ -196,22 +189,14 @@ class Executor:
     def _on_end(self, key: str, number: int, ended: "distributed.Future[Any]") -> None:
         if ended.cancelled():
             return
-        event: Event
-        if (error := ended.exception()) is not None:
-            event = TaskFailed(key=key, reason=str(error), worker_died=True)
-        else:
-            outcome, value = ended.result()
-            event = (
-                TaskCompleted(key=key, value=value)
-                if outcome == "returned"
-                else TaskFailed(key=key, reason=value, worker_died=False, fatal=outcome == "fatal")
-            )
+        error = ended.exception()
+        event = ended.result() if error is None else TaskFailed(key=key, reason=str(error), worker_died=True)
         self._events.put((number, event))
 
 
 def _run(
     topic: str, key: str, number: int, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> tuple[str, Any]:
+) -> TaskCompleted | TaskFailed:
     """Run a task in the worker; exceptions are returned, so that Dask sees an error only if the worker dies."""
 
     def report(epochs: int, seconds: float, validation_accuracy: float | None) -> None:
@@ -226,37 +211,9 @@ def _run(
 
     try:
         isolate_dask_sampling()
-        return "returned", function(*arguments, report)
+        return TaskCompleted(key=key, value=function(*arguments, report))
     except BenchError as error:
-        return "fatal", f"{distributed.get_worker().address}: {error}"
+        reason = f"{distributed.get_worker().address}: {error}"
+        return TaskFailed(key=key, reason=reason, worker_died=False, fatal=True)
     except Exception as error:  # noqa: BLE001 - a family is the user's code and may raise anything
-        return "raised", describe(error)
-
-
-def describe(error: Exception) -> str:
-    """Describe an exception in one line: type, message, and where it was raised; the message of our own suffices.
-
-    Where: in the code of a user if possible, rather than in a library that it calls.
-    """
-    # TensorFlow lists every function on the way to a node.
-    lines = [line for line in str(error).splitlines() if not line.lstrip().startswith('File "')]
-    message = " ".join(" ".join(lines).split())
-    if len(message) > MAX_MESSAGE_LENGTH:
-        message = message[:MAX_MESSAGE_LENGTH] + " ..."
-    if isinstance(error, UnsuitableModelError):
-        return message
-    frames = traceback.extract_tb(error.__traceback__)
-    frame = next((frame for frame in reversed(frames) if not _is_library(frame.filename)), frames[-1])
-    place = ", ".join(
-        [f"in {frame.name}", f"{Path(frame.filename).name}:{frame.lineno}", *getattr(error, "__notes__", ())]
-    )
-    return f"{type(error).__name__}: {message} ({place})"
-
-
-def _is_library(file: str) -> bool:
-    """Whether it is a file of this package, of an installed one, or of Python."""
-    folders = (
-        str(Path(bench.__file__).parent),
-        *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")),
-    )
-    return file.startswith("<frozen") or any(Path(file).is_relative_to(folder) for folder in folders)
+        return TaskFailed(key=key, reason=error_text(error), worker_died=False)

@@ -2,7 +2,7 @@
 
 import gc
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
     from bench.records.plain import PlainKeras
     from bench.records.predictions import Predictions
     from bench.training.check import CandidateCost
-    from bench.training.outcome import State, StepTimes, TrainedTrial
+    from bench.training.outcome import EpochReport, State, StepTimes, TrainedTrial
     from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
-
-FOLDER_FOUND = "found"
-# Takes the epochs completed, the seconds of the last one, and its validation accuracy.
-Report = Callable[[int, float, float | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +36,7 @@ class WorkerInfo:
 
     environment: Environment
     sources: Mapping[str, str]  # code digest by model; models missing on the worker are omitted
-    checksum: str  # of the dataset
+    checksum: str  # of the dataset; empty if it needs none
 
 
 @cache
@@ -97,14 +93,20 @@ def worker_info(models: Sequence[str | FamilyLocation], location: "DatasetLocati
 
 
 def worker_with_folder(folder: str) -> WorkerInfo:
-    """Describe this worker; its checksum is FOLDER_FOUND if it sees a folder."""
+    """Describe this worker, which needs no code and no dataset but the folder of a search.
+
+    Raises:
+        SearchError: the folder is not on this worker.
+    """
     prepare_worker()
-    found = FOLDER_FOUND if Path(folder).is_dir() else "missing"
-    return WorkerInfo(environment=environment(), sources={}, checksum=found)
+    from bench.training.own_tuner.content import require_folder
+
+    require_folder(Path(folder))
+    return WorkerInfo(environment=environment(), sources={}, checksum="")
 
 
 def train(
-    spec: TrialSpec, state: "State | None", location: "DatasetLocation", seconds: float | None, report: Report
+    spec: TrialSpec, state: "State | None", location: "DatasetLocation", seconds: float | None, report: "EpochReport"
 ) -> "TrainedTrial":
     """Train a candidate of a search."""
     prepare_worker()
@@ -113,7 +115,7 @@ def train(
     return fit.train(spec, state, location, seconds, report)
 
 
-def train_own(task: "TrialTask", report: Report) -> "TrialRun | FatalFailure":
+def train_own(task: "TrialTask", report: "EpochReport") -> "TrialRun | FatalFailure":
     """Run a trial of a user's own Keras Tuner tuner."""
     prepare_worker()
     from bench.training.own_tuner import trial
@@ -121,7 +123,9 @@ def train_own(task: "TrialTask", report: Report) -> "TrialRun | FatalFailure":
     return trial.run(task, report)
 
 
-def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Report) -> tuple[RefitRecord, bytes]:
+def refit(
+    spec: TrialSpec, number: int, location: "DatasetLocation", report: "EpochReport"
+) -> tuple[RefitRecord, bytes]:
     """Train a model for evaluation: a winner on all development images, or a tutorial with its own recipe."""
     prepare_worker()
     from bench.training import fit
@@ -129,7 +133,7 @@ def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Rep
     return fit.refit(spec, number, location, report)
 
 
-def plain_code(spec: TrialSpec, dataset: "DatasetFacts", _report: Report) -> "PlainKeras | None":
+def plain_code(spec: TrialSpec, dataset: "DatasetFacts", _report: "EpochReport") -> "PlainKeras | None":
     """Write the model of a refit as plain Keras code; None if that is impossible (`bench show` says why)."""
     prepare_worker()
     from bench.training.plain.rebuild import rebuild
@@ -142,7 +146,7 @@ def plain_code(spec: TrialSpec, dataset: "DatasetFacts", _report: Report) -> "Pl
         return None
 
 
-def time_steps(spec: TrialSpec, location: "DatasetLocation", _report: Report) -> "StepTimes":
+def time_steps(spec: TrialSpec, location: "DatasetLocation", _report: "EpochReport") -> "StepTimes":
     """Time a few steps of a candidate."""
     prepare_worker()
     from bench.training import fit
@@ -150,7 +154,7 @@ def time_steps(spec: TrialSpec, location: "DatasetLocation", _report: Report) ->
     return fit.time_steps(spec, location)
 
 
-def check_candidate(spec: TrialSpec, location: "DatasetLocation", _report: Report) -> "CandidateCost":
+def check_candidate(spec: TrialSpec, location: "DatasetLocation", _report: "EpochReport") -> "CandidateCost":
     """Build a candidate and train a few steps."""
     prepare_worker()
     from bench.training import check
@@ -163,7 +167,7 @@ def evaluate(
     test_set: "HeldOutTestSet",
     seeds: Sequence[int],
     family: FamilyLocation | None,
-    _report: Report,
+    _report: "EpochReport",
 ) -> "tuple[Predictions, Latency]":
     """Predict the test set with each of `models` (.keras files of `family`), in float32 and with one thread."""
     prepare_worker()
@@ -175,7 +179,7 @@ def evaluate(
 
 
 def fit_classifier(
-    name: str, seeds: Sequence[int], test_set: "HeldOutTestSet", location: "DatasetLocation", _report: Report
+    name: str, seeds: Sequence[int], test_set: "HeldOutTestSet", location: "DatasetLocation", _report: "EpochReport"
 ) -> "tuple[tuple[RefitRecord, ...], Predictions, Latency]":
     """Fit a scikit-learn classifier on the development images with each seed, and predict the test set.
 

@@ -44,7 +44,7 @@ def test_every_classifier_has_a_source_of_its_own() -> None:
 
 
 def test_tutorial_is_described_in_words() -> None:
-    described = catalog.describe("tutorial-cnn")
+    described = catalog.reference_model("tutorial-cnn")
     assert described.group == "tutorial"
     assert described.published == PublishedAccuracy(text="0.30 loss, 90%", low=0.895, high=0.905)
     assert described.recipe == (
@@ -54,7 +54,7 @@ def test_tutorial_is_described_in_words() -> None:
 
 
 def test_classifier_is_described_in_words() -> None:
-    described = catalog.describe("baseline-logistic-regression")
+    described = catalog.reference_model("baseline-logistic-regression")
     assert (described.group, described.deterministic, described.published) == ("classifier", True, None)
     assert described.recipe == "multinomial logistic regression of the pixels, L2 penalty with C = 0.1, L-BFGS"
 

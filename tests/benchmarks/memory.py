@@ -44,11 +44,11 @@ from bench.report.figures.model import plain_axes
 from bench.report.figures.picture import Picture
 from bench.report.markdown import table
 from bench.seeds import derive_seed
+from bench.training.outcome import EpochReport
 from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker
 from bench.workers.executor import Executor, TaskCompleted, TaskFailed
 from bench.workers.local import LocalPool
-from bench.workers.tasks import Report
 
 sys.path.append(str(Path(__file__).parents[1]))
 from benchmarks.shared import COLORS, verdicts
@@ -188,7 +188,7 @@ def _spec(family: str, budget: Budget) -> SearchSpec:
     )
 
 
-def train_and_measure(spec: TrialSpec, report: Report) -> "tuple[int, int, int, TrainedTrial]":
+def train_and_measure(spec: TrialSpec, report: EpochReport) -> "tuple[int, int, int, TrainedTrial]":
     """Train in the worker; returns its process id, resident bytes, anonymous bytes, and the outcome of the trial."""
     trained = worker.train(spec, None, DATASET, None, report)
     memory = psutil.Process().memory_info()

@@ -34,12 +34,12 @@ from bench.records.files import write_atomic
 from bench.records.record import Curve
 from bench.records.spec import Budget, SearchSpec
 from bench.records.store import RunFolder
+from bench.training.outcome import EpochReport
 from bench.tuning import tuners
 from bench.tuning.search import MAX_AHEAD, Search
 from bench.tuning.trials import PendingTrial
 from bench.workers.executor import Executor, TaskCompleted, TaskFailed
 from bench.workers.local import LocalPool
-from bench.workers.tasks import Report
 
 sys.path.append(str(Path(__file__).parents[1]))
 from benchmarks.shared import COLORS, TUNER_COLORS
@@ -196,7 +196,7 @@ def _execute(
             finish(event.key)
 
 
-def rest(seconds: float, report: Report) -> None:
+def rest(seconds: float, report: EpochReport) -> None:
     """In the worker: sleep for `seconds` in total, and report as many epochs as a trial does.
 
     Workers receive the code of this function, since Dask serializes everything that a script defines.

@@ -6,18 +6,21 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench.records.evaluation_log import EvaluationLog
+from bench.records.ledger import TrialProposed
 from bench.records.migrate import migrate
 from bench.records.record import SCHEMA_VERSION
 from bench.records.spec import Budget
 from bench.records.store import RunFolder, all_folders
 from bench.report import build
 from bench.report.ranking import leaderboard
+from bench.report.row_labels import row_labels
 from bench.report.rows_json import rows_json
 from bench.report.run_status import MAX_PROBLEM_LENGTH, run_statuses, runs_table
-from bench.report.runs import find_run, load, row_labels
+from bench.report.runs import find_run, load
 from builders import add_run, make_predictions, make_run, make_spec, write_run, write_unfinished_run
 from command_line import call
 
@@ -121,14 +124,17 @@ def test_a_record_in_another_runs_folder_is_not_scored(tmp_path: Path) -> None:
 
 def test_the_status_of_an_unfinished_run_counts_trials_epochs_and_refits(tmp_path: Path) -> None:
     record = make_run(make_predictions())
-    write_unfinished_run(tmp_path, record.spec, record, refits=1)
+    folder = write_unfinished_run(tmp_path, record.spec, record, refits=1)
+    proposals = [event for event in folder.events() if isinstance(event, TrialProposed)]
+    duplicate = msgspec.structs.replace(proposals[0], trial_id="duplicate", time=record.finished)
+    folder.append(duplicate)
     (status,) = run_statuses(tmp_path)
-    # Two trials of three epochs each, and one that failed before its first.
-    assert (status.finished, status.trials, status.epochs, status.refits) == (False, 3, 6, 1)
+    # Two trials of three epochs each, one that failed before its first, and a duplicate of the first.
+    assert (status.finished, status.trials, status.epochs, status.refits) == (False, 4, 6, 1)
     assert status.spec == record.spec
     assert (status.started, status.last_event) == (record.started, record.finished)
     assert status.disk_bytes > 0
-    assert "unfinished: 3 trials, 6 of 12 epochs, 1 of 3 refits" in runs_table((status,))
+    assert "unfinished: 4 trials, 6 of 12 epochs, 1 of 3 refits" in runs_table((status,))
 
 
 def test_reading_the_status_leaves_a_torn_ledger_unchanged(tmp_path: Path) -> None:

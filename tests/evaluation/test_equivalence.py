@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from bench.errors import MetricError
+from bench.evaluation.arrays import BoolArray
 from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange, accuracy_changes
-from bench.evaluation.variance import BoolArray, Correctness
+from bench.evaluation.variance import Correctness
 
 IMAGES = 10_000
 

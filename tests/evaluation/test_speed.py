@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from bench.evaluation.arrays import BoolArray, FloatArray
 from bench.evaluation.comparison import benjamini_hochberg
 from bench.evaluation.speed import MIN_STARTS, SpeedChange, p_value, required_starts, speed_changes
-from bench.evaluation.variance import BoolArray, FloatArray
 
 OPERATIONS = 28
 TABLES = 1_000

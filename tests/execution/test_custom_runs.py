@@ -169,7 +169,7 @@ def test_refused_model_trains_nothing(cwd: Path) -> None:
 
 
 def test_objective_class_weights_and_range_are_recorded_and_shown(cwd: Path) -> None:
-    options = ("--objective", "macro-f1", "--class-weights", "balanced", "--pixel-range", "0-255")
+    options = ("--objective", "macro-f1", "--class-weights", "balanced", "--pixel-range", "0-255", "-v")
     whole = search("build_model", SMALL, cwd, *options)
     assert isinstance(whole.record.spec, SearchSpec)
     assert (whole.record.spec.objective, whole.record.spec.class_weights) == ("macro-f1", "balanced")
@@ -179,7 +179,8 @@ def test_objective_class_weights_and_range_are_recorded_and_shown(cwd: Path) -> 
     page = (cwd / "results" / "digits" / "net.md").read_text()
     for text in ("validation macro F1", "balanced accuracy (%)", "class weights", "--pixel-range is 0-255"):
         assert text in page, text
-    assert "best validation macro-f1" in whole.stderr or "trials" in whole.stderr
+    assert "best validation macro F1 " in whole.stderr
+    assert ": validation macro F1 " in whole.stderr  # of each trial
     (entry,) = json.loads(call("leaderboard", "--json", cwd=cwd).stdout)
     assert entry["objective"] == "macro F1"
     assert entry["conditions"]["class weights"] == "balanced"

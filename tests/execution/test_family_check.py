@@ -14,12 +14,13 @@ pytestmark = pytest.mark.slow
 
 def test_coverage_of_a_preset_is_that_of_its_space() -> None:
     from bench.training.check import CandidateCost
+    from bench.training.family import Space
 
     dataset = make_dataset(name="fashion_mnist", image_shape=(28, 28, 1))
     cnn = search_spaces.load("cnn")
     costs = [CandidateCost(parameters=1, multiply_adds=1, step_seconds=1.0)]
     space = cnn(dataset.image_shape, len(dataset.class_names)).space()
-    quick, *_ = _coverage(FamilyLocation(name="cnn"), dataset, space, costs, own=False)
+    quick, *_ = _coverage(FamilyLocation(name="cnn"), dataset, Space(hyperparameters=space, own_recipe=None), costs)
     limit = PLANS["fashion_mnist", "cnn", "quick"].multiply_adds
     limited = cnn(dataset.image_shape, len(dataset.class_names), multiply_adds=limit).space()
     size, unlimited = (count_candidates(parameters(each)) for each in (limited, space))

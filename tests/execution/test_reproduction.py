@@ -14,7 +14,7 @@ from filelock import BaseFileLock
 
 from bench.errors import RecordError
 from bench.execution.folders import assign
-from bench.execution.reproduction import compare, describe, settle, settle_interrupted
+from bench.execution.reproduction import compare, reproduction_text, settle, settle_interrupted
 from bench.records.spec import RunSpec
 from bench.records.store import RunFolder, all_folders, run_folder
 from builders import make_environment, make_predictions, make_reference_spec, make_run, make_spec, write_run
@@ -175,7 +175,7 @@ def test_conditions_name_what_differs_published_first(tmp_path: Path) -> None:
         "tensorflow": ("2.21.0", "2.20.0"),
         "cpu": ("Synthetic CPU A", "Synthetic CPU B"),
     }
-    text = describe(reproduction, published)
+    text = reproduction_text(reproduction, published)
     assert text == (
         f"Did not reproduce {published.path.name} bit for bit: 10 of 600 predicted classes differ. Test accuracy is "
         "94.50%, published 94.50%, inside the 95% prediction interval (92.74% to 96.26%). Different conditions: "
@@ -185,7 +185,7 @@ def test_conditions_name_what_differs_published_first(tmp_path: Path) -> None:
 
 def test_identical_reproduction_is_described(tmp_path: Path) -> None:
     own, published = reproduced(tmp_path)
-    assert describe(compare(own, published), published) == (
+    assert reproduction_text(compare(own, published), published) == (
         f"Reproduced {published.path.name} bit for bit: all 600 predictions equal the published ones (94.50% test "
         "accuracy)."
     )
@@ -203,7 +203,7 @@ def test_published_run_with_a_single_seed_gives_no_prediction_interval(tmp_path:
     reproduction = compare(own, published)
     assert reproduction.prediction_interval is None
     # Images 0 to 4 and 10 to 14 change.
-    assert describe(reproduction, published).startswith(
+    assert reproduction_text(reproduction, published).startswith(
         f"Did not reproduce {spec.name} bit for bit: 10 of 200 predicted classes differ. Test accuracy is 95.00%, "
         "published 95.00%; a single seed gives no prediction interval."
     )
@@ -215,7 +215,9 @@ def test_other_precision_is_named_as_a_condition(tmp_path: Path) -> None:
     reproduction = compare(own, published)
     assert reproduction.search_precision == "float32"
     assert reproduction.conditions == {"search_precision": ("bfloat16", "float32")}
-    assert "Different conditions: search precision float32 (published: bfloat16)." in describe(reproduction, published)
+    assert "Different conditions: search precision float32 (published: bfloat16)." in reproduction_text(
+        reproduction, published
+    )
 
 
 def settled(results: Path) -> None:
@@ -230,7 +232,8 @@ def test_lock_is_released_although_a_damaged_run_cannot_be_settled(
     # Python releases a lock that is no longer referenced, but not necessarily at once.
     monkeypatch.setattr(BaseFileLock, "__del__", lambda _: None)
     settled(tmp_path)
-    own.lock().release()
+    with own.lock():
+        pass
 
 
 @pytest.mark.parametrize("wrong", [None, range(5, 15)])

@@ -1,5 +1,6 @@
 """Stages propose tasks without side effects; only starting a task writes files."""
 
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -8,8 +9,12 @@ import pytest
 from bench.data.catalog import DatasetLocation
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
-from bench.execution.session import search_seconds, session_seconds
+from bench.execution.active_run import ActiveRun
+from bench.execution.events import Event, RunFailed
+from bench.execution.options import Options
+from bench.execution.session import Session, search_seconds, session_seconds
 from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
+from bench.execution.tuner_process import TunerProcess
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded, TrialProposed, WaitEnded
@@ -58,7 +63,7 @@ def test_every_attempt_at_an_evaluation_is_logged_and_asking_for_it_is_not(
 def test_evaluation_in_flight_is_not_offered_again(folder: RunFolder, log: EvaluationLog) -> None:
     stage = EvaluationStage(make_spec(), folder, partial(HeldOutTestSet, DIGITS, "run", log))
     assert stage.next_task({"evaluation"}) is None
-    assert not stage.is_done({"evaluation"})
+    assert stage.result is None
 
 
 def test_refits_are_offered_in_order_without_those_in_flight(tmp_path: Path) -> None:
@@ -93,13 +98,32 @@ def test_refit_counts_only_with_its_line_in_the_ledger_and_its_model(tmp_path: P
     assert task.name == "refit 0"
 
 
-def test_failed_refit_is_an_error_that_says_how_to_continue(tmp_path: Path) -> None:
+def test_failed_refit_is_an_error_that_does_not_promise_that_anything_is_kept(tmp_path: Path) -> None:
+    # `bench verify` trains a refit in a temporary folder.
     task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS).next_task(())
     assert task is not None
-    with pytest.raises(
-        SearchError, match=r"refit 0 of 'dense' failed: killed\. Continue with `python -m bench resume`"
-    ):
+    with pytest.raises(SearchError, match=r"refit 0 of 'dense' failed: killed$"):
         task.take(TaskFailed(key="0", reason="killed", worker_died=True), [])
+
+
+def test_run_whose_refit_failed_says_how_to_continue(tmp_path: Path) -> None:
+    events: list[Event] = []
+    options = Options(results=tmp_path, dataset=DIGITS, workers=1)
+    with closing(TunerProcess("spawn")) as tuner_process:
+        session = Session(
+            options=options,
+            dataset=make_dataset(),
+            environment=make_environment(),
+            started=at(0),
+            start=0.0,
+            report=events.append,
+            tuner_process=tuner_process,
+        )
+        run = ActiveRun(make_reference_spec(), RunFolder(tmp_path / "run"), session, None, waits=False)
+        run.fail("refit 0 failed")
+    (failed,) = events
+    assert isinstance(failed, RunFailed)
+    assert failed.reason.startswith("refit 0 failed. Completed trials and refits are saved: continue with `python -m ")
 
 
 def refitted(folder: RunFolder) -> RefitStage:
@@ -123,9 +147,9 @@ def test_code_of_the_first_refit_is_written_after_the_refits(tmp_path: Path) -> 
         make_dataset(),
     )
     assert stage.next_task({"code"}) is None
-    assert not stage.is_done({"code"})
+    assert not stage.done
     task.take(TaskCompleted(key="0", value=plain), [])
-    assert stage.is_done(())
+    assert stage.done
     assert folder.read_plain() == plain
     # It is not written again when the run is resumed.
     assert RefitStage(make_spec(), {}, folder, DIGITS, facts=make_dataset()).next_task(()) is None
@@ -137,7 +161,7 @@ def test_run_of_a_model_that_cannot_be_written_as_code_continues(tmp_path: Path)
     task = stage.next_task(())
     assert task is not None
     task.take(TaskFailed(key="0", reason="ModelError: it has a fit of its own", worker_died=False), [])
-    assert stage.is_done(())
+    assert stage.done
     assert folder.read_plain() is None
 
 

@@ -117,11 +117,11 @@ def test_death_is_an_error_that_says_how_to_resume(digits: DatasetFacts) -> None
 
 KILLED = """
 import os, signal
-from bench.execution.tuner_process import RemoteTuner, TunerProcess
+from bench.execution.tuner_process import _serve
+from bench.workers.process import start_process
 if __name__ == "__main__":
-    process = TunerProcess("spawn")
-    process._open()
-    print(process._process.pid, flush=True)
+    process, connection = start_process("spawn", _serve)
+    print(process.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 

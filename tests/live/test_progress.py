@@ -161,12 +161,11 @@ def test_running_runs_come_first(tmp_path: Path) -> None:
     record = make_run(make_predictions(), spec=make_spec())
     folders = {name: write_unfinished_run(tmp_path, make_spec(family=name), record) for name in names}
     for name in names:
-        lock = folders[name].lock()
-        first, second = unfinished_runs(tmp_path)
+        with folders[name].lock():
+            first, second = unfinished_runs(tmp_path)
         assert isinstance(first, RunProgress)
         assert isinstance(second, RunProgress)
         assert (first.spec.model, first.is_running, second.is_running) == (name, True, False)
-        lock.release()
 
 
 def test_only_unfinished_runs_are_shown_and_damaged_ones_are_named(tmp_path: Path) -> None:
@@ -182,8 +181,7 @@ def test_only_unfinished_runs_are_shown_and_damaged_ones_are_named(tmp_path: Pat
     assert "1 of 3" in html
     assert "from 80.00% to 91.00%" in html
     assert f"python -m bench resume {folder.path.name} --results {tmp_path}" in html
-    lock = folder.lock()
-    assert "python -m bench resume" not in live_page(tmp_path, unfinished_runs(tmp_path)).html
-    lock.release()
+    with folder.lock():
+        assert "python -m bench resume" not in live_page(tmp_path, unfinished_runs(tmp_path)).html
     folder.spec_file.write_text("{")
     assert "cannot be read" in live_page(tmp_path, unfinished_runs(tmp_path)).html

@@ -29,12 +29,18 @@ def test_folder_that_cannot_be_written_is_an_error_with_a_remedy_for_tuners(tmp_
 
 def test_folder_is_locked_inside_the_block_only(tmp_path: Path) -> None:
     for _ in range(2):
-        with make(tmp_path).locked(), pytest.raises(StoreError, match=r"another process is using .*mine"):
-            lock_folder(tmp_path / "mine")
-    lock = lock_folder(tmp_path / "mine")
-    with pytest.raises(StoreError, match=r"another process is using .*mine"), make(tmp_path).locked():
+        with (
+            make(tmp_path).locked(),
+            pytest.raises(StoreError, match=r"another process is using .*mine"),
+            lock_folder(tmp_path / "mine"),
+        ):
+            pass
+    with (
+        lock_folder(tmp_path / "mine"),
+        pytest.raises(StoreError, match=r"another process is using .*mine"),
+        make(tmp_path).locked(),
+    ):
         pass
-    lock.release()
 
 
 def test_remote_directory_is_an_error() -> None:

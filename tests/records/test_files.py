@@ -98,25 +98,31 @@ def test_processes_can_check_the_same_folder_at_the_same_time(tmp_path: Path) ->
 
 # Locks
 
+LOCKED = "with folder.lock(): print('locked', flush=True); sys.stdin.readline()"
+
 
 def test_folder_locked_by_another_process_is_refused(tmp_path: Path) -> None:
-    with process("held = folder.lock(); print('locked', flush=True); sys.stdin.readline()", tmp_path) as running:
+    with process(LOCKED, tmp_path) as running:
         assert next_line(running) == "locked"
-        with pytest.raises(StoreError, match=r"another process is using .*: wait until it ends, or stop it and repeat"):
-            RunFolder(tmp_path).lock()
+        with (
+            pytest.raises(StoreError, match=r"another process is using .*: wait until it ends, or stop it and repeat"),
+            RunFolder(tmp_path).lock(),
+        ):
+            pass
 
 
 def test_lock_is_released_when_its_process_is_killed(tmp_path: Path) -> None:
-    with process("held = folder.lock(); print('locked', flush=True); sys.stdin.readline()", tmp_path) as running:
+    with process(LOCKED, tmp_path) as running:
         assert next_line(running) == "locked"
         running.kill()
         running.wait(timeout=30)
-        RunFolder(tmp_path).lock().release()
+        with RunFolder(tmp_path).lock():
+            pass
 
 
 def test_folder_is_locked_while_a_process_holds_the_lock(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
-    with process("held = folder.lock(); print('locked', flush=True); sys.stdin.readline()", tmp_path) as running:
+    with process(LOCKED, tmp_path) as running:
         assert next_line(running) == "locked"
         assert is_locked(tmp_path)
         running.kill()
@@ -131,33 +137,36 @@ def test_asking_whether_a_folder_is_locked_creates_nothing(tmp_path: Path) -> No
 
 
 def test_process_that_asks_whether_a_folder_is_locked_disturbs_no_other_one(tmp_path: Path) -> None:
-    RunFolder(tmp_path).lock().release()
+    with RunFolder(tmp_path).lock():
+        pass
     with (tmp_path / LOCK_FILE).open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)  # as `is_locked` does, for a moment
         assert not is_locked(tmp_path)
         Timer(PROBE_SECONDS / 5, fcntl.flock, (file, fcntl.LOCK_UN)).start()
-        RunFolder(tmp_path).lock().release()
+        with RunFolder(tmp_path).lock():
+            pass
 
 
 def test_lock_does_not_outlive_its_process_in_a_child(tmp_path: Path) -> None:
     code = """
 import subprocess
-held = folder.lock()
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-print(child.pid, flush=True)
-sys.stdin.readline()
+with folder.lock():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print(child.pid, flush=True)
+    sys.stdin.readline()
 """
     with process(code, tmp_path) as running:
         child = int(next_line(running))
         try:
             running.kill()
             running.wait(timeout=30)
-            RunFolder(tmp_path).lock().release()
+            with RunFolder(tmp_path).lock():
+                pass
         finally:
             os.kill(child, 9)
 
 
 def test_lock_in_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"")
-    with pytest.raises(StoreError, match=r"cannot write .*taken"):
-        RunFolder(tmp_path / "taken").lock()
+    with pytest.raises(StoreError, match=r"cannot write .*taken"), RunFolder(tmp_path / "taken").lock():
+        pass

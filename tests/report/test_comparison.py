@@ -8,7 +8,7 @@ from bench.errors import SpecError
 from bench.records.spec import Budget
 from bench.report.comparison import compare_runs, comparison_json, comparison_text
 from bench.report.comparison_pictures import write_pictures
-from builders import NAMES, add_run, make_dataset, make_environment
+from builders import NAMES, add_reference, add_run, make_dataset, make_environment
 
 
 def test_images_are_listed_that_most_refits_of_only_one_model_classify_correctly(tmp_path: Path) -> None:
@@ -118,6 +118,13 @@ def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
     first = add_run(tmp_path)
     with pytest.raises(SpecError, match="are the same run: name two"):
         compare_runs(tmp_path, "dense", first.run_id)
+
+
+def test_train_test_gap_of_a_model_trained_elsewhere_is_unknown(tmp_path: Path) -> None:
+    add_run(tmp_path)
+    add_reference(tmp_path, spec={"model": "mine"}, reference={"group": "external"})
+    metrics = comparison_json(compare_runs(tmp_path, "dense", "mine"))["metrics"]
+    assert [value is None for value in metrics["train_test_gap"]] == [False, True]
 
 
 def test_different_budgets_are_named(tmp_path: Path) -> None:

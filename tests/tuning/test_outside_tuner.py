@@ -75,7 +75,7 @@ def test_tuner_from_outside_searches_like_a_built_in_one(tmp_path: Path) -> None
     # Four trials of 1 epoch, of which two are equal, then one of 2 more.
     assert tuner.plan(spec, spaces.layered()) == Plan(candidates=3, tasks=5, epochs=6)
     folder = RunFolder(tmp_path / "run")
-    states = folder.state_file("any").parent
+    states = folder.states_dir
     states.mkdir(parents=True)
     search = Search(spec, tuner.proposer(spec, spaces.layered()), folder, [])
     while (trial := search.next_trial()) is not None:

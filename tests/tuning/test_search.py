@@ -198,7 +198,7 @@ def test_states_are_kept_while_they_may_be_promoted_and_never_more_than_the_larg
     workers: int, tmp_path: Path
 ) -> None:
     folder = RunFolder(tmp_path)
-    folder.state_file("any").parent.mkdir()
+    folder.states_dir.mkdir()
     # Brackets of 9, 3, 1 and of 5, 2 and of 3 candidates.
     search = start(make_spec(tuner="hyperband", budget=Budget(trials=9, epochs=9)), folder)
     train = Workers(score=lambda values: float(values["units_1"]) / 200).train

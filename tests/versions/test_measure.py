@@ -98,10 +98,8 @@ def test_accuracy_is_measured_if_speed_is_of_other_code(tmp_path: Path) -> None:
 
 def test_two_processes_cannot_measure_at_once(tmp_path: Path) -> None:
     plan = Plan(checkout=CHECKOUT, results=tmp_path, starts=4, seeds=12)
-    lock = lock_folder(tmp_path / "versions")
-    with pytest.raises(StoreError, match="another process is using"):
+    with lock_folder(tmp_path / "versions"), pytest.raises(StoreError, match="another process is using"):
         measure((), plan, print)
-    lock.release()
     assert completed([], plan) == []
 
 

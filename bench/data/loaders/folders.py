@@ -1,4 +1,4 @@
-"""Local folders that may contain datasets.
+"""Local folders that may contain datasets, and whether they exist.
 
 Besides machine.py, this is the only file that reads environment variables: they name folders, which are not recorded.
 """
@@ -32,6 +32,24 @@ def keras_folder() -> Path:
         return Path(folder)
     home = _expanded("~")
     return (home if os.access(home, os.W_OK) else Path("/tmp")) / ".keras"  # noqa: S108 - Keras' own rule
+
+
+# The methods of Path raise an error if a parent folder is not accessible, such as the home of another user.
+
+
+def exists(path: str | Path) -> bool:
+    """Whether there is a file or folder that this process can see."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file that this process can see."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_dir(path: str | Path) -> bool:
+    """Whether there is a folder that this process can see."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _expanded(path: str) -> Path:

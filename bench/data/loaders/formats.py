@@ -1,11 +1,11 @@
 """Choose the loader of a file or folder by its name and content."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from bench.data.dataset import Notify
 from bench.data.loaders import class_names, confined, idx_files, image_folder, npz, pixel_csv
+from bench.data.loaders.folders import is_file
 from bench.data.samples import Allocate, Reading, Samples, Source
 from bench.errors import DataError
 
@@ -30,8 +30,7 @@ def read(path: Path, reading: Reading, allocate: Allocate, notify: Notify) -> So
     Raises:
         DataError: no format fits, or the content is invalid; names the file and the problem.
     """
-    # Path.is_file raises an error if a parent folder is not accessible.
-    if os.path.isfile(path):  # noqa: PTH113
+    if is_file(path):
         return _read_file(path, reading)
     files = [entry for entry in confined.entries(path, path) if entry.is_file()]
     folders = [entry for entry in confined.entries(path, path) if entry.is_dir()]
@@ -62,7 +61,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
     Raises:
         DataError: there is no such file, or it cannot be read.
     """
-    is_idx = os.path.isfile(path) and idx_files.is_idx(path)  # noqa: PTH113 - as above
+    is_idx = is_file(path) and idx_files.is_idx(path)
     return idx_files.pair_of(path) if is_idx else (path,)
 
 

@@ -2,16 +2,16 @@
 
 import gzip
 import hashlib
-import os
 import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data.loaders.bounded import GZIP_MAGIC
+from bench.data.loaders.folders import is_file
 from bench.errors import DataError
 
-GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 8
 
 
@@ -20,12 +20,6 @@ def find(folder: Path, name: str) -> Path | None:
     spellings = dict.fromkeys((name, name.replace("-idx", ".idx")))
     candidates = (folder / f"{spelling}{suffix}" for spelling in spellings for suffix in (".gz", ""))
     return next((candidate for candidate in candidates if is_file(candidate)), None)
-
-
-def is_file(path: Path) -> bool:
-    """Whether `path` is a file that this process can see."""
-    # Path.is_file raises an error if a parent folder is not accessible, e.g. another user's home.
-    return os.path.isfile(path)  # noqa: PTH113
 
 
 def checked(content: bytes, expected: str, where: str) -> bytes:

@@ -1,6 +1,5 @@
 """Published datasets: find their files on this machine, or else download them; checksums are always verified."""
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from bench.data.dataset import DataAccess, LabeledImages, Notify
 from bench.data.held_out import TestSetAccess, check_access
 from bench.data.loaders import fetch, idx
+from bench.data.loaders.folders import is_dir
 from bench.errors import DataError, StoreError
 from bench.records.files import write_atomic
 
@@ -138,8 +138,7 @@ def _read(sources: Sources, notify: Notify, *, test: bool) -> LabeledImages:
 
 
 def _locate(sources: Sources, notify: Notify) -> tuple[Path, FileSet, str]:
-    # Path.is_dir raises an error if a parent folder is not accessible.
-    if sources.data_dir and not os.path.isdir(sources.data_dir):  # noqa: PTH112
+    if sources.data_dir and not is_dir(sources.data_dir):
         raise DataError(f"--data-dir or BENCH_DATA_DIR must name a folder, got {sources.data_dir}")
     failures = []
     for title, folder in sources.local_folders.items():

@@ -9,15 +9,14 @@ from typing import Any
 import msgspec
 
 from bench.errors import ExtensionError, RecordError
-from bench.evaluation.metric import TRAIN_TEST_GAP
 from bench.machine import set_variable
 from bench.records.ledger import TrialEnded
-from bench.records.record import Curve, RunRecord, TrialRecord
+from bench.records.objective import score_name
+from bench.records.record import Curve, TrialRecord
 from bench.report.board import Board
 from bench.report.exports import runs_of
 from bench.report.frames import HYPERPARAMETER
-from bench.report.runs import Run, folder_of
-from bench.report.text.objective import score_name
+from bench.report.runs import Run
 
 MISSING = "MLflow runs need mlflow: install it with `pip install '.[mlflow]'`"
 RUN_TAG = "keras_family_bench.run_id"
@@ -60,7 +59,7 @@ def write_runs(board: Board, uri: str) -> tuple[int, int]:
             if store.has(run):
                 existing += 1
             else:
-                store.add(run, _trial_ends(board.results, run.record))
+                store.add(run, _trial_ends(run))
                 written += 1
     except (mlflow.exceptions.MlflowException, SQLAlchemyError) as error:
         raise ExtensionError(f"{uri} cannot be written: {error}") from error
@@ -135,9 +134,9 @@ class _Store:
             self._client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS])
 
 
-def _trial_ends(results: Path, record: RunRecord) -> dict[str, int]:
+def _trial_ends(run: Run) -> dict[str, int]:
     """Unix times (ms) of the ends of trained trials; `ended_seconds` of a record excludes pauses and waits."""
-    folder = folder_of(results, record)
+    record, folder = run.record, run.folder
     events = [event for event in folder.events() if isinstance(event, TrialEnded)]
     ends = {event.trial.trial_id: _milliseconds(event.time) for event in events}
     for trial in record.search.trials if record.search is not None else ():
@@ -150,11 +149,7 @@ def _results(run: Run) -> dict[str, float]:
     search = run.record.search
     return {
         "test accuracy": run.scores.accuracy,
-        **{
-            metric.name: value
-            for metric, value in run.metrics.items()
-            if not (metric == TRAIN_TEST_GAP and run.record.trained_elsewhere)
-        },
+        **{metric.name: value for metric in run.metrics if (value := run.value(metric)) is not None},
         **({} if search is None else {f"{score_name(run.record.spec)} of the winner": search.winning_trial.score}),
         **{name: float(value) for name, value in run.costs.items()},
     }

@@ -9,11 +9,9 @@ from typing import Literal
 import pandas as pd
 
 from bench.errors import ExtensionError
-from bench.records.store import RunFolder
 from bench.report.board import Board
 from bench.report.exports import runs_of
 from bench.report.frames import predictions_frame, runs_frame, trials_frame
-from bench.report.runs import folder_of
 
 Format = Literal["csv", "parquet", "json"]
 
@@ -45,8 +43,7 @@ class TableExporter:
         yield f"runs.{self.format}", encode(runs_frame(board))
         yield f"trials.{self.format}", encode(trials_frame(run.record for run in runs))
         for run in runs:
-            folder: RunFolder = folder_of(board.results, run.record)
-            frame = predictions_frame(run.record, folder.read_predictions(run.record))
+            frame = predictions_frame(run.record, run.folder.read_predictions(run.record))
             yield f"predictions/{run.record.dataset.name}/{run.record.run_id}.{self.format}", encode(frame)
 
 

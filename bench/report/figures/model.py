@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from bench.evaluation.scores import IntArray
+from bench.evaluation.arrays import IntArray
 from bench.records.record import Curve
 from bench.report.figures.heat_map import text_color
 from bench.report.figures.picture import Picture, picture

@@ -3,7 +3,7 @@
 from importlib.metadata import EntryPoint
 
 from bench.errors import ExtensionError
-from bench.machine import extensions, load_extension
+from bench.extensions import extensions, load_extension
 from bench.report.pages import benchmarks, dataset, leaderboard, model, tutorials
 from bench.report.pages.contract import Page
 

@@ -42,11 +42,7 @@ def _origin(datasets: Sequence[Sequence[Table]]) -> str:
 
 def _links(board: Board) -> list[Markdown]:
     """What else there is in the results folder, as links."""
-    is_tutorial = (
-        row.run.record.reference is not None and row.run.record.reference.group == "tutorial"
-        for table in board.tables
-        for row in table.references
-    )
+    is_tutorial = (row.run.record.is_tutorial for table in board.tables for row in table.references)
     links = {
         "Published tutorials and what beats them": ("tutorials.md", any(is_tutorial)),
         "What changed between versions of TensorFlow and Keras": (

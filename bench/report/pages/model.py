@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.importance import ImportanceAnalysis, importances
+from bench.records.objective import score_name
 from bench.records.record import Curve, SearchOutcome
 from bench.report.board import TOP_ROWS, Board, Row, Table
 from bench.report.figures import images
@@ -24,7 +25,6 @@ from bench.report.tables import search as searches
 from bench.report.tables.leaderboard import section_link, worst_class_text
 from bench.report.text.label_smoothing import training_loss_sentence
 from bench.report.text.numbers import accuracy_cell, counted, interval_text, percent, points, seconds
-from bench.report.text.objective import score_name
 from bench.report.text.signature import signature_text
 from bench.report.text.statements import interval_sentence, row_sentences
 from bench.report.text.tutorial_titles import published_accuracy, tutorial_title
@@ -105,7 +105,6 @@ def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
     constant = len(np.unique(run.scores.predicted)) == 1
     # Another page has the errors of both, or there is nothing to see in them.
     shows_errors = same is None and not constant
-    is_tutorial = record.reference is not None and record.reference.group == "tutorial"
     return {
         "row": row,
         "link": link(row.label, section_link(row)),
@@ -114,8 +113,8 @@ def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
         "code_sentence": _code_sentence(run),
         "budget": "" if record.search is None else table.conditions["budget"],
         "selected": row.label == table.selected,
-        "tutorial": tutorial_title(record.spec.model) if is_tutorial else None,
-        "published": published_accuracy(record) if is_tutorial else None,
+        "tutorial": tutorial_title(record.spec.model) if record.is_tutorial else None,
+        "published": published_accuracy(record) if record.is_tutorial else None,
         "better_code": _better_code(table, row),
         "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
         "interval_sentence": interval_sentence(run),

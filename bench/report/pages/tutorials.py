@@ -52,7 +52,7 @@ def _tutorials(board: Board) -> dict[str, list[tuple[Table, Row]]]:
     placed: dict[str, tuple[Table, Row]] = {}
     for table in board.tables:
         for row in table.references:
-            if row.run.record.reference is not None and row.run.record.reference.group == "tutorial":
+            if row.run.record.is_tutorial:
                 placed.setdefault(row.run.record.run_id, (table, row))
     tutorials: dict[str, list[tuple[Table, Row]]] = {}
     for table, row in sorted(placed.values(), key=_order):

@@ -27,6 +27,6 @@ def provenance_table(table: Table) -> pd.DataFrame:
     )
 
 
-def short_commit(commit: str | None) -> str:
+def short_commit(commit: str | None, digits: int = COMMIT_DIGITS) -> str:
     """The first digits of a commit, with the mark of uncommitted changes."""
-    return "unknown" if commit is None else f"{commit[:COMMIT_DIGITS]}{'+' if commit.endswith('+') else ''}"
+    return "unknown" if commit is None else f"{commit[:digits]}{'+' if commit.endswith('+') else ''}"

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bench.evaluation.metric import TEST_ACCURACY, TRAIN_TEST_GAP, Metric
+from bench.evaluation.metric import TEST_ACCURACY, Metric
+from bench.records.objective import score_name
 from bench.records.record import SearchOutcome
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
@@ -13,7 +14,6 @@ from bench.report.runs import Run
 from bench.report.tables.costs import CORE_SECONDS, core_seconds_cell
 from bench.report.tables.search import space_size
 from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, uncertainty_source
-from bench.report.text.objective import score_name
 
 MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
 FIRST_NAMED = 5
@@ -99,9 +99,9 @@ def _leaderboard_metrics(row: Row) -> dict[str, str]:
 
 
 def metric_text(run: Run, metric: Metric) -> str:
-    """The value of a metric for a model; the training accuracy of a model trained elsewhere is unknown."""
-    unknown = metric == TRAIN_TEST_GAP and run.record.trained_elsewhere
-    return "unknown" if unknown else metric.text(run.metrics[metric])
+    """The value of a metric for a model."""
+    value = run.value(metric)
+    return "unknown" if value is None else metric.text(value)
 
 
 def reproductions_table(table: Table) -> pd.DataFrame:

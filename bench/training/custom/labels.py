@@ -47,19 +47,21 @@ def loss_name(model: keras.Model) -> str:
 
 
 def _name(loss: Any) -> str:
-    if isinstance(loss, str):
-        loss = keras.losses.get(loss)
-    if isinstance(loss, keras.losses.Loss):
-        loss = getattr(loss, "fn", None) or type(loss)
-    return str(getattr(loss, "__name__", type(loss).__name__)).lower()
+    function = _function(loss)
+    return str(getattr(function, "__name__", type(function).__name__)).lower()
 
 
 def _is_built_in(loss: Any) -> bool:
+    return str(getattr(_function(loss), "__module__", "")).startswith("keras.")
+
+
+def _function(loss: Any) -> Any:
+    """The function or class that a loss names or wraps."""
     if isinstance(loss, str):
         loss = keras.losses.get(loss)
     if isinstance(loss, keras.losses.Loss):
         loss = getattr(loss, "fn", None) or type(loss)
-    return str(getattr(loss, "__module__", "")).startswith("keras.")
+    return loss
 
 
 def _by_trial(loss: Any, classes: int) -> Encoding:

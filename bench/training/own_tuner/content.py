@@ -72,6 +72,18 @@ def keras_settings() -> KerasSettings:
     )
 
 
+def require_folder(folder: Path) -> None:
+    """Check that a worker sees the folder of a payload.
+
+    Raises:
+        SearchError: it does not.
+    """
+    if not folder.is_dir():
+        raise SearchError(
+            f"there is no folder {folder} on this worker: choose a `directory` of the tuner that all workers share"
+        )
+
+
 def load(folder: Path) -> Content:
     """The content of a payload, in a worker, whose working folder and Keras settings become those of the script.
 
@@ -80,10 +92,7 @@ def load(folder: Path) -> Content:
     """
     import keras
 
-    if not folder.is_dir():
-        raise SearchError(
-            f"there is no folder {folder} on this worker: choose a `directory` of the tuner that all workers share"
-        )
+    require_folder(folder)
     try:
         content: Content = payload.read(folder)
         os.chdir(content.cwd)

@@ -16,7 +16,7 @@ from filelock import FileLock
 from bench import compat
 from bench.seeds import derive_seed
 from bench.training.custom.shared_arrays import passing_shared_tensors
-from bench.training.epochs import EpochReport
+from bench.training.outcome import EpochReport
 from bench.training.own_tuner.content import made
 from bench.training.own_tuner.exchange import Execution, Number, TrialTask, number
 from bench.training.state import create_variables

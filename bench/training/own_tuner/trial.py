@@ -6,7 +6,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import keras_tuner
 
 from bench import compat
 from bench.errors import SearchError
-from bench.training.epochs import EpochReport
+from bench.training.outcome import EpochReport
 from bench.training.own_tuner.content import Content, load
 from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
 from bench.training.own_tuner.executions import Executions
@@ -23,16 +22,6 @@ from bench.training.own_tuner.oracle import TrialOracle
 from bench.training.precision import prepare_process
 
 OUTPUT = "output.txt"  # in the folder of a trial: what it printed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Prepared:
-    """A trial, ready to run."""
-
-    tuner: Any
-    trial: Any
-    oracle: TrialOracle
-    content: Content
 
 
 def run(task: TrialTask, report: EpochReport) -> TrialRun | FatalFailure:
@@ -47,13 +36,13 @@ def run(task: TrialTask, report: EpochReport) -> TrialRun | FatalFailure:
     """
     started = time.perf_counter()
     prepare_process(task.precision)
-    prepared = _prepare(task)
-    trial, named = prepared.trial, dict(prepared.content.named)
-    folder = Path(prepared.tuner.get_trial_dir(task.trial_id))
+    content, trial = _prepare(task)
+    tuner, named = content.tuner, dict(content.named)
+    folder = Path(tuner.get_trial_dir(task.trial_id))
     with _output(folder / OUTPUT), compat.silence_graph_reports():
-        executions = Executions(prepared.tuner, task, prepared.oracle.objective, report)
+        executions = Executions(tuner, task, content.objective, report)
         try:
-            compat.run_trial(prepared.tuner, trial, prepared.content.arguments, named)
+            compat.run_trial(tuner, trial, content.arguments, named)
         except keras_tuner.errors.FatalError as error:
             return FatalFailure(error=error, text=traceback.format_exc())
     proposed = task.trials[0]["hyperparameters"]
@@ -61,26 +50,27 @@ def run(task: TrialTask, report: EpochReport) -> TrialRun | FatalFailure:
     ended = TrialRun(
         status=trial.status,
         message=trial.message,
-        updates=tuple(prepared.oracle.updates),
+        updates=tuple(tuner.oracle.updates),
         values=None if config["values"] == proposed["values"] else config["values"],
         space=None if config["space"] == proposed["space"] else config["space"],
         executions=executions.finished() if trial.status == "COMPLETED" else (),
         seconds=time.perf_counter() - started,
     )
-    del prepared, trial, executions, named
+    del content, tuner, trial, executions, named
     keras.utils.clear_session()
     compat.release_graphs()
     return ended
 
 
-def _prepare(task: TrialTask) -> _Prepared:
+def _prepare(task: TrialTask) -> tuple[Content, Any]:
+    """The tuner with an oracle that has the trial, and the trial."""
     content = load(Path(task.payload))
-    tuner, objective = content.tuner, content.objective
+    tuner = content.tuner
     trial, *others = [keras_tuner.engine.trial.Trial.from_state(state) for state in task.trials]
     trials = {each.trial_id: each for each in (*others, trial)}
-    tuner.oracle = TrialOracle(objective, trials, trial.hyperparameters)
+    tuner.oracle = TrialOracle(content.objective, trials, trial.hyperparameters)
     _check_tensorboard(tuner, content)
-    return _Prepared(tuner=tuner, trial=trial, oracle=tuner.oracle, content=content)
+    return content, trial
 
 
 def _check_tensorboard(tuner: Any, content: Content) -> None:

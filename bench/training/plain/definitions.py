@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import resolve_name
 from types import ModuleType
 from typing import Any
 
@@ -58,7 +59,7 @@ class Definitions:
         if isinstance(statement, ast.ImportFrom):
             package = import_module(module).__package__ if statement.level else None
             source = ("." * statement.level) + (statement.module or "")
-            source = source if package is None else _absolute(source, package)
+            source = source if package is None else resolve_name(source, package)
             if source.partition(".")[0] not in LIBRARIES:
                 self._add(source, alias.name)
                 return
@@ -67,12 +68,6 @@ class Definitions:
             self.imports.add(ast.unparse(ast.Import(names=[alias])))
         else:
             raise ModelError(f"{module} imports {alias.name}, which plain Keras code cannot: import its names instead")
-
-
-def _absolute(source: str, package: str) -> str:
-    from importlib.util import resolve_name
-
-    return resolve_name(source, package)
 
 
 @lru_cache(maxsize=32)

@@ -40,6 +40,7 @@ def rebuild(spec: TrialSpec, dataset: DatasetFacts) -> tuple[keras.Model, FitSet
     settings = FitSettings(
         seed=spec.seed,
         epochs=spec.epochs,
+        images=n,
         batch_size=batching.size(n),
         steps=steps,
         validation_share=share,

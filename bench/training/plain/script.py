@@ -28,6 +28,7 @@ class FitSettings:
 
     seed: int
     epochs: int
+    images: int  # trained on in each epoch, if no step is left out
     batch_size: int
     steps: int  # per epoch
     validation_share: float = 0.0  # fraction of the images, taken from the end, that are not trained on
@@ -155,14 +156,13 @@ def _data(dataset: DatasetFacts, settings: FitSettings, *, one_hot: bool) -> lis
 def _fit(compiled: _Compiled, dataset: DatasetFacts, settings: FitSettings) -> list[str]:
     share = f", validation_split={settings.validation_share}" if settings.validation_share else ""
     weights = ", class_weight=class_weight" if settings.class_weights else ""
-    trained = round((dataset.n_train + dataset.n_validation) * (1 - settings.validation_share))
-    batches = -(-trained // settings.batch_size)
+    batches = -(-settings.images // settings.batch_size)
     lines = []
     if batches != settings.steps:
-        left_out = trained - settings.steps * settings.batch_size
+        left_out = settings.images - settings.steps * settings.batch_size
         lines += [
             f"# Keras trains {batches} batches per epoch; keras-family-bench trained {settings.steps}, leaving out",
-            f"# {left_out:,} of {trained:,} images, different ones in each epoch.",
+            f"# {left_out:,} of {settings.images:,} images, different ones in each epoch.",
         ]
     options = f"batch_size={settings.batch_size}, epochs={settings.epochs}{share}{weights}"
     lines.append(f"model.fit(x_train, y_train, {options})")

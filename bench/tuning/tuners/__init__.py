@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bench.errors import ExtensionError, SpecError
-from bench.machine import extensions, load_extension
+from bench.extensions import extensions, load_extension
 from bench.records.spec import SearchSpec, Value
 from bench.tuning.space import count_candidates, parameters
 from bench.tuning.trials import Proposal

@@ -3,7 +3,6 @@
 import keras_tuner
 
 from bench.records.spec import SearchSpec
-from bench.tuning.trials import Plan
 from bench.tuning.tuner import Tuner, settings
 
 
@@ -23,11 +22,6 @@ class BayesianOptimization(Tuner):
             num_initial_points=max(spec.max_pending or self.max_pending, trials // 3),
             **settings(spec, hyperparameters),
         )
-
-    def plan(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> Plan:  # noqa: ARG002
-        """All trials at full length; simulating the search would take up to a second per trial."""
-        budget = spec.budget
-        return Plan(candidates=budget.trials, tasks=budget.trials, epochs=budget.total_epochs)
 
 
 TUNER = BayesianOptimization()

@@ -12,7 +12,6 @@ from bench.records.space import Parameter
 from bench.records.spec import SearchSpec, Value
 from bench.seeds import derive_seed
 from bench.tuning.space import is_active, parameters
-from bench.tuning.trials import Plan
 from bench.tuning.tuner import Tuner, settings
 
 try:
@@ -46,11 +45,6 @@ class TreeParzenEstimator(Tuner):
             max_trials=trials,
             **settings(spec, hyperparameters),
         )
-
-    def plan(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> Plan:  # noqa: ARG002
-        """All trials at full length; simulating the search would take up to a tenth of a second per trial."""
-        budget = spec.budget
-        return Plan(candidates=budget.trials, tasks=budget.trials, epochs=budget.total_epochs)
 
 
 class _Oracle(keras_tuner.Oracle):  # type: ignore[misc]

@@ -16,7 +16,7 @@ from bench.training.custom.hypermodel import Hypermodel, hypermodel
 from bench.training.custom.labels import encoding_of
 from bench.training.family import SuiteFamily, load_family
 from bench.training.fit import model_summary
-from bench.workers.executor import describe
+from bench.workers.error_text import error_text
 from custom_models import CLASSES, SHAPE, custom
 
 pytestmark = pytest.mark.slow
@@ -271,7 +271,7 @@ def test_error_in_a_graph_is_described_without_its_long_stack() -> None:
 
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         select(tf.range(1, 5))
-    description = describe(caught.value)
+    description = error_text(caught.value)
     assert "indices[3] = 4 is not in [0, 4)" in description
     assert 'File "' not in description
 
