@@ -145,7 +145,7 @@ def page(measurement: Measurement) -> str:
             "",
             table(rows),
             "",
-            *verdicts([(f"{newest:.2f} s more than the import (goal {GOAL_SECONDS:g})", newest <= GOAL_SECONDS)]),
+            *verdicts([(f"{newest:.2f} s more than the import (goal {GOAL_SECONDS:g} s)", newest <= GOAL_SECONDS)]),
             "",
             (
                 f"Medians of {len(measurement.rounds)} rounds. The import took {measurement.import_seconds:.2f} s "

@@ -1,6 +1,6 @@
 """Scripts that use Keras Tuner, with and without the line that calls bench.search instead of tuner.search.
 
-python tests/benchmarks/tuning_scripts.py speed memory kill truncation
+python tests/benchmarks/tuning_scripts.py
 
 - speed: trials per hour of a whole script, for small dense and convolutional models, on the same trials.
 - memory: of all processes of a script, over many trials.
@@ -9,7 +9,8 @@ python tests/benchmarks/tuning_scripts.py speed memory kill truncation
 
 Each measurement is one script in its own process; the two sides alternate. Measurements are stored in
 results/benchmarks/tuning_scripts.json after each, so that repeating the command continues; the page next to it is
-results/benchmarks/tuning_scripts.md. Run it on an otherwise idle machine. The images are synthetic.
+results/benchmarks/tuning_scripts.md, which --page-only writes without measuring. Run it on an otherwise idle machine.
+The images are synthetic.
 """
 
 import argparse
@@ -40,6 +41,7 @@ Side = Literal["tuner.search", "bench.search"]
 SIDES: tuple[Side, ...] = ("tuner.search", "bench.search")
 LINES: dict[Side, str] = {"tuner.search": "tuner.search(", "bench.search": "bench.search(tuner, "}
 MODELS = ("dense", "cnn")
+KINDS = ("speed", "memory", "kill", "truncation")
 TRIALS = {"dense": 24, "cnn": 12}
 ROUNDS = 3
 MEMORY_TRIALS = 200
@@ -311,7 +313,8 @@ def _check_same_trials(measures: Sequence[Measure]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="*", choices=("speed", "memory", "kill", "truncation"), help="none: page only")
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--page-only", action="store_true", help="write the page from the stored measurements")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--results", type=Path, default=Path("results/benchmarks"))
@@ -319,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     path = options.results / "tuning_scripts.json"
     stored: Any = msgspec.json.decode(path.read_bytes(), type=Measurements) if path.exists() else None
     measures: list[Measure] = [] if stored is None else list(stored.measures)
-    for kind, side, model, number in _planned(options.kinds):
+    for kind, side, model, number in _planned(() if options.page_only else options.kinds):
         if any((each.kind, each.side, each.model, each.round) == (kind, side, model, number) for each in measures):
             continue
         print(f"{kind}, {side}, {model}, round {number}", flush=True)
