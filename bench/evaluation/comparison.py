@@ -10,11 +10,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from bench.errors import MetricError
-from bench.evaluation.arrays import IntArray
+from bench.evaluation.arrays import BoolArray, FloatArray, IntArray
 from bench.evaluation.variance import (
-    BoolArray,
     Correctness,
-    FloatArray,
     Variance,
     terms_by_model,
     variance_from_terms,

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import Literal
 
 from bench.execution.events import Event, Progress
 from bench.execution.options import Options
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, run_folder
 
-VERDICTS = {"Missed": False, "Met": True}
+VERDICTS: Mapping[Literal["Missed", "Met"], bool] = {"Missed": False, "Met": True}
 # For color-blind readers, and other colors than those of families on the pages.
 COLORS = ("#56B4E9", "#E69F00", "#CC79A7", "#000000", "#8C564B")
 TUNER_COLORS = dict(zip(("hyperband", "random", "bayesian", "grid", "tpe"), COLORS, strict=True))
