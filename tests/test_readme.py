@@ -88,7 +88,7 @@ def test_comparison_with_the_tutorial_of_keras_tuner_is_that_of_the_benchmark() 
     page = (ROOT / "results" / "benchmarks" / "time_to_accuracy.md").read_text(encoding="utf-8")
     (row,) = (cells for cells in table_cells(page) if cells[1] == "tutorial" and cells[2].startswith("preset"))
     rounds, speedup, difference = row[3], row[4], row[11].removeprefix("+")
-    claims = re.findall(r"(\S+)\s+times as fast as.*?(\S+) points more accurate.*?[[(](\w+)\s+rounds", TEXT, re.DOTALL)
+    claims = re.findall(r"(\S+)\s+times as fast as.*?(\S+) points more accurate.*?[\[(](\w+)\s+rounds", TEXT, re.DOTALL)
     assert len(claims) == 2
     assert set(claims) == {(speedup, difference, NUMBERS[rounds])}
 
