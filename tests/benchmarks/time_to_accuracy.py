@@ -652,14 +652,14 @@ def _draw(measures: Sequence[Measure], trainings: Sequence[Training]) -> "Figure
         panels.append(partial(_draw_rounds, measures))
     if trainings:
         panels.append(partial(_draw_trainings, trainings))
-    figure = Figure(figsize=(4.5 * len(panels), 4.3), layout="constrained")
+    figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
     for draw, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
         draw(axes)
     return figure
 
 
 def _draw_rounds(measures: Sequence[Measure], axes: "Axes") -> None:
-    from bench.report.figures.model import plain_axes
+    from bench.report.figures.model import few_logarithmic_ticks, plain_axes
 
     shown = [name for name in COMPARISONS if any(each.comparison == name for each in measures)]
     for side, color, offset in zip(SIDES, COLORS, (-0.1, 0.1), strict=False):
@@ -670,7 +670,9 @@ def _draw_rounds(measures: Sequence[Measure], axes: "Axes") -> None:
     axes.set(
         title="Time to a winner", ylabel="time of the whole process (s)", yscale="log", xlim=(-0.5, len(shown) - 0.5)
     )
+    few_logarithmic_ticks(axes.yaxis)
     plain_axes(axes)
+    axes.grid(visible=False, axis="x")
     axes.legend(frameon=False)
 
 

@@ -22,6 +22,7 @@ PIXELS_KEY = "pixels"  # digest of the pixels, so that an edited picture is noti
 DPI = 200  # twice that of a common screen
 DARK_PAGE, DARK_TEXT = "#1a1a1a", "#e6e6e6"  # the colors of the HTML pages
 TITLE_HEIGHT = 0.3  # inches
+TITLE_MARGIN = 0.07  # above the title
 MAX_COLOR_ERROR = 0.25  # mean over channels and pixels, of 255, up to which a palette replaces the colors
 
 
@@ -71,11 +72,12 @@ def titled(picture: Picture, title: str) -> Picture:
         height = figure.get_figheight()
         share = height / (height + TITLE_HEIGHT)
         figure.set_figheight(height + TITLE_HEIGHT)
-        if figure.get_layout_engine() is None:  # which would keep the axes below the title
+        text = figure.suptitle(title, fontsize=11)
+        if figure.get_layout_engine() is None:  # which would place axes and title
+            text.set_y(1 - TITLE_MARGIN / figure.get_figheight())
             for axes in figure.axes:
                 box = axes.get_position()
                 axes.set_position((box.x0, box.y0 * share, box.width, box.height * share))
-        figure.suptitle(title, fontsize=11)
         return figure
 
     return replace(picture, digest=hashlib.sha256(f"{title}: {picture.digest}".encode()).hexdigest(), draw=draw)
