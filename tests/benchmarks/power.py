@@ -247,8 +247,9 @@ def _page(simulation: Simulation) -> str:
             (
                 f"Significant differences between models of equal accuracy, in % of {equal[0].pairs:,} simulated pairs "
                 f"per cell. The largest is {worst.percent:.1f}%; with this many pairs, 99% of the estimates of a true "
-                f"rate of 5% are below {100 * _upper_limit(equal[0].pairs):.2f}%. With few seeds the rate is lower "
-                "than 5%, since the variance across seeds has to be estimated from them."
+                f"rate of 5% are below {100 * _upper_limit(equal[0].pairs):.2f}%. With few seeds the rate is often "
+                "lower than 5%, since the quantile of Student's distribution multiplies the variance across seeds even "
+                "where most of the uncertainty is that of the test set."
             ),
             "",
             "## Power",

@@ -33,8 +33,8 @@ def test_families_are_compared_over_their_searches(tmp_path: Path) -> None:
     assert [(family.name, len(family.searches)) for family in table.families] == [("cnn", 3), ("dense", 3)]
     (sentence,) = family_sentences(table)
     # 11 and 42 of 200 images are wrong.
-    assert sentence.startswith("Family cnn is 15.50 points better than family dense (95% CI")
-    assert "; 3 and 3 searches, 200 test images; p < 0.001 with " in sentence
+    assert sentence.startswith("Family cnn, as tuned here, is 15.50 points better than family dense (95% CI")
+    assert "; 3 searches each, 200 test images; p < 0.001 with " in sentence
     assert sentence.endswith(" degrees of freedom across searches; one pair of families, so no correction was needed).")
     # On the leaderboard, it also says what the interval is based on.
     finding = findings(table)[0]

@@ -121,7 +121,7 @@ def _notes(board: Board, placed: Sequence[tuple[Table, Row]]) -> list[str | Mark
         limits = dict.fromkeys(CALIBRATION_ERROR.text(error) for error in (errors[0], errors[-1]))
         own = CALIBRATION_ERROR.text(tuned.run.metrics[CALIBRATION_ERROR])
         calibration += f" Calibration error: {tuned.label} {own} pp, tutorials {' to '.join(limits)} pp."
-    longer = longer_search_sentences(board, table)
+    longer = longer_search_sentences(board, table, rows)
     choice = [*filter(None, [_choice(table, tuned), calibration])]
     return [*filter(None, [_times_sentence(tuned, rows)]), *longer, *identical_sentences(table), *choice]
 
@@ -133,7 +133,8 @@ def _times_sentence(tuned: Row, rows: Sequence[Row]) -> str:
     times = sorted(row.run.training_seconds for row in rows)
     limits = " to ".join(dict.fromkeys(map(seconds, (times[0], times[-1]))))
     return (
-        f"One training takes {seconds(tuned.run.training_seconds)} s for {tuned.label}, {limits} s for the tutorials."
+        f"One training takes {seconds(tuned.run.training_seconds)} s for {tuned.label}, {limits} s for the tutorials, "
+        f"on {_machines([tuned])[0]}."
     )
 
 
@@ -151,7 +152,7 @@ def _choice(table: Table, tuned: Row) -> str:
     )
 
 
-def longer_search_sentences(board: Board, table: Table) -> list[Markdown]:
+def longer_search_sentences(board: Board, table: Table, tutorials: Sequence[Row]) -> list[Markdown]:
     """The tuned models of other tables of the dataset that are more accurate than the one in a table."""
     tuned = table.selected_row
     others = [
@@ -163,7 +164,12 @@ def longer_search_sentences(board: Board, table: Table) -> list[Markdown]:
     sentences = []
     for budget, row in others:
         name = link(row.label, section_link(row, _folder(row)))
-        parts = [f"{percent(row.test_accuracy)}%", f"{seconds(row.run.training_seconds)} s per training"]
+        gains = sorted(row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials)
+        gain = " to ".join(dict.fromkeys(map(points, (gains[0], gains[-1]))))
+        parts = [
+            f"{percent(row.test_accuracy)}%, {gain} pp compared with the tutorials",
+            f"{seconds(row.run.training_seconds)} s per training",
+        ]
         found = ", ".join([*parts, *_code_link(row)])
         sentences.append(Markdown(f"A search with another budget ({inline(budget)}) found {name}: {found}."))
     return sentences

@@ -34,7 +34,10 @@ def _tuning(table: Table) -> str:
 def _families(table: Table) -> str:
     """The first test between families, or without one between tuned models."""
     if families := family_sentences(table):
-        return f"{families[0]} The interval accounts for the variance across searches, splits, refits and test images."
+        return (
+            f"{families[0]} The interval accounts for the variance across searches, which includes splits and refits, "
+            "and for the finite test set, but not for other training images."
+        )
     return next(iter(pair_sentences(table)), "")
 
 

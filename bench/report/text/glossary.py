@@ -13,7 +13,8 @@ _TERMS = {
     "code digest": "checksum of the code that defines a model; equal digests mean equal code",
     "confidence": "predicted probability of the predicted class",
     "confidence interval (CI)": "if training and evaluation were repeated with other seeds and other test "
-    "images, 95% of such intervals would contain the expected accuracy",
+    "images (for families also with other searches and splits), 95% of such intervals would contain the expected "
+    "accuracy",
     "core-seconds": "time that trials and refits took, each on one core",
     "dataset checksum, test-label checksum": "checksums of the development images and of the true classes of the test "
     "images; equal checksums mean equal data",

@@ -34,12 +34,16 @@ def family_sentences(table: Table) -> list[str]:
     sentences = []
     for test in table.family_tests:
         if test.difference is not None:
+            counts = [searches[test.a], searches[test.b]]
+            trained = f"{counts[0]} searches each" if len(set(counts)) == 1 else f"{counts[0]} and {counts[1]} searches"
             basis = (
-                f"{searches[test.a]} and {searches[test.b]} searches, {table.dataset.n_test:,} test images; "
+                f"{trained}, {table.dataset.n_test:,} test images; "
                 f"{p_text(test.p_adjusted)} with {test.difference.degrees_of_freedom:.1f} degrees of freedom across "
                 f"searches; {correction}"
             )
-            sentences.append(_sentence(test, test.difference, f"Family {test.a}", f"family {test.b}", basis))
+            sentences.append(
+                _sentence(test, test.difference, f"Family {test.a}, as tuned here,", f"family {test.b}", basis)
+            )
     return sentences
 
 

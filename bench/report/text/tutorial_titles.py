@@ -35,7 +35,7 @@ _TITLES = {
         layers="Flatten, Dense 10 (logits, from_logits=True); 10 epochs, batch 32",
     ),
     "tutorial-dense-128": TutorialTitle(
-        title="Basic classification, variant with softmax: one hidden layer of 128",
+        title='Another tutorial: one hidden layer of 128, last layer Dense(10, activation="softmax")',
         layers="Flatten, Dense 128 ReLU, Dense 10 softmax; 10 epochs, batch 32",
     ),
     "tutorial-dense-128-logits": TutorialTitle(

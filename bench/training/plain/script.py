@@ -130,15 +130,20 @@ def _one_hot(compiled: _Compiled, settings: FitSettings) -> bool:
 def _data(dataset: DatasetFacts, settings: FitSettings, *, one_hot: bool) -> list[str]:
     n, classes = dataset.n_train + dataset.n_validation, len(dataset.class_names)
     inputs = settings.inputs
-    shape = ", ".join(map(str, dataset.image_shape))
-    images = f"{n:,} images, uint8 ({n}, {shape}), and their labels, 0 to {classes - 1}"
-    lines = [f"# {dataset.title}: {images}"]
+    shape, last = ", ".join(map(str, dataset.image_shape)), classes - 1
     parts = ["train"]
     if dataset.name in KERAS_DATASETS:
         parts.append("test")
-        lines.append(f"(x_train, y_train), (x_test, y_test) = keras.datasets.{dataset.name}.load_data()")
+        lines = [
+            f"# {dataset.title}: {n:,} training and {dataset.n_test:,} test images, and their labels, 0 to {last}",
+            f"(x_train, y_train), (x_test, y_test) = keras.datasets.{dataset.name}.load_data()",
+            f"# The model takes images of shape ({shape}).",
+        ]
     else:
-        lines.append("# must be in x_train and y_train.")
+        lines = [
+            f"# {dataset.title}: {n:,} images, uint8 ({n}, {shape}), and their labels, 0 to {last}",
+            "# must be in x_train and y_train.",
+        ]
     if inputs is not None:
         shape = ", ".join(map(str, inputs.shape))
     converted = "" if inputs is None or inputs.dtype == "uint8" else '.astype("float32")'
@@ -147,6 +152,8 @@ def _data(dataset: DatasetFacts, settings: FitSettings, *, one_hot: bool) -> lis
     if settings.class_weights:
         lines.append("counts = np.bincount(y_train.ravel())")
         lines.append("class_weight = {label: y_train.size / (len(counts) * n) for label, n in enumerate(counts)}")
+    if one_hot:
+        lines.append("# The loss takes one-hot labels.")
     for part in parts:
         labels = f"keras.utils.to_categorical(y_{part}, {classes})" if one_hot else f"y_{part}.ravel()"
         lines.append(f"y_{part} = {labels}")
