@@ -29,7 +29,11 @@ MODELS = Path(__file__).parents[1] / "families" / "plain_models.py"
 
 
 def subject(text: str = f"net={MODELS}:build_uint8", **changes: Any) -> FamilySubject:
-    fields = {"family": search_spaces.locate(text), "dataset": DatasetLocation("digits"), "epochs": 2} | changes
+    fields: dict[str, Any] = {
+        "family": search_spaces.locate(text),
+        "dataset": DatasetLocation("digits"),
+        "epochs": 2,
+    } | changes
     return FamilySubject(**fields)
 
 

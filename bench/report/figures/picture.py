@@ -22,6 +22,7 @@ PIXELS_KEY = "pixels"  # digest of the pixels, so that an edited picture is noti
 DPI = 200  # twice that of a common screen
 DARK_PAGE, DARK_TEXT = "#1a1a1a", "#e6e6e6"  # the colors of the HTML pages
 TITLE_HEIGHT = 0.3  # inches
+PLAIN_TEXT = {"text.parse_math": False}  # settings of matplotlib: names may contain dollar signs
 MAX_COLOR_ERROR = 0.25  # mean over channels and pixels, of 255, up to which a palette replaces the colors
 
 
@@ -36,10 +37,11 @@ class Picture:
     def png(self) -> bytes:
         """The picture, drawn now."""
         # Not savefig, which draws twice and keeps an unused alpha channel.
-        figure = self.draw()
-        figure.set_dpi(DPI)
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()  # type: ignore[no-untyped-call]
+        with rc_context(PLAIN_TEXT):
+            figure = self.draw()
+            figure.set_dpi(DPI)
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()  # type: ignore[no-untyped-call]
         drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
         image = _with_palette(drawn)
         buffer, text = io.BytesIO(), PngInfo()
