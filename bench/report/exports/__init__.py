@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from bench.records.objective import score_name
 from bench.records.record import TrialRecord
 from bench.records.spec import SearchSpec
 from bench.report.board import Board
 from bench.report.runs import Run
-from bench.report.text.objective import score_name
 
 
 def runs_of(board: Board) -> list[Run]:

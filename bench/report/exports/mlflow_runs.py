@@ -8,12 +8,7 @@ from typing import Any
 
 import msgspec
 
-<<<<<<< HEAD
-from bench.errors import ExtensionError, RecordError
-=======
 from bench.errors import ExtensionError, RecordError, SpecError
-from bench.evaluation.metric import TRAIN_TEST_GAP
->>>>>>> fbd5b7b (Own layers, own losses, class-sorted data, phone pictures, exports and file names: fixes with tests)
 from bench.machine import set_variable
 from bench.records.files import writing
 from bench.records.ledger import TrialEnded

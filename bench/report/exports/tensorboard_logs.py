@@ -9,12 +9,12 @@ from typing import Any
 
 from bench.errors import ExtensionError
 from bench.records.files import writing
+from bench.records.objective import score_name
 from bench.records.record import Curve, TrialRecord
 from bench.records.spec import Value
 from bench.report.board import Board
 from bench.report.exports import runs_of, score_of
 from bench.report.runs import Run
-from bench.report.text.objective import score_name
 
 MISSING = "TensorBoard logs need tensorboard: install it with `pip install '.[tensorboard]'`"
 TEST_ACCURACY = "test accuracy"
