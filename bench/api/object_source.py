@@ -80,7 +80,7 @@ def _content(obj: Any) -> Iterable[Any]:
     if any(module_of(each).partition(".")[0] == "keras" for each in type(obj).__mro__):
         with suppress(Exception):  # a user's code may raise anything
             # Keras would pickle the content of a .keras file, which contains the time.
-            weights = getattr(obj, "get_weights", list)()
+            weights: list[Any] = getattr(obj, "get_weights", list)()
             return type(obj), _unnumbered(obj.get_config()), *(each.tobytes() for each in weights)
     try:
         reduced = obj.__reduce_ex__(2)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,6 @@ PIXELS_KEY = "pixels"  # digest of the pixels, so that an edited picture is noti
 DPI = 200  # twice that of a common screen
 DARK_PAGE, DARK_TEXT = "#1a1a1a", "#e6e6e6"  # the colors of the HTML pages
 TITLE_HEIGHT = 0.3  # inches
-PLAIN_TEXT = {"text.parse_math": False}  # settings of matplotlib: names may contain dollar signs
 MAX_COLOR_ERROR = 0.25  # mean over channels and pixels, of 255, up to which a palette replaces the colors
 
 
@@ -37,7 +37,7 @@ class Picture:
     def png(self) -> bytes:
         """The picture, drawn now."""
         # Not savefig, which draws twice and keeps an unused alpha channel.
-        with rc_context(PLAIN_TEXT):
+        with plain_text():
             figure = self.draw()
             figure.set_dpi(DPI)
             canvas = FigureCanvasAgg(figure)
@@ -58,6 +58,11 @@ class Picture:
                 return image.info.get(DIGEST_KEY) == self.digest and image.info.get(PIXELS_KEY) == _pixel_digest(pixels)
         except (OSError, SyntaxError, ValueError):  # Pillow raises each of them for damaged files
             return False
+
+
+def plain_text() -> AbstractContextManager[None]:
+    """Inside the block, dollar signs in names and titles are drawn instead of formulas."""
+    return rc_context({"text.parse_math": False})
 
 
 def with_titles(pictures: Mapping[str, Picture], titles: Mapping[str, str]) -> dict[str, Picture]:

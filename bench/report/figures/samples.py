@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from bench.data.dataset import Dataset
 from bench.records.files import write_atomic
-from bench.report.figures.picture import PLAIN_TEXT
+from bench.report.figures.picture import plain_text
 
 FIRST_IMAGES = 25
 COLUMNS = 5
@@ -30,7 +29,7 @@ def write_samples(dataset: Dataset, folder: Path) -> tuple[Path, ...]:
     per_class = [int(np.argmax(dataset.labels == label)) for label in range(len(dataset.class_names))]
     first = range(min(FIRST_IMAGES, len(dataset)))
     paths = []
-    with rc_context(PLAIN_TEXT):
+    with plain_text():
         pictures = {
             "first": _grid(dataset, first, f"{dataset.title}: the first {len(first)} images"),
             "classes": _grid(dataset, per_class, f"{dataset.title}: one image per class"),

@@ -1,6 +1,7 @@
 """What models that are not a Family take and return, and how those that cannot be used are refused."""
 
 import warnings
+from functools import cache
 from typing import Any
 
 import keras
@@ -36,7 +37,11 @@ def augmentation() -> keras.Sequential:
     return keras.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.2)])
 
 
-AUGMENTATION = augmentation()  # as at the top of many notebooks, part of several models
+@cache
+def shared_augmentation() -> keras.Sequential:
+    """As at the top of many notebooks: part of several models."""
+    return augmentation()
+
 
 # Inputs
 
@@ -117,10 +122,10 @@ def test_range_is_that_of_the_first_rescaling_or_normalization_layer(layer: Any,
         (layers.Lambda(lambda x: x / 127.5 - 1), 255),
         (lambda x: (x - 0.5) / 0.5, 1),
         (lambda x: 1 - x, 1),
-        (lambda x: keras.applications.mobilenet_v2.preprocess_input(AUGMENTATION(x)), 255),
+        (lambda x: keras.applications.mobilenet_v2.preprocess_input(shared_augmentation()(x)), 255),
         (lambda x: keras.applications.resnet50.preprocess_input(layers.Resizing(9, 9)(x)), 255),
         (lambda x: layers.Concatenate()([x[..., :1] / 255] * 3), 255),
-        (lambda x: layers.Resizing(9, 9)(AUGMENTATION(x)), 1),
+        (lambda x: layers.Resizing(9, 9)(shared_augmentation()(x)), 1),
     ],
     ids=[
         *("divided", "multiplied", "mobilenet", "densenet", "resnet", "lambda", "standardized fractions", "inverted"),
