@@ -1,6 +1,5 @@
 """Objects of Python as families: functions `build_model(hp)` and hypermodels, also those of a script or a notebook."""
 
-import pickle
 import re
 
 import cloudpickle
@@ -37,7 +36,7 @@ def _stored(family: object, name: str) -> FamilyLocation:
         raise SpecError(f"the name {name!r} is taken by another family: rename the object")
     try:
         content = cloudpickle.dumps(family)
-    except (pickle.PicklingError, TypeError) as error:
+    except Exception as error:  # objects of other libraries raise many types
         raise SpecError(
             f"the family {name} cannot be sent to worker processes: {error}: build such objects inside of it, or put "
             "it into a file and pass my.py:build_model"

@@ -1,6 +1,7 @@
 """The code of an object of a script or a notebook, with everything that it refers to there, as a digest."""
 
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -76,11 +77,25 @@ def _content(obj: Any) -> Iterable[Any]:
         return obj
     if isinstance(obj, set | frozenset):
         return sorted(obj, key=repr)
+    if any(module_of(each).partition(".")[0] == "keras" for each in type(obj).__mro__):
+        with suppress(Exception):  # a user's code may raise anything
+            # Keras would pickle the content of a .keras file, which contains the time.
+            weights: list[Any] = getattr(obj, "get_weights", list)()
+            return type(obj), _unnumbered(obj.get_config()), *(each.tobytes() for each in weights)
     try:
         reduced = obj.__reduce_ex__(2)
-    except TypeError:  # it cannot be pickled either
+    except Exception:  # noqa: BLE001 - a user's code may raise anything; it cannot be pickled either
         return ()
     return reduced if isinstance(reduced, tuple) else (reduced,)
+
+
+def _unnumbered(config: Any) -> Any:
+    """A configuration in which names of layers do not depend on how many were made before them."""
+    if isinstance(config, str):
+        return re.sub(r"_\d+$", "", config)
+    if isinstance(config, dict):
+        return {name: _unnumbered(value) for name, value in config.items()}
+    return [*map(_unnumbered, config)] if isinstance(config, list | tuple) else config
 
 
 def _used(function: FunctionType) -> Iterator[Any]:

@@ -168,8 +168,8 @@ def evaluate(
     options = Options(results=Path(results), dataset=location, workers=1)
     order = None if classes is None else tuple(classes)
     models = [
-        ExternalModel(name=label, content=content, pixel_range=pixel_range, classes=order)
-        for label, content in _contents(model)
+        ExternalModel(name=label, content=content, identity=identity, pixel_range=pixel_range, classes=order)
+        for label, content, identity in _contents(model)
     ]
     from bench.execution.external import evaluate_external
 
@@ -180,19 +180,19 @@ def evaluate(
     return Run(options.results, outcome.folder.run_id)
 
 
-def _contents(model: Any) -> Iterator[tuple[str, bytes]]:
-    """The names and contents of .keras files."""
+def _contents(model: Any) -> Iterator[tuple[str, bytes, bytes | None]]:
+    """The names and contents of .keras files, and the identities of models in memory."""
     models = model if isinstance(model, list | tuple) else [model]
     if not models:
         raise SpecError("model must be a Keras model, the path of a .keras file, or several of them, got none")
     for number, each in enumerate(models):
         if isinstance(each, str | Path):
-            yield Path(each).name, read_model(Path(each))
+            yield Path(each).name, read_model(Path(each)), None
         elif callable(getattr(each, "save", None)):
-            from bench.training.external import saved
+            from bench.training.external import identity, saved
 
             label = f"model {number}" if len(models) > 1 else "model"
-            yield label, saved(each, label)
+            yield label, saved(each, label), identity(each)
         else:
             raise SpecError(f"model must be a Keras model or the path of a .keras file, got {type(each).__name__}")
 

@@ -20,6 +20,7 @@ class ExternalModel:
 
     name: str  # of the file
     content: bytes
+    identity: bytes | None = None  # what tells it from others; None for the content, which may depend on the time
     pixel_range: PixelRange | None = None  # that it expects; None if the model decides
     classes: tuple[str, ...] | None = None  # the order of its outputs; None: that of the dataset, which is checked
 
@@ -59,9 +60,9 @@ def describe_external(models: Sequence[ExternalModel], pixels: str) -> Reference
 
 
 def _digest(models: Sequence[ExternalModel]) -> str:
-    """Depends on the files and on what is known about them."""
+    """Depends on the models and on what is known about them."""
     state = hashlib.sha256()
     for model in models:
-        state.update(hashlib.sha256(model.content).digest())
+        state.update(hashlib.sha256(model.content if model.identity is None else model.identity).digest())
         state.update(f"{model.pixel_range} {model.classes}".encode())
     return state.hexdigest()[:DIGEST_LENGTH]

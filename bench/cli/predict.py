@@ -62,13 +62,14 @@ def predict(
 ) -> None:
     """Classify image files with a trained model.
 
-    Images of any size, grayscale or color, are fitted to the training images: resized, padded with their background,
-    and inverted if their background is light and that of the training images dark, or the reverse (grayscale only).
+    Images of any size, grayscale or color, are fitted to the training images: resized, padded with their background
+    (not if --image-size resized the training images), and inverted if their background is light and that of the
+    training images dark, or the reverse (grayscale only).
     """
     import numpy as np
 
     from bench.data.image_files import prepare
-    from bench.execution.resume import run_dataset
+    from bench.execution.resume import last_options, run_dataset
     from bench.execution.trained import model_files, own_family
     from bench.report.runs import find_run, load
     from bench.workers.tasks import import_libraries
@@ -77,7 +78,8 @@ def predict(
     record, folder = run.record, run.folder
     files = model_files(folder, record)
     found = background if background != "auto" else _inferred(run_dataset(folder, dataset, data_dir, notify))
-    prepared = prepare(images, record.dataset.image_shape, found)
+    distorted = last_options(folder).dataset.reading.image_size is not None
+    prepared = prepare(images, record.dataset.image_shape, found, distorted=distorted)
     for image in prepared:
         if image.inverted:
             typer.echo(f"{image.name}: inverted, since the training images have a {found} background", err=True)

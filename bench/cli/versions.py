@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli.datasets import locate_dataset
 from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
-from bench.cli.options import AsJson, Results
+from bench.cli.options import AsJson, ClassNames, ImageSize, PixelRangeName, Results
 from bench.cli.results import warn_unreadable, write_pages
 from bench.errors import RecordError, SearchError, SpecError, check_name
 from bench.records.limits import MAX_EPOCHS
@@ -104,6 +105,9 @@ def measure(
         int | None,
         typer.Option(metavar="N", min=1, max=MAX_EPOCHS, show_default="10", help="Training epochs of --family."),
     ] = None,
+    image_size: ImageSize = None,
+    class_names: ClassNames = None,
+    pixel_range: PixelRangeName = "auto",
     environments: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the tox environments.")] = Path(".tox"),
     results: Results = Path("results"),
 ) -> None:
@@ -116,9 +120,11 @@ def measure(
     slow. Speed is compared only between versions measured in rotation: to add a version, name it together with the
     versions to compare it with, and use --again.
     """
+    from bench.execution.models import locate_families
     from bench.versions.environments import find
     from bench.versions.measure import STARTS_DROPPED, Plan
     from bench.versions.measure import measure as measure_versions
+    from bench.versions.subjects import DATASET, FAMILY_EPOCHS, FamilySubject, ReferenceModels
 
     steps: list[str] = []
 
@@ -126,13 +132,28 @@ def measure(
         steps.append(step)
         typer.echo(step, err=True)
 
+    if family is None:
+        if (dataset, epochs, image_size, class_names, pixel_range) != (None, None, None, None, "auto"):
+            raise SpecError(
+                "--dataset, --epochs, --image-size, --class-names and --pixel-range need --family: the reference "
+                "models have their own recipes"
+            )
+        subject: Subject = ReferenceModels()
+    else:
+        (located,) = locate_families([family])
+        subject = FamilySubject(
+            family=located,
+            dataset=locate_dataset(dataset or DATASET, None, image_size, class_names),
+            epochs=epochs or FAMILY_EPOCHS,
+            pixel_range=None if pixel_range == "auto" else pixel_range,
+        )
     plan = Plan(
         checkout=Path.cwd(),
         results=results.absolute(),
         starts=starts,
         seeds=seeds,
         again=again,
-        subject=_subject(family, dataset, epochs),
+        subject=subject,
     )
     try:
         with handle_signals():
@@ -151,19 +172,3 @@ def measure(
     page = "versions.md" if family is None else f"versions-{plan.subject.models[0]}.md"
     show = "bench versions show" if family is None else f"bench versions show --family {plan.subject.models[0]}"
     typer.echo(f"All measurements are complete; see {results / page} or `{show}`.")
-
-
-def _subject(family: str | None, dataset: str | None, epochs: int | None) -> "Subject":
-    """What to measure."""
-    from bench.data import catalog
-    from bench.execution.models import locate_families
-    from bench.versions.subjects import DATASET, FAMILY_EPOCHS, FamilySubject, ReferenceModels
-
-    if family is None:
-        if dataset is not None or epochs is not None:
-            raise SpecError("--dataset and --epochs need --family: the reference models have their own recipes")
-        return ReferenceModels()
-    (located,) = locate_families([family])
-    location = catalog.locate(dataset or DATASET)
-    name = location.name if location.path is None else str(location.path)
-    return FamilySubject(family=located, dataset=name, epochs=epochs or FAMILY_EPOCHS)

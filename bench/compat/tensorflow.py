@@ -1,4 +1,4 @@
-"""TensorFlow: graphs that stay in memory, tensors in the memory of arrays, and bfloat16."""
+"""TensorFlow and Keras: graphs that stay in memory, calls in a graph, tensors in the memory of arrays, and bfloat16."""
 
 import gc
 import time
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+KERAS = ("keras",)
 TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tf-nightly")
 
 BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"
@@ -80,6 +81,17 @@ def _traced_graph() -> "weakref.ref[Any]":
 
     traced = tf.function(tf.custom_gradient(double)).get_concrete_function(tf.TensorSpec((), tf.float32))
     return weakref.ref(traced.graph)
+
+
+def graph_calls(operation: Any) -> list[tuple[list[Any], list[Any]]]:
+    """The symbolic inputs and outputs of each call of a layer or an operation; its `input` is that of the first only.
+
+    Raises:
+        CompatibilityError: Keras' graphs have changed.
+    """
+    with expecting(KERAS, "nodes with input_tensors and output_tensors at Operation._inbound_nodes"):
+        nodes = operation._inbound_nodes  # noqa: SLF001 - nothing public leads to the other calls
+        return [(list(node.input_tensors), list(node.output_tensors)) for node in nodes]
 
 
 def silence_graph_reports() -> AbstractContextManager[None]:

@@ -27,18 +27,21 @@ class PreparedImage:
     inverted: bool  # because its background is light and that of the training images dark, or the reverse
 
 
-def prepare(paths: Sequence[Path], shape: tuple[int, int, int], background: Background) -> list[PreparedImage]:
+def prepare(
+    paths: Sequence[Path], shape: tuple[int, int, int], background: Background, *, distorted: bool = False
+) -> list[PreparedImage]:
     """Read image files and fit them to the training images.
 
     Transparent pixels get the color of the background. Grayscale images are inverted if their background is light and
     that of the training images dark, or the reverse. Images of another aspect ratio are padded with their own
-    background if the training images have one, otherwise distorted.
+    background if the training images have one and were not distorted either, otherwise distorted.
 
     Args:
         paths: of image files, or of npy files with one image (height, width) or (height, width, channels), or several
             (n, height, width, channels); integers from 0 to 255, or fractions from 0 to 1.
         shape: height, width and channels of the training images.
         background: of the training images.
+        distorted: whether the training images were resized whatever their aspect ratio.
 
     Raises:
         DataError: files cannot be read, one line each.
@@ -49,7 +52,8 @@ def prepare(paths: Sequence[Path], shape: tuple[int, int, int], background: Back
     problems = []
     for path in paths:
         try:
-            images += [_fit(name, pixels, shape, background) for name, pixels in _read(path, shape[-1], background)]
+            for name, pixels in _read(path, shape[-1], background):
+                images.append(_fit(name, pixels, shape, background, distorted=distorted))
         except DataError as error:
             problems.append(str(error))
     if problems:
@@ -91,7 +95,9 @@ def _read_array(path: Path) -> Iterator[tuple[str, Pixels]]:
         yield from ((f"{path}[{number}]", image) for number, image in enumerate(pixels))
 
 
-def _fit(name: str, pixels: Pixels, shape: tuple[int, int, int], background: Background) -> PreparedImage:
+def _fit(
+    name: str, pixels: Pixels, shape: tuple[int, int, int], background: Background, *, distorted: bool
+) -> PreparedImage:
     height, width, channels = shape
     level = border_level(pixels)
     # The colors of a photo carry meaning, so only grayscale images are inverted.
@@ -100,7 +106,7 @@ def _fit(name: str, pixels: Pixels, shape: tuple[int, int, int], background: Bac
     )
     if inverted:
         pixels = 255 - pixels
-    if background != "mixed":
+    if background != "mixed" and not distorted:
         pixels = _pad(pixels, height / width)
     if pixels.shape[:2] != (height, width):
         pixels = resize(pixels[np.newaxis], (height, width))[0]

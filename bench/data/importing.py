@@ -85,7 +85,7 @@ def _store(source: Source, reading: Reading) -> str:
     else:
         development, held_out = np.arange(len(train.labels)), np.arange(len(test.labels))
         _check_same_shape(train, test)
-    if source.grouped:
+    if source.grouped or (np.diff(train.labels[development]) >= 0).all():
         development = np.random.default_rng(derive_seed(0, "order of imported images")).permutation(development)
     parts = _part(train, development, names), _part(test, held_out, names)
     splits.check_splittable(parts[0])

@@ -50,7 +50,7 @@ class Source:
     train: Samples
     test: Samples | None  # None if the files do not name a test set
     class_names: tuple[str, ...] = ()  # empty if the files have none
-    grouped: bool = False  # whether the images are in the order of their classes, which no model should see
+    grouped: bool = False  # whether the images are in the order of their classes, in several parts of the files
 
 
 def as_pixels(values: NDArray[Any], where: str) -> NDArray[np.uint8]:

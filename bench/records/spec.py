@@ -126,7 +126,7 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
         for name, valid in (("objective", OBJECTIVES), ("class_weights", ("balanced",)), ("pixel_range", PIXEL_RANGES)):
             if getattr(self, name) not in (*valid, None):
                 raise SpecError(f"{name} must be one of {', '.join(valid)}, or None, got {getattr(self, name)!r}")
-        if self.definition is not None and not re.fullmatch(r"[^/\\:\s]+:[\w.]+", self.definition):
+        if self.definition is not None and not re.fullmatch(r"[^/\\:]+:[\w.]+", self.definition):
             raise SpecError(f"definition must be a file name or module, and an object, got {self.definition!r}")
         require("split", self.split, 0, MAX_SEED)
         if self.max_pending is not None:

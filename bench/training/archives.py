@@ -40,7 +40,8 @@ FUNCTIONS = ("activations", "initializers", "losses", "metrics")
 def check_archive(content: bytes, name: str) -> None:
     """Check that a .keras file names nothing but layers of Keras, in addition to Keras' own safe mode.
 
-    Safe mode of older versions of Keras lets configurations call functions of other modules.
+    Safe mode of older versions of Keras lets configurations call functions of other modules. Loss, metrics and
+    optimizer of the model itself may be any, since they are not loaded.
 
     Args:
         content: of the file.
@@ -49,7 +50,10 @@ def check_archive(content: bytes, name: str) -> None:
     Raises:
         ModelError: it is not a .keras file, or names classes or functions outside Keras or that execute code.
     """
-    for serialized in serialized_objects(read_config(content, name)):
+    config = read_config(content, name)
+    if isinstance(config, dict):
+        config = config | {"compile_config": None}  # as `keras.models.load_model(compile=False)` does
+    for serialized in serialized_objects(config):
         kind, module = str(serialized["class_name"]), serialized.get("module")
         if kind in UNSAFE:
             raise ModelError(f"{name}: contains {kind}, which can execute code: only built-in layers are loaded")

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from bench.errors import ModelError
 from bench.machine import silence_stderr
+from bench.training.files import from_bytes
 from bench.training.inference import class_probabilities, open_model
 from bench.training.precision import prepare_process
 from bench.training.predict import returns_probabilities
 from search_spaces import FamilyLocation
-from search_spaces._mirror import portable
+from search_spaces._mirror import AppendMirrorImages, AverageMirrorImages, portable
 
 Format = Literal["keras", "savedmodel", "onnx"]
 
@@ -38,7 +39,7 @@ def export(file: Path, target: Path, kind: Format, family: FamilyLocation | None
         ModelError: the model cannot be loaded or exported, or a library is missing.
     """
     prepare_process("float32")  # before TensorFlow is used, as for predictions
-    model = with_probabilities(open_model(file, family))
+    model = open_model(file, family)
     writers: Mapping[Format, Callable[[keras.Model, Path], None]] = {
         "keras": lambda model, path: model.save(path),
         "savedmodel": _write_saved_model,
@@ -47,7 +48,7 @@ def export(file: Path, target: Path, kind: Format, family: FamilyLocation | None
     try:
         # Some versions of Keras print the signature, TensorFlow what it optimizes.
         with contextlib.redirect_stdout(io.StringIO()), silence_stderr():
-            writers[kind](model, target)
+            writers[kind](with_probabilities(model), target)
     except ModelError:
         raise
     except Exception as error:  # exporters raise many types
@@ -55,14 +56,13 @@ def export(file: Path, target: Path, kind: Format, family: FamilyLocation | None
 
 
 def with_probabilities(model: keras.Model) -> keras.Model:
-    """A copy of a model with logits or probabilities as output that returns probabilities.
-
-    It has no layers of this package.
-    """
+    """The same model, uncompiled, with probabilities as output instead of logits; without layers of this package."""
     probabilities = model.outputs[0]
     if not returns_probabilities(model):
         probabilities = keras.layers.Softmax(name="probabilities")(probabilities)
-    return portable(keras.Model(model.inputs, probabilities, name=model.name))
+    uncompiled = keras.Model(model.inputs, probabilities, name=model.name)
+    has_mirror = any(isinstance(layer, AppendMirrorImages | AverageMirrorImages) for layer in model.layers)
+    return portable(uncompiled) if has_mirror else uncompiled  # a copy cannot have layers of the user's own
 
 
 def largest_difference(
@@ -76,20 +76,22 @@ def largest_difference(
         ModelError: one of them cannot be loaded.
     """
     expected = class_probabilities([file], images, family)[0]
-    predict = exported(target, kind)
+    predict = exported(target, kind, family)
     starts = range(0, len(images), BATCH_SIZE)
     found = np.concatenate([predict(images[start : start + BATCH_SIZE]) for start in starts])
     return float(np.abs(found.astype(np.float64) - expected).max())
 
 
-def exported(target: Path, kind: Format) -> Predict:
+def exported(target: Path, kind: Format, family: FamilyLocation | None = None) -> Predict:
     """The function of an exported model.
+
+    `family` is that of the model, if its code may define layers.
 
     Raises:
         ModelError: it cannot be loaded.
     """
     loaders: Mapping[Format, Callable[[Path], Predict]] = {
-        "keras": _load_keras,
+        "keras": lambda path: _load_keras(path, own_code=family is not None),
         "savedmodel": _load_saved_model,
         "onnx": _load_onnx,
     }
@@ -134,8 +136,8 @@ def _write_erfc(graph: Any, node: Any, name: str, _arguments: Any) -> None:
     graph.make_node("Sub", [one.output[0], erf.output[0]], outputs=[output], name=name, shapes=shapes, dtypes=dtypes)
 
 
-def _load_keras(path: Path) -> Predict:
-    predict = tf.function(keras.models.load_model(path, compile=False))
+def _load_keras(path: Path, *, own_code: bool) -> Predict:
+    predict = tf.function(from_bytes(path.read_bytes(), own_code=own_code))
     return lambda images: predict(tf.constant(images), training=False).numpy()
 
 

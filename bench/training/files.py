@@ -25,14 +25,14 @@ def from_bytes(content: bytes, *, own_code: bool = False) -> keras.Model:
         content: of the file.
         own_code: load layers, models and functions that are defined in modules imported already, and code in the file.
     """
-    objects = _own_objects(content) if own_code else {}
+    objects = own_objects(content) if own_code else {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         path.write_bytes(content)
         return keras.models.load_model(path, compile=False, safe_mode=not own_code, custom_objects=objects)
 
 
-def _own_objects(content: bytes) -> dict[str, Any]:
+def own_objects(content: bytes) -> dict[str, Any]:
     """The classes and functions outside Keras that a .keras file names; Keras finds registered ones only."""
     objects: dict[str, Any] = {}
     for serialized in serialized_objects(read_config(content, "the model")):

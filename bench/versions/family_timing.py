@@ -1,4 +1,6 @@
-"""Time the default candidate of a family: `python -m bench.versions.family_timing FILE FAMILY DATASET`.
+"""Time the default candidate of a family, by `python -m bench.versions.family_timing FILE FAMILY DATASET`.
+
+Optional arguments are those of --image-size, --class-names and --pixel-range, empty for the default.
 
 The operations are those of bench.versions.operations that concern a model, on random images of the dataset's shape.
 """
@@ -20,11 +22,14 @@ import tensorflow as tf
 
 import search_spaces
 from bench.data import catalog
+from bench.data.samples import Reading
 from bench.machine import git_commit
+from bench.records.spec import PIXEL_RANGES
 from bench.training.batches import Batching
 from bench.training.custom.family import CustomFamily
 from bench.training.custom.interface import Interface
 from bench.training.family import LoadedFamily, SuiteFamily, load_family
+from bench.training.files import own_objects
 from bench.versions.operations import PREDICT_APIS, Task
 from bench.versions.record import ProcessStart, Timing
 from bench.versions.timing import REFERENCE, median_seconds, reference_seconds
@@ -65,11 +70,19 @@ class Workload:
         return pairs.batch(size).prefetch(2).with_options(options)
 
 
-def load_workload(family: str, dataset: str) -> Workload:
-    """The workload of a family, as `--family` takes it, and a dataset."""
-    definition = catalog.locate(dataset).definition()
+def load_workload(
+    family: str, dataset: str, image_size: str = "", class_names: str = "", pixel_range: str = ""
+) -> Workload:
+    """The workload of a family, as `--family` takes it, and a dataset; empty options are not given."""
+    height, _, width = image_size.partition("x")
+    reading = Reading(
+        image_size=(int(height), int(width)) if image_size else None,
+        class_names=tuple(class_names.split(",")) if class_names else (),
+    )
+    definition = catalog.locate(dataset, reading=reading).definition()
     shape, classes = definition.image_shape, len(definition.class_names)
-    loaded = load_family(search_spaces.locate(family), shape, classes)
+    pixels = next((each for each in PIXEL_RANGES if each == pixel_range), None)
+    loaded = load_family(search_spaces.locate(family), shape, classes, pixel_range=pixels)
     if not isinstance(loaded, CustomFamily):
         return Workload(family=loaded, image_shape=shape, classes=classes, interface=None, batching=Batching())
     interface = loaded.build({}, seed=0).interface
@@ -168,8 +181,9 @@ def _save(workload: Workload, folder: Path) -> Task:
 def _load(workload: Workload, folder: Path) -> Task:
     built, path = _trained(workload), folder / "model.keras"
     built.save(path)
+    objects = own_objects(path.read_bytes())
     return Task(
-        run=lambda: keras.models.load_model(path, compile=False, safe_mode=False),
+        run=lambda: keras.models.load_model(path, custom_objects=objects, compile=False, safe_mode=False),
         is_valid=lambda loaded: loaded.count_params() == built.count_params(),
         rounds=5,
         warmup_rounds=1,
@@ -186,15 +200,15 @@ def _is_finite(values: Any) -> bool:
     return bool(np.isfinite(values).all())
 
 
-def measure_process(family: str, dataset: str) -> tuple[ProcessStart, dict[str, Any]]:
-    """Time all operations in this process.
+def measure_process(family: str, dataset: str, *options: str) -> tuple[ProcessStart, dict[str, Any]]:
+    """Time all operations in this process; arguments are those of `load_workload`.
 
     Returns:
         The measurements; and the settings of layers and optimizer, by operation.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     use_one_thread()
-    workload = load_workload(family, dataset)
+    workload = load_workload(family, dataset, *options)
     timings, configs = dict[str, Timing](), dict[str, Any]()
     for operation, prepare in operations(workload).items():
         before = reference_seconds()

@@ -16,11 +16,13 @@ from bench.evaluation.speed import MIN_STARTS
 from bench.machine import Environment
 from bench.records.files import lock_folder
 from bench.records.record import RunRecord
+from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, all_folders
 from bench.versions.environments import Interpreter, run_python
 from bench.versions.record import (
     MACHINE,
     SEEDS_PER_RUN,
+    Conditions,
     ModelResults,
     ProcessStart,
     VersionRecord,
@@ -133,8 +135,11 @@ def _existing_or_new(interpreter: Interpreter, plan: Plan) -> VersionRecord:
         return VersionRecord(name=interpreter.name, code=code, environment=interpreter.environment, configs={})
     record = read(path)
     _require_same_environment(f"{path} was measured", record.environment, interpreter, "it")
+    for results in record.trained:
+        if results.own != plan.subject.conditions:
+            raise _other_conditions(results.model, results.own, plan.subject.conditions)
     if plan.again or not record.starts:
-        # Trained models are kept: they do not depend on the timed code.
+        # Trained models are kept: they do not depend on the code that times them.
         return replace(record, code=code, environment=interpreter.environment, starts=(), configs={})
     if plan.starts and record.code != code:
         raise SpecError(
@@ -154,6 +159,13 @@ def _require_same_environment(what: str, then: Environment, interpreter: Interpr
         raise SpecError(f"{what} with {'; '.join(differing)}: move {to_move} away to start over")
 
 
+def _other_conditions(model: str, before: object, now: object) -> SpecError:
+    return SpecError(
+        f"{model} was trained with other code or on other images ({before}, now {now}): move the record away to start "
+        "over"
+    )
+
+
 def _with_start(record: VersionRecord, interpreter: Interpreter, plan: Plan) -> VersionRecord:
     """The record with the measurements of one more process."""
     with tempfile.TemporaryDirectory() as folder:
@@ -169,10 +181,25 @@ def _runs_folder(plan: Plan, interpreter: Interpreter) -> Path:
 
 
 def _finished_runs(plan: Plan, interpreter: Interpreter) -> list[tuple[RunFolder, RunRecord]]:
-    """The finished training runs of a version, oldest first."""
+    """The finished training runs of a version under the conditions of the plan, oldest first."""
     folders = all_folders(_runs_folder(plan, interpreter))
     finished = [(folder, folder.read_record()) for folder in folders if folder.finished]
-    return sorted(finished, key=lambda pair: pair[1].finished)
+    matching = [pair for pair in finished if _conditions(pair[1]) == plan.subject.conditions]
+    return sorted(matching, key=lambda pair: pair[1].finished)
+
+
+def _conditions(run: RunRecord) -> Conditions | None:
+    """The conditions of a run of a family; None for a reference model."""
+    spec = run.spec
+    if not isinstance(spec, SearchSpec):
+        return None
+    return Conditions(
+        source=spec.source,
+        dataset=spec.dataset,
+        data=spec.data,
+        epochs=spec.budget.epochs,
+        pixel_range=spec.pixel_range,
+    )
 
 
 def _results_of_run(interpreter: Interpreter, plan: Plan, number: int) -> list[ModelResults]:
@@ -199,6 +226,7 @@ def _results_of_run(interpreter: Interpreter, plan: Plan, number: int) -> list[M
                 seeds=tuple(refit.seed for refit in run.refits),
                 n_test=run.dataset.n_test,
                 correct=pack(predictions.log_probabilities.argmax(axis=-1) == predictions.labels),
+                own=_conditions(run),
             )
         )
     return results
@@ -213,10 +241,7 @@ def _merged(recorded: ModelResults | None, new: ModelResults) -> ModelResults:
     if recorded is None:
         return new
     if recorded.conditions != new.conditions:
-        raise SpecError(
-            f"{recorded.model} was trained with other code or on other images ({recorded.conditions}, now "
-            f"{new.conditions}): move the record away to start over"
-        )
+        raise _other_conditions(recorded.model, recorded.conditions, new.conditions)
     added = [index for index, seed in enumerate(new.seeds) if seed not in recorded.seeds]
     return replace(
         recorded,

@@ -15,10 +15,11 @@ from bench.errors import RecordError
 from bench.evaluation.arrays import BoolArray
 from bench.machine import Environment
 from bench.records.files import write_atomic
+from bench.records.spec import PixelRange
 
 # 1: initial.
 # 2: `code` covers the timed code only, trained models have their own `source`; starts and models name their commits.
-# 3: starts name the library of the reference workload.
+# 3: starts name the library of the reference workload; families' models may name their conditions.
 SCHEMA_VERSION = 3
 SEEDS_PER_RUN = 12
 NAME = re.compile(r"(py\d+-)?(tf|keras)\d+")  # of an environment: the library that varies, and the Python
@@ -55,6 +56,16 @@ class ProcessStart(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"start times need a time zone such as +00:00, got {self.started}")
 
 
+class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user's own family was trained on, and how."""
+
+    source: str  # as in ModelResults
+    dataset: str
+    data: str | None  # digest of a dataset given by path
+    epochs: int
+    pixel_range: PixelRange | None
+
+
 class ModelResults(msgspec.Struct, frozen=True, kw_only=True):
     """A model trained with several seeds: which test images each refit classifies correctly."""
 
@@ -67,6 +78,7 @@ class ModelResults(msgspec.Struct, frozen=True, kw_only=True):
     seeds: tuple[int, ...]
     n_test: int
     correct: str  # one bit per seed and test image, packed row by row, in base64
+    own: Conditions | None = None  # of the user's own family; None for a reference model
 
     def __post_init__(self) -> None:
         """Check that a variance can be computed."""
@@ -81,9 +93,9 @@ class ModelResults(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     @property
-    def conditions(self) -> tuple[str, str, int]:
+    def conditions(self) -> tuple[str, str, int, Conditions | None]:
         """Recipe, training images and number of test images; models are comparable only if these are equal."""
-        return self.source, self.checksum, self.n_test
+        return self.source, self.checksum, self.n_test, self.own
 
     @property
     def bits(self) -> BoolArray:

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
-from bench.versions.record import SEEDS_PER_RUN
+from bench.data.catalog import DatasetLocation
+from bench.records.spec import PixelRange
+from bench.versions.record import SEEDS_PER_RUN, Conditions
 from search_spaces import FamilyLocation, code_digest
 
 TIMED_CODE = (
@@ -25,6 +28,7 @@ class ReferenceModels:
     operations: tuple[str, ...] = ()  # names of the operations to time; empty for all
     dataset: str = DATASET
     timed_code: tuple[str, ...] = TIMED_CODE
+    conditions: Conditions | None = None  # of all their runs
 
     def root(self, results: Path) -> Path:
         """The folder with its records."""
@@ -49,8 +53,9 @@ class FamilySubject:
     """The default candidate of a family."""
 
     family: FamilyLocation
-    dataset: str = DATASET  # name, or absolute path
+    dataset: DatasetLocation = DatasetLocation(DATASET)  # noqa: RUF009 - immutable
     epochs: int = FAMILY_EPOCHS
+    pixel_range: PixelRange | None = None  # as in a SearchSpec
     timed_code: tuple[str, ...] = FAMILY_CODE
 
     @property
@@ -63,22 +68,56 @@ class FamilySubject:
         return family_root(results, self.family.name)
 
     def code(self, checkout: Path) -> str:
-        """Twelve hexadecimal digits that change with the code that is timed, the family's included."""
+        """Twelve hexadecimal digits that change with the code that is timed, the family's included, and the images."""
+        digest = code_digest(*(checkout / file for file in self.timed_code))
+        timed = f"{self._source} {self.dataset.name} {self.dataset.digest} {self.pixel_range}"
+        return f"{digest[:6]}{sha256(timed.encode()).hexdigest()[:6]}"
+
+    @property
+    def conditions(self) -> Conditions:
+        """Those of its training runs."""
+        return Conditions(
+            source=self._source,
+            dataset=self.dataset.name,
+            data=self.dataset.digest,
+            epochs=self.epochs,
+            pixel_range=self.pixel_range,
+        )
+
+    @property
+    def _source(self) -> str:
         import search_spaces
 
-        digest = code_digest(*(checkout / file for file in self.timed_code))
-        return f"{digest[:6]}{search_spaces.source_digest(self.family)[:6]}"
+        return search_spaces.source_digest(self.family)
+
+    @property
+    def _reading(self) -> dict[str, str]:
+        """Options that say how images are read, and what the model receives."""
+        reading = self.dataset.reading
+        size = "" if reading.image_size is None else "x".join(map(str, reading.image_size))
+        names = ",".join(reading.class_names)
+        return {"--image-size": size, "--class-names": names, "--pixel-range": self.pixel_range or ""}
 
     def train(self, number: int, runs: Path) -> Sequence[object]:
         """Arguments of the process that trains run `number` with SEEDS_PER_RUN seeds into the results folder `runs`."""
-        options = ["--dataset", self.dataset, "--seed", number, "--refit-seeds", SEEDS_PER_RUN, "--results", runs]
+        options = [
+            *("--dataset", self.dataset.path or self.dataset.name, "--seed", number, "--refit-seeds", SEEDS_PER_RUN),
+            *("--results", runs, *(part for option in self._reading.items() if option[1] for part in option)),
+        ]
         # A single trial, with the defaults; the same split for every number, since --searches is 1.
         search = ["--tuner", "default", "--trials", 1, "--epochs", self.epochs, "--precision", "float32"]
         return "-m", "bench", "run", "--family", self.family.text, *search, *options
 
     def time(self, file: Path) -> Sequence[object]:
         """Arguments of the process that times the operations and writes the measurements to `file`."""
-        return "-m", "bench.versions.family_timing", file, self.family.text, self.dataset
+        return (
+            "-m",
+            "bench.versions.family_timing",
+            file,
+            self.family.text,
+            self.dataset.path or self.dataset.name,
+            *(self._reading.values()),
+        )
 
 
 Subject = ReferenceModels | FamilySubject

@@ -7,7 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import keras
 import keras_tuner
+import numpy as np
 import pytest
 
 import search_spaces
@@ -114,14 +116,30 @@ def test_closures_are_told_apart() -> None:
     assert source_of(with_units(8)) != source_of(with_units(16))
 
 
+def test_layers_of_a_script_count_with_their_settings_and_weights_whenever_they_were_made() -> None:
+    def using(rate: float, weight: int) -> Any:
+        layers = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(rate), keras.layers.Dense(1)])
+        layers.set_weights([np.full((2, 1), weight), np.zeros(1)])
+        return lambda hp: layers
+
+    first, *others = (source_of(using(*arguments)) for arguments in ((0.1, 1), (0.1, 1), (0.2, 1), (0.1, 2)))
+    assert [each == first for each in others] == [True, False, False]
+
+
+class WithoutState:
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise RuntimeError("no state")
+
+
 @pytest.mark.parametrize("family", [3, None, object()])
 def test_other_objects_are_refused(family: object) -> None:
     with pytest.raises(SpecError, match=r"family must be the name of a family, .* or a hypermodel; got"):
         locate_family(family)
 
 
-def test_object_that_cannot_be_pickled_is_refused_with_the_way_out() -> None:
-    lock = threading.Lock()
+@pytest.mark.parametrize("kind", [threading.Lock, WithoutState])
+def test_object_that_cannot_be_pickled_is_refused_with_the_way_out(kind: Any) -> None:
+    lock = kind()
 
     def build_locked(hp: Any) -> Any:
         return lock

@@ -126,6 +126,15 @@ def test_integer_input_gets_the_pixels_unchanged(digits: Dataset, tmp_path: Path
     assert np.allclose(probabilities(adopted.content, digits), expected, atol=1e-5)
 
 
+def test_own_loss_and_metric_of_a_model_are_not_needed(digits: Dataset, tmp_path: Path) -> None:
+    def own(y: Any, p: Any) -> Any:
+        return keras.losses.sparse_categorical_crossentropy(y, p)
+
+    model = keras.Sequential([keras.Input((8, 8, 1)), trained(digits)])
+    model.compile("adam", loss=own, metrics=[own])
+    assert adopt(external(model, tmp_path), 0, digits).refit.train_accuracy > 0.8
+
+
 def frozen_normalization() -> Any:
     """(x - 128) / 64."""
     mean, variance = keras.initializers.Constant(128), keras.initializers.Constant(64**2)
@@ -368,6 +377,8 @@ def test_python_evaluates_models_in_memory_and_files(digits: Dataset, tmp_path: 
         results=tmp_path / "results",
         progress=False,
     )
+    again = bench.evaluate(model, name="memory", dataset="digits", results=tmp_path / "results", progress=False)
+    assert again.run_id == first.run_id
     assert first.test_accuracy == second.test_accuracy > 0.7
     assert first.interval is not None
     assert bench.leaderboard(tmp_path / "results")["reference"].tolist() == ["external"] * 2

@@ -18,8 +18,10 @@ from bench.errors import DataError, ModelError
 from bench.execution.export import export_model
 from bench.records.evaluation_log import EvaluationLog
 from bench.training import export
+from bench.training.custom.saving import self_contained_bytes
 from bench.training.inference import class_probabilities
 from command_line import call, run
+from custom_models import SHAPE, custom, location
 from search_spaces._mirror import portable
 from whole_runs import Finished
 
@@ -135,6 +137,15 @@ def test_other_families_are_exported(
     found = predictions(target, kind, images)
     assert np.abs(found - class_probabilities([file], images)[0]).max() <= 1e-5
     assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["keras", "savedmodel"])
+def test_model_with_own_layers_is_exported(kind: export.Format, images: NDArray[np.uint8], tmp_path: Path) -> None:
+    built, family = custom("build_own_parts").build({}, seed=1), location("build_own_parts")
+    file, target = tmp_path / "model.keras", tmp_path / ("exported.keras" if kind == "keras" else "exported")
+    file.write_bytes(self_contained_bytes(built.model, built.interface, SHAPE))
+    export.export(file, target, kind, family)
+    assert export.largest_difference(file, target, kind, images, family) <= 1e-5
 
 
 def test_exported_file_loads_without_this_package(tiny: Finished, tmp_path: Path) -> None:

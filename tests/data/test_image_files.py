@@ -11,6 +11,7 @@ from bench.data import catalog
 from bench.data.background import background_of, border_level
 from bench.data.development import load_development
 from bench.data.image_files import prepare
+from bench.data.loaders.images import resize
 from bench.errors import DataError
 
 GRAY, COLOR = (8, 8, 1), (8, 8, 3)
@@ -186,6 +187,12 @@ def test_without_a_background_a_wide_image_is_distorted(tmp_path: Path) -> None:
     (image,) = prepare([saved(tmp_path, wide, "image.png")], GRAY, "mixed")
     assert (np.diff(image.pixels[0, :, 0].astype(int)) > 0).all()
     assert np.unique(image.pixels[:, 0]).size == 1
+
+
+def test_wide_image_is_distorted_as_the_training_images_were(tmp_path: Path) -> None:
+    wide = np.hstack([square(8)] * 2)
+    (image,) = prepare([saved(tmp_path, wide, "image.png")], (16, 16, 1), "dark", distorted=True)
+    assert np.array_equal(image.pixels, resize(wide[np.newaxis, ..., np.newaxis], (16, 16))[0])
 
 
 @pytest.mark.parametrize(

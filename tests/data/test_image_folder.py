@@ -1,5 +1,6 @@
 """Folders of images by class: layouts, and errors that name the file."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,13 @@ def test_relative_link_that_leaves_the_folder_is_refused(tmp_path: Path) -> None
     root = class_folders(tmp_path / "root")
     (root / "cat" / "x.png").symlink_to(Path("../../outside/x.png"))
     with pytest.raises(DataError, match="leaves the folder"):
+        read(root)
+
+
+def test_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "root")
+    (root / "cat" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
+    with pytest.raises(DataError, match=r"cat contains b'caf\\xe9\.png', a name that is not UTF-8: rename it"):
         read(root)
 
 

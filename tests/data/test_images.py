@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.data.loaders.images import read_header, read_image, resize
+from bench.data.loaders.images import Header, read_header, read_image, resize
 from bench.errors import DataError
 from image_files import noise, save
 
@@ -154,6 +154,13 @@ def test_animation_is_refused(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(DataError, match=r"a\.gif has 3 frames: allowed are images with a single frame"):
         read_header(tmp_path / "a.gif")
+
+
+def test_first_frame_of_a_jpg_of_a_phone_is_read(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((8, 9), level, np.uint8)) for level in (200, 50)]
+    frames[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=frames[1:])
+    assert read_header(tmp_path / "a.jpg") == Header(8, 9, is_gray=True)
+    assert np.unique(read_image(tmp_path / "a.jpg", 1)).tolist() == [200]
 
 
 def test_32_bits_are_refused(tmp_path: Path) -> None:

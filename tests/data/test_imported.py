@@ -64,6 +64,17 @@ def test_development_images_of_a_folder_are_not_in_the_order_of_their_classes(ph
     assert labels.tolist() != sorted(labels)
 
 
+def test_images_in_the_order_of_their_classes_are_shuffled_whatever_their_format(tmp_path: Path) -> None:
+    x, y = noise(30, 4, 4), np.arange(30) // 15
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:15], y_test=y[10:25])
+    for location in (locate(tmp_path / "a.npz"), catalog.from_arrays((x, y), (x[:15], y[10:25]))):
+        development = load_development(location)
+        assert development.labels.tolist() != y.tolist()
+        where = [x.tolist().index(image.tolist()) for image in development.images[..., 0]]
+        assert y[where].tolist() == development.labels.tolist()
+        assert np.array_equal(open_test(location, tmp_path).images[..., 0], x[:15])
+
+
 def test_given_test_set_is_kept(tmp_path: Path) -> None:
     class_folders(tmp_path / "data" / "train", per_class=8)
     class_folders(tmp_path / "data" / "test", per_class=3, seed=5)

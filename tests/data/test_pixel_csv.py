@@ -111,6 +111,12 @@ def test_invalid_header_is_explained(tmp_path: Path, header: str, message: str) 
         read(write_csv(tmp_path / "a.csv", ROWS, header))
 
 
+def test_column_numbers_are_no_image(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [",".join(["1"] * 17)], ",".join(map(str, range(17))))
+    with pytest.raises(DataError, match=r"line 1 has column numbers 0 to 16 .*header=False, or call the first"):
+        read(path)
+
+
 @pytest.mark.parametrize("has_header", [True, False])
 def test_first_line_that_is_too_long_is_named(tmp_path: Path, has_header: bool) -> None:
     rows = ["1,10,20,30,40,50" if has_header else "1,10,20,30,40", "0,10,20,30,40,50"]

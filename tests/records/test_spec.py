@@ -67,6 +67,7 @@ def test_unknown_option_of_a_search_is_refused_with_the_valid_values(field: str,
 
 
 def test_definition_holds_no_folder() -> None:
+    assert make_spec(definition="my net.py:build_model").definition == "my net.py:build_model"
     with pytest.raises(SpecError, match="definition must be"):
         make_spec(definition="/home/me/my.py:build_model")
 

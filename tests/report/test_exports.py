@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.errors import StoreError
 from bench.records.ledger import TrialEnded
 from bench.records.store import all_folders
 from bench.report.exports.mlflow_runs import tracking_uri, write_runs
 from bench.report.exports.tables import TableExporter
+from bench.report.exports.tensorboard_logs import write_logs
 from bench.report.pages.contract import Page
 from bench.report.ranking import leaderboard
 from builders import add_run, make_trial
@@ -147,6 +149,21 @@ def test_tensorboard_reads_curves_and_hyperparameters(tmp_path: Path) -> None:
     assert scalars(folder / "refit-0")
 
 
+@pytest.mark.slow
+def test_tensorboard_has_the_score_that_chose_the_winner(tmp_path: Path) -> None:
+    trial = make_trial(0, 0.8, objective_score=0.7)
+    search = {"trials": (trial,), "winner": trial.trial_id}
+    add_run(tmp_path / "results", spec={"objective": "macro-f1"}, search=search)
+    board = leaderboard(tmp_path / "results")
+    write_logs(board, tmp_path / "logs")
+    (folder,) = tmp_path.glob("logs/*/*/trial-0000")
+    ((epoch, score),) = scalars(folder)["validation macro F1"]
+    assert (epoch, round(score, 6)) == (trial.epochs, 0.7)
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot write"):
+        write_logs(board, tmp_path / "file")
+
+
 # MLflow
 
 
@@ -203,12 +220,20 @@ def test_mlflow_has_a_parent_run_with_a_child_per_trial(
 def test_mlflow_trials_of_an_interrupted_run_have_the_times_of_the_ledger(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
     trials = (
-        make_trial(0, 0.8, task_seconds=10.0, ended_seconds=10.0),
+        make_trial(0, 0.8, task_seconds=10.0, ended_seconds=10.0, objective_score=0.7),
         # Without the pause, it ended after 30 seconds of training; on the clock, a day later.
-        make_trial(1, 0.9, task_seconds=20.0, ended_seconds=30.0),
-        make_trial(2, 0.9, values={"layers": 1}, task_seconds=0.0, ended_seconds=30.0, duplicate_of="0001"),
+        make_trial(1, 0.9, task_seconds=20.0, ended_seconds=30.0, objective_score=0.75),
+        make_trial(
+            *(2, 0.9),
+            values={"layers": 1},
+            task_seconds=0.0,
+            ended_seconds=30.0,
+            duplicate_of="0001",
+            objective_score=0.75,
+        ),
     )
-    add_run(tmp_path / "results", search={"trials": trials}, finished="2026-01-02T00:01:00+00:00", resumed=1)
+    spec = {"objective": "macro-f1"}
+    add_run(tmp_path / "results", spec=spec, search={"trials": trials}, finished="2026-01-02T00:01:00+00:00", resumed=1)
     (folder,) = all_folders(tmp_path / "results")
     ends = {"0000": "2026-01-01T00:00:10+00:00", "0001": "2026-01-02T00:00:20+00:00"}
     events = folder.events()
@@ -222,13 +247,19 @@ def test_mlflow_trials_of_an_interrupted_run_have_the_times_of_the_ledger(tmp_pa
     write_runs(leaderboard(tmp_path / "results"), uri)
     client = mlflow.MlflowClient(tracking_uri=uri)
     (experiment,) = [each for each in client.search_experiments() if each.name == "keras-family-bench synthetic"]
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.`keras_family_bench.run_id` LIKE '%'")
+    client.update_run(parent.info.run_id, status="RUNNING")  # as if the export had been interrupted
+    assert write_runs(leaderboard(tmp_path / "results"), uri) == (1, 0)
+    children = [
+        each for each in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" in each.data.tags
+    ]
+    assert sorted(each.data.metrics["validation macro F1"] for each in children) == [0.7, 0.75, 0.75]
     times = {
         each.data.tags["mlflow.runName"][-4:]: tuple(
             datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%d %H:%M:%S")
             for milliseconds in (each.info.start_time, each.info.end_time)
         )
-        for each in client.search_runs([experiment.experiment_id])
-        if "mlflow.parentRunId" in each.data.tags
+        for each in children
     }
     assert times == {
         "0000": ("01 00:00:00", "01 00:00:10"),
@@ -244,6 +275,8 @@ def test_mlflow_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     command = ("export-results", "--results", GOLDEN, "--format", "mlflow", "--output", "sqlite:///damaged.db")
     failed = call(*command, cwd=tmp_path, code=2)
     assert "sqlite:///damaged.db cannot be written" in failed.stderr
+    failed = call(*command[:-1], "damaged.db", cwd=tmp_path, code=2)
+    assert "expected a folder, or the address of a store such as sqlite:///damaged.db" in failed.stderr
 
 
 @pytest.mark.slow

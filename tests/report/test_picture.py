@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from bench.report.figures import picture as pictures
@@ -35,6 +36,18 @@ def test_photo_keeps_its_colors() -> None:
     image = stored(pixels)
     assert image.mode == "RGB"
     assert (np.asarray(image) == pixels).all()
+
+
+def test_dollar_signs_are_no_formulas() -> None:
+    figure = Figure(figsize=(2, 1))
+
+    def draw() -> Figure:
+        figure.subplots().set_xticks([0], ["from $5 to $6"])
+        figure.suptitle("$_$")
+        return figure
+
+    picture("test", [2], draw).png()
+    assert not any(text.get_parse_math() for text in figure.findobj(Text))
 
 
 def test_dark_version_has_a_dark_background_light_text_and_a_digest_of_its_own() -> None:

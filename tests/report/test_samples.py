@@ -20,7 +20,7 @@ def tiny() -> Dataset:
         title="Tiny",
         images=np.random.default_rng(1).integers(0, 256, (3, 4, 6, 3), dtype=np.uint8),
         labels=np.array([0, 1, 0]),
-        class_names=("costs $5 or $6", "a name that is longer than the image is wide, by far"),
+        class_names=("costs $_ or ^$", "a name that is longer than the image is wide, by far"),
         source="a test",
         license="none",
     )

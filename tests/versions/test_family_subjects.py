@@ -4,14 +4,18 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 import search_spaces
+from bench.data.catalog import DatasetLocation
+from bench.data.samples import Reading
 from bench.errors import SpecError
 from bench.report.board import Board
+from bench.versions import measure as measured
 from bench.versions.environments import find, run_python
 from bench.versions.measure import Plan, measure
 from bench.versions.page import PAGE
@@ -24,8 +28,13 @@ CHECKOUT = Path(__file__).parents[2]
 MODELS = Path(__file__).parents[1] / "families" / "plain_models.py"
 
 
-def subject(text: str = f"net={MODELS}:build_uint8") -> FamilySubject:
-    return FamilySubject(family=search_spaces.locate(text), dataset="digits", epochs=2)
+def subject(text: str = f"net={MODELS}:build_uint8", **changes: Any) -> FamilySubject:
+    fields: dict[str, Any] = {
+        "family": search_spaces.locate(text),
+        "dataset": DatasetLocation("digits"),
+        "epochs": 2,
+    } | changes
+    return FamilySubject(**fields)
 
 
 def test_records_of_a_family_are_apart_from_those_of_the_reference_models(tmp_path: Path) -> None:
@@ -61,11 +70,26 @@ def test_digest_of_the_timed_code_covers_the_family(tmp_path: Path) -> None:
     other.write_text(MODELS.read_text().replace("[8, 16]", "[8, 32]"))
     assert subject(f"net={other}:build_uint8").code(CHECKOUT) != subject().code(CHECKOUT)
     assert subject().code(CHECKOUT) != ReferenceModels().code(CHECKOUT)
+    other_images = DatasetLocation("digits", digest="1" * 64)
+    for change in ({"dataset": other_images}, {"dataset": DatasetLocation("mnist")}, {"pixel_range": "0-1"}):
+        assert subject(**change).code(CHECKOUT) != subject().code(CHECKOUT)
+
+
+def test_options_of_the_images_reach_training_and_timing(tmp_path: Path) -> None:
+    reading = Reading(image_size=(8, 9), class_names=("no", "yes"))
+    photos = DatasetLocation("photos", path=tmp_path, reading=reading, digest="1" * 64)
+    own = subject(dataset=photos, pixel_range="0-1")
+    training = " ".join(map(str, own.train(0, tmp_path)))
+    assert f"--dataset {tmp_path} " in training
+    assert training.endswith("--image-size 8x9 --class-names no,yes --pixel-range 0-1")
+    assert own.time(tmp_path)[-4:] == (tmp_path, "8x9", "no,yes", "0-1")
+    assert subject().time(tmp_path)[-4:] == ("digits", "", "", "")
+    assert "--image-size" not in subject().train(0, tmp_path)
 
 
 def test_options_of_a_family_need_one(tmp_path: Path) -> None:
     done = call("versions", "measure", "--epochs", "3", cwd=CHECKOUT, code=2)
-    assert "--dataset and --epochs need --family" in done.stderr
+    assert "--class-names and --pixel-range need --family" in done.stderr
     done = call("versions", "measure", "--family", "no.py:build_model", cwd=CHECKOUT, code=2)
     assert "no.py does not exist" in done.stderr
 
@@ -74,7 +98,7 @@ def test_options_of_a_family_need_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        f"net={MODELS}:build_model",
+        f"net={MODELS}:build_own_parts",
         *(pytest.param(text, marks=pytest.mark.long) for text in (f"net={MODELS}:INSTANCE", "dense")),
     ],
 )
@@ -106,7 +130,14 @@ def test_accuracy_of_a_family_is_measured_and_not_repeated(tmp_path: Path) -> No
     assert 0.2 < trained.bits.mean() < 1
     measure(here, plan, steps.append)
     assert len(steps) == 1
-    write(family_root(plan.results, "net"), replace(record, trained=(replace(trained, source="0" * 12),)))
-    more = dataclasses.replace(plan, seeds=2 * SEEDS_PER_RUN)
+    longer = dataclasses.replace(plan, subject=subject(epochs=3))
     with pytest.raises(SpecError, match="net was trained with other code or on other images"):
-        measure(here, more, steps.append)
+        measure(here, longer, steps.append)
+    there = [dataclasses.replace(each, results=family_root(plan.results, "net")) for each in (plan, longer)]
+    assert [len(measured._finished_runs(each, here[0])) for each in there] == [1, 0]
+    assert trained.own is not None
+    other = replace(trained, own=replace(trained.own, source="0" * 12))
+    write(family_root(plan.results, "net"), replace(record, trained=(other,)))
+    for again in (plan, dataclasses.replace(plan, starts=4, seeds=0, again=True)):
+        with pytest.raises(SpecError, match="net was trained with other code or on other images"):
+            measure(here, again, steps.append)

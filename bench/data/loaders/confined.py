@@ -18,7 +18,7 @@ def entries(folder: Path, root: Path) -> list[Path]:
         root: the dataset's folder, which no link may leave.
 
     Raises:
-        DataError: it cannot be read, or contains a link that leaves `root` or leads nowhere.
+        DataError: it cannot be read, contains a name that is not UTF-8, or a link that leaves `root` or leads nowhere.
     """
     try:
         with os.scandir(folder) as listing:
@@ -27,6 +27,8 @@ def entries(folder: Path, root: Path) -> list[Path]:
         raise DataError(f"{folder} cannot be read: {error.strerror}") from error
     visible = [entry for entry in found if not _is_system_file(entry.name)]
     for entry in visible:
+        if not _is_utf8(entry.name):
+            raise DataError(f"{folder} contains {os.fsencode(entry.name)!r}, a name that is not UTF-8: rename it")
         if entry.is_symlink():
             _check_link(Path(entry.path), root)
     return [Path(entry.path) for entry in visible]
@@ -34,6 +36,13 @@ def entries(folder: Path, root: Path) -> list[Path]:
 
 def _is_system_file(name: str) -> bool:
     return name.startswith(".") or name.lower() in SYSTEM_FILES
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:  # Python reads other bytes as surrogates
+        return False
 
 
 def _check_link(link: Path, root: Path) -> None:

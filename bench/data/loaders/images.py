@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Only formats that Pillow decodes itself: others run external programs.
 FORMATS = {
     "PNG": (".png",),
-    "JPEG": (".jpg", ".jpeg"),
+    "JPEG": (".jpg", ".jpeg", ".jfif"),
     "BMP": (".bmp",),
     "GIF": (".gif",),
     "WEBP": (".webp",),
@@ -34,6 +34,7 @@ UNSUPPORTED_MODES = ("I", "F")  # 32 bits for each pixel, in no fixed range
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag; the values that swap width and height
 # What Pillow's decoders raise for damaged files.
 DAMAGED = (
+    AssertionError,
     OSError,
     SyntaxError,
     ValueError,
@@ -140,7 +141,8 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
 
 
 def _check(path: Path, image: "Image.Image") -> None:
-    if (frames := getattr(image, "n_frames", 1)) > 1:
+    # The first frame of a phone's JPEG is the photo, others are previews or depth maps.
+    if (frames := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":
         raise DataError(f"{path} has {frames} frames: allowed are images with a single frame")
     if image.mode in UNSUPPORTED_MODES:
         raise DataError(f"{path} has 32 bits for each pixel: allowed are 8 or 16 bits for each channel")

@@ -59,6 +59,11 @@ def _first_line(path: Path) -> list[str]:
 def _header(path: Path) -> list[str] | None:
     """The names of the columns; None if the first line is an image."""
     fields = _first_line(path)
+    if len(fields) > 16 and fields == [*map(str, range(len(fields)))]:
+        raise DataError(
+            f"{path}, line 1 has column numbers 0 to {len(fields) - 1} instead of names: write the file with "
+            "header=False, or call the first column label"
+        )
     return None if all(re.fullmatch(r"[-+]?\d*\.?\d*(e[-+]?\d+)?", field) for field in fields) else fields
 
 

@@ -1,5 +1,10 @@
 """Results for other programs: tables of plain values, TensorBoard logs, MLflow runs."""
 
+from collections.abc import Mapping
+
+from bench.records.objective import score_name
+from bench.records.record import TrialRecord
+from bench.records.spec import SearchSpec
 from bench.report.board import Board
 from bench.report.runs import Run
 
@@ -8,3 +13,10 @@ def runs_of(board: Board) -> list[Run]:
     """Every run of a leaderboard once; a reference model may be in several tables."""
     runs = {(table.dataset.name, row.run.record.run_id): row.run for table in board.tables for row in table.everything}
     return list(runs.values())
+
+
+def score_of(run: Run, trial: TrialRecord) -> Mapping[str, float]:
+    """The score of a trial by its name; empty if it has none, or if it is the last value of its curve."""
+    spec = run.record.spec
+    is_in_curve = isinstance(spec, SearchSpec) and spec.objective is None and trial.curve.validation_accuracy
+    return {} if trial.status != "ok" or is_in_curve else {score_name(spec): trial.score}

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from bench.errors import ExtensionError, RecordError
+from bench.errors import ExtensionError, RecordError, SpecError
 from bench.machine import set_variable
+from bench.records.files import writing
 from bench.records.ledger import TrialEnded
 from bench.records.objective import score_name
 from bench.records.record import Curve, TrialRecord
 from bench.report.board import Board
-from bench.report.exports import runs_of
+from bench.report.exports import runs_of, score_of
 from bench.report.frames import HYPERPARAMETER
 from bench.report.runs import Run
 
@@ -24,15 +25,24 @@ PARENT_TAG = "mlflow.parentRunId"  # MLflow's own, which its pages nest runs by
 STATUSES: Mapping[str, str] = {"ok": "FINISHED", "failed": "FAILED", "cut": "KILLED"}
 DATABASE = "mlflow.db"
 MAX_METRICS = 1000  # of one request
+MAX_RUNS = 50_000  # of one request
 MAX_VALUE = 6000  # characters of a parameter
 
 
 def tracking_uri(output: str) -> str:
-    """The address of a store: `output` itself, or that of a database in the folder `output`, which is created."""
+    """The address of a store: `output` itself, or that of a database in the folder `output`, which is created.
+
+    Raises:
+        SpecError: `output` is a file.
+        StoreError: the folder cannot be created.
+    """
     if re.match(r"[a-z+]+:", output):
         return output
     folder = Path(output).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_file():
+        raise SpecError(f"{output} is a file: expected a folder, or the address of a store such as sqlite:///{output}")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{folder / DATABASE}"
 
 
@@ -61,7 +71,7 @@ def write_runs(board: Board, uri: str) -> tuple[int, int]:
             else:
                 store.add(run, _trial_ends(run))
                 written += 1
-    except (mlflow.exceptions.MlflowException, SQLAlchemyError) as error:
+    except (mlflow.exceptions.MlflowException, SQLAlchemyError, OSError) as error:
         raise ExtensionError(f"{uri} cannot be written: {error}") from error
     return written, existing
 
@@ -79,8 +89,15 @@ class _Store:
         return bool(self._client.search_runs([self._experiment(run)], condition, max_results=1))
 
     def add(self, run: Run, trial_ends: Mapping[str, int]) -> None:
-        """Add a run and its trials, which ended at `trial_ends` (Unix time, ms); the run is finished last."""
+        """Add a run and its trials, which ended at `trial_ends` (Unix time, ms); the run is finished last.
+
+        What an interrupted export left of the run is deleted.
+        """
         record, experiment = run.record, self._experiment(run)
+        for unfinished in self._search(experiment, RUN_TAG, record.run_id):
+            for child in self._search(experiment, PARENT_TAG, unfinished):
+                self._client.delete_run(child)
+            self._client.delete_run(unfinished)
         start, end = _milliseconds(record.started), _milliseconds(record.finished)
         tags = {RUN_TAG: record.run_id, "mlflow.runName": run.label, "model": record.spec.model}
         parent = self._client.create_run(experiment, start_time=start, tags=tags).info.run_id
@@ -94,6 +111,11 @@ class _Store:
             self._add_trial(run, trial, parent, experiment, trial_ends[trial.duplicate_of or trial.trial_id])
         self._client.set_terminated(parent, "FINISHED", end)
 
+    def _search(self, experiment: str, tag: str, value: str) -> list[str]:
+        """Ids of runs by a tag."""
+        found = self._client.search_runs([experiment], f"tags.`{tag}` = '{value}'", max_results=MAX_RUNS)
+        return [each.info.run_id for each in found]
+
     def _add_trial(self, run: Run, trial: TrialRecord, parent: str, experiment: str, end: int) -> None:
         tags = {PARENT_TAG: parent, "mlflow.runName": f"{run.label} trial {trial.trial_id}", "status": trial.status}
         tags |= {} if trial.error is None else {"error": trial.error[-MAX_VALUE:]}
@@ -101,6 +123,7 @@ class _Store:
         child = self._client.create_run(experiment, start_time=began, tags=tags).info.run_id
         metrics = {"fit seconds": trial.fit_seconds, "epochs": trial.epochs}
         metrics |= {} if trial.parameters is None else {"parameters": trial.parameters}
+        metrics |= score_of(run, trial)
         self._log(child, trial.values, metrics, end)
         self._log_curve(child, trial.curve, end)
         self._client.set_terminated(child, STATUSES[trial.status], end)

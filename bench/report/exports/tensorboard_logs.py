@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ExtensionError
+from bench.records.files import writing
+from bench.records.objective import score_name
 from bench.records.record import Curve, TrialRecord
 from bench.records.spec import Value
 from bench.report.board import Board
-from bench.report.exports import runs_of
+from bench.report.exports import runs_of, score_of
 from bench.report.runs import Run
 
 MISSING = "TensorBoard logs need tensorboard: install it with `pip install '.[tensorboard]'`"
-OBJECTIVE = "validation accuracy"
 TEST_ACCURACY = "test accuracy"
 
 
@@ -27,6 +28,7 @@ def write_logs(board: Board, folder: Path) -> tuple[int, int]:
 
     Raises:
         ExtensionError: TensorBoard is not installed.
+        StoreError: the folder cannot be written.
     """
     written = existing = 0
     for run in runs_of(board):
@@ -36,8 +38,10 @@ def write_logs(board: Board, folder: Path) -> tuple[int, int]:
             continue
         unfinished = target.with_name(f".{target.name}.part")  # so that an export that was killed is repeated
         shutil.rmtree(unfinished, ignore_errors=True)
-        _write_run(run, unfinished)
-        unfinished.rename(target)
+        with writing(target):
+            unfinished.mkdir(parents=True)
+            _write_run(run, unfinished)
+            unfinished.rename(target)
         written += 1
     return written, existing
 
@@ -48,19 +52,21 @@ def _write_run(run: Run, target: Path) -> None:
     if record.search is not None:
         names = [parameter.name for parameter in record.search.space]
         with _writer(target, started) as writer:
-            writer.experiment(names)
+            writer.experiment(names, score_name(record.spec))
         for trial in record.search.trials:
             with _writer(target / f"trial-{trial.trial_id}", started) as writer:
-                _write_trial(writer, trial, f"{record.run_id}/{trial.trial_id}")
+                _write_trial(writer, run, trial)
     for refit, accuracy in zip(record.refits, run.scores.correct.mean(axis=1), strict=True):
         with _writer(target / f"refit-{refit.number}", started) as writer:
             writer.curve(refit.curve)
             writer.scalar(TEST_ACCURACY, float(accuracy), refit.epochs)
 
 
-def _write_trial(writer: "_Writer", trial: TrialRecord, name: str) -> None:
-    writer.session(trial.values, name)
+def _write_trial(writer: "_Writer", run: Run, trial: TrialRecord) -> None:
+    writer.session(trial.values, f"{run.record.run_id}/{trial.trial_id}")
     writer.curve(trial.curve)
+    for name, score in score_of(run, trial).items():
+        writer.scalar(name, score, trial.epochs)
     writer.session_end(failed=trial.status == "failed")
 
 
@@ -84,11 +90,11 @@ class _Writer:
         self._started = started
         self._file = EventFileWriter(str(folder))
 
-    def experiment(self, names: list[str]) -> None:
+    def experiment(self, names: list[str], objective: str) -> None:
         """The hyperparameters and the objective of all trials."""
         from tensorboard.plugins.hparams import api
 
-        metrics = [api.Metric(OBJECTIVE), api.Metric("validation loss")]
+        metrics = [api.Metric(objective), api.Metric("validation loss")]
         self._add(api.hparams_config_pb([api.HParam(name) for name in names], metrics, self._started))
 
     def session(self, values: Mapping[str, Value], name: str) -> None:

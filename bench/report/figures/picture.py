@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -37,10 +38,11 @@ class Picture:
     def png(self) -> bytes:
         """The picture, drawn now."""
         # Not savefig, which draws twice and keeps an unused alpha channel.
-        figure = self.draw()
-        figure.set_dpi(DPI)
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()  # type: ignore[no-untyped-call]
+        with plain_text():
+            figure = self.draw()
+            figure.set_dpi(DPI)
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()  # type: ignore[no-untyped-call]
         drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
         image = _with_palette(drawn)
         buffer, text = io.BytesIO(), PngInfo()
@@ -57,6 +59,11 @@ class Picture:
                 return image.info.get(DIGEST_KEY) == self.digest and image.info.get(PIXELS_KEY) == _pixel_digest(pixels)
         except (OSError, SyntaxError, ValueError):  # Pillow raises each of them for damaged files
             return False
+
+
+def plain_text() -> AbstractContextManager[None]:
+    """Inside the block, dollar signs in names and titles are drawn instead of formulas."""
+    return rc_context({"text.parse_math": False})
 
 
 def with_titles(pictures: Mapping[str, Picture], titles: Mapping[str, str]) -> dict[str, Picture]:

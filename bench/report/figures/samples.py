@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from bench.data.dataset import Dataset
 from bench.records.files import write_atomic
+from bench.report.figures.picture import plain_text
 
 FIRST_IMAGES = 25
 COLUMNS = 5
@@ -27,17 +28,18 @@ def write_samples(dataset: Dataset, folder: Path) -> tuple[Path, ...]:
     """
     per_class = [int(np.argmax(dataset.labels == label)) for label in range(len(dataset.class_names))]
     first = range(min(FIRST_IMAGES, len(dataset)))
-    pictures = {
-        "first": _grid(dataset, first, f"{dataset.title}: the first {len(first)} images"),
-        "classes": _grid(dataset, per_class, f"{dataset.title}: one image per class"),
-        "image": _single(dataset, 0),
-    }
     paths = []
-    for name, figure in pictures.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI)
-        paths.append(folder / f"{dataset.name}-{name}.png")
-        write_atomic(paths[-1], buffer.getvalue())
+    with plain_text():
+        pictures = {
+            "first": _grid(dataset, first, f"{dataset.title}: the first {len(first)} images"),
+            "classes": _grid(dataset, per_class, f"{dataset.title}: one image per class"),
+            "image": _single(dataset, 0),
+        }
+        for name, figure in pictures.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=DPI)
+            paths.append(folder / f"{dataset.name}-{name}.png")
+            write_atomic(paths[-1], buffer.getvalue())
     return tuple(paths)
 
 
@@ -53,7 +55,7 @@ def _grid(dataset: Dataset, indices: Sequence[int], title: str) -> Figure:
         # Fixed limits, so that a shade of gray means the same value in every figure.
         axes.imshow(image if image.shape[-1] in (3, 4) else image[..., 0], cmap="gray", vmin=0, vmax=255)
         name = textwrap.fill(dataset.class_names[dataset.labels[index]], NAME_CHARACTERS)
-        axes.set_title(name, fontsize=9, pad=3, parse_math=False)
+        axes.set_title(name, fontsize=9, pad=3)
     return figure
 
 

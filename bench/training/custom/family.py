@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.records.record import OwnRecipe
 from bench.records.spec import ClassWeights, PixelRange, Value
+from bench.seeds import derive_seed
 from bench.training.batches import Batching, TrainingData
 from bench.training.custom import UnsuitableModelError
 from bench.training.custom.discovery import discover
@@ -86,18 +87,28 @@ class CustomFamily:
         """The hyperparameters of all candidates, by building some of them.
 
         Raises:
-            UnsuitableModelError: the default candidate cannot be trained on the images, saved or loaded.
+            UnsuitableModelError: the default candidate cannot be trained on the images, saved or loaded, or candidates
+                share weights.
             Exception: whatever building it raises.
         """
+        default = self.build({}, seed=1).model  # kept, so that no other variables get its ids
+        known, shared = set(map(id, default.variables)), set[int]()
 
         def declare(hp: keras_tuner.HyperParameters) -> None:
             keras.utils.clear_session()
             keras.utils.set_random_seed(1)
             model = self._check(self._hypermodel.build(hp))
+            shared.update(known.intersection(map(id, model.trainable_variables)))
             if self._hypermodel.fit is not None:
                 self._declare_in_fit(self._hypermodel.fit, hp, model, class_weights)
 
-        return discover(declare)
+        found = discover(declare)
+        if shared:
+            raise UnsuitableModelError(
+                "it trains layers that are created outside build_model, so that each candidate would continue from the "
+                "weights of others: create them inside it"
+            )
+        return found
 
     def recipe(self) -> OwnRecipe:
         """How the default candidate is trained, after checks that it can be evaluated.
@@ -128,7 +139,12 @@ class CustomFamily:
         keras.utils.set_random_seed(seed)
         hp = keras_tuner.HyperParameters()
         hp.values = dict(values)
-        return self._check(self._hypermodel.build(hp)), hp
+        model = self._check(self._hypermodel.build(hp))
+        # Layers created outside of the hypermodel keep the state that earlier candidates left.
+        states = [each for each in model.variables if each.name == "seed_generator_state"]
+        for number, state in enumerate(states):
+            state.assign([derive_seed(seed, "generator", number), 0])
+        return model, hp
 
     def _check(self, model: Any) -> keras.Model:
         if not isinstance(model, keras.Model):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from bench.compat import graph_calls
 from bench.machine import silence_stderr
 from bench.records.spec import PixelRange
 from bench.training.custom import UnsuitableModelError
@@ -19,6 +20,11 @@ ADVICE = "move preprocessing, such as resizing, reshaping or scaling, into the m
 Shape = tuple[int, ...]
 MAX_RESCALED = 16.0  # of rescaled or standardized pixels
 MIN_SUBTRACTED = 2.0  # a mean of pixels in [0, 255], not in [0, 1]
+KEEP_RANGE = (  # besides those whose names start with Random
+    *(keras.layers.CenterCrop, keras.layers.Concatenate, keras.layers.Cropping2D, keras.layers.Identity),
+    *(keras.layers.Permute, keras.layers.Reshape, keras.layers.Resizing, keras.layers.UpSampling2D),
+    keras.layers.ZeroPadding2D,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +55,13 @@ class PixelInput:
 
     def layers(self) -> Sequence[keras.Layer]:
         """The same as layers of Keras."""
-        scaling = [] if self.dtype == "uint8" else [keras.layers.Rescaling(self.scale, name="scale")]
-        return [*scaling, keras.layers.Reshape(self.shape, name="image")]
+        # float32 whatever the dtype policy, which a model may set, so that no pixel is rounded.
+        if self.dtype == "uint8":
+            return [keras.layers.Reshape(self.shape, name="image")]
+        return [
+            keras.layers.Rescaling(self.scale, dtype="float32", name="scale"),
+            keras.layers.Reshape(self.shape, dtype="float32", name="image"),
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,21 +247,35 @@ def _range(model: keras.Model, shape: Shape, pixel_range: PixelRange | None) -> 
 
 
 def _operations_expect_255(model: keras.Model, shape: Shape) -> bool:
-    """Whether operations before the first layer, such as `x / 255` or `preprocess_input`, are made for [0, 255]."""
+    """Whether operations on the input, such as `x / 255` or `preprocess_input`, are made for [0, 255].
+
+    They end at the first layer that may change the range of the pixels.
+    """
     if not has_inputs(model):
         return False
     pixels = last = model.inputs[0]
     reached = {id(pixels)}
     for each in getattr(model, "operations", model.layers):
-        is_layer = isinstance(each, keras.Layer) and not isinstance(each, keras.layers.Lambda)
-        if not is_layer and all(id(tensor) in reached for tensor in keras.tree.flatten(each.input)):
-            last = each.output
-            reached.add(id(last))
+        if isinstance(each, keras.Layer) and not isinstance(each, keras.layers.Lambda) and not _keeps_range(each):
+            continue
+        for inputs, outputs in graph_calls(each):
+            if all(id(tensor) in reached for tensor in inputs):
+                last = outputs[0]
+                reached.update(map(id, outputs))
     if last is pixels:
         return False
     operations = keras.Model(pixels, last)
-    black, white = (np.abs(operations(np.full((1, *shape), value, np.float32))).max() for value in (0, 255))
+    black, white = (
+        np.abs(operations(np.full((1, *shape), value, np.float32), training=False)).max() for value in (0, 255)
+    )
     return bool(max(black, white) <= MAX_RESCALED or black >= MIN_SUBTRACTED)
+
+
+def _keeps_range(layer: keras.Layer) -> bool:
+    """Whether the outputs of a layer are in the range of its inputs."""
+    if isinstance(layer, keras.Sequential):
+        return all(map(_keeps_range, layer.layers))
+    return isinstance(layer, KEEP_RANGE) or type(layer).__name__.startswith("Random")
 
 
 def _range_of_normalization(layer: keras.layers.Normalization) -> tuple[float, str]:

@@ -1,6 +1,7 @@
 """What models that are not a Family take and return, and how those that cannot be used are refused."""
 
 import warnings
+from functools import cache
 from typing import Any
 
 import keras
@@ -30,6 +31,16 @@ def softmax_model(*before: keras.Layer, outputs: int = CLASSES, **compiled: Any)
     model = keras.Sequential([*before, layers.Flatten(), layers.Dense(outputs, activation="softmax")])
     model.compile(**{"optimizer": "adam", "loss": "sparse_categorical_crossentropy"} | compiled)
     return model
+
+
+def augmentation() -> keras.Sequential:
+    return keras.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.2)])
+
+
+@cache
+def shared_augmentation() -> keras.Sequential:
+    """As at the top of many notebooks: part of several models."""
+    return augmentation()
 
 
 # Inputs
@@ -111,8 +122,15 @@ def test_range_is_that_of_the_first_rescaling_or_normalization_layer(layer: Any,
         (layers.Lambda(lambda x: x / 127.5 - 1), 255),
         (lambda x: (x - 0.5) / 0.5, 1),
         (lambda x: 1 - x, 1),
+        (lambda x: keras.applications.mobilenet_v2.preprocess_input(shared_augmentation()(x)), 255),
+        (lambda x: keras.applications.resnet50.preprocess_input(layers.Resizing(9, 9)(x)), 255),
+        (lambda x: layers.Concatenate()([x[..., :1] / 255] * 3), 255),
+        (lambda x: layers.Resizing(9, 9)(shared_augmentation()(x)), 1),
     ],
-    ids=["divided", "multiplied", "mobilenet", "densenet", "resnet", "lambda", "standardized fractions", "inverted"],
+    ids=[
+        *("divided", "multiplied", "mobilenet", "densenet", "resnet", "lambda", "standardized fractions", "inverted"),
+        *("augmented before", "resized before", "concatenated after", "augmented only"),
+    ],
 )
 def test_range_is_that_which_operations_on_the_input_expect(function: Any, high: float) -> None:
     shape = (6, 5, 3)
@@ -151,6 +169,51 @@ def test_same_seed_gives_the_same_weights_however_often_the_model_is_built() -> 
     pairs = list(zip(first.get_weights(), second.get_weights(), strict=True))
     assert all(np.array_equal(a, b) for a, b in pairs)
     assert not all(np.array_equal(a, b) for a, b in zip(first.get_weights(), other.get_weights(), strict=True))
+
+
+def test_models_of_equal_seeds_are_augmented_alike_whatever_was_trained_before() -> None:
+    images = np.random.default_rng(0).random((4, *SHAPE), np.float32)
+    outside = augmentation()
+    family = family_of(lambda _: softmax_model(outside, layers.Dropout(0.5)))
+    first, other, second = (family.build({}, seed=seed).model(images, training=True).numpy() for seed in (1, 2, 1))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_weights_of_an_earlier_candidate_are_refused_if_any_candidate_trains_them() -> None:
+    base, outside = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(2, 3)]), augmentation()
+
+    def build(hp: Any) -> keras.Model:
+        base.trainable = hp.Boolean("fine_tune") if tuned else False
+        return softmax_model(base, outside)
+
+    tuned = False
+    assert family_of(build).space().space == []
+    tuned = True
+    with pytest.raises(
+        UnsuitableModelError, match="created outside build_model, so that each candidate would continue"
+    ):
+        family_of(build).space()
+
+
+def test_pixels_are_not_rounded_by_a_model_of_mixed_precision() -> None:
+    def build(_: Any) -> keras.Model:
+        keras.mixed_precision.set_global_policy("mixed_float16")
+        return softmax_model(layers.Dense(3), layers.Activation("linear", dtype="float32"))
+
+    try:
+        family = family_of(build)
+        family.recipe()
+        pixels, images = keras.Input(SHAPE, dtype="uint8"), np.arange(64, dtype=np.uint8).reshape(1, *SHAPE)
+        outputs = pixels
+        for layer in family.build({}, seed=1).interface.layers():
+            outputs = layer(outputs)
+        assert np.array_equal(
+            keras.Model(pixels, outputs)(images).numpy(), images.astype(np.float32) * np.float32(1 / 255)
+        )
+    finally:
+        keras.utils.clear_session()
+        keras.mixed_precision.set_global_policy("float32")
 
 
 # Labels
