@@ -215,6 +215,18 @@ def test_other_hyperband_is_an_error(change: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
+def test_arrays_are_read_without_autotune_inside_the_block_only() -> None:
+    import numpy as np
+    from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+
+    adapter = ArrayDataAdapter(np.zeros((4, 1)))
+    with compat.without_autotune():
+        inside = adapter.get_tf_dataset()
+    assert inside.options().autotune.enabled is False
+    assert adapter.get_tf_dataset().options().autotune.enabled is None
+
+
+@pytest.mark.slow
 def test_tensorflow_checks_pass() -> None:
     compat.run_checks("tensorflow")
 

@@ -39,6 +39,15 @@ def fail(report: EpochReport) -> None:
     raise ValueError("no such\nvalue")
 
 
+class TwoArgumentsError(Exception):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first + second)
+
+
+def return_what_cannot_be_read(report: EpochReport) -> Exception:
+    return TwoArgumentsError("a", "b")
+
+
 def lack_data(report: EpochReport) -> None:
     raise DataError("no such dataset")
 

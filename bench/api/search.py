@@ -39,7 +39,7 @@ def search(
         time_limit: seconds after which no trial is trained any longer; repeating the call continues.
         trial_timeout: seconds for a trial.
         max_pending: maximum number of trials without a result when the tuner proposes another one; None for 32, or 4 if
-            proposals depend on results, as those of Bayesian optimization do.
+            proposals depend on results, as in Bayesian optimization or if the tuner overrides on_trial_end.
         precision: of the training.
         seed: of the training and of the tuner's proposals; None for the seed that the tuner was created with.
         resume: False to delete earlier trials of this project, and start again.
@@ -53,7 +53,7 @@ def search(
     """
     with defer_signals():
         from bench.own_tuner.options import Options
-        from bench.own_tuner.search import search as execute
+        from bench.workers.fork_server import fork_server
 
     options = Options(
         workers=workers,
@@ -66,9 +66,11 @@ def search(
         resume=resume,
     )
     quiet = not progress or named.get("verbose") == 0  # in Keras Tuner, verbose=0 hides the progress, too
-    with without_main_module(), interruptible_display(quiet=quiet) as report:
+    with without_main_module(), interruptible_display(quiet=quiet) as report, fork_server() as start_method:
         try:
-            return execute(tuner, arguments, named, options, report)
+            with defer_signals():  # while the fork server imports TensorFlow
+                from bench.own_tuner.search import search as execute
+            return execute(tuner, arguments, named, options, start_method=start_method, report=report)
         except KeyboardInterrupt as interrupt:
             interrupt.add_note("Trials that have ended are kept: run the same call again to continue the search.")
             raise

@@ -16,17 +16,20 @@ from bench.compat.own_tuner import (
     extend_trial,
     held_files,
     hyperparameters_of,
+    max_failures,
     needs_results,
     oracle_settings,
     overridden,
     planned_trials,
     propose_ahead,
     reset,
+    restored_options,
     retry_ongoing,
     run_trial,
     seeded_values,
     space_config,
     state_files,
+    trial_ids,
     without_tensorboard,
 )
 from bench.compat.processes import fork_server_process, kill_fork_server, without_main_module
@@ -40,6 +43,7 @@ from bench.compat.tensorflow import (
     set_bfloat16,
     shared_tensor,
     silence_graph_reports,
+    without_autotune,
 )
 
 __all__ = [
@@ -66,6 +70,7 @@ __all__ = [
     "isolate_dask_sampling",
     "keep_in_memory",
     "kill_fork_server",
+    "max_failures",
     "needs_results",
     "oracle_settings",
     "overridden",
@@ -73,6 +78,7 @@ __all__ = [
     "propose_ahead",
     "release_graphs",
     "reset",
+    "restored_options",
     "retry_ongoing",
     "run_checks",
     "run_trial",
@@ -82,6 +88,8 @@ __all__ = [
     "silence_graph_reports",
     "space_config",
     "state_files",
+    "trial_ids",
+    "without_autotune",
     "without_main_module",
     "without_tensorboard",
 ]

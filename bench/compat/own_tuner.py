@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,6 +55,32 @@ def seeded_values(oracle: Any) -> Iterator[None]:
         del oracle.populate_space
 
 
+@contextmanager
+def trial_ids(oracle: Any, length: int | None) -> Iterator[None]:
+    """Inside the block, an oracle gives trials ids of at least `length` digits; None for as many as `max_trials` has.
+
+    Otherwise a larger `max_trials` may give all trials other ids than in an earlier call.
+    """
+    maximum = oracle.max_trials
+    if length not in (None, len(str(maximum))):
+        oracle.max_trials = _TrialCount(maximum or 0)
+        oracle.max_trials.digits = length
+    try:
+        yield
+    finally:
+        if isinstance(oracle.max_trials, _TrialCount):  # not changed by the tuner
+            oracle.max_trials = maximum
+
+
+class _TrialCount(int):
+    """A number whose text has a given length; 0 for no limit."""
+
+    digits: int
+
+    def __str__(self) -> str:
+        return "0" * self.digits
+
+
 def space_config(hyperparameters: Any) -> Config:
     """Hyperparameters as JSON, without the NumPy numbers that Bayesian optimization proposes."""
     config: Config = json.loads(json.dumps(hyperparameters.get_config()))
@@ -76,6 +102,12 @@ def oracle_settings(oracle: Any) -> dict[str, Any] | None:
     if variable or not all(hasattr(oracle, name) for name in names):
         return None
     return {name: getattr(oracle, name) for name in names}
+
+
+def restored_options(oracle: Any) -> dict[str, Any]:
+    """The options that Keras Tuner restores when it reloads an oracle, whatever the new one was created with."""
+    state = oracle.get_state().keys() - {"hyperparameters", "seed"}
+    return {name: value for name, value in (oracle_settings(oracle) or {}).items() if name in state}
 
 
 def reset(oracle: Any, space: Config, seed: int) -> bool:
@@ -145,6 +177,15 @@ def needs_results(oracle: Any) -> bool:
     return not isinstance(oracle, independent)
 
 
+def max_failures(tuner: Any) -> int | None:
+    """After how many consecutive failures the oracle of a tuner ends the search; None if it is unknown."""
+    oracle = tuner.oracle
+    if oracle.max_retries_per_trial or overridden(oracle, "end_trial") or overridden(tuner, "on_trial_end"):
+        return None
+    maximum: int = oracle.max_consecutive_failed_trials
+    return maximum
+
+
 def planned_trials(oracle: Any) -> int | None:
     """The maximum number of trials; None if it is unknown."""
     import keras_tuner
@@ -161,8 +202,8 @@ def planned_trials(oracle: Any) -> int | None:
 
 def overridden(obj: Any, method: str) -> bool:
     """Whether the class of a tuner or an oracle replaces a method of Keras Tuner's own classes."""
-    defining = next(each for each in type(obj).__mro__ if method in vars(each))
-    return not defining.__module__.startswith("keras_tuner.")
+    defining = next((each for each in type(obj).__mro__ if method in vars(each)), None)
+    return defining is not None and not defining.__module__.startswith("keras_tuner.")
 
 
 def state_files(tuner: Any) -> dict[str, Config]:
@@ -210,8 +251,16 @@ def execution_metrics(result: Any, objective: Any) -> tuple[Mapping[str, Any], i
 
 
 def without_tensorboard(tuner: Any) -> None:
-    """Let a tuner train without tensorboard, which it imports even if no callback writes TensorBoard logs."""
-    tuner._configure_tensorboard_dir = lambda *_arguments, **_named: None  # noqa: SLF001 - not public
+    """Let a tuner import tensorboard, which takes seconds or is missing, only if a callback is a TensorBoard."""
+    configure = getattr(tuner, "_configure_tensorboard_dir", None)
+    if configure is None or overridden(tuner, "_configure_tensorboard_dir"):
+        return
+
+    def configure_if_used(callbacks: Sequence[Any], *arguments: Any, **named: Any) -> None:
+        if any(type(each).__name__ == "TensorBoard" for each in callbacks):
+            configure(callbacks, *arguments, **named)
+
+    tuner._configure_tensorboard_dir = configure_if_used  # noqa: SLF001 - not public
 
 
 def check_own_tuner() -> None:
@@ -234,12 +283,13 @@ def check_own_tuner() -> None:
                 raise incompatible(KERAS_TUNER, "an oracle whose arguments are its attributes", "others")
             keep_in_memory(oracle)
             oracle.verbose = 0
-            for number in range(3):
-                trial = oracle.create_trial(f"slot{number}")
-                seen.append(trial.hyperparameters.values.get("x"))
-                propose_ahead(oracle, trial.trial_id)
+            with trial_ids(oracle, 2):
+                for number in range(3):
+                    trial = oracle.create_trial(f"slot{number}")
+                    seen.append(trial.hyperparameters.values.get("x"))
+                    propose_ahead(oracle, trial.trial_id)
         retry_ongoing(oracle, "tuner0")
         seen.append(oracle.create_trial("tuner0").trial_id)
-    expected: list[Any] = [1, 2, 3, 1, 2, 3, "0000"]
+    expected: list[Any] = [1, 2, 3, 1, 2, 3, "00"]
     if seen != expected:
         raise incompatible(KERAS_TUNER, f"the trials {expected}", f"{seen}")

@@ -3,8 +3,9 @@
 import gc
 import time
 import weakref
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
@@ -132,6 +133,34 @@ def check_shared_tensor() -> None:
         raise incompatible(TENSORFLOW, "a tensor in the memory of an array", "a copy")
 
 
+# TensorFlow's data
+
+
+@contextmanager
+def without_autotune() -> Iterator[None]:
+    """Inside the block, `fit` reads arrays without TensorFlow's autotune thread, whose timed wait delays every epoch.
+
+    Raises:
+        CompatibilityError: Keras reads arrays in another way.
+    """
+    with expecting(KERAS, "an ArrayDataAdapter with `get_tf_dataset`"):
+        import tensorflow as tf
+        from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
+
+        original = ArrayDataAdapter.get_tf_dataset
+
+    def get_tf_dataset(adapter: Any) -> Any:
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return original(adapter).with_options(options)
+
+    ArrayDataAdapter.get_tf_dataset = get_tf_dataset
+    try:
+        yield
+    finally:
+        ArrayDataAdapter.get_tf_dataset = original
+
+
 # TensorFlow's precision
 
 
@@ -149,6 +178,13 @@ def set_bfloat16(enabled: bool) -> None:
     set_variable(*FLOAT32_OPERATIONS)
     with expecting(TENSORFLOW, f"a graph optimizer option {BFLOAT16_OPTION!r}"):
         tf.config.optimizer.set_experimental_options({BFLOAT16_OPTION: enabled})
+        settings = tf.config.optimizer.get_experimental_options()
+    _check_once(enabled, FLOAT32_OPERATIONS, *sorted(settings.items()))
+
+
+@lru_cache
+def _check_once(enabled: bool, *_settings: object) -> None:
+    """Check the precision of a graph unless it was right before with the same settings: it takes 0.1 s."""
     check_bfloat16_active(enabled)
 
 

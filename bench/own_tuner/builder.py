@@ -96,13 +96,15 @@ class Builder:
 def _serve(connection: Connection, folder: Path) -> None:
     """Answer the calls of a Builder until the other end is closed, also by the death of the main process."""
     from bench.training.own_tuner.building import space_after_build
-    from bench.workers.tasks import prepare_worker
+    from bench.training.precision import use_one_thread
+    from bench.workers.tasks import import_libraries
 
     if sys.platform == "linux":
         end_with_parent()  # while it builds a model, it would not notice that the other end was closed
     threads = other_threads_when_forked()
     if not threads:
-        prepare_worker()
+        import_libraries()
+        use_one_thread()
     with suppress(EOFError, ConnectionError), redirect_stdout(StringIO()):
         connection.send(threads)
         while True:

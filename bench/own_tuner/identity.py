@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bench import compat
@@ -12,35 +12,47 @@ from bench.own_tuner.options import Options
 from bench.training.own_tuner.exchange import Config
 
 PLAIN = (bool, int, float, str, type(None))
-# By whether proposals need results. If they do not, any number of trials may be trained at once; otherwise as many as
-# by the tuner `bayesian` of this package.
+# By whether proposals need results, for which a tuner may have an `on_trial_end` of its own. If they do not, any number
+# of trials may be trained at once; otherwise as many as by the tuner `bayesian` of this package.
 MAX_PENDING = {False: 32, True: 4}
+# Of the arguments of `fit`: other data are a warning, and scores hardly depend on callbacks.
+NOT_COMPARED = ("verbose", "callbacks", "x", "y", "sample_weight", "validation_data")
+MAX_TEXT = 1_000  # characters of a list or a dictionary; longer ones are data
+TUNER_OPTIONS = ("loss", "optimizer", "metrics", "max_model_size")
 FAILURES = ("max_retries_per_trial", "max_consecutive_failed_trials")
 MAY_CHANGE = ("max_trials", "hyperparameters", "seed", "objective", *FAILURES)
-CHANGED_MODEL = "the hyperparameters of the hypermodel are not those of the trials in"
 FIX = "Restore it, create the tuner with overwrite=True, or choose another project_name"
 
 
-def settings(tuner: Any, named: Mapping[str, Any], options: Options, space: Config) -> Settings:
+def labeled(arguments: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `fit` with a name, and those of its others that are numbers or texts."""
+    positional = {f"argument {number}": each for number, each in enumerate(arguments, 1) if isinstance(each, PLAIN)}
+    return positional | dict(named)
+
+
+def settings(tuner: Any, arguments: Mapping[str, Any], options: Options, space: Config) -> Settings:
     """The settings of a search.
 
     Args:
         tuner: the user's.
-        named: arguments of `fit`.
+        arguments: of `fit`, labeled.
         options: of the execution.
         space: initial, of the oracle.
     """
     oracle = tuner.oracle
-    created = compat.oracle_settings(oracle) or {}
+    created = dict(compat.oracle_settings(oracle) or {})
+    # Only if they are set, as they were not always part of the settings.
+    created |= {name: value for name in TUNER_OPTIONS if (value := getattr(tuner, name, None)) is not None}
+    needs_results = compat.needs_results(oracle) or compat.overridden(tuner, "on_trial_end")
     return Settings(
         tuner=_class_name(tuner),
         oracle=_class_name(oracle),
         objective=str(oracle.objective),
         options=_plain(created, MAY_CHANGE),
         executions_per_trial=int(getattr(tuner, "executions_per_trial", 1)),
-        arguments=_plain(named, ("verbose",)),
+        arguments=_plain(arguments, NOT_COMPARED),
         precision=options.precision,
-        max_pending=options.max_pending or MAX_PENDING[compat.needs_results(oracle)],
+        max_pending=options.max_pending or MAX_PENDING[needs_results],
         space=space_digest(space),
     )
 
@@ -48,6 +60,37 @@ def settings(tuner: Any, named: Mapping[str, Any], options: Options, space: Conf
 def space_digest(space: Config) -> str:
     """Twelve hexadecimal digits that depend on the hyperparameters of a space, not on their current values."""
     return hashlib.sha256(json.dumps(space["space"], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def declared_space(hypermodel: Any) -> str:
+    """Digest of the hyperparameters that a hypermodel declares by default; empty if they are unknown.
+
+    It is built in this process, as Keras Tuner does when a tuner is created.
+
+    Args:
+        hypermodel: of the tuner; None if it has none.
+    """
+    found = compat.hyperparameters_of({"space": [], "values": {}})
+    try:
+        hypermodel.build(found)
+    except Exception:  # noqa: BLE001 - the user's code may raise anything
+        return ""
+    return space_digest(compat.space_config(found))
+
+
+def check_model(before: str, now: str, ledger: str) -> None:
+    """Check that the hypermodel has not changed: Keras Tuner would continue with the space of the earlier trials.
+
+    Args:
+        before: digest of the hyperparameters that it declared; empty if they are unknown.
+        now: the same in this call.
+        ledger: of the search.
+
+    Raises:
+        SearchError: it declares others.
+    """
+    if "" not in (before, now) and before != now:
+        raise SearchError(f"the hyperparameters of the hypermodel are not those of the trials in {ledger}. {FIX}")
 
 
 def check_same(before: Settings, now: Settings, ledger: str) -> None:
@@ -70,9 +113,14 @@ def check_same(before: Settings, now: Settings, ledger: str) -> None:
 
 def _plain(values: Mapping[str, Any], ignored: Collection[str]) -> dict[str, str]:
     """The representations of plain values; that of another object may be a memory address."""
-    return {
-        name: repr(value) for name, value in sorted(values.items()) if isinstance(value, PLAIN) and name not in ignored
-    }
+    texts = {name: repr(value) for name, value in sorted(values.items()) if name not in ignored and _is_plain(value)}
+    return {name: text for name, text in texts.items() if len(text) <= MAX_TEXT}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, (*value, *value.values())))
+    return all(map(_is_plain, value)) if isinstance(value, list | tuple) else isinstance(value, PLAIN)
 
 
 def _class_name(obj: Any) -> str:

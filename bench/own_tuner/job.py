@@ -88,10 +88,11 @@ class SearchJob(Job):
         return self._out_of_time or self._sequence.done
 
     def advance(self, in_flight: Collection[str]) -> None:
-        """Let the oracle propose enough trials for all workers, unless time is up."""
+        """Let the oracle propose enough trials for all workers, unless time is up or an idle worker can start one."""
         self._out_of_time = self._deadline is not None and time.perf_counter() >= self._deadline
         if not self._out_of_time:
-            self._sequence.refill(in_flight, self._workers, self._source.log)
+            if len(in_flight) >= self._workers or not self._sequence.waiting(in_flight):
+                self._sequence.refill(in_flight, self._workers, self._source.log)
             self._scores.take(self._sequence.results, self._sequence.unreported)
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:

@@ -51,8 +51,10 @@ def check_tuner(tuner: Any) -> None:
         )
 
 
-def check_keras(settings: KerasSettings) -> None:
+def check_keras(tuner: Any, settings: KerasSettings) -> None:
     """Check that workers can train with the script's global settings of Keras.
+
+    Keras Tuner resets the dtype policy before it builds a model, which may set it again.
 
     Raises:
         SpecError: they cannot.
@@ -62,10 +64,11 @@ def check_keras(settings: KerasSettings) -> None:
             f"Keras runs on {settings.backend}, but workers train with TensorFlow: set KERAS_BACKEND=tensorflow, "
             f"{INSTEAD}"
         )
-    if settings.dtype_policy != "float32":
+    own_trial = tuner.hypermodel is None or compat.overridden(tuner, "run_trial")
+    if settings.dtype_policy != "float32" and own_trial:
         raise SpecError(
             f"the global dtype policy of Keras is {settings.dtype_policy}: leave it at float32, and choose "
-            f"bench.search(..., precision=...) or set the policy inside of build, {INSTEAD}"
+            f"bench.search(..., precision=...) or set the policy inside of run_trial, {INSTEAD}"
         )
 
 
@@ -119,6 +122,33 @@ def check_arguments(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Non
                 f"{label} is a tf.data.Dataset, which cannot be sent to worker processes: pass a function that makes "
                 "it, such as `def make_data(): return tf.data.Dataset...` and then make_data, without calling it"
             )
+
+
+def check_data(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+    """Check that trials get data, and the objective its validation data, where they certainly need them.
+
+    Raises:
+        SpecError: they do not.
+    """
+    from bench.training.own_tuner.arguments import missing_arguments, trains_by_keras
+
+    if missing := missing_arguments(tuner, arguments, named):
+        raise SpecError(
+            f"trials need {' and '.join(missing)}: pass what tuner.search got, as in bench.search(tuner, x, y)"
+        )
+    objective = tuner.oracle.objective
+    names = [each.name for each in getattr(objective, "objectives", [objective])]
+    validated = named.get("validation_data") is not None or named.get("validation_split") or len(arguments) > 6
+    unknown = [] if validated else [name for name in names if name.startswith("val_")]
+    has_data = bool(arguments) or named.get("x") is not None
+    if (has_data and not unknown) or not trains_by_keras(tuner, named.get("callbacks") or ()):
+        return
+    if not has_data:
+        raise SpecError(
+            "no training data: pass them as to tuner.search, such as bench.search(tuner, x_train, y_train, "
+            "validation_data=...)"
+        )
+    raise SpecError(f"the objective {unknown[0]} needs validation_data or validation_split")
 
 
 def check_objects(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:

@@ -17,20 +17,27 @@ from bench.execution.preconditions import check_versions
 from bench.machine import environment
 from bench.own_tuner import requirements
 from bench.own_tuner.builder import Builder
+from bench.own_tuner.identity import labeled
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
 from bench.own_tuner.result import SearchResult
 from bench.own_tuner.shared import Shared
-from bench.own_tuner.start import start_or_resume
+from bench.own_tuner.start import Resumed, start_or_resume
 from bench.own_tuner.trials import Trials
-from bench.records.files import writing
 from bench.signals import defer_signals
 from bench.training.own_tuner import payload
 from bench.training.own_tuner.content import Content, custom_objects, keras_settings
+from bench.workers.fork_server import StartMethod
 
 
 def search(
-    tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any], options: Options, report: Report
+    tuner: Any,
+    arguments: tuple[Any, ...],
+    named: Mapping[str, Any],
+    options: Options,
+    *,
+    start_method: StartMethod,
+    report: Report,
 ) -> SearchResult:
     """Search with `tuner`; results of earlier calls are reused.
 
@@ -39,6 +46,7 @@ def search(
         arguments: of `fit`.
         named: arguments of `fit` with a name.
         options: of the execution.
+        start_method: of processes.
         report: called with messages and progress.
 
     Raises:
@@ -51,21 +59,23 @@ def search(
     named = {name: each for name, each in named.items() if name != "callbacks" or each is not None}
     requirements.check_names(tuner, named)
     requirements.check_arguments(arguments, named)
+    requirements.check_data(tuner, arguments, named)
     check_versions(environment())
-    requirements.check_keras(keras_settings())
+    requirements.check_keras(tuner, keras_settings())
     compat.run_checks("own_tuner")
     project = Project(tuner)
-    with project.locked(), ExitStack() as stack:
+    write = partial(_write, tuner, arguments, named)
+    shared = Shared(project.payload, write, start_method)
+    builder = Builder(tuner.hypermodel, shared, options.trial_timeout, report)
+    with project.locked(), ExitStack() as stack, closing(builder):
         stack.callback(shutil.rmtree, project.payload, ignore_errors=True)
-        shared = Shared(project.payload, partial(_write, project.payload, tuner, arguments, named), stack)
-        builder = stack.enter_context(closing(Builder(tuner.hypermodel, shared, options.trial_timeout, report)))
-        resumed = start_or_resume(project, tuner, named, options, builder, report=report)
-        with _keras_tuner_state(tuner, project):
+        resumed = start_or_resume(project, tuner, labeled(arguments, named), options, report=report)
+        with _keras_tuner_state(tuner, project, resumed):
             tuner.on_search_begin()
             trials = Trials(tuner, project, resumed, options, builder)
             trials.replay()
             if trials.sequence.done:
-                trials.reuse(shared, report)
+                trials.reuse(write(None), report)
             else:
                 trials.train(shared, start, report)
             tuner.on_search_end()
@@ -95,8 +105,8 @@ def _content(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -
     )
 
 
-def _write(folder: Path, tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
-    """Store what the workers need; returns a digest of the data.
+def _write(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any], folder: Path | None) -> str:
+    """Store what the workers need, unless `folder` is None; returns a digest of the data.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -104,8 +114,7 @@ def _write(folder: Path, tuner: Any, arguments: tuple[Any, ...], named: Mapping[
     """
     content = _content(tuner, arguments, named)
     try:
-        with writing(folder):
-            return payload.write(folder, content)
+        return payload.write(folder, content)
     except StoreError:
         raise
     except Exception as error:
@@ -114,13 +123,14 @@ def _write(folder: Path, tuner: Any, arguments: tuple[Any, ...], named: Mapping[
 
 
 @contextmanager
-def _keras_tuner_state(tuner: Any, project: Project) -> Iterator[None]:
+def _keras_tuner_state(tuner: Any, project: Project, resumed: Resumed) -> Iterator[None]:
     """Write Keras Tuner's files at the end of the block, whatever ends it, instead of at every call of the oracle."""
-    tuner_id = tuner.tuner_id
+    tuner_id, oracle = tuner.tuner_id, tuner.oracle
+    id_length = next((len(trial_id) for trial_id, _ in resumed.proposals), None)
     try:
-        with compat.held_files(tuner), compat.seeded_values(tuner.oracle):
+        with compat.held_files(tuner), compat.seeded_values(oracle), compat.trial_ids(oracle, id_length):
             yield
     finally:
         with defer_signals():  # a second Ctrl-C
-            compat.retry_ongoing(tuner.oracle, tuner_id)
+            compat.retry_ongoing(oracle, tuner_id)
             project.write_state()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Protocol
 
 from bench.training.own_tuner.exchange import Config, TrialRun
@@ -38,11 +39,18 @@ class TrialSequence:
     """Calls an oracle in an order that depends on nothing but its answers and the results of trials.
 
     A result is reported only if the oracle cannot propose: because `max_pending` trials await their results, or since
-    it waits itself. Results are reported in order of proposal.
+    it waits itself. Results are reported in order of proposal. If so many trials in a row have failed that the oracle
+    ends the search once it knows, it is told at once.
     """
 
     def __init__(
-        self, source: Source, max_pending: int, known: Mapping[tuple[str, int], TrialRun], *, first_alone: bool
+        self,
+        source: Source,
+        max_pending: int,
+        known: Mapping[tuple[str, int], TrialRun],
+        *,
+        first_alone: bool,
+        max_failures: int | None = None,
     ) -> None:
         """Start with no trials.
 
@@ -51,12 +59,14 @@ class TrialSequence:
             max_pending: maximum number of trials without a result when the oracle proposes another one.
             known: results of an earlier session, by trial id and run.
             first_alone: propose the second trial only after the result of the first, which may extend the space.
+            max_failures: consecutive failures after which the oracle ends the search; None if that is unknown.
         """
         self.results: list[tuple[Proposal, TrialRun]] = []  # as reported to the oracle
         self._source = source
         self._max_pending = max_pending
         self._known = dict(known)
         self._first_alone = first_alone
+        self._max_failures = max_failures
         self._proposals: list[Proposal] = []
         self._early: dict[int, TrialRun] = {}  # results that have not been reported yet, by number
         self._oracle_waits = False
@@ -115,7 +125,19 @@ class TrialSequence:
 
     def _may_propose(self) -> bool:
         maximum = 1 if self._first_alone and not self.results else self._max_pending
-        return not self._ended and not self._oracle_waits and len(self._proposals) - len(self.results) < maximum
+        pending = len(self._proposals) - len(self.results)
+        return not (self._ended or self._oracle_waits or pending >= maximum or self._fails())
+
+    def _fails(self) -> bool:
+        """Whether the results that can be reported next complete the maximum of consecutive failures."""
+        failures = sum(1 for _ in takewhile(_is_failed, (result for _, result in reversed(self.results))))
+        number = len(self.results)
+        while (result := self._early.get(number)) is not None:
+            failures = failures + 1 if _is_failed(result) else 0
+            if failures == self._max_failures:
+                return True
+            number += 1
+        return False
 
     def _propose(self, log: Callable[[Proposal], None]) -> None:
         proposal = self._source.propose()
@@ -137,3 +159,7 @@ class TrialSequence:
         self.results.append((proposal, result))
         self._oracle_waits = False
         self._source.report(proposal, result)
+
+
+def _is_failed(result: TrialRun) -> bool:
+    return result.status != "COMPLETED"

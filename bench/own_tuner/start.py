@@ -7,8 +7,7 @@ from typing import Any
 from bench import compat
 from bench.errors import SearchError
 from bench.execution.events import Message, Report
-from bench.own_tuner.builder import Builder
-from bench.own_tuner.identity import CHANGED_MODEL, FIX, check_same, settings
+from bench.own_tuner.identity import FIX, check_model, check_same, declared_space, settings
 from bench.own_tuner.ledger import SCHEMA, Event, SearchStarted, SessionStarted, TrialEnded, TrialProposed
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
@@ -28,7 +27,7 @@ class Resumed:
 
 
 def start_or_resume(
-    project: Project, tuner: Any, named: Mapping[str, Any], options: Options, builder: Builder, *, report: Report
+    project: Project, tuner: Any, arguments: Mapping[str, Any], options: Options, *, report: Report
 ) -> Resumed:
     """Put the oracle of `tuner` into the state in which the search started; its ledger is replayed afterwards.
 
@@ -38,9 +37,8 @@ def start_or_resume(
     Args:
         project: folder of the tuner.
         tuner: the user's.
-        named: arguments of `fit`.
+        arguments: of `fit`, labeled.
         options: of the execution.
-        builder: of the tuner's models.
         report: called with a message if failed trials are trained again.
 
     Raises:
@@ -53,18 +51,18 @@ def start_or_resume(
     if not options.resume or (events and not succeeded and not _has_other_trials(tuner.oracle, events)):
         if ended:
             report(Message(text=f"No earlier trial succeeded ({len(ended)} failed): starting from the beginning"))
-        _start_again(project, tuner, builder)
+        _start_again(project, tuner)
     elif succeeded and isinstance(search := events[0], SearchStarted):
         # The space of a tuner that Keras Tuner has reloaded is the one that it had at the end.
         space = search.space if tuner.oracle.trials else compat.space_config(tuner.oracle.get_space())
-        check_same(search.settings, settings(tuner, named, options, space), str(project.ledger.path))
+        check_same(search.settings, settings(tuner, arguments, options, space), str(project.ledger.path))
         if options.seed not in (None, search.seed):
             raise SearchError(
                 f"{project.ledger.path} has an earlier search with seed {search.seed}, not {options.seed}. {FIX}"
             )
         if _restored(tuner, search, ended):
             return _resumed(search, events)
-    return _resumed(_new(project, tuner, named, options), [])
+    return _resumed(_new(project, tuner, arguments, options), [])
 
 
 def _has_other_trials(oracle: Any, events: Sequence[Event]) -> bool:
@@ -90,7 +88,7 @@ def _restored(tuner: Any, search: SearchStarted, ended: Container[str]) -> bool:
     return not search.base and compat.reset(oracle, search.space, search.oracle_seed)
 
 
-def _new(project: Project, tuner: Any, named: Mapping[str, Any], options: Options) -> SearchStarted:
+def _new(project: Project, tuner: Any, arguments: Mapping[str, Any], options: Options) -> SearchStarted:
     oracle, seed = tuner.oracle, options.seed
     space = compat.space_config(oracle.get_space())
     if seed is not None and not oracle.trials and not compat.reset(oracle, space, derive_seed(seed, "oracle")):
@@ -100,7 +98,7 @@ def _new(project: Project, tuner: Any, named: Mapping[str, Any], options: Option
     search = SearchStarted(
         time=now(),
         schema=SCHEMA,
-        settings=settings(tuner, named, options, space),
+        settings=settings(tuner, arguments, options, space),
         space=space,
         seed=oracle.seed if seed is None else seed,
         oracle_seed=oracle.seed,
@@ -120,13 +118,13 @@ def _resumed(search: SearchStarted, events: Sequence[Event]) -> Resumed:
     )
 
 
-def _start_again(project: Project, tuner: Any, builder: Builder) -> None:
+def _start_again(project: Project, tuner: Any) -> None:
     if tuner.oracle.trials:
-        _restart(tuner.oracle, project, builder)
+        _restart(tuner, project)
     project.clear()
 
 
-def _restart(oracle: Any, project: Project, builder: Builder) -> None:
+def _restart(tuner: Any, project: Project) -> None:
     """Put an oracle that has trials, possibly reloaded by Keras Tuner, into its state at the start of its search.
 
     Its space has grown since then, and may have been reloaded after the hypermodel was changed. Which hyperparameters
@@ -136,7 +134,7 @@ def _restart(oracle: Any, project: Project, builder: Builder) -> None:
     if not events or not isinstance(search := events[0], SearchStarted):
         raise SearchError(f"{project.path} has trials of tuner.search: {fix}")
     last = _resumed(search, events).last
-    if last is not None and "" not in (last.declared, builder.declared) and last.declared != builder.declared:
-        raise SearchError(f"{CHANGED_MODEL} {project.ledger.path}: {fix}")
-    if not compat.reset(oracle, search.space, oracle.seed):
-        raise SearchError(f"{type(oracle).__name__} cannot start again: {fix}")
+    if last is not None:
+        check_model(last.declared, declared_space(tuner.hypermodel), str(project.ledger.path))
+    if not compat.reset(tuner.oracle, search.space, tuner.oracle.seed):
+        raise SearchError(f"{type(tuner.oracle).__name__} cannot start again: {fix}")

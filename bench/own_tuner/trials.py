@@ -6,14 +6,13 @@ from functools import partial
 from typing import Any
 
 from bench import compat
-from bench.errors import SearchError
 from bench.execution.events import Message, Report
-from bench.execution.preconditions import rejection
+from bench.execution.preconditions import changed_conditions, rejection
 from bench.execution.scheduling import work
 from bench.execution.workers import Workers, cluster_workers, local_workers
 from bench.machine import environment, usable_cores
 from bench.own_tuner.builder import Builder
-from bench.own_tuner.identity import CHANGED_MODEL, FIX
+from bench.own_tuner.identity import check_model, declared_space
 from bench.own_tuner.job import FatalTrialError, SearchJob
 from bench.own_tuner.ledger import SessionStarted
 from bench.own_tuner.options import Options
@@ -47,7 +46,8 @@ class Trials:
             self._source,
             resumed.search.settings.max_pending,
             resumed.results,
-            first_alone=_may_extend_space(tuner),
+            first_alone=may_extend_space(tuner),
+            max_failures=compat.max_failures(tuner),
         )
 
     def replay(self) -> None:
@@ -78,7 +78,7 @@ class Trials:
         options = self._options
         with _workers(shared, options, report) as workers:
             self._start_session(shared, workers.number)
-            self._compare_data(shared)
+            self._compare_data(shared.digest)
             self._report_reused(report)
             job = SearchJob(
                 self.sequence,
@@ -108,9 +108,10 @@ class Trials:
         self.sequence.flush()
         report(job.progress(()))  # `work` reports none at the end
 
-    def reuse(self, shared: Shared, report: Report) -> None:
-        """Train nothing, since all trials have ended in earlier calls."""
-        self._compare_data(shared)
+    def reuse(self, data: str, report: Report) -> None:
+        """Train nothing, since all trials have ended in earlier calls; `data` is the digest of the data."""
+        self._compare_model(declared_space(self._tuner.hypermodel))
+        self._compare_data(data)
         self._report_reused(report)
 
     def result(self) -> SearchResult:
@@ -128,27 +129,42 @@ class Trials:
         statuses = [result.status for result in self._resumed.results.values()]
         if not statuses:
             return
+        options = ", ".join(f"{name}={value}" for name, value in compat.restored_options(self._tuner.oracle).items())
         text = f"Resuming: reusing {counted(len(statuses), 'trial')} of earlier calls"
         if failed := sum(status != "COMPLETED" for status in statuses):
             text += f", {failed} of which failed; bench.search(..., resume=False) trains all of them again"
+        if options:
+            text += f". The tuner has the options of the first call: {options}; overwrite=True starts with others"
         report(Message(text=text))
 
     def _start_session(self, shared: Shared, workers: int) -> None:
         """Compare the hypermodel with that of the last session, and log this one."""
-        last, ledger = self._resumed.last, self._project.ledger
+        last = self._resumed.last
         declared = self._builder.declared or ("" if last is None else last.declared)
-        if last is not None and last.declared not in ("", declared):
-            # Keras Tuner would continue with the space of the earlier trials.
-            raise SearchError(f"{CHANGED_MODEL} {ledger.path}. {FIX}")
-        ledger.append(
+        self._compare_model(declared)
+        self._compare_conditions()
+        self._project.ledger.append(
             SessionStarted(
                 time=now(), environment=environment(), data=shared.digest, declared=declared, workers=workers
             )
         )
 
-    def _compare_data(self, shared: Shared) -> None:
+    def _compare_model(self, declared: str) -> None:
+        if (last := self._resumed.last) is not None:
+            check_model(last.declared, declared, str(self._project.ledger.path))
+
+    def _compare_conditions(self) -> None:
         last = self._resumed.last
-        if last is not None and last.data != shared.digest:
+        if last is not None and (changes := changed_conditions(last.environment, environment())):
+            changed = ", ".join(f"{name} from {before} to {after}" for name, (before, after) in changes.items())
+            warnings.warn(
+                f"scores may differ from those of the earlier trials in {self._project.ledger.path}: {changed}",
+                stacklevel=6,
+            )
+
+    def _compare_data(self, data: str) -> None:
+        last = self._resumed.last
+        if last is not None and last.data != data:
             warnings.warn(
                 f"the data differ from those of the earlier trials in {self._project.ledger.path}: set the seeds of "
                 "random splits, or start again with bench.search(..., resume=False)",
@@ -156,10 +172,11 @@ class Trials:
             )
 
 
-def _may_extend_space(tuner: Any) -> bool:
+def may_extend_space(tuner: Any) -> bool:
     """Whether a trial may have hyperparameters that building a model does not have."""
     hypermodel = tuner.hypermodel
-    if hypermodel is None or compat.overridden(tuner, "run_trial"):
+    methods = ("run_trial", "_build_and_fit_model", "_try_build", "_build_hypermodel")
+    if hypermodel is None or any(compat.overridden(tuner, method) for method in methods):
         return True
     return not type(hypermodel).fit.__module__.startswith("keras_tuner.")
 

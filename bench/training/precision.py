@@ -20,6 +20,17 @@ def prepare_process(precision: Precision) -> None:
         SearchError: TensorFlow was already started with more than one thread.
         CompatibilityError: TensorFlow computes in a different precision.
     """
+    use_one_thread()
+    keras.config.set_dtype_policy("float32")
+    compat.set_bfloat16(precision == "bfloat16")
+
+
+def use_one_thread() -> None:
+    """Configure a single thread.
+
+    Raises:
+        SearchError: TensorFlow was already started with more than one thread.
+    """
     for kind in ("inter", "intra"):
         if getattr(tf.config.threading, f"get_{kind}_op_parallelism_threads")() != 1:
             try:
@@ -28,5 +39,3 @@ def prepare_process(precision: Precision) -> None:
                 raise SearchError(
                     f"TensorFlow was started in this process with more than one {kind}-op thread: restart the worker"
                 ) from error
-    keras.config.set_dtype_policy("float32")
-    compat.set_bfloat16(precision == "bfloat16")

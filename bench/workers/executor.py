@@ -190,7 +190,10 @@ class Executor:
         if ended.cancelled():
             return
         error = ended.exception()
-        event = ended.result() if error is None else TaskFailed(key=key, reason=str(error), worker_died=True)
+        try:
+            event = ended.result() if error is None else TaskFailed(key=key, reason=str(error), worker_died=True)
+        except Exception as unreadable:  # noqa: BLE001 - a result may have classes of the user's own
+            event = TaskFailed(key=key, reason=f"its result cannot be read: {unreadable}", worker_died=False)
         self._events.put((number, event))
 
 

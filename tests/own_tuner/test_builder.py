@@ -1,6 +1,6 @@
 """The process that builds models."""
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,7 @@ from bench.own_tuner.shared import Shared
 
 def test_process_that_does_not_start_ends_the_search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("bench.own_tuner.builder.START_SECONDS", 0)
-    with ExitStack() as stack:
-        shared = Shared(tmp_path, str, stack)
-        vars(shared)["start_method"] = "spawn"
-        builder = stack.enter_context(closing(Builder(object(), shared, None, print)))
-        with pytest.raises(SearchError, match="did not start within 0 s"):
-            builder.built({"space": [], "values": {}})
+    shared = Shared(tmp_path, str, "spawn")
+    builder = Builder(object(), shared, None, print)
+    with closing(builder), pytest.raises(SearchError, match="did not start within 0 s"):
+        builder.built({"space": [], "values": {}})

@@ -67,7 +67,8 @@ def statuses(tuner):
 
 FAILING = """
 OTHERS = 1
-tuner = make("failing", "good", "error", "failed", "nan", max_retries_per_trial=1, max_consecutive_failed_trials=99)
+limits = dict(max_retries_per_trial=1, max_consecutive_failed_trials=99)
+tuner = make("failing", "good", "error", "failed", "nan", **limits)
 result = bench.search(tuner, **data, **options)
 trials = {trial.hyperparameters.values["kind"]: trial for trial in tuner.oracle.trials.values()}
 assert [trials[kind].status for kind in ("good", "error", "failed", "nan")] == ["COMPLETED", *["FAILED"] * 3]
@@ -78,6 +79,9 @@ assert runs == {"good": 1, "error": 2, "failed": 1, "nan": 2}, runs
 frame = result.executions
 assert len(frame) == 12 and (frame[frame["hp_kind"] == "error"]["status"] == "INVALID").all(), frame
 tuner.results_summary()
+# The ids of trials have as many digits as the text of max_trials.
+tuner = make("failing", "good", "error", "failed", "nan", **limits, max_trials=20)
+assert bench.search(tuner, **data, **options).trained == 0 and len(tuner.oracle.trials) == 8
 """
 
 CONSECUTIVE = """

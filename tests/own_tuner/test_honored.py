@@ -40,10 +40,6 @@ expect(SpecError, ["the callback LambdaCallback cannot be sent", "lock"], make()
        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: lock)])
 expect(SpecError, ["expected a Keras Tuner tuner"], build_model)
 expect(SpecError, ["distribution_strategy"], make(distribution_strategy=tf.distribute.get_strategy()), **data)
-keras.config.set_dtype_policy("mixed_bfloat16")
-expect(SpecError, ["dtype policy of Keras is mixed_bfloat16", "precision="], make(), **data)
-keras.config.set_dtype_policy("float32")
-
 class OwnSearch(keras_tuner.RandomSearch):
     def search(self, *args, **kwargs):
         super().search(*args, **kwargs)
@@ -82,9 +78,17 @@ bench.search(tuner, **data, **options)
 first = values(tuner)
 assert "rate" in tuner.oracle.get_space(), "the seed must give a trial that extends the space"
 
+class Begun(keras_tuner.RandomSearch):
+    def on_search_begin(self):
+        self.begun = True
+
+    def on_epoch_begin(self, *args, **kwargs):
+        assert self.begun
+
 # Keras Tuner reloads the extended space.
-tuner = make(project_name="again")
+tuner = make(Begun, project_name="again")
 assert bench.search(tuner, **data, **options, resume=False).trained == 2
+assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
 assert values(tuner) == first, (values(tuner), first)
 
 original, build_model = build_model, lambda hp: original(hp) if hp.Boolean("new") else original(hp)
@@ -173,6 +177,13 @@ original, build_model = build_model, lambda hp: original(hp) if hp.Boolean("new"
 tuner = make()
 result = bench.search(tuner, x_train, y_train, epochs=2, **options)
 assert result.trained == 2 and all("new" in trial.hyperparameters.values for trial in tuner.oracle.trials.values())
+corrected, build_model = build_model, lambda hp: corrected(hp) if hp.Boolean("newer") else corrected(hp)
+try:
+    bench.search(make(), x_train, y_train, epochs=2, **options)
+except bench.errors.SearchError as error:
+    assert "the hyperparameters of the hypermodel are not those of the trials" in str(error)
+else:
+    raise AssertionError("a changed model")
 bench.search(tuner, x_train, y_train, epochs=2, **options)  # again
 bench.search(tuner, x_train, y_train[::-1], epochs=2, **options)  # other data
 """

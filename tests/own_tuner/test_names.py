@@ -1,5 +1,6 @@
-"""Named arguments are those of bench.search or of fit: a misspelled one is an error before any trial starts."""
+"""A misspelled or missing argument is an error before any trial starts."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import keras_tuner
 import pytest
 
 from bench.errors import SpecError
-from bench.own_tuner.requirements import check_names
+from bench.own_tuner.requirements import check_data, check_names
 
 pytestmark = pytest.mark.slow
 
@@ -82,3 +83,44 @@ def test_names_that_fit_may_use_are_accepted(tmp_path: Path) -> None:
     check(tmp_path, None, OwnTrial, folds=3)
     with pytest.raises(SpecError, match=r"did you mean folds\?"):
         check(tmp_path, None, OwnTrial, fold=3)
+
+
+VALIDATION = r"^the objective val_loss needs validation_data or validation_split$"
+
+
+class Logs(keras.callbacks.Callback):  # type: ignore[misc]
+    pass
+
+
+@pytest.mark.parametrize(
+    ("hypermodel", "kind", "arguments", "named", "message"),
+    [
+        (ClosedFit(), keras_tuner.RandomSearch, (), {}, "^trials need x: pass"),
+        (ClosedFit(), keras_tuner.Hyperband, (1,), {}, None),
+        (ClosedFit(), keras_tuner.RandomSearch, (), {"x": 1}, None),
+        (None, OwnTrial, (), {}, "^trials need folds: pass"),
+        (None, OwnTrial, (2,), {}, None),
+        (
+            model,
+            keras_tuner.RandomSearch,
+            (),
+            {"validation_split": 0.1},
+            r"^no training data: .*bench\.search\(tuner, x_",
+        ),
+        (model, keras_tuner.RandomSearch, (1, 2), {}, VALIDATION),
+        (model, keras_tuner.RandomSearch, (), {"x": 1, "validation_split": 0.0}, VALIDATION),
+        (model, keras_tuner.RandomSearch, (1, 2), {"callbacks": [keras.callbacks.TerminateOnNaN()]}, VALIDATION),
+        (model, keras_tuner.RandomSearch, (1, 2), {"callbacks": [Logs()]}, None),
+        (model, keras_tuner.RandomSearch, (1, 2), {"callbacks": [keras.callbacks.LambdaCallback()]}, None),
+        (model, keras_tuner.RandomSearch, (1, 2), {"validation_data": 3}, None),
+        (own_model, keras_tuner.RandomSearch, (), {}, None),
+        (AnyFit(), keras_tuner.RandomSearch, (1,), {}, None),
+    ],
+)
+def test_missing_data_are_an_error_if_they_are_certainly_needed(
+    hypermodel: Any, kind: Any, *, arguments: Any, named: Any, message: str | None, tmp_path: Path
+) -> None:
+    options = {} if kind is keras_tuner.Hyperband else {"max_trials": 1}
+    tuner = kind(hypermodel, "val_loss", directory=str(tmp_path), **options)
+    with nullcontext() if message is None else pytest.raises(SpecError, match=message):
+        check_data(tuner, arguments, named)

@@ -107,9 +107,30 @@ def test_callback_outside_of_a_list_is_an_error() -> None:
 )
 def test_global_setting_that_workers_cannot_follow_is_an_error(changed: dict[str, str], message: str) -> None:
     settings = {"backend": "tensorflow", "dtype_policy": "float32", "image_data_format": "channels_first"}
-    requirements.check_keras(KerasSettings(**settings))
+    tuner: Any = SimpleNamespace(hypermodel=None)
+    requirements.check_keras(tuner, KerasSettings(**settings))
     with pytest.raises(SpecError, match=message):
-        requirements.check_keras(KerasSettings(**settings | changed))
+        requirements.check_keras(tuner, KerasSettings(**settings | changed))
+
+
+class StockTuner:
+    __module__ = "keras_tuner.tuners"
+    hypermodel = build_model
+
+    def run_trial(self) -> None:
+        raise NotImplementedError
+
+
+class OwnTuner(StockTuner):
+    def run_trial(self) -> None:
+        raise NotImplementedError
+
+
+def test_build_may_set_the_dtype_policy_but_then_run_trial_may_not_expect_it() -> None:
+    settings = KerasSettings(backend="tensorflow", dtype_policy="mixed_bfloat16", image_data_format="channels_last")
+    requirements.check_keras(StockTuner(), settings)
+    with pytest.raises(SpecError, match=r"set the policy inside of run_trial"):
+        requirements.check_keras(OwnTuner(), settings)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,15 @@
 
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from bench.own_tuner.job import SearchJob
+from bench.own_tuner.ledger import Ledger
+from bench.own_tuner.scores import Scores
 from bench.own_tuner.sequence import Proposal, TrialSequence
 from bench.training.own_tuner.exchange import TrialRun
 from bench.tuning.trials import NoProposal
@@ -15,10 +21,15 @@ FAILED = TrialRun(status="INVALID", message="ValueError")
 
 @dataclass
 class Oracle:
-    """Proposes `trials` trials in rungs of `rung`, waits for the results of each rung, and retries failures once."""
+    """Proposes `trials` trials in rungs of `rung`, and waits for the results of each rung.
+
+    It retries failures once, or, if `max_failures` is given, ends the search after as many in a row.
+    """
 
     trials: int = 12
     rung: int = 12
+    max_failures: int | None = None
+    failures: int = 0
     calls: list[str] = field(default_factory=list)
     proposed: list[Proposal] = field(default_factory=list)
     reported: int = 0
@@ -40,7 +51,10 @@ class Oracle:
     def report(self, proposal: Proposal, result: TrialRun) -> None:
         self.reported += 1
         self.calls.append(f"report {proposal.name} {result.status}")
-        if result.status == "INVALID" and proposal.run == 1:
+        self.failures = self.failures + 1 if result.status == "INVALID" else 0
+        if self.failures == self.max_failures:
+            raise RuntimeError(f"{self.failures} failures")
+        if result.status == "INVALID" and proposal.run == 1 and self.max_failures is None:
             self.retries.append(proposal.trial_id)
 
     def _propose(self, trial_id: str, run: int) -> Proposal:
@@ -113,6 +127,32 @@ def test_results_are_reported_in_order_and_failures_are_retried() -> None:
     ]
 
 
+@pytest.mark.parametrize("results", ["FFF", "FCFFF"])
+@pytest.mark.parametrize("max_failures", [3, None])
+def test_oracle_that_ends_the_search_is_told_at_once(results: str, max_failures: int | None) -> None:
+    padded = enumerate(results.ljust(12, "F"))
+    known = {(str(number), 1): FAILED if each == "F" else COMPLETED for number, each in padded}
+    source = Oracle(max_failures=3)
+    sequence = TrialSequence(source, 32, known, first_alone=False, max_failures=max_failures)
+    with pytest.raises(RuntimeError, match="3 failures"):
+        sequence.refill((), 1, lambda _proposal: None)
+    assert len(source.proposed) == (len(results) if max_failures else 12)
+
+
+def test_oracle_that_continues_after_many_failures_is_asked_again() -> None:
+    known = {(str(number), 1): FAILED for number in range(12)}
+    source = Oracle(max_failures=99)
+    sequence = TrialSequence(source, 32, known, first_alone=False, max_failures=3)
+    sequence.refill((), 1, lambda _proposal: None)
+    assert sequence.complete
+    assert source.calls[:8] == [
+        *(f"propose trial {n}" for n in range(3)),
+        *(f"report trial {n} INVALID" for n in range(3)),
+        "propose trial 3",
+        "propose trial 4",
+    ]
+
+
 def test_second_trial_waits_for_the_first_if_that_may_extend_the_space() -> None:
     source = Oracle(trials=3)
     run(TrialSequence(source, 32, {}, first_alone=True), 2)
@@ -146,6 +186,21 @@ def test_stopped_search_reports_what_it_can_and_proposes_no_more() -> None:
     assert [proposal for proposal, _ in sequence.results] == [first]  # the second has no result
     sequence.refill((), 3, lambda _proposal: None)
     assert source.proposed == [first, second, third]
+
+
+def test_idle_worker_starts_a_waiting_trial_before_the_oracle_is_called(tmp_path: Path) -> None:
+    source: Any = Oracle()
+    source.log = lambda _proposal: None
+    scores = Scores(SimpleNamespace(end_order=[]))
+    options: Any = {"title": "mine", "payload": "", "seed": 1, "precision": "float32", "workers": 2}
+    sequence = TrialSequence(source, 32, {}, first_alone=False)
+    ledger = Ledger(tmp_path / "search.jsonl")
+    job = SearchJob(sequence, source, ledger, scores, print, **options, deadline=None, trial_timeout=None)
+    proposed = []
+    for in_flight in ((), ("trial 0",), ("trial 0", "trial 1")):
+        job.advance(in_flight)
+        proposed.append(len(source.proposed))
+    assert proposed == [2, 2, 4]
 
 
 def test_only_proposals_without_a_known_result_are_logged() -> None:

@@ -1,19 +1,21 @@
 """What an earlier call has left decides whether a search is resumed, refused, or started from the beginning."""
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import keras
 import keras_tuner
+import numpy as np
 import pytest
 
+from bench import compat
 from bench.errors import SearchError
-from bench.own_tuner.builder import Builder
+from bench.own_tuner.identity import labeled, settings
 from bench.own_tuner.ledger import TrialEnded
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
-from bench.own_tuner.shared import Shared
 from bench.own_tuner.start import Resumed, start_or_resume
+from bench.own_tuner.trials import may_extend_space
 from bench.records.store import now
 from bench.training.own_tuner.exchange import TrialRun, Update
 
@@ -28,19 +30,18 @@ class Parabola(keras_tuner.RandomSearch):  # type: ignore[misc]
         return float(trial.hyperparameters.get("x") ** 2)
 
 
-def make(folder: Path) -> Any:
+def make(folder: Path, **options: Any) -> Any:
     space = keras_tuner.HyperParameters()
     space.Float("x", -1.0, 1.0)
     objective = keras_tuner.Objective("value", "min")
-    options = {"max_trials": 2, "seed": 1, "directory": str(folder), "project_name": "mine"}
+    options = {"max_trials": 2, "seed": 1, "directory": str(folder), "project_name": "mine"} | options
     return Parabola(objective=objective, hyperparameters=space, **options)
 
 
 def start(tuner: Any, messages: list[Any], epochs: int, *results: TrialRun) -> Resumed:
     """Start or resume a search, and end trials with `results`, as far as the files are concerned."""
     project = Project(tuner)
-    builder = Builder(None, Shared(project.payload, str, ExitStack()), None, messages.append)
-    resumed = start_or_resume(project, tuner, {"epochs": epochs}, Options(), builder, report=messages.append)
+    resumed = start_or_resume(project, tuner, {"epochs": epochs}, Options(), report=messages.append)
     for result in results:
         trial_id = end_trial(tuner, "COMPLETED" if result is SUCCESSFUL else "FAILED")
         project.ledger.append(TrialEnded(time=now(), trial_id=trial_id, run=1, result=result))
@@ -75,6 +76,39 @@ def test_trials_of_a_later_search_by_keras_tuner_are_kept(tmp_path: Path) -> Non
     end_trial(tuner, "COMPLETED")
     assert start(tuner, [], 1).search.base == ("0", "1")
     assert sorted(tuner.oracle.trials) == ["0", "1"]
+
+
+@pytest.mark.parametrize(("length", "expected"), [(1, "9 10 11"), (2, "09 10 11"), (4, "0009 0010 0011")])
+def test_ids_of_trials_are_as_long_as_in_an_earlier_call(length: int, expected: str, tmp_path: Path) -> None:
+    oracle = make(tmp_path, max_trials=12).oracle
+    with compat.trial_ids(oracle, length):
+        ids = [oracle.create_trial(f"slot{number}").trial_id for number in range(12)]
+        assert oracle.create_trial("more").status == "STOPPED"
+    assert ids[9:] == expected.split()
+    assert type(oracle.max_trials) is int
+
+
+def test_options_that_keras_tuner_restores_are_known() -> None:
+    oracles = keras_tuner.oracles
+    hyperband = oracles.HyperbandOracle(objective="val_loss", max_epochs=5)
+    assert compat.restored_options(hyperband) == {"max_epochs": 5, "factor": 3, "hyperband_iterations": 1}
+    assert compat.restored_options(oracles.RandomSearchOracle(objective="val_loss")) == {}
+
+
+def test_what_scores_depend_on_is_a_setting_of_the_search(tmp_path: Path) -> None:
+    tuner = make(tmp_path, loss="mse")
+    named = {"class_weight": {0: 0.5}, "x": [1.0], "callbacks": [], "sizes": [1] * 1000, "units": [8, 4]}
+    found = settings(tuner, labeled((np.zeros(3), [1], 32), named), Options(), {"space": []})
+    assert found.arguments == {"argument 3": "32", "class_weight": "{0: 0.5}", "units": "[8, 4]"}
+    assert (found.options["loss"], found.options.keys() & {"optimizer", "metrics"}) == ("'mse'", set())
+
+
+@pytest.mark.parametrize("method", ["run_trial", "_build_and_fit_model", "_try_build", "_build_hypermodel", None])
+def test_override_may_add_hyperparameters(method: str | None, tmp_path: Path) -> None:
+    overrides = {} if method is None else {method: lambda *_: None}
+    kind = type("Own", (keras_tuner.RandomSearch,), {**overrides, "__module__": __name__})
+    tuner = kind(lambda hp: keras.Sequential(), "val_loss", max_trials=1, directory=tmp_path)
+    assert may_extend_space(tuner) == (method is not None)
 
 
 def test_search_with_a_successful_trial_is_resumed_and_protected_against_changes(tmp_path: Path) -> None:

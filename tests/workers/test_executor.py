@@ -76,6 +76,14 @@ def test_exception_of_a_task_is_reported_in_one_line_with_its_place(executor: Ex
     assert failed.reason.startswith("ValueError: no such value (in fail, worker_tasks.py:")
 
 
+def test_result_that_cannot_be_read_fails_its_task(executor: Executor) -> None:
+    executor.submit("trial", tasks.return_what_cannot_be_read)
+    failed = next_end(executor)
+    assert isinstance(failed, TaskFailed)
+    assert (failed.worker_died, failed.fatal) == (False, False)
+    assert failed.reason.startswith("its result cannot be read: ")
+
+
 def test_error_of_the_workers_setup_is_fatal_and_names_the_worker(executor: Executor) -> None:
     executor.submit("trial", tasks.lack_data)
     failed = next_end(executor)

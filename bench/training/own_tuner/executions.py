@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ class Executions:
         self._curves: list[defaultdict[str, list[Number]]] = []  # of each model, as its callbacks have seen them
         self._epoch_started = time.perf_counter()
         self._results: list[Any] = []
+        # One lock, which is re-entrant, since a run_trial may use a callback for several models.
+        self._checkpoints = FileLock(Path(task.payload) / "checkpoints.lock")
         self._seed()  # in case that a run_trial of the user's own builds no model of the hypermodel
         if tuner.hypermodel is not None:
             self._observe_hypermodel(tuner.hypermodel)
@@ -46,13 +48,14 @@ class Executions:
 
         def keep_results(*arguments: Any, **named: Any) -> Any:
             results = run_trial(*arguments, **named)
-            self._results = results if isinstance(results, list) else [results]
+            if results is not None:  # otherwise run_trial has reported metrics itself
+                self._results = results if isinstance(results, list) else [results]
             return results
 
         tuner.run_trial = keep_results
 
     def finished(self) -> tuple[Execution, ...]:
-        """What each execution reported; call it after a successful trial."""
+        """What each execution returned; empty if that is unknown. Call it after a successful trial."""
         if len(self._builds) != len(self._results):
             return tuple(self._execution(result, 0.0, {}) for result in self._results)
         seconds = [end - start for start, end in pairwise([*self._builds, time.perf_counter()])]
@@ -84,13 +87,14 @@ class Executions:
         def fit_on_made_data(hp: Any, model: Any, *arguments: Any, **named: Any) -> Any:
             arguments = tuple(made(position, value) for position, value in enumerate(arguments))
             named = {name: made(name, value) for name, value in named.items()}
-            if "verbose" in named or not own_fit:  # a `fit` of the user's own may set it
+            # A `fit` of the user's own may set it, and it may be the fifth positional argument.
+            if "verbose" in named or not (own_fit or len(arguments) > 4):
                 named["verbose"] = 0
-            for callback in named.get("callbacks", ()):
+            for callback in named.get("callbacks") or ():
                 if isinstance(callback, keras.callbacks.ModelCheckpoint):
                     self._save_alone(callback)
             if not own_fit:
-                _create_variables(model, *arguments, **named)
+                _create_variables(model, arguments[1] if len(arguments) > 1 else named.get("y"))
             shared = passing_shared_tensors(model) if isinstance(model, keras.Model) else nullcontext()
             with shared:
                 return fit(hp, model, *arguments, **named)
@@ -103,7 +107,7 @@ class Executions:
         save = getattr(checkpoint, hook)
 
         def save_alone(*arguments: Any, **named: Any) -> None:
-            with FileLock(Path(self._task.payload) / "checkpoints.lock"):
+            with self._checkpoints:
                 save(*arguments, **named)
 
         setattr(checkpoint, hook, save_alone)
@@ -129,9 +133,8 @@ class Executions:
         self._report(epoch + 1, time.perf_counter() - self._epoch_started, value)
 
 
-def _create_variables(model: Any, _inputs: Any = None, labels: Any = None, *, y: Any = None, **_: Any) -> None:
+def _create_variables(model: Any, labels: Any) -> None:
     """Create the variables of the optimizer and of the metrics, where this cannot change what `fit` does."""
-    labels = y if labels is None else labels
     if not isinstance(model, keras.Model) or not (model.built and model.compiled):
         return
     if any(getattr(type(model), name) is not getattr(keras.Model, name) for name in _STANDARD_METHODS):
@@ -140,4 +143,6 @@ def _create_variables(model: Any, _inputs: Any = None, labels: Any = None, *, y:
     if not isinstance(shape, tuple) or not all(isinstance(size, int) for size in shape[1:]):
         return  # several outputs, or of unknown size
     if isinstance(labels, np.ndarray) and labels.dtype.isnative and labels.dtype.kind in "biuf":
-        create_variables(model, labels[:2], shape[1:])
+        # A metric that runs eagerly may refuse arrays; `fit`, which passes tensors, creates what is missing.
+        with suppress(Exception):
+            create_variables(model, labels[:2], shape[1:])

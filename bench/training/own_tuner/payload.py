@@ -1,29 +1,40 @@
 """A user's objects in a folder: pickled once, with large arrays in files that all workers map into memory."""
 
 import hashlib
+import io
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cloudpickle
 import numpy as np
+
+from bench.records.files import writing
 
 MIN_BYTES = 2**16  # smaller arrays are pickled
 OBJECTS = "objects.pickle"
 
 
-def write(folder: Path, content: Any) -> str:
-    """Store an object; returns a digest of its arrays.
+def write(folder: Path | None, content: Any) -> str:
+    """Store an object, unless `folder` is None; returns a digest of its arrays.
 
     Raises:
-        Exception: a part of it cannot be pickled.
+        StoreError: the folder cannot be written.
+        Exception: a part of the object cannot be pickled.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with (folder / OBJECTS).open("wb") as file:
-        pickler = _Pickler(file, folder)
-        pickler.dump(content)
+    if folder is None:
+        return _dump(content, io.BytesIO(), None)
+    with writing(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        with (folder / OBJECTS).open("wb") as file:
+            return _dump(content, file, folder)
+
+
+def _dump(content: Any, file: IO[bytes], folder: Path | None) -> str:
+    pickler = _Pickler(file, folder)
+    pickler.dump(content)
     return pickler.digest.hexdigest()[:32]
 
 
@@ -43,7 +54,7 @@ def _is_array(obj: Any) -> bool:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    def __init__(self, file: Any, folder: Path) -> None:
+    def __init__(self, file: IO[bytes], folder: Path | None) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self.digest = hashlib.sha256()
         self._folder = folder
@@ -57,7 +68,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             self.digest.update(f"{array.shape} {array.dtype.str}".encode())
             self.digest.update(array.view(np.uint8).data if array.ndim else array.tobytes())
             name = f"{len(self._names)}.npy" if is_large(obj) else None
-            if name is not None:
+            if name is not None and self._folder is not None:
                 np.save(self._folder / name, array, allow_pickle=False)
             self._names[id(obj)] = name, obj
         return self._names[id(obj)][0]

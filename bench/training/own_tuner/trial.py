@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import pickle
 import time
 import traceback
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import keras
 import keras_tuner
 
@@ -16,7 +18,7 @@ from bench import compat
 from bench.errors import SearchError
 from bench.training.outcome import EpochReport
 from bench.training.own_tuner.content import Content, load
-from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
+from bench.training.own_tuner.exchange import Execution, FatalFailure, TrialRun, TrialTask, Update
 from bench.training.own_tuner.executions import Executions
 from bench.training.own_tuner.oracle import TrialOracle
 from bench.training.precision import prepare_process
@@ -39,21 +41,22 @@ def run(task: TrialTask, report: EpochReport) -> TrialRun | FatalFailure:
     content, trial = _prepare(task)
     tuner, named = content.tuner, dict(content.named)
     folder = Path(tuner.get_trial_dir(task.trial_id))
-    with _output(folder / OUTPUT), compat.silence_graph_reports():
+    with _output(folder / OUTPUT), compat.silence_graph_reports(), compat.without_autotune():
         executions = Executions(tuner, task, content.objective, report)
         try:
             compat.run_trial(tuner, trial, content.arguments, named)
         except keras_tuner.errors.FatalError as error:
-            return FatalFailure(error=error, text=traceback.format_exc())
+            return FatalFailure(error=_sendable(error), text=traceback.format_exc())
     proposed = task.trials[0]["hyperparameters"]
     config = compat.space_config(trial.hyperparameters)
+    updates = tuple(tuner.oracle.updates)
     ended = TrialRun(
         status=trial.status,
         message=trial.message,
-        updates=tuple(tuner.oracle.updates),
+        updates=updates,
         values=None if config["values"] == proposed["values"] else config["values"],
         space=None if config["space"] == proposed["space"] else config["space"],
-        executions=executions.finished() if trial.status == "COMPLETED" else (),
+        executions=(executions.finished() or (_reported(updates[-1]),)) if trial.status == "COMPLETED" else (),
         seconds=time.perf_counter() - started,
     )
     del content, tuner, trial, executions, named
@@ -73,11 +76,24 @@ def _prepare(task: TrialTask) -> tuple[Content, Any]:
     return content, trial
 
 
+def _sendable(error: Exception) -> Exception:
+    """`error`, or one with the same text if it cannot be unpickled, since its class has other arguments."""
+    try:
+        pickle.loads(cloudpickle.dumps(error))  # noqa: S301 - pickled here
+    except Exception:  # noqa: BLE001 - the user's class may raise anything
+        return keras_tuner.errors.FatalError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _reported(update: Update) -> Execution:
+    """What is known of an execution whose metrics run_trial has reported to the oracle itself."""
+    return Execution(metrics=update.metrics, best_epoch=None, epochs=0, seconds=0.0, curves={})
+
+
 def _check_tensorboard(tuner: Any, content: Content) -> None:
     """Let trials run without tensorboard unless a callback uses it."""
-    if importlib.util.find_spec("tensorboard") is not None:
-        return
-    if any(type(each).__name__ == "TensorBoard" for each in content.named.get("callbacks") or ()):
+    used = any(type(each).__name__ == "TensorBoard" for each in content.named.get("callbacks") or ())
+    if used and importlib.util.find_spec("tensorboard") is None:
         raise SearchError(
             "the TensorBoard callback needs the package tensorboard, which TensorFlow 2.21 no longer installs: run "
             "`pip install tensorboard`"

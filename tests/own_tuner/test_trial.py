@@ -1,0 +1,114 @@
+"""A trial as a worker runs it, in this process: what Keras Tuner trains succeeds here, too."""
+
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+from keras import layers
+
+from bench.training.own_tuner import payload, trial
+from bench.training.own_tuner.content import Content, custom_objects
+from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
+
+pytestmark = pytest.mark.slow
+
+X = np.random.default_rng(0).normal(size=(64, 5)).astype("float32")
+Y = np.arange(64) % 3
+
+
+def build(hp: Any, metric: Any = "accuracy", **options: Any) -> Any:
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(hp.Int("units", 3, 3), "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=[metric], **options)
+    return model
+
+
+def run(tuner: Any, *arguments: Any, **named: Any) -> Any:
+    """Run the first trial of `tuner`."""
+    folder, sent = Path(tuner.project_dir, "payload"), copy(tuner)
+    del sent.oracle
+    content = Content(
+        custom_objects=custom_objects(),
+        tuner=sent,
+        objective=tuner.oracle.objective,
+        arguments=arguments,
+        named=named,
+        cwd=str(Path.cwd()),
+        image_data_format="channels_last",
+    )
+    payload.write(folder, content)
+    state = tuner.oracle.create_trial("tuner0").get_state()
+    task = TrialTask(
+        payload=str(folder), trial_id=state["trial_id"], run=1, trials=(state,), seed=0, precision="float32"
+    )
+    return trial.run(task, lambda *_: None)
+
+
+def completed(tuner: Any, *arguments: Any, **named: Any) -> TrialRun:
+    ended: TrialRun = run(tuner, *arguments, **named)
+    assert ended.status == "COMPLETED", ended.message
+    return ended
+
+
+class Reporting(keras_tuner.RandomSearch):  # type: ignore[misc]
+    def run_trial(self, trial: Any, offset: float) -> None:
+        for step in range(2):
+            self.oracle.update_trial(trial.trial_id, {"value": offset + step}, step=step)
+
+
+@pytest.mark.filterwarnings("ignore:The use case of calling:DeprecationWarning")
+def test_run_trial_may_report_metrics_itself(tmp_path: Path) -> None:
+    tuner = Reporting(objective=keras_tuner.Objective("value", "min"), max_trials=1, directory=tmp_path)
+    ended = completed(tuner, 0.5)
+    assert [update.metrics["value"] for update in ended.updates] == [0.5, 1.5]
+    assert [execution.metrics["value"] for execution in ended.executions] == [1.5]
+
+
+@pytest.mark.parametrize("arguments", [(X, Y, 32, 2), (X, Y, 32, 2, 0)])
+def test_arguments_of_fit_may_be_positional(arguments: tuple[Any, ...], tmp_path: Path) -> None:
+    tuner = keras_tuner.RandomSearch(build, "accuracy", max_trials=1, directory=tmp_path)
+    assert completed(tuner, *arguments).executions[0].epochs == 2
+
+
+def share(y_true: Any, y_pred: Any) -> Any:
+    return float(np.mean(y_true.numpy() == y_pred.numpy().argmax(axis=1)))
+
+
+def test_metric_may_need_tensors(tmp_path: Path) -> None:
+    def build_eager(hp: Any) -> Any:
+        return build(hp, share, run_eagerly=True)
+
+    tuner = keras_tuner.RandomSearch(build_eager, "loss", max_trials=1, directory=tmp_path)
+    assert "share" in completed(tuner, X, Y).executions[0].metrics
+
+
+class Folds(keras_tuner.RandomSearch):  # type: ignore[misc]
+    def run_trial(self, trial: Any, *arguments: Any, callbacks: Any) -> Any:
+        hp, best = trial.hyperparameters, keras.callbacks.ModelCheckpoint(Path(self.project_dir, "best.keras"))
+        for chosen in ([*callbacks, best], [best], None):
+            history = self.hypermodel.fit(hp, self.hypermodel.build(hp), *arguments, verbose=0, callbacks=chosen)
+        return history
+
+
+def test_models_of_a_trial_may_share_callbacks(tmp_path: Path) -> None:
+    completed(Folds(build, "accuracy", max_trials=1, directory=tmp_path), X, Y, callbacks=[])
+
+
+def test_fatal_error_that_cannot_be_unpickled_keeps_its_text(tmp_path: Path) -> None:
+    # Not at the top: Dask lets the errors that exist when it is imported be unpickled.
+    class TooLargeError(keras_tuner.errors.FatalError):  # type: ignore[misc]
+        def __init__(self, units: int, *, maximum: int) -> None:
+            super().__init__(f"{units} > {maximum}")
+
+    def build_fatal(hp: Any) -> Any:
+        if hp.values:
+            raise TooLargeError(3, maximum=2)
+        return build(hp)
+
+    failure = run(keras_tuner.RandomSearch(build_fatal, "loss", max_trials=1, directory=tmp_path), X, Y)
+    assert isinstance(failure, FatalFailure)
+    assert type(failure.error) is keras_tuner.errors.FatalError
+    assert str(failure.error) == "TooLargeError: 3 > 2"
