@@ -81,7 +81,7 @@ def _sendable(error: Exception) -> Exception:
     try:
         pickle.loads(cloudpickle.dumps(error))  # noqa: S301 - pickled here
     except Exception:  # noqa: BLE001 - the user's class may raise anything
-        return keras_tuner.errors.FatalError(f"{type(error).__name__}: {error}")
+        error = keras_tuner.errors.FatalError(f"{type(error).__name__}: {error}")
     return error
 
 
