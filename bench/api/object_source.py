@@ -81,7 +81,10 @@ def _content(obj: Any) -> Iterable[Any]:
         with suppress(Exception):  # a user's code may raise anything
             # Keras would pickle the content of a .keras file, which contains the time.
             weights: list[Any] = getattr(obj, "get_weights", list)()
-            return type(obj), _unnumbered(obj.get_config()), *(each.tobytes() for each in weights)
+            # The configuration of a user's class may lack its attributes.
+            plain = {name: value for name, value in vars(obj).items() if isinstance(value, PLAIN) and name[0] != "_"}
+            attributes = {} if module_of(type(obj)).partition(".")[0] == "keras" else plain
+            return type(obj), _unnumbered([obj.get_config(), attributes]), *(each.tobytes() for each in weights)
     try:
         reduced = obj.__reduce_ex__(2)
     except Exception:  # noqa: BLE001 - a user's code may raise anything; it cannot be pickled either

@@ -141,9 +141,12 @@ def measure(
         subject: Subject = ReferenceModels()
     else:
         (located,) = locate_families([family])
+        location = locate_dataset(dataset or DATASET, None, image_size, class_names)
+        if commas := [name for name in location.reading.class_names if "," in name]:
+            raise SpecError(f"class names must not contain commas here, got {commas[0]!r}: rename the class")
         subject = FamilySubject(
             family=located,
-            dataset=locate_dataset(dataset or DATASET, None, image_size, class_names),
+            dataset=location,
             epochs=epochs or FAMILY_EPOCHS,
             pixel_range=None if pixel_range == "auto" else pixel_range,
         )

@@ -45,7 +45,7 @@ def model_file(folder: RunFolder, record: RunRecord, refit: int) -> Path:
     """
     files = model_files(folder, record)
     if not 0 <= refit < len(files):
-        raise ModelError(f"there is no refit {refit}: {record.spec.model} has refits 0 to {len(files) - 1}")
+        raise ModelError(f"there is no refit {refit}: {record.run_id} has refits 0 to {len(files) - 1}")
     return files[refit]
 
 

@@ -137,7 +137,7 @@ def _existing_or_new(interpreter: Interpreter, plan: Plan) -> VersionRecord:
     _require_same_environment(f"{path} was measured", record.environment, interpreter, "it")
     for results in record.trained:
         if results.own != plan.subject.conditions:
-            raise _other_conditions(results.model, results.own, plan.subject.conditions)
+            raise _other_conditions(f"{path}: {results.model}", _fields(results.own), _fields(plan.subject.conditions))
     if plan.again or not record.starts:
         # Trained models are kept: they do not depend on the code that times them.
         return replace(record, code=code, environment=interpreter.environment, starts=(), configs={})
@@ -159,10 +159,12 @@ def _require_same_environment(what: str, then: Environment, interpreter: Interpr
         raise SpecError(f"{what} with {'; '.join(differing)}: move {to_move} away to start over")
 
 
-def _other_conditions(model: str, before: object, now: object) -> SpecError:
+def _other_conditions(what: str, before: dict[str, object], now: dict[str, object]) -> SpecError:
+    differing = "; ".join(
+        f"{name} {before.get(name)}, now {now.get(name)}" for name in before | now if before.get(name) != now.get(name)
+    )
     return SpecError(
-        f"{model} was trained with other code or on other images ({before}, now {now}): move the record away to start "
-        "over"
+        f"{what} was trained with other code or on other images ({differing}): move the record away to start over"
     )
 
 
@@ -186,6 +188,10 @@ def _finished_runs(plan: Plan, interpreter: Interpreter) -> list[tuple[RunFolder
     finished = [(folder, folder.read_record()) for folder in folders if folder.finished]
     matching = [pair for pair in finished if _conditions(pair[1]) == plan.subject.conditions]
     return sorted(matching, key=lambda pair: pair[1].finished)
+
+
+def _fields(conditions: Conditions | None) -> dict[str, object]:
+    return {} if conditions is None else msgspec.structs.asdict(conditions)
 
 
 def _conditions(run: RunRecord) -> Conditions | None:
@@ -241,7 +247,8 @@ def _merged(recorded: ModelResults | None, new: ModelResults) -> ModelResults:
     if recorded is None:
         return new
     if recorded.conditions != new.conditions:
-        raise _other_conditions(recorded.model, recorded.conditions, new.conditions)
+        before, now = ({**_fields(each.own), "images": each.checksum, "code": each.source} for each in (recorded, new))
+        raise _other_conditions(recorded.model, before, now)
     added = [index for index, seed in enumerate(new.seeds) if seed not in recorded.seeds]
     return replace(
         recorded,

@@ -126,6 +126,20 @@ def test_layers_of_a_script_count_with_their_settings_and_weights_whenever_they_
     assert [each == first for each in others] == [True, False, False]
 
 
+class Clip(keras.constraints.Constraint):  # type: ignore[misc]
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+
+def test_attributes_that_an_own_class_of_keras_leaves_out_of_its_configuration_count() -> None:
+    def using(limit: int) -> Any:
+        clip = Clip(limit)
+        return lambda hp: clip
+
+    assert source_of(using(2)) == source_of(using(2))
+    assert source_of(using(2)) != source_of(using(3))
+
+
 class WithoutState:
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise RuntimeError("no state")

@@ -18,7 +18,7 @@ NOT_SIGNIFICANT = "#EEEEEE"
 def time_map(changes: pd.DataFrame) -> Picture:
     """Heat map of the change of time of operations (rows) per comparison (columns); gray if not significant."""
     cells = [
-        (row, column, change.ratio, change.verdict != "not significant")
+        (row, column, change.ratio, ratio_text(change.ratio), change.verdict != "not significant")
         for (row, column), change in np.ndenumerate(changes.to_numpy())
         if isinstance(change, SpeedChange)
     ]
@@ -26,17 +26,17 @@ def time_map(changes: pd.DataFrame) -> Picture:
     return picture("time per update", [*labels, cells], lambda: _draw(*labels, cells), keep_colors=True)
 
 
-def _draw(operations: list[str], updates: list[str], cells: list[tuple[int, int, float, bool]]) -> Figure:
+def _draw(operations: list[str], updates: list[str], cells: list[tuple[int, int, float, str, bool]]) -> Figure:
     figure = Figure(figsize=(2.4 + 0.85 * len(updates), 1.4 + 0.24 * len(operations)), layout="constrained")
     axes = figure.subplots()
     axes.set_facecolor(NOT_SIGNIFICANT)
     shades = np.full((len(operations), len(updates)), np.nan)
-    for row, column, ratio, significant in cells:
+    for row, column, ratio, _, significant in cells:
         if significant:
             shades[row, column] = math.log(ratio) / math.log(LIMIT)
     image = axes.imshow(shades, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    for row, column, ratio, significant in cells:
+    for row, column, _, text, significant in cells:
         color = text_color(image.to_rgba(shades[row, column])) if significant else "#666666"
-        axes.text(column, row, ratio_text(ratio), ha="center", va="center", fontsize=8, color=color)
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
     label_cells(axes, operations, [pair.replace(" to ", " to\n") for pair in updates], 8, 8)
     return figure

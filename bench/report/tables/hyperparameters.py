@@ -1,6 +1,6 @@
 """Hyperparameters: the search space, the winner's values, their importance, and the values of all trials."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import pandas as pd
@@ -115,11 +115,13 @@ def range_text(parameter: Parameter) -> str:
 
 def conditions_text(parameter: Parameter, space: Sequence[Parameter]) -> str:
     """When a hyperparameter is active; a condition that all values of another one fulfill is left out."""
-    possible = {each.name: set(each.values) for each in space if each.finite}
+    possible: dict[str, set[Value]] = defaultdict(set)  # a name may be declared under several conditions
+    for each in space:
+        possible[each.name].update(each.values)
     conditions = (
         f"{each.name} is {' or '.join(map(value_text, each.values))}"
         for each in parameter.conditions
-        if set(each.values) != possible.get(each.name)
+        if set(each.values) != possible[each.name]
     )
     return " and ".join(conditions) or ALWAYS
 

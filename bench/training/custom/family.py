@@ -140,7 +140,7 @@ class CustomFamily:
         hp = keras_tuner.HyperParameters()
         hp.values = dict(values)
         model = self._check(self._hypermodel.build(hp))
-        # Layers created outside of the hypermodel keep the state that earlier candidates left.
+        # Layers created outside of the hypermodel have the state that earlier candidates left.
         states = [each for each in model.variables if each.name == "seed_generator_state"]
         for number, state in enumerate(states):
             state.assign([derive_seed(seed, "generator", number), 0])

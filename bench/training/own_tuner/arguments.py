@@ -42,7 +42,7 @@ def missing_arguments(tuner: Any, arguments: Sequence[Any], named: Collection[st
     """
     missing = [name for name in _required(tuner.run_trial, 1 + len(arguments)) if name not in named]
     if tuner.hypermodel is not None and not _has_own_trial(tuner):
-        given = {*named, "callbacks", "epochs", "initial_epoch"}  # the latter by Keras Tuner
+        given = {*named, "callbacks", "epochs", "initial_epoch"}  # Keras Tuner gives the last three
         missing += [name for name in _required(tuner.hypermodel.fit, 2 + len(arguments)) if name not in given]
     return missing
 
@@ -55,7 +55,10 @@ def trains_by_keras(tuner: Any, callbacks: Collection[Any]) -> bool:
     modules = [each.__module__ for each in (type(tuner), hypermodel.fit, *map(type, callbacks))]
     if not all(each.startswith(("keras.", "keras_tuner.")) for each in modules):
         return False
-    model = hypermodel.build(tuner.oracle.get_space())
+    try:
+        model = hypermodel.build(tuner.oracle.get_space())
+    except Exception:  # noqa: BLE001 - the user's code may raise anything; trials report it
+        return False
     return type(model).__module__.startswith("keras.") and "fit" not in vars(model)
 
 
