@@ -15,6 +15,8 @@ from bench.records.limits import MAX_EPOCHS
 from bench.signals import exit_code, handle_signals
 
 if TYPE_CHECKING:
+    from bench.data.catalog import DatasetLocation
+    from bench.records.spec import PixelRange
     from bench.versions.subjects import Subject
 
 versions_app = typer.Typer(
@@ -120,11 +122,10 @@ def measure(
     slow. Speed is compared only between versions measured in rotation: to add a version, name it together with the
     versions to compare it with, and use --again.
     """
-    from bench.execution.models import locate_families
     from bench.versions.environments import find
     from bench.versions.measure import STARTS_DROPPED, Plan
     from bench.versions.measure import measure as measure_versions
-    from bench.versions.subjects import DATASET, FAMILY_EPOCHS, FamilySubject, ReferenceModels
+    from bench.versions.subjects import DATASET, ReferenceModels
 
     steps: list[str] = []
 
@@ -132,23 +133,14 @@ def measure(
         steps.append(step)
         typer.echo(step, err=True)
 
-    if family is None:
-        if (dataset, epochs, image_size, class_names, pixel_range) != (None, None, None, None, "auto"):
-            raise SpecError(
-                "--dataset, --epochs, --image-size, --class-names and --pixel-range need --family: the reference "
-                "models have their own recipes"
-            )
-        subject: Subject = ReferenceModels()
-    else:
-        (located,) = locate_families([family])
+    subject: Subject = ReferenceModels()
+    if family is not None:
         location = locate_dataset(dataset or DATASET, None, image_size, class_names)
-        if commas := [name for name in location.reading.class_names if "," in name]:
-            raise SpecError(f"class names must not contain commas here, got {commas[0]!r}: rename the class")
-        subject = FamilySubject(
-            family=located,
-            dataset=location,
-            epochs=epochs or FAMILY_EPOCHS,
-            pixel_range=None if pixel_range == "auto" else pixel_range,
+        subject = _family_subject(family, location, epochs, None if pixel_range == "auto" else pixel_range)
+    elif (dataset, epochs, image_size, class_names, pixel_range) != (None, None, None, None, "auto"):
+        raise SpecError(
+            "--dataset, --epochs, --image-size, --class-names and --pixel-range need --family: the reference models "
+            "have their own recipes"
         )
     plan = Plan(
         checkout=Path.cwd(),
@@ -175,3 +167,16 @@ def measure(
     page = "versions.md" if family is None else f"versions-{plan.subject.models[0]}.md"
     show = "bench versions show" if family is None else f"bench versions show --family {plan.subject.models[0]}"
     typer.echo(f"All measurements are complete; see {results / page} or `{show}`.")
+
+
+def _family_subject(
+    family: str, location: "DatasetLocation", epochs: int | None, pixel_range: "PixelRange | None"
+) -> "Subject":
+    """A family to measure, as the options of `measure` describe it."""
+    from bench.execution.models import locate_families
+    from bench.versions.subjects import FAMILY_EPOCHS, FamilySubject
+
+    if commas := [name for name in location.reading.class_names if "," in name]:
+        raise SpecError(f"class names must not contain commas here, got {commas[0]!r}: rename the class")
+    (located,) = locate_families([family])
+    return FamilySubject(family=located, dataset=location, epochs=epochs or FAMILY_EPOCHS, pixel_range=pixel_range)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -92,6 +93,15 @@ def test_options_of_a_family_need_one(tmp_path: Path) -> None:
     assert "--class-names and --pixel-range need --family" in done.stderr
     done = call("versions", "measure", "--family", "no.py:build_model", cwd=CHECKOUT, code=2)
     assert "no.py does not exist" in done.stderr
+
+
+def test_class_names_with_commas_are_refused(tmp_path: Path) -> None:
+    images, names = tmp_path / "images.npz", tmp_path / "names.txt"
+    np.savez(images, x=np.random.default_rng(1).integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 2)
+    names.write_text("large, wet\nsmall\n")
+    options = ("--family", "linear", "--dataset", images, "--class-names", names)
+    done = call("versions", "measure", *options, cwd=tmp_path, code=2)
+    assert "class names must not contain commas here, got 'large, wet'" in done.stderr
 
 
 @pytest.mark.slow

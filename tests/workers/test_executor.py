@@ -68,20 +68,21 @@ def test_epochs_are_reported_in_order_before_the_result(executor: Executor) -> N
     ]
 
 
-def test_exception_of_a_task_is_reported_in_one_line_with_its_place(executor: Executor) -> None:
-    executor.submit("trial", tasks.fail)
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        (tasks.fail, "ValueError: no such value (in fail, worker_tasks.py:"),
+        (tasks.return_what_cannot_be_read, "its result cannot be read: "),
+    ],
+)
+def test_task_without_a_result_is_reported_with_the_reason(
+    task: Callable[..., object], reason: str, executor: Executor
+) -> None:
+    executor.submit("trial", task)
     failed = next_end(executor)
     assert isinstance(failed, TaskFailed)
     assert (failed.worker_died, failed.fatal) == (False, False)
-    assert failed.reason.startswith("ValueError: no such value (in fail, worker_tasks.py:")
-
-
-def test_result_that_cannot_be_read_fails_its_task(executor: Executor) -> None:
-    executor.submit("trial", tasks.return_what_cannot_be_read)
-    failed = next_end(executor)
-    assert isinstance(failed, TaskFailed)
-    assert (failed.worker_died, failed.fatal) == (False, False)
-    assert failed.reason.startswith("its result cannot be read: ")
+    assert failed.reason.startswith(reason)
 
 
 def test_error_of_the_workers_setup_is_fatal_and_names_the_worker(executor: Executor) -> None:
