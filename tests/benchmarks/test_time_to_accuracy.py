@@ -123,9 +123,7 @@ def test_accuracy_that_most_seeds_miss_is_not_reached() -> None:
 
 
 def arguments(results: Path) -> Namespace:
-    return Namespace(
-        comparisons=["dense"], rounds=2, preset="quick", tutorial_preset="quick", dataset="digits", results=results
-    )
+    return Namespace(comparisons=["dense"], rounds=2, preset="quick", dataset="digits", results=results)
 
 
 def test_order_of_sides_alternates(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 python tests/benchmarks/time_to_accuracy.py
 
 Three comparisons, each in rounds of two whole processes, start-up included, the order of which alternates:
-- tutorial: preset quick of dense, with the search of Keras Tuner's introduction: Hyperband over one dense layer and the
+- tutorial: the dense family, with the search of Keras Tuner's introduction: Hyperband over one dense layer and the
   learning rate, the winner trained for 50 epochs and retrained for the best number of epochs.
-- dense, cnn: preset default with Hyperband, with stock `keras_tuner.Hyperband` over the same space for the same number
-  of epochs, its winner retrained with the same number of seeds.
-The presets are fixed beforehand. A speedup counts only if the suite's mean test accuracy is at least that of the other
-side. Then the winners of published runs are trained again, which shows the seconds to a given validation accuracy.
+- dense, cnn: the family with Hyperband, with stock `keras_tuner.Hyperband` over the same space for the same number of
+  epochs, its winner retrained with the same number of seeds.
+The suite's preset is fixed beforehand: quick, with which three rounds of all comparisons take a few hours. A speedup
+counts only if the suite's mean test accuracy is at least that of the other side. Then the winners of published runs are
+trained again, which shows the seconds to a given validation accuracy.
 
 Every finished side and training is appended to a file in results/benchmarks/time_to_accuracy; repeating the command
 continues, in later sessions too. With --page-only it writes page and plot next to that folder and measures nothing. Run
@@ -67,18 +68,17 @@ THRESHOLDS = {"dense": (0.88, 0.89, 0.90), "cnn": (0.90, 0.91, 0.92, 0.93)}  # v
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A preset of the suite against a search by stock Keras Tuner."""
+    """A family searched by the suite against a search by stock Keras Tuner."""
 
     family: str
-    preset: Preset
     arguments: tuple[str, ...] = ()  # of `bench run`, in addition to family and preset
     goal: float  # speedup
 
 
 COMPARISONS = {
-    "tutorial": Comparison(family="dense", preset="quick", goal=10.0),
-    "dense": Comparison(family="dense", preset="default", arguments=("--tuner", "hyperband"), goal=4.0),
-    "cnn": Comparison(family="cnn", preset="default", arguments=("--tuner", "hyperband"), goal=4.0),
+    "tutorial": Comparison(family="dense", goal=10.0),
+    "dense": Comparison(family="dense", arguments=("--tuner", "hyperband"), goal=4.0),
+    "cnn": Comparison(family="cnn", arguments=("--tuner", "hyperband"), goal=4.0),
 }
 
 
@@ -400,7 +400,6 @@ def _jobs(arguments: argparse.Namespace) -> Iterator[Job]:
 
     for number, name in product(range(1, arguments.rounds + 1), arguments.comparisons):
         family = COMPARISONS[name].family
-        preset = arguments.tutorial_preset if name == "tutorial" else arguments.preset
         for side in SIDES if number % 2 else reversed(SIDES):
             yield Job(
                 comparison=name,
@@ -408,8 +407,8 @@ def _jobs(arguments: argparse.Namespace) -> Iterator[Job]:
                 round=number,
                 dataset=arguments.dataset,
                 family=family,
-                preset=preset,
-                plan=choose_plan(preset, search_spaces.locate(family), locate(arguments.dataset)),
+                preset=arguments.preset,
+                plan=choose_plan(arguments.preset, search_spaces.locate(family), locate(arguments.dataset)),
                 results=str(arguments.results.resolve()),
             )
 
@@ -713,8 +712,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--comparisons", nargs="*", default=list(COMPARISONS), choices=list(COMPARISONS))
     parser.add_argument("--rounds", type=int, default=ROUNDS_PLANNED)
-    parser.add_argument("--tutorial-preset", default="quick", choices=PRESETS, help="of the suite against the tutorial")
-    parser.add_argument("--preset", default="default", choices=PRESETS, help="of the suite in the other comparisons")
+    parser.add_argument("--preset", default="quick", choices=PRESETS, help="of the suite")
     parser.add_argument("--dataset", default="fashion_mnist")
     parser.add_argument("--runs", nargs="*", default=["dense", "cnn"], help="published runs whose winners are trained")
     parser.add_argument("--published", type=Path, default=Path("results"), help="results folder of these runs")
