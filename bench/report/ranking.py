@@ -156,7 +156,8 @@ def _families(tuned: Sequence[Run]) -> tuple[tuple[FamilyResult, ...], tuple[Pai
     return families, _tests([family.name for family in families], comparison, pairs)
 
 
-def _validation_accuracy(run: Run) -> float:
+def validation_score(run: Run) -> float:
+    """The winner's score on the validation images, in [0, 1]; -1 without a search."""
     search = run.record.search
     return -1.0 if search is None else search.winning_trial.score
 
@@ -205,7 +206,7 @@ def _selected(tuned: Sequence[Run]) -> int:
 
     The best of several by test accuracy would look better than it is.
     """
-    return max(range(len(tuned)), key=lambda number: _validation_accuracy(tuned[number]), default=0)
+    return max(range(len(tuned)), key=lambda number: validation_score(tuned[number]), default=0)
 
 
 def _pair_test(runs: Sequence[Run], comparison: Comparison, a: int, b: int, p_adjusted: float) -> PairTest:

@@ -10,15 +10,15 @@ from packaging.version import Version
 
 from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict
-from bench.report.markdown import Markdown, inline
+from bench.report.markdown import Markdown, anchor, inline, link
 from bench.report.text.numbers import joined, points, ratio_text
+from bench.versions.operation_names import AMONG_OTHERS, kind_of, variant_of
 from bench.versions.record import VersionRecord
-from bench.versions.series import ComparedVersion, Pair, Series
+from bench.versions.series import ComparedVersion, Pair, Series, accuracy_since_oldest, time_since_oldest
 
 RESIDENT, UNIQUE = "megabytes, ", "megabytes of its own, "  # prefixes of the facts with memory by model
 MAX_NAMED = 2  # operations of a kind that are listed one by one
-PREDICT_KINDS = {"call": "model(images)", "predict": "model.predict", "exported": "exported function"}
-AMONG_OTHERS = "among others"  # the variant of `import` with other packages installed
+MAX_UNTESTED = 5  # changes of speed that are listed without a test
 IMPORTING_KERAS = Version("3.9")  # imports scikit-learn and Matplotlib if they are installed
 REPOSITORIES = {"TensorFlow": "tensorflow/tensorflow", "Keras": "keras-team/keras"}
 
@@ -54,13 +54,14 @@ def updates(series: Series) -> list[Update]:
 
 
 def _sentences(series: Series, older: VersionRecord, row: ComparedVersion) -> list[str]:
-    """Other libraries, accuracy, speed, memory and release notes."""
+    """Other libraries, accuracy, speed, memory, all of these since the oldest version, and release notes."""
     notes = release_notes(series).get(series.label(row), [])
     parts = (
         _libraries(series, older, row.record),
         _accuracy(row),
         _speed(older, row),
         _memory(older, row.record),
+        _since_oldest(series, row),
         f"Release notes: {', '.join(map(str, notes))}." if notes else "",
     )
     return [sentence for sentence in parts if sentence]
@@ -120,19 +121,13 @@ def _by_kind(pair: Pair, ratios: Mapping[str, float], names: Sequence[str]) -> s
     """The times of operations relative to the older version by kind; the kind with the largest change is first."""
     kinds: dict[str, list[str]] = {}
     for name in names:
-        kinds.setdefault(_kind(name), []).append(name)
+        kinds.setdefault(kind_of(name), []).append(name)
     return ", ".join(_kind_text(pair, ratios, *each) for each in kinds.items())
-
-
-def _kind(operation: str) -> str:
-    """`save` of `save[cnn]`, and `model(images)` of `predict[cnn-call-1]`."""
-    kind, _, variant = operation.rstrip("]").partition("[")
-    return next((PREDICT_KINDS[part] for part in variant.split("-") if part in PREDICT_KINDS), kind)
 
 
 def _kind_text(pair: Pair, ratios: Mapping[str, float], kind: str, names: Sequence[str]) -> str:
     """The change of each operation of a kind, or of how many, and the smallest and the largest one."""
-    same = [name for name in ratios if _kind(name) == kind]
+    same = [name for name in ratios if kind_of(name) == kind]
     if len(names) <= MAX_NAMED:
         # In the order of measurement, so that the models always are in the same order.
         text = " and ".join(f"{ratio_text(ratios[name])}{_variant(pair, name)}" for name in same if name in names)
@@ -143,15 +138,12 @@ def _kind_text(pair: Pair, ratios: Mapping[str, float], kind: str, names: Sequen
 
 
 def _variant(pair: Pair, operation: str) -> str:
-    """` (cnn)` of `save[cnn]`, ` (cnn, batch of 1)` of `predict[cnn-call-1]`."""
-    variant = operation.partition("[")[2].rstrip("]")
-    if variant == AMONG_OTHERS:
-        older, newer = (Version(record.environment.keras) for record in pair)
-        if older < IMPORTING_KERAS <= newer:
-            return " (beside scikit-learn and Matplotlib, which newer Keras imports)"
-        return " (beside other packages)"
-    parts = [part for part in variant.split("-") if part not in PREDICT_KINDS]
-    return f" ({', '.join(f'batch of {part}' if part.isdigit() else part for part in parts)})" if variant else ""
+    """In parentheses, after a space; what is imported if it is present is named."""
+    older, newer = (Version(record.environment.keras) for record in pair)
+    if AMONG_OTHERS in operation and older < IMPORTING_KERAS <= newer:
+        return " (beside scikit-learn and Matplotlib, which newer Keras imports)"
+    variant = variant_of(operation)
+    return f" ({variant})" if variant else ""
 
 
 def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
@@ -177,14 +169,36 @@ def _largest_update(series: Series) -> str:
     return f" The update with most changes: {most} ({counts[most]})."
 
 
-def _memory(older: VersionRecord, newer: VersionRecord) -> str:
-    """The change of memory by model."""
-    resident, unique = _growth(older, newer, RESIDENT), _growth(older, newer, UNIQUE)
-    if not resident:
+def _since_oldest(series: Series, row: ComparedVersion) -> str:
+    """The changes from the oldest version, which are not tested; empty if `row` is itself about these."""
+    oldest, record = series.records[0], row.record
+    if row.compared_with == oldest.name:
         return ""
+    if record is series.records[-1]:
+        return f"Since {series.oldest}: {link('findings above', anchor(title(series)))}."
+    accuracy = {each.model: accuracy_since_oldest(series, record, each.model) for each in record.trained}
+    accuracies = [f"{inline(model)} {points(change)}" for model, change in accuracy.items() if change is not None]
+    ratios = time_since_oldest(series, record)
+    largest = _by_kind((oldest, record), ratios, _largest_first([*ratios], ratios)[:MAX_UNTESTED])
+    parts = (
+        f"accuracy {joined(accuracies)}" if accuracies else "",
+        f"largest changes of speed {largest}" if largest else "",
+        f"resident memory {memory}" if (memory := _memory_text(oldest, record)) else "",
+    )
+    return f"Since {series.oldest}, not tested: {'; '.join(filter(None, parts))}." if any(parts) else ""
+
+
+def _memory(older: VersionRecord, newer: VersionRecord) -> str:
+    memory = _memory_text(older, newer)
+    return f"Resident memory: {memory}." if memory else ""
+
+
+def _memory_text(older: VersionRecord, newer: VersionRecord) -> str:
+    """The change of memory by model; empty if it was not measured."""
+    resident, unique = _growth(older, newer, RESIDENT), _growth(older, newer, UNIQUE)
     own = {model: f" (unique {unique[model]:+})" if model in unique else "" for model in resident}
     models = [f"{inline(model)} {change:+} MB{own[model]}" for model, change in resident.items()]
-    return f"Resident memory: {joined(models)}."
+    return joined(models)
 
 
 def _growth(older: VersionRecord, newer: VersionRecord, prefix: str) -> dict[str, int]:

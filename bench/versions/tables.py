@@ -14,6 +14,7 @@ from bench.evaluation.variance import Correctness
 from bench.report.tables.provenance import short_commit
 from bench.report.text.numbers import accuracy_cell, counted, percent, points, ratio_text
 from bench.versions.findings import changed
+from bench.versions.operation_names import label
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord
 from bench.versions.series import (
     ComparedVersion,
@@ -113,7 +114,7 @@ def _changed_operations(version: ComparedVersion, verdict: Verdict) -> str:
     if not names:
         return "-"
     ratio = ratio_text(version.speed[names[0]].ratio)
-    return f"{len(names)} of {len(version.speed)}, largest change: {names[0]} takes {ratio} times as long"
+    return f"{len(names)} of {len(version.speed)}, largest change: {label(names[0])} takes {ratio} times as long"
 
 
 def speed_table(series: Series) -> pd.DataFrame | None:
@@ -124,7 +125,7 @@ def speed_table(series: Series) -> pd.DataFrame | None:
     operations = dict.fromkeys([*seconds, *itertools.chain.from_iterable(changes.values())])
     rows = [
         {
-            "operation": operation,
+            "operation": label(operation),
             f"{series.label(oldest)} (ms)": f"{1000 * seconds[operation]:,.2f}" if operation in seconds else "-",
             **{heading: _ratio_text(by_operation.get(operation)) for heading, by_operation in changes.items()},
         }
@@ -136,7 +137,8 @@ def speed_table(series: Series) -> pd.DataFrame | None:
 def changes_by_update(series: Series) -> pd.DataFrame:
     """The change of each operation (row) in each comparison (column); missing if not compared."""
     changes = {series.label(row): changes_of(row) for row in [*series.rows.values()][1:]}
-    return pd.DataFrame({pair: pd.Series(each, dtype=object) for pair, each in changes.items() if each})
+    frame = pd.DataFrame({pair: pd.Series(each, dtype=object) for pair, each in changes.items() if each})
+    return frame.rename(index=label)
 
 
 def times_since_oldest(series: Series) -> pd.DataFrame:
@@ -150,7 +152,7 @@ def cumulative_table(series: Series) -> pd.DataFrame:
     if len(series.records) < 3:
         return pd.DataFrame()
     times = times_since_oldest(series).map(lambda ratio: "-" if pd.isna(ratio) else ratio_text(ratio))
-    return times.rename_axis("operation").reset_index() if len(times) else times
+    return times.rename(index=label).rename_axis("operation").reset_index() if len(times) else times
 
 
 def median_seconds(record: VersionRecord) -> dict[str, float]:
@@ -183,7 +185,7 @@ def scope(records: Sequence[VersionRecord]) -> dict[str, str]:
 def _variation_text(variation: Mapping[str, float]) -> str:
     """The standard deviation between starts: typical, smallest and largest."""
     low, *_, high = sorted([*variation] * 2, key=lambda operation: variation[operation])
-    extremes = " and ".join(f"{percent(variation[name], 1)}% for {name}" for name in (low, high))
+    extremes = " and ".join(f"{percent(variation[name], 1)}% for {label(name)}" for name in (low, high))
     return f"{percent(median(variation.values()), 1)}% for the median operation, {extremes}"
 
 

@@ -90,13 +90,26 @@ def test_more_accurate_model_of_another_budget_is_named(tmp_path: Path) -> None:
     add_run(tmp_path, [range(10)] * 3, spec={"preset": "default"})
     add_reference(tmp_path, [range(40)] * 3)
     add_run(tmp_path, [range(20)] * 3, spec={"preset": "quick", "family": "cnn"})
-    assert "another budget" not in text(tmp_path, "tutorials.md")
+    notes = text(tmp_path, "tutorials.md")
+    assert "another budget" not in notes
+    assert "Of family" not in notes
     best = add_run(tmp_path, [range(4)] * 3, spec={"preset": "long", "family": "resnet"})
     run_folder(tmp_path, best.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
     budget = r"A search with another budget \(preset long, about 60 minutes per family on two cores\) found "
     gain = r"98\.00%, \+18\.00 pp compared with the tutorials"
     code = rf"{gain}, \S+ s per training, \[code\]\(synthetic/resnet\.md#code-of-resnet\)\.\n"
     assert re.search(rf"{budget}\[resnet\]\(synthetic/resnet\.md#resnet\): {code}", text(tmp_path, "tutorials.md"))
+
+
+def test_best_model_of_every_other_family_is_named(tmp_path: Path) -> None:
+    add_run(tmp_path, [range(4)] * 3, spec={"family": "cnn"})
+    for seed, validation, wrong in ((1, 0.75, 10), (2, 0.70, 9)):
+        trials = tuple(make_trial(number, validation) for number in range(3))
+        add_run(tmp_path, [range(wrong)] * 3, spec={"seed": seed}, search={"trials": trials})
+    add_reference(tmp_path, [range(40)] * 3)
+    gain = r"95\.00%, \+15\.00 pp compared with the tutorials"
+    found = rf"\n- Of family dense, the search found \[dense-seed1\]\(synthetic/dense\.md#dense-seed1\): {gain}, "
+    assert re.search(found, text(tmp_path, "tutorials.md"))
 
 
 def test_reason_why_the_model_with_the_best_test_accuracy_is_not_named(tmp_path: Path) -> None:

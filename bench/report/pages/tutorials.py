@@ -12,6 +12,7 @@ from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
 from bench.report.markdown import Markdown, inline, link, render
 from bench.report.pages.contract import Files
+from bench.report.ranking import validation_score
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.leaderboard import section_link
 from bench.report.text.label_smoothing import calibration_sentence
@@ -121,9 +122,9 @@ def _notes(board: Board, placed: Sequence[tuple[Table, Row]]) -> list[str | Mark
         limits = dict.fromkeys(CALIBRATION_ERROR.text(error) for error in (errors[0], errors[-1]))
         own = CALIBRATION_ERROR.text(tuned.run.metrics[CALIBRATION_ERROR])
         calibration += f" Calibration error: {tuned.label} {own} pp, tutorials {' to '.join(limits)} pp."
-    longer = longer_search_sentences(board, table, rows)
+    others = other_models(board, table, rows)
     choice = [*filter(None, [_choice(table, tuned), calibration])]
-    return [*filter(None, [_times_sentence(tuned, rows)]), *longer, *identical_sentences(table), *choice]
+    return [*filter(None, [_times_sentence(tuned, rows)]), *others, *identical_sentences(table), *choice]
 
 
 def _times_sentence(tuned: Row, rows: Sequence[Row]) -> str:
@@ -152,27 +153,46 @@ def _choice(table: Table, tuned: Row) -> str:
     )
 
 
-def longer_search_sentences(board: Board, table: Table, tutorials: Sequence[Row]) -> list[Markdown]:
-    """The tuned models of other tables of the dataset that are more accurate than the one in a table."""
+def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[Markdown]:
+    """The best model of other families in a table, and the tuned models of other tables that are more accurate."""
     tuned = table.selected_row
-    others = [
+    if tuned is None:
+        return []
+    families = dict.fromkeys(row.run.record.spec.model for row in table.rows)
+    best = [
+        max(
+            (row for row in table.rows if row.run.record.spec.model == family),
+            key=lambda row: validation_score(row.run),
+        )
+        for family in families
+        if family != tuned.run.record.spec.model
+    ]
+    more_accurate = [
         (other.conditions["budget"], row)
         for other in board.tables
-        if other.dataset == table.dataset and tuned is not None
+        if other.dataset == table.dataset
         if (row := other.selected_row) is not None and row.test_accuracy > tuned.test_accuracy
     ]
-    sentences = []
-    for budget, row in others:
-        name = link(row.label, section_link(row, _folder(row)))
-        gains = sorted(row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials)
-        gain = " to ".join(dict.fromkeys(map(points, (gains[0], gains[-1]))))
-        parts = [
-            f"{percent(row.test_accuracy)}%, {gain} pp compared with the tutorials",
-            f"{seconds(row.run.training_seconds)} s per training",
-        ]
-        found = ", ".join([*parts, *_code_link(row)])
-        sentences.append(Markdown(f"A search with another budget ({inline(budget)}) found {name}: {found}."))
-    return sentences
+    return [
+        *(_other_model(f"Of family {row.run.record.spec.model}, the search found", row, tutorials) for row in best),
+        *(
+            _other_model(f"A search with another budget ({budget}) found", row, tutorials)
+            for budget, row in more_accurate
+        ),
+    ]
+
+
+def _other_model(text: str, row: Row, tutorials: Sequence[Row]) -> Markdown:
+    """A tuned model, its accuracy, gain over the tutorials, time and code."""
+    name = link(row.label, section_link(row, _folder(row)))
+    gains = sorted(row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials)
+    gain = " to ".join(dict.fromkeys(map(points, (gains[0], gains[-1]))))
+    parts = [
+        f"{percent(row.test_accuracy)}%, {gain} pp compared with the tutorials",
+        f"{seconds(row.run.training_seconds)} s per training",
+        *_code_link(row),
+    ]
+    return Markdown(f"{inline(text)} {name}: {', '.join(parts)}.")
 
 
 def _folder(row: Row) -> str:
