@@ -1,7 +1,7 @@
 """A benchmark suite for families of Keras models, tuned with Keras Tuner.
 
 `run`, `evaluate` and `verify` train or evaluate as the commands do; `load`, `leaderboard` and `compare` read a results
-folder; `search` replaces `tuner.search` in any script that uses Keras Tuner:
+folder; `search` replaces `tuner.search` in scripts that use Keras Tuner:
 
     import bench
 

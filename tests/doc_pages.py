@@ -28,15 +28,15 @@ SECONDS = 280  # timeout of a command
 
 # Commands that other tests or CI run, and where.
 VENV = "python3 -m venv --without-pip .venv && python3 -m pip --python .venv install"
-MAIN = f"{VENV} . && .venv/bin/python -m bench run --family cnn"
+MAIN = f"{VENV} pip . && .venv/bin/python -m bench run --family cnn"
 TESTS = f"{VENV} tox && .venv/bin/tox"
-INSTALL = f"{VENV} . && . .venv/bin/activate"
+INSTALL = f"{VENV} pip . && . .venv/bin/activate"
 ELSEWHERE = {
     MAIN: "tests/test_readme.py",
     INSTALL: "tests/test_readme.py",  # its first part
     TESTS: ".ci/run",
     "python -m bench serve": "tests/live/test_server.py",
-    f"{VENV} . tox && . .venv/bin/activate": "tests/test_readme.py",  # but for tox
+    f"{VENV} pip . tox && . .venv/bin/activate": "tests/test_readme.py",  # but for tox
     "tox -m versions --notest": "tests/versions/test_environments.py",
     "tox -m keras --notest": "tests/versions/test_environments.py",
     "tox -e tf216,tf221 --notest": "tests/versions/test_environments.py",
