@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.progress import interruptible_display
-from bench.compat import without_main_module
+from bench.compat.processes import without_main_module
 from bench.records.spec import Precision
 from bench.signals import defer_signals
 

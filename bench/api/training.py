@@ -12,7 +12,7 @@ from bench.api.reading import DEFAULT_RESULTS, load
 from bench.api.run import Run
 from bench.baselines.external import ExternalModel, read_model
 from bench.cli.progress import interruptible_display
-from bench.compat import without_main_module
+from bench.compat.processes import without_main_module
 from bench.data import catalog
 from bench.data.catalog import DatasetLocation
 from bench.data.samples import Reading

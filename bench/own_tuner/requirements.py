@@ -10,7 +10,7 @@ from typing import Any
 
 import cloudpickle
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.errors import SpecError
 from bench.own_tuner.options import Options
 from bench.training.own_tuner.content import KerasSettings, is_maker

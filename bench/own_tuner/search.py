@@ -10,7 +10,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench import compat
+from bench.compat import own_tuner as compat
+from bench.compat import run_checks
 from bench.errors import SearchError, StoreError
 from bench.execution.events import Message, Report
 from bench.execution.preconditions import check_versions
@@ -62,7 +63,7 @@ def search(
     requirements.check_data(tuner, arguments, named)
     check_versions(environment())
     requirements.check_keras(tuner, keras_settings())
-    compat.run_checks("own_tuner")
+    run_checks("own_tuner")
     project = Project(tuner)
     write = partial(_write, tuner, arguments, named)
     shared = Shared(project.payload, write, start_method)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.own_tuner.ledger import TrialProposed
 from bench.own_tuner.project import Project
 from bench.own_tuner.sequence import Proposal

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.execution.events import Message, Report
 from bench.execution.preconditions import changed_conditions, rejection
 from bench.execution.scheduling import work

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from bench.compat import keep_in_memory
+from bench.compat.keras_tuner import keep_in_memory
 from bench.records.spec import Value, candidate_key
 from bench.tuning.trials import NoProposal, Plan, Proposal
 

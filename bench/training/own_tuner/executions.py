@@ -13,7 +13,7 @@ import keras_tuner
 import numpy as np
 from filelock import FileLock
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.seeds import derive_seed
 from bench.training.custom.shared_arrays import passing_shared_tensors
 from bench.training.outcome import EpochReport
