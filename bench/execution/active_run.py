@@ -139,8 +139,7 @@ class ActiveRun(RefitJob):
             trials=totals.trials,
             trials_total=plan.tasks,
             failed=totals.failed,
-            best_validation_accuracy=totals.best,
-            score_name=score_name(self.spec),
+            best=None if totals.best is None else f"{score_name(self.spec)} {100 * totals.best:.2f}%",
         )
         if not isinstance(self.stage, SearchStage):
             return progress

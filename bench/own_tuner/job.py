@@ -124,9 +124,7 @@ class SearchJob(Job):
             trials_total=total or 0,
             failed=self._scores.failed,
             epochs=self._epochs + sum(task.epochs for task in running),
-            epochs_total=0,
-            best_validation_accuracy=None,
-            best_score=self._scores.best_text,
+            best=self._scores.best_text,
             seconds_left=left,
         )
 
