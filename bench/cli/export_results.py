@@ -8,6 +8,7 @@ import typer
 from bench.cli.help import Command
 from bench.cli.options import ExistingResults
 from bench.cli.results import warn_unreadable
+from bench.evaluation.text import counted
 
 export_results_app = typer.Typer()
 
@@ -67,6 +68,4 @@ def export_results(
 
 
 def _report(written: int, existing: int, command: str) -> None:
-    from bench.report.text.numbers import counted
-
     typer.echo(f"{counted(written, 'run')} written, {existing} already there. To show them: {command}")

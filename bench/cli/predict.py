@@ -124,8 +124,8 @@ def _ranked(
 def _table(values: Sequence[dict[str, Any]]) -> str:
     import pandas as pd
 
+    from bench.evaluation.text import percent
     from bench.report.narrow_table import narrow_table
-    from bench.report.text.numbers import percent
 
     return narrow_table(
         pd.DataFrame(

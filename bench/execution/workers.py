@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.evaluation.text import counted
 from bench.execution.events import Message, Report
 from bench.machine import Environment, environment, usable_cores
 from bench.signals import defer_signals
@@ -50,7 +51,7 @@ def local_workers(
 
     cores = usable_cores()
     shared = f" on {cores} cores" if number > cores else ""
-    report(Message(text=f"Starting {number} worker process{'es' if number > 1 else ''}{shared}"))
+    report(Message(text=f"Starting {counted(number, 'worker process')}{shared}"))
     pool, start_method = open_pool(
         number, worker.prepare_worker, start_method, lambda text: report(Message(text=text)), shared_bytes
     )
@@ -93,6 +94,6 @@ def cluster_workers(
         for line in executor.messages():
             report(Message(text=line))
         number = len(pool.addresses())
-        report(Message(text=f"Using {number} worker{'s' if number > 1 else ''}"))
+        report(Message(text=f"Using {counted(number, 'worker')}"))
         trained_on = pool.admitted[0].environment
         yield Workers(executor=executor, number=number, environment=trained_on, start_method=start_method)

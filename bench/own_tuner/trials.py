@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from bench.compat import own_tuner as compat
+from bench.evaluation.text import counted
 from bench.execution.events import Message, Report
 from bench.execution.preconditions import changed_conditions, rejection
 from bench.execution.scheduling import work
@@ -24,7 +25,6 @@ from bench.own_tuner.shared import Shared
 from bench.own_tuner.source import TunerSource
 from bench.own_tuner.start import Resumed
 from bench.records.store import now
-from bench.report.text.numbers import counted
 from bench.workers import tasks
 
 HINT = "Completed trials are saved: repeat the call to continue"

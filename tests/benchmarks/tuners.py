@@ -34,6 +34,7 @@ from scipy import stats
 import search_spaces
 from bench.data.catalog import DatasetLocation, locate
 from bench.data.development import facts, load_development
+from bench.evaluation.text import joined
 from bench.execution.models import family_space
 from bench.execution.options import Options
 from bench.execution.plans import choose_plan
@@ -49,7 +50,6 @@ from bench.report.figures.labels import label_ends
 from bench.report.figures.model import plain_axes
 from bench.report.figures.picture import picture
 from bench.report.markdown import table
-from bench.report.text.numbers import joined
 from bench.tuning import tuners
 from bench.tuning.presets import PLANS
 from bench.tuning.proposer import Proposer

@@ -6,8 +6,8 @@ import pytest
 
 from bench.cli.progress import display
 from bench.cli.steady_time import SteadyTime
+from bench.evaluation.text import duration
 from bench.execution.events import Detail, Message, Progress
-from bench.report.text.numbers import duration
 
 PROGRESS = Progress(
     run="digits cnn",
