@@ -21,8 +21,8 @@ from bench.execution.events import Message, Report, RunFinished
 from bench.execution.options import Options, family_files
 from bench.execution.request import SearchRequest
 from bench.machine import usable_cores
+from bench.records.choices import ClassWeights, Objective, PixelRange, Precision, Preset
 from bench.records.limits import DEFAULT_TUNER
-from bench.records.spec import ClassWeights, Objective, PixelRange, Precision, Preset
 from bench.report import build
 
 if TYPE_CHECKING:

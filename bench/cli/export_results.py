@@ -9,6 +9,7 @@ from bench.cli.help import Command
 from bench.cli.options import ExistingResults
 from bench.cli.results import warn_unreadable
 from bench.evaluation.text import counted
+from bench.records.choices import TableFormat
 
 export_results_app = typer.Typer()
 
@@ -24,7 +25,7 @@ export_results_app = typer.Typer()
 )
 def export_results(
     kind: Annotated[
-        Literal["csv", "parquet", "json", "tensorboard", "mlflow"],
+        Literal[TableFormat, "tensorboard", "mlflow"],
         typer.Option(
             "--format",
             metavar="NAME",

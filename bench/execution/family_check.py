@@ -15,10 +15,11 @@ from bench.execution.models import family_space
 from bench.execution.options import Options
 from bench.execution.plans import batch_size, fixed_plan, sampling_spec
 from bench.execution.scheduling import work
+from bench.records.choices import PRESETS, PixelRange
 from bench.records.dataset import DatasetFacts
 from bench.records.limits import DEFAULT_TUNER
 from bench.records.record import OwnRecipe
-from bench.records.spec import PRESETS, Budget, PixelRange, SearchSpec, TrialSpec, Value
+from bench.records.spec import Budget, SearchSpec, TrialSpec, Value
 from bench.tuning.presets import cost_model_plan
 from bench.workers import tasks as worker
 from bench.workers.executor import Executor

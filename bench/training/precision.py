@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from bench.compat.tensorflow import set_bfloat16
 from bench.errors import SearchError
-from bench.records.spec import Precision
+from bench.records.choices import Precision
 
 
 def detect_devices() -> None:

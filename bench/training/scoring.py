@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.compat.tensorflow import silence_graph_reports
 from bench.evaluation.scores import class_report, confusion
-from bench.records.spec import Objective
+from bench.records.choices import Objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

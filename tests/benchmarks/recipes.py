@@ -25,8 +25,8 @@ from scipy import stats
 
 from bench.data import catalog
 from bench.machine import environment, supports_bfloat16
+from bench.records.choices import Precision
 from bench.records.files import append_line, write_atomic
-from bench.records.spec import Precision
 from bench.report.markdown import table
 from bench.seeds import derive_seed
 
