@@ -174,11 +174,10 @@ class Trials:
 
 def may_extend_space(tuner: Any) -> bool:
     """Whether a trial may have hyperparameters that building a model does not have."""
-    hypermodel = tuner.hypermodel
     methods = ("run_trial", "_build_and_fit_model", "_try_build", "_build_hypermodel")
-    if hypermodel is None or any(compat.overridden(tuner, method) for method in methods):
+    if tuner.hypermodel is None or any(compat.overridden(tuner, method) for method in methods):
         return True
-    return not type(hypermodel).fit.__module__.startswith("keras_tuner.")
+    return compat.overridden(tuner.hypermodel, "fit")
 
 
 def _workers(shared: Shared, options: Options, report: Report) -> AbstractContextManager[Workers]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import keras_tuner
 import numpy as np
 from filelock import FileLock
 
@@ -75,7 +74,7 @@ class Executions:
 
     def _observe_hypermodel(self, hypermodel: Any) -> None:
         build, fit = hypermodel.build, hypermodel.fit
-        own_fit = getattr(fit, "__func__", None) is not keras_tuner.HyperModel.fit
+        own_fit = compat.overridden(hypermodel, "fit")
 
         def seeded_build(*arguments: Any, **named: Any) -> Any:
             # After Keras Tuner's clear_session, which discards the seed.
