@@ -56,13 +56,9 @@ def search(
         keras_tuner.errors.FatalError: a trial raised it.
     """
     start = perf_counter()
-    requirements.check_tuner(tuner)
     named = {name: each for name, each in named.items() if name != "callbacks" or each is not None}
-    requirements.check_names(tuner, named)
-    requirements.check_arguments(arguments, named)
-    requirements.check_data(tuner, arguments, named)
+    requirements.check(tuner, arguments, named)
     check_versions(environment())
-    requirements.check_keras(tuner, keras_settings())
     run_checks("own_tuner")
     project = Project(tuner)
     write = partial(_write, tuner, arguments, named)
