@@ -13,6 +13,7 @@ from bench.workers import tasks as worker
 from bench.workers.fork_server import StartMethod
 
 if TYPE_CHECKING:
+    from bench.execution.scheduling import Job
     from bench.workers.cluster import Check
     from bench.workers.executor import Executor
 
@@ -27,6 +28,21 @@ class Workers:
     number: int
     environment: Environment  # in which they train
     start_method: StartMethod  # that works for other processes on this machine
+
+
+def run_locally(job: "Job", workers: int, report: Report, prepare: Callable[[], object] | None = None) -> None:
+    """Execute a job in processes on this machine, each of which calls `prepare` first.
+
+    Raises:
+        SearchError: they did not start, cannot run the tasks, or have died.
+    """
+    with defer_signals():
+        from bench.execution.scheduling import work
+        from bench.workers.executor import Executor
+        from bench.workers.local import LocalPool
+
+    with closing(LocalPool(workers, prepare)) as pool:
+        work([job], Executor(pool), report)
 
 
 @contextmanager
