@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import search_spaces
 from bench.api.families import locate_family
-from bench.api.reading import DEFAULT_RESULTS, load
+from bench.api.reading import load
 from bench.api.run import Run
 from bench.baselines.external import ExternalModel, read_model
 from bench.cli.progress import interruptible_display
@@ -24,6 +24,7 @@ from bench.machine import usable_cores
 from bench.records.choices import ClassWeights, Objective, PixelRange, Precision, Preset
 from bench.records.limits import DEFAULT_TUNER
 from bench.report import build
+from bench.report.text.command import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from bench.execution.verify import Check
