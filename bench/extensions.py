@@ -23,16 +23,34 @@ def extensions(group: str) -> dict[str, metadata.EntryPoint]:
     return points
 
 
-def load_extension(point: metadata.EntryPoint) -> Any:
-    """Import the object of an entry point.
+def check_no_extension(kind: str, name: str, group: str) -> None:
+    """Check that no entry point in `group` has the name of something built in, a `kind`.
 
     Raises:
-        ExtensionError: it cannot be imported.
+        SpecError: one has.
+    """
+    if (point := extensions(group).get(name)) is not None:
+        raise SpecError(f"{kind} {name!r} is both built in and the entry point {point.value}: rename the entry point")
+
+
+def load_extension(point: metadata.EntryPoint, contract: type, expected: str) -> Any:
+    """Import the object of an entry point.
+
+    Args:
+        point: the entry point.
+        contract: class of the object.
+        expected: what it must be, for the message.
+
+    Raises:
+        ExtensionError: it cannot be imported, or is something else.
     """
     try:
-        return point.load()
+        loaded = point.load()
     except Exception as error:
         raise ExtensionError(
             f"the entry point {point.value} in {point.group} cannot be imported: {type(error).__name__}: {error}. "
             "Fix or uninstall the package that provides it"
         ) from error
+    if not isinstance(loaded, contract):
+        raise ExtensionError(f"the entry point {point.value} in {point.group} must be {expected}, got {loaded!r}")
+    return loaded

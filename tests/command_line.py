@@ -20,7 +20,7 @@ import pytest
 import bench
 import search_spaces
 from bench.cli.app import main
-from bench.compat import fork_server_process
+from bench.compat.processes import fork_server_process
 from bench.workers.fork_server import fork_server
 
 SOURCE = Path(bench.__file__).parents[1]

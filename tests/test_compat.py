@@ -20,7 +20,10 @@ import pytest
 from distributed import nanny, worker_memory
 
 import bench
-from bench import compat
+from bench.compat import run_checks
+from bench.compat.dask import WorkerDeathLog, cluster_workers, isolate_dask_sampling
+from bench.compat.processes import fork_server_process, without_main_module
+from bench.compat.tensorflow import check_bfloat16_active, set_bfloat16, without_autotune
 from bench.errors import CompatibilityError
 from bench.machine import supports_bfloat16, variables
 
@@ -40,14 +43,14 @@ def _fresh_dask_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_dask_checks_pass() -> None:
-    compat.run_checks("dask")
+    run_checks("dask")
 
 
 def test_dask_leaves_the_global_random_stream_alone() -> None:
     before = random.getstate()
     dask.sizeof.sizeof(list(range(1000)))
     assert random.getstate() != before  # the reason for isolate_dask_sampling
-    compat.isolate_dask_sampling()
+    isolate_dask_sampling()
     before = random.getstate()
     dask.sizeof.sizeof(list(range(1000)))
     assert random.getstate() == before
@@ -68,13 +71,13 @@ def test_other_way_of_sampling_in_dask_is_an_error(
     else:
         monkeypatch.setattr(dask.sizeof, name, replacement)
     with pytest.raises(CompatibilityError, match=rf"dask {version('dask')} .* expected .* got {actual}"):
-        compat.isolate_dask_sampling()
+        isolate_dask_sampling()
 
 
 def test_death_log_names_the_signal_and_restores_the_logger() -> None:
     logger = logging.getLogger("distributed.nanny")
     before = logger.level, logger.propagate, list(logger.handlers)
-    log = compat.WorkerDeathLog()
+    log = WorkerDeathLog()
     logger.info("Worker process 4711 was killed by signal 11")
     assert log.reason(FULL, 4711) == "its worker process was killed by signal 11"
     assert log.reason(FULL, 1) == "its worker process died"
@@ -105,17 +108,17 @@ def test_other_reports_of_dead_workers_are_an_error(
 ) -> None:
     monkeypatch.setattr(library, name, replacement)
     with pytest.raises(CompatibilityError, match=rf"distributed {version('distributed')} .* got .*{actual}"):
-        compat.run_checks("dask")
+        run_checks("dask")
 
 
 @pytest.mark.parametrize("name", ["_forkserver_pid", "_stop"])
 def test_fork_server_with_other_attributes_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert compat.fork_server_process() is None
+    assert fork_server_process() is None
     other = SimpleNamespace(_forkserver_pid=None, _stop=print)
     delattr(other, name)
     monkeypatch.setattr(multiprocessing.forkserver, "_forkserver", other)
     with pytest.raises(CompatibilityError, match=rf"python 3\..* expected .* got AttributeError: .*{name}"):
-        compat.fork_server_process()
+        fork_server_process()
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +132,7 @@ def client() -> Iterator[distributed.Client]:
 
 @pytest.mark.slow
 def test_cluster_workers_have_their_number_of_threads(client: distributed.Client) -> None:
-    assert [facts["nthreads"] for facts in compat.cluster_workers(client).values()] == [1]
+    assert [facts["nthreads"] for facts in cluster_workers(client).values()] == [1]
 
 
 @pytest.mark.slow
@@ -137,7 +140,7 @@ def test_other_answer_of_the_scheduler_is_an_error(client: distributed.Client, m
     cluster: Any = client.cluster
     monkeypatch.setitem(cluster.scheduler.handlers, "identity", lambda **_: {"workers": {FULL: {"threads": 1}}})
     with pytest.raises(CompatibilityError, match=r'expected .*"nthreads", got KeyError'):
-        compat.cluster_workers(client)
+        cluster_workers(client)
 
 
 # Keras Tuner
@@ -145,13 +148,13 @@ def test_other_answer_of_the_scheduler_is_an_error(client: distributed.Client, m
 
 @pytest.mark.slow
 def test_keras_tuner_checks_pass() -> None:
-    compat.run_checks("keras_tuner")
+    run_checks("keras_tuner")
 
 
 @pytest.mark.slow
 def test_own_tuner_checks_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    compat.run_checks("own_tuner")
+    run_checks("own_tuner")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -169,7 +172,7 @@ def test_oracle_without_an_attribute_is_an_error(name: str, monkeypatch: pytest.
     lacking.__signature__ = inspect.signature(initialize)  # type: ignore[attr-defined]
     monkeypatch.setattr(GridSearchOracle, "__init__", lacking)
     with pytest.raises(CompatibilityError, match=rf"keras-tuner {version('keras-tuner')} is not compatible.*{name}"):
-        compat.run_checks("own_tuner")
+        run_checks("own_tuner")
 
 
 def _break_hyperband(name: str) -> Callable[[pytest.MonkeyPatch], None]:
@@ -208,7 +211,7 @@ def _break_hyperband(name: str) -> Callable[[pytest.MonkeyPatch], None]:
 def test_other_hyperband_is_an_error(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _break_hyperband(change)(monkeypatch)
     with pytest.raises(CompatibilityError, match=r"keras-tuner .* expected .*Hyperband"):
-        compat.run_checks("keras_tuner")
+        run_checks("keras_tuner")
 
 
 # TensorFlow
@@ -220,7 +223,7 @@ def test_arrays_are_read_without_autotune_inside_the_block_only() -> None:
     from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
     adapter = ArrayDataAdapter(np.zeros((4, 1)))
-    with compat.without_autotune():
+    with without_autotune():
         inside = adapter.get_tf_dataset()
     assert inside.options().autotune.enabled is False
     assert adapter.get_tf_dataset().options().autotune.enabled is None
@@ -228,7 +231,7 @@ def test_arrays_are_read_without_autotune_inside_the_block_only() -> None:
 
 @pytest.mark.slow
 def test_tensorflow_checks_pass() -> None:
-    compat.run_checks("tensorflow")
+    run_checks("tensorflow")
 
 
 @pytest.mark.slow
@@ -239,7 +242,7 @@ def test_gradient_registry_in_another_place_is_an_error(monkeypatch: pytest.Monk
     registry = SimpleNamespace(entries=entries, register=lambda gradient, name: entries.update({name: gradient}))
     monkeypatch.setattr(ops, "gradient_registry", registry)
     with pytest.raises(CompatibilityError, match=r"tensorflow .* expected a dict of gradients .* no attribute"):
-        compat.run_checks("tensorflow")
+        run_checks("tensorflow")
 
 
 @pytest.mark.slow
@@ -258,27 +261,27 @@ def test_graph_that_stays_in_memory_is_an_error(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(ops.gradient_registry, "_registry", Elsewhere())
     with pytest.raises(CompatibilityError, match="expected a graph to be freed"):
-        compat.run_checks("tensorflow")
+        run_checks("tensorflow")
 
 
 @pytest.mark.slow
 @needs_bfloat16
 def test_bfloat16_is_seen_to_be_switched_on_and_off() -> None:
     for enabled in (True, False, True, False):
-        compat.set_bfloat16(enabled)
-        compat.check_bfloat16_active(enabled)
+        set_bfloat16(enabled)
+        check_bfloat16_active(enabled)
         with pytest.raises(CompatibilityError, match=r"expected matmul in .* got matmul in .*--precision float32"):
-            compat.check_bfloat16_active(not enabled)
+            check_bfloat16_active(not enabled)
 
 
 @pytest.mark.slow
 def test_option_without_effect_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
-    compat.set_bfloat16(False)
+    set_bfloat16(False)
     monkeypatch.setattr(tf.config.optimizer, "set_experimental_options", lambda options: None)
     with pytest.raises(CompatibilityError, match=r"expected matmul in bfloat16, .* got matmul in float32, "):
-        compat.set_bfloat16(True)
+        set_bfloat16(True)
 
 
 @pytest.mark.slow
@@ -290,27 +293,27 @@ def test_missing_option_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(tf.config.optimizer, "set_experimental_options", refuse)
     with pytest.raises(CompatibilityError, match="expected a graph optimizer option 'auto_mixed_precision_onednn"):
-        compat.set_bfloat16(True)
+        set_bfloat16(True)
 
 
 @pytest.mark.slow
 @needs_bfloat16
 def test_additions_in_bfloat16_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    compat.set_bfloat16(False)
+    set_bfloat16(False)
     # As if TensorFlow no longer read the variable.
     monkeypatch.setattr(
-        compat.tensorflow, "FLOAT32_OPERATIONS", ("TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_REMOVE", "")
+        "bench.compat.tensorflow.FLOAT32_OPERATIONS", ("TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_REMOVE", "")
     )
     with pytest.raises(CompatibilityError, match=r"addition in float32, got .* addition in bfloat16"):
-        compat.set_bfloat16(True)
+        set_bfloat16(True)
     monkeypatch.undo()
-    compat.set_bfloat16(False)
+    set_bfloat16(False)
 
 
 @pytest.mark.slow
 def test_tensorflow_without_onednn_never_passes_for_bfloat16() -> None:
     """A real process in which TensorFlow accepts the option and trains in float32 all the same."""
-    code = "from bench.compat import set_bfloat16; set_bfloat16(True)"
+    code = "from bench.compat.tensorflow import set_bfloat16; set_bfloat16(True)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(bench.__file__).parents[1],
@@ -330,7 +333,7 @@ SCRIPT = """
 import multiprocessing, os, sys
 with open("executed.txt", "a") as file:
     file.write("once\\n")
-from bench.compat import without_main_module
+from bench.compat.processes import without_main_module
 with without_main_module():
     process = multiprocessing.get_context(sys.argv[1]).Process(target=os.getpid)
     process.start()
@@ -351,6 +354,6 @@ def test_new_process_does_not_execute_a_script_without_a_main_guard(method: str,
 
 def test_python_that_prepares_processes_in_another_way_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spawn, "get_preparation_data", lambda name: {"name": name})
-    with pytest.raises(CompatibilityError, match="preparation data with sys_path"), compat.without_main_module():
+    with pytest.raises(CompatibilityError, match="preparation data with sys_path"), without_main_module():
         pass
     assert spawn.get_preparation_data("x") == {"name": "x"}

@@ -10,11 +10,10 @@ from bench.records.files import require_results_dir
 from bench.report.comparison import RunComparison, compare_runs
 from bench.report.frames import runs_frame
 from bench.report.ranking import leaderboard as ranked
+from bench.report.text.command import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-DEFAULT_RESULTS = Path("results")
 
 
 def load(name: str, results: str | Path = DEFAULT_RESULTS) -> Run:

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.progress import interruptible_display
-from bench.compat import without_main_module
-from bench.records.spec import Precision
+from bench.compat.processes import without_main_module
+from bench.records.choices import Precision
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import search_spaces
 from bench.api.families import locate_family
-from bench.api.reading import DEFAULT_RESULTS, load
+from bench.api.reading import load
 from bench.api.run import Run
 from bench.baselines.external import ExternalModel, read_model
 from bench.cli.progress import interruptible_display
-from bench.compat import without_main_module
+from bench.compat.processes import without_main_module
 from bench.data import catalog
 from bench.data.catalog import DatasetLocation
 from bench.data.samples import Reading
@@ -21,9 +21,10 @@ from bench.execution.events import Message, Report, RunFinished
 from bench.execution.options import Options, family_files
 from bench.execution.request import SearchRequest
 from bench.machine import usable_cores
+from bench.records.choices import ClassWeights, Objective, PixelRange, Precision, Preset
 from bench.records.limits import DEFAULT_TUNER
-from bench.records.spec import ClassWeights, Objective, PixelRange, Precision, Preset
 from bench.report import build
+from bench.report.text.command import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from bench.execution.verify import Check

@@ -8,8 +8,9 @@ from pathlib import Path
 import search_spaces
 from bench.baselines.catalog import NAMES
 from bench.errors import ModelError, SpecError
+from bench.records.choices import PixelRange
 from bench.records.record import ReferenceModel
-from bench.records.spec import PixelRange, ReferenceSpec
+from bench.records.spec import ReferenceSpec
 
 DIGEST_LENGTH = 12
 

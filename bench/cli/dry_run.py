@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bench.evaluation.text import counted
 from bench.signals import handle_signals
 
 if TYPE_CHECKING:
@@ -85,15 +86,11 @@ def _print_estimates(planned: "Sequence[tuple[SearchSpec, RunFolder]]", options:
 
 
 def _title(spec: "SearchSpec", options: "Options", folder: "RunFolder") -> str:
-    from bench.report.text.numbers import counted
-
     workers = counted(options.workers, "worker")
     return f"{spec.family} on {spec.dataset}, {spec.tuner}, {spec.precision}, {workers}, in {folder.path}"
 
 
 def _budget_text(spec: "SearchSpec") -> str:
-    from bench.report.text.numbers import counted
-
     budget = spec.budget
     return (
         f"  search: up to {counted(budget.total_epochs, 'epoch')}, equivalent to {counted(budget.trials, 'trial')} of "
@@ -103,14 +100,10 @@ def _budget_text(spec: "SearchSpec") -> str:
 
 
 def _refits_text(spec: "SearchSpec") -> str:
-    from bench.report.text.numbers import counted
-
     return f"  refits: {counted(spec.refit_seeds, 'seed')}, {counted(spec.refit_epochs, 'epoch')} each"
 
 
 def _forecast_text(spec: "SearchSpec", expected: "Forecast") -> str:
-    from bench.report.text.numbers import counted
-
     plan = expected.plan
     return (
         f"  search: {counted(plan.candidates, 'candidate')} in {counted(plan.tasks, 'trial')}, "

@@ -1,13 +1,14 @@
 """bench export: write a trained model for other programs."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, RunDataset, RunName
+from bench.records.choices import ModelFormat
 
 export_app = typer.Typer()
 SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
@@ -26,7 +27,7 @@ def export_run(
     *,
     name: RunName,
     kind: Annotated[
-        Literal["keras", "savedmodel", "onnx"],
+        ModelFormat,
         typer.Option(
             "--format", metavar="NAME", help="keras, savedmodel, or onnx (installed by `pip install '.[onnx]'`)."
         ),

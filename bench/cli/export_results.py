@@ -8,6 +8,8 @@ import typer
 from bench.cli.help import Command
 from bench.cli.options import ExistingResults
 from bench.cli.results import warn_unreadable
+from bench.evaluation.text import counted
+from bench.records.choices import TableFormat
 
 export_results_app = typer.Typer()
 
@@ -23,7 +25,7 @@ export_results_app = typer.Typer()
 )
 def export_results(
     kind: Annotated[
-        Literal["csv", "parquet", "json", "tensorboard", "mlflow"],
+        Literal[TableFormat, "tensorboard", "mlflow"],
         typer.Option(
             "--format",
             metavar="NAME",
@@ -67,6 +69,4 @@ def export_results(
 
 
 def _report(written: int, existing: int, command: str) -> None:
-    from bench.report.text.numbers import counted
-
     typer.echo(f"{counted(written, 'run')} written, {existing} already there. To show them: {command}")

@@ -22,6 +22,7 @@ from bench.cli.options import (
     Workers,
 )
 from bench.errors import SpecError, StoreError
+from bench.evaluation.text import counted
 from bench.signals import exit_code
 
 if TYPE_CHECKING:
@@ -123,8 +124,6 @@ def check_family(
 
 
 def _text(check: "FamilyCheck") -> str:
-    from bench.report.text.numbers import counted
-
     failed = sum(failure.candidates for failure in check.failures)
     size = "infinitely many" if check.size is None else f"{check.size:,}"
     lines = [f"{check.family} on {check.dataset}: {check.checked} of {size} candidates, {failed} failed"]

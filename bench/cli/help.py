@@ -39,7 +39,7 @@ def help_text(command: Any, context: Any) -> str:
 
     console = Console(highlight=False)
     console.width = min(console.width, MAX_WIDTH) if console.is_terminal else PLAIN_WIDTH
-    sections = {**_parameters(command, context), **_commands(command, context)}
+    sections = {**parameters(command, context), **_commands(command, context)}
     width = max(len(name) for entries in sections.values() for name, _ in entries)
     with console.capture() as capture:
         console.print(Text(re.sub("[{}]", "", command.get_usage(context)), style="bold"))
@@ -68,7 +68,7 @@ def _grid(entries: list[Entry], width: int) -> Any:
     return Padding.indent(grid, 2)
 
 
-def _parameters(command: Any, context: Any) -> dict[str, list[Entry]]:
+def parameters(command: Any, context: Any) -> dict[str, list[Entry]]:
     """Arguments, options without a group, then options by group."""
     sections: dict[str, list[Entry]] = {"Arguments": [], "Options": []}
     for parameter in command.get_params(context):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bench.evaluation.text import duration
 from bench.execution.events import Detail, Event, Message, Progress, Report
-from bench.report.text.numbers import duration
 
 UPDATE_SECONDS = 0.5
 COLUMNS = ("run", "stage", "trials", "epochs", "best validation score", "time left")

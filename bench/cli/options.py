@@ -7,6 +7,7 @@ import typer
 
 from bench.cli import completion
 from bench.cli.values import Size, parse_image_size
+from bench.records.choices import PixelRange
 from bench.records.limits import MAX_SEED, MAX_WORKERS
 
 # Groups of options in the help.
@@ -90,7 +91,7 @@ ClassNames = Annotated[
     ),
 ]
 PixelRangeName = Annotated[
-    Literal["auto", "0-1", "0-255"],
+    Literal["auto", PixelRange],
     typer.Option(
         rich_help_panel=IMAGES,
         metavar="RANGE",

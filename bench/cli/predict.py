@@ -10,12 +10,12 @@ from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, DataDir, ExistingResults, RunDataset, RunName
+from bench.records.choices import Background
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.data.background import Background
     from bench.data.catalog import DatasetLocation
     from bench.data.image_files import PreparedImage
     from bench.records.record import RunRecord
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 predict_app = typer.Typer()
 
 BackgroundOption = Annotated[
-    Literal["auto", "dark", "light", "mixed"],
+    Literal["auto", Background],
     typer.Option(
         metavar="NAME",
         help="Background of the training images: dark, light, mixed (neither), or auto: inferred from them.",
@@ -96,7 +96,7 @@ def predict(
         typer.echo(_table(values))
 
 
-def _inferred(location: "DatasetLocation") -> "Background":
+def _inferred(location: "DatasetLocation") -> Background:
     from bench.data.background import background_of
     from bench.data.development import load_development
 
@@ -124,8 +124,8 @@ def _ranked(
 def _table(values: Sequence[dict[str, Any]]) -> str:
     import pandas as pd
 
+    from bench.evaluation.text import percent
     from bench.report.narrow_table import narrow_table
-    from bench.report.text.numbers import percent
 
     return narrow_table(
         pd.DataFrame(

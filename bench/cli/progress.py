@@ -14,8 +14,8 @@ from rich.text import Text
 
 from bench.cli.notebook import COLUMNS, in_notebook, notebook
 from bench.cli.steady_time import steady
+from bench.evaluation.text import duration
 from bench.execution.events import Detail, Event, Message, Progress, Report
-from bench.report.text.numbers import duration
 from bench.signals import handle_signals
 
 PLAIN_SECONDS = 10
@@ -66,23 +66,16 @@ def _without_details(report: Report) -> Report:
 
 def line(progress: Progress) -> str:
     """The progress of one run in one line."""
-    best, is_search = _best(progress), progress.trials_total > 0 or progress.trials > 0
-    label = "best" if progress.best_score else f"best {progress.score_name}"
-    score = "no score yet" if best is None else f"{label} {best}"
+    is_search = progress.trials_total > 0 or progress.trials > 0
+    score = "no score yet" if progress.best is None else f"best {progress.best}"
     parts = [
         f"{progress.run}: {progress.stage}",
         f"trials {_count(progress.trials, progress.trials_total)}" + _failed(progress) if is_search else "",
         f"epochs {_count(progress.epochs, progress.epochs_total)}" if progress.epochs or progress.epochs_total else "",
-        score if is_search or best is not None else "",
+        score if is_search or progress.best is not None else "",
         f"time left {duration(progress.seconds_left)}" if progress.seconds_left is not None else "",
     ]
     return ", ".join(filter(None, parts))
-
-
-def _best(progress: Progress) -> str | None:
-    if progress.best_validation_accuracy is None:
-        return progress.best_score
-    return f"{100 * progress.best_validation_accuracy:.2f}%"
 
 
 def _count(number: int, total: int) -> str:
@@ -158,6 +151,6 @@ def _cells(row: Progress) -> tuple[str, ...]:
         row.stage,
         _count(row.trials, row.trials_total) + _failed(row) if row.trials or row.trials_total else "-",
         _count(row.epochs, row.epochs_total) if row.epochs or row.epochs_total else "-",
-        _best(row) or "-",
+        row.best or "-",
         "-" if row.seconds_left is None else duration(row.seconds_left),
     )

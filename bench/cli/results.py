@@ -11,6 +11,7 @@ from bench.cli.help import Command
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ExistingResults
 from bench.errors import SpecError
+from bench.evaluation.text import counted
 
 results_app = typer.Typer()
 
@@ -184,7 +185,6 @@ def report(
 ) -> None:
     """Rebuild all pages and figures from the records."""
     from bench.report import build
-    from bench.report.text.numbers import counted
 
     if check and (html or open_browser or code):
         raise SpecError("--check changes nothing; --html, --open and --code write files: choose one")

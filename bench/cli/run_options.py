@@ -7,6 +7,7 @@ import typer
 from bench.cli import completion
 from bench.cli.options import OUTPUT, WORKERS
 from bench.cli.values import parse_duration
+from bench.records.choices import ClassWeights, Objective, Precision, Preset
 from bench.records.limits import MAX_EPOCHS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_TRIALS
 
 MAX_SEARCHES = 100
@@ -27,7 +28,7 @@ Families = Annotated[
     ),
 ]
 ObjectiveName = Annotated[
-    Literal["accuracy", "macro-f1", "balanced-accuracy"],
+    Literal["accuracy", Objective],
     typer.Option(
         rich_help_panel=SEARCH,
         metavar="NAME",
@@ -35,7 +36,7 @@ ObjectiveName = Annotated[
     ),
 ]
 ClassWeightsName = Annotated[
-    Literal["none", "balanced"],
+    Literal["none", ClassWeights],
     typer.Option(
         rich_help_panel=TRAINING,
         metavar="NAME",
@@ -50,7 +51,7 @@ Tuner = Annotated[
     ),
 ]
 PresetName = Annotated[
-    Literal["quick", "default", "long"],
+    Preset,
     typer.Option(
         rich_help_panel=SEARCH,
         metavar="NAME",
@@ -130,7 +131,7 @@ TrialTimeout = Annotated[
     ),
 ]
 PrecisionChoice = Annotated[
-    Literal["auto", "float32", "bfloat16"],
+    Literal["auto", Precision],
     typer.Option(
         rich_help_panel=SEARCH,
         metavar="NAME",

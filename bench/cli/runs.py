@@ -13,6 +13,7 @@ from bench.cli.json_output import echo_json
 from bench.cli.options import Results
 from bench.cli.results import write_pages
 from bench.errors import SpecError, StoreError
+from bench.evaluation.text import counted
 from bench.report.text.command import command
 
 runs_app = typer.Typer(
@@ -116,7 +117,6 @@ def migrate_records(context: typer.Context, results: SameResults = None) -> None
     """
     from bench.records.files import require_results_dir
     from bench.records.migrate import migrate
-    from bench.report.text.numbers import counted
 
     results = results or context.obj
     require_results_dir(results)

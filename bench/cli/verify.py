@@ -47,7 +47,7 @@ def verify(
     """
     from bench.cli.progress import interruptible_display
     from bench.execution.options import Options
-    from bench.execution.resume import family_files, run_dataset
+    from bench.execution.resume import run_dataset, run_family_files
     from bench.report import build
     from bench.report.runs import find_run, load
 
@@ -56,7 +56,7 @@ def verify(
         results=results,
         dataset=run_dataset(folder, dataset, data_dir, notify),
         workers=1,
-        family_files=family_files(folder, family),
+        family_files=run_family_files(folder, family),
     )
     pages = _check_pages(folder, results)
     try:

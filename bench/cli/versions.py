@@ -16,7 +16,7 @@ from bench.signals import exit_code, handle_signals
 
 if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
-    from bench.records.spec import PixelRange
+    from bench.records.choices import PixelRange
     from bench.versions.subjects import Subject
 
 versions_app = typer.Typer(

@@ -201,7 +201,9 @@ def planned_trials(oracle: Any) -> int | None:
 
 
 def overridden(obj: Any, method: str) -> bool:
-    """Whether the class of a tuner or an oracle replaces a method of Keras Tuner's own classes."""
+    """Whether a tuner, an oracle or a hypermodel replaces a method of Keras Tuner's own classes."""
+    if method in vars(obj):
+        return True
     defining = next((each for each in type(obj).__mro__ if method in vars(each)), None)
     return defining is not None and not defining.__module__.startswith("keras_tuner.")
 

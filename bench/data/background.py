@@ -1,11 +1,9 @@
 """The background of images: dark, light, or neither."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
-Background = Literal["dark", "light", "mixed"]
+from bench.records.choices import Background
 
 MAX_IMAGES = 5_000  # evenly spaced, of a larger dataset
 DARK, LIGHT = 64, 191  # a dark border is below, a light one above

@@ -14,8 +14,8 @@ from bench.data.dataset import Notify, quiet
 from bench.data.definition import DatasetDefinition
 from bench.data.loaders import folders
 from bench.data.samples import UNCHANGED, Reading
-from bench.errors import BenchError, DataError, ExtensionError, SpecError, check_name
-from bench.extensions import extensions, load_extension
+from bench.errors import BenchError, DataError, SpecError, check_name
+from bench.extensions import check_no_extension, extensions, load_extension
 
 if TYPE_CHECKING:
     from bench.data.importing import Arrays
@@ -55,14 +55,10 @@ class DatasetLocation:
         if self.name in _built_in():
             return _only_definition(importlib.import_module(f"bench.data.sets.{self.name}"))
         _check_known(self.name)
-        entry_point = extensions(GROUP)[self.name]
-        loaded = load_extension(entry_point)
-        if not isinstance(loaded, DatasetDefinition):
-            raise ExtensionError(
-                f"dataset {self.name!r}: the entry point {entry_point.value} must be a DatasetDefinition, got "
-                f"{type(loaded).__name__}"
-            )
-        return loaded
+        definition: DatasetDefinition = load_extension(
+            extensions(GROUP)[self.name], DatasetDefinition, "a DatasetDefinition"
+        )
+        return definition
 
     def _imported(self, digest: str) -> DatasetDefinition:
         """The definition of an imported dataset; imports its files again if it was deleted or on another machine."""
@@ -169,9 +165,8 @@ def _absolute(path: Path) -> Path:
 
 
 def _locate_name(dataset: str, data_dir: Path | None) -> DatasetLocation:
-    if dataset in _built_in() and dataset in extensions(GROUP):
-        value = extensions(GROUP)[dataset].value
-        raise SpecError(f"dataset {dataset!r} is both built in and the entry point {value}: rename the entry point")
+    if dataset in _built_in():
+        check_no_extension("dataset", dataset, GROUP)
     return DatasetLocation(dataset, data_dir=data_dir)
 
 

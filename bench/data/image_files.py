@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.background import Background, border_level, border_pixels
+from bench.data.background import border_level, border_pixels
 from bench.data.loaders.images import read_image, resize, to_pixels
 from bench.data.samples import as_pixels
 from bench.errors import DataError
+from bench.records.choices import Background
 
 CHANNELS = (1, 3, 4)  # of an array: grayscale, RGB, RGBA
 MIDDLE = 127.5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-IntArray = NDArray[np.integer]
+ClassNumbers = NDArray[np.integer]  # of any width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class ErrorChange:
         return self.fixed - self.regressed
 
 
-def shared_errors(predicted: Sequence[IntArray], labels: IntArray) -> tuple[SharedError, ...]:
+def shared_errors(predicted: Sequence[ClassNumbers], labels: ClassNumbers) -> tuple[SharedError, ...]:
     """The images that every refit of every model misclassifies, by index.
 
     Args:
@@ -57,7 +57,7 @@ def shared_errors(predicted: Sequence[IntArray], labels: IntArray) -> tuple[Shar
     return tuple(shared)
 
 
-def error_changes(baseline: IntArray, improved: IntArray, labels: IntArray) -> tuple[ErrorChange, ...]:
+def error_changes(baseline: ClassNumbers, improved: ClassNumbers, labels: ClassNumbers) -> tuple[ErrorChange, ...]:
     """The errors of one model that another fixes or introduces, by pair of classes, largest net improvement first.
 
     Args:
@@ -75,15 +75,15 @@ def error_changes(baseline: IntArray, improved: IntArray, labels: IntArray) -> t
     return tuple(sorted(changes, key=lambda change: (-change.net_fixed, -change.fixed, change.true, change.predicted)))
 
 
-def majority(predicted: IntArray) -> IntArray:
+def majority(predicted: ClassNumbers) -> ClassNumbers:
     """The class that most refits predict for each image (the smallest number in a tie), shape (n,)."""
     classes = int(predicted.max(initial=0)) + 1
     counts = np.stack([(predicted == number).sum(axis=0) for number in range(classes)])
-    majority: IntArray = counts.argmax(axis=0)
+    majority: ClassNumbers = counts.argmax(axis=0)
     return majority
 
 
-def _errors(predicted: IntArray, labels: IntArray, selected: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _errors(predicted: ClassNumbers, labels: ClassNumbers, selected: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """(true, predicted) for each error among the selected images."""
     where = (predicted != labels) & selected
     return list(zip(labels[where].tolist(), predicted[where].tolist(), strict=True))

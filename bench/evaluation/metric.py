@@ -101,12 +101,12 @@ def metrics() -> tuple[Metric, ...]:
     """
     by_key = {metric.key: metric for metric in BUILT_IN}
     for entry_point in extensions(GROUP).values():
-        metric = load_extension(entry_point)
-        where = f"the entry point {entry_point.value} in {GROUP}"
-        if not isinstance(metric, Metric):
-            raise ExtensionError(f"{where} must be a Metric, got {type(metric).__name__}")
+        metric: Metric = load_extension(entry_point, Metric, "a Metric")
         if metric.key in by_key:
-            raise ExtensionError(f"{where}: there is another metric called {metric.name!r}: rename or uninstall one")
+            raise ExtensionError(
+                f"the entry point {entry_point.value} in {GROUP}: there is another metric called {metric.name!r}: "
+                "rename or uninstall one"
+            )
         by_key[metric.key] = metric
     return tuple(by_key.values())
 

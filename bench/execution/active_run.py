@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from bench.baselines.catalog import reference_model
+from bench.evaluation.text import counted
 from bench.execution.eta import Pace
 from bench.execution.events import Outcome, Progress, RunFailed, RunFinished
 from bench.execution.refit_job import RefitJob
@@ -73,15 +74,15 @@ class ActiveRun(RefitJob):
     def introduction(self) -> str:
         """One line on what the run will train."""
         spec = self.spec
-        refits = _counted(spec.refit_seeds, "refit")
+        refits = counted(spec.refit_seeds, "refit")
         if self._search_stage is None or not isinstance(spec, SearchSpec):
             return f"{spec.model}: {refits} with its own recipe"
         plan, tuner = self._search_stage.plan, self._tuner.tuner
         replaced = "" if tuner == spec.tuner else f" (not {spec.tuner}, since that is the whole space)"
         return (
-            f"{spec.family}: {tuner} search of {_counted(plan.candidates, 'candidate')}{replaced} in "
-            f"{_counted(plan.tasks, 'trial')}, {_counted(plan.epochs, 'epoch')} in {spec.precision}; then {refits} of "
-            f"the winner, {_counted(spec.refit_epochs, 'epoch')} each in float32"
+            f"{spec.family}: {tuner} search of {counted(plan.candidates, 'candidate')}{replaced} in "
+            f"{counted(plan.tasks, 'trial')}, {counted(plan.epochs, 'epoch')} in {spec.precision}; then {refits} of "
+            f"the winner, {counted(spec.refit_epochs, 'epoch')} each in float32"
         )
 
     @property
@@ -139,8 +140,7 @@ class ActiveRun(RefitJob):
             trials=totals.trials,
             trials_total=plan.tasks,
             failed=totals.failed,
-            best_validation_accuracy=totals.best,
-            score_name=score_name(self.spec),
+            best=None if totals.best is None else f"{score_name(self.spec)} {100 * totals.best:.2f}%",
         )
         if not isinstance(self.stage, SearchStage):
             return progress
@@ -218,7 +218,3 @@ class ActiveRun(RefitJob):
     def _end(self, outcome: Outcome) -> None:
         self.outcome = outcome
         self._session.report(outcome)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -5,8 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
+from bench.records.choices import Precision
 from bench.records.record import TrialRecord
-from bench.records.spec import Precision, RunSpec, SearchSpec
+from bench.records.spec import RunSpec, SearchSpec
 
 # A refit has a fifth more images than a trial, and float32 takes about twice as long as bfloat16.
 REFIT_EPOCH: Mapping[Precision, float] = {"float32": 1.2, "bfloat16": 2.2}

@@ -27,15 +27,13 @@ class Progress:
 
     run: str  # dataset and model
     stage: str  # "search", "refit", "evaluation"
-    trials: int  # ended, failed ones included
-    trials_total: int  # 0 for a reference model, or if it is unknown
-    failed: int  # trials
+    trials: int = 0  # ended, failed ones included
+    trials_total: int = 0  # 0 for a reference model, or if it is unknown
+    failed: int = 0  # trials
     epochs: int  # trained in this stage, including running tasks
-    epochs_total: int  # 0 if it is unknown
-    best_validation_accuracy: float | None  # or another objective; so far, fraction in [0, 1]
+    epochs_total: int = 0  # 0 if it is unknown
+    best: str | None = None  # score so far, with its name
     seconds_left: float | None  # of this run; None before anything is measured
-    score_name: str = "validation accuracy"
-    best_score: str | None = None  # as text, if it is no fraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

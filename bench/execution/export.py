@@ -4,20 +4,17 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.data.catalog import DatasetLocation
 from bench.data.development import load_development
 from bench.data.splits import split
 from bench.errors import DataError, ModelError, SpecError
+from bench.records.choices import ModelFormat
 from bench.records.files import writing
 from bench.records.record import RunRecord
 from bench.records.spec import SearchSpec
 from bench.workers.tasks import import_libraries
 from search_spaces import FamilyLocation
-
-if TYPE_CHECKING:
-    from bench.training.export import Format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +32,7 @@ def export_model(
     location: DatasetLocation,
     *,
     target: Path,
-    kind: "Format",
+    kind: ModelFormat,
     family: FamilyLocation | None = None,
 ) -> Exported:
     """Export a model to `target`, and check its probabilities on all validation images; opens no test image.

@@ -1,7 +1,7 @@
 """Evaluate models that were trained elsewhere, as a reference model."""
 
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from time import perf_counter
 
 from bench.baselines.external import ExternalModel, describe_external, external_spec
@@ -11,7 +11,7 @@ from bench.execution.events import Message, Report, RunFinished
 from bench.execution.folders import locked
 from bench.execution.options import Options
 from bench.execution.refit_job import KeptEvaluation
-from bench.execution.scheduling import work
+from bench.execution.workers import run_locally
 from bench.machine import environment
 from bench.records.files import check_writable, write_atomic
 from bench.records.ledger import RefitEnded, SessionStarted
@@ -19,8 +19,6 @@ from bench.records.predictions import Predictions
 from bench.records.record import SCHEMA_VERSION, RunRecord
 from bench.records.store import RunFolder, now, run_folder
 from bench.workers import tasks as worker
-from bench.workers.executor import Executor
-from bench.workers.local import LocalPool
 
 
 def evaluate_external(name: str, models: Sequence[ExternalModel], options: Options, report: Report) -> RunFinished:
@@ -54,8 +52,7 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
         evaluation = KeptEvaluation(spec, folder, options, Pace(spec, workers=1), folder.run_id)
         evaluation.start_evaluation()
         report(Message(text="Evaluating on the test set"))
-        with closing(LocalPool(1, worker.prepare_worker)) as pool:
-            work([evaluation], Executor(pool), report)
+        run_locally(evaluation, 1, report, worker.prepare_worker)
         finished = now()
         record = RunRecord(
             schema=SCHEMA_VERSION,

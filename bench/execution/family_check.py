@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
@@ -14,15 +13,14 @@ from bench.execution.events import Report
 from bench.execution.models import family_space
 from bench.execution.options import Options
 from bench.execution.plans import batch_size, fixed_plan, sampling_spec
-from bench.execution.scheduling import work
+from bench.execution.workers import run_locally
+from bench.records.choices import PRESETS, PixelRange
 from bench.records.dataset import DatasetFacts
 from bench.records.limits import DEFAULT_TUNER
 from bench.records.record import OwnRecipe
-from bench.records.spec import PRESETS, Budget, PixelRange, SearchSpec, TrialSpec, Value
+from bench.records.spec import Budget, SearchSpec, TrialSpec, Value
 from bench.tuning.presets import cost_model_plan
 from bench.workers import tasks as worker
-from bench.workers.executor import Executor
-from bench.workers.local import LocalPool
 from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
@@ -94,8 +92,7 @@ def check_family(
     drawn = random_candidates(spec, space.hyperparameters, candidates)
     trials = [_trial(spec, values, family) for values in drawn]
     checking = CandidateJob("check", worker.check_candidate, trials, options)
-    with closing(LocalPool(options.workers)) as pool:
-        work([checking], Executor(pool), report)
+    run_locally(checking, options.workers, report)
     costs = [checking.results[number] for number in sorted(checking.results)]
     trained = [drawn[number] for number in sorted(checking.results)]
     return FamilyCheck(

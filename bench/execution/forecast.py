@@ -1,6 +1,5 @@
 """Estimate a run's time and disk space by timing a few training steps of random candidates."""
 
-from contextlib import closing
 from dataclasses import dataclass, replace
 from math import ceil
 from statistics import fmean, median
@@ -11,14 +10,12 @@ from bench.execution.candidate_job import CandidateJob
 from bench.execution.eta import EVALUATION_SECONDS, REFIT_EPOCH
 from bench.execution.events import Report
 from bench.execution.options import Options
-from bench.execution.scheduling import work
+from bench.execution.workers import run_locally
 from bench.records.dataset import DatasetFacts
 from bench.records.spec import SearchSpec
 from bench.tuning import tuners
 from bench.tuning.trials import Plan, trial_spec
 from bench.workers import tasks as worker
-from bench.workers.executor import Executor
-from bench.workers.local import LocalPool
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -56,8 +53,7 @@ def forecast(
     file = options.family_file(spec)
     candidates = [replace(trial_spec(spec, each), file=file) for each in values]
     timing = CandidateJob("timing", worker.time_steps, candidates, options)
-    with closing(LocalPool(options.workers)) as pool:  # all of them, since processes slow each other down
-        work([timing], Executor(pool), report)
+    run_locally(timing, options.workers, report)  # all of them, since processes slow each other down
     times: list[StepTimes] = list(timing.results.values())
     if not times:
         reasons = "; ".join(sorted(set(timing.errors.values())))

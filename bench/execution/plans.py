@@ -7,8 +7,9 @@ from bench.data.catalog import DatasetLocation
 from bench.data.development import facts, load_development
 from bench.errors import SearchError
 from bench.execution.models import family_source, family_space
+from bench.records.choices import PixelRange, Preset
 from bench.records.record import OwnRecipe
-from bench.records.spec import Budget, PixelRange, Preset, SearchSpec
+from bench.records.spec import Budget, SearchSpec
 from bench.tuning.presets import BATCH_SIZE, OWN_BATCH_SIZE, PLANS, REFIT_SEEDS, PresetPlan, cost_model_plan
 from search_spaces import FamilyLocation
 

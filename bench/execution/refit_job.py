@@ -105,12 +105,8 @@ class RefitJob(Job):
         return Progress(
             run=f"{self.spec.dataset} {self.spec.model}{seed}",
             stage=self.stage.name,
-            trials=0,
-            trials_total=0,
-            failed=0,
             epochs=epochs,
             epochs_total=total,
-            best_validation_accuracy=None,
             seconds_left=seconds_left,
         )
 

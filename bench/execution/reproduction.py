@@ -13,9 +13,10 @@ from pathlib import Path
 from bench.errors import RecordError, StoreError
 from bench.execution.events import Message, Report
 from bench.execution.preconditions import changed_conditions
+from bench.records.choices import Precision
 from bench.records.files import writing
 from bench.records.reproductions import Reproduction
-from bench.records.spec import Precision, RunSpec, SearchSpec
+from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
 
 

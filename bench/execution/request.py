@@ -9,8 +9,9 @@ from bench.errors import check_name
 from bench.execution.models import family_source
 from bench.execution.plans import choose_plan
 from bench.machine import supports_bfloat16
+from bench.records.choices import PRESETS, ClassWeights, Objective, PixelRange, Precision, Preset
 from bench.records.limits import DEFAULT_TUNER
-from bench.records.spec import PRESETS, ClassWeights, Objective, PixelRange, Precision, Preset, SearchSpec
+from bench.records.spec import SearchSpec
 from bench.tuning import tuners
 from search_spaces import FamilyLocation
 

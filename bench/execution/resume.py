@@ -85,7 +85,7 @@ def run_dataset(
     return replace(found, data_dir=data_dir or known)
 
 
-def family_files(folder: RunFolder, family: str | None = None) -> tuple[tuple[str, str], ...]:
+def run_family_files(folder: RunFolder, family: str | None = None) -> tuple[tuple[str, str], ...]:
     """The files of families that were given by path, of the last session of a run: name, absolute path.
 
     Args:

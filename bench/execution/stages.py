@@ -11,7 +11,7 @@ from bench.errors import SearchError
 from bench.execution.scheduling import Task, TaskEnd
 from bench.records.dataset import DatasetFacts
 from bench.records.files import write_atomic
-from bench.records.ledger import RefitEnded
+from bench.records.ledger import RefitEnded, ended_refits
 from bench.records.plain import PlainKeras
 from bench.records.predictions import Predictions
 from bench.records.record import Latency, RefitRecord
@@ -66,8 +66,8 @@ class RefitStage:
         self._dataset = dataset
         self._family_file = family_file
         self._facts = None if folder.plain_file.exists() else facts  # None as soon as no code has to be written
-        recorded = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
-        self._refits = {refit.number: refit for refit in recorded if folder.model_file(refit.number).exists()}
+        recorded = ended_refits(folder.events())
+        self._refits = {number: refit for number, refit in recorded.items() if folder.model_file(number).exists()}
 
     @property
     def done(self) -> bool:

@@ -9,9 +9,10 @@ from bench.execution.models import model_source
 from bench.execution.options import Options
 from bench.execution.resume import last_options
 from bench.machine import supports_bfloat16
+from bench.records.choices import PRESETS
 from bench.records.limits import DEFAULT_REFIT_SEEDS, DEFAULT_TUNER
 from bench.records.record import RunRecord
-from bench.records.spec import PRESETS, SearchSpec
+from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder
 from bench.tuning.presets import PLANS
 from search_spaces import FamilyLocation

@@ -1,6 +1,5 @@
 """Verify a finished run: its files, code and data, and one retrained refit."""
 
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +16,7 @@ from bench.execution.models import family_space, model_source
 from bench.execution.options import Options
 from bench.execution.preconditions import changed_conditions
 from bench.execution.refit_job import KeptEvaluation
-from bench.execution.scheduling import work
+from bench.execution.workers import run_locally
 from bench.machine import environment
 from bench.records.predictions import Predictions
 from bench.records.record import RunRecord
@@ -25,8 +24,6 @@ from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder
 from bench.tuning.space import parameters
 from bench.workers import tasks as worker
-from bench.workers.executor import Executor
-from bench.workers.local import LocalPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +100,10 @@ def _first_refit(record: RunRecord, source: str, options: Options, report: Repor
     spec = msgspec.structs.replace(record.spec, refit_seeds=1, source=source)
     values = {} if record.search is None else record.search.winning_trial.values
     report(Message(text=f"Retraining {spec.model} with its first seed"))
-    with TemporaryDirectory(prefix="bench-verify-") as name, closing(LocalPool(1)) as pool:
+    with TemporaryDirectory(prefix="bench-verify-") as name:
         refit = KeptEvaluation(spec, RunFolder(Path(name)), options, Pace(spec, workers=1), record.run_id)
         refit.start_refits(values)
-        work([refit], Executor(pool), report)
+        run_locally(refit, 1, report)
         return refit.predictions
 
 

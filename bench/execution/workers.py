@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.evaluation.text import counted
 from bench.execution.events import Message, Report
 from bench.machine import Environment, environment, usable_cores
 from bench.signals import defer_signals
@@ -12,6 +13,7 @@ from bench.workers import tasks as worker
 from bench.workers.fork_server import StartMethod
 
 if TYPE_CHECKING:
+    from bench.execution.scheduling import Job
     from bench.workers.cluster import Check
     from bench.workers.executor import Executor
 
@@ -26,6 +28,21 @@ class Workers:
     number: int
     environment: Environment  # in which they train
     start_method: StartMethod  # that works for other processes on this machine
+
+
+def run_locally(job: "Job", workers: int, report: Report, prepare: Callable[[], object] | None = None) -> None:
+    """Execute a job in processes on this machine, each of which calls `prepare` first.
+
+    Raises:
+        SearchError: they did not start, cannot run the tasks, or have died.
+    """
+    with defer_signals():
+        from bench.execution.scheduling import work
+        from bench.workers.executor import Executor
+        from bench.workers.local import LocalPool
+
+    with closing(LocalPool(workers, prepare)) as pool:
+        work([job], Executor(pool), report)
 
 
 @contextmanager
@@ -50,7 +67,7 @@ def local_workers(
 
     cores = usable_cores()
     shared = f" on {cores} cores" if number > cores else ""
-    report(Message(text=f"Starting {number} worker process{'es' if number > 1 else ''}{shared}"))
+    report(Message(text=f"Starting {counted(number, 'worker process')}{shared}"))
     pool, start_method = open_pool(
         number, worker.prepare_worker, start_method, lambda text: report(Message(text=text)), shared_bytes
     )
@@ -93,6 +110,6 @@ def cluster_workers(
         for line in executor.messages():
             report(Message(text=line))
         number = len(pool.addresses())
-        report(Message(text=f"Using {number} worker{'s' if number > 1 else ''}"))
+        report(Message(text=f"Using {counted(number, 'worker')}"))
         trained_on = pool.admitted[0].environment
         yield Workers(executor=executor, number=number, environment=trained_on, start_method=start_method)

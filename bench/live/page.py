@@ -7,6 +7,7 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
+from bench.evaluation.text import duration, percent, seconds
 from bench.live.progress import RunProgress, UnreadableRun
 from bench.records.objective import score_name
 from bench.records.record import TrialRecord
@@ -15,7 +16,6 @@ from bench.report.html.body import Body
 from bench.report.markdown import environment
 from bench.report.tables.hyperparameters import candidate_text
 from bench.report.text.command import command
-from bench.report.text.numbers import duration, percent, seconds
 
 PAGE, SCRIPT = "live.html", "live.js"
 SHOWN_TRIALS = 20

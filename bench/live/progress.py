@@ -9,7 +9,7 @@ from typing import Literal
 from bench.errors import BenchError
 from bench.execution.eta import EVALUATION_SECONDS, Pace
 from bench.execution.session import session_seconds
-from bench.records.ledger import LedgerEvent, PlannedSearch, RefitEnded, TrialEnded, ended_proposals, sessions
+from bench.records.ledger import LedgerEvent, PlannedSearch, ended_proposals, ended_refits, ended_trials, sessions
 from bench.records.record import RefitRecord, TrialRecord
 from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
@@ -84,10 +84,7 @@ def run_progress(
 ) -> RunProgress:
     """The progress that a ledger shows at the time `now`."""
     started = sessions(events)
-    trials = tuple(event.trial for event in events if isinstance(event, TrialEnded))
-    # A refit that is repeated, since its model file was lost, counts once.
-    refits = {event.refit.number: event.refit for event in events if isinstance(event, RefitEnded)}
-    ended = ended_proposals(events)
+    trials, refits, ended = tuple(ended_trials(events).values()), ended_refits(events), ended_proposals(events)
     plan = next((event.plan for event in reversed(started) if event.plan is not None), None)
     budget = spec.budget.total_epochs if isinstance(spec, SearchSpec) else 0
     idle = 0.0 if not events else (now - datetime.fromisoformat(events[-1].time)).total_seconds()

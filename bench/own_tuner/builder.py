@@ -56,6 +56,7 @@ class Builder:
             return hyperparameters
         try:
             if self._process is None:
+                self._shared.ensure_written()
                 self._start(self._shared.start_method)
             self._connection.send(hyperparameters)
             if self._connection.poll(self._seconds):

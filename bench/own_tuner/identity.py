@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.errors import SearchError
 from bench.own_tuner.ledger import Settings
 from bench.own_tuner.options import Options

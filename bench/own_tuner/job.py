@@ -11,7 +11,7 @@ from bench.own_tuner.ledger import Ledger, TrialEnded
 from bench.own_tuner.scores import Scores
 from bench.own_tuner.sequence import Proposal, TrialSequence
 from bench.own_tuner.source import TunerSource
-from bench.records.spec import Precision
+from bench.records.choices import Precision
 from bench.records.store import now
 from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
 from bench.workers import tasks as worker
@@ -124,9 +124,7 @@ class SearchJob(Job):
             trials_total=total or 0,
             failed=self._scores.failed,
             epochs=self._epochs + sum(task.epochs for task in running),
-            epochs_total=0,
-            best_validation_accuracy=None,
-            best_score=self._scores.best_text,
+            best=self._scores.best_text,
             seconds_left=left,
         )
 

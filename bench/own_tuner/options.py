@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from bench.errors import SpecError, check_name
+from bench.records.choices import PRECISIONS, Precision
 from bench.records.limits import MAX_PENDING, MAX_WORKERS
-from bench.records.spec import PRECISIONS, Precision, require
+from bench.records.spec import require
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

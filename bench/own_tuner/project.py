@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.errors import SpecError, StoreError
 from bench.own_tuner.ledger import Ledger
 from bench.records.files import lock_folder, write_atomic

@@ -10,14 +10,27 @@ from typing import Any
 
 import cloudpickle
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.errors import SpecError
 from bench.own_tuner.options import Options
-from bench.training.own_tuner.content import KerasSettings, is_maker
+from bench.training.own_tuner.content import KerasSettings, is_maker, keras_settings
 from bench.training.own_tuner.payload import is_large
 
 INSTEAD = "or use tuner.search"
 OPTIONS = (*(field.name for field in fields(Options)), "progress")
+
+
+def check(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+    """Check that a search with `tuner` and these arguments of `fit` can run in other processes.
+
+    Raises:
+        SpecError: it cannot.
+    """
+    check_tuner(tuner)
+    check_names(tuner, named)
+    check_arguments(arguments, named)
+    check_data(tuner, arguments, named)
+    check_keras(tuner, keras_settings())
 
 
 def check_tuner(tuner: Any) -> None:

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.evaluation.text import counted
 from bench.own_tuner.sequence import Proposal
-from bench.report.text.numbers import counted
 from bench.training.own_tuner.exchange import Execution, TrialRun
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from math import isnan
 from statistics import fmean
 from typing import Any
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.own_tuner.sequence import Proposal
 from bench.training.own_tuner.exchange import TrialRun
 

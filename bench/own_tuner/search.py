@@ -10,7 +10,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench import compat
+from bench.compat import own_tuner as compat
+from bench.compat import run_checks
 from bench.errors import SearchError, StoreError
 from bench.execution.events import Message, Report
 from bench.execution.preconditions import check_versions
@@ -55,14 +56,10 @@ def search(
         keras_tuner.errors.FatalError: a trial raised it.
     """
     start = perf_counter()
-    requirements.check_tuner(tuner)
     named = {name: each for name, each in named.items() if name != "callbacks" or each is not None}
-    requirements.check_names(tuner, named)
-    requirements.check_arguments(arguments, named)
-    requirements.check_data(tuner, arguments, named)
+    requirements.check(tuner, arguments, named)
     check_versions(environment())
-    requirements.check_keras(tuner, keras_settings())
-    compat.run_checks("own_tuner")
+    run_checks("own_tuner")
     project = Project(tuner)
     write = partial(_write, tuner, arguments, named)
     shared = Shared(project.payload, write, start_method)

@@ -1,7 +1,6 @@
 """What all processes of a search need: how to start them, and the user's objects, stored when the first one starts."""
 
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
 
 from bench.workers.fork_server import StartMethod
@@ -13,16 +12,12 @@ class Shared:
     def __init__(self, payload: Path, write: Callable[[Path], str], start_method: StartMethod) -> None:
         """Share what `write` stores in the folder `payload`; it returns a digest of the data."""
         self.payload = payload
+        self.start_method = start_method
         self._write = write
-        self._start_method = start_method
+        self._digest: str | None = None
 
-    @property
-    def start_method(self) -> StartMethod:
-        """How to start processes; they find the payload."""
-        self.digest  # noqa: B018 - written before any process is started
-        return self._start_method
-
-    @cached_property
-    def digest(self) -> str:
-        """The digest of the data."""
-        return self._write(self.payload)
+    def ensure_written(self) -> str:
+        """Store the objects unless they are stored, before a process is started; returns the digest of the data."""
+        if self._digest is None:
+            self._digest = self._write(self.payload)
+        return self._digest

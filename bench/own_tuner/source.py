@@ -1,18 +1,18 @@
 """The user's tuner as a source of trials: calls its oracle as Keras Tuner's own search does."""
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.own_tuner.ledger import TrialProposed
 from bench.own_tuner.project import Project
 from bench.own_tuner.sequence import Proposal
 from bench.records.store import now
 from bench.training.own_tuner.exchange import Config, TrialRun
+from bench.tuning.proposer import create_trial
 from bench.tuning.trials import NoProposal
 
 PARENT = "tuner/trial_id"  # Hyperband's name for the trial whose weights a promoted one continues from
@@ -47,14 +47,9 @@ class TunerSource:
     def propose(self) -> Proposal | NoProposal:
         """The next trial, or why there is none."""
         self._tuner.pre_create_trial()
-        with warnings.catch_warnings():
-            # scikit-learn's Gaussian process warns about every bound it reaches.
-            warnings.filterwarnings("ignore", module="sklearn")
-            trial = self._oracle.create_trial(f"slot{self._proposed}")
-        if trial.status == "IDLE":
-            return NoProposal.WAIT
-        if trial.status == "STOPPED":
-            return NoProposal.END
+        trial = create_trial(self._oracle, self._proposed)
+        if isinstance(trial, NoProposal):
+            return trial
         self._runs[trial.trial_id] += 1
         run = self._runs[trial.trial_id]
         space = self._complete(trial, run)

@@ -4,7 +4,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.errors import SearchError
 from bench.execution.events import Message, Report
 from bench.own_tuner.identity import FIX, check_model, check_same, declared_space, settings

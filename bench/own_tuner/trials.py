@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
 
-from bench import compat
+from bench.compat import own_tuner as compat
+from bench.evaluation.text import counted
 from bench.execution.events import Message, Report
 from bench.execution.preconditions import changed_conditions, rejection
 from bench.execution.scheduling import work
@@ -24,7 +25,6 @@ from bench.own_tuner.shared import Shared
 from bench.own_tuner.source import TunerSource
 from bench.own_tuner.start import Resumed
 from bench.records.store import now
-from bench.report.text.numbers import counted
 from bench.workers import tasks
 
 HINT = "Completed trials are saved: repeat the call to continue"
@@ -75,10 +75,10 @@ class Trials:
             start: of the search, time.perf_counter().
             report: called with messages and progress.
         """
-        options = self._options
+        options, data = self._options, shared.ensure_written()
         with _workers(shared, options, report) as workers:
-            self._start_session(shared, workers.number)
-            self._compare_data(shared.digest)
+            self._start_session(data, workers.number)
+            self._compare_data(data)
             self._report_reused(report)
             job = SearchJob(
                 self.sequence,
@@ -137,16 +137,14 @@ class Trials:
             text += f". The tuner has the options of the first call: {options}; overwrite=True starts with others"
         report(Message(text=text))
 
-    def _start_session(self, shared: Shared, workers: int) -> None:
+    def _start_session(self, data: str, workers: int) -> None:
         """Compare the hypermodel with that of the last session, and log this one."""
         last = self._resumed.last
         declared = self._builder.declared or ("" if last is None else last.declared)
         self._compare_model(declared)
         self._compare_conditions()
         self._project.ledger.append(
-            SessionStarted(
-                time=now(), environment=environment(), data=shared.digest, declared=declared, workers=workers
-            )
+            SessionStarted(time=now(), environment=environment(), data=data, declared=declared, workers=workers)
         )
 
     def _compare_model(self, declared: str) -> None:
@@ -174,15 +172,14 @@ class Trials:
 
 def may_extend_space(tuner: Any) -> bool:
     """Whether a trial may have hyperparameters that building a model does not have."""
-    hypermodel = tuner.hypermodel
     methods = ("run_trial", "_build_and_fit_model", "_try_build", "_build_hypermodel")
-    if hypermodel is None or any(compat.overridden(tuner, method) for method in methods):
+    if tuner.hypermodel is None or any(compat.overridden(tuner, method) for method in methods):
         return True
-    return not type(hypermodel).fit.__module__.startswith("keras_tuner.")
+    return compat.overridden(tuner.hypermodel, "fit")
 
 
 def _workers(shared: Shared, options: Options, report: Report) -> AbstractContextManager[Workers]:
-    """Workers that find what is shared."""
+    """Workers that find what is shared, which is written."""
     start_method = shared.start_method
     if options.scheduler is None:
         mapped = sum(path.stat().st_size for path in shared.payload.glob("*.npy"))

@@ -84,9 +84,19 @@ def sessions(events: Sequence[LedgerEvent]) -> list[SessionStarted]:
     return [event for event in events if isinstance(event, SessionStarted)]
 
 
+def ended_trials(events: Sequence[LedgerEvent]) -> dict[str, TrialRecord]:
+    """Results by trial id, in the order of their end; a duplicate has none of its own."""
+    return {event.trial.trial_id: event.trial for event in events if isinstance(event, TrialEnded)}
+
+
+def ended_refits(events: Sequence[LedgerEvent]) -> dict[int, RefitRecord]:
+    """Refits by number; one that was repeated, since its model file was lost, counts once."""
+    return {event.refit.number: event.refit for event in events if isinstance(event, RefitEnded)}
+
+
 def ended_proposals(events: Sequence[LedgerEvent]) -> list[TrialProposed]:
     """Proposals with a result, which may be that of an equal proposal: a duplicate has no TrialEnded of its own."""
-    results = {event.trial.trial_id for event in events if isinstance(event, TrialEnded)}
+    results = ended_trials(events)
     proposals = [event for event in events if isinstance(event, TrialProposed)]
     known = {_identity(event) for event in proposals if event.trial_id in results}
     return [event for event in proposals if _identity(event) in known]

@@ -1,6 +1,7 @@
 """What a search maximizes, in words."""
 
-from bench.records.spec import Objective, RunSpec, SearchSpec
+from bench.records.choices import Objective
+from bench.records.spec import RunSpec, SearchSpec
 
 NAMES: dict[Objective | None, str] = {
     None: "accuracy",

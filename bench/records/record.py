@@ -9,9 +9,10 @@ import msgspec
 
 from bench.errors import RecordError
 from bench.machine import Environment
+from bench.records.choices import Precision
 from bench.records.dataset import DatasetFacts
 from bench.records.space import Parameter
-from bench.records.spec import Precision, RunSpec, SearchSpec, Value
+from bench.records.spec import RunSpec, SearchSpec, Value
 
 # 1: first.
 # 2: the spec may have a time limit, which may cut trials short.

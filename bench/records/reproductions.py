@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.machine import Environment
-from bench.records.spec import Precision
+from bench.records.choices import Precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,22 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 
 from bench.errors import SpecError
+from bench.records.choices import (
+    OBJECTIVES,
+    PIXEL_RANGES,
+    PRECISIONS,
+    PRESETS,
+    ClassWeights,
+    Objective,
+    PixelRange,
+    Precision,
+    Preset,
+)
 from bench.records.limits import MAX_EPOCHS, MAX_MULTIPLY_ADDS, MAX_PENDING, MAX_REFIT_SEEDS, MAX_SEED, MAX_TRIALS
 from bench.seeds import derive_seed
 from search_spaces import FamilyLocation
@@ -21,15 +32,6 @@ PROTOCOL_VERSION = 2
 REFERENCE_PROTOCOL_VERSION = 1
 
 Value = int | float | str | bool
-Precision = Literal["float32", "bfloat16"]
-PRECISIONS: tuple[str, ...] = get_args(Precision)
-Preset = Literal["quick", "default", "long"]
-PRESETS: tuple[Preset, ...] = get_args(Preset)
-Objective = Literal["macro-f1", "balanced-accuracy"]  # besides accuracy, the default, which specs omit
-OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
-ClassWeights = Literal["balanced"]  # inversely proportional to the number of training images of each class
-PixelRange = Literal["0-1", "0-255"]
-PIXEL_RANGES: tuple[PixelRange, ...] = get_args(PixelRange)
 
 
 def require(name: str, value: int, low: int, high: int) -> None:

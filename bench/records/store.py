@@ -12,7 +12,7 @@ import msgspec
 from bench.errors import RecordError
 from bench.records.encoding import encode, read_bytes, read_json, read_lines
 from bench.records.files import append_line, is_locked, lock_folder, write_atomic
-from bench.records.ledger import LedgerEvent, TrialEnded
+from bench.records.ledger import LedgerEvent, ended_trials
 from bench.records.plain import PlainKeras
 from bench.records.predictions import Predictions
 from bench.records.record import READABLE_SCHEMAS, RunRecord
@@ -215,7 +215,7 @@ class RunFolder:
             raise RecordError(f"{self.ledger}: the last line is cut off although the run is finished: restore the file")
         if self.read_spec() != record.spec:
             raise RecordError(f"{self.spec_file}: differs from the spec in {self.record_file.name}: restore the file")
-        logged = {event.trial.trial_id: event.trial for event in self.events() if isinstance(event, TrialEnded)}
+        logged = ended_trials(self.events())
         for trial in record.search.trials if record.search is not None else ():
             if trial.duplicate_of is None and logged.get(trial.trial_id) != trial:
                 raise RecordError(

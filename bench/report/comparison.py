@@ -13,13 +13,13 @@ from bench.errors import SpecError
 from bench.evaluation.arrays import BoolArray, FloatArray
 from bench.evaluation.comparison import compare_all, mcnemar
 from bench.evaluation.error_analysis import majority
+from bench.evaluation.text import accuracy_cell, percent
 from bench.report.board import PairTest
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import conditions, data_of
 from bench.report.runs import Loaded, Run, find_all_runs, find_run, load
 from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import metric_text
-from bench.report.text.numbers import accuracy_cell, percent
 from bench.report.text.statements import pair_sentence
 
 SHOWN_IMAGES = 10

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import RecordError
+from bench.evaluation.text import counted, joined
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.migrate import OLD_LOG
 from bench.records.store import all_folders
 from bench.report.board import Table
 from bench.report.runs import relative_to
-from bench.report.text.numbers import counted, joined
 
 
 def count_evaluations(results: Path, dataset: str) -> int:

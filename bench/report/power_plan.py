@@ -19,11 +19,11 @@ from bench.evaluation.power import (
     power_with_unlimited_seeds,
     required_seeds,
 )
+from bench.evaluation.text import counted
 from bench.report.comparison import comparable_runs
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
 from bench.report.runs import Loaded, Run, load
-from bench.report.text.numbers import counted
 
 SHOWN_SEEDS = (2, 3, 4, 5, 8, 12, 20, 50, 100)
 

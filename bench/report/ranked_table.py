@@ -8,9 +8,9 @@ import pandas as pd
 from bench.errors import check_name
 from bench.evaluation.comparison import Interval
 from bench.evaluation.metric import Metric
+from bench.evaluation.text import percent, points, seconds
 from bench.report.board import Board, Row, Table
 from bench.report.tables.scores import metric_text, rank_text
-from bench.report.text.numbers import percent, points, seconds
 
 ACCURACY, MODEL = "accuracy", "model"
 COSTS = {  # names of columns to sort by, and the cost of each

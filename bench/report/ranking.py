@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from bench.evaluation.comparison import LEVEL, Comparison, compare_all, holm, interval
+from bench.evaluation.text import counted
 from bench.evaluation.variance import Correctness
+from bench.records.choices import Preset
 from bench.records.objective import objective_name
-from bench.records.spec import Preset, RunSpec, SearchSpec
+from bench.records.spec import RunSpec, SearchSpec
 from bench.report.board import TOP_ROWS, Board, FamilyResult, PairTest, Row, Table
 from bench.report.row_labels import SHORT_DIGEST, without_search_number
 from bench.report.runs import Loaded, Run, load
-from bench.report.text.numbers import counted
 from bench.tuning.presets import CORE_SECONDS
 
 TEST_LABELS = "test-label checksum"  # name of a condition

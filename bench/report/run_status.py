@@ -1,14 +1,14 @@
 """`bench runs`: the status of every run in a results folder, finished or not."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from bench.errors import BenchError
-from bench.records.ledger import RefitEnded, TrialEnded, ended_proposals
+from bench.records.ledger import ended_proposals, ended_refits, ended_trials
 from bench.records.record import TrialRecord
 from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
@@ -70,19 +70,18 @@ def _finished(folder: RunFolder, status: RunStatus) -> RunStatus:
 
 def _unfinished(folder: RunFolder, status: RunStatus) -> RunStatus:
     spec, events = folder.read_spec(), folder.events()
-    trials = [event.trial for event in events if isinstance(event, TrialEnded)]
     return replace(
         status,
         spec=spec,
         trials=len(ended_proposals(events)),
-        epochs=_trained_epochs(trials),
-        refits=sum(isinstance(event, RefitEnded) for event in events),
+        epochs=_trained_epochs(ended_trials(events).values()),
+        refits=len(ended_refits(events)),
         started=events[0].time if events else None,
         last_event=events[-1].time if events else None,
     )
 
 
-def _trained_epochs(trials: Sequence[TrialRecord]) -> int:
+def _trained_epochs(trials: Iterable[TrialRecord]) -> int:
     return sum(trial.epochs - trial.initial_epoch for trial in trials if trial.duplicate_of is None)
 
 

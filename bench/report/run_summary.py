@@ -1,6 +1,5 @@
 """The runs of one command: a ranked table, the verdict, and where to look next."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranked_table import INTERVALS, difference_note, ranked_table, sorted_rows
 from bench.report.ranking import rank
 from bench.report.runs import Run, load
+from bench.report.text.command import command
 from bench.report.text.statements import family_sentences, pair_sentence, pair_sentences
 
 
@@ -67,7 +67,6 @@ def _verdict(table: Table, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _next_steps(results: Path, rows: Sequence[Row]) -> str:
-    option = () if results == Path("results") else ("--results", str(results))
     names = [row.label for row in rows]
     commands = [("show", *names[:1])] if names else []
     commands += [("compare", *names[:2])] if len(names) > 1 else []
@@ -75,6 +74,6 @@ def _next_steps(results: Path, rows: Sequence[Row]) -> str:
         [
             *(f"Report: {page}" for page in dict.fromkeys(results / row.page for row in rows)),
             f"Leaderboard: {results / 'leaderboard.md'}",
-            *(f"Next: {shlex.join(['python', '-m', 'bench', *command, *option])}" for command in commands),
+            *(f"Next: {command(results, *words)}" for words in commands),
         ]
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from bench.evaluation.text import counted, interval_text, percent
 from bench.report.board import Row, Table, find_row
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
@@ -10,7 +11,6 @@ from bench.report.runs import Run, find_run, load
 from bench.report.tables.details import two_columns
 from bench.report.tables.hyperparameters import hyperparameters_table
 from bench.report.tables.scores import rank_text
-from bench.report.text.numbers import counted, interval_text, percent
 from bench.report.text.statements import interval_sentence
 
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 
+from bench.evaluation.text import counted
 from bench.report.board import Board, Table
 from bench.report.markdown import table
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranked_table import ACCURACY, INTERVALS, difference_note, ranked_table, sorted_rows
 from bench.report.tables.costs import costs_table
 from bench.report.tables.scores import UNCERTAINTY, references_table, reproductions_table, scores_table
-from bench.report.text.numbers import counted
 
 
 def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, markdown: bool = False) -> str:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from bench.baselines.tutorials import TUTORIALS
-from bench.compat import shared_tensor
+from bench.compat.tensorflow import shared_tensor
 from bench.data.dataset import Dataset
 from bench.data.development import load_development
 from bench.data.splits import split

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import compat
+from bench.compat.tensorflow import release_graphs, silence_graph_reports
 from bench.records.spec import TrialSpec
 from bench.training.candidate import prepare, training
 from bench.training.precision import prepare_process
@@ -40,7 +40,7 @@ def check_candidate(spec: TrialSpec, location: "DatasetLocation") -> CandidateCo
     model, data = candidate.model, candidate.data
     batches = iter(data.training_batches(spec.seed, 0, 1).take(1 + TIMED_STEPS))
     seconds = []
-    with compat.silence_graph_reports(), training(spec):
+    with silence_graph_reports(), training(spec):
         for batch in batches:
             started = time.perf_counter()
             logs = model.train_on_batch(*batch, return_dict=True)
@@ -53,5 +53,5 @@ def check_candidate(spec: TrialSpec, location: "DatasetLocation") -> CandidateCo
         step_seconds=min(seconds[1:] or seconds),
     )
     del candidate, model
-    compat.release_graphs()
+    release_graphs()
     return cost

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench import compat
+from bench.compat.tensorflow import silence_graph_reports
 from bench.records.spec import TrialSpec
 from bench.seeds import derive_seed
 from bench.training.candidate import Candidate, Custom, training
@@ -59,7 +59,7 @@ def fit(
     monitor = EpochMonitor(report, deadline, scorer if own_metrics else None, only_known=own_metrics)
     batches = candidate.data.training_batches(spec.seed, first_epoch, spec.epochs)
     started = time.perf_counter()
-    with suppress(_TimeLimitReached), compat.silence_graph_reports(), training(spec):
+    with suppress(_TimeLimitReached), silence_graph_reports(), training(spec):
         candidate.model.fit(
             batches,
             initial_epoch=first_epoch,
@@ -86,7 +86,7 @@ def _fit_by_itself(
     # Shuffling and dropout do not depend on how often the model was built before.
     keras.utils.set_random_seed(derive_seed(spec.seed, "fit"))
     started, cut, reported = time.perf_counter(), True, list[dict[str, float]]()
-    with suppress(_TimeLimitReached), compat.silence_graph_reports(), training(spec):
+    with suppress(_TimeLimitReached), silence_graph_reports(), training(spec):
         reported = fit_by_itself(
             own_fit,
             custom.hp,

@@ -4,7 +4,7 @@ import contextlib
 import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from bench.errors import ModelError
 from bench.machine import silence_stderr
+from bench.records.choices import ModelFormat
 from bench.training.files import from_bytes
 from bench.training.inference import class_probabilities, open_model
 from bench.training.precision import prepare_process
 from bench.training.predict import returns_probabilities
 from search_spaces import FamilyLocation
 from search_spaces._mirror import AppendMirrorImages, AverageMirrorImages, portable
-
-Format = Literal["keras", "savedmodel", "onnx"]
 
 MAX_DIFFERENCE = 1e-5  # of a probability
 BATCH_SIZE = 500
@@ -30,7 +29,7 @@ ONNX_MISSING = "ONNX needs tf2onnx and onnxruntime: install them with `pip insta
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 
 
-def export(file: Path, target: Path, kind: Format, family: FamilyLocation | None = None) -> None:
+def export(file: Path, target: Path, kind: ModelFormat, family: FamilyLocation | None = None) -> None:
     """Write the model of a .keras file to `target`, which must not exist, as a model that returns probabilities.
 
     `family` is that of the model, if its code may define layers.
@@ -40,7 +39,7 @@ def export(file: Path, target: Path, kind: Format, family: FamilyLocation | None
     """
     prepare_process("float32")  # before TensorFlow is used, as for predictions
     model = open_model(file, family)
-    writers: Mapping[Format, Callable[[keras.Model, Path], None]] = {
+    writers: Mapping[ModelFormat, Callable[[keras.Model, Path], None]] = {
         "keras": lambda model, path: model.save(path),
         "savedmodel": _write_saved_model,
         "onnx": _write_onnx,
@@ -66,7 +65,7 @@ def with_probabilities(model: keras.Model) -> keras.Model:
 
 
 def largest_difference(
-    file: Path, target: Path, kind: Format, images: NDArray[np.uint8], family: FamilyLocation | None = None
+    file: Path, target: Path, kind: ModelFormat, images: NDArray[np.uint8], family: FamilyLocation | None = None
 ) -> float:
     """The largest difference between the probabilities of a .keras file and of the model exported from it.
 
@@ -82,7 +81,7 @@ def largest_difference(
     return float(np.abs(found.astype(np.float64) - expected).max())
 
 
-def exported(target: Path, kind: Format, family: FamilyLocation | None = None) -> Predict:
+def exported(target: Path, kind: ModelFormat, family: FamilyLocation | None = None) -> Predict:
     """The function of an exported model.
 
     `family` is that of the model, if its code may define layers.
@@ -90,7 +89,7 @@ def exported(target: Path, kind: Format, family: FamilyLocation | None = None) -
     Raises:
         ModelError: it cannot be loaded.
     """
-    loaders: Mapping[Format, Callable[[Path], Predict]] = {
+    loaders: Mapping[ModelFormat, Callable[[Path], Predict]] = {
         "keras": lambda path: _load_keras(path, own_code=family is not None),
         "savedmodel": _load_saved_model,
         "onnx": _load_onnx,

@@ -15,8 +15,8 @@ from bench.baselines.external import ExternalModel
 from bench.data.dataset import Dataset
 from bench.data.splits import split
 from bench.errors import ModelError
+from bench.records.choices import PixelRange
 from bench.records.record import Curve, RefitRecord
-from bench.records.spec import PixelRange
 from bench.training.archives import check_archive
 from bench.training.custom import UnsuitableModelError
 from bench.training.custom.interface import (

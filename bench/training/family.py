@@ -12,8 +12,9 @@ import keras_tuner
 import search_spaces
 from bench.errors import SearchError
 from bench.machine import silence_prints
+from bench.records.choices import PixelRange
 from bench.records.record import OwnRecipe
-from bench.records.spec import PixelRange, SearchSpec, TrialSpec, Value
+from bench.records.spec import SearchSpec, TrialSpec, Value
 from bench.training.custom import UnsuitableModelError
 from bench.training.custom.family import CustomFamily
 from bench.training.custom.hypermodel import hypermodel

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from bench import compat
+from bench.compat.tensorflow import release_graphs, silence_graph_reports
 from bench.records.record import Curve, RefitRecord
 from bench.records.spec import TrialSpec
 from bench.training import epochs
@@ -65,7 +65,7 @@ def train(
         retrained_epochs=spec.initial_epoch if own_fit else 0,
     )
     del model, candidate
-    compat.release_graphs()
+    release_graphs()
     return replace(trained, task_seconds=time.perf_counter() - started)
 
 
@@ -87,7 +87,7 @@ def refit(spec: TrialSpec, number: int, location: "DatasetLocation", report: Epo
     train_accuracy = candidate.training_accuracy()
     parameters, weights, content = model.count_params(), weights_digest(model), candidate.saved()
     del model, candidate
-    compat.release_graphs()
+    release_graphs()
     record = RefitRecord(
         number=number,
         seed=spec.seed,
@@ -115,7 +115,7 @@ def time_steps(spec: TrialSpec, location: "DatasetLocation") -> StepTimes:
     for steps in (at_once, min(TIMED_STEPS, data.steps) // at_once * at_once):
         batches = data.training_batches(spec.seed, 0, 1).take(steps)
         fit_started = time.perf_counter()
-        with compat.silence_graph_reports(), training(spec):
+        with silence_graph_reports(), training(spec):
             model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
         seconds.append(time.perf_counter() - fit_started)
     step = seconds[1] / steps

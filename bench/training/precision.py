@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from bench import compat
+from bench.compat.tensorflow import set_bfloat16
 from bench.errors import SearchError
-from bench.records.spec import Precision
+from bench.records.choices import Precision
 
 
 def detect_devices() -> None:
@@ -22,7 +22,7 @@ def prepare_process(precision: Precision) -> None:
     """
     use_one_thread()
     keras.config.set_dtype_policy("float32")
-    compat.set_bfloat16(precision == "bfloat16")
+    set_bfloat16(precision == "bfloat16")
 
 
 def use_one_thread() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from bench import compat
+from bench.compat.tensorflow import silence_graph_reports
 from bench.evaluation.scores import class_report, confusion
-from bench.records.spec import Objective
+from bench.records.choices import Objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,7 +55,7 @@ class Scorer:
     def __call__(self) -> Scored:
         """Predict all images."""
         predicted, losses = [], []
-        with compat.silence_graph_reports():
+        with silence_graph_reports():
             for inputs, encoded in self._batches:
                 classes, loss = self._step(inputs, encoded)
                 predicted.append(classes.numpy())

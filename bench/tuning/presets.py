@@ -12,7 +12,8 @@ linear, resnet and mixer are estimates until runs of them are published. Changin
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.records.spec import Budget, Preset
+from bench.records.choices import Preset
+from bench.records.spec import Budget
 
 # Two cores for 1, 10 and 60 minutes.
 CORE_SECONDS: Mapping[Preset, int] = {"quick": 120, "default": 1_200, "long": 7_200}

@@ -2,9 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.compat import keep_in_memory
+from bench.compat.keras_tuner import keep_in_memory
 from bench.records.spec import Value, candidate_key
 from bench.tuning.trials import NoProposal, Plan, Proposal
 
@@ -63,14 +63,9 @@ class Proposer:
 
     def propose(self) -> Proposal | NoProposal:
         """The next trial, or why there is none."""
-        with warnings.catch_warnings():
-            # scikit-learn's Gaussian process warns about every bound it reaches.
-            warnings.filterwarnings("ignore", module="sklearn")
-            trial = self.oracle.create_trial(f"slot{self._proposed}")
-        if trial.status == "IDLE":
-            return NoProposal.WAIT
-        if trial.status == "STOPPED":
-            return NoProposal.END
+        trial = create_trial(self.oracle, self._proposed)
+        if isinstance(trial, NoProposal):
+            return trial
         self._proposed += 1
         values = trial.hyperparameters.values
         return Proposal(
@@ -100,6 +95,15 @@ class Proposer:
     def promotable(self) -> set[str]:
         """Ids of trials that the oracle may still promote; saved states of all others are deleted."""
         return set() if self._promotable is None else self._promotable(self.oracle)
+
+
+def create_trial(oracle: "keras_tuner.Oracle", slot: int) -> Any:
+    """The oracle's next trial for the worker number `slot`, or the NoProposal that says why there is none."""
+    with warnings.catch_warnings():
+        # scikit-learn's Gaussian process warns about every bound it reaches.
+        warnings.filterwarnings("ignore", module="sklearn")
+        trial = oracle.create_trial(f"slot{slot}")
+    return {"IDLE": NoProposal.WAIT, "STOPPED": NoProposal.END}.get(trial.status, trial)
 
 
 def simulate(proposer: Proposer) -> Plan:

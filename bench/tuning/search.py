@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bench.errors import SearchError
-from bench.records.ledger import LedgerEvent, TrialEnded, TrialProposed
+from bench.records.ledger import LedgerEvent, TrialEnded, TrialProposed, ended_trials
 from bench.records.record import Curve, TrialRecord
 from bench.records.spec import SearchSpec, candidate_key
 from bench.records.store import RunFolder, now
@@ -46,7 +46,7 @@ class Search:
         self.overruled_proposals = 0
         self._folder = folder
         self._ledger_proposals = [event for event in events if isinstance(event, TrialProposed)]
-        self._ledger_results = {event.trial.trial_id: event.trial for event in events if isinstance(event, TrialEnded)}
+        self._ledger_results = ended_trials(events)
         self._proposals: list[Proposal] = []
         self._numbers: dict[str, int] = {}  # by trial id
         self._results: dict[int, TrialRecord] = {}

@@ -24,7 +24,7 @@ import search_spaces
 from bench.data import catalog
 from bench.data.samples import Reading
 from bench.machine import git_commit
-from bench.records.spec import PIXEL_RANGES
+from bench.records.choices import PIXEL_RANGES
 from bench.training.batches import Batching
 from bench.training.custom.family import CustomFamily
 from bench.training.custom.interface import Interface

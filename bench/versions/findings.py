@@ -10,8 +10,8 @@ from packaging.version import Version
 
 from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict
+from bench.evaluation.text import joined, points, ratio_text
 from bench.report.markdown import Markdown, anchor, inline, link
-from bench.report.text.numbers import joined, points, ratio_text
 from bench.versions.operation_names import AMONG_OTHERS, kind_of, variant_of
 from bench.versions.record import VersionRecord
 from bench.versions.series import ComparedVersion, Pair, Series, accuracy_since_oldest, time_since_oldest

@@ -14,8 +14,8 @@ from packaging.version import Version
 from bench.errors import RecordError
 from bench.evaluation.arrays import BoolArray
 from bench.machine import Environment
+from bench.records.choices import PixelRange
 from bench.records.files import write_atomic
-from bench.records.spec import PixelRange
 
 # 1: initial.
 # 2: `code` covers the timed code only, trained models have their own `source`; starts and models name their commits.

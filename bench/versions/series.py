@@ -15,6 +15,7 @@ from bench.evaluation.speed import MIN_STARTS, SpeedChange, speed_changes
 from bench.evaluation.variance import Correctness
 from bench.versions.record import MACHINE, ModelResults, ProcessStart, VersionRecord
 
+Library = Literal["TensorFlow", "Keras"]
 Pair = tuple[VersionRecord, VersionRecord]  # older, newer
 
 
@@ -32,7 +33,7 @@ class ComparedVersion:
 class Series:
     """Versions of one library, oldest first."""
 
-    library: Literal["TensorFlow", "Keras"]
+    library: Library
     title: str
     records: tuple[VersionRecord, ...]
     rows: Mapping[str, ComparedVersion]  # by heading: all versions; of three or more, also the newest with the oldest
@@ -64,11 +65,9 @@ def all_series(records: Sequence[VersionRecord]) -> tuple[Series, ...]:
     return tuple(_series(library, title, group) for (library, title), group in _by_library(records).items())
 
 
-def _by_library(
-    records: Sequence[VersionRecord],
-) -> dict[tuple[Literal["TensorFlow", "Keras"], str], list[VersionRecord]]:
+def _by_library(records: Sequence[VersionRecord]) -> dict[tuple[Library, str], list[VersionRecord]]:
     """Groups of records, oldest first, by library and title; those of a Keras series differ in Keras only."""
-    groups: dict[tuple[Literal["TensorFlow", "Keras"], str], list[VersionRecord]] = {}
+    groups: dict[tuple[Library, str], list[VersionRecord]] = {}
     for record in records:
         python, tensorflow = _python_and_tensorflow(record)
         if "tf" in record.name:
@@ -83,7 +82,7 @@ def _python_and_tensorflow(record: VersionRecord) -> tuple[str, str]:
     return record.environment.python.rpartition(".")[0], record.environment.tensorflow
 
 
-def _series(library: Literal["TensorFlow", "Keras"], title: str, records: Sequence[VersionRecord]) -> Series:
+def _series(library: Library, title: str, records: Sequence[VersionRecord]) -> Series:
     oldest, newest = records[0], records[-1]
     pairs = {new.name: (old, new) for old, new in pairwise(records)}
     if len(records) > 2:

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from bench.data.catalog import DatasetLocation
-from bench.records.spec import PixelRange
+from bench.records.choices import PixelRange
 from bench.versions.record import SEEDS_PER_RUN, Conditions
 from search_spaces import FamilyLocation, code_digest
 

@@ -10,9 +10,9 @@ import pandas as pd
 from bench.evaluation.comparison import interval
 from bench.evaluation.equivalence import MAX_SEEDS, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict, required_starts
+from bench.evaluation.text import accuracy_cell, counted, difference_text, percent, points, ratio_text
 from bench.evaluation.variance import Correctness
 from bench.report.tables.provenance import short_commit
-from bench.report.text.numbers import accuracy_cell, counted, percent, points, ratio_text
 from bench.versions.findings import changed
 from bench.versions.operation_names import label
 from bench.versions.record import SEEDS_PER_RUN, ModelResults, VersionRecord
@@ -78,7 +78,7 @@ def _change_text(change: AccuracyChange | str | None) -> str:
         return "-"
     if isinstance(change, str):
         return f"not compared: {change}"
-    numbers = f"{points(change.difference.mean)} ({points(change.low)} to {points(change.high)})"
+    numbers = difference_text(change.difference.mean, change.low, change.high)
     if change.verdict == "inconclusive":
         return f"inconclusive, needs {_seeds_text(change.additional_seeds)} seeds: {numbers}"
     return f"{change.verdict}, identical" if change.identical else f"{change.verdict}: {numbers}"

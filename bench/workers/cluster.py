@@ -7,7 +7,8 @@ from typing import Any
 
 import distributed
 
-from bench.compat import WorkerDeathLog, cluster_workers, run_checks
+from bench.compat import run_checks
+from bench.compat.dask import WorkerDeathLog, cluster_workers
 from bench.errors import SearchError
 from bench.workers.pool import CLOSE_SECONDS, START_SECONDS
 from bench.workers.tasks import WorkerInfo

@@ -11,7 +11,7 @@ from typing import Any
 
 import distributed
 
-from bench.compat import isolate_dask_sampling
+from bench.compat.dask import isolate_dask_sampling
 from bench.errors import BenchError, SearchError
 from bench.workers.error_text import error_text
 from bench.workers.pool import Pool

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from bench.compat import fork_server_process, kill_fork_server
+from bench.compat.processes import fork_server_process, kill_fork_server
 from bench.machine import changed_variables
 from bench.signals import shield_children_from_sigint
 

@@ -13,7 +13,8 @@ from distributed.deploy.local import LocalCluster
 from distributed.scheduler import KilledWorker
 from distributed.system import MEMORY_LIMIT
 
-from bench.compat import WorkerDeathLog, run_checks
+from bench.compat import run_checks
+from bench.compat.dask import WorkerDeathLog
 from bench.errors import SearchError
 from bench.signals import shield_children_from_sigint
 from bench.workers.fork_server import WORKER_VARIABLES, StartMethod, other_threads_when_forked

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bench.cli.help import without_range
+from bench.cli.help import parameters
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 MARK = "<!-- command line reference -->"
-OPTIONS = "Options"  # heading of options that are in no group
 
 
 def reference(app: typer.Typer, name: str) -> str:
@@ -27,9 +26,9 @@ def _command(command: Any, name: str, parent: typer.Context | None) -> Iterator[
     yield f"## `{path}`\n"
     yield _markdown(_plain(command.help or "")) + "\n"
     yield f"```text\n{' '.join([path, *command.collect_usage_pieces(context)])}\n```\n"
-    for heading, rows in _parameters(command, context).items():
+    for heading, rows in parameters(command, context).items():
         yield f"| {heading} | meaning |\n|---|---|"
-        yield from (f"| {left} | {right} |" for left, right in rows)
+        yield from (f"| `{name}` | {_markdown(' '.join(text.split()))} |" for name, text in rows)
         yield ""
     if command.epilog:
         heading, *lines = _plain(command.epilog).splitlines()
@@ -37,22 +36,6 @@ def _command(command: Any, name: str, parent: typer.Context | None) -> Iterator[
     for child, subcommand in getattr(command, "commands", {}).items():
         if not subcommand.hidden:
             yield from _command(subcommand, child, context)
-
-
-def _parameters(command: Any, context: typer.Context) -> dict[str, list[tuple[str, str]]]:
-    """Rows of names and meanings, by the heading of their table."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
-        if record is None:  # hidden
-            continue
-        name, text = record
-        if parameter.param_type_name == "argument":
-            name = name.partition(" <")[0]  # without the Python type
-        heading = "Arguments" if parameter.param_type_name == "argument" else OPTIONS
-        heading = getattr(parameter, "rich_help_panel", None) or heading
-        groups.setdefault(heading, []).append((f"`{name}`", _markdown(" ".join(without_range(text).split()))))
-    return groups
 
 
 def _plain(text: str) -> str:

@@ -29,12 +29,13 @@ from scipy import stats
 import search_spaces
 from bench.data.catalog import DatasetLocation, locate
 from bench.data.development import load_development
+from bench.evaluation.text import joined
 from bench.machine import environment, supports_bfloat16, usable_cores
+from bench.records.choices import Precision
 from bench.records.files import append_line, write_atomic
 from bench.records.record import Curve
-from bench.records.spec import Budget, Precision, SearchSpec, TrialSpec, Value
+from bench.records.spec import Budget, SearchSpec, TrialSpec, Value
 from bench.report.markdown import table
-from bench.report.text.numbers import joined
 from bench.seeds import derive_seed
 from bench.tuning.presets import PLANS
 from bench.tuning.trials import trial_spec

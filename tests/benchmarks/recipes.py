@@ -25,8 +25,8 @@ from scipy import stats
 
 from bench.data import catalog
 from bench.machine import environment, supports_bfloat16
+from bench.records.choices import Precision
 from bench.records.files import append_line, write_atomic
-from bench.records.spec import Precision
 from bench.report.markdown import table
 from bench.seeds import derive_seed
 
@@ -342,7 +342,7 @@ def train(variant: str, recipe: Recipe, seed: int, precision: Precision) -> Trai
     import keras
     import numpy as np
 
-    from bench import compat
+    from bench.compat.tensorflow import release_graphs, silence_graph_reports
     from bench.data.splits import split
     from bench.training.batches import Batching, TrainingData, cached_development
     from bench.training.precision import prepare_process
@@ -360,7 +360,7 @@ def train(variant: str, recipe: Recipe, seed: int, precision: Precision) -> Trai
     model.steps_per_execution = data.steps_per_execution
     callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.averaging else []
     started, cpu = time.perf_counter(), time.process_time()
-    with compat.silence_graph_reports():
+    with silence_graph_reports():
         history = model.fit(
             data.training_batches(number, 0, recipe.epochs),
             epochs=recipe.epochs,
@@ -389,7 +389,7 @@ def train(variant: str, recipe: Recipe, seed: int, precision: Precision) -> Trai
         precision=precision,
         machine=(f"{machine.cpu} with {machine.cores} cores, TensorFlow {machine.tensorflow}, Keras {machine.keras}"),
     )
-    compat.release_graphs()
+    release_graphs()
     return result
 
 

@@ -11,8 +11,9 @@ import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
 from bench.machine import environment
+from bench.records.choices import Precision
 from bench.records.record import Curve
-from bench.records.spec import Precision, TrialSpec
+from bench.records.spec import TrialSpec
 from bench.report.pages.benchmarks import goals_of
 from benchmarks import bfloat16, large_dataset, memory, recipes, scaling, startup
 from benchmarks.shared import VERDICTS

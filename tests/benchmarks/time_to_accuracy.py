@@ -40,10 +40,11 @@ from bench.data.development import load_development
 from bench.data.held_out import HeldOutTestSet
 from bench.data.splits import split
 from bench.machine import Environment, environment
+from bench.records.choices import PRESETS, Precision, Preset
 from bench.records.encoding import encode, read_lines
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import append_line, write_atomic
-from bench.records.spec import PRESETS, Precision, Preset, SearchSpec, TrialSpec
+from bench.records.spec import SearchSpec, TrialSpec
 from bench.seeds import derive_seed
 from bench.tuning.presets import PresetPlan
 

@@ -34,22 +34,23 @@ from scipy import stats
 import search_spaces
 from bench.data.catalog import DatasetLocation, locate
 from bench.data.development import facts, load_development
+from bench.evaluation.text import joined
 from bench.execution.models import family_space
 from bench.execution.options import Options
 from bench.execution.plans import choose_plan
 from bench.machine import supports_bfloat16, usable_cores
+from bench.records.choices import PRESETS
 from bench.records.dataset import DatasetFacts
 from bench.records.files import write_atomic
 from bench.records.ledger import SessionStarted, TrialEnded, TrialProposed
 from bench.records.limits import DEFAULT_TUNER
 from bench.records.record import TrialRecord
-from bench.records.spec import PRESETS, PROTOCOL_VERSION, Budget, SearchSpec
+from bench.records.spec import PROTOCOL_VERSION, Budget, SearchSpec
 from bench.records.store import RunFolder, all_folders, run_folder
 from bench.report.figures.labels import label_ends
 from bench.report.figures.model import plain_axes
 from bench.report.figures.picture import picture
 from bench.report.markdown import table
-from bench.report.text.numbers import joined
 from bench.tuning import tuners
 from bench.tuning.presets import PLANS
 from bench.tuning.proposer import Proposer

@@ -33,10 +33,11 @@ from bench.data.development import facts, load_development
 from bench.data.splits import split
 from bench.execution.options import Options
 from bench.machine import Environment, environment, supports_bfloat16, usable_cores
+from bench.records.choices import Precision
 from bench.records.dataset import DatasetFacts
 from bench.records.files import write_atomic
 from bench.records.ledger import TrialEnded
-from bench.records.spec import Budget, Precision, SearchSpec, Value
+from bench.records.spec import Budget, SearchSpec, Value
 from bench.seeds import derive_seed
 from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker

@@ -6,8 +6,8 @@ import pytest
 
 from bench.cli.progress import display
 from bench.cli.steady_time import SteadyTime
+from bench.evaluation.text import duration
 from bench.execution.events import Detail, Message, Progress
-from bench.report.text.numbers import duration
 
 PROGRESS = Progress(
     run="digits cnn",
@@ -17,7 +17,7 @@ PROGRESS = Progress(
     failed=1,
     epochs=6,
     epochs_total=15,
-    best_validation_accuracy=0.9224,
+    best="validation accuracy 92.24%",
     seconds_left=125.0,
 )
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from bench.records.evaluation_log import EvaluationLog
-from bench.records.ledger import TrialProposed
+from bench.records.ledger import RefitEnded, TrialProposed
 from bench.records.migrate import migrate
 from bench.records.record import SCHEMA_VERSION
 from bench.records.spec import Budget
@@ -128,6 +128,7 @@ def test_the_status_of_an_unfinished_run_counts_trials_epochs_and_refits(tmp_pat
     proposals = [event for event in folder.events() if isinstance(event, TrialProposed)]
     duplicate = msgspec.structs.replace(proposals[0], trial_id="duplicate", time=record.finished)
     folder.append(duplicate)
+    folder.append(RefitEnded(time=record.finished, refit=record.refits[0]))  # repeated, since its model file was lost
     (status,) = run_statuses(tmp_path)
     # Two trials of three epochs each, one that failed before its first, and a duplicate of the first.
     assert (status.finished, status.trials, status.epochs, status.refits) == (False, 4, 6, 1)

@@ -198,7 +198,7 @@ def test_entry_point_and_built_in_of_one_name_are_refused(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("shades_package:development", "must be a DatasetDefinition, got function"),
+        ("shades_package:development", "in keras_family_bench.datasets must be a DatasetDefinition, got <function"),
         ("shades_package:missing", "in keras_family_bench.datasets cannot be imported: AttributeError"),
     ],
 )

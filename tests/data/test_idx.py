@@ -46,7 +46,9 @@ def test_checked_compares_decompressed_bytes(content: bytes) -> None:
     "content", [gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:15] + b"!" * 20], ids=["truncated", "overwritten"]
 )
 def test_checked_refuses_a_damaged_gzip(content: bytes) -> None:
-    with pytest.raises(DataError, match=f"train.gz is damaged: .*{SUM}.*{hashlib.sha256(content).hexdigest()}"):
+    with pytest.raises(
+        DataError, match=f"train.gz cannot be decompressed: .*{SUM}.*{hashlib.sha256(content).hexdigest()}"
+    ):
         idx.checked(content, SUM, "train.gz")
 
 

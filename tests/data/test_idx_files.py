@@ -93,6 +93,10 @@ def test_damaged_gzip_is_named(tmp_path: Path) -> None:
 
 
 def test_gzip_that_expands_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.gz").write_bytes(gzip.compress(bytes(10_000)))
+    content = gzip.compress(bytes(10_000))
+    (tmp_path / "a.gz").write_bytes(content)
     with bounded.open_binary(tmp_path / "a.gz", limit=9_000) as file, pytest.raises(DataError, match="expands to more"):
         file.read()
+    with pytest.raises(DataError, match="b expands to more"):
+        bounded.decompressed(content, "b", limit=9_000)
+    assert bounded.decompressed(content, "b", limit=10_000) == bytes(10_000)

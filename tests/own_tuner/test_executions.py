@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from bench import compat
+from bench.compat.tensorflow import without_autotune
 from bench.seeds import derive_seed
 from bench.training.own_tuner.exchange import TrialTask
 from bench.training.own_tuner.executions import Executions
@@ -51,7 +51,7 @@ def test_training_step_is_traced_once_and_results_are_those_of_keras(
     task = TrialTask(payload=str(tmp_path), trial_id="0", run=1, trials=(), seed=0, precision="float32")
     Executions(tuner, task, tuner.oracle.objective, lambda *_: None)
     hp = keras_tuner.HyperParameters()
-    with compat.without_autotune():
+    with without_autotune():
         fitted = tuner.hypermodel.fit(hp, tuner.hypermodel.build(hp), X, labels, epochs=2, verbose=0)
     with_variables = len(traces)
     keras.utils.set_random_seed(derive_seed(0, "trial", "0", 1, 0))

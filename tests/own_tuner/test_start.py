@@ -8,7 +8,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.errors import SearchError
 from bench.own_tuner.identity import labeled, settings
 from bench.own_tuner.ledger import TrialEnded

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.evaluation.text import uncertainty_source
 from bench.records.plain import PlainKeras
 from bench.records.record import Latency
 from bench.records.store import run_folder
@@ -15,7 +16,6 @@ from bench.report.pages.dataset import dataset_section
 from bench.report.ranking import leaderboard
 from bench.report.tables.costs import costs_table, pareto_fronts
 from bench.report.tables.scores import NOT_DIFFERENT, metrics_text
-from bench.report.text.numbers import uncertainty_source
 from builders import (
     add_reference,
     add_run,

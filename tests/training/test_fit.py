@@ -16,8 +16,9 @@ from bench.data.catalog import DatasetLocation
 from bench.data.development import load_development
 from bench.data.splits import split
 from bench.machine import supports_bfloat16
+from bench.records.choices import Precision
 from bench.records.record import Curve, RefitRecord
-from bench.records.spec import Precision, TrialSpec, Value
+from bench.records.spec import TrialSpec, Value
 from bench.training import epochs, fit
 from bench.training.candidate import prepare
 from bench.training.epochs import NonFiniteLossError

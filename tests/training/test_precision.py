@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from bench import compat
+from bench.compat.tensorflow import check_bfloat16_active
 from bench.errors import CompatibilityError
 from bench.machine import supports_bfloat16
 from bench.training.precision import prepare_process
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.slow
 @pytest.mark.skipif(not supports_bfloat16(), reason="this processor has no bfloat16 arithmetic")
 def test_precision_is_in_effect_and_can_be_switched_back() -> None:
     prepare_process("bfloat16")
-    compat.check_bfloat16_active(expected=True)
+    check_bfloat16_active(expected=True)
     prepare_process("float32")
-    compat.check_bfloat16_active(expected=False)
+    check_bfloat16_active(expected=False)
 
 
 def test_every_task_fails_while_the_graph_optimizer_is_switched_off() -> None:

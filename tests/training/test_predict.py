@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from bench.data import catalog
 from bench.errors import RecordError
 from bench.machine import supports_bfloat16
+from bench.records.choices import Precision
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.predictions import Predictions
 from bench.records.record import Latency
-from bench.records.spec import Precision, TrialSpec, Value
+from bench.records.spec import TrialSpec, Value
 from bench.training import fit
 from bench.training.predict import WRONG_IMAGES, evaluate, kept_wrong_images, most_confidently_wrong
 from bench.workers import tasks

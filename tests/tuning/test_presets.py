@@ -7,7 +7,7 @@ import pytest
 import search_spaces
 from bench.data import catalog
 from bench.execution.plans import choose_plan
-from bench.records.spec import PRESETS
+from bench.records.choices import PRESETS
 from bench.tuning.presets import BATCH_SIZE, CORE_SECONDS, OWN_BATCH_SIZE, PLANS, PresetPlan, cost_model_plan
 from builders import make_spec
 from search_spaces import FamilyLocation

@@ -13,7 +13,7 @@ import pytest
 from distributed.system import MEMORY_LIMIT
 
 import worker_tasks as tasks
-from bench.compat import WorkerDeathLog
+from bench.compat.dask import WorkerDeathLog
 from bench.errors import SearchError
 from bench.workers.executor import EpochCompleted, Executor, TaskCompleted, TaskFailed
 from bench.workers.local import LocalPool

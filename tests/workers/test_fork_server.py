@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
 import worker_tasks as tasks
-from bench.compat import fork_server_process
+from bench.compat.processes import fork_server_process
 from bench.machine import variables
 from bench.workers.executor import Executor, TaskCompleted
 from bench.workers.fork_server import WORKER_VARIABLES, fork_server
@@ -114,7 +114,7 @@ with fork_server() as method:
 
 LEAVE_AT_ONCE = """
 import time
-from bench.compat import fork_server_process
+from bench.compat.processes import fork_server_process
 from bench.workers.fork_server import fork_server
 with fork_server():
     print(fork_server_process(), flush=True)
@@ -133,7 +133,7 @@ def test_server_that_is_still_importing_ends_at_once() -> None:
 
 KILLED = """
 import os, signal, time
-from bench.compat import fork_server_process
+from bench.compat.processes import fork_server_process
 from bench.workers.fork_server import fork_server
 with fork_server():
     print(fork_server_process(), flush=True)

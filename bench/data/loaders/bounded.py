@@ -21,17 +21,29 @@ def open_binary(path: Path, limit: int = MAX_BYTES) -> BinaryIO:
     try:
         with path.open("rb") as file:
             is_gzip = file.read(2) == GZIP_MAGIC
-        return io.BufferedReader(_Bounded(path, limit)) if is_gzip else path.open("rb")
+        return io.BufferedReader(_Bounded(path, path, limit)) if is_gzip else path.open("rb")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-class _Bounded(io.RawIOBase):
-    """The decompressed content of a gzip file."""
+def decompressed(content: bytes, where: str, limit: int = MAX_BYTES) -> bytes:
+    """The content of a file, decompressed if it starts like a gzip file.
 
-    def __init__(self, path: Path, limit: int) -> None:
-        self._path, self._limit = path, limit
-        self._file = gzip.open(path)  # noqa: SIM115 - closed by close
+    Raises:
+        DataError: it is damaged or larger than `limit`; the message begins with `where`.
+    """
+    if not content.startswith(GZIP_MAGIC):
+        return content
+    with io.BufferedReader(_Bounded(io.BytesIO(content), where, limit)) as file:
+        return file.read()
+
+
+class _Bounded(io.RawIOBase):
+    """The decompressed content of a gzip file; errors name it `where`."""
+
+    def __init__(self, source: Path | BinaryIO, where: object, limit: int) -> None:
+        self._where, self._limit = where, limit
+        self._file = gzip.open(source)  # noqa: SIM115 - closed by close
         self._bytes = 0
 
     def readable(self) -> bool:
@@ -41,12 +53,12 @@ class _Bounded(io.RawIOBase):
         try:
             count = self._file.readinto(buffer)
         except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{self._path} cannot be decompressed: {error}: replace the file") from error
+            raise DataError(f"{self._where} cannot be decompressed: {error}: replace the file") from error
         self._bytes += count
         if self._bytes > self._limit:
             raise DataError(
-                f"{self._path} expands to more than {self._limit / 2**30:.3g} GiB, which is the limit: is it the right "
-                "file?"
+                f"{self._where} expands to more than {self._limit / 2**30:.3g} GiB, which is the limit: is it the "
+                "right file?"
             )
         return count
 

@@ -1,14 +1,12 @@
 """The IDX format of MNIST and similar datasets: find, verify and parse files."""
 
-import gzip
 import hashlib
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.loaders.bounded import GZIP_MAGIC
+from bench.data.loaders.bounded import decompressed
 from bench.data.loaders.folders import is_file
 from bench.errors import DataError
 
@@ -34,19 +32,19 @@ def checked(content: bytes, expected: str, where: str) -> bytes:
         DataError: the checksum differs, or the file is damaged.
     """
     try:
-        decompressed = gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
-    except (OSError, EOFError, zlib.error) as error:
+        values = decompressed(content, where)
+    except DataError as error:
         raise DataError(
-            f"{where} is damaged: its {len(content):,} bytes cannot be decompressed ({error}). Expected SHA-256 "
-            f"{expected} after decompression, found {_sha256(content)} for the compressed file"
+            f"{error} (expected SHA-256 {expected} after decompression, found {_sha256(content)} for the "
+            f"{len(content):,} compressed bytes)"
         ) from error
-    actual = _sha256(decompressed)
+    actual = _sha256(values)
     if expected not in (actual, _sha256(content)):
         raise DataError(
             f"{where} differs from the published file. Expected SHA-256 {expected}, found {actual} "
-            f"({len(decompressed):,} bytes{' after decompression' if decompressed is not content else ''})"
+            f"({len(values):,} bytes{' after decompression' if values is not content else ''})"
         )
-    return decompressed
+    return values
 
 
 def _sha256(content: bytes) -> str:

@@ -4,23 +4,21 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
 from bench.errors import ExtensionError
+from bench.records.choices import TableFormat
 from bench.report.board import Board
 from bench.report.exports import runs_of
 from bench.report.frames import predictions_frame, runs_frame, trials_frame
-
-Format = Literal["csv", "parquet", "json"]
 
 
 @dataclass(frozen=True, slots=True)
 class TableExporter:
     """An exporter, as `bench.report.pages.contract` describes: all tables in one format."""
 
-    format: Format
+    format: TableFormat
 
     @property
     def name(self) -> str:
@@ -87,4 +85,4 @@ def _kind(value: object) -> type:
     return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
 
 
-_ENCODERS: Mapping[Format, Callable[[pd.DataFrame], bytes]] = {"csv": _csv, "json": _json, "parquet": _parquet}
+_ENCODERS: Mapping[TableFormat, Callable[[pd.DataFrame], bytes]] = {"csv": _csv, "json": _json, "parquet": _parquet}

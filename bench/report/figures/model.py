@@ -13,10 +13,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from bench.evaluation.arrays import IntArray
+from bench.evaluation.text import counted
 from bench.records.record import Curve
 from bench.report.figures.heat_map import text_color
 from bench.report.figures.picture import Picture, picture
-from bench.report.text.numbers import counted
 
 # Okabe and Ito's colors, distinguishable by color-blind readers: https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#999999"

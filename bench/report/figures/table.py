@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.evaluation.text import accuracy_cell
 from bench.report.board import Board, Row
 from bench.report.figures.labels import label_ends, label_points
 from bench.report.figures.model import BLUE, GRAY, ORANGE, few_logarithmic_ticks, plain_axes
@@ -16,7 +17,6 @@ from bench.report.figures.picture import Picture, picture
 from bench.report.tables.costs import UNITS
 from bench.report.tables.scores import REFERENCE_TYPES
 from bench.report.tables.search import SearchProgress
-from bench.report.text.numbers import accuracy_cell
 
 # The last three are darker than Okabe and Ito's, to be visible on white and, inverted, on a dark page.
 FAMILY_COLORS = (BLUE, ORANGE, "#009E73", "#9657FE", "#687422", "#FD535D")

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.evaluation.speed import SpeedChange
+from bench.evaluation.text import ratio_text
 from bench.report.figures.heat_map import label_cells, text_color
 from bench.report.figures.picture import Picture, picture
-from bench.report.text.numbers import ratio_text
 
 LIMIT = 2.0  # ratio at which the color scale ends, in both directions
 NOT_SIGNIFICANT = "#EEEEEE"

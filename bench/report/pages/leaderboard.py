@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from bench.evaluation.text import counted, joined
 from bench.machine import machine_names
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, Table
@@ -15,7 +16,6 @@ from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, 
 from bench.report.tables.provenance import provenance_table, short_commit
 from bench.report.text.findings import findings
 from bench.report.text.human import human_accuracy
-from bench.report.text.numbers import counted, joined
 from bench.report.text.statements import identical_sentences, summary
 
 name = "leaderboard"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.importance import ImportanceAnalysis, importances
+from bench.evaluation.text import accuracy_cell, counted, interval_text, percent, points, seconds
 from bench.records.objective import score_name
 from bench.records.record import Curve, SearchOutcome
 from bench.report.board import TOP_ROWS, Board, Row, Table
@@ -24,7 +25,6 @@ from bench.report.tables import costs, details, errors, hyperparameters, scores
 from bench.report.tables import search as searches
 from bench.report.tables.leaderboard import section_link, worst_class_text
 from bench.report.text.label_smoothing import training_loss_sentence
-from bench.report.text.numbers import accuracy_cell, counted, interval_text, percent, points, seconds
 from bench.report.text.signature import signature_text
 from bench.report.text.statements import interval_sentence, row_sentences
 from bench.report.text.tutorial_titles import published_accuracy, tutorial_title

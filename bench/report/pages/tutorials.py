@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.evaluation.comparison import prediction_interval
 from bench.evaluation.metric import CALIBRATION_ERROR, LOG_LOSS, TRAIN_TEST_GAP
+from bench.evaluation.text import accuracy_cell, joined, percent, points, range_text, seconds
 from bench.machine import machine_names
 from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
@@ -16,7 +17,6 @@ from bench.report.ranking import validation_score
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.leaderboard import section_link
 from bench.report.text.label_smoothing import calibration_sentence
-from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, seconds
 from bench.report.text.statements import identical_sentences
 from bench.report.text.tutorial_titles import TutorialTitle, published_accuracy, tutorial_title
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bench.evaluation.text import seconds
 from bench.machine import machine_names
 from bench.report.board import Row, Table
 from bench.report.runs import Run
-from bench.report.text.numbers import seconds
 
 CORE_SECONDS = "core-seconds"
 UNEQUAL_MARK = " (!)"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from bench.evaluation.text import counted, percent
 from bench.machine import Environment
 from bench.records.record import SearchOutcome
 from bench.records.spec import SearchSpec
@@ -13,7 +14,6 @@ from bench.report.tables.constant import split_constant
 from bench.report.tables.hyperparameters import value_text
 from bench.report.tables.provenance import COMMIT_DIGITS, short_commit
 from bench.report.tables.scores import different_conditions_text, prediction_interval_text
-from bench.report.text.numbers import counted, percent
 from bench.tuning.space import count_candidates
 
 LONG_DETAILS = ("recipe", "refit seeds")  # only on the pages of the models

@@ -7,9 +7,9 @@ import pandas as pd
 
 from bench.evaluation.error_analysis import SharedError, error_changes, shared_errors
 from bench.evaluation.scores import AVERAGES, WEIGHTED, ClassReport, confused_pairs
+from bench.evaluation.text import counted, percent
 from bench.report.board import Row, Table
 from bench.report.runs import Run
-from bench.report.text.numbers import counted, percent
 
 TOP_PAIRS = 5
 SHOWN_CHANGES = 8

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.evaluation.importance import ImportanceAnalysis, at_bound
+from bench.evaluation.text import counted
 from bench.records.record import SearchOutcome, TrialRecord
 from bench.records.space import Parameter
 from bench.records.spec import Value
-from bench.report.text.numbers import counted
 
 ALWAYS = "always"
 MAX_LISTED = 8  # values of a hyperparameter that are listed individually

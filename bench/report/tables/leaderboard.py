@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.evaluation.metric import MACRO_F1, TRAIN_TEST_GAP
+from bench.evaluation.text import accuracy_cell, difference_text, joined, percent
 from bench.report.board import Row, Table
 from bench.report.markdown import Markdown, anchor, link
 from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import ACCURACY, REFERENCE_TYPES, metric_text, rank_text
-from bench.report.text.numbers import accuracy_cell, joined, percent, points
 
 TUNED = "tuned"
 COSTS = ("parameters", "training time per refit (s)", "prediction time (µs/image)")
@@ -79,7 +79,7 @@ def _cells(table: Table, row: Row, folder: str, *, with_times: bool) -> dict[str
         "model": link(row.label, section_link(row, folder)),
         "type": row_type(row),
         ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
-        **({f"difference from {table.selected} (pp)": difference_text(row)} if table.selected else {}),
+        **({f"difference from {table.selected} (pp)": versus_selected_text(row)} if table.selected else {}),
         "lowest class recall (%)": worst_class_text(row),
         **{
             metric.heading: metric_text(row.run, metric)
@@ -102,7 +102,7 @@ def section_link(row: Row, folder: str = "", *, code: bool = False) -> str:
     return f"{folder}{row.page_name}{anchor(heading) if row.in_full else ''}"
 
 
-def difference_text(row: Row) -> str:
+def versus_selected_text(row: Row) -> str:
     """The difference from the tuned model with the best validation accuracy, with its interval."""
     if row.versus_best is None:
         return "-"
@@ -110,7 +110,7 @@ def difference_text(row: Row) -> str:
     if difference is None:
         return "unknown (1 seed)"
     mark = f", {NOT_SIGNIFICANT}" if row.versus_best.verdict == "not significantly different" else ""
-    return f"{points(difference.mean)} ({points(difference.low)} to {points(difference.high)}){mark}"
+    return difference_text(difference.mean, difference.low, difference.high) + mark
 
 
 def worst_class_text(row: Row, unit: str = "") -> str:

@@ -6,6 +6,15 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.metric import TEST_ACCURACY, Metric
+from bench.evaluation.text import (
+    accuracy_cell,
+    difference_text,
+    joined,
+    percent,
+    points,
+    range_text,
+    uncertainty_source,
+)
 from bench.records.objective import score_name
 from bench.records.record import SearchOutcome
 from bench.records.reproductions import Reproduction
@@ -13,7 +22,6 @@ from bench.report.board import TOP_ROWS, Row, Table
 from bench.report.runs import Run
 from bench.report.tables.costs import CORE_SECONDS, core_seconds_cell
 from bench.report.tables.search import space_size
-from bench.report.text.numbers import accuracy_cell, joined, percent, points, range_text, uncertainty_source
 
 MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
 FIRST_NAMED = 5
@@ -178,7 +186,7 @@ def versus_best_text(row: Row) -> str:
     if verdict == "not significantly different":
         excludes_zero = difference.low * difference.high > 0
         verdict = "not significant after Holm's correction" if excludes_zero else "not significant"
-    return f"{points(difference.mean)} ({points(difference.low)} to {points(difference.high)}), {verdict}"
+    return f"{difference_text(difference.mean, difference.low, difference.high)}, {verdict}"
 
 
 def not_different_text(row: Row, table: Table) -> str:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from bench.evaluation.importance import full_length_trials
 from bench.evaluation.selection import crossover, expected_best_score
+from bench.evaluation.text import percent, points, seconds
 from bench.records.objective import NAMES, objective_name, score_name
 from bench.records.record import SearchOutcome, TrialRecord
 from bench.records.spec import SearchSpec
 from bench.report.board import Row
 from bench.report.tables.hyperparameters import candidate_text
-from bench.report.text.numbers import percent, points, seconds
 from bench.tuning.space import count_candidates
 
 MAX_REASON = 160  # characters of an error

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from bench.evaluation.text import counted, percent, range_text
 from bench.report.board import Table
-from bench.report.text.numbers import counted, percent, range_text
 from bench.report.text.statements import family_sentences, pair_sentences
 
 

@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 
 from bench.evaluation.metric import CALIBRATION_ERROR, LOG_LOSS
+from bench.evaluation.text import joined, percent
 from bench.records.plain import label_smoothing
 from bench.report.board import Row
 from bench.report.runs import Run
-from bench.report.text.numbers import joined, percent
 
 
 def _smoothing(run: Run) -> float:

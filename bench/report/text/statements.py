@@ -1,10 +1,10 @@
 """Results as sentences: the summary of a table, and which differences are significant."""
 
 from bench.evaluation.comparison import Difference
+from bench.evaluation.text import interval_text, joined, p_text, percent, points, range_text
 from bench.report.board import FamilyResult, PairTest, Row, Table
 from bench.report.ranking import MIN_SEARCHES
 from bench.report.runs import Run
-from bench.report.text.numbers import interval_text, joined, p_text, percent, points, range_text
 
 MAX_SENTENCES = 6  # of a table with more pairs of models, only those of the best model
 

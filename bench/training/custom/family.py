@@ -8,8 +8,9 @@ import keras
 import keras_tuner
 import numpy as np
 
+from bench.records.choices import ClassWeights, PixelRange
 from bench.records.record import OwnRecipe
-from bench.records.spec import ClassWeights, PixelRange, Value
+from bench.records.spec import Value
 from bench.seeds import derive_seed
 from bench.training.batches import Batching, TrainingData
 from bench.training.custom import UnsuitableModelError

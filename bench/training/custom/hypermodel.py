@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import keras_tuner
 
+from bench.compat.own_tuner import overridden
 from bench.machine import silence_prints
 from bench.training.custom import UnsuitableModelError
 
@@ -38,8 +39,7 @@ def hypermodel(obj: Any, image_shape: tuple[int, int, int], classes: int) -> Hyp
     if isinstance(obj, type) and issubclass(obj, keras_tuner.HyperModel):
         obj = obj(**_arguments(obj, known, skipped=0))
     if isinstance(obj, keras_tuner.HyperModel):
-        overridden = getattr(obj.fit, "__func__", None) is not keras_tuner.HyperModel.fit
-        return Hypermodel(build=_silently(obj.build), fit=_silently(obj.fit) if overridden else None)
+        return Hypermodel(build=_silently(obj.build), fit=_silently(obj.fit) if overridden(obj, "fit") else None)
     if isinstance(obj, keras.Model) or not callable(obj):
         article = "a model" if isinstance(obj, keras.Model) else repr(obj)
         raise UnsuitableModelError(f"it is {article}: {EXPECTED}")

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from bench.compat import graph_calls
+from bench.compat.tensorflow import graph_calls
 from bench.machine import silence_stderr
-from bench.records.spec import PixelRange
+from bench.records.choices import PixelRange
 from bench.training.custom import UnsuitableModelError
 from bench.training.custom.labels import Encoding, encoding_of, expects_logits, expects_probabilities
 

@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from bench.compat import ALIGNMENT, shared_tensor
+from bench.compat.tensorflow import ALIGNMENT, shared_tensor
 from bench.data import cache
 from bench.data.dataset import Dataset
 from bench.training.custom.interface import PixelInput

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from bench import compat
+from bench.compat import own_tuner as compat
 
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.training.own_tuner.content import load
 from bench.training.own_tuner.exchange import Config
 

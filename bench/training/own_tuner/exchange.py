@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from bench.records.spec import Precision
+from bench.records.choices import Precision
 
 Config = Mapping[str, Any]  # JSON
 Number = float | Literal["nan", "inf", "-inf"]  # JSON has no numbers for the latter

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import keras_tuner
 import numpy as np
 from filelock import FileLock
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.seeds import derive_seed
 from bench.training.custom.shared_arrays import passing_shared_tensors
 from bench.training.outcome import EpochReport
@@ -75,7 +74,7 @@ class Executions:
 
     def _observe_hypermodel(self, hypermodel: Any) -> None:
         build, fit = hypermodel.build, hypermodel.fit
-        own_fit = getattr(fit, "__func__", None) is not keras_tuner.HyperModel.fit
+        own_fit = compat.overridden(hypermodel, "fit")
 
         def seeded_build(*arguments: Any, **named: Any) -> Any:
             # After Keras Tuner's clear_session, which discards the seed.

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import keras_tuner
 
-from bench import compat
+from bench.compat import own_tuner as compat
 from bench.training.own_tuner.exchange import Update, number
 
 

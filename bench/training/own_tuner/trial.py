@@ -14,7 +14,8 @@ import cloudpickle
 import keras
 import keras_tuner
 
-from bench import compat
+from bench.compat import own_tuner as compat
+from bench.compat.tensorflow import release_graphs, silence_graph_reports, without_autotune
 from bench.errors import SearchError
 from bench.training.outcome import EpochReport
 from bench.training.own_tuner.content import Content, load
@@ -41,7 +42,7 @@ def run(task: TrialTask, report: EpochReport) -> TrialRun | FatalFailure:
     content, trial = _prepare(task)
     tuner, named = content.tuner, dict(content.named)
     folder = Path(tuner.get_trial_dir(task.trial_id))
-    with _output(folder / OUTPUT), compat.silence_graph_reports(), compat.without_autotune():
+    with _output(folder / OUTPUT), silence_graph_reports(), without_autotune():
         executions = Executions(tuner, task, content.objective, report)
         try:
             compat.run_trial(tuner, trial, content.arguments, named)
@@ -61,7 +62,7 @@ def run(task: TrialTask, report: EpochReport) -> TrialRun | FatalFailure:
     )
     del content, tuner, trial, executions, named
     keras.utils.clear_session()
-    compat.release_graphs()
+    release_graphs()
     return ended
 
 

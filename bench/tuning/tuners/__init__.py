@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bench.errors import ExtensionError, SpecError
-from bench.extensions import extensions, load_extension
+from bench.errors import check_name
+from bench.extensions import check_no_extension, extensions, load_extension
 from bench.records.spec import SearchSpec, Value
 from bench.tuning.space import count_candidates, parameters
 from bench.tuning.trials import Proposal
@@ -43,20 +43,12 @@ def load(name: str) -> "Tuner":
     from bench.tuning.tuner import Tuner
 
     run_checks("keras_tuner")
-    entry_point = extensions(GROUP).get(name)
+    check_name("tuner", name, names())
     if name in _built_in():
-        if entry_point is not None:
-            raise SpecError(
-                f"tuner {name!r} is both built in and the entry point {entry_point.value}: rename the entry point"
-            )
-        return importlib.import_module(f"{__name__}.{name}").TUNER  # type: ignore[no-any-return]
-    if entry_point is None:
-        raise SpecError(f"unknown tuner {name!r}: valid names are {', '.join(names())}")
-    tuner = load_extension(entry_point)
-    if not isinstance(tuner, Tuner):
-        raise ExtensionError(
-            f"tuner {name!r}: entry point {entry_point.value} must be an instance of a Tuner subclass, got {tuner!r}"
-        )
+        check_no_extension("tuner", name, GROUP)
+        tuner: Tuner = importlib.import_module(f"{__name__}.{name}").TUNER
+    else:
+        tuner = load_extension(extensions(GROUP)[name], Tuner, "an instance of a Tuner subclass")
     return tuner
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from bench.compat import draw_in_turn, hyperband_brackets
+from bench.compat.keras_tuner import draw_in_turn, hyperband_brackets
 from bench.errors import SearchError
 from bench.records.spec import SearchSpec
 from bench.seeds import derive_seed

@@ -24,6 +24,11 @@ def points(fraction: float) -> str:
     return f"{100 * fraction:+.2f}"
 
 
+def difference_text(mean: float, low: float, high: float) -> str:
+    """A difference of fractions in percentage points, with the limits of its interval."""
+    return f"{points(mean)} ({points(low)} to {points(high)})"
+
+
 def ratio_text(ratio: float) -> str:
     """A ratio, far below 1 as a fraction."""
     return f"{ratio:.2f}" if ratio >= SMALL_RATIO else f"1/{1 / ratio:.2g}"
@@ -47,8 +52,8 @@ def p_text(p: float) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number with its noun, which takes an s in the plural."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    """A number with its noun, which takes an s in the plural, or es after an s."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def joined(words: Sequence[str]) -> str:
