@@ -97,14 +97,14 @@ def summary(table: Table) -> tuple[str, ...]:
     # A reference model beside a single tuned one is compared in the second sentence.
     beaten = _beaten_by_references(table) if len(table.rows) > 1 else []
     # The best of several searches is selected by its test accuracy, which biases it upwards; the family's mean is not.
-    for family in table.families:
-        if best.label in family.searches:
-            return (
-                _best_family(table, family),
-                _next_family(table, family),
-                *beaten,
-                _hardest_class(shown := table.selected_row or best, f"The hardest class of {shown.label}"),
-            )
+    if any(best.label in family.searches for family in table.families):
+        family = table.families[0]
+        return (
+            _best_family(table, family),
+            _next_family(table, family),
+            *beaten,
+            _hardest_class(shown := table.selected_row or best, f"The hardest class of {shown.label}"),
+        )
     return _best_model(best), _next_model(table, best), *beaten, _hardest_class(best)
 
 
