@@ -59,7 +59,7 @@ def test_damaged_code_is_a_problem_of_the_run(tmp_path: Path) -> None:
 
 def test_a_model_is_compared_with_the_next_one_and_the_best_reference(tmp_path: Path) -> None:
     add_run(tmp_path, [range(10)] * 3)  # 95% of 200 images
-    add_run(tmp_path, [range(20)] * 3, spec={"family": "cnn"})  # 90%
+    add_run(tmp_path, [range(20)] * 3, spec={"family": "cnn"}, search={"trials": (make_trial(1, 0.8),)})  # 90%
     add_reference(tmp_path, [range(40)] * 3)  # 80%
     dense, cnn = page(tmp_path), page(tmp_path, "cnn")
     assert "- dense is 5.00 points better than cnn" in dense

@@ -12,7 +12,7 @@ from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
 from bench.report.markdown import Markdown, inline, link, render
 from bench.report.pages.contract import Files
-from bench.report.ranking import validation_score
+from bench.report.ranking import selection_order
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.leaderboard import section_link
 from bench.report.text.label_smoothing import calibration_sentence
@@ -160,9 +160,9 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
         return []
     families = dict.fromkeys(row.run.record.spec.model for row in table.rows)
     best = [
-        max(
+        min(
             (row for row in table.rows if row.run.record.spec.model == family),
-            key=lambda row: validation_score(row.run),
+            key=lambda row: selection_order(row.run),
         )
         for family in families
         if family != tuned.run.record.spec.model
