@@ -90,6 +90,7 @@ class Table:
     conditions: Mapping[str, str]  # shared by all rows: name to value
     differs: Mapping[str, str]  # conditions that differ from those of the first table: name to value there
     rows: tuple[Row, ...]  # tuned models
+    selected_row: Row | None  # the tuned model with the best score on the validation images; None without tuned models
     references: tuple[Row, ...]  # reference models, best first; in every table of the same data
     reproductions: tuple[Row, ...]  # of rows above, with other predictions; not ranked and in no family of tests
     pair_tests: tuple[PairTest, ...]  # of the TOP_ROWS best tuned models, the better one first
@@ -106,14 +107,9 @@ class Table:
         return self.conditions.get(name, "accuracy" if name == "objective" else "none")
 
     @property
-    def selected(self) -> str | None:
-        """Label of the tuned model with the best validation accuracy, which rows are compared with."""
-        return next((row.versus_best.b for row in self.compared if row.versus_best is not None), None)
-
-    @property
-    def selected_row(self) -> Row | None:
-        """The row of that model."""
-        return next((row for row in self.rows if row.label == self.selected), None)
+    def compared_with(self) -> Row | None:
+        """The selected row if there are others, which are compared with it."""
+        return self.selected_row if len(self.compared) > 1 else None
 
     def took_too_long(self, row: Row) -> bool:
         """Whether a tuned model took more than MAX_TIME_RATIO times the core-seconds of another of the same machine."""

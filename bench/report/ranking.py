@@ -125,6 +125,7 @@ def _table(
             if here.get(name) != first.get(name)
         },
         rows=rows,
+        selected_row=rows[selected] if rows else None,
         references=untuned,
         reproductions=tuple(Row(run=run) for run in reproductions if run.reproduces in compared),
         pair_tests=pair_tests,

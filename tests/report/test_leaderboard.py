@@ -77,13 +77,20 @@ def test_number_of_refits_is_in_the_caption(tmp_path: Path) -> None:
     assert "the mean over 3 or 5 refits with different seeds" in page(tmp_path)
 
 
-def test_code_of_the_selected_model_is_linked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [True, False])
+def test_code_of_the_selected_model_is_linked_and_differences_are_shown_if_there_are_other_models(
+    tmp_path: Path, *, others: bool
+) -> None:
     dense = add_run(tmp_path)
-    add_reference(tmp_path)
+    if others:
+        add_reference(tmp_path)
     assert "code of the tuned model" not in page(tmp_path)
     run_folder(tmp_path, dense.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
     code = "[dense](synthetic/dense.md#code-of-dense)"
     assert f"code of the tuned model with the best validation accuracy: {code}." in page(tmp_path)
+    assert (
+        ("difference from dense (pp)" in page(tmp_path)) == ("Differences are from dense" in page(tmp_path)) == others
+    )
 
 
 def test_models_without_errors_have_no_hardest_class(tmp_path: Path) -> None:

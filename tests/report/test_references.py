@@ -69,7 +69,8 @@ def test_tuned_models_with_equal_validation_accuracy_are_chosen_as_trials_are(
         refits = tuple(make_refit(number, parameters=size) for number in range(3))
         add_run(tmp_path, [range(wrong)] * 3, spec={"family": family, "seed": seed}, refits=refits)
     (table,) = leaderboard(tmp_path).tables
-    assert table.selected == selected
+    assert table.selected_row is not None
+    assert table.selected_row.label == selected
 
 
 def test_reference_models_are_tested_against_every_tuned_model_as_one_family_of_tests(tmp_path: Path) -> None:

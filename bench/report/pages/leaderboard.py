@@ -113,11 +113,11 @@ def _caption(table: Table) -> Iterator[str]:
         "its 95% CI, which accounts for the variance across seeds and the finite test set of "
         f"{table.dataset.n_test:,} images."
     )
-    if table.selected is not None:
+    if (selected := table.compared_with) is not None:
         splits = {row.run.record.spec.split for row in table.rows if isinstance(row.run.record.spec, SearchSpec)}
         by_split = " (each split has its own validation images)" if len(splits) > 1 else ""
         yield (
-            f"Differences are from {table.selected}, the tuned model with the best validation accuracy{by_split}, with "
+            f"Differences are from {selected.label}, the tuned model with the best validation accuracy{by_split}, with "
             f"their 95% CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted "
             "for multiple comparisons, so one may exclude 0 although the difference is not significant."
         )

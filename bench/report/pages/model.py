@@ -112,7 +112,7 @@ def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
         "plain_code": _code(run),
         "code_sentence": _code_sentence(run),
         "budget": "" if record.search is None else table.conditions["budget"],
-        "selected": row.label == table.selected,
+        "selected": row is table.selected_row,
         "tutorial": tutorial_title(record.spec.model) if record.is_tutorial else None,
         "published": published_accuracy(record) if record.is_tutorial else None,
         "better_code": _better_code(table, row),

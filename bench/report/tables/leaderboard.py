@@ -74,12 +74,13 @@ def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
 
 def _cells(table: Table, row: Row, folder: str, *, with_times: bool) -> dict[str, str | Markdown]:
     costs = {name: cost for name, cost in cost_cells(row.run).items() if name in COSTS}
+    selected = table.compared_with
     return {
         "rank": rank_text(row),
         "model": link(row.label, section_link(row, folder)),
         "type": row_type(row),
         ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
-        **({f"difference from {table.selected} (pp)": difference_text(row)} if table.selected else {}),
+        **({} if selected is None else {f"difference from {selected.label} (pp)": difference_text(row)}),
         "lowest class recall (%)": worst_class_text(row),
         **{
             metric.heading: metric_text(row.run, metric)
