@@ -97,7 +97,7 @@ def ranked_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> pd.
 def difference_note(table: Table) -> str:
     """What the differences of `ranked_table` are from."""
     label = _compared_with(table).label
-    choice = "the tuned model with the best validation accuracy" if table.selected_row else "the most accurate"
+    choice = f"the tuned model with the best {table.score}" if table.selected_row else "the most accurate"
     return f"Differences are from {label}, {choice}."
 
 

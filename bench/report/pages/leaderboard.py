@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.machine import machine_names
 from bench.records.spec import SearchSpec
-from bench.report.board import Board, Table
+from bench.report.board import Board, Table, score_names
 from bench.report.evaluations import evaluations_text
 from bench.report.markdown import Markdown, anchor, link, render
 from bench.report.pages.contract import Files
@@ -25,7 +25,14 @@ def files(board: Board) -> Files:
     """leaderboard.md."""
     datasets = [list(tables) for _, tables in groupby(board.tables, key=lambda table: table.dataset.name)]
     sections = [_dataset_section(board, tables) for tables in datasets]
-    page = render("leaderboard.md.j2", board=board, datasets=sections, origin=_origin(datasets), links=_links(board))
+    page = render(
+        "leaderboard.md.j2",
+        board=board,
+        score=score_names(board.tables),
+        datasets=sections,
+        origin=_origin(datasets),
+        links=_links(board),
+    )
     return {"leaderboard.md": page}
 
 
@@ -74,7 +81,7 @@ def _dataset_section(board: Board, tables: Sequence[Table]) -> dict[str, Any]:
 
 
 def _code_link(table: Table, dataset: str) -> Markdown | None:
-    """The code of the tuned model with the best validation accuracy."""
+    """The code of the selected tuned model."""
     row = table.selected_row
     if row is None or row.run.plain is None:
         return None
@@ -117,9 +124,9 @@ def _caption(table: Table) -> Iterator[str]:
         splits = {row.run.record.spec.split for row in table.rows if isinstance(row.run.record.spec, SearchSpec)}
         by_split = " (each split has its own validation images)" if len(splits) > 1 else ""
         yield (
-            f"Differences are from {selected.label}, the tuned model with the best validation accuracy{by_split}, with "
-            f"their 95% CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted "
-            "for multiple comparisons, so one may exclude 0 although the difference is not significant."
+            f"Differences are from {selected.label}, the tuned model with the best {table.score}{by_split}, with their "
+            f"95% CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted for "
+            "multiple comparisons, so one may exclude 0 although the difference is not significant."
         )
     if any(row.rank is not None and row.rank[0] < row.rank[1] for row in table.rows):
         yield "If tuned models are not significantly different, their ranks are ranges."

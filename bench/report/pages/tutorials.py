@@ -35,6 +35,7 @@ def files(board: Board) -> Files:
         sections.append(
             {
                 "title": title,
+                "score": placed[0][0].score,
                 "titles": titles_table(placed),
                 "notes": _notes(board, placed),
                 "measured": measured,
@@ -89,7 +90,7 @@ def _title_text(kind: TutorialTitle, row: Row) -> Markdown:
 
 
 def _better_text(table: Table, row: Row) -> str | Markdown:
-    """The tuned model with the best validation accuracy, its gain over a tutorial and its code, if it is better."""
+    """The selected tuned model, its gain over a tutorial and its code, if it is better."""
     test, tuned = row.versus_best, table.selected_row
     if test is None or test.difference is None or tuned is None:
         return "-"
@@ -148,8 +149,8 @@ def _choice(table: Table, tuned: Row) -> str:
     names = joined([row.label for row in higher])
     return (
         f"{tuned.label} is named although {names} {'has' if len(higher) == 1 else 'have'} a higher test accuracy "
-        f"({verdicts}): it has the best validation accuracy, and choosing by the test set would make the result look "
-        "too good."
+        f"({verdicts}): it has the best {table.score}, and choosing by the test set would make the result look too "
+        "good."
     )
 
 

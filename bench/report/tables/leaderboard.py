@@ -104,7 +104,7 @@ def section_link(row: Row, folder: str = "", *, code: bool = False) -> str:
 
 
 def difference_text(row: Row) -> str:
-    """The difference from the tuned model with the best validation accuracy, with its interval."""
+    """The difference from the selected tuned model, with its interval."""
     if row.versus_best is None:
         return "-"
     difference = row.versus_best.difference
