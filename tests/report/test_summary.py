@@ -41,6 +41,13 @@ def test_a_single_model_is_not_compared(tmp_path: Path) -> None:
     assert two == "There is no other model to compare it with."
 
 
+def test_reference_models_without_tuned_models_are_not_compared(tmp_path: Path) -> None:
+    for model, images in (("tutorial-cnn", EVEN), ("tutorial-linear", WORSE)):
+        add_reference(tmp_path, images, spec={"model": model})
+    _, two, _ = summary(table(tmp_path))
+    assert two == "There is no tuned model to compare it with; reference models are not compared with each other."
+
+
 def test_a_single_seed_gives_no_variance_estimate(tmp_path: Path) -> None:
     one, two, _ = summary(table(tmp_path, ("cnn", EVEN[:1]), ("dense", WORSE[:1])))
     assert one.endswith("; a single seed gives no variance estimate.")

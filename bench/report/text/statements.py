@@ -151,6 +151,8 @@ def _next_model(table: Table, best: Row) -> str:
         reference = table.references[0]
         if reference.versus_best is not None:
             return _comparison(reference.versus_best, best.label, reference.label)
+    if len(table.references) > 1:
+        return "There is no tuned model to compare it with; reference models are not compared with each other."
     return "There is no other model to compare it with."
 
 
