@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bench.report.board import Table
 from bench.report.ranking import leaderboard
 from bench.report.tables.scores import families_table
@@ -27,7 +29,20 @@ def test_the_best_model_is_significantly_better(tmp_path: Path) -> None:
     assert one.startswith("The best tuned model is cnn with 90.00% test accuracy (95% CI ")
     assert one.endswith("; mean of 3 refits, 200 test images).")
     assert two == "It is 20.00 points better than dense, a statistically significant difference."
-    assert three.startswith("Its hardest class is ")
+    assert three.startswith("Its lowest recall is 90.00%, in 4 classes; ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ([0, 4, 1], "Its hardest class is Circle, with a recall of 96.00%."),
+        ([0, 4, 1, 5, 2], "Its hardest classes are Circle and Square, with a recall of 96.00% each."),
+    ],
+)
+def test_all_of_the_hardest_classes_are_named(wrong: list[int], expected: str, tmp_path: Path) -> None:
+    # 2 of the 50 images of a class are misclassified.
+    *_, three = summary(table(tmp_path, ("cnn", [wrong] * 3), search={"trials": (make_trial(1, 0.9),)}))
+    assert three == expected
 
 
 def test_a_difference_that_is_not_significant(tmp_path: Path) -> None:

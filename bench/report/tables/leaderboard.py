@@ -116,7 +116,5 @@ def difference_text(row: Row) -> str:
 
 def worst_class_text(row: Row, unit: str = "") -> str:
     """The lowest recall of any class, and the class unless several share it."""
-    names = row.run.record.dataset.class_names
-    recall = row.run.scores.by_class.recall[: len(names)]
-    unique = (recall == recall.min()).sum() == 1
-    return f"{percent(recall.min())}{unit}" + (f" ({names[recall.argmin()]})" if unique else "")
+    hardest, lowest = row.run.scores.by_class.hardest, row.run.scores.by_class.recall.min()
+    return f"{percent(lowest)}{unit}" + (f" ({hardest[0]})" if len(hardest) == 1 else "")
