@@ -28,6 +28,7 @@ from bench.report.tables.leaderboard import forest_rows, left_out_sentence, only
 from bench.report.text.glossary import glossary
 from bench.report.text.human import human_accuracy
 from bench.report.text.label_smoothing import calibration_sentence
+from bench.report.text.numbers import percent
 from bench.report.text.statements import family_sentences, identical_sentences, pair_sentences, summary
 
 SHOWN_SHARED_ERRORS = 20
@@ -82,6 +83,7 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
         own_recipes=any(search is not None and search.own_recipe is not None for search in outcomes),
         reduced_precision=any(isinstance(spec, SearchSpec) and spec.precision != "float32" for spec in specs),
         min_predictions=figures.MIN_PREDICTIONS,
+        same_time=percent(costs.SAME_TIME, 0),
         glossary=glossary(rows[0].run.metrics),
     )
 
