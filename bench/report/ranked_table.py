@@ -101,6 +101,12 @@ def difference_note(table: Table) -> str:
     return f"Differences are from {label}, {choice}."
 
 
+def machines_note(rows: Sequence[Row]) -> str:
+    """That times are not comparable, if the rows come from several machines."""
+    machines = {row.run.record.environment.machine for row in rows}
+    return "From different machines: times are not comparable." if len(machines) > 1 else ""
+
+
 def _compared_with(table: Table) -> Row:
     return table.selected_row or max(table.compared, key=lambda row: row.test_accuracy)
 

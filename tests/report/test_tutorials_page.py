@@ -12,7 +12,7 @@ from bench.records.store import run_folder
 from bench.report.build import build
 from bench.report.ranking import leaderboard
 from bench.report.text.tutorial_titles import tutorial_title
-from builders import add_reference, add_run, make_trial
+from builders import add_reference, add_run, make_environment, make_trial
 
 
 def titles(results: Path) -> str:
@@ -101,14 +101,18 @@ def test_more_accurate_model_of_another_budget_is_named(tmp_path: Path) -> None:
     assert re.search(rf"{budget}\[resnet\]\(synthetic/resnet\.md#resnet\): {code}", text(tmp_path, "tutorials.md"))
 
 
-def test_best_model_of_every_other_family_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("cpu", "time"), [("Synthetic CPU A", r", 21 s per training"), ("Another", "")])
+def test_best_model_of_every_other_family_is_named(tmp_path: Path, cpu: str, time: str) -> None:
     add_run(tmp_path, [range(4)] * 3, spec={"family": "cnn"})
     for seed, validation, wrong in ((1, 0.75, 10), (2, 0.70, 9)):
         trials = tuple(make_trial(number, validation) for number in range(3))
-        add_run(tmp_path, [range(wrong)] * 3, spec={"seed": seed}, search={"trials": trials})
+        environment = make_environment(cpu=cpu)
+        add_run(tmp_path, [range(wrong)] * 3, spec={"seed": seed}, search={"trials": trials}, environment=environment)
     add_reference(tmp_path, [range(40)] * 3)
     gain = r"95\.00%, \+15\.00 pp compared with the tutorials"
-    found = rf"\n- Of family dense, the search found \[dense-seed1\]\(synthetic/dense\.md#dense-seed1\): {gain}, "
+    found = (
+        rf"\n- Of family dense, the search found \[dense-seed1\]\(synthetic/dense\.md#dense-seed1\): {gain}{time}\.\n"
+    )
     assert re.search(found, text(tmp_path, "tutorials.md"))
 
 

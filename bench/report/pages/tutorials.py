@@ -184,13 +184,14 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
 
 
 def _other_model(text: str, row: Row, tutorials: Sequence[Row]) -> Markdown:
-    """A tuned model, its accuracy, gain over the tutorials, time and code."""
+    """A tuned model, its accuracy, gain over the tutorials, time if it is of the same machine, and code."""
     name = link(row.label, section_link(row, _folder(row)))
     gains = sorted(row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials)
     gain = " to ".join(dict.fromkeys(map(points, (gains[0], gains[-1]))))
+    one_machine = len(_machines([row, *tutorials])) == 1
     parts = [
         f"{percent(row.test_accuracy)}%, {gain} pp compared with the tutorials",
-        f"{seconds(row.run.training_seconds)} s per training",
+        *([f"{seconds(row.run.training_seconds)} s per training"] if one_machine else []),
         *_code_link(row),
     ]
     return Markdown(f"{inline(text)} {name}: {', '.join(parts)}.")
