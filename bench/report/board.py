@@ -108,6 +108,12 @@ class Table:
         return self.conditions.get(name, "accuracy" if name == "objective" else "none")
 
     @property
+    def differing_text(self) -> str:
+        """The conditions that differ from those of the first table, such as "preset long, objective macro F1"."""
+        differing = {name: self.condition(name) for name in self.differs}
+        return ", ".join(value if name == "budget" else f"{name} {value}" for name, value in differing.items())
+
+    @property
     def score(self) -> str:
         """Name of the score by which searches select, such as "validation accuracy"."""
         return score_name(self.compared[0].run.record.spec)

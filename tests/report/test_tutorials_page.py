@@ -86,19 +86,22 @@ def test_higher_log_loss_of_the_more_accurate_model_is_in_the_row(tmp_path: Path
     assert re.search(r"\n- One training takes \S+ s for dense, \S+ s for the tutorials, on .+\.\n", notes)
 
 
-def test_more_accurate_model_of_another_budget_is_named(tmp_path: Path) -> None:
+def test_more_accurate_model_of_other_conditions_is_named(tmp_path: Path) -> None:
     add_run(tmp_path, [range(10)] * 3, spec={"preset": "default"})
     add_reference(tmp_path, [range(40)] * 3)
     add_run(tmp_path, [range(20)] * 3, spec={"preset": "quick", "family": "cnn"})
     notes = text(tmp_path, "tutorials.md")
-    assert "another budget" not in notes
+    assert "other conditions" not in notes
     assert "Of family" not in notes
     best = add_run(tmp_path, [range(4)] * 3, spec={"preset": "long", "family": "resnet"})
     run_folder(tmp_path, best.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
-    budget = r"A search with another budget \(preset long, about 60 minutes per family on two cores\) found "
-    gain = r"98\.00%, \+18\.00 pp compared with the tutorials"
+    budget = r"A search under other conditions \(preset long, about 60 minutes per family on two cores\) found "
+    gain = r"98\.00%, \+18\.00 pp compared with the tutorials \(not tested\)"
     code = rf"{gain}, \S+ s per training, \[code\]\(synthetic/resnet\.md#code-of-resnet\)\.\n"
     assert re.search(rf"{budget}\[resnet\]\(synthetic/resnet\.md#resnet\): {code}", text(tmp_path, "tutorials.md"))
+    add_run(tmp_path, [range(2)] * 3, spec={"preset": "default", "family": "mixer", "class_weights": "balanced"})
+    other = "A search under other conditions (class weights balanced) found [mixer](synthetic/mixer.md#mixer): 99.00%, "
+    assert other in text(tmp_path, "tutorials.md")
 
 
 @pytest.mark.parametrize(("cpu", "time"), [("Synthetic CPU A", r", 21 s per training"), ("Another", "")])

@@ -90,11 +90,9 @@ def _code_link(table: Table, dataset: str) -> Markdown | None:
 
 def _other_link(table: Table, dataset: str) -> Markdown:
     """The conditions in which a table differs from the first one, as a link to it, and links to its models."""
-    differing = {name: table.condition(name) for name in table.differs}
-    values = [value if name == "budget" else f"{name} {value}" for name, value in differing.items()]
     models = ", ".join(str(link(row.label, section_link(row, f"{dataset}/"))) for row in table.rows)
     heading = f"Table {table.number}: budget {table.conditions['budget']}"
-    return Markdown(f"{link(', '.join(values), f'{dataset}/README.md{anchor(heading)}')}: {models}")
+    return Markdown(f"{link(table.differing_text, f'{dataset}/README.md{anchor(heading)}')}: {models}")
 
 
 def ranking(table: Table, folder: str = "") -> dict[str, Any]:
