@@ -74,6 +74,20 @@ def test_number_of_refits_is_in_the_caption(tmp_path: Path) -> None:
     assert "the mean over 3 refits with different seeds" in page(tmp_path)
     add_reference(tmp_path, spec={"refit_seeds": 5})
     assert "the mean over 3 or 5 refits with different seeds" in page(tmp_path)
+    assert "accounts for the finite test set of 200 images only" not in page(tmp_path)
+
+
+def test_intervals_without_the_variance_across_seeds_are_in_the_caption(tmp_path: Path) -> None:
+    for model, reference in (
+        ("baseline-majority", {"group": "classifier", "deterministic": True}),
+        ("mine", {"group": "external"}),
+        ("tutorial-once", {}),
+    ):
+        add_reference(tmp_path, [range(40)], spec={"model": model, "refit_seeds": 1}, reference=reference)
+    text = page(tmp_path)
+    assert "the mean over" not in text
+    assert "The 95% CI of deterministic classifiers (fitted once) and single model files accounts for" in text
+    assert "A model with a single seed has no interval and no rank" in text
 
 
 @pytest.mark.parametrize("others", [True, False])

@@ -112,12 +112,19 @@ def ranking(table: Table, folder: str = "") -> dict[str, Any]:
 
 def _caption(table: Table) -> Iterator[str]:
     refits = sorted({len(row.run.record.refits) for row in table.compared})
-    repeated = " or ".join(str(count) for count in refits if count > 1)
-    yield (
-        f"Test accuracy is the mean over {f'{repeated} refits with different seeds' if repeated else 'refits'}, with "
-        "its 95% CI, which accounts for the variance across seeds and the finite test set of "
-        f"{table.dataset.n_test:,} images."
-    )
+    if repeated := " or ".join(str(count) for count in refits if count > 1):
+        yield (
+            f"Test accuracy is the mean over {repeated} refits with different seeds, with its 95% CI, which accounts "
+            f"for the variance across seeds and the finite test set of {table.dataset.n_test:,} images."
+        )
+    single = [row.run for row in table.compared if row.run.interval is not None and row.run.interval.n_seeds == 1]
+    kinds = {
+        "deterministic classifiers (fitted once)": any(not run.record.trained_elsewhere for run in single),
+        "single model files": any(run.record.trained_elsewhere for run in single),
+    }
+    if single:
+        named = joined([kind for kind, exists in kinds.items() if exists])
+        yield f"The 95% CI of {named} accounts for the finite test set of {table.dataset.n_test:,} images only."
     if (selected := table.compared_with) is not None:
         splits = {row.run.record.spec.split for row in table.rows if isinstance(row.run.record.spec, SearchSpec)}
         by_split = " (each split has its own validation images)" if len(splits) > 1 else ""
@@ -130,7 +137,7 @@ def _caption(table: Table) -> Iterator[str]:
         yield "If tuned models are not significantly different, their ranks are ranges."
     if table.references:
         yield "Reference models are untuned, follow their own recipes, and are not ranked."
-    if any(row.rank is None for row in table.rows):
+    if any(row.run.interval is None for row in table.compared):
         yield "A model with a single seed has no interval and no rank, since one seed gives no variance estimate."
     if len(table.machines) > 1:
         names = machine_names(row.run.record.environment for row in table.compared)
