@@ -137,8 +137,10 @@ def speed_table(series: Series) -> pd.DataFrame | None:
 
 
 def changes_by_update(series: Series) -> pd.DataFrame:
-    """The change of each operation (row) in each comparison (column); missing if not compared."""
+    """The change of each operation (row) by comparison (column), the total in the last; missing if not compared."""
     changes = {series.label(row): changes_of(row) for row in [*series.rows.values()][1:]}
+    if len(changes) > 1:
+        changes[f"total: {series.label(series.overall)}"] = changes.pop(series.label(series.overall))
     frame = pd.DataFrame({pair: pd.Series(each, dtype=object) for pair, each in changes.items() if each})
     return frame.rename(index=label)
 

@@ -232,6 +232,6 @@ def test_plots_have_titles(tmp_path: Path) -> None:
     add_run(tmp_path, spec={"preset": "quick", "family": "cnn"})
     add_reference(tmp_path)
     pictures = only_section(tmp_path)["pictures"]
-    titles = {kind: picture.draw().get_suptitle() for kind, picture in pictures.items()}
+    titles = {kind: picture.draw().get_suptitle().replace("\n", " ") for kind, picture in pictures.items()}
     assert len({*titles.values()}) == len(titles) == 6
     assert all(title.endswith(": Synthetic test data (not a real dataset), preset quick") for title in titles.values())
