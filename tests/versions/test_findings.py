@@ -112,8 +112,10 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
                 "Accuracy worse (points): tutorial-cnn -10.00.",
                 "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
                 "Resident memory: cnn +0 MB.",
-                "Since 2.16.2, not tested: accuracy tutorial-cnn -10.00; largest changes of speed `step` 2.40 (cnn); "
-                "resident memory cnn +0 MB.",
+                (
+                    "Since 2.16.2, not tested: accuracy tutorial-cnn -10.00; largest changes of speed `step` 2.40 "
+                    "(cnn); resident memory cnn +0 MB."
+                ),
                 f"Release notes: {note('2.18.0')}, {note('2.18.1')}.",
             ),
         ),
