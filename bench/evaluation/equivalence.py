@@ -4,7 +4,8 @@ The verdict is the first of these that holds:
 
     equivalent       the 90% interval of the difference lies within half a point: two one-sided tests at 5% (TOST)
     worse, better    its 95% interval excludes 0
-    inconclusive     neither; reports how many more seeds would decide if the estimates stay the same
+    inconclusive     neither; reports how many more seeds would decide if the estimates stay the same, or that no number
+                     of seeds would, since the test set is too small
 
 The p-values of both tests are adjusted by Holm's method over all comparisons made together.
 
@@ -12,11 +13,12 @@ Source: Schuirmann 1987, https://doi.org/10.1007/BF01068419; intervals as in ben
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from bench.evaluation.arrays import BoolArray
 from bench.evaluation.comparison import LEVEL, Difference, holm, paired_difference
 from bench.evaluation.variance import Correctness, Variance
 
@@ -38,6 +40,7 @@ class AccuracyChange:
     p_equivalent: float  # adjusted; null hypothesis: the difference is at least EQUIVALENCE_MARGIN in one direction
     p_different: float  # adjusted; null hypothesis: no difference
     additional_seeds: int | None  # per version, to reach a verdict; None if there is one or it takes over MAX_SEEDS
+    test_set_too_small: bool  # inconclusive, and would be with any number of seeds
 
     @property
     def verdict(self) -> Verdict:
@@ -74,6 +77,7 @@ def accuracy_changes(pairs: Sequence[tuple[Correctness, Correctness]]) -> tuple[
                 additional_seeds=None
                 if decided
                 else additional_seeds(difference.mean, variance, len(older.correct), comparisons=len(pairs)),
+                test_set_too_small=not decided and _is_too_small(difference.mean, variance, comparisons=len(pairs)),
             )
         )
     return tuple(changes)
@@ -87,19 +91,27 @@ def p_equivalent(difference: float, variance: Variance) -> float:
 
 
 def additional_seeds(difference: float, variance: Variance, seeds: int, comparisons: int) -> int | None:
-    """Seeds per version, beyond the current `seeds`, that would decide the verdict if the estimates stay the same.
-
-    Conservative: uses the strictest level of Holm's method over `comparisons` tests.
-    """
+    """Seeds per version, beyond the current `seeds`, that would decide the verdict if the estimates stay the same."""
     totals = np.arange(seeds + 1, MAX_SEEDS + 1)
     expected = Variance(
         images=np.full(len(totals), variance.images.item()),
         seeds=variance.seeds.item() * seeds / totals,
         degrees_of_freedom=(totals - 1).astype(np.float64),
     )
-    alpha = (1 - LEVEL) / comparisons
-    decided = (expected.half_width(1 - 2 * alpha) < EQUIVALENCE_MARGIN - abs(difference)) | (
-        expected.half_width(1 - alpha) < abs(difference)
-    )
-    sufficient = np.flatnonzero(decided)
+    sufficient = np.flatnonzero(_decides(difference, expected, comparisons))
     return int(totals[sufficient[0]]) - seeds if len(sufficient) else None
+
+
+def _is_too_small(difference: float, variance: Variance, comparisons: int) -> bool:
+    """Whether the variance of the finite test set alone, as with any number of seeds, prevents a verdict."""
+    without_seeds = replace(variance, seeds=np.zeros_like(variance.seeds))
+    return not _decides(difference, without_seeds, comparisons).item()
+
+
+def _decides(difference: float, variance: Variance, comparisons: int) -> BoolArray:
+    """Whether a difference with this variance has a verdict at the strictest level of Holm's method, a cautious one."""
+    alpha = (1 - LEVEL) / comparisons
+    decided: BoolArray = (variance.half_width(1 - 2 * alpha) < EQUIVALENCE_MARGIN - abs(difference)) | (
+        variance.half_width(1 - alpha) < abs(difference)
+    )
+    return decided

@@ -31,6 +31,12 @@ class ClassReport:
     f1: FloatArray
     support: IntArray  # test images; all of them for the averages
 
+    @property
+    def hardest(self) -> list[str]:
+        """The class with the lowest recall, or several that share it."""
+        recall = self.recall[: -len(AVERAGES)].round(9)  # equal means over seeds may differ in their last digits
+        return [self.names[number] for number in np.flatnonzero(recall == recall.min())]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfusedPair:

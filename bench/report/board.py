@@ -1,6 +1,6 @@
 """The leaderboard as data: rows, the tables they stand in, and the results of the tests between them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ from bench.errors import RecordError
 from bench.evaluation.comparison import LEVEL, Difference, Interval
 from bench.machine import machine_names
 from bench.records.dataset import DatasetFacts
+from bench.records.objective import score_name
 from bench.report.runs import Run
 
 MAX_TIME_RATIO = 1.5  # between tuned models of one table, beyond which they are marked
@@ -43,7 +44,7 @@ class Row:
     run: Run
     rank: tuple[int, int] | None = None  # best and worst possible rank; None for a single seed, and for unranked rows
     not_different_from: tuple[str, ...] | None = None  # labels of tuned models; None for a single seed
-    # The test against the tuned model with the best validation accuracy; None for that model, and if there is none.
+    # The test against the selected tuned model; None for that model, and if there is none.
     versus_best: PairTest | None = None
     versus_reference: PairTest | None = None  # of a tuned model: the test against the best reference model
     # Of a reference model: labels of the tuned models than which it is significantly better.
@@ -90,6 +91,7 @@ class Table:
     conditions: Mapping[str, str]  # shared by all rows: name to value
     differs: Mapping[str, str]  # conditions that differ from those of the first table: name to value there
     rows: tuple[Row, ...]  # tuned models
+    selected_row: Row | None  # the tuned model with the best score on the validation images; None without tuned models
     references: tuple[Row, ...]  # reference models, best first; in every table of the same data
     reproductions: tuple[Row, ...]  # of rows above, with other predictions; not ranked and in no family of tests
     pair_tests: tuple[PairTest, ...]  # of the TOP_ROWS best tuned models, the better one first
@@ -106,14 +108,20 @@ class Table:
         return self.conditions.get(name, "accuracy" if name == "objective" else "none")
 
     @property
-    def selected(self) -> str | None:
-        """Label of the tuned model with the best validation accuracy, which rows are compared with."""
-        return next((row.versus_best.b for row in self.compared if row.versus_best is not None), None)
+    def differing_text(self) -> str:
+        """The conditions that differ from those of the first table, such as "preset long, objective macro F1"."""
+        differing = {name: self.condition(name) for name in self.differs}
+        return ", ".join(value if name == "budget" else f"{name} {value}" for name, value in differing.items())
 
     @property
-    def selected_row(self) -> Row | None:
-        """The row of that model."""
-        return next((row for row in self.rows if row.label == self.selected), None)
+    def score(self) -> str:
+        """Name of the score by which searches select, such as "validation accuracy"."""
+        return score_name(self.compared[0].run.record.spec)
+
+    @property
+    def compared_with(self) -> Row | None:
+        """The selected row if there are others, which are compared with it."""
+        return self.selected_row if len(self.compared) > 1 else None
 
     def took_too_long(self, row: Row) -> bool:
         """Whether a tuned model took more than MAX_TIME_RATIO times the core-seconds of another of the same machine."""
@@ -154,6 +162,11 @@ class Board:
     results: Path
     tables: tuple[Table, ...]  # those of a dataset are adjacent
     problems: tuple[str, ...]  # runs that could not be read
+
+
+def score_names(tables: Iterable[Table]) -> str:
+    """The scores by which the searches of several tables select."""
+    return " or ".join(dict.fromkeys(table.score for table in tables))
 
 
 def find_row(board: Board, dataset: str, run_id: str) -> tuple[Table, Row]:

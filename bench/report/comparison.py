@@ -18,12 +18,12 @@ from bench.report.board import PairTest
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import conditions, data_of
 from bench.report.runs import Loaded, Run, find_all_runs, find_run, load
-from bench.report.tables.costs import cost_cells
+from bench.report.tables.costs import CORE_SECONDS, cost_cells
 from bench.report.tables.scores import metric_text
 from bench.report.text.statements import pair_sentence
 
 SHOWN_IMAGES = 10
-TIMES = ("search time (s)", "training time per refit (s)", "prediction time (µs/image)")
+TIMES = (CORE_SECONDS, "search time (s)", "training time per refit (s)", "prediction time (µs/image)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

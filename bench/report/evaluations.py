@@ -1,16 +1,19 @@
 """How often the test set of a dataset was evaluated for a results folder."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import RecordError
 from bench.evaluation.text import counted, joined
-from bench.records.evaluation_log import EvaluationLog
+from bench.records.evaluation_log import EvaluationLog, TestSetEvaluation
 from bench.records.migrate import OLD_LOG
 from bench.records.store import all_folders
 from bench.report.board import Table
 from bench.report.runs import relative_to
+
+REPEAT = re.compile(r"-repeat\d+$")  # at the end of a run id
 
 
 def count_evaluations(results: Path, dataset: str) -> int:
@@ -45,20 +48,46 @@ def evaluations_text(results: Path, tables: Sequence[Table]) -> str:
             f"test set of {dataset.title}."
         )
     text = f"This results folder contains {count} on the test set of {dataset.title}."
-    runs = {entry.run for entry in EvaluationLog(results, dataset.name).read()}
-    missing = runs - {folder.run_id for folder in all_folders(results)}
+    evaluations = EvaluationLog(results, dataset.name).read()
+    runs = {evaluation.run for evaluation in evaluations}
+    absent = runs - {folder.run_id for folder in all_folders(results)}
+    missing = absent - _merged([each for each in evaluations if each.run in absent], tables)
     if not missing:
         return text
     families = {_without_digest(row.run.record.run_id): row.run.record.spec.model for t in tables for row in t.rows}
-    earlier = Counter(family for run in missing if (family := families.get(_without_digest(run))))
-    of_families = joined([f"{count} of {family}" for family, count in sorted(earlier.items())])
-    among = f", among them {of_families} with other settings or code" if earlier else ""
+    others = (run for run in missing if not REPEAT.search(run))  # a repeat has the settings and code of a run
+    earlier = Counter(family for run in others if (family := families.get(_without_digest(run))))
+    of_families = "among them " + joined([f"{count} of {family}" for family, count in sorted(earlier.items())])
+    are, accuracies = "are", "Their test accuracies"
+    if len(missing) == 1:
+        of_families, are, accuracies = f"a run of {joined([*earlier])}", "is", "Its test accuracy"
+    among = f", {of_families} with other settings or code" if earlier else ""
     return (
-        f"{text} Of the {len(runs)} evaluated runs, {len(missing)} are no longer in the folder{among}. Their test "
-        "accuracies were known when later runs were designed, so those of later runs may be slightly optimistic."
+        f"{text} Of the {counted(len(runs), 'evaluated run')}, {len(missing)} {are} no longer in the folder{among}. "
+        f"{accuracies} may have been known when later runs were designed, so those of later runs may be slightly "
+        "optimistic."
     )
+
+
+def _merged(evaluations: Sequence[TestSetEvaluation], tables: Sequence[Table]) -> set[str]:
+    """Those of runs without a folder that were identical reproductions, whose folders are merged into published ones.
+
+    An identical reproduction is logged without its run id. Its evaluation is the last one before it ended.
+    """
+    reproductions = {
+        (_without_digest(row.run.record.run_id), reproduction.time)
+        for table in tables
+        for row in table.everything
+        for reproduction in row.run.reproductions
+        if reproduction.identical
+    }
+    earlier = (
+        [each.run for each in evaluations if each.time <= time and _without_digest(each.run) == kind]
+        for kind, time in reproductions
+    )
+    return {runs[-1] for runs in earlier if runs}
 
 
 def _without_digest(run_id: str) -> str:
     """The model, and the tuner of a search."""
-    return run_id.rpartition("-")[0]
+    return REPEAT.sub("", run_id).rpartition("-")[0]

@@ -36,7 +36,7 @@ def environment(package: str = PACKAGE, *, escape: bool = False) -> Environment:
         lstrip_blocks=True,
         autoescape=escape,  # noqa: S701 - Markdown needs no HTML escapes
     )
-    made.filters |= {"table": table, "code": code_block, "inline": inline}
+    made.filters |= {"table": table, "code": code_block, "inline": inline, "capitalized": capitalized}
     return made
 
 
@@ -87,6 +87,11 @@ def inline(text: str | Markdown) -> str:
     if isinstance(text, Markdown):
         return text.text
     return re.sub(r"([|*<>`\\\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def capitalized(text: str) -> str:
+    """The text with a capital first letter; Jinja's filter `capitalize` lowercases the other letters."""
+    return text[:1].upper() + text[1:]
 
 
 def code_block(text: str, language: str = "text") -> str:

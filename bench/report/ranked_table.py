@@ -97,8 +97,14 @@ def ranked_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> pd.
 def difference_note(table: Table) -> str:
     """What the differences of `ranked_table` are from."""
     label = _compared_with(table).label
-    choice = "the tuned model with the best validation accuracy" if table.selected else "the most accurate"
+    choice = f"the tuned model with the best {table.score}" if table.selected_row else "the most accurate"
     return f"Differences are from {label}, {choice}."
+
+
+def machines_note(rows: Sequence[Row]) -> str:
+    """That times are not comparable, if the rows come from several machines."""
+    machines = {row.run.record.environment.machine for row in rows}
+    return "From different machines: times are not comparable." if len(machines) > 1 else ""
 
 
 def _compared_with(table: Table) -> Row:

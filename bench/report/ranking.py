@@ -112,8 +112,9 @@ def _table(
     compared = sorted(comparable, key=lambda run: (run.record.search is None, -run.scores.accuracy, run.label))
     tuned = [run for run in compared if run.record.search is not None]
     comparison = compare_all([run.correctness for run in compared])
-    rows, pair_tests = _ranked(tuned, comparison)
-    rows, untuned = _with_references(rows, compared, comparison)
+    selected = min(range(len(tuned)), key=lambda number: selection_order(tuned[number]), default=0)
+    rows, pair_tests = _ranked(tuned, comparison, selected)
+    rows, untuned = _with_references(rows, compared, comparison, selected)
     families, family_tests = _families(tuned)
     return Table(
         number=number,
@@ -125,6 +126,7 @@ def _table(
             if here.get(name) != first.get(name)
         },
         rows=rows,
+        selected_row=rows[selected] if rows else None,
         references=untuned,
         reproductions=tuple(Row(run=run) for run in reproductions if run.reproduces in compared),
         pair_tests=pair_tests,
@@ -157,10 +159,14 @@ def _families(tuned: Sequence[Run]) -> tuple[tuple[FamilyResult, ...], tuple[Pai
     return families, _tests([family.name for family in families], comparison, pairs)
 
 
-def validation_score(run: Run) -> float:
-    """The winner's score on the validation images, in [0, 1]; -1 without a search."""
-    search = run.record.search
-    return -1.0 if search is None else search.winning_trial.score
+def selection_order(run: Run) -> tuple[float, int, int, str]:
+    """Sorts tuned models, the best by validation images first; ties as among trials: fewer parameters, then earlier.
+
+    By test accuracy, the best of several would look better than it is.
+    """
+    record, search = run.record, run.record.search
+    score = -1.0 if search is None else search.winning_trial.score
+    return -score, record.refits[0].parameters, record.spec.seed, run.label
 
 
 def _tests(names: Sequence[str], comparison: Comparison, pairs: Sequence[tuple[int, int]]) -> tuple[PairTest, ...]:
@@ -172,8 +178,8 @@ def _tests(names: Sequence[str], comparison: Comparison, pairs: Sequence[tuple[i
     )
 
 
-def _ranked(runs: Sequence[Run], comparison: Comparison) -> tuple[tuple[Row, ...], tuple[PairTest, ...]]:
-    """Rows of the tuned models, and the tests of every two of the best."""
+def _ranked(runs: Sequence[Run], comparison: Comparison, selected: int) -> tuple[tuple[Row, ...], tuple[PairTest, ...]]:
+    """Rows of the tuned models, compared with the model `selected`, and the tests of every two of the best."""
     count = len(runs)
     a, b = np.triu_indices(count, 1)
     adjusted = np.full((count, count), math.nan)
@@ -182,7 +188,6 @@ def _ranked(runs: Sequence[Run], comparison: Comparison) -> tuple[tuple[Row, ...
     better = (differs & (comparison.difference[:count, :count] < 0)).sum(axis=1)
     worse = (differs & (comparison.difference[:count, :count] > 0)).sum(axis=1)
     labels = np.array([run.label for run in runs])
-    selected = _selected(runs)
 
     def test(a: int, b: int) -> PairTest:
         # Corrected for the pairs of all rows, as the ranks are.
@@ -202,20 +207,12 @@ def _ranked(runs: Sequence[Run], comparison: Comparison) -> tuple[tuple[Row, ...
     return rows, tuple(test(a, b) for a, b in combinations(range(min(count, TOP_ROWS)), 2))
 
 
-def _selected(tuned: Sequence[Run]) -> int:
-    """Index of the tuned model that rows are compared with: the best by validation accuracy.
-
-    The best of several by test accuracy would look better than it is.
-    """
-    return max(range(len(tuned)), key=lambda number: validation_score(tuned[number]), default=0)
-
-
 def _pair_test(runs: Sequence[Run], comparison: Comparison, a: int, b: int, p_adjusted: float) -> PairTest:
     return PairTest(a=runs[a].label, b=runs[b].label, difference=comparison.pair(a, b), p_adjusted=p_adjusted)
 
 
 def _with_references(
-    rows: tuple[Row, ...], compared: Sequence[Run], comparison: Comparison
+    rows: tuple[Row, ...], compared: Sequence[Run], comparison: Comparison, selected: int
 ) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """The tuned models, and the reference models that follow them in `compared`, with the tests between them.
 
@@ -228,7 +225,6 @@ def _with_references(
     adjusted = holm(comparison.p_value[count:, :count])
     better = (adjusted < 1 - LEVEL) & (comparison.difference[count:, :count] > 0)
     similar = adjusted >= 1 - LEVEL
-    selected = _selected(compared[:count])
     labels = np.array([row.label for row in rows])
 
     tuned_rows = (

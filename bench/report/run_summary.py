@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.report.board import Board, Row, Table
 from bench.report.narrow_table import narrow_table, wrap
-from bench.report.ranked_table import INTERVALS, difference_note, ranked_table, sorted_rows
+from bench.report.ranked_table import INTERVALS, difference_note, machines_note, ranked_table, sorted_rows
 from bench.report.ranking import rank
 from bench.report.runs import Run, load
 from bench.report.text.command import command
@@ -51,7 +51,7 @@ def _table_text(table: Table, rows: Sequence[Row]) -> str:
         shown += [row for row in table.references[:1] if row not in rows]
         title += f", budget {table.conditions['budget']}"
     text = narrow_table(ranked_table(table, sorted_rows(table, shown)))
-    notes = wrap(f"{INTERVALS}\n{difference_note(table)} Ranks are among these runs.")
+    notes = wrap(f"{INTERVALS}\n{difference_note(table)} Ranks are among these runs.\n{machines_note(shown)}".rstrip())
     return f"{wrap(f'{title}, {table.dataset.n_test:,} test images')}\n\n{text}\n\n{notes}"
 
 

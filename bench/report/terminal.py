@@ -8,7 +8,14 @@ from bench.evaluation.text import counted
 from bench.report.board import Board, Table
 from bench.report.markdown import table
 from bench.report.narrow_table import narrow_table, wrap
-from bench.report.ranked_table import ACCURACY, INTERVALS, difference_note, ranked_table, sorted_rows
+from bench.report.ranked_table import (
+    ACCURACY,
+    INTERVALS,
+    difference_note,
+    machines_note,
+    ranked_table,
+    sorted_rows,
+)
 from bench.report.tables.costs import costs_table
 from bench.report.tables.scores import UNCERTAINTY, references_table, reproductions_table, scores_table
 
@@ -81,8 +88,8 @@ def _notes(table: Table) -> list[str]:
         f"Not ranked with table 1: {name} is {table.condition(name)} here, {there} there."
         for name, there in table.differs.items()
     ]
-    if len(table.machines) > 1:
-        notes.append("From different machines: times are not comparable.")
+    if note := machines_note(table.everything):
+        notes.append(note)
     if any(row.rank is None for row in table.rows):
         notes.append("?: no rank, since a single seed gives no variance estimate.")
     return ["\n".join(notes)] if notes else []

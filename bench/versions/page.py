@@ -85,7 +85,8 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
     series = all_series(records)
     figures = {
         f"versions/figures/time{suffix}-{number}.png": titled(
-            time_map(changes), f"Time of operations by update of {each.library}"
+            time_map(changes),
+            f"{each.library}: time relative to the version before (above 1: slower; gray: not significant)",
         )
         for number, each in enumerate(series, start=1)
         if not (changes := changes_by_update(each)).empty

@@ -78,17 +78,19 @@ def _change_text(change: AccuracyChange | str | None) -> str:
         return "-"
     if isinstance(change, str):
         return f"not compared: {change}"
+    verdict = _inconclusive_text(change) if change.verdict == "inconclusive" else change.verdict
     numbers = difference_text(change.difference.mean, change.low, change.high)
-    if change.verdict == "inconclusive":
-        return f"inconclusive, needs {_seeds_text(change.additional_seeds)} seeds: {numbers}"
-    return f"{change.verdict}, identical" if change.identical else f"{change.verdict}: {numbers}"
+    return f"{verdict}, identical" if change.identical else f"{verdict}: {numbers}"
 
 
-def _seeds_text(seeds: int | None) -> str:
-    """Rounded up to whole runs."""
+def _inconclusive_text(change: AccuracyChange) -> str:
+    """What a verdict would take; seeds are rounded up to whole runs."""
+    seeds = change.additional_seeds
+    if change.test_set_too_small:
+        return "inconclusive, the test set is too small"
     if seeds is None:
-        return f"more than {MAX_SEEDS}"
-    return f"about {-(-seeds // SEEDS_PER_RUN) * SEEDS_PER_RUN} more"
+        return f"inconclusive, needs more than {MAX_SEEDS} seeds"
+    return f"inconclusive, needs about {-(-seeds // SEEDS_PER_RUN) * SEEDS_PER_RUN} more seeds"
 
 
 def changes_of(version: ComparedVersion) -> Mapping[str, SpeedChange]:
@@ -135,8 +137,10 @@ def speed_table(series: Series) -> pd.DataFrame | None:
 
 
 def changes_by_update(series: Series) -> pd.DataFrame:
-    """The change of each operation (row) in each comparison (column); missing if not compared."""
+    """The change of each operation (row) by comparison (column), the total in the last; missing if not compared."""
     changes = {series.label(row): changes_of(row) for row in [*series.rows.values()][1:]}
+    if len(changes) > 1:
+        changes[f"total: {series.label(series.overall)}"] = changes.pop(series.label(series.overall))
     frame = pd.DataFrame({pair: pd.Series(each, dtype=object) for pair, each in changes.items() if each})
     return frame.rename(index=label)
 
@@ -170,11 +174,14 @@ def _ratio_text(change: SpeedChange | None) -> str:
 
 
 def scope(records: Sequence[VersionRecord]) -> dict[str, str]:
-    """How many seeds and process starts there are, on which CPU and with how many threads, and what they can miss."""
+    """How many seeds and process starts there are, on which CPU and with how many threads, and what they can miss.
+
+    Records without seeds or without starts are left out; "-" if all are.
+    """
     variation = variation_between_starts(records)
     return {
         "seeds": _distinct(str(len(results.seeds)) for record in records for results in record.trained),
-        "starts": _distinct(str(len(record.starts)) for record in records),
+        "starts": _distinct(str(len(record.starts)) for record in records if record.starts),
         "cpu": _distinct(record.environment.cpu for record in records),
         "threads": _distinct(counted(start.threads, "thread") for record in records for start in record.starts),
         "missed": f"{percent(DETECTABLE * median(variation.values()), 0)}%" if variation else "",

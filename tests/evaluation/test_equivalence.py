@@ -50,6 +50,14 @@ def test_inconclusive_comparison_reports_the_additional_seeds() -> None:
     variance = float((newer.correct.mean(axis=1) - older.correct.mean(axis=1)).var(ddof=1))
     assert result.additional_seeds is not None
     assert 3 + result.additional_seeds == pytest.approx(1.645**2 * variance / EQUIVALENCE_MARGIN**2, rel=0.1)
+    assert not result.test_set_too_small
+
+
+def test_no_number_of_seeds_is_enough_for_a_small_test_set() -> None:
+    # In every seed, 1,000 images become wrong and 1,000 become right: 1.645 * sqrt(2,000) / 10,000 = 0.0074 > 0.005.
+    older = make_correctness(0.9)
+    result = change(older, Correctness(correct=older.correct[:, ::-1]))
+    assert (result.verdict, result.additional_seeds, result.test_set_too_small) == ("inconclusive", None, True)
 
 
 def test_difference_at_the_margin_is_never_equivalent() -> None:

@@ -276,6 +276,7 @@ def test_the_page_counts_test_set_evaluations(tmp_path: Path) -> None:
     title = "Synthetic test data (not a real dataset)"
     assert f"contains 1 evaluation on the test set of {title}.\n" in page(tmp_path)
     kept.append("dense-random-0123456789")
+    assert "1 is no longer in the folder, a run of dense with other settings or code. Its test" in page(tmp_path)
     kept.append("baseline-majority-0123456789")
     text = (
         f"contains 3 evaluations on the test set of {title}. Of the 3 evaluated runs, 2 are no longer in the folder, "

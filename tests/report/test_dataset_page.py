@@ -64,6 +64,27 @@ def test_a_model_that_is_worse_and_costs_more_is_not_on_the_pareto_front(tmp_pat
     assert list(pareto_fronts(table.top, with_times=False)) == ["parameters"]
 
 
+@pytest.mark.parametrize(
+    ("microseconds", "wrong", "front"),
+    [
+        ((10.0, 10.9), (5, 5), ["a", "b"]),  # equally accurate, and the times differ by noise
+        ((10.0, 11.1), (5, 5), ["a"]),
+        ((10.0, 10.9), (5, 4), ["b"]),  # more accurate in the same time
+        ((10.0, 11.1), (5, 4), ["a", "b"]),
+    ],
+)
+def test_similar_times_count_as_equal_on_the_pareto_front(
+    tmp_path: Path, microseconds: tuple[float, float], wrong: tuple[int, int], front: list[str]
+) -> None:
+    for family, time, count, parameters in zip("ab", microseconds, wrong, (100, 101), strict=True):
+        refits = tuple(make_refit(number, parameters=parameters) for number in range(3))
+        add_run(tmp_path, [range(count)] * 3, spec={"family": family}, refits=refits, latency=latency(time))
+    (table,) = leaderboard(tmp_path).tables
+    fronts = pareto_fronts(table.compared, with_times=True)
+    assert fronts["prediction time"] == front
+    assert fronts["parameters"] == (["a"] if wrong == (5, 5) else ["a", "b"])  # exact, unlike times
+
+
 def test_the_cheapest_model_is_on_the_pareto_front_even_if_ten_others_are_better(tmp_path: Path) -> None:
     for number in range(11):
         refits = tuple(make_refit(seed, parameters=5000 - number, fit_seconds=10.0) for seed in range(3))
@@ -211,6 +232,6 @@ def test_plots_have_titles(tmp_path: Path) -> None:
     add_run(tmp_path, spec={"preset": "quick", "family": "cnn"})
     add_reference(tmp_path)
     pictures = only_section(tmp_path)["pictures"]
-    titles = {kind: picture.draw().get_suptitle() for kind, picture in pictures.items()}
+    titles = {kind: picture.draw().get_suptitle().replace("\n", " ") for kind, picture in pictures.items()}
     assert len({*titles.values()}) == len(titles) == 6
     assert all(title.endswith(": Synthetic test data (not a real dataset), preset quick") for title in titles.values())

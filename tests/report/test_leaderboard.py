@@ -14,7 +14,7 @@ from bench.report.markdown import anchor
 from bench.report.ranking import leaderboard
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.text.findings import findings
-from builders import add_reference, add_run, make_environment
+from builders import add_reference, add_run, make_environment, make_trial
 
 
 def page(results: Path, name: str = "leaderboard.md") -> str:
@@ -33,8 +33,8 @@ def rows(text: str) -> list[list[str]]:
 
 def three_models(results: Path, wrong: int) -> None:
     """Two tuned models and a tutorial, which misclassify `wrong` (dense), 20 and 40 of 200 images."""
-    add_run(results, [[*range(wrong - 1), 100]] * 3)  # most of class 0, Circle
-    add_run(results, [range(20)] * 3, spec={"family": "cnn"})
+    add_run(results, [[*range(wrong - 1), 100]] * 3)  # most of class 0, Circle, as those of cnn
+    add_run(results, [[*range(19), 100]] * 3, spec={"family": "cnn"}, search={"trials": (make_trial(1, 0.8),)})
     add_reference(results, [range(40)] * 3)
 
 
@@ -56,8 +56,7 @@ def test_findings_follow_the_records(tmp_path: Path) -> None:
     assert "is 15.00 points better than tutorial-linear (80.00%), the best reference model" in findings(a)[0]
     assert findings(a)[1].startswith("dense is 5.00 points better than cnn")
     assert findings(b)[1].startswith("dense is 8.00 points better than cnn")
-    # Dense misclassifies 9 of the 50 images of class 0: 82.00%.
-    hardest = "Circle is the hardest class: its recall is the lowest of all classes in 1 of 3 models, and at most "
+    hardest = "Circle is the hardest class: its recall is the lowest of all classes in 2 of 3 models, and at most "
     assert findings(a)[2].startswith(hardest)
     for sentence in findings(b):
         assert sentence.replace("|", r"\|") in page(tmp_path / "b")
@@ -75,15 +74,49 @@ def test_number_of_refits_is_in_the_caption(tmp_path: Path) -> None:
     assert "the mean over 3 refits with different seeds" in page(tmp_path)
     add_reference(tmp_path, spec={"refit_seeds": 5})
     assert "the mean over 3 or 5 refits with different seeds" in page(tmp_path)
+    assert "accounts for the finite test set of 200 images only" not in page(tmp_path)
 
 
-def test_code_of_the_selected_model_is_linked(tmp_path: Path) -> None:
+def test_intervals_without_the_variance_across_seeds_are_in_the_caption(tmp_path: Path) -> None:
+    for model, reference in (
+        ("baseline-majority", {"group": "classifier", "deterministic": True}),
+        ("mine", {"group": "external"}),
+        ("tutorial-once", {}),
+    ):
+        add_reference(tmp_path, [range(40)], spec={"model": model, "refit_seeds": 1}, reference=reference)
+    text = page(tmp_path)
+    assert "the mean over" not in text
+    assert "The 95% CI of deterministic classifiers (fitted once) and single model files accounts for" in text
+    assert "A model with a single seed has no interval and no rank" in text
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_code_of_the_selected_model_is_linked_and_differences_are_shown_if_there_are_other_models(
+    tmp_path: Path, *, others: bool
+) -> None:
     dense = add_run(tmp_path)
-    add_reference(tmp_path)
+    if others:
+        add_reference(tmp_path)
     assert "code of the tuned model" not in page(tmp_path)
     run_folder(tmp_path, dense.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
     code = "[dense](synthetic/dense.md#code-of-dense)"
     assert f"code of the tuned model with the best validation accuracy: {code}." in page(tmp_path)
+    assert (
+        ("difference from dense (pp)" in page(tmp_path)) == ("Differences are from dense" in page(tmp_path)) == others
+    )
+
+
+def test_the_hardest_class_is_that_of_most_models_with_different_predictions(tmp_path: Path) -> None:
+    add_run(tmp_path, [[0, 4]] * 3)  # errors of Circle
+    add_run(tmp_path, [[1, 5]] * 3, spec={"family": "cnn"})  # of Square
+    assert not any("hardest class" in finding for finding in findings(leaderboard(tmp_path).tables[0]))
+    for model in ("tutorial-cnn", "tutorial-twin"):
+        add_reference(tmp_path, [[0, 4, 8]] * 3, spec={"model": model})
+    *_, finding = findings(leaderboard(tmp_path).tables[0])
+    assert finding == (
+        "Circle is the hardest class: its recall is the lowest of all classes in 2 of 3 models with different "
+        "predictions, and at most 100.00% (cnn)."
+    )
 
 
 def test_models_without_errors_have_no_hardest_class(tmp_path: Path) -> None:

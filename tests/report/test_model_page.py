@@ -8,12 +8,13 @@ import pytest
 
 from bench.errors import RecordError
 from bench.records.plain import PlainKeras
-from bench.records.record import Curve
+from bench.records.record import Curve, OwnRecipe
 from bench.records.space import Condition, Parameter
 from bench.records.store import all_folders, run_folder
 from bench.report.build import build
 from bench.report.figures.history import search_history
 from bench.report.figures.model import BLUE, curves
+from bench.report.figures.picture import Picture
 from bench.report.ranking import leaderboard
 from bench.report.tables.hyperparameters import conditions_text, hyperparameters_table
 from builders import add_reference, add_run, make_curve, make_refit, make_search, make_trial
@@ -59,7 +60,7 @@ def test_damaged_code_is_a_problem_of_the_run(tmp_path: Path) -> None:
 
 def test_a_model_is_compared_with_the_next_one_and_the_best_reference(tmp_path: Path) -> None:
     add_run(tmp_path, [range(10)] * 3)  # 95% of 200 images
-    add_run(tmp_path, [range(20)] * 3, spec={"family": "cnn"})  # 90%
+    add_run(tmp_path, [range(20)] * 3, spec={"family": "cnn"}, search={"trials": (make_trial(1, 0.8),)})  # 90%
     add_reference(tmp_path, [range(40)] * 3)  # 80%
     dense, cnn = page(tmp_path), page(tmp_path, "cnn")
     assert "- dense is 5.00 points better than cnn" in dense
@@ -126,6 +127,19 @@ def test_validation_of_refits_is_drawn_if_they_have_any() -> None:
 def test_curves_of_a_single_epoch_are_visible(epochs: int, marker: str) -> None:
     axes = curves(make_curve(epochs, 0.9), [make_curve(epochs, 0.9, validation=False)], BLUE).draw().axes[0]
     assert axes.lines[0].get_marker() == marker
+
+
+@pytest.mark.parametrize(
+    ("own", "label"), [(None, "loss (nats)"), (OwnRecipe(training="mse", inputs="pixels", own_fit=False), "loss")]
+)
+def test_plots_name_the_dataset_and_the_unit_of_a_known_loss(tmp_path: Path, own: OwnRecipe | None, label: str) -> None:
+    add_run(tmp_path, search={"own_recipe": own})
+    picture = build(leaderboard(tmp_path))["synthetic/figures/dense-curves.png"]
+    assert isinstance(picture, Picture)
+    figure = picture.draw()
+    assert figure.axes[0].get_ylabel() == label
+    title = "dense on Synthetic test data (not a real dataset): loss and accuracy by epoch"
+    assert figure.get_suptitle().replace("\n", " ") == title
 
 
 def test_trials_are_drawn_at_their_numbers() -> None:

@@ -8,10 +8,11 @@ from bench.records.record import Curve, OwnRecipe
 from bench.records.space import Parameter
 from bench.records.spec import Budget
 from bench.report.build import write
+from bench.report.ranked_table import difference_note
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
 from bench.report.tables.scores import RECIPE, scores_table
-from builders import add_run, make_failed_trial, make_trial
+from builders import add_reference, add_run, make_failed_trial, make_trial
 
 OWN = OwnRecipe(training="its own: Adam, mse, one-hot labels, its own fit", inputs="uint8 pixels", own_fit=True)
 
@@ -102,6 +103,27 @@ def test_searches_for_another_objective_are_ranked_separately_and_named(tmp_path
         "dense": "accuracy",
         "cnn": "macro F1",
     }
+
+
+def test_pages_name_the_score_by_which_the_searches_selected(tmp_path: Path) -> None:
+    for seed, score, wrong in ((1, 0.75, 10), (2, 0.7, 9)):
+        trials = tuple(make_trial(number, 0.9, objective_score=score) for number in range(3))
+        spec = {"family": "cnn", "seed": seed, "objective": "macro-f1"}
+        add_run(tmp_path, [range(wrong)] * 3, spec=spec, search={"trials": trials})
+    add_reference(tmp_path, [range(40)] * 3)
+    write(tmp_path)
+    for name, count in (
+        ("leaderboard.md", 2),
+        ("tutorials.md", 2),
+        ("synthetic/README.md", 7),
+        ("synthetic/cnn.md", 7),
+    ):
+        text = " ".join((tmp_path / name).read_text().split())
+        assert "alidation accuracy" not in text, name
+        assert text.count("alidation macro F1") >= count, name
+        assert "alidation macro f1" not in text, name
+    (table,) = leaderboard(tmp_path).tables
+    assert difference_note(table).endswith("the tuned model with the best validation macro F1.")
 
 
 def test_balanced_accuracy_is_on_the_page_and_is_the_mean_recall(tmp_path: Path) -> None:

@@ -10,9 +10,14 @@ from bench.records.record import PublishedAccuracy
 from bench.report.build import build
 from bench.report.ranking import leaderboard
 from bench.report.text.signature import signature_text
-from builders import add_reference, add_run, make_dataset, make_environment, make_trial
+from builders import add_reference, add_run, make_dataset, make_environment, make_refit, make_trial
 
 DETERMINISTIC = {"group": "classifier", "recipe": "the most frequent class", "deterministic": True, "published": None}
+
+
+def add_worse_cnn(results: Path) -> None:
+    """A tuned model that is worse than others on the validation images as well as on the test images."""
+    add_run(results, [range(60)] * 3, spec={"family": "cnn"}, search={"trials": (make_trial(1, 0.7),)})
 
 
 def add_majority(results: Path) -> None:
@@ -28,7 +33,7 @@ def page(results: Path, name: str) -> str:
 
 def test_reference_models_are_compared_with_the_best_tuned_model(tmp_path: Path) -> None:
     add_run(tmp_path, [range(10)] * 3)
-    add_run(tmp_path, [range(60)] * 3, spec={"family": "cnn"})
+    add_worse_cnn(tmp_path)
     add_reference(tmp_path, [range(11)] * 3, spec={"model": "tutorial-cnn"})
     add_majority(tmp_path)
     (table,) = leaderboard(tmp_path).tables
@@ -52,9 +57,25 @@ def test_the_tuned_model_to_compare_with_is_chosen_by_validation_accuracy(tmp_pa
     assert reference.versus_best.b == "cnn"
 
 
+@pytest.mark.parametrize(
+    ("parameters", "seeds", "selected"),
+    [((9, 8, 9), (3, 2, 1), "b"), ((8, 8, 9), (3, 2, 1), "b"), ((8, 8, 8), (1, 1, 1), "a")],
+)
+def test_tuned_models_with_equal_validation_accuracy_are_chosen_as_trials_are(
+    tmp_path: Path, parameters: tuple[int, ...], seeds: tuple[int, ...], selected: str
+) -> None:
+    # Fewer parameters, then the smaller seed, then the name: not the test accuracy, by which c is the best.
+    for family, size, seed, wrong in zip("abc", parameters, seeds, (30, 20, 10), strict=True):
+        refits = tuple(make_refit(number, parameters=size) for number in range(3))
+        add_run(tmp_path, [range(wrong)] * 3, spec={"family": family, "seed": seed}, refits=refits)
+    (table,) = leaderboard(tmp_path).tables
+    assert table.selected_row is not None
+    assert table.selected_row.label == selected
+
+
 def test_reference_models_are_tested_against_every_tuned_model_as_one_family_of_tests(tmp_path: Path) -> None:
     add_run(tmp_path, [range(10)] * 3)
-    add_run(tmp_path, [range(60)] * 3, spec={"family": "cnn"})
+    add_worse_cnn(tmp_path)
     add_reference(tmp_path, [range(30)] * 3, spec={"model": "tutorial-cnn"})
     add_majority(tmp_path)
     (table,) = leaderboard(tmp_path).tables

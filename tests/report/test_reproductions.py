@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.records.evaluation_log import EvaluationLog
 from bench.records.reproductions import Reproduction
-from bench.records.store import RunFolder
+from bench.records.store import RunFolder, all_folders, now
 from bench.report.board import Table
 from bench.report.build import build, check, write
 from bench.report.ranking import leaderboard
@@ -84,6 +85,19 @@ def test_an_identical_reproduction_adds_no_row_and_is_listed_on_the_models_page(
     assert "Synthetic CPU B, 2 usable cores" in text
     assert "Keras 3.13.0" in text
     assert "identical" in text
+
+
+def test_an_identical_reproduction_is_no_run_that_is_no_longer_in_the_folder(tmp_path: Path) -> None:
+    published, log = publish(tmp_path), EvaluationLog(tmp_path, "synthetic")
+    for folder in all_folders(tmp_path):
+        log.append(folder.run_id)
+    log.append(f"{published.run_id}-repeat2")
+    assert "Of the 3 evaluated runs, 1 is no longer in the folder. Its test accuracy" in page(
+        tmp_path, "leaderboard.md"
+    )
+    published.append_reproduction(make_reproduction(time=now()))
+    assert "3 evaluations on the test set of " in page(tmp_path, "leaderboard.md")
+    assert "no longer in the folder" not in page(tmp_path, "leaderboard.md")
 
 
 def test_a_different_reproduction_has_its_own_marked_row_with_the_conditions(tmp_path: Path) -> None:

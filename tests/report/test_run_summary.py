@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.report.ranking import leaderboard
 from bench.report.run_summary import run_summary
 from bench.report.terminal import leaderboard_text
-from builders import add_reference, add_run, make_trial
+from builders import add_reference, add_run, make_environment, make_trial
 
 FEW_ERRORS = [range(3)] * 3  # misclassified in every seed, of 200 images: 98.5%
 MANY_ERRORS = [range(40)] * 3  # 80%
@@ -54,6 +54,14 @@ def test_reference_model_is_compared_with_the_best_tuned_model(tmp_path: Path) -
     text = run_summary(tmp_path, [reference.run_id])
     assert "tutorial-linear is 18.50 points worse than dense" in text
     assert text.count("-  tutorial-linear ") == 1
+
+
+def test_times_of_different_machines_are_not_comparable(tmp_path: Path) -> None:
+    run = add_run(tmp_path, FEW_ERRORS)
+    add_reference(tmp_path, MANY_ERRORS)
+    assert "times are not comparable" not in run_summary(tmp_path, [run.run_id])
+    other = add_run(tmp_path, FEW_ERRORS, spec={"family": "cnn"}, environment=make_environment(cpu="Another"))
+    assert "\nFrom different machines: times are not comparable.\n" in run_summary(tmp_path, [other.run_id])
 
 
 def test_lines_fit_a_terminal(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bench.report.board import Table
 from bench.report.ranking import leaderboard
 from bench.report.tables.scores import families_table
@@ -27,7 +29,20 @@ def test_the_best_model_is_significantly_better(tmp_path: Path) -> None:
     assert one.startswith("The best tuned model is cnn with 90.00% test accuracy (95% CI ")
     assert one.endswith("; mean of 3 refits, 200 test images).")
     assert two == "It is 20.00 points better than dense, a statistically significant difference."
-    assert three.startswith("Its hardest class is ")
+    assert three.startswith("Its lowest recall is 90.00%, in 4 classes; ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ([0, 4, 1], "Its hardest class is Circle, with a recall of 96.00%."),
+        ([0, 4, 1, 5, 2], "Its hardest classes are Circle and Square, with a recall of 96.00% each."),
+    ],
+)
+def test_all_of_the_hardest_classes_are_named(wrong: list[int], expected: str, tmp_path: Path) -> None:
+    # 2 of the 50 images of a class are misclassified.
+    *_, three = summary(table(tmp_path, ("cnn", [wrong] * 3), search={"trials": (make_trial(1, 0.9),)}))
+    assert three == expected
 
 
 def test_a_difference_that_is_not_significant(tmp_path: Path) -> None:
@@ -39,6 +54,13 @@ def test_a_difference_that_is_not_significant(tmp_path: Path) -> None:
 def test_a_single_model_is_not_compared(tmp_path: Path) -> None:
     _, two, _ = summary(table(tmp_path, ("cnn", EVEN)))
     assert two == "There is no other model to compare it with."
+
+
+def test_reference_models_without_tuned_models_are_not_compared(tmp_path: Path) -> None:
+    for model, images in (("tutorial-cnn", EVEN), ("tutorial-linear", WORSE)):
+        add_reference(tmp_path, images, spec={"model": model})
+    _, two, _ = summary(table(tmp_path))
+    assert two == "There is no tuned model to compare it with; reference models are not compared with each other."
 
 
 def test_a_single_seed_gives_no_variance_estimate(tmp_path: Path) -> None:
@@ -80,6 +102,16 @@ def test_several_searches_of_a_family_are_summarized_by_their_mean(tmp_path: Pat
     assert one.startswith("The best family is cnn: its searches reach 90.00% test accuracy on average (95% CI ")
     assert one.endswith("; 3 searches, 200 test images).")
     assert two == "No other family has 3 searches to compare it with."
+
+
+def test_the_best_family_has_the_best_mean_even_if_another_has_the_most_accurate_search(tmp_path: Path) -> None:
+    for family, counts in (("cnn", (4, 30, 32)), ("dense", (10, 11, 12))):
+        for seed, count in enumerate(counts):
+            add_run(tmp_path, [range(count)] * 3, spec={"family": family, "seed": seed})
+    one, two, _ = summary(table(tmp_path))
+    # 33 of 600 images are misclassified on average over the searches of dense, 66 over those of cnn.
+    assert one.startswith("The best of the 2 families with several searches is dense: its searches reach 94.50% test ")
+    assert "the family cnn" in two
 
 
 def test_families_table_separates_the_variance_across_searches(tmp_path: Path) -> None:

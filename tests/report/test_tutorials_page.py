@@ -12,7 +12,7 @@ from bench.records.store import run_folder
 from bench.report.build import build
 from bench.report.ranking import leaderboard
 from bench.report.text.tutorial_titles import tutorial_title
-from builders import add_reference, add_run, make_trial
+from builders import add_reference, add_run, make_environment, make_trial
 
 
 def titles(results: Path) -> str:
@@ -86,29 +86,36 @@ def test_higher_log_loss_of_the_more_accurate_model_is_in_the_row(tmp_path: Path
     assert re.search(r"\n- One training takes \S+ s for dense, \S+ s for the tutorials, on .+\.\n", notes)
 
 
-def test_more_accurate_model_of_another_budget_is_named(tmp_path: Path) -> None:
+def test_more_accurate_model_of_other_conditions_is_named(tmp_path: Path) -> None:
     add_run(tmp_path, [range(10)] * 3, spec={"preset": "default"})
     add_reference(tmp_path, [range(40)] * 3)
     add_run(tmp_path, [range(20)] * 3, spec={"preset": "quick", "family": "cnn"})
     notes = text(tmp_path, "tutorials.md")
-    assert "another budget" not in notes
+    assert "other conditions" not in notes
     assert "Of family" not in notes
     best = add_run(tmp_path, [range(4)] * 3, spec={"preset": "long", "family": "resnet"})
     run_folder(tmp_path, best.spec).write_plain(PlainKeras(code="model.fit(x_train)\n", recipe={}))
-    budget = r"A search with another budget \(preset long, about 60 minutes per family on two cores\) found "
-    gain = r"98\.00%, \+18\.00 pp compared with the tutorials"
+    budget = r"A search under other conditions \(preset long, about 60 minutes per family on two cores\) found "
+    gain = r"98\.00%, \+18\.00 pp compared with the tutorials \(not tested\)"
     code = rf"{gain}, \S+ s per training, \[code\]\(synthetic/resnet\.md#code-of-resnet\)\.\n"
     assert re.search(rf"{budget}\[resnet\]\(synthetic/resnet\.md#resnet\): {code}", text(tmp_path, "tutorials.md"))
+    add_run(tmp_path, [range(2)] * 3, spec={"preset": "default", "family": "mixer", "class_weights": "balanced"})
+    other = "A search under other conditions (class weights balanced) found [mixer](synthetic/mixer.md#mixer): 99.00%, "
+    assert other in text(tmp_path, "tutorials.md")
 
 
-def test_best_model_of_every_other_family_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("cpu", "time"), [("Synthetic CPU A", r", 21 s per training"), ("Another", "")])
+def test_best_model_of_every_other_family_is_named(tmp_path: Path, cpu: str, time: str) -> None:
     add_run(tmp_path, [range(4)] * 3, spec={"family": "cnn"})
     for seed, validation, wrong in ((1, 0.75, 10), (2, 0.70, 9)):
         trials = tuple(make_trial(number, validation) for number in range(3))
-        add_run(tmp_path, [range(wrong)] * 3, spec={"seed": seed}, search={"trials": trials})
+        environment = make_environment(cpu=cpu)
+        add_run(tmp_path, [range(wrong)] * 3, spec={"seed": seed}, search={"trials": trials}, environment=environment)
     add_reference(tmp_path, [range(40)] * 3)
     gain = r"95\.00%, \+15\.00 pp compared with the tutorials"
-    found = rf"\n- Of family dense, the search found \[dense-seed1\]\(synthetic/dense\.md#dense-seed1\): {gain}, "
+    found = (
+        rf"\n- Of family dense, the search found \[dense-seed1\]\(synthetic/dense\.md#dense-seed1\): {gain}{time}\.\n"
+    )
     assert re.search(found, text(tmp_path, "tutorials.md"))
 
 

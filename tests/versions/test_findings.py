@@ -14,7 +14,7 @@ from bench.versions.findings import findings, release_notes, title, updates
 from bench.versions.page import PAGE
 from bench.versions.record import read_all, write
 from bench.versions.series import Series, all_series
-from bench.versions.tables import times_since_oldest
+from bench.versions.tables import changes_by_update, times_since_oldest
 from builders import make_environment
 from version_records import make_record, make_results, make_starts, page_text
 
@@ -112,8 +112,10 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
                 "Accuracy worse (points): tutorial-cnn -10.00.",
                 "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
                 "Resident memory: cnn +0 MB.",
-                "Since 2.16.2, not tested: accuracy tutorial-cnn -10.00; largest changes of speed `step` 2.40 (cnn); "
-                "resident memory cnn +0 MB.",
+                (
+                    "Since 2.16.2, not tested: accuracy tutorial-cnn -10.00; largest changes of speed `step` 2.40 "
+                    "(cnn); resident memory cnn +0 MB."
+                ),
                 f"Release notes: {note('2.18.0')}, {note('2.18.1')}.",
             ),
         ),
@@ -219,6 +221,7 @@ def test_times_since_the_oldest_version_are_cumulative(tmp_path: Path) -> None:
     times = times_since_oldest(made)
     assert times.round(3).to_dict() == {"2.17.1": {"step[cnn]": 2.0}, "2.18.1": {"step[cnn]": 4.0}}
     assert "versions/figures/time-1.png" in page_text(tmp_path)
+    assert list(changes_by_update(made)) == ["2.16.2 to 2.17.1", "2.17.1 to 2.18.1", "total: 2.16.2 to 2.18.1"]
 
 
 def test_versions_measured_with_different_code_are_not_in_the_heat_map(tmp_path: Path) -> None:

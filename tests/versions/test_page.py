@@ -76,7 +76,14 @@ def test_speed_and_memory_are_omitted_if_nothing_was_timed(tmp_path: Path) -> No
     text = page_text(tmp_path)
     assert "### Change of time per update" not in text
     assert "## Memory" not in text
+    assert "### How sure?\n\nAccuracy: equivalence tests with 12 seeds.\n[Method](#method)\n" in text
     assert "| equivalent, identical " in table_row(text, STEP)
+
+
+def test_accuracy_is_omitted_if_nothing_was_trained(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, make_record(name, version, trained=()))
+    assert "### How sure?\n\nSpeed: 6 process starts on Synthetic CPU A with 1 thread;" in page_text(tmp_path)
 
 
 def test_speed_of_different_code_is_not_compared(tmp_path: Path) -> None:
@@ -231,6 +238,14 @@ def test_further_seeds_of_an_inconclusive_comparison_are_whole_runs(tmp_path: Pa
     match = re.search(r"inconclusive, needs about (\d+) more seeds", table_row(page_text(tmp_path), STEP))
     assert match is not None
     assert int(match[1]) % 12 == 0
+
+
+def test_test_set_that_is_too_small_for_a_verdict_is_named(tmp_path: Path) -> None:
+    # Of 100 images classified identically, one might differ: 1.645 / 100 exceeds the margin of 0.5 points.
+    correct = replace(make_results(0.9), n_test=100, correct=pack(np.arange(100) < np.full((12, 1), 90)))
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(tmp_path, make_record(name, version, trained=(correct,)))
+    assert "| inconclusive, the test set is too small, identical " in table_row(page_text(tmp_path), STEP)
 
 
 def test_damaged_record_is_named_on_the_page_of_the_others(tmp_path: Path) -> None:

@@ -31,29 +31,30 @@ PANELS = 3  # per row
 NARROW_RANGE = 50  # a logarithmic axis with a smaller ratio of its ends gets ticks at 1, 2 and 5
 
 
-def curves(trial: Curve, refits: Sequence[Curve], color: str) -> Picture:
+def curves(trial: Curve, refits: Sequence[Curve], color: str, loss: str = "loss (nats)") -> Picture:
     """Loss and accuracy by epoch: training and, if there is one, validation of the winner's trial and of the refits.
 
     Args:
         trial: of the winner; empty for a reference model.
         refits: of the model.
         color: of the training, that of the model.
+        loss: label of the axis of losses.
     """
-    return picture("curves", [trial, list(refits), color], lambda: _draw_curves(trial, refits, color))
+    return picture("curves", [trial, list(refits), color, loss], lambda: _draw_curves(trial, refits, color, loss))
 
 
 def _epochs(trial: Curve, refits: Sequence[Curve]) -> int:
     return max(len(curve.training_loss) for curve in (trial, *refits))
 
 
-def _draw_curves(trial: Curve, refits: Sequence[Curve], color: str) -> Figure:
+def _draw_curves(trial: Curve, refits: Sequence[Curve], color: str, loss: str) -> Figure:
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     count, epochs = counted(len(refits), "refit"), _epochs(trial, refits)
     marker = "x" if epochs == 1 else None  # a line of one point is invisible
     colors = {"training": color, "validation": VALIDATION_COLOR}
     beside_trial = bool(trial.training_loss)
-    for axes, measure, unit, scale in ((left, "loss", "nats", 1), (right, "accuracy", "%", 100)):
+    for axes, measure, heading, scale in ((left, "loss", loss, 1), (right, "accuracy", "accuracy (%)", 100)):
         for part, dashes in (("training", ":"), ("validation", "-.")) if beside_trial else LINES:
             for number, refit in enumerate(refits):
                 if values := getattr(refit, f"{part}_{measure}"):
@@ -63,7 +64,7 @@ def _draw_curves(trial: Curve, refits: Sequence[Curve], color: str) -> Figure:
         for part, dashes in LINES if beside_trial else ():
             values = getattr(trial, f"{part}_{measure}")
             _line(axes, scale, values, color=colors[part], ls=dashes, marker="o", markersize=3, label=f"trial, {part}")
-        axes.set(xlabel="epoch", ylabel=f"{measure} ({unit})", xlim=(0.5, epochs + 0.5))
+        axes.set(xlabel="epoch", ylabel=heading, xlim=(0.5, epochs + 0.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         plain_axes(axes)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)

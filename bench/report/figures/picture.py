@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ PIXELS_KEY = "pixels"  # digest of the pixels, so that an edited picture is noti
 DPI = 200  # twice that of a common screen
 DARK_PAGE, DARK_TEXT = "#1a1a1a", "#e6e6e6"  # the colors of the HTML pages
 TITLE_HEIGHT = 0.3  # inches
+LINE_HEIGHT = 0.18  # inches, of further lines of a title
+CHARACTERS_PER_INCH = 11  # of titles
 TITLE_MARGIN = 0.07  # above the title
 MAX_COLOR_ERROR = 0.25  # mean over channels and pixels, of 255, up to which a palette replaces the colors
 
@@ -72,14 +75,16 @@ def with_titles(pictures: Mapping[str, Picture], titles: Mapping[str, str]) -> d
 
 
 def titled(picture: Picture, title: str) -> Picture:
-    """A plot with a title above it."""
+    """A plot with a title above it, on several lines if the plot is narrow."""
 
     def draw() -> Figure:
         figure = picture.draw()
+        lines = textwrap.wrap(title, int(CHARACTERS_PER_INCH * figure.get_figwidth()), break_on_hyphens=False)
         height = figure.get_figheight()
-        share = height / (height + TITLE_HEIGHT)
-        figure.set_figheight(height + TITLE_HEIGHT)
-        text = figure.suptitle(title, fontsize=11)
+        total = height + TITLE_HEIGHT + LINE_HEIGHT * (len(lines) - 1)
+        share = height / total
+        figure.set_figheight(total)
+        text = figure.suptitle("\n".join(lines), fontsize=11)
         if figure.get_layout_engine() is None:  # which would place axes and title
             text.set_y(1 - TITLE_MARGIN / figure.get_figheight())
             for axes in figure.axes:

@@ -38,5 +38,6 @@ def _draw(operations: list[str], updates: list[str], cells: list[tuple[int, int,
     for row, column, _, text, significant in cells:
         color = text_color(image.to_rgba(shades[row, column])) if significant else "#666666"
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
-    label_cells(axes, operations, [pair.replace(" to ", " to\n") for pair in updates], 8, 8)
+    headings = [update.replace(" to ", " to\n").replace(": ", ":\n") for update in updates]
+    label_cells(axes, operations, headings, 8, 8)
     return figure

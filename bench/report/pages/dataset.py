@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.evaluation.error_analysis import SharedError
-from bench.records.objective import score_name
 from bench.records.spec import SearchSpec
-from bench.report.board import Board, Table
+from bench.report.board import Board, Table, score_names
 from bench.report.evaluations import evaluations_text
 from bench.report.figures import images
 from bench.report.figures import table as figures
@@ -29,6 +28,7 @@ from bench.report.tables.leaderboard import forest_rows, left_out_sentence, only
 from bench.report.text.glossary import glossary
 from bench.report.text.human import human_accuracy
 from bench.report.text.label_smoothing import calibration_sentence
+from bench.report.text.numbers import percent
 from bench.report.text.statements import family_sentences, identical_sentences, pair_sentences, summary
 
 SHOWN_SHARED_ERRORS = 20
@@ -76,12 +76,14 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
         dataset=dataset,
         title=tables[0].dataset.title,
         summary=summary(tables[0]),
+        score=score_names(tables),
         model_pages=dict.fromkeys(link(row.run.record.spec.model, row.page_name) for row in rows),
         sections=sections,
         evaluations=evaluations_text(board.results, tables),
         own_recipes=any(search is not None and search.own_recipe is not None for search in outcomes),
         reduced_precision=any(isinstance(spec, SearchSpec) and spec.precision != "float32" for spec in specs),
         min_predictions=figures.MIN_PREDICTIONS,
+        same_time=percent(costs.SAME_TIME, 0),
         glossary=glossary(rows[0].run.metrics),
     )
 
@@ -110,7 +112,6 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
         "scores": table_section(table),
         "left_out": left_out_sentence(table),
         "only_top": only_top_sentence(table),
-        "score": score_name(table.rows[0].run.record.spec) if table.rows else "",
         "selection": searches.selection_table(table.top),
         "at_bounds": winners_at_bounds([search for row in table.rows if (search := row.run.record.search) is not None]),
         "crossovers": searches.crossover_sentences(table.top),
@@ -143,8 +144,7 @@ def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]
     forest = figures.accuracies(compared, looks, None if human is None else human.accuracy)
     pictures = {"accuracy": forest, "reliability": figures.reliability(contrasted, looks)}
     if progress:
-        score = score_name(table.rows[0].run.record.spec)
-        pictures["search"] = figures.search_progress(progress, looks, with_times=one_machine, score=score)
+        pictures["search"] = figures.search_progress(progress, looks, with_times=one_machine, score=table.score)
     if len(compared) > 2:
         fronts = costs.pareto_fronts(table.compared, with_times=one_machine)
         pictures["costs"] = figures.costs(compared, looks, fronts)

@@ -7,7 +7,7 @@ from typing import Any
 from bench.evaluation.text import counted, joined
 from bench.machine import machine_names
 from bench.records.spec import SearchSpec
-from bench.report.board import Board, Table
+from bench.report.board import Board, Table, score_names
 from bench.report.evaluations import evaluations_text
 from bench.report.markdown import Markdown, anchor, link, render
 from bench.report.pages.contract import Files
@@ -25,7 +25,14 @@ def files(board: Board) -> Files:
     """leaderboard.md."""
     datasets = [list(tables) for _, tables in groupby(board.tables, key=lambda table: table.dataset.name)]
     sections = [_dataset_section(board, tables) for tables in datasets]
-    page = render("leaderboard.md.j2", board=board, datasets=sections, origin=_origin(datasets), links=_links(board))
+    page = render(
+        "leaderboard.md.j2",
+        board=board,
+        score=score_names(board.tables),
+        datasets=sections,
+        origin=_origin(datasets),
+        links=_links(board),
+    )
     return {"leaderboard.md": page}
 
 
@@ -74,7 +81,7 @@ def _dataset_section(board: Board, tables: Sequence[Table]) -> dict[str, Any]:
 
 
 def _code_link(table: Table, dataset: str) -> Markdown | None:
-    """The code of the tuned model with the best validation accuracy."""
+    """The code of the selected tuned model."""
     row = table.selected_row
     if row is None or row.run.plain is None:
         return None
@@ -83,11 +90,9 @@ def _code_link(table: Table, dataset: str) -> Markdown | None:
 
 def _other_link(table: Table, dataset: str) -> Markdown:
     """The conditions in which a table differs from the first one, as a link to it, and links to its models."""
-    differing = {name: table.condition(name) for name in table.differs}
-    values = [value if name == "budget" else f"{name} {value}" for name, value in differing.items()]
     models = ", ".join(str(link(row.label, section_link(row, f"{dataset}/"))) for row in table.rows)
     heading = f"Table {table.number}: budget {table.conditions['budget']}"
-    return Markdown(f"{link(', '.join(values), f'{dataset}/README.md{anchor(heading)}')}: {models}")
+    return Markdown(f"{link(table.differing_text, f'{dataset}/README.md{anchor(heading)}')}: {models}")
 
 
 def ranking(table: Table, folder: str = "") -> dict[str, Any]:
@@ -107,25 +112,32 @@ def ranking(table: Table, folder: str = "") -> dict[str, Any]:
 
 def _caption(table: Table) -> Iterator[str]:
     refits = sorted({len(row.run.record.refits) for row in table.compared})
-    repeated = " or ".join(str(count) for count in refits if count > 1)
-    yield (
-        f"Test accuracy is the mean over {f'{repeated} refits with different seeds' if repeated else 'refits'}, with "
-        "its 95% CI, which accounts for the variance across seeds and the finite test set of "
-        f"{table.dataset.n_test:,} images."
-    )
-    if table.selected is not None:
+    if repeated := " or ".join(str(count) for count in refits if count > 1):
+        yield (
+            f"Test accuracy is the mean over {repeated} refits with different seeds, with its 95% CI, which accounts "
+            f"for the variance across seeds and the finite test set of {table.dataset.n_test:,} images."
+        )
+    single = [row.run for row in table.compared if row.run.interval is not None and row.run.interval.n_seeds == 1]
+    kinds = {
+        "deterministic classifiers (fitted once)": any(not run.record.trained_elsewhere for run in single),
+        "single model files": any(run.record.trained_elsewhere for run in single),
+    }
+    if single:
+        named = joined([kind for kind, exists in kinds.items() if exists])
+        yield f"The 95% CI of {named} accounts for the finite test set of {table.dataset.n_test:,} images only."
+    if (selected := table.compared_with) is not None:
         splits = {row.run.record.spec.split for row in table.rows if isinstance(row.run.record.spec, SearchSpec)}
         by_split = " (each split has its own validation images)" if len(splits) > 1 else ""
         yield (
-            f"Differences are from {table.selected}, the tuned model with the best validation accuracy{by_split}, with "
-            f"their 95% CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted "
-            "for multiple comparisons, so one may exclude 0 although the difference is not significant."
+            f"Differences are from {selected.label}, the tuned model with the best {table.score}{by_split}, with their "
+            f"95% CI; {NOT_SIGNIFICANT}: not significant after Holm's correction. The intervals are not adjusted for "
+            "multiple comparisons, so one may exclude 0 although the difference is not significant."
         )
     if any(row.rank is not None and row.rank[0] < row.rank[1] for row in table.rows):
         yield "If tuned models are not significantly different, their ranks are ranges."
     if table.references:
         yield "Reference models are untuned, follow their own recipes, and are not ranked."
-    if any(row.rank is None for row in table.rows):
+    if any(row.run.interval is None for row in table.compared):
         yield "A model with a single seed has no interval and no rank, since one seed gives no variance estimate."
     if len(table.machines) > 1:
         names = machine_names(row.run.record.environment for row in table.compared)

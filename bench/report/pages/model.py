@@ -112,7 +112,7 @@ def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
         "plain_code": _code(run),
         "code_sentence": _code_sentence(run),
         "budget": "" if record.search is None else table.conditions["budget"],
-        "selected": row.label == table.selected,
+        "selected": row is table.selected_row,
         "tutorial": tutorial_title(record.spec.model) if record.is_tutorial else None,
         "published": published_accuracy(record) if record.is_tutorial else None,
         "better_code": _better_code(table, row),
@@ -238,7 +238,8 @@ def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
 def _pictures(row: Row, color: str, *, of_errors: bool, of_training: bool) -> dict[str, Picture]:
     """The figures of a section by kind."""
     pictures = (_error_pictures(row.run) if of_errors else {}) | (_training_pictures(row, color) if of_training else {})
-    return with_titles(pictures, {kind: f"{row.label}: {title}" for kind, title in TITLES.items()})
+    model = f"{row.label} on {row.run.record.dataset.title}"
+    return with_titles(pictures, {kind: f"{model}: {title}" for kind, title in TITLES.items()})
 
 
 def _error_pictures(run: Run) -> dict[str, Picture]:
@@ -257,7 +258,9 @@ def _training_pictures(row: Row, color: str) -> dict[str, Picture]:
     # scikit-learn's classifiers have no epochs.
     if any(refit.curve.training_loss for refit in record.refits):
         trial = Curve() if search is None else search.winning_trial.curve
-        pictures["curves"] = figures.curves(trial, [refit.curve for refit in record.refits], color)
+        own = search is not None and search.own_recipe is not None  # whose loss may be another one than cross-entropy
+        loss = "loss" if own else "loss (nats)"
+        pictures["curves"] = figures.curves(trial, [refit.curve for refit in record.refits], color, loss)
     if search is None:
         return pictures
     score = score_name(record.spec)

@@ -13,7 +13,7 @@ from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
 from bench.report.markdown import Markdown, inline, link, render
 from bench.report.pages.contract import Files
-from bench.report.ranking import validation_score
+from bench.report.ranking import selection_order
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.leaderboard import section_link
 from bench.report.text.label_smoothing import calibration_sentence
@@ -35,6 +35,7 @@ def files(board: Board) -> Files:
         sections.append(
             {
                 "title": title,
+                "score": placed[0][0].score,
                 "titles": titles_table(placed),
                 "notes": _notes(board, placed),
                 "measured": measured,
@@ -89,7 +90,7 @@ def _title_text(kind: TutorialTitle, row: Row) -> Markdown:
 
 
 def _better_text(table: Table, row: Row) -> str | Markdown:
-    """The tuned model with the best validation accuracy, its gain over a tutorial and its code, if it is better."""
+    """The selected tuned model, its gain over a tutorial and its code, if it is better."""
     test, tuned = row.versus_best, table.selected_row
     if test is None or test.difference is None or tuned is None:
         return "-"
@@ -148,8 +149,8 @@ def _choice(table: Table, tuned: Row) -> str:
     names = joined([row.label for row in higher])
     return (
         f"{tuned.label} is named although {names} {'has' if len(higher) == 1 else 'have'} a higher test accuracy "
-        f"({verdicts}): it has the best validation accuracy, and choosing by the test set would make the result look "
-        "too good."
+        f"({verdicts}): it has the best {table.score}, and choosing by the test set would make the result look too "
+        "good."
     )
 
 
@@ -160,15 +161,15 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
         return []
     families = dict.fromkeys(row.run.record.spec.model for row in table.rows)
     best = [
-        max(
+        min(
             (row for row in table.rows if row.run.record.spec.model == family),
-            key=lambda row: validation_score(row.run),
+            key=lambda row: selection_order(row.run),
         )
         for family in families
         if family != tuned.run.record.spec.model
     ]
     more_accurate = [
-        (other.conditions["budget"], row)
+        (other.differing_text, row)
         for other in board.tables
         if other.dataset == table.dataset
         if (row := other.selected_row) is not None and row.test_accuracy > tuned.test_accuracy
@@ -176,20 +177,21 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
     return [
         *(_other_model(f"Of family {row.run.record.spec.model}, the search found", row, tutorials) for row in best),
         *(
-            _other_model(f"A search with another budget ({budget}) found", row, tutorials)
-            for budget, row in more_accurate
+            _other_model(f"A search under other conditions ({differing}) found", row, tutorials, note=" (not tested)")
+            for differing, row in more_accurate
         ),
     ]
 
 
-def _other_model(text: str, row: Row, tutorials: Sequence[Row]) -> Markdown:
-    """A tuned model, its accuracy, gain over the tutorials, time and code."""
+def _other_model(text: str, row: Row, tutorials: Sequence[Row], note: str = "") -> Markdown:
+    """A tuned model, its accuracy, gain over the tutorials, time if it is of the same machine, and code."""
     name = link(row.label, section_link(row, _folder(row)))
     gains = sorted(row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials)
     gain = " to ".join(dict.fromkeys(map(points, (gains[0], gains[-1]))))
+    one_machine = len(_machines([row, *tutorials])) == 1
     parts = [
-        f"{percent(row.test_accuracy)}%, {gain} pp compared with the tutorials",
-        f"{seconds(row.run.training_seconds)} s per training",
+        f"{percent(row.test_accuracy)}%, {gain} pp compared with the tutorials{note}",
+        *([f"{seconds(row.run.training_seconds)} s per training"] if one_machine else []),
         *_code_link(row),
     ]
     return Markdown(f"{inline(text)} {name}: {', '.join(parts)}.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from bench.evaluation.text import seconds
@@ -11,6 +12,7 @@ from bench.report.runs import Run
 
 CORE_SECONDS = "core-seconds"
 UNEQUAL_MARK = " (!)"
+SAME_TIME = 0.1  # relative difference up to which measured times count as equal on the Pareto front
 UNITS = {
     CORE_SECONDS: "",
     "parameters": "",
@@ -53,7 +55,10 @@ def cost_cells(run: Run) -> dict[str, str]:
 
 
 def pareto_fronts(rows: Sequence[Row], *, with_times: bool) -> dict[str, list[str]]:
-    """For each cost, the models for which no other is both more accurate and cheaper, cheapest first.
+    """For each cost, the models that no other dominates, cheapest first.
+
+    A model dominates another if it is more accurate and not more expensive, or as accurate and cheaper. Times that
+    differ by at most SAME_TIME count as equal.
 
     Args:
         rows: the models.
@@ -61,11 +66,13 @@ def pareto_fronts(rows: Sequence[Row], *, with_times: bool) -> dict[str, list[st
     """
     fronts: dict[str, list[str]] = {}
     for cost in UNITS if with_times else ("parameters",):
-        fronts[cost], best = [], (0.0, -1.0)  # cost and accuracy of the last model on the front
-        priced = [row for row in rows if cost in row.run.costs]
-        for row in sorted(priced, key=lambda row: (row.run.costs[cost], -row.test_accuracy)):
-            point = row.run.costs[cost], row.test_accuracy
-            if point[1] > best[1] or point == best:
-                best = point
-                fronts[cost].append(row.label)
+        priced = sorted((row for row in rows if cost in row.run.costs), key=lambda row: row.run.costs[cost])
+        same = 1 if cost == "parameters" else 1 + SAME_TIME
+        costs = np.array([row.run.costs[cost] for row in priced])
+        accuracies = np.array([row.test_accuracy for row in priced])
+        # Whether the model of the row dominates that of the column.
+        better = (accuracies[:, None] > accuracies) & (costs[:, None] <= same * costs)
+        cheaper = (accuracies[:, None] >= accuracies) & (same * costs[:, None] < costs)
+        dominated = (better | cheaper).any(axis=0)
+        fronts[cost] = [row.label for row, is_dominated in zip(priced, dominated, strict=True) if not is_dominated]
     return fronts

@@ -74,12 +74,13 @@ def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
 
 def _cells(table: Table, row: Row, folder: str, *, with_times: bool) -> dict[str, str | Markdown]:
     costs = {name: cost for name, cost in cost_cells(row.run).items() if name in COSTS}
+    selected = table.compared_with
     return {
         "rank": rank_text(row),
         "model": link(row.label, section_link(row, folder)),
         "type": row_type(row),
         ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
-        **({f"difference from {table.selected} (pp)": versus_selected_text(row)} if table.selected else {}),
+        **({} if selected is None else {f"difference from {selected.label} (pp)": versus_selected_text(row)}),
         "lowest class recall (%)": worst_class_text(row),
         **{
             metric.heading: metric_text(row.run, metric)
@@ -103,7 +104,7 @@ def section_link(row: Row, folder: str = "", *, code: bool = False) -> str:
 
 
 def versus_selected_text(row: Row) -> str:
-    """The difference from the tuned model with the best validation accuracy, with its interval."""
+    """The difference from the selected tuned model, with its interval."""
     if row.versus_best is None:
         return "-"
     difference = row.versus_best.difference
@@ -115,7 +116,5 @@ def versus_selected_text(row: Row) -> str:
 
 def worst_class_text(row: Row, unit: str = "") -> str:
     """The lowest recall of any class, and the class unless several share it."""
-    names = row.run.record.dataset.class_names
-    recall = row.run.scores.by_class.recall[: len(names)]
-    unique = (recall == recall.min()).sum() == 1
-    return f"{percent(recall.min())}{unit}" + (f" ({names[recall.argmin()]})" if unique else "")
+    hardest, lowest = row.run.scores.by_class.hardest, row.run.scores.by_class.recall.min()
+    return f"{percent(lowest)}{unit}" + (f" ({hardest[0]})" if len(hardest) == 1 else "")

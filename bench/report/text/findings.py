@@ -1,6 +1,6 @@
 """Three findings on a table, each a sentence computed from the records."""
 
-import numpy as np
+from collections import Counter
 
 from bench.evaluation.text import counted, percent, range_text
 from bench.report.board import Table
@@ -42,16 +42,18 @@ def _families(table: Table) -> str:
 
 
 def _hardest_class(table: Table) -> str:
-    """The class that alone has the lowest recall in most models, and its highest recall."""
-    names, rows = table.dataset.class_names, table.compared
-    recalls = np.array([row.run.scores.by_class.recall[: len(names)] for row in rows])
-    is_lowest = recalls == recalls.min(axis=1, keepdims=True)
-    lowest = is_lowest[is_lowest.sum(axis=1) == 1].sum(axis=0)
-    if lowest.max() == 0:
+    """The class that alone has the lowest recall in more than half of the models, and its highest recall."""
+    rows = table.distinct
+    hardest = [row.run.scores.by_class.hardest for row in rows]
+    counts = Counter(names[0] for names in hardest if len(names) == 1)
+    name, count = next(iter(counts.most_common(1)), ("", 0))
+    if 2 * count <= len(rows):
         return ""
-    hardest = int(lowest.argmax())
-    best = int(recalls[:, hardest].argmax())
+    number = table.dataset.class_names.index(name)
+    best = max(rows, key=lambda row: float(row.run.scores.by_class.recall[number]))
+    once = " with different predictions" if len(rows) < len(table.compared) else ""
     return (
-        f"{names[hardest]} is the hardest class: its recall is the lowest of all classes in {lowest[hardest]} of "
-        f"{counted(len(rows), 'model')}, and at most {percent(recalls[best, hardest])}% ({rows[best].label})."
+        f"{name} is the hardest class: its recall is the lowest of all classes in {count} of "
+        f"{counted(len(rows), 'model')}{once}, and at most {percent(best.run.scores.by_class.recall[number])}% "
+        f"({best.label})."
     )

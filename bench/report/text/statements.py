@@ -7,6 +7,7 @@ from bench.report.ranking import MIN_SEARCHES
 from bench.report.runs import Run
 
 MAX_SENTENCES = 6  # of a table with more pairs of models, only those of the best model
+MAX_HARDEST = 3  # classes that share the lowest recall and are named
 
 
 def pair_sentences(table: Table) -> list[str]:
@@ -97,14 +98,14 @@ def summary(table: Table) -> tuple[str, ...]:
     # A reference model beside a single tuned one is compared in the second sentence.
     beaten = _beaten_by_references(table) if len(table.rows) > 1 else []
     # The best of several searches is selected by its test accuracy, which biases it upwards; the family's mean is not.
-    for family in table.families:
-        if best.label in family.searches:
-            return (
-                _best_family(table, family),
-                _next_family(table, family),
-                *beaten,
-                _hardest_class(shown := table.selected_row or best, f"The hardest class of {shown.label}"),
-            )
+    if any(best.label in family.searches for family in table.families):
+        family = table.families[0]
+        return (
+            _best_family(table, family),
+            _next_family(table, family),
+            *beaten,
+            _hardest_class(table.selected_row or best, named=True),
+        )
     return _best_model(best), _next_model(table, best), *beaten, _hardest_class(best)
 
 
@@ -151,6 +152,8 @@ def _next_model(table: Table, best: Row) -> str:
         reference = table.references[0]
         if reference.versus_best is not None:
             return _comparison(reference.versus_best, best.label, reference.label)
+    if len(table.references) > 1:
+        return "There is no tuned model to compare it with; reference models are not compared with each other."
     return "There is no other model to compare it with."
 
 
@@ -176,13 +179,17 @@ def _comparison(test: PairTest, best: str, other: str) -> str:
     return f"It is {size} points {verdict} than {other}, a statistically significant difference."
 
 
-def _hardest_class(best: Row, start: str = "Its hardest class") -> str:
-    record, names = best.run.record, best.run.record.dataset.class_names
-    recall = best.run.scores.by_class.recall[: len(names)]
-    hardest = int(recall.argmin())
-    text = f"{start} is {names[hardest]}, with a recall of {percent(recall[hardest])}%"
-    if recall[hardest] == 1:
-        text = "It classifies every test image correctly"
+def _hardest_class(best: Row, *, named: bool = False) -> str:
+    """The classes with the lowest recall; `named` if the sentence before is not about this model."""
+    record, hardest, lowest = best.run.record, best.run.scores.by_class.hardest, best.run.scores.by_class.recall.min()
+    start, end = ("The", f" of {best.label}") if named else ("Its", "")
+    text = f"{start} hardest class{end} is {hardest[0]}, with a recall of {percent(lowest)}%"
+    if lowest == 1:
+        text = f"{best.label if named else 'It'} classifies every test image correctly"
+    elif len(hardest) > MAX_HARDEST:
+        text = f"{start} lowest recall{end} is {percent(lowest)}%, in {len(hardest)} classes"
+    elif len(hardest) > 1:
+        text = f"{start} hardest classes{end} are {joined(hardest)}, with a recall of {percent(lowest)}% each"
     trials = record.search.trials if record.search is not None else ()
     if failed := sum(trial.status == "failed" for trial in trials):
         return f"{text}; {failed} of the {len(trials)} trials of its search failed."
