@@ -13,29 +13,27 @@ Each training is appended to results/benchmarks/bfloat16/FAMILY.jsonl when it en
 page next to that folder is made from these files, with --page-only without training.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
 import search_spaces
 from bench.data.catalog import DatasetLocation, locate
-from bench.data.development import load_development
+from bench.evaluation.arrays import FloatArray, IntArray
 from bench.evaluation.text import joined
+from bench.execution.plans import sampling_spec
 from bench.machine import environment, supports_bfloat16, usable_cores
 from bench.records.choices import Precision
-from bench.records.files import append_line, write_atomic
+from bench.records.encoding import encode, read_lines
+from bench.records.files import append_line
 from bench.records.record import Curve
-from bench.records.spec import Budget, SearchSpec, TrialSpec, Value
-from bench.report.markdown import table
+from bench.records.spec import Budget, TrialSpec
 from bench.seeds import derive_seed
 from bench.tuning.presets import PLANS
 from bench.tuning.trials import trial_spec
@@ -45,7 +43,17 @@ from bench.workers.local import LocalPool
 
 sys.path.append(str(Path(__file__).parents[1]))  # as pytest does
 
-from benchmarks.shared import spaces_note, verdicts
+from benchmarks.shared import (
+    draw_candidates,
+    machine_text,
+    page,
+    page_parser,
+    publish,
+    run_tasks,
+    spaces_note,
+    table,
+    verdicts,
+)
 
 GOAL = 0.3  # percentage points of accuracy
 PRECISIONS: tuple[Precision, ...] = ("bfloat16", "float32")  # the order of the first axis of scores
@@ -56,8 +64,6 @@ POOLS_PER_RESAMPLE = 200
 RUNS = Path("results/benchmarks/bfloat16")
 PAGE = RUNS.with_suffix(".md")
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Job = tuple[int, int, TrialSpec]  # candidate, number of the seed, the training
 
 
@@ -102,9 +108,8 @@ def main(*, families: Sequence[str], dataset: str, candidates: int, seeds: int, 
         location = locate(dataset)
         for family in families:
             _train(family, location, list(_jobs(family, location, candidates, seeds, epochs)))
-    trainings = {file.stem: read(file) for file in sorted(RUNS.glob("*.jsonl"))}
-    write_atomic(PAGE, _page(trainings).encode())
-    sys.stdout.write(PAGE.read_text(encoding="utf-8"))
+    trainings = {file.stem: read_lines(Training, file) for file in sorted(RUNS.glob("*.jsonl"))}
+    publish(PAGE, _page(trainings))
 
 
 # Training
@@ -112,17 +117,9 @@ def main(*, families: Sequence[str], dataset: str, candidates: int, seeds: int, 
 
 def _jobs(family: str, location: DatasetLocation, candidates: int, seeds: int, epochs: int) -> Iterator[Job]:
     """All trainings, both precisions of a candidate next to each other."""
-    search = SearchSpec(
-        dataset=location.name,
-        family=family,
-        source=search_spaces.source_digest(family),
-        tuner="random",
-        budget=Budget(trials=candidates, epochs=epochs),
-        seed=0,
-        refit_seeds=1,
-        precision="float32",
-    )
-    for candidate, values in enumerate(_candidates(search, location)):
+    budget = Budget(trials=candidates, epochs=epochs)
+    search = sampling_spec(search_spaces.locate(family), location.name, budget)
+    for candidate, values in enumerate(draw_candidates(search, location)):
         for number in range(seeds):
             seed = derive_seed(0, "bfloat16", family, candidate, number)
             for precision in PRECISIONS:
@@ -133,33 +130,22 @@ def _jobs(family: str, location: DatasetLocation, candidates: int, seeds: int, e
                 )
 
 
-def _candidates(search: SearchSpec, location: DatasetLocation) -> tuple[Mapping[str, Value], ...]:
-    from bench.tuning.tuners import random_candidates
-
-    dataset = load_development(location)
-    space = search_spaces.load(search.family)(dataset.image_shape, len(dataset.class_names)).space()
-    return random_candidates(search, space, search.budget.trials)
-
-
 def _train(family: str, location: DatasetLocation, jobs: Sequence[Job]) -> None:
     """Run the trainings missing in the family's file, one candidate per core at a time."""
     file = RUNS / f"{family}.jsonl"
-    waiting = missing(jobs, read(file), search_spaces.source_digest(family))
+    waiting = missing(jobs, read_lines(Training, file), search_spaces.source_digest(family))
     if not waiting:
         return
     done = len(jobs) - len(waiting)
-    running: dict[str, Job] = {}
+    by_key = {
+        f"{spec.precision} {candidate} {number}": (candidate, number, spec) for candidate, number, spec in waiting
+    }
+    tasks = [(key, worker.train, spec, None, location, None) for key, (_, _, spec) in by_key.items()]
     with closing(LocalPool(usable_cores())) as pool:
-        executor = Executor(pool)
-        while waiting or running:
-            while waiting and executor.idle():
-                candidate, number, spec = job = waiting.pop(0)
-                running[key := f"{spec.precision} {candidate} {number}"] = job
-                executor.submit(key, worker.train, spec, None, location, None)
-            event = executor.next_event(1)
+        for event in run_tasks(Executor(pool), tasks):
             if isinstance(event, TaskCompleted | TaskFailed):
-                training = _training(*running.pop(event.key), event)
-                append_line(file, encode(training))
+                training = _training(*by_key[event.key], event)
+                append_line(file, encode(training, file))
                 done += 1
                 score = training.error or f"{100 * training.curve.validation_accuracy[-1]:.2f}%"
                 sys.stderr.write(f"{family} {done}/{len(jobs)}: {event.key}: {score}, {training.fit_seconds:.0f} s\n")
@@ -168,32 +154,17 @@ def _train(family: str, location: DatasetLocation, jobs: Sequence[Job]) -> None:
 def _training(candidate: int, number: int, spec: TrialSpec, event: TaskCompleted | TaskFailed) -> Training:
     if isinstance(event, TaskFailed) and (event.worker_died or event.fatal):
         raise RuntimeError(f"{event.key}: {event.reason}. Repeat the command to continue")
-    machine = environment()
     return Training(
         candidate=candidate,
         seed_number=number,
         source=search_spaces.source_digest(spec.model),
-        machine=(
-            f"{machine.cpu} with {machine.cores} cores, TensorFlow {machine.tensorflow}, Keras {machine.keras}, "
-            f"Keras Tuner {machine.keras_tuner}"
-        ),
+        machine=machine_text(environment(), "TensorFlow", "Keras", "Keras Tuner"),
         spec=spec,
         error=event.reason if isinstance(event, TaskFailed) else None,
         curve=event.value.curve if isinstance(event, TaskCompleted) else Curve(),
         fit_seconds=event.value.fit_seconds if isinstance(event, TaskCompleted) else 0.0,
         task_seconds=event.value.task_seconds if isinstance(event, TaskCompleted) else 0.0,
     )
-
-
-def read(file: Path) -> list[Training]:
-    """The trainings in `file`, without a last line torn by a kill."""
-    lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
-    return [msgspec.json.decode(line, type=Training) for line in lines]
-
-
-def encode(training: Training) -> bytes:
-    """The line that `read` reads."""
-    return msgspec.json.encode(training) + b"\n"
 
 
 def missing(jobs: Sequence[Job], trained: Sequence[Training], source: str) -> list[Job]:
@@ -311,7 +282,7 @@ def verdict(trainings: Sequence[Training]) -> Verdict:
 def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
     everything = [training for trained in trainings.values() for training in trained]
     results = {family: verdict(trained) for family, trained in trainings.items()}
-    rows = pd.DataFrame(
+    rows = (
         {
             "family": family,
             "candidates": str(result.candidates),
@@ -323,43 +294,31 @@ def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
         }
         for family, result in results.items()
     )
-    costs = pd.DataFrame(row for family, result in results.items() for row in _costs(family, result))
+    costs = (row for family, result in results.items() for row in _costs(family, result))
     budgets = joined([f"{PLANS['fashion_mnist', family, 'default'].trials} for {family}" for family in results])
-    choices = pd.DataFrame(row for family, trained in trainings.items() for row in _choices(family, trained))
-    return "\n".join(
-        [
-            "# Choosing winners in bfloat16 and in float32",
-            "",
-            *(line for note in spaces_note(each.spec.values for each in everything) for line in (note, "")),
-            *_facts(trainings),
-            "",
-            table(costs),
-            "",
-            *verdicts(_goal(family, result) for family, result in results.items()),
-            "",
-            (
-                "The selection cost is that of choosing in bfloat16: from a pool of candidates, each precision chooses "
-                "the best with one seed, and the float32 accuracies of both choices with the other seeds are compared; "
-                f"mean over {POOLS:,} pools and all seeds. Its upper bound is one-sided, by a bootstrap over "
-                "candidates; all candidates are a single pool, which has none. The budget of a search with preset "
-                f"default on Fashion-MNIST is that of so many full-length trials: {budgets}. For the speed of "
-                "bfloat16, see [versus_keras_tuner.md](versus_keras_tuner.md)."
-            ),
-            "",
-            table(rows),
-            "",
-            (
-                "Rank correlations are between different seeds, so that those of bfloat16 and float32 can be compared "
-                "with those of float32 and float32. Accuracies are those on the validation images."
-            ),
-            "",
-            "## Choices from all candidates",
-            "",
-            table(choices),
-            "",
-            "Generated by `python tests/benchmarks/bfloat16.py` from the files in [bfloat16](bfloat16).",
-            "",
-        ]
+    choices = (row for family, trained in trainings.items() for row in _choices(family, trained))
+    return page(
+        "# Choosing winners in bfloat16 and in float32",
+        *spaces_note(each.spec.values for each in everything),
+        "\n".join(_facts(trainings)),
+        table(costs),
+        *verdicts(_goal(family, result) for family, result in results.items()),
+        (
+            "The selection cost is that of choosing in bfloat16: from a pool of candidates, each precision chooses "
+            "the best with one seed, and the float32 accuracies of both choices with the other seeds are compared; "
+            f"mean over {POOLS:,} pools and all seeds. Its upper bound is one-sided, by a bootstrap over "
+            "candidates; all candidates are a single pool, which has none. The budget of a search with preset "
+            f"default on Fashion-MNIST is that of so many full-length trials: {budgets}. For the speed of "
+            "bfloat16, see [versus_keras_tuner.md](versus_keras_tuner.md)."
+        ),
+        table(rows),
+        (
+            "Rank correlations are between different seeds, so that those of bfloat16 and float32 can be compared "
+            "with those of float32 and float32. Accuracies are those on the validation images."
+        ),
+        "## Choices from all candidates",
+        table(choices),
+        "Generated by `python tests/benchmarks/bfloat16.py` from the files in [bfloat16](bfloat16).",
     )
 
 
@@ -410,11 +369,10 @@ def _choices(family: str, trainings: Sequence[Training]) -> Iterator[dict[str, s
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--families", nargs="+", default=["cnn"])
     parser.add_argument("--dataset", default="fashion_mnist")
     parser.add_argument("--candidates", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--page-only", action="store_true", help="write the page from the stored trainings")
     main(**vars(parser.parse_args()))

@@ -15,8 +15,6 @@ Measurements are stored in results/benchmarks/memory.json; memory.md and memory.
 --page-only makes them without measuring.
 """
 
-import argparse
-import hashlib
 import importlib
 import os
 import sys
@@ -29,29 +27,40 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import pandas as pd
 import psutil  # type: ignore[import-untyped]  # distributed depends on it
 from matplotlib.figure import Figure
 from scipy import stats
 
 import search_spaces
 from bench.data.catalog import DatasetLocation
-from bench.data.development import load_development
+from bench.execution.plans import sampling_spec
 from bench.machine import Environment, environment
+from bench.records.encoding import read_json
 from bench.records.files import write_atomic
-from bench.records.spec import Budget, SearchSpec, TrialSpec
+from bench.records.spec import Budget, TrialSpec
 from bench.report.figures.model import plain_axes
-from bench.report.figures.picture import Picture
-from bench.report.markdown import table
+from bench.report.figures.picture import picture
 from bench.seeds import derive_seed
 from bench.training.outcome import EpochReport
 from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker
-from bench.workers.executor import Executor, TaskCompleted, TaskFailed
+from bench.workers.executor import Executor
 from bench.workers.local import LocalPool
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import COLORS, verdicts
+from benchmarks.shared import (
+    COLORS,
+    Task,
+    completed_tasks,
+    draw_candidates,
+    machine_text,
+    page,
+    page_parser,
+    publish,
+    store,
+    table,
+    verdicts,
+)
 
 if TYPE_CHECKING:
     from bench.training.outcome import TrainedTrial
@@ -63,7 +72,6 @@ MAX_GROWTH_MB = 0.2  # per trial
 CONFIDENCE = 0.95
 MB = 1e6
 KINDS = {"resident": "resident_bytes", "anonymous": "anonymous_bytes"}
-WAIT_SECONDS = 600
 PAGE = Path("results/benchmarks/memory.md")
 
 
@@ -115,77 +123,44 @@ def main(trials: int, workers: int, epochs: int, page_only: bool) -> int:
     """Measure, then write page and figure; returns 1 if the memory of a worker may be growing, else 0."""
     stored = PAGE.with_suffix(".json")
     if not page_only:
-        measured = Measurement(environment=environment(), epochs=epochs, sizes=measure(trials, workers, epochs))
-        write_atomic(stored, msgspec.json.format(msgspec.json.encode(measured), indent=1) + b"\n")
-    measurement = msgspec.json.decode(stored.read_bytes(), type=Measurement)
+        store(stored, Measurement(environment=environment(), epochs=epochs, sizes=measure(trials, workers, epochs)))
+    measurement: Measurement = read_json(Measurement, stored)
     fitted = lines(measurement.sizes)
-    digest = hashlib.sha256(stored.read_bytes()).hexdigest()
-    write_atomic(PAGE.with_suffix(".png"), Picture(digest=digest, draw=partial(_draw, fitted)).png())
-    write_atomic(PAGE, _page(measurement, fitted).encode())
-    sys.stdout.write(PAGE.read_text(encoding="utf-8"))
+    write_atomic(PAGE.with_suffix(".png"), picture("memory", [measurement], partial(_draw, fitted)).png())
+    publish(PAGE, _page(measurement, fitted))
     return int(not all(line.growth.bound < MAX_GROWTH_MB for line in fitted))  # also 1 if a bound is NaN
 
 
 def measure(trials: int, workers: int, epochs: int) -> tuple[Size, ...]:
     """Train `trials` candidates on `workers` workers, alternating between the families."""
-    waiting = list(enumerate(_candidates(trials, epochs)))[::-1]
+    tasks = list(_tasks(trials, epochs))
     numbers: dict[int, int] = {}  # of workers, by process id
     sizes: list[Size] = []
     with closing(LocalPool(workers)) as pool:
-        executor = Executor(pool)
-        while len(sizes) < trials:
-            while waiting and executor.idle():
-                number, spec = waiting.pop()
-                executor.submit(f"{number} {spec.model}", train_and_measure, spec)
-            event = executor.next_event(WAIT_SECONDS)
-            if event is None or isinstance(event, TaskFailed):
-                raise RuntimeError(f"a trial failed: {event}")
-            if isinstance(event, TaskCompleted):
-                trial, family = event.key.split()
-                process, resident, anonymous, _ = event.value
-                worker_number = numbers.setdefault(process, len(numbers) + 1)
-                sizes.append(
-                    Size(
-                        trial=int(trial),
-                        family=family,
-                        worker=worker_number,
-                        resident_bytes=resident,
-                        anonymous_bytes=anonymous,
-                    )
-                )
-                sys.stderr.write(f"{len(sizes)}/{trials}: worker {worker_number} has {resident / MB:.1f} MB\n")
+        for event in completed_tasks(Executor(pool), tasks):
+            trial, family = event.key.split()
+            process, resident, anonymous, _ = event.value
+            number = numbers.setdefault(process, len(numbers) + 1)
+            size = Size(
+                trial=int(trial), family=family, worker=number, resident_bytes=resident, anonymous_bytes=anonymous
+            )
+            sizes.append(size)
+            sys.stderr.write(f"{len(sizes)}/{trials}: worker {number} has {resident / MB:.1f} MB\n")
     return tuple(sizes)
 
 
-def _candidates(trials: int, epochs: int) -> Iterator[TrialSpec]:
+def _tasks(trials: int, epochs: int) -> Iterator[Task]:
     """Random candidates of FAMILIES in turn, in float32."""
-    from bench.tuning.tuners import random_candidates
-
-    dataset = load_development(DATASET)
-    count = -(-trials // len(FAMILIES))
     drawn = []
     for family in FAMILIES:
-        spec = _spec(family, Budget(trials=count, epochs=epochs))
-        space = search_spaces.load(family)(dataset.image_shape, len(dataset.class_names)).space()
-        drawn.append((spec, random_candidates(spec, space, count)))
+        budget = Budget(trials=-(-trials // len(FAMILIES)), epochs=epochs)
+        spec = sampling_spec(search_spaces.locate(family), DATASET.name, budget)
+        spec = msgspec.structs.replace(spec, seed=derive_seed(0, "memory", family))
+        drawn.append([trial_spec(spec, values) for values in draw_candidates(spec, DATASET)])
     for number in range(trials):
-        spec, candidates = drawn[number % len(drawn)]
-        values = candidates[number // len(drawn)]
+        trial = drawn[number % len(drawn)][number // len(drawn)]
         # The state is sent back as in a search, since that could leak memory too.
-        yield replace(trial_spec(spec, values), keep_state=True)
-
-
-def _spec(family: str, budget: Budget) -> SearchSpec:
-    return SearchSpec(
-        dataset=DATASET.name,
-        family=family,
-        source=search_spaces.source_digest(family),
-        tuner="random",
-        budget=budget,
-        seed=derive_seed(0, "memory", family),
-        refit_seeds=1,
-        precision="float32",
-    )
+        yield f"{number} {trial.model}", train_and_measure, replace(trial, keep_state=True)
 
 
 def train_and_measure(spec: TrialSpec, report: EpochReport) -> "tuple[int, int, int, TrainedTrial]":
@@ -240,8 +215,8 @@ def _draw(lines: Sequence[Line]) -> Figure:
 
 
 def _page(measurement: Measurement, lines: Sequence[Line]) -> str:
-    machine = measurement.environment
-    rows = pd.DataFrame(
+    machine = machine_text(measurement.environment, "TensorFlow", "Keras", "distributed", platform=True)
+    rows = (
         {
             "worker": str(line.worker),
             "memory": line.kind,
@@ -255,40 +230,29 @@ def _page(measurement: Measurement, lines: Sequence[Line]) -> str:
     )
     largest = max(line.growth.bound for line in lines)
     growth = f"memory of a worker grows by at most {largest:.2f} MB per trial (95% upper bound, goal {MAX_GROWTH_MB})"
-    return "\n".join(
-        [
-            "# Memory of workers over many trials",
-            "",
-            (
-                f"{len(measurement.sizes)} trials of {measurement.epochs} epochs on {DATASET.name}, alternating "
-                f"between {' and '.join(FAMILIES)}, on {machine.cpu} with {machine.cores} cores, {machine.platform}, "
-                f"TensorFlow {machine.tensorflow}, Keras {machine.keras}, distributed {machine.distributed}."
-            ),
-            "",
-            table(rows),
-            "",
-            *verdicts([(growth, largest < MAX_GROWTH_MB)]),
-            "",
-            "![Memory of each worker by trial](memory.png)",
-            "",
-            (
-                "Anonymous memory is the part of resident memory that is not backed by files. Lines are least-squares "
-                f"fits to all trials of a worker except its first {WARM_UP}; the bound is one-sided, by Student's t. "
-                "The axes do not start at 0. 1 MB is 1,000,000 bytes."
-            ),
-            "",
-            "Generated by `python tests/benchmarks/memory.py` from [memory.json](memory.json).",
-            "",
-        ]
+    return page(
+        "# Memory of workers over many trials",
+        (
+            f"{len(measurement.sizes)} trials of {measurement.epochs} epochs on {DATASET.name}, alternating "
+            f"between {' and '.join(FAMILIES)}, on {machine}."
+        ),
+        table(rows),
+        *verdicts([(growth, largest < MAX_GROWTH_MB)]),
+        "![Memory of each worker by trial](memory.png)",
+        (
+            "Anonymous memory is the part of resident memory that is not backed by files. Lines are least-squares "
+            f"fits to all trials of a worker except its first {WARM_UP}; the bound is one-sided, by Student's t. "
+            "The axes do not start at 0. 1 MB is 1,000,000 bytes."
+        ),
+        "Generated by `python tests/benchmarks/memory.py` from [memory.json](memory.json).",
     )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--trials", type=int, default=400, help="of all workers together")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=2, help="per trial")
-    parser.add_argument("--page-only", action="store_true", help="write page and figure from the stored measurements")
     arguments = parser.parse_args()
     # Functions of __main__ are sent to workers as code, those of other modules by name. The code would be new in every
     # trial, and TensorFlow never frees code that was on the stack when an operation was created: 2 MB per trial.

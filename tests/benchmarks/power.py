@@ -10,8 +10,6 @@ results/benchmarks/power.md shows the type I error by standard deviation across 
 and number of seeds, next to the power that `python -m bench plan` computes.
 """
 
-import argparse
-import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,28 +18,23 @@ from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
-import msgspec
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy import stats
 
+from bench.evaluation.arrays import FloatArray
 from bench.evaluation.comparison import LEVEL, differences
 from bench.evaluation.power import VarianceComponents, power
 from bench.evaluation.variance import Correctness
 from bench.machine import Environment, environment
+from bench.records.encoding import read_json
 from bench.records.files import write_atomic
 from bench.report.figures.labels import label_ends
 from bench.report.figures.model import plain_axes
-from bench.report.figures.picture import Picture
-from bench.report.markdown import table
+from bench.report.figures.picture import picture
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import COLORS
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from benchmarks.shared import COLORS, page, page_parser, publish, store, table
 
 # Fraction of all images, and the probability that each of two models classifies them correctly: easy, impossible,
 # easier for one model, undecided. Both have 90% accuracy, and disagree about as often as tuned models on Fashion-MNIST.
@@ -178,18 +171,14 @@ def variance_components(images: int, seed_std: tuple[float, float]) -> VarianceC
 
 def main(pairs: int, power_pairs: int, page_only: bool) -> None:
     """Simulate, then write page and figure."""
-    data = PAGE.with_suffix(".json")
+    stored = PAGE.with_suffix(".json")
     if not page_only:
-        simulation = Simulation(
-            environment=environment(), scipy=version("scipy"), cases=tuple(run_all(pairs, power_pairs))
-        )
-        write_atomic(data, msgspec.json.format(msgspec.json.encode(simulation), indent=1) + b"\n")
-    simulation = msgspec.json.decode(data.read_bytes(), type=Simulation)
-    digest = hashlib.sha256(data.read_bytes()).hexdigest()
-    picture = Picture(digest=digest, draw=partial(_draw, [case for case in simulation.cases if case.difference]))
-    write_atomic(PAGE.with_suffix(".png"), picture.png())
-    write_atomic(PAGE, _page(simulation).encode())
-    sys.stdout.write(PAGE.read_text(encoding="utf-8"))
+        cases = tuple(run_all(pairs, power_pairs))
+        store(stored, Simulation(environment=environment(), scipy=version("scipy"), cases=cases))
+    simulation: Simulation = read_json(Simulation, stored)
+    different = [case for case in simulation.cases if case.difference]
+    write_atomic(PAGE.with_suffix(".png"), picture("power", [different], partial(_draw, different)).png())
+    publish(PAGE, _page(simulation))
 
 
 def _draw(cases: Sequence[Case]) -> Figure:
@@ -229,49 +218,36 @@ def _page(simulation: Simulation) -> str:
     equal = [case for case in simulation.cases if not case.difference]
     different = [case for case in simulation.cases if case.difference]
     worst = max(equal, key=lambda case: case.percent)
-    return "\n".join(
-        [
-            "# Type I error and power of the comparison of two models",
-            "",
-            (
-                "Simulated models with known accuracy, compared by the code of the leaderboard at the 5% level. Their "
-                f"accuracy is {100 * ACCURACY:.0f}%; {100 * RANDOM_FRACTION:.0f}% of the images are classified "
-                "correctly with a probability between 0 and 1. The standard deviation is that of a model's accuracy "
-                "across seeds, in percentage points."
-            ),
-            "",
-            "## Type I error",
-            "",
-            table(pd.DataFrame(_type_1_error_rows(equal))),
-            "",
-            (
-                f"Significant differences between models of equal accuracy, in % of {equal[0].pairs:,} simulated pairs "
-                f"per cell. The largest is {worst.percent:.1f}%; with this many pairs, 99% of the estimates of a true "
-                f"rate of 5% are below {100 * _upper_limit(equal[0].pairs):.2f}%. With few seeds the rate is often "
-                "lower than 5%, since the quantile of Student's distribution multiplies the variance across seeds even "
-                "where most of the uncertainty is that of the test set."
-            ),
-            "",
-            "## Power",
-            "",
-            table(pd.DataFrame(_power_rows(different))),
-            "",
-            (
-                f"Significant differences in % of {different[0].pairs:,} simulated pairs per cell, on "
-                f"{different[0].images:,} images, with a standard deviation of {100 * POWER_SEED_STD:.1f} pp for both "
-                "models; in parentheses the power that `python -m bench plan` computes."
-            ),
-            "",
-            "![Power by true difference and number of seeds](power.png)",
-            "",
-            "Computed power (lines) and simulated power (points) by true difference. Dotted: 80%.",
-            "",
-            (
-                f"On {machine.cpu}, NumPy {machine.numpy}, SciPy {simulation.scipy}. Generated by "
-                "`python tests/benchmarks/power.py` from [power.json](power.json)."
-            ),
-            "",
-        ]
+    return page(
+        "# Type I error and power of the comparison of two models",
+        (
+            "Simulated models with known accuracy, compared by the code of the leaderboard at the 5% level. Their "
+            f"accuracy is {100 * ACCURACY:.0f}%; {100 * RANDOM_FRACTION:.0f}% of the images are classified "
+            "correctly with a probability between 0 and 1. The standard deviation is that of a model's accuracy "
+            "across seeds, in percentage points."
+        ),
+        "## Type I error",
+        table(_type_1_error_rows(equal)),
+        (
+            f"Significant differences between models of equal accuracy, in % of {equal[0].pairs:,} simulated pairs "
+            f"per cell. The largest is {worst.percent:.1f}%; with this many pairs, 99% of the estimates of a true "
+            f"rate of 5% are below {100 * _upper_limit(equal[0].pairs):.2f}%. With few seeds the rate is often "
+            "lower than 5%, since the quantile of Student's distribution multiplies the variance across seeds even "
+            "where most of the uncertainty is that of the test set."
+        ),
+        "## Power",
+        table(_power_rows(different)),
+        (
+            f"Significant differences in % of {different[0].pairs:,} simulated pairs per cell, on "
+            f"{different[0].images:,} images, with a standard deviation of {100 * POWER_SEED_STD:.1f} pp for both "
+            "models; in parentheses the power that `python -m bench plan` computes."
+        ),
+        "![Power by true difference and number of seeds](power.png)",
+        "Computed power (lines) and simulated power (points) by true difference. Dotted: 80%.",
+        (
+            f"On {machine.cpu}, NumPy {machine.numpy}, SciPy {simulation.scipy}. Generated by "
+            "`python tests/benchmarks/power.py` from [power.json](power.json)."
+        ),
     )
 
 
@@ -302,9 +278,8 @@ def _computed_power(case: Case) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--pairs", type=int, default=10_000, help="simulated pairs of equal accuracy per case")
     parser.add_argument("--power-pairs", type=int, default=2_000, help="simulated pairs with a difference per case")
-    parser.add_argument("--page-only", action="store_true", help="write page and figure from the stored simulation")
     arguments = parser.parse_args()
     main(arguments.pairs, arguments.power_pairs, arguments.page_only)

@@ -9,10 +9,9 @@ Each training is appended to results/benchmarks/recipes/FAMILY.jsonl when it end
 page next to that folder is made from these files, with --page-only without training.
 """
 
-import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -26,9 +25,12 @@ from scipy import stats
 from bench.data import catalog
 from bench.machine import environment, supports_bfloat16
 from bench.records.choices import Precision
-from bench.records.files import append_line, write_atomic
-from bench.report.markdown import table
+from bench.records.encoding import encode, read_lines
+from bench.records.files import append_line
 from bench.seeds import derive_seed
+
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.shared import machine_text, page, page_parser, publish, table
 
 if TYPE_CHECKING:
     import keras
@@ -376,7 +378,6 @@ def train(variant: str, recipe: Recipe, seed: int, precision: Precision) -> Trai
         images, labels = dataset.images[held_back], dataset.labels[held_back]
         logits = sum(model.predict(view, batch_size=500, verbose=0) for view in (images, images[:, :, ::-1]))
         validation[-1] = float(np.mean(np.argmax(logits, axis=1) == labels))
-    machine = environment()
     result = Training(
         variant=variant,
         recipe=recipe,
@@ -387,24 +388,17 @@ def train(variant: str, recipe: Recipe, seed: int, precision: Precision) -> Trai
         fit_seconds=seconds,
         cpu_seconds=cpu,
         precision=precision,
-        machine=(f"{machine.cpu} with {machine.cores} cores, TensorFlow {machine.tensorflow}, Keras {machine.keras}"),
+        machine=machine_text(environment(), "TensorFlow", "Keras"),
     )
     release_graphs()
     return result
-
-
-def read(file: Path) -> list[Training]:
-    """The trainings in `file`, without a last line torn by a kill."""
-    lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
-    return [msgspec.json.decode(line, type=Training) for line in lines]
 
 
 def main(families: Sequence[str], seeds: int, workers: int, only: Sequence[str], page_only: bool) -> None:
     """Run the missing trainings, then write the page."""
     if not page_only:
         _train(families, seeds, workers, only)
-    write_atomic(PAGE, _page({file.stem: read(file) for file in sorted(RUNS.glob("*.jsonl"))}).encode())
-    sys.stdout.write(PAGE.read_text(encoding="utf-8"))
+    publish(PAGE, _page({file.stem: read_lines(Training, file) for file in sorted(RUNS.glob("*.jsonl"))}))
 
 
 def _train(families: Sequence[str], seeds: int, workers: int, only: Sequence[str]) -> None:
@@ -412,7 +406,8 @@ def _train(families: Sequence[str], seeds: int, workers: int, only: Sequence[str
     jobs = []
     for seed in range(seeds):
         for family in families:
-            done = {(training.variant, training.seed): training.recipe for training in read(RUNS / f"{family}.jsonl")}
+            trained: list[Training] = read_lines(Training, RUNS / f"{family}.jsonl")
+            done = {(training.variant, training.seed): training.recipe for training in trained}
             for variant in VARIANTS[family]:
                 if only and variant not in only:
                     continue
@@ -428,7 +423,8 @@ def _train(families: Sequence[str], seeds: int, workers: int, only: Sequence[str
                 sys.stderr.write(f"{family}, {variant}, seed {seed}: {future.exception()}\n")
                 continue
             result = future.result()
-            append_line(RUNS / f"{family}.jsonl", msgspec.json.encode(result) + b"\n")
+            file = RUNS / f"{family}.jsonl"
+            append_line(file, encode(result, file))
             sys.stderr.write(
                 f"{number}/{len(jobs)} {family}, {variant}, seed {seed}: "
                 f"{100 * result.validation_accuracy[-1]:.2f}%, {result.cpu_seconds:.0f} s\n"
@@ -436,39 +432,31 @@ def _train(families: Sequence[str], seeds: int, workers: int, only: Sequence[str
 
 
 def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
-    sections = ["# Training recipes and layers", ""]
+    sections = []
     for family, trained in trainings.items():
         sections += [
             f"## {family}",
-            "",
             f"Base: {_description(BASES[family])}.{_differences(BASES[family])}",
-            "",
-            table(_table(family, trained)),
-            "",
+            table(_rows(family, trained)),
             f"Trained {_conditions(trained)}, with one thread.",
-            "",
         ]
-    return "\n".join(
-        [
-            *sections,
-            (
-                "Validation accuracy after the last epoch on the 10,000 validation images of split 0, mean over seeds. "
-                "The difference from the base is paired by seed, with its 95% confidence interval by Student's t; a "
-                "single seed gives none, and differences as small as these intervals are noise. If a variant has fewer "
-                "seeds, it is not the difference of the two means. CPU time covers training and validation; other work "
-                "on the machine may have slowed it down."
-            ),
-            "",
-            (
-                "Decisions: variants that are used are part of the published families, which share one recipe, so that "
-                "a variant may be used by a family that it does not help; momentum 0.9 suits short trainings, and was "
-                "not chosen for its accuracy here. A hyperparameter is left to the search, and the preset determines "
-                "the number of epochs and the largest network. All others were dropped."
-            ),
-            "",
-            "Generated by `python tests/benchmarks/recipes.py` from the records in [recipes](recipes).",
-            "",
-        ]
+    return page(
+        "# Training recipes and layers",
+        *sections,
+        (
+            "Validation accuracy after the last epoch on the 10,000 validation images of split 0, mean over seeds. "
+            "The difference from the base is paired by seed, with its 95% confidence interval by Student's t; a "
+            "single seed gives none, and differences as small as these intervals are noise. If a variant has fewer "
+            "seeds, it is not the difference of the two means. CPU time covers training and validation; other work "
+            "on the machine may have slowed it down."
+        ),
+        (
+            "Decisions: variants that are used are part of the published families, which share one recipe, so that "
+            "a variant may be used by a family that it does not help; momentum 0.9 suits short trainings, and was "
+            "not chosen for its accuracy here. A hyperparameter is left to the search, and the preset determines "
+            "the number of epochs and the largest network. All others were dropped."
+        ),
+        "Generated by `python tests/benchmarks/recipes.py` from the records in [recipes](recipes).",
     )
 
 
@@ -486,7 +474,7 @@ def _differences(base: Recipe) -> str:
     return f" Published families differ from it: {', '.join(shared)}." if shared else ""
 
 
-def _table(family: str, trained: Sequence[Training]) -> pd.DataFrame:
+def _rows(family: str, trained: Sequence[Training]) -> Iterator[dict[str, str]]:
     scores = pd.DataFrame(
         {
             "variant": training.variant,
@@ -501,9 +489,9 @@ def _table(family: str, trained: Sequence[Training]) -> pd.DataFrame:
     order = by_seed.mean(axis=1).sort_values(ascending=False).index
     means = scores.groupby("variant").mean()
     shared = published()
-    return pd.DataFrame(
-        {
-            "variant": variant,
+    for variant in order:
+        yield {
+            "variant": str(variant),
             "validation accuracy (%)": f"{by_seed.loc[variant].mean():.2f}",
             "seeds": str(by_seed.loc[variant].count()),
             "difference from the base (pp)": _difference(by_seed.loc[variant] - by_seed.loc["base"]),
@@ -511,8 +499,6 @@ def _table(family: str, trained: Sequence[Training]) -> pd.DataFrame:
             "parameters": f"{means.loc[variant, 'parameters']:,.0f}",
             "decision": decision(family, str(variant), shared),
         }
-        for variant in order
-    )
 
 
 def _difference(differences: "pd.Series[float]") -> str:
@@ -524,11 +510,10 @@ def _difference(differences: "pd.Series[float]") -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--families", nargs="+", default=["cnn", "dense"], choices=list(BASES))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=[], help="names of variants")
-    parser.add_argument("--page-only", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     main(arguments.families, arguments.seeds, arguments.workers, arguments.only, arguments.page_only)

@@ -14,22 +14,21 @@ Measurements are kept in results/benchmarks/scaling.json; scaling.md and scaling
 Workers import this file, so libraries that they do not need are imported in functions.
 """
 
-import argparse
-import hashlib
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from bench.machine import Environment, environment
+from bench.records.encoding import encode, read_json
 from bench.records.files import write_atomic
 from bench.records.record import Curve
 from bench.records.spec import Budget, SearchSpec
@@ -38,22 +37,30 @@ from bench.training.outcome import EpochReport
 from bench.tuning import tuners
 from bench.tuning.search import MAX_AHEAD, Search
 from bench.tuning.trials import PendingTrial
-from bench.workers.executor import Executor, TaskCompleted, TaskFailed
+from bench.workers.executor import Executor
 from bench.workers.local import LocalPool
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import COLORS, TUNER_COLORS
+from benchmarks.shared import (
+    COLORS,
+    TUNER_COLORS,
+    Task,
+    completed_tasks,
+    machine_text,
+    page,
+    page_parser,
+    publish,
+    table,
+)
 
 if TYPE_CHECKING:
     import keras_tuner
-    import pandas as pd
     from matplotlib.figure import Figure
 
 EPOCHS = 6
 WORKERS = (1, 2, 4, 8, 16, 32)
 SIZES = (100, 300, 1000, 3000, 10_000)
 TRIAL_SECONDS = (10, 30, 60)
-WAIT_SECONDS = 120
 TUNERS = ("hyperband", "random", "bayesian", "grid")
 PAGE = Path("results/benchmarks/scaling.md")
 
@@ -112,14 +119,12 @@ def main(
             saturated=tuple(saturated for _, saturated in loads),
             costs=tuple(cost for tuner in TUNERS for cost in _costs(tuner, sizes, max_seconds)),
         )
-        write_atomic(stored, msgspec.json.encode(measured) + b"\n")
-    measurement = msgspec.json.decode(stored.read_bytes(), type=Measurement)
-    from bench.report.figures.picture import Picture
+        write_atomic(stored, encode(measured, stored))  # not indented, since it is long
+    measurement: Measurement = read_json(Measurement, stored)
+    from bench.report.figures.picture import picture
 
-    digest = hashlib.sha256(stored.read_bytes()).hexdigest()
-    write_atomic(PAGE.with_suffix(".png"), Picture(digest=digest, draw=partial(_draw, measurement)).png())
-    write_atomic(PAGE, _page(measurement).encode())
-    sys.stdout.write(PAGE.read_text(encoding="utf-8"))
+    write_atomic(PAGE.with_suffix(".png"), picture("scaling", [measurement], partial(_draw, measurement)).png())
+    publish(PAGE, _page(measurement))
 
 
 # Workers that sleep
@@ -127,14 +132,11 @@ def main(
 
 def _loads(workers: int, tasks: int, seconds: float) -> tuple[Load, Load]:
     """`tasks` trials per worker that sleep for `seconds`, then ten times as many that are empty."""
-    pool = LocalPool(workers)
-    executor = Executor(pool)
-    try:
+    with closing(LocalPool(workers)) as pool:
+        executor = Executor(pool)
         saturate(executor, workers, workers)  # workers import libraries with their first task
         slept = sleep(executor, workers, tasks * workers, seconds)
         saturated = saturate(executor, workers, 10 * tasks * workers)
-    finally:
-        pool.close()
     sys.stderr.write(f"{workers} workers: {slept.efficiency:.1%} slept, {saturated.tasks / saturated.seconds:.0f}/s\n")
     return slept, saturated
 
@@ -144,56 +146,30 @@ def sleep(executor: Executor, workers: int, tasks: int, seconds: float) -> Load:
     spec = make_spec("random", tasks)
     with tempfile.TemporaryDirectory(prefix=".scaling-", dir=PAGE.parent) as folder:
         search, _ = _start(spec, RunFolder(Path(folder)), Clocks())
-        trials: dict[str, PendingTrial] = {}
+        in_flight: dict[str, PendingTrial] = {}  # by name
         random = np.random.default_rng(0)
 
-        def next_task(in_flight: Collection[str]) -> tuple[str, float] | None:
-            trial = search.next_trial(in_flight)
-            if trial is None:
-                return None
-            trials[trial.name] = trial
-            return trial.name, seconds
+        def next_tasks() -> Iterator[Task | None]:
+            while True:
+                if (trial := search.next_trial(in_flight)) is None:
+                    yield None
+                else:
+                    in_flight[trial.name] = trial
+                    yield trial.name, rest, seconds
 
         start = time.perf_counter()
-        _execute(executor, next_task, lambda name: _finish(search, trials.pop(name), random))
+        for event in completed_tasks(executor, next_tasks()):
+            _finish(search, in_flight.pop(event.key), random)
         elapsed = time.perf_counter() - start
     return Load(workers=workers, tasks=tasks, task_seconds=seconds, seconds=elapsed)
 
 
 def saturate(executor: Executor, workers: int, tasks: int) -> Load:
     """Let the workers complete `tasks` empty tasks, as fast as the executor can."""
-    numbers = iter(range(tasks))
     start = time.perf_counter()
-    _execute(executor, lambda _: next(((str(number), 0.0) for number in numbers), None), lambda _: None)
+    for _ in completed_tasks(executor, ((str(number), rest, 0.0) for number in range(tasks))):
+        pass
     return Load(workers=workers, tasks=tasks, task_seconds=0.0, seconds=time.perf_counter() - start)
-
-
-def _execute(
-    executor: Executor,
-    next_task: Callable[[Collection[str]], tuple[str, float] | None],
-    finish: Callable[[str], None],
-) -> None:
-    """Keep the workers busy until there are no more tasks.
-
-    Args:
-        executor: runs the tasks.
-        next_task: gives the name of the next task and its seconds of sleep, from the names of those in flight.
-        finish: is called with the name of each task that has ended.
-    """
-    in_flight: set[str] = set()
-    while True:
-        while executor.idle() and (task := next_task(in_flight)) is not None:
-            name, seconds = task
-            executor.submit(name, rest, seconds)
-            in_flight.add(name)
-        if not in_flight:
-            return
-        event = executor.next_event(WAIT_SECONDS)
-        if event is None or isinstance(event, TaskFailed):
-            raise RuntimeError(f"a task did not complete: {event}")
-        if isinstance(event, TaskCompleted):
-            in_flight.remove(event.key)
-            finish(event.key)
 
 
 def rest(seconds: float, report: EpochReport) -> None:
@@ -402,59 +378,38 @@ def _draw(measurement: Measurement) -> "Figure":
 
 
 def _page(measurement: Measurement) -> str:
-    from bench.report.markdown import table
-
-    machine = measurement.environment
+    machine = machine_text(measurement.environment, "Keras Tuner", "distributed", platform=True)
     executor = _executor_milliseconds(measurement)
-    return "\n".join(
-        [
-            "# Scalability of the search loop",
-            "",
-            (
-                f"On {machine.cpu} with {machine.cores} cores, {machine.platform}, Keras Tuner {machine.keras_tuner}, "
-                f"distributed {machine.distributed}. No model is trained: trials sleep or end at once."
-            ),
-            "",
-            "![Utilization by number of workers; cost of a trial by number of trials](scaling.png)",
-            "",
-            "## Utilization of workers",
-            "",
-            table(_load_table(measurement)),
-            "",
-            (
-                "Trials of a random search run on real worker processes, where they sleep for "
-                f"{measurement.sleeping[0].task_seconds:g} s; utilization is the share "
-                "of the workers' time spent in trials. The last column is the throughput of the executor alone, with "
-                f"empty tasks. With {measurement.saturated[-1].workers} workers it takes {executor:.1f} ms per task, "
-                "which covers sending the task, receiving its result, and one report for each epoch. The workers "
-                "share the cores with it, so it would take less time on a dedicated machine."
-            ),
-            "",
-            "## Cost of a trial by tuner and number of trials",
-            "",
-            table(_cost_table(measurement.costs)),
-            "",
-            (
-                "Milliseconds per trial over the last tenth of a search. Each proposal and each result is flushed to "
-                "the ledger on disk before the search continues."
-            ),
-            "",
-            *_growths(measurement),
-            "",
-            "## Estimated number of workers at which the loop is the bottleneck",
-            "",
-            table(_limit_table(measurement.costs, executor)),
-            "",
-            (
-                f"Computed, not measured (at most {measurement.saturated[-1].workers} workers were run): the duration "
-                "of a trial divided by its cost in the loop at the end of such a search, including the "
-                f"executor's {executor:.1f} ms. A search proposes at most {MAX_AHEAD} trials ahead, Bayesian "
-                "optimization at most `--max-pending`, 4 by default; further workers train other families."
-            ),
-            "",
-            "Generated by `python tests/benchmarks/scaling.py` from [scaling.json](scaling.json).",
-            "",
-        ]
+    return page(
+        "# Scalability of the search loop",
+        f"On {machine}. No model is trained: trials sleep or end at once.",
+        "![Utilization by number of workers; cost of a trial by number of trials](scaling.png)",
+        "## Utilization of workers",
+        table(_load_rows(measurement)),
+        (
+            "Trials of a random search run on real worker processes, where they sleep for "
+            f"{measurement.sleeping[0].task_seconds:g} s; utilization is the share "
+            "of the workers' time spent in trials. The last column is the throughput of the executor alone, with "
+            f"empty tasks. With {measurement.saturated[-1].workers} workers it takes {executor:.1f} ms per task, "
+            "which covers sending the task, receiving its result, and one report for each epoch. The workers "
+            "share the cores with it, so it would take less time on a dedicated machine."
+        ),
+        "## Cost of a trial by tuner and number of trials",
+        table(_cost_rows(measurement.costs)),
+        (
+            "Milliseconds per trial over the last tenth of a search. Each proposal and each result is flushed to "
+            "the ledger on disk before the search continues."
+        ),
+        "\n".join(_growths(measurement)),
+        "## Estimated number of workers at which the loop is the bottleneck",
+        table(_limit_rows(measurement.costs, executor)),
+        (
+            f"Computed, not measured (at most {measurement.saturated[-1].workers} workers were run): the duration "
+            "of a trial divided by its cost in the loop at the end of such a search, including the "
+            f"executor's {executor:.1f} ms. A search proposes at most {MAX_AHEAD} trials ahead, Bayesian "
+            "optimization at most `--max-pending`, 4 by default; further workers train other families."
+        ),
+        "Generated by `python tests/benchmarks/scaling.py` from [scaling.json](scaling.json).",
     )
 
 
@@ -463,10 +418,8 @@ def _executor_milliseconds(measurement: Measurement) -> float:
     return 1000 * largest.seconds / largest.tasks
 
 
-def _load_table(measurement: Measurement) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.DataFrame(
+def _load_rows(measurement: Measurement) -> Iterator[dict[str, str]]:
+    return (
         {
             "workers": str(slept.workers),
             "trials": str(slept.tasks),
@@ -478,26 +431,20 @@ def _load_table(measurement: Measurement) -> "pd.DataFrame":
     )
 
 
-def _cost_table(costs: Sequence[Cost]) -> "pd.DataFrame":
-    import pandas as pd
-
-    rows = []
+def _cost_rows(costs: Sequence[Cost]) -> Iterator[dict[str, str]]:
     for cost in costs:
         propose, report, ledger, total = map(last_tenth, (cost.propose, cost.report, cost.ledger, cost.total))
-        rows.append(
-            {
-                "tuner": cost.tuner,
-                "trials": f"{len(cost.total):,}" + ("" if cost.complete else " (stopped)"),
-                "propose (ms)": f"{propose:.2f}",
-                "report (ms)": f"{report:.2f}",
-                "ledger (ms)": f"{ledger:.2f}",
-                "other (ms)": f"{total - propose - report - ledger:.2f}",
-                "total (ms)": f"{total:.2f}",
-                "start (s)": f"{cost.start_seconds:.2f}",
-                "whole search (s)": f"{cost.total[-1]:.1f}",
-            }
-        )
-    return pd.DataFrame(rows)
+        yield {
+            "tuner": cost.tuner,
+            "trials": f"{len(cost.total):,}" + ("" if cost.complete else " (stopped)"),
+            "propose (ms)": f"{propose:.2f}",
+            "report (ms)": f"{report:.2f}",
+            "ledger (ms)": f"{ledger:.2f}",
+            "other (ms)": f"{total - propose - report - ledger:.2f}",
+            "total (ms)": f"{total:.2f}",
+            "start (s)": f"{cost.start_seconds:.2f}",
+            "whole search (s)": f"{cost.total[-1]:.1f}",
+        }
 
 
 def _growths(measurement: Measurement) -> Iterator[str]:
@@ -515,10 +462,8 @@ def _growths(measurement: Measurement) -> Iterator[str]:
             )
 
 
-def _limit_table(costs: Sequence[Cost], executor: float) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.DataFrame(
+def _limit_rows(costs: Sequence[Cost], executor: float) -> Iterator[dict[str, str]]:
+    return (
         {
             "tuner": cost.tuner,
             "trials": f"{len(cost.total):,}",
@@ -533,11 +478,10 @@ def _limit_table(costs: Sequence[Cost], executor: float) -> "pd.DataFrame":
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--workers", nargs="+", type=int, default=list(WORKERS), help="numbers of workers")
     parser.add_argument("--tasks", type=int, default=20, help="trials per worker")
     parser.add_argument("--seconds", type=float, default=1.0, help="sleep of each trial")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="trials of the searches")
     parser.add_argument("--max-seconds", type=float, default=120.0, help="after which a search is stopped")
-    parser.add_argument("--page-only", action="store_true", help="write page and figure from the stored measurements")
     main(**vars(parser.parse_args()))

@@ -91,7 +91,7 @@ def test_page_states_whether_the_goal_was_met(peak: int, verdict: Literal["Misse
     sample = large_dataset.Sample(seconds=20.0, bytes=peak, anonymous_bytes=10**9, processes=7)
     step = large_dataset.Step(name="import", samples=100, max_gap_seconds=0.3, peak=sample)
     measurement = large_dataset.Measurement(environment=environment(), images=200_000, steps=(step,))
-    text = large_dataset.page(measurement)
+    text = large_dataset._page(measurement)
     stated = f"200,000 images on 4 workers take {peak / 1e9:.2f} GB at the peak (goal 8 GB)"
     assert {each: goals_of(text, each) for each in VERDICTS} == {"Missed": [], "Met": [], verdict: [stated]}
 
@@ -255,14 +255,6 @@ def test_candidate_with_a_failed_training_is_left_out() -> None:
     assert np.array_equal(bfloat16.scores(trainings), SCORE[:, :2])
 
 
-def test_trainings_are_read_back_without_a_torn_line(tmp_path: Path) -> None:
-    file = tmp_path / "dense.jsonl"
-    lines = [bfloat16.encode(training) for training in _trainings()[:2]]
-    file.write_bytes(lines[0] + lines[1][:-20])
-    assert bfloat16.read(file) == _trainings()[:1]
-    assert bfloat16.read(tmp_path / "none.jsonl") == []
-
-
 def test_only_missing_trainings_are_left_to_do() -> None:
     trained = _trainings()
     jobs = [(training.candidate, training.seed_number, training.spec) for training in trained]
@@ -297,7 +289,7 @@ def test_added_time_is_the_difference_of_the_medians() -> None:
     )
     measurement = startup.Measurement(environment=environment(), versions=("before", "after"), rounds=rounds)
     assert measurement.added_seconds(1) == pytest.approx(3.0)
-    assert "| after     |         8.00 | 6.00 to 9.00 |                      3.00 | not met |" in startup.page(
+    assert "| after     |         8.00 | 6.00 to 9.00 |                      3.00 | not met |" in startup._page(
         measurement
     )
 

@@ -17,7 +17,6 @@ it on an otherwise idle machine.
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,8 +29,6 @@ from math import ceil, inf
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Literal
-
-import msgspec
 
 # Only fast imports, since they count as start-up time of stock Keras Tuner; everything else is imported in functions.
 import search_spaces
@@ -49,7 +46,20 @@ from bench.seeds import derive_seed
 from bench.tuning.presets import PresetPlan
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import COLORS, preload_libraries, verdicts
+from benchmarks.shared import (
+    COLORS,
+    execute_job,
+    library_versions,
+    page,
+    page_parser,
+    preload_libraries,
+    publish,
+    run_child,
+    run_tasks,
+    run_timed,
+    table,
+    verdicts,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,13 +192,7 @@ def seconds_to(training: Training, threshold: float) -> float:
 
 def measure(job: Job) -> Measure:
     """Run a side in its own process."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        command = _suite_command(job, folder) if job.side == "suite" else _keras_tuner_command(job, folder)
-        started = time.perf_counter()
-        subprocess.run(command, check=True)
-        seconds = time.perf_counter() - started
-        result = _suite_result(job, folder) if job.side == "suite" else _keras_tuner_result(folder)
+    result, seconds = _suite(job) if job.side == "suite" else run_child(__file__, job, Result)
     return Measure(
         comparison=job.comparison,
         side=job.side,
@@ -202,16 +206,13 @@ def measure(job: Job) -> Measure:
     )
 
 
-def _suite_command(job: Job, folder: Path) -> list[str]:
-    options = {
-        "--family": job.family,
-        "--dataset": job.dataset,
-        "--preset": job.preset,
-        "--seed": str(job.seed),
-        "--results": str(folder),
-    }
-    words = [word for option in options.items() for word in option]
-    return [sys.executable, "-m", "bench", "run", *words, *COMPARISONS[job.comparison].arguments]
+def _suite(job: Job) -> tuple[Result, float]:
+    """What `bench run` trained, and the seconds of the whole process."""
+    options = ("--family", job.family, "--dataset", job.dataset, "--preset", job.preset, "--seed", str(job.seed))
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "bench", "run", *options, "--results", folder]
+        seconds = run_timed([*command, *COMPARISONS[job.comparison].arguments])
+        return _suite_result(job, Path(folder)), seconds
 
 
 def _suite_result(job: Job, folder: Path) -> Result:
@@ -231,22 +232,10 @@ def _suite_result(job: Job, folder: Path) -> Result:
     )
 
 
-def _keras_tuner_command(job: Job, folder: Path) -> list[str]:
-    file = folder / "job.json"
-    file.write_bytes(msgspec.json.encode(job))
-    return [sys.executable, __file__, "--job", str(file)]
-
-
-def _keras_tuner_result(folder: Path) -> Result:
-    return msgspec.json.decode((folder / "job.done").read_bytes(), type=Result)
-
-
-def _child(file: Path) -> None:
-    """Run a search by stock Keras Tuner, and write its result."""
-    job = msgspec.json.decode(file.read_bytes(), type=Job)
+def _keras_tuner(job: Job) -> Result:
+    """Run a search by stock Keras Tuner in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        result = _tutorial(job, folder) if job.comparison == "tutorial" else _stock(job, folder)
-    file.with_suffix(".done").write_bytes(msgspec.json.encode(result))
+        return _tutorial(job, folder) if job.comparison == "tutorial" else _stock(job, folder)
 
 
 def _tutorial(job: Job, folder: str) -> Result:
@@ -455,31 +444,31 @@ def _train(record: Any, numbers: Sequence[int], location: DatasetLocation) -> It
     from bench.workers.executor import EpochCompleted, Executor, TaskCompleted, TaskFailed
     from bench.workers.local import LocalPool
 
+    spec = trial_spec(record.spec, record.search.winning_trial.values)
+    specs = {str(number): replace(spec, seed=derive_seed(0, "time to accuracy", number)) for number in numbers}
+    tasks = [(number, worker.train, spec, None, location, None) for number, spec in specs.items()]
     with closing(LocalPool(1, worker.prepare_worker)) as pool:
         executor = Executor(pool)
-        for number in numbers:
-            seed = derive_seed(0, "time to accuracy", number)
-            spec = replace(trial_spec(record.spec, record.search.winning_trial.values), seed=seed)
-            while not executor.idle():  # the worker is starting
-                executor.next_event(1)
-            executor.submit(str(number), worker.train, spec, None, location, None)
-            seconds: list[float] = []
-            event: Any = None
-            while not isinstance(event, TaskCompleted):
-                event = executor.next_event(1)
-                if isinstance(event, TaskFailed):
-                    raise SystemExit(f"{record.run_id}, seed {number}: {event.reason}")
-                if isinstance(event, EpochCompleted):
+        while not executor.idle():  # the worker is starting
+            executor.next_event(1)
+        seconds: list[float] = []
+        for event in run_tasks(executor, tasks):
+            match event:
+                case TaskFailed():
+                    raise SystemExit(f"{record.run_id}, seed {event.key}: {event.reason}")
+                case EpochCompleted():
                     seconds.append(event.seconds)
-            sys.stderr.write(f"{record.run_id}, seed {number}: {sum(seconds):.1f} s\n")
-            yield Training(
-                run=record.run_id,
-                number=number,
-                spec=spec,
-                environment=environment(),
-                epoch_seconds=tuple(seconds),
-                validation_accuracy=event.value.curve.validation_accuracy,
-            )
+                case TaskCompleted():
+                    sys.stderr.write(f"{record.run_id}, seed {event.key}: {sum(seconds):.1f} s\n")
+                    yield Training(
+                        run=record.run_id,
+                        number=int(event.key),
+                        spec=specs[event.key],
+                        environment=environment(),
+                        epoch_seconds=tuple(seconds),
+                        validation_accuracy=event.value.curve.validation_accuracy,
+                    )
+                    seconds.clear()
 
 
 # The page
@@ -513,7 +502,7 @@ def write_page(results: Path) -> None:
         raise SystemExit(f"{results} has no measurements: omit --page-only")
     image = picture(NAME, [measures, trainings], lambda: _draw(measures, trainings))
     write_atomic(results.with_suffix(".png"), image.png())
-    write_atomic(results.with_suffix(".md"), _page(results.name, measures, trainings).encode())
+    publish(results.with_suffix(".md"), _page(results.name, measures, trainings))
 
 
 def _page(name: str, measures: Sequence[Measure], trainings: Sequence[Training]) -> str:
@@ -523,16 +512,16 @@ def _page(name: str, measures: Sequence[Measure], trainings: Sequence[Training])
     parts = ["# Time to accuracy", *_machines([*measures, *trainings])]
     if summary:
         rows = [row for comparison in COMPARISONS for row in _rounds(measures, comparison)]
-        parts += ["## Presets and stock Keras Tuner", _table(summary), *verdicts(_goals(measures))]
-        parts += ["## Rounds", _table(rows), EXPLANATION]
+        parts += ["## Presets and stock Keras Tuner", table(summary), *verdicts(_goals(measures))]
+        parts += ["## Rounds", table(rows), EXPLANATION]
     if trainings:
-        parts += ["## Seconds to a validation accuracy", _table(list(_thresholds(trainings))), *_runs(trainings)]
+        parts += ["## Seconds to a validation accuracy", table(_thresholds(trainings)), *_runs(trainings)]
     parts += [
         f"![{' and '.join(figures)}]({name}.png)",
         f"{'. '.join(figures)}.",
         f"Generated by `python tests/benchmarks/{NAME}.py` from the files in [{name}]({name}).",
     ]
-    return "\n\n".join(parts) + "\n"
+    return page(*parts)
 
 
 def _machines(lines: Sequence[Measure | Training]) -> Iterator[str]:
@@ -543,8 +532,8 @@ def _machines(lines: Sequence[Measure | Training]) -> Iterator[str]:
         commits.setdefault(machine, {})[line.environment.git_commit or "unknown"] = None
     for machine, of_machine in commits.items():
         yield (
-            f"{machine.cpu}, {machine.cores} cores, {machine.platform}, Python {machine.python}, TensorFlow "
-            f"{machine.tensorflow}, oneDNN {machine.onednn}, Keras {machine.keras}, Keras Tuner {machine.keras_tuner}, "
+            f"{machine.cpu}, {machine.cores} cores, {machine.platform}, "
+            f"{library_versions(machine, 'Python', 'TensorFlow', 'oneDNN', 'Keras', 'Keras Tuner')}, "
             f"commit {', '.join(of_machine)}."
         )
 
@@ -636,14 +625,6 @@ def _runs(trainings: Sequence[Training]) -> Iterator[str]:
     )
 
 
-def _table(rows: Sequence[dict[str, str]]) -> str:
-    import pandas as pd
-
-    from bench.report.markdown import table
-
-    return table(pd.DataFrame(rows))
-
-
 def _draw(measures: Sequence[Measure], trainings: Sequence[Training]) -> "Figure":
     from matplotlib.figure import Figure
 
@@ -706,11 +687,10 @@ def main(arguments: argparse.Namespace) -> None:
         _measure_missing(arguments)
         _train_missing(arguments)
     write_page(arguments.results)
-    sys.stdout.write(arguments.results.with_suffix(".md").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--comparisons", nargs="*", default=list(COMPARISONS), choices=list(COMPARISONS))
     parser.add_argument("--rounds", type=int, default=ROUNDS_PLANNED)
     parser.add_argument("--preset", default="quick", choices=PRESETS, help="of the suite")
@@ -719,7 +699,6 @@ if __name__ == "__main__":
     parser.add_argument("--published", type=Path, default=Path("results"), help="results folder of these runs")
     parser.add_argument("--seeds", type=int, default=5, help="trainings of each winner")
     parser.add_argument("--results", type=Path, default=Path("results/benchmarks") / NAME, help="folder of the files")
-    parser.add_argument("--page-only", action="store_true", help="write page and plot, measure nothing")
     parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # of the child processes
     given = parser.parse_args()
-    _child(given.job) if given.job else main(given)
+    execute_job(given.job, Job, _keras_tuner) if given.job else main(given)

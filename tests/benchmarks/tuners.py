@@ -26,18 +26,17 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy import stats
 
 import search_spaces
 from bench.data.catalog import DatasetLocation, locate
 from bench.data.development import facts, load_development
+from bench.evaluation.arrays import FloatArray
 from bench.evaluation.text import joined
 from bench.execution.models import family_space
 from bench.execution.options import Options
-from bench.execution.plans import choose_plan
+from bench.execution.plans import choose_plan, sampling_spec
 from bench.machine import supports_bfloat16, usable_cores
 from bench.records.choices import PRESETS
 from bench.records.dataset import DatasetFacts
@@ -50,7 +49,6 @@ from bench.records.store import RunFolder, all_folders, run_folder
 from bench.report.figures.labels import label_ends
 from bench.report.figures.model import plain_axes
 from bench.report.figures.picture import picture
-from bench.report.markdown import table
 from bench.tuning import tuners
 from bench.tuning.presets import PLANS
 from bench.tuning.proposer import Proposer
@@ -58,7 +56,7 @@ from bench.tuning.space import count_candidates, parameters
 from bench.tuning.trials import Proposal
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import TUNER_COLORS, run_search
+from benchmarks.shared import TUNER_COLORS, machine_text, page, page_parser, publish, run_search, table
 
 NAME = "tuners"
 SIMULATED = ("hyperband", "random")
@@ -67,8 +65,6 @@ SIMULATIONS = 1000
 RESAMPLES = 200  # of the pool
 SIMULATIONS_PER_RESAMPLE = 50
 LEVEL = 0.95
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,16 +151,8 @@ def jobs(family: str, location: DatasetLocation, budget: Budget, pool: int, sear
 
 
 def _spec(location: DatasetLocation, family: str, tuner: str, budget: Budget, seed: int) -> SearchSpec:
-    return SearchSpec(
-        dataset=location.name,
-        family=family,
-        source=search_spaces.source_digest(family),
-        tuner=tuner,
-        budget=budget,
-        seed=seed,
-        refit_seeds=1,
-        precision="bfloat16" if supports_bfloat16() else "float32",
-    )
+    spec = sampling_spec(search_spaces.locate(family), location.name, budget, tuner=tuner)
+    return msgspec.structs.replace(spec, seed=seed, precision="bfloat16" if supports_bfloat16() else "float32")
 
 
 def train(waiting: Sequence[Job], options: Options, seconds: float) -> None:
@@ -201,15 +189,10 @@ def read(folder: RunFolder) -> Stored:
             if trial is None:
                 break
             trials.append(trial)
-    machines = [session.environment for session in sessions]
     return Stored(
         spec=spec,
         dataset=sessions[0].dataset,
-        machines=tuple(
-            f"{machine.cpu} with {machine.cores} cores, TensorFlow {machine.tensorflow}, Keras {machine.keras}, Keras "
-            f"Tuner {machine.keras_tuner}"
-            for machine in machines
-        ),
+        machines=tuple(machine_text(session.environment, "TensorFlow", "Keras", "Keras Tuner") for session in sessions),
         trials=tuple(trials),
     )
 
@@ -387,6 +370,22 @@ def _with_budget(spec: SearchSpec, tuner: str, budget: Budget) -> SearchSpec:
 
 # Page and plots
 
+METHOD = f"""\
+- Random search and Hyperband are simulated on a pool of random candidates, each trained once to full length. The score
+  of a shorter trial is taken from the learning curve, which is the same in a search: the learning-rate schedule spans
+  the full length. Trials are in the order in which one worker trains them. The interval is that of drawing the pool, by
+  {RESAMPLES} bootstrap samples of it, within which the two are compared.
+- Bayesian optimization and TPE propose candidates outside any pool, so their searches were run, each with its own seed.
+  The interval is by Student's t.
+- Grid search needs a budget for every candidate of the space, and is refused otherwise. Here it was ended when the
+  budget was spent. It uses no random numbers except for training, so it was run once, which gives no interval.
+- The winner is the full-length trial with the best validation accuracy after its last epoch. As the best of several, it
+  is biased upwards, most for tuners with the most full-length trials. The test set is not used.
+- Hyperband leaves a part of a small budget unused, since its rungs have whole numbers of trials. Larger budgets may
+  give another order.
+- Core-seconds are those of building and training models and of validation, without the time that a tuner takes for its
+  proposals ([scaling.md](scaling.md))."""
+
 
 def write_page(results: Path, dataset: str, budgets: Mapping[str, Budget]) -> None:
     """Write page and plots of the families of `budgets` from the ledgers in `results`."""
@@ -400,7 +399,7 @@ def write_page(results: Path, dataset: str, budgets: Mapping[str, Budget]) -> No
         numbers = [[(name, *map(_arrays, outcome.traces)) for name, outcome in by_tuner.items()]]
         image = picture(f"tuners of {family}", numbers, partial(_draw, family, by_tuner))
         write_atomic(results.with_name(f"{results.name}-{family}.png"), image.png())
-    write_atomic(results.with_suffix(".md"), _page(results.name, searches, found, budgets).encode())
+    publish(results.with_suffix(".md"), _page(results.name, searches, found, budgets))
 
 
 def _arrays(trace: Trace) -> list[list[float]]:
@@ -456,63 +455,19 @@ def _page(
     found: Mapping[str, Mapping[str, Outcome]],
     budgets: Mapping[str, Budget],
 ) -> str:
-    rows = [row for family, by_tuner in found.items() for row in _rows(family, by_tuner)]
-    plots = [
-        line
-        for family in found
-        for line in (f"![Best validation accuracy of {family} by core-seconds]({name}-{family}.png)", "")
-    ]
-    return "\n".join(
-        [
-            "# Choice of tuner",
-            "",
-            *(line for family, mine in searches.items() for line in _facts(family, mine, budgets[family])),
-            "",
-            table(pd.DataFrame(rows)),
-            "",
-            *(line for family, by_tuner in found.items() for line in _conclusion(family, by_tuner)),
-            "",
-            *plots,
-            (
-                "Best score of a full-length trial so far by core-seconds: median and 5th to 95th percentile of the "
-                "searches; the table has means. Scores below the axis are not shown."
-            ),
-            "",
-            "## Method",
-            "",
-            (
-                "- Random search and Hyperband are simulated on a pool of random candidates, each trained once to full "
-                "length. The score of a shorter trial is taken from the learning curve, which is the same in a search: "
-                "the learning-rate schedule spans the full length. Trials are in the order in which one worker trains "
-                f"them. The interval is that of drawing the pool, by {RESAMPLES} bootstrap samples of it, within which "
-                "the two are compared."
-            ),
-            (
-                "- Bayesian optimization and TPE propose candidates outside any pool, so their searches were run, each "
-                "with its own seed. The interval is by Student's t."
-            ),
-            (
-                "- Grid search needs a budget for every candidate of the space, and is refused otherwise. Here it was "
-                "ended when the budget was spent. It uses no random numbers except for training, so it was run once, "
-                "which gives no interval."
-            ),
-            (
-                "- The winner is the full-length trial with the best validation accuracy after its last epoch. As the "
-                "best of several, it is biased upwards, most for tuners with the most full-length trials. The test set "
-                "is not used."
-            ),
-            (
-                "- Hyperband leaves a part of a small budget unused, since its rungs have whole numbers of trials. "
-                "Larger budgets may give another order."
-            ),
-            (
-                "- Core-seconds are those of building and training models and of validation, without the time that a "
-                "tuner takes for its proposals ([scaling.md](scaling.md))."
-            ),
-            "",
-            f"Generated by `python tests/benchmarks/{NAME}.py` from the ledgers in [{name}]({name}).",
-            "",
-        ]
+    return page(
+        "# Choice of tuner",
+        "\n".join(line for family, mine in searches.items() for line in _facts(family, mine, budgets[family])),
+        table(row for family, by_tuner in found.items() for row in _rows(family, by_tuner)),
+        "\n".join(line for family, by_tuner in found.items() for line in _conclusion(family, by_tuner)),
+        *(f"![Best validation accuracy of {family} by core-seconds]({name}-{family}.png)" for family in found),
+        (
+            "Best score of a full-length trial so far by core-seconds: median and 5th to 95th percentile of the "
+            "searches; the table has means. Scores below the axis are not shown."
+        ),
+        "## Method",
+        METHOD,
+        f"Generated by `python tests/benchmarks/{NAME}.py` from the ledgers in [{name}]({name}).",
     )
 
 
@@ -597,11 +552,10 @@ def main(arguments: argparse.Namespace) -> None:
         waiting = [job for turn in zip_longest(*by_family) for job in turn if job is not None]
         train(waiting, options, 60 * arguments.minutes)
     write_page(arguments.results, location.name, budgets)
-    sys.stdout.write(arguments.results.with_suffix(".md").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--families", nargs="+", default=["dense", "cnn"])
     parser.add_argument("--dataset", default="fashion_mnist")
     parser.add_argument("--preset", default="default", choices=PRESETS, help="names the budget of a search")
@@ -609,5 +563,4 @@ if __name__ == "__main__":
     parser.add_argument("--searches", type=int, default=5, help="of each family by bayesian and by tpe")
     parser.add_argument("--minutes", type=float, default=math.inf, help="end after this time")
     parser.add_argument("--results", type=Path, default=Path("results/benchmarks/tuners"), help="folder of ledgers")
-    parser.add_argument("--page-only", action="store_true", help="write page and plots from the ledgers, train nothing")
     main(parser.parse_args())

@@ -13,7 +13,6 @@ continues; the page next to it is results/benchmarks/versus_keras_tuner.md. Run 
 
 import argparse
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -35,7 +34,7 @@ from bench.execution.options import Options
 from bench.machine import Environment, environment, supports_bfloat16, usable_cores
 from bench.records.choices import Precision
 from bench.records.dataset import DatasetFacts
-from bench.records.files import write_atomic
+from bench.records.encoding import read_json
 from bench.records.ledger import TrialEnded
 from bench.records.spec import Budget, SearchSpec, Value
 from bench.seeds import derive_seed
@@ -43,7 +42,20 @@ from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import preload_libraries, run_search, spaces_note, verdicts
+from benchmarks.shared import (
+    execute_job,
+    library_versions,
+    page,
+    page_parser,
+    preload_libraries,
+    publish,
+    run_child,
+    run_search,
+    spaces_note,
+    store,
+    table,
+    verdicts,
+)
 
 NAME = "versus_keras_tuner"
 Side = Literal["stock", "float32", "bfloat16", "one worker", "bare loop"]
@@ -266,9 +278,9 @@ def _bare_loop(job: Job) -> SearchResult:
     from bench.training.precision import prepare_process
 
     prepare_process(job.precision)
-    fits = []
+    search_spec, fits = _spec(job), []
     for values in job.candidates:
-        spec = trial_spec(_spec(job), values)
+        spec = trial_spec(search_spec, values)
         candidate = prepare(spec, job.dataset)
         model, data = candidate.model, candidate.data
         batches = data.training_batches(spec.seed, 0, spec.epochs)
@@ -286,16 +298,10 @@ def _bare_loop(job: Job) -> SearchResult:
 
 
 def _spec(job: Job) -> SearchSpec:
-    return SearchSpec(
-        dataset=job.dataset.name,
-        family=job.family,
-        source=search_spaces.source_digest(job.family),
-        tuner="random",
-        budget=job.budget,
-        seed=job.seed,
-        refit_seeds=1,
-        precision=job.precision,
-    )
+    from bench.execution.plans import sampling_spec
+
+    spec = sampling_spec(search_spaces.locate(job.family), job.dataset.name, job.budget)
+    return msgspec.structs.replace(spec, seed=job.seed, precision=job.precision)
 
 
 def _fit(started: float, ended: float, history: Mapping[str, Sequence[float]]) -> Fit:
@@ -309,12 +315,8 @@ def _fit(started: float, ended: float, history: Mapping[str, Sequence[float]]) -
 def main(arguments: argparse.Namespace) -> None:
     """Measure what is missing, then write the page."""
     file = arguments.results / f"{NAME}.json"
-    if arguments.page_only:
-        stored = msgspec.json.decode(file.read_bytes(), type=Measurements)
-    else:
-        stored = _measure_missing(file, arguments)
-    write_atomic(file.with_suffix(".md"), _page(stored, arguments.families).encode())
-    sys.stdout.write(file.with_suffix(".md").read_text())
+    stored = read_json(Measurements, file) if arguments.page_only else _measure_missing(file, arguments)
+    publish(file.with_suffix(".md"), _page(stored, arguments.families))
 
 
 def _measure_missing(file: Path, arguments: argparse.Namespace) -> Measurements:
@@ -327,7 +329,7 @@ def _measure_missing(file: Path, arguments: argparse.Namespace) -> Measurements:
                 now = time.strftime("%H:%M:%S")
                 sys.stderr.write(f"{now} round {number} of {arguments.rounds}: {family}, {side}\n")
                 stored = _measure(stored, family, side, number, location)
-                write_atomic(file, msgspec.json.format(msgspec.json.encode(stored), indent=1) + b"\n")
+                store(file, stored)
     return stored
 
 
@@ -358,7 +360,7 @@ def _open(file: Path, arguments: argparse.Namespace, location: DatasetLocation) 
     )
     if not file.exists():
         return new
-    stored = msgspec.json.decode(file.read_bytes(), type=Measurements)
+    stored: Measurements = read_json(Measurements, file)
     for name in ("settings", "environment", "dataset"):
         there, here = _comparable(getattr(stored, name)), _comparable(getattr(new, name))
         if there != here:
@@ -377,7 +379,7 @@ def _measure(stored: Measurements, family: str, side: Side, number: int, locatio
     """Add a search, and check that it trained the same candidates as all others."""
     job = _job(stored, family, side, location)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result, wall_seconds = _run(job)
+    result, wall_seconds = run_child(__file__, replace(job, started=time.time()), SearchResult)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     expected = stored.candidates.get(family, result.candidates)[: job.budget.trials]
     if result.candidates != expected or len(result.fits) != job.budget.trials:
@@ -415,22 +417,6 @@ def _job(stored: Measurements, family: str, side: Side, location: DatasetLocatio
     )
 
 
-def _run(job: Job) -> tuple[SearchResult, float]:
-    """Run the search in its own process; returns its result and the wall-clock seconds of the process."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "job.json"
-        started = time.time()
-        file.write_bytes(msgspec.json.encode(replace(job, started=started)))
-        subprocess.run([sys.executable, __file__, "--job", str(file)], check=True)
-        seconds = time.time() - started
-        return msgspec.json.decode(file.with_suffix(".done").read_bytes(), type=SearchResult), seconds
-
-
-def _child(file: Path) -> None:
-    result = search(msgspec.json.decode(file.read_bytes(), type=Job))
-    file.with_suffix(".done").write_bytes(msgspec.json.encode(result))
-
-
 # The page
 
 EXPLANATION = """\
@@ -451,23 +437,22 @@ EXPLANATION = """\
 
 
 def _page(stored: Measurements, families: Sequence[str]) -> str:
-    parts = [
+    return page(
         "# Trials per hour: stock Keras Tuner and this suite",
         *spaces_note(values for family in stored.candidates.values() for values in family),
         _facts(stored),
         "## Comparison with the goals",
-        _table(_summary(stored, families)),
+        table(_summary(stored, families)),
         f"Medians of {_fewest_rounds(stored, families)} rounds; goal for the time in fit: {GOAL_IN_FIT:.0%}.",
         *verdicts(_goals(stored, families)),
         "## Rounds",
-        _table(row for family in families for side in SEARCHES for row in _rounds(stored, family, side)),
+        table(row for family in families for side in SEARCHES for row in _rounds(stored, family, side)),
         "## Overhead",
         *_overhead(stored, families[0]),
         "## Method",
         EXPLANATION,
         f"Generated by `python tests/benchmarks/{NAME}.py` from [{NAME}.json]({NAME}.json).",
-    ]
-    return "\n\n".join(parts) + "\n"
+    )
 
 
 def _fewest_rounds(stored: Measurements, families: Sequence[str]) -> int:
@@ -482,9 +467,9 @@ def _facts(stored: Measurements) -> str:
     return (
         f"{data.title}, {data.n_train:,} training and {data.n_validation:,} validation images, random search, "
         f"{settings.trials} trials of {settings.epochs} epochs in batches of 128, seed {settings.seed}. "
-        f"{machine.cpu} {bfloat16} bfloat16, {settings.cores} cores, {machine.platform}, Python {machine.python}, "
-        f"TensorFlow {machine.tensorflow}, oneDNN {machine.onednn}, Keras {machine.keras}, Keras Tuner "
-        f"{machine.keras_tuner}, Distributed {machine.distributed}, commit {', '.join(commits)}."
+        f"{machine.cpu} {bfloat16} bfloat16, {settings.cores} cores, {machine.platform}, "
+        f"{library_versions(machine, 'Python', 'TensorFlow', 'oneDNN', 'Keras', 'Keras Tuner', 'Distributed')}, "
+        f"commit {', '.join(commits)}."
     )
 
 
@@ -571,7 +556,7 @@ def _overhead(stored: Measurements, family: str) -> Iterator[str]:
         f"{100 * GOAL_OVERHEAD:.0f}% more). "
         f"Their validation accuracies are {'equal' if scores[0] == scores[1] else 'NOT equal'} after every epoch."
     )
-    yield _table(
+    yield table(
         {
             "round": str(each.round),
             "suite, s per trial": f"{suite_seconds:.3f}",
@@ -592,16 +577,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _table(rows: Iterator[dict[str, str]]) -> str:
-    import pandas as pd
-
-    from bench.report.markdown import table
-
-    return table(pd.DataFrame(rows))
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_parser(__doc__)
     parser.add_argument("--families", nargs="+", default=["dense", "cnn"], help="overhead is measured with the first")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=16, help="at least 2")
@@ -610,9 +587,8 @@ if __name__ == "__main__":
     parser.add_argument("--data-dir", type=Path, help="folder with the files of the dataset")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=Path("results/benchmarks"), help="folder of JSON and page")
-    parser.add_argument("--page-only", action="store_true", help="write the page from the stored measurements")
     parser.add_argument("--job", type=Path, help=argparse.SUPPRESS)  # of the child processes
     given = parser.parse_args()
     if given.trials < 2:
         parser.error("--trials must be at least 2: the first trial is a warm-up")
-    _child(given.job) if given.job else main(given)
+    execute_job(given.job, Job, search) if given.job else main(given)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import special, stats
 
+from bench.evaluation.arrays import FloatArray, IntArray
 from bench.evaluation.comparison import differences, interval
 from bench.evaluation.variance import Correctness
 
@@ -23,8 +23,6 @@ DRAWS = 20_000
 CLASSES = 10
 MAX_TYPE_1_ERROR = 0.055
 MIN_COVERAGE = 0.945
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +54,8 @@ class Cell:
         self,
         random: np.random.Generator,
         number: int,
-        image: NDArray[np.int64],
-        classes: NDArray[np.int64],
+        image: IntArray,
+        classes: IntArray,
         difficulty: FloatArray,
     ) -> Correctness:
         seed_effect = self.seed_effects[number % len(self.seed_effects)]
