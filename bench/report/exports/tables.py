@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from bench.errors import ExtensionError
+from bench.machine import install_command
 from bench.report.board import Board
 from bench.report.exports import runs_of
 from bench.report.frames import predictions_frame, runs_frame, trials_frame
@@ -67,7 +68,9 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     try:
         _uniform(frame).to_parquet(buffer, index=False, engine="pyarrow")
     except ImportError as error:
-        raise ExtensionError("Parquet needs pyarrow: install it with `pip install '.[parquet]'`") from error
+        raise ExtensionError(
+            f"Parquet needs pyarrow, which is not installed: run `{install_command('pyarrow')}`"
+        ) from error
     return buffer.getvalue()
 
 
