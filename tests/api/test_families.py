@@ -61,11 +61,30 @@ def test_name_or_path_is_located_as_by_the_command_line() -> None:
     assert locate_family("cnn") == FamilyLocation(name="cnn")
 
 
-def test_importable_object_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_nets.py").write_text("def build_net(hp):\n    return None\n")
+def test_importable_object_is_the_family_that_the_command_line_locates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("my_nets.py", "net_package/__init__.py", "net_package/small.py"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("def build_net(hp):\n    return None\n")
     monkeypatch.syspath_prepend(tmp_path)
-    my_nets = importlib.import_module("my_nets")
-    assert locate_family(my_nets.build_net) == FamilyLocation(name="build_net", definition="my_nets:build_net")
+    monkeypatch.chdir(tmp_path)
+    my_nets, package, small = map(importlib.import_module, ("my_nets", "net_package", "net_package.small"))
+    assert locate_family(my_nets.build_net) == search_spaces.locate("my_nets.py:build_net")
+    assert locate_family(package.build_net) == search_spaces.locate("net_package:build_net")
+    assert locate_family(small.build_net) == FamilyLocation(name="build_net", definition="net_package.small:build_net")
+    assert locate_family(keras_tuner.applications.HyperResNet).file is None
+
+
+def test_function_with_a_general_name_is_called_after_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plain_net.py").write_text("def build_model(hp):\n    return None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    build_model = importlib.import_module("plain_net").build_model
+    assert locate_family(build_model) == search_spaces.locate("plain_net.py:build_model")
+    assert locate_family(build_model).name == "plain_net"
 
 
 def test_object_of_a_script_is_stored_and_loaded_with_what_it_uses(tmp_path: Path, cache: Path) -> None:
