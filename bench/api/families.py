@@ -7,10 +7,10 @@ from pathlib import Path
 import cloudpickle
 
 import search_spaces
-from bench.api.object_source import is_importable, module_of, qualname_of, source_of
 from bench.data import cache
 from bench.errors import SpecError
 from bench.execution.models import locate_families
+from bench.execution.object_source import is_importable, module_of, qualname_of, source_of
 from bench.records.files import write_atomic
 from search_spaces import PICKLED, FamilyLocation
 

@@ -14,9 +14,9 @@ import pytest
 
 import search_spaces
 from bench.api.families import locate_family
-from bench.api.object_source import source_of
 from bench.data.loaders import folders
 from bench.errors import SpecError
+from bench.execution.object_source import source_of
 from search_spaces import FamilyLocation
 
 pytestmark = pytest.mark.slow  # Keras Tuner imports TensorFlow
@@ -110,6 +110,22 @@ def test_digest_depends_on_the_code_and_not_on_its_place(tmp_path: Path) -> None
     for changed in (NOTEBOOK.replace("[8, 16]", "[8, 32]"), NOTEBOOK.replace("units + OFFSET", "units * OFFSET")):
         assert source_of(execute(tmp_path, changed)["build_net"]) != digest
     assert source_of(execute(tmp_path, offset=2)["build_net"]) != digest
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("[8, 8]", "[8]"), ("[[8], 16]", "[[8, 16]]"), ("[8, 16, 8]", "[8, 16, 16]"), ("[1]", "[True]")],
+)
+def test_equal_values_all_count(before: str, after: str, tmp_path: Path) -> None:
+    digests = {source_of(execute(tmp_path, NOTEBOOK.replace("[8, 16]", each))["build_net"]) for each in (before, after)}
+    assert len(digests) == 2
+
+
+def test_digest_of_a_class_is_the_same_after_an_instance_was_pickled(tmp_path: Path) -> None:
+    net = execute(tmp_path)["Net"]
+    digest = source_of(net)
+    net().__reduce_ex__(2)
+    assert source_of(net) == digest
 
 
 def test_methods_and_base_classes_of_a_script_count(tmp_path: Path) -> None:

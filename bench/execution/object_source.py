@@ -20,6 +20,7 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 BOOKKEEPING = frozenset(
     {
         *("__dict__", "__doc__", "__firstlineno__", "__module__", "__qualname__", "__static_attributes__"),
+        "__slotnames__",  # since an instance was pickled
         "__weakref__",
     }
 )
@@ -37,27 +38,31 @@ def _sources(obj: Any, seen: dict[int, Any]) -> Iterator[str]:
         obj: the object.
         seen: objects before it, by id.
     """
-    if id(obj) in seen:
-        return
-    seen[id(obj)] = obj  # kept, so that no other object gets its id
-    yield _own_source(obj)
-    for part in _parts(obj):
-        yield from _sources(part, seen)
+    if isinstance(obj, PLAIN):  # each time: small numbers and many texts exist once
+        yield repr(obj)
+    elif id(obj) in seen:
+        yield f"object {[*seen].index(id(obj))}"
+    else:
+        seen[id(obj)] = obj  # kept, so that no other object gets its id
+        yield _own_source(obj)
+        for part in _parts(obj):
+            yield from _sources(part, seen)
+        yield "end"
 
 
 def _own_source(obj: Any) -> str:
-    """The source of a function, the value of a plain object, the name of anything else."""
+    """The source of a function, the name of anything else."""
     if isinstance(obj, ModuleType):
         return _file_digest(obj.__name__)
     if isinstance(obj, FunctionType | type):
         name = f"{_file_digest(module_of(obj))}:{qualname_of(obj)}"
         return name if isinstance(obj, type) or is_importable(obj) else _function_source(obj)
-    return repr(obj) if isinstance(obj, PLAIN) else type(obj).__name__
+    return type(obj).__name__
 
 
 def _parts(obj: Any) -> Iterable[Any]:
     """What an object refers to."""
-    if isinstance(obj, (*PLAIN, ModuleType)) or is_importable(obj):
+    if isinstance(obj, ModuleType) or is_importable(obj):
         return ()
     if isinstance(obj, FunctionType):
         return _used(obj)
