@@ -10,7 +10,7 @@ import search_spaces
 from bench.data import cache
 from bench.errors import SpecError
 from bench.execution.models import locate_families
-from bench.execution.object_source import is_importable, module_of, qualname_of, source_of
+from bench.execution.object_source import is_importable, is_own, module_of, qualname_of, source_of
 from bench.records.files import write_atomic
 from search_spaces import PICKLED, FamilyLocation
 
@@ -36,8 +36,7 @@ def locate_family(family: object) -> FamilyLocation:
 def _file_or_module(module: str) -> str:
     """The file of a module that is the user's own and in no package, so that `my.py:build_model` is the same run."""
     file = Path(str(getattr(sys.modules[module], "__file__", None)))
-    installed = {"site-packages", "dist-packages"} & {*file.parts}
-    return module if installed or file.name != f"{module}.py" else str(file)
+    return str(file) if is_own(module) and file.name == f"{module}.py" else module
 
 
 def _stored(family: object, name: str) -> FamilyLocation:
