@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.api.python_names import python_names
 from bench.api.run import Run
 from bench.errors import SpecError
 from bench.records.files import require_results_dir
@@ -25,8 +26,9 @@ def load(name: str, results: str | Path = DEFAULT_RESULTS) -> Run:
         RecordError: it cannot be read.
         StoreError: there is no results folder.
     """
-    require_results_dir(Path(results))
-    return Run(Path(results), name)
+    with python_names():
+        require_results_dir(Path(results))
+        return Run(Path(results), name)
 
 
 def leaderboard(results: str | Path = DEFAULT_RESULTS) -> "pd.DataFrame":
@@ -35,8 +37,9 @@ def leaderboard(results: str | Path = DEFAULT_RESULTS) -> "pd.DataFrame":
     Raises:
         StoreError: there is no results folder.
     """
-    require_results_dir(Path(results))
-    board = ranked(Path(results))
+    with python_names():
+        require_results_dir(Path(results))
+        board = ranked(Path(results))
     for problem in board.problems:
         warnings.warn(f"could not be read: {problem}", stacklevel=2)
     return runs_frame(board)
@@ -57,5 +60,6 @@ def compare(a: Run | str, b: Run | str, results: str | Path | None = None) -> Ru
     if len(folders) > 1:
         raise SpecError(f"the runs are in different results folders: {', '.join(sorted(map(str, folders)))}")
     folder = folders.pop() if folders else DEFAULT_RESULTS
-    require_results_dir(folder)
-    return compare_runs(folder, *(each.run_id if isinstance(each, Run) else each for each in (a, b)))
+    with python_names():
+        require_results_dir(folder)
+        return compare_runs(folder, *(each.run_id if isinstance(each, Run) else each for each in (a, b)))

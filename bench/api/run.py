@@ -4,6 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.api.python_names import python_names
 from bench.execution.trained import model_file, own_family
 from bench.records.record import RunRecord
 from bench.records.store import RunFolder
@@ -82,6 +83,7 @@ class Run:
         """Where its files are."""
         return self._row.run.folder
 
+    @python_names()
     def model(self, refit: int = 0) -> Any:
         """A trained Keras model, from pixels, uint8 (n, height, width, channels), to probabilities (n, classes).
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from bench.api.python_names import python_names
 from bench.cli.progress import interruptible_display
 from bench.compat import without_main_module
 from bench.records.spec import Precision
@@ -66,7 +67,8 @@ def search(
         resume=resume,
     )
     quiet = not progress or named.get("verbose") == 0  # in Keras Tuner, verbose=0 hides the progress, too
-    with without_main_module(), interruptible_display(quiet=quiet) as report, fork_server() as start_method:
+    show = interruptible_display(quiet=quiet)
+    with python_names(), without_main_module(), show as report, fork_server() as start_method:
         try:
             with defer_signals():  # while the fork server imports TensorFlow
                 from bench.own_tuner.search import search as execute

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import search_spaces
 from bench.api.families import locate_family
+from bench.api.python_names import python_names
 from bench.api.reading import DEFAULT_RESULTS, load
 from bench.api.run import Run
 from bench.baselines.external import ExternalModel, read_model
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Dataset = str | Path | tuple[Any, Any]
 
 
+@python_names()
 def run(
     family: object,
     dataset: Dataset = "fashion_mnist",
@@ -131,6 +133,7 @@ def run(
     return Run(options.results, outcome.folder.run_id)
 
 
+@python_names()
 def evaluate(
     model: Any,
     *,
@@ -197,6 +200,7 @@ def _contents(model: Any) -> Iterator[tuple[str, bytes, bytes | None]]:
             raise SpecError(f"model must be a Keras model or the path of a .keras file, got {type(each).__name__}")
 
 
+@python_names()
 def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: bool = True) -> "tuple[Check, ...]":
     """Check a finished run and retrain one of its refits; the additional test-set evaluation is logged.
 
