@@ -19,7 +19,7 @@ DEFAULT_RESULTS = Path("results")
 
 
 def load(name: str, results: str | Path = DEFAULT_RESULTS) -> Run:
-    """The finished run with the row label or run id `name`.
+    """The finished run with the model name on the leaderboard or the run id `name`.
 
     Raises:
         SpecError: there is none, or there are several.
@@ -49,7 +49,7 @@ def compare(a: Run | str, b: Run | str, results: str | Path | None = None) -> Ru
     """Compare two runs on the same test images: significance test, metrics, errors, costs.
 
     Args:
-        a: a run, its row label, or its id.
+        a: a run, its model name on the leaderboard, or its id.
         b: another one.
         results: the results folder, by default that of the runs, or `results`.
 

@@ -18,7 +18,7 @@ class Run:
     """A finished run in a results folder; its data is read when it is used."""
 
     def __init__(self, results: Path, name: str) -> None:
-        """Read the run with the row label or run id `name`.
+        """Read the run with the model name or run id `name`.
 
         Raises:
             SpecError: there is none, or there are several.
@@ -34,7 +34,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        """Its name on the leaderboard."""
+        """Its model name on the leaderboard."""
         return self._row.label
 
     @property

@@ -153,7 +153,7 @@ def evaluate(
 
     Args:
         model: a Keras model, the path of a .keras file, or a sequence of them that differ in their seeds only.
-        name: of the row.
+        name: model name on the leaderboard.
         dataset: name, path or arrays, as for `run`.
         pixel_range: of the pixels that the model expects; None: 0 to 1 unless it rescales them itself.
         classes: the class names in the order of the model's outputs, if it is not that of the dataset.

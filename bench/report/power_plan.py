@@ -54,7 +54,7 @@ def power_plan(results: Path, dataset: str | None, detect: float, names: Sequenc
         results: the results folder.
         dataset: name of the dataset; None for that of the named runs, else for the only one, else for Fashion-MNIST.
         detect: the difference of mean test accuracy in percentage points.
-        names: two row labels or run ids, or none.
+        names: two model names or run ids, or none.
 
     Raises:
         SpecError: the difference is out of range, or there are no two runs with at least two seeds.
