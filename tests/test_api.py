@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import bench
 from bench.api.python_names import translated
 from bench.errors import DataError, ModelError, SpecError, StoreError
 from bench.machine import installed_version
+from bench.records.spec import OBJECTIVES, PIXEL_RANGES, PRECISIONS, PRESETS, ClassWeights
+from bench.tuning import tuners
 from command_line import SOURCE
 
 GOLDEN = Path(__file__).parent / "golden" / "results"
@@ -136,6 +139,21 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path
 )
 def test_options_in_messages_are_parameters_in_python(message: str, expected: str) -> None:
     assert translated(message) == expected
+
+
+def test_help_of_run_names_every_valid_value() -> None:
+    text = str(bench.run.__doc__)
+    names = (
+        *PRESETS,
+        *tuners.names(),
+        *PRECISIONS,
+        "auto",
+        "accuracy",
+        *OBJECTIVES,
+        *get_args(ClassWeights),
+        *PIXEL_RANGES,
+    )
+    assert [name for name in names if f'"{name}"' not in text] == []
 
 
 def test_every_name_of_the_api_exists() -> None:

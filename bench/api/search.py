@@ -41,7 +41,7 @@ def search(
         trial_timeout: seconds for a trial.
         max_pending: maximum number of trials without a result when the tuner proposes another one; None for 32, or 4 if
             proposals depend on results, as in Bayesian optimization or if the tuner overrides on_trial_end.
-        precision: of the training.
+        precision: of the training: "float32" or "bfloat16".
         seed: of the training and of the tuner's proposals; None for the seed that the tuner was created with.
         resume: False to delete earlier trials of this project, and start again.
         progress: show the progress, in a notebook below the cell; verbose=0 hides it, too.
