@@ -29,9 +29,9 @@ _FUNCTIONS = {
 def __getattr__(name: str) -> Any:
     # Imported lazily: training needs Dask and TensorFlow, reading results needs pandas and SciPy.
     if name == "__version__":
-        from bench.machine import installed_version
+        from bench.machine import DISTRIBUTION, installed_version
 
-        return installed_version("keras-family-bench")
+        return installed_version(DISTRIBUTION)
     if name in _FUNCTIONS:
         return getattr(import_module(_FUNCTIONS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

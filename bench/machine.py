@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,7 @@ RELEVANT_INSTRUCTION_SETS = (
     "sve",
 )
 GIT_TIMEOUT_SECONDS = 20
+DISTRIBUTION = "keras-family-bench"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,22 @@ def installed_version(*names: str) -> str:
         except metadata.PackageNotFoundError:
             continue
     return "missing"
+
+
+def install_command(*packages: str) -> str:
+    """The command that installs packages in the versions that this project supports.
+
+    It names no extra: the user's folder need not be a checkout, and no index has this project.
+    """
+    from packaging.requirements import Requirement
+
+    try:
+        requirements = [Requirement(each) for each in metadata.requires(DISTRIBUTION) or ()]
+    except metadata.PackageNotFoundError:  # run from a checkout
+        requirements = []
+    # Lower bound first.
+    bounds = {each.name: ",".join(sorted(map(str, each.specifier), reverse=True)) for each in requirements}
+    return shlex.join(["python", "-m", "pip", "install", *(f"{name}{bounds.get(name, '')}" for name in packages)])
 
 
 def discard_output() -> None:

@@ -4,13 +4,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 import bench
+from bench.api.python_names import translated
 from bench.errors import DataError, ModelError, SpecError, StoreError
 from bench.machine import installed_version
+from bench.records.spec import OBJECTIVES, PIXEL_RANGES, PRECISIONS, PRESETS, ClassWeights
+from bench.tuning import tuners
 from command_line import SOURCE
 
 GOLDEN = Path(__file__).parent / "golden" / "results"
@@ -107,12 +111,49 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path
     for image_size in (32, [8, 8], (8.0, 8), (0, 8), (8, 8, 1)):
         with pytest.raises(SpecError, match=r"image_size must be \(height, width\), two positive whole numbers, got"):
             bench.run("cnn", GOLDEN, image_size=image_size, results=tmp_path / "results")
+    for trial_timeout in ("5m", 0, (1,)):
+        with pytest.raises(SpecError, match=r"^trial_timeout must be a positive number of seconds, got"):
+            bench.run("cnn", "digits", trial_timeout=trial_timeout, results=tmp_path / "results")
+    with pytest.raises(SpecError, match=r"^time_limit must be a whole number from 1 to 10000000, got '5m'"):
+        bench.run("cnn", "digits", time_limit="5m", results=tmp_path / "results")
+    with pytest.raises(SpecError, match=r"^image_size and class_names are for images given by path"):
+        bench.run("cnn", "digits", image_size=(8, 8), results=tmp_path / "results")
     for dataset in (None, np.zeros((5, 8, 8)), {"x": 1}):
         with pytest.raises(DataError, match=r"expected a pair of arrays \(x_train, y_train\), got"):
             bench.run("cnn", dataset, results=tmp_path / "results")
-    with pytest.raises(StoreError, match="there is no results folder"):
+    with pytest.raises(StoreError, match=r"no results folder .*: choose one with results, .* `python -m bench run`"):
         bench.leaderboard(tmp_path / "results")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("raise --trials to 40, or start with --again", "raise trials to 40, or start with again=True"),
+        ("resize all, e.g. --image-size 64x64", "resize all, e.g. image_size=(64, 64)"),
+        ("pass --image-size HEIGHTxWIDTH", "pass image_size=(HEIGHT, WIDTH)"),
+        ("use `bench run --class-names a` or --class-names", "use `bench run --class-names a` or class_names"),
+        ("by:\n  python -m bench run --seed 1\n--seed", "by:\n  python -m bench run --seed 1\nseed"),
+        ("my--model, a - b", "my--model, a - b"),
+    ],
+)
+def test_options_in_messages_are_parameters_in_python(message: str, expected: str) -> None:
+    assert translated(message) == expected
+
+
+def test_help_of_run_names_every_valid_value() -> None:
+    text = str(bench.run.__doc__)
+    names = (
+        *PRESETS,
+        *tuners.names(),
+        *PRECISIONS,
+        "auto",
+        "accuracy",
+        *OBJECTIVES,
+        *get_args(ClassWeights),
+        *PIXEL_RANGES,
+    )
+    assert [name for name in names if f'"{name}"' not in text] == []
 
 
 def test_every_name_of_the_api_exists() -> None:

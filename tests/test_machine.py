@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from bench.machine import (
     cpu_model,
     environment,
     git_commit,
+    install_command,
     installed_version,
     instruction_sets,
     read_cpuinfo,
@@ -253,6 +255,13 @@ def test_onednn_setting_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment().onednn == "default"
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     assert environment().onednn == "0"
+
+
+def test_install_command_names_packages_of_every_extra_with_the_declared_bounds() -> None:
+    command = install_command("tf2onnx", "six", "no-such-package")
+    assert re.fullmatch(
+        r"python -m pip install 'tf2onnx>=[0-9.]+,<[0-9.]+' 'six>=[0-9.]+,<[0-9.]+' no-such-package", command
+    )
 
 
 def test_environment_imports_none_of_the_libraries_it_lists() -> None:

@@ -1,14 +1,16 @@
 """Objects of Python as families: functions `build_model(hp)` and hypermodels, also those of a script or a notebook."""
 
 import re
+import sys
+from pathlib import Path
 
 import cloudpickle
 
 import search_spaces
-from bench.api.object_source import is_importable, module_of, qualname_of, source_of
 from bench.data import cache
 from bench.errors import SpecError
 from bench.execution.models import locate_families
+from bench.execution.object_source import is_importable, is_own, module_of, qualname_of, source_of
 from bench.records.files import write_atomic
 from search_spaces import PICKLED, FamilyLocation
 
@@ -25,10 +27,16 @@ def locate_family(family: object) -> FamilyLocation:
         return locate_families([family])[0]
     if not callable(getattr(family, "build", family)):
         raise SpecError(f"{EXPECTED}; got {type(family).__name__}")
-    name = re.sub(r"\W", "_", getattr(family, "__name__", type(family).__name__), flags=re.ASCII).strip("_")
     if is_importable(family):
-        return locate_families([f"{name}={module_of(family)}:{qualname_of(family)}"])[0]
+        return locate_families([f"{_file_or_module(module_of(family))}:{qualname_of(family)}"])[0]
+    name = re.sub(r"\W", "_", getattr(family, "__name__", type(family).__name__), flags=re.ASCII).strip("_")
     return _stored(family, name)
+
+
+def _file_or_module(module: str) -> str:
+    """The file of a module that is the user's own and in no package, so that `my.py:build_model` is the same run."""
+    file = Path(str(getattr(sys.modules[module], "__file__", None)))
+    return str(file) if is_own(module) and file.name == f"{module}.py" else module
 
 
 def _stored(family: object, name: str) -> FamilyLocation:

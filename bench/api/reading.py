@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.api.python_names import python_names
 from bench.api.run import Run
 from bench.errors import SpecError
 from bench.records.files import require_results_dir
@@ -17,15 +18,16 @@ if TYPE_CHECKING:
 
 
 def load(name: str, results: str | Path = DEFAULT_RESULTS) -> Run:
-    """The finished run with the row label or run id `name`.
+    """The finished run with the model name on the leaderboard or the run id `name`.
 
     Raises:
         SpecError: there is none, or there are several.
         RecordError: it cannot be read.
         StoreError: there is no results folder.
     """
-    require_results_dir(Path(results))
-    return Run(Path(results), name)
+    with python_names():
+        require_results_dir(Path(results))
+        return Run(Path(results), name)
 
 
 def leaderboard(results: str | Path = DEFAULT_RESULTS) -> "pd.DataFrame":
@@ -34,8 +36,9 @@ def leaderboard(results: str | Path = DEFAULT_RESULTS) -> "pd.DataFrame":
     Raises:
         StoreError: there is no results folder.
     """
-    require_results_dir(Path(results))
-    board = ranked(Path(results))
+    with python_names():
+        require_results_dir(Path(results))
+        board = ranked(Path(results))
     for problem in board.problems:
         warnings.warn(f"could not be read: {problem}", stacklevel=2)
     return runs_frame(board)
@@ -45,7 +48,7 @@ def compare(a: Run | str, b: Run | str, results: str | Path | None = None) -> Ru
     """Compare two runs on the same test images: significance test, metrics, errors, costs.
 
     Args:
-        a: a run, its row label, or its id.
+        a: a run, its model name on the leaderboard, or its id.
         b: another one.
         results: the results folder, by default that of the runs, or `results`.
 
@@ -56,5 +59,6 @@ def compare(a: Run | str, b: Run | str, results: str | Path | None = None) -> Ru
     if len(folders) > 1:
         raise SpecError(f"the runs are in different results folders: {', '.join(sorted(map(str, folders)))}")
     folder = folders.pop() if folders else DEFAULT_RESULTS
-    require_results_dir(folder)
-    return compare_runs(folder, *(each.run_id if isinstance(each, Run) else each for each in (a, b)))
+    with python_names():
+        require_results_dir(folder)
+        return compare_runs(folder, *(each.run_id if isinstance(each, Run) else each for each in (a, b)))

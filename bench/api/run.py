@@ -4,6 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.api.python_names import python_names
 from bench.execution.trained import model_file, own_family
 from bench.records.record import RunRecord
 from bench.records.store import RunFolder
@@ -17,7 +18,7 @@ class Run:
     """A finished run in a results folder; its data is read when it is used."""
 
     def __init__(self, results: Path, name: str) -> None:
-        """Read the run with the row label or run id `name`.
+        """Read the run with the model name or run id `name`.
 
         Raises:
             SpecError: there is none, or there are several.
@@ -33,7 +34,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        """Its name on the leaderboard."""
+        """Its model name on the leaderboard."""
         return self._row.label
 
     @property
@@ -82,6 +83,7 @@ class Run:
         """Where its files are."""
         return self._row.run.folder
 
+    @python_names()
     def model(self, refit: int = 0) -> Any:
         """A trained Keras model, from pixels, uint8 (n, height, width, channels), to probabilities (n, classes).
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from bench.api.python_names import python_names
 from bench.cli.progress import interruptible_display
 from bench.compat.processes import without_main_module
 from bench.records.choices import Precision
@@ -40,7 +41,7 @@ def search(
         trial_timeout: seconds for a trial.
         max_pending: maximum number of trials without a result when the tuner proposes another one; None for 32, or 4 if
             proposals depend on results, as in Bayesian optimization or if the tuner overrides on_trial_end.
-        precision: of the training.
+        precision: of the training: "float32" or "bfloat16".
         seed: of the training and of the tuner's proposals; None for the seed that the tuner was created with.
         resume: False to delete earlier trials of this project, and start again.
         progress: show the progress, in a notebook below the cell; verbose=0 hides it, too.
@@ -66,7 +67,8 @@ def search(
         resume=resume,
     )
     quiet = not progress or named.get("verbose") == 0  # in Keras Tuner, verbose=0 hides the progress, too
-    with without_main_module(), interruptible_display(quiet=quiet) as report, fork_server() as start_method:
+    show = interruptible_display(quiet=quiet)
+    with python_names(), without_main_module(), show as report, fork_server() as start_method:
         try:
             with defer_signals():  # while the fork server imports TensorFlow
                 from bench.own_tuner.search import search as execute

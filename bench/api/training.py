@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import search_spaces
 from bench.api.families import locate_family
+from bench.api.python_names import python_names
 from bench.api.reading import load
 from bench.api.run import Run
 from bench.baselines.external import ExternalModel, read_model
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Dataset = str | Path | tuple[Any, Any]
 
 
+@python_names()
 def run(
     family: object,
     dataset: Dataset = "fashion_mnist",
@@ -68,16 +70,20 @@ def run(
             `build_model(hp)` or a hypermodel of Keras Tuner, also one that is defined in a script or a notebook.
         dataset: name of the dataset; path of images (a folder with one folder for each class, .npz, CSV or IDX files)
             or of a Python file that defines it; or arrays (x_train, y_train) or ((x_train, y_train), (x_test, y_test)).
-        preset: how much to train: quick, default or long.
-        tuner: name of the tuner.
+        preset: how much to train: "quick", "default" or "long".
+        tuner: "hyperband", "random", "bayesian", "tpe", "grid", "default" (only the default hyperparameters), or a
+            tuner of an installed package.
         trials: search budget in full-length trials; None for the plan of the preset.
         epochs: epochs of a full-length trial; None for the plan of the preset.
         refit_seeds: how often the winner is retrained; None for the plan of the preset.
         seed: base of all random seeds.
-        precision: of the search.
-        objective: metric on the validation images that the search maximizes.
-        class_weights: weights of the classes in the training loss.
-        pixel_range: of the pixels that a model that is not a Family receives; None if the model decides.
+        precision: of the search: "float32", "bfloat16", or "auto": bfloat16 if the CPU supports it, otherwise float32.
+        objective: metric on the validation images that the search maximizes: "accuracy", "macro-f1" or
+            "balanced-accuracy".
+        class_weights: weights of the classes in the training loss: "balanced", inversely proportional to their numbers
+            of training images, or None for equal weights.
+        pixel_range: of the pixels that a model that is not a Family receives: "0-1", "0-255", or None: 0 to 255 if the
+            model rescales them itself or has an integer input, otherwise 0 to 1.
         max_pending: maximum number of trials that may be pending when the tuner proposes another one.
         time_limit: seconds for the whole run.
         trial_timeout: seconds for a trial.
@@ -132,6 +138,7 @@ def run(
     return Run(options.results, outcome.folder.run_id)
 
 
+@python_names()
 def evaluate(
     model: Any,
     *,
@@ -151,9 +158,10 @@ def evaluate(
 
     Args:
         model: a Keras model, the path of a .keras file, or a sequence of them that differ in their seeds only.
-        name: of the row.
+        name: model name on the leaderboard.
         dataset: name, path or arrays, as for `run`.
-        pixel_range: of the pixels that the model expects; None: 0 to 1 unless it rescales them itself.
+        pixel_range: of the pixels that the model expects: "0-1", "0-255", or None: 0 to 255 if it rescales them itself
+            or has an integer input, otherwise 0 to 1.
         classes: the class names in the order of the model's outputs, if it is not that of the dataset.
         data_dir: folder with the dataset's files.
         image_size: as for `run`.
@@ -198,6 +206,7 @@ def _contents(model: Any) -> Iterator[tuple[str, bytes, bytes | None]]:
             raise SpecError(f"model must be a Keras model or the path of a .keras file, got {type(each).__name__}")
 
 
+@python_names()
 def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: bool = True) -> "tuple[Check, ...]":
     """Check a finished run and retrain one of its refits; the additional test-set evaluation is logged.
 

@@ -40,7 +40,7 @@ def evaluate(
             show_default=False,
         ),
     ],
-    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the row.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Model name on the leaderboard.")],
     dataset: DatasetOption = "fashion_mnist",
     pixel_range: PixelRangeName = "auto",
     classes: Annotated[

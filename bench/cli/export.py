@@ -29,7 +29,7 @@ def export_run(
     kind: Annotated[
         ModelFormat,
         typer.Option(
-            "--format", metavar="NAME", help="keras, savedmodel, or onnx (installed by `pip install '.[onnx]'`)."
+            "--format", metavar="NAME", help="keras, savedmodel, or onnx, which needs tf2onnx and onnxruntime."
         ),
     ],
     output: Annotated[

@@ -29,7 +29,8 @@ def export_results(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="csv, json, or, installed by `pip install '.[NAME]'`: parquet, tensorboard, mlflow.",
+            help="csv, json, parquet, tensorboard or mlflow. The last three need further packages, and name "
+            "those that are missing.",
         ),
     ],
     output: Annotated[

@@ -141,7 +141,7 @@ def plan(
         typer.Option(
             metavar="DATASET",
             help="Dataset name (see `bench list`) or path.",
-            show_default="that of the runs, or fashion_mnist",
+            show_default="that of the runs, else the only one, else fashion_mnist",
         ),
     ] = None,
     results: ExistingResults = Path("results"),

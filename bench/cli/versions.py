@@ -165,8 +165,8 @@ def measure(
         raise typer.Exit(exit_code(interrupt)) from None
     write_pages(plan.results)
     page = "versions.md" if family is None else f"versions-{plan.subject.models[0]}.md"
-    show = "bench versions show" if family is None else f"bench versions show --family {plan.subject.models[0]}"
-    typer.echo(f"All measurements are complete; see {results / page} or `{show}`.")
+    option = "" if family is None else f" --family {plan.subject.models[0]}"
+    typer.echo(f"All measurements are complete; see {results / page} or `python -m bench versions show{option}`.")
 
 
 def _family_subject(

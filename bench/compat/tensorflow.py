@@ -30,10 +30,7 @@ ROUNDED_AWAY = 2.0**-10  # 1 + ROUNDED_AWAY is exact in float32, and 1 in bfloat
 
 ALIGNMENT = 64  # of tensors, in bytes; also of the arrays in .npy files
 
-USE_FLOAT32 = (
-    "Use --precision float32, unset TF_ENABLE_ONEDNN_OPTS if it is 0, or reinstall this package to get the tested "
-    "versions"
-)
+USE_FLOAT32 = "Choose --precision float32, or unset TF_ENABLE_ONEDNN_OPTS if it is 0. "
 
 
 # TensorFlow's graphs

@@ -35,8 +35,9 @@ class Options:
         require("workers", self.workers, 1, MAX_WORKERS)
         if self.scheduler is not None and re.fullmatch(r"[a-z]+://\S+:\d+", self.scheduler) is None:
             raise SpecError(f"--scheduler must be an address such as tcp://127.0.0.1:8786, got {self.scheduler!r}")
-        if self.trial_timeout is not None and not self.trial_timeout > 0:
-            raise SpecError(f"--trial-timeout must be positive, got {self.trial_timeout:g} s")
+        seconds = self.trial_timeout
+        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+            raise SpecError(f"--trial-timeout must be a positive number of seconds, got {seconds!r}")
 
     def family(self, spec: SearchSpec) -> FamilyLocation:
         """Where the family of a search is."""

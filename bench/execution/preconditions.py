@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from packaging.version import Version
 
 from bench.errors import SearchError
-from bench.machine import Environment
+from bench.machine import Environment, install_command
 from bench.records.dataset import DatasetFacts
 from bench.records.ledger import sessions
 from bench.records.store import RunFolder
@@ -27,7 +27,7 @@ def check_versions(environment: Environment) -> None:
         installed, package = getattr(environment, name), name.replace("_", "-")
         if installed == "missing" or Version(installed) < Version(minimum):
             raise SearchError(
-                f"expected {package} {minimum} or newer, found {installed}: run `pip install --upgrade {package}`"
+                f"expected {package} {minimum} or newer, found {installed}: run `{install_command(package)}`"
             )
 
 

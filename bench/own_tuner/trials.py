@@ -16,6 +16,7 @@ from bench.own_tuner.builder import Builder
 from bench.own_tuner.identity import check_model, declared_space
 from bench.own_tuner.job import FatalTrialError, SearchJob
 from bench.own_tuner.ledger import SessionStarted
+from bench.own_tuner.model_code import text_of
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
 from bench.own_tuner.result import SearchResult
@@ -41,6 +42,8 @@ class Trials:
         self._options = options
         self._trained = 0
         self._builder = builder
+        # `build` of a hypermodel refers to all of it.
+        self._code = text_of([type(tuner), getattr(tuner.hypermodel, "build", None)])
         self._source = TunerSource(tuner, project, resumed.proposals, builder.built)
         self.sequence = TrialSequence(
             self._source,
@@ -79,6 +82,7 @@ class Trials:
         with _workers(shared, options, report) as workers:
             self._start_session(data, workers.number)
             self._compare_data(data)
+            self._compare_code()
             self._report_reused(report)
             job = SearchJob(
                 self.sequence,
@@ -112,6 +116,7 @@ class Trials:
         """Train nothing, since all trials have ended in earlier calls; `data` is the digest of the data."""
         self._compare_model(declared_space(self._tuner.hypermodel))
         self._compare_data(data)
+        self._compare_code()
         self._report_reused(report)
 
     def result(self) -> SearchResult:
@@ -144,7 +149,14 @@ class Trials:
         self._compare_model(declared)
         self._compare_conditions()
         self._project.ledger.append(
-            SessionStarted(time=now(), environment=environment(), data=data, declared=declared, workers=workers)
+            SessionStarted(
+                time=now(),
+                environment=environment(),
+                data=data,
+                declared=declared,
+                workers=workers,
+                code=self._code,
+            )
         )
 
     def _compare_model(self, declared: str) -> None:
@@ -166,6 +178,15 @@ class Trials:
             warnings.warn(
                 f"the data differ from those of the earlier trials in {self._project.ledger.path}: set the seeds of "
                 "random splits, or start again with bench.search(..., resume=False)",
+                stacklevel=5,
+            )
+
+    def _compare_code(self) -> None:
+        last = self._resumed.last
+        if last is not None and last.code not in (None, self._code):
+            warnings.warn(
+                f"the code of the hypermodel has changed since the trials in {self._project.ledger.path}, whose scores "
+                "are reused: to train them again, use bench.search(..., resume=False)",
                 stacklevel=5,
             )
 

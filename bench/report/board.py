@@ -181,6 +181,6 @@ def find_row(board: Board, dataset: str, run_id: str) -> tuple[Table, Row]:
                 return table, row
     known = [f"{table.dataset.name}/{row.run.record.run_id}" for table in board.tables for row in table.everything]
     raise RecordError(
-        f"no row for the run {dataset}/{run_id}; rows: {', '.join(known) or 'none'}; "
+        f"the run {dataset}/{run_id} is not on the leaderboard, whose runs are {', '.join(known) or 'none'}; "
         f"problems: {'; '.join(board.problems) or 'none'}"
     )

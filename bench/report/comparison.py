@@ -47,7 +47,7 @@ class RunComparison:
 
 
 def compare_runs(results: Path, a: str, b: str) -> RunComparison:
-    """Compare the runs `a` and `b`, each a row label or a run id.
+    """Compare the runs `a` and `b`, each a model name or a run id.
 
     Raises:
         SpecError: there is no such run, several have that name, or they were evaluated on different data.

@@ -52,9 +52,9 @@ def power_plan(results: Path, dataset: str | None, detect: float, names: Sequenc
 
     Args:
         results: the results folder.
-        dataset: name of the dataset; None for that of the named runs, or Fashion-MNIST.
+        dataset: name of the dataset; None for that of the named runs, else for the only one, else for Fashion-MNIST.
         detect: the difference of mean test accuracy in percentage points.
-        names: two row labels or run ids, or none.
+        names: two model names or run ids, or none.
 
     Raises:
         SpecError: the difference is out of range, or there are no two runs with at least two seeds.
@@ -94,14 +94,18 @@ def _runs(results: Path, loaded: Loaded, dataset: str | None, names: Sequence[st
             )
             loaded = replace(loaded, runs=runs, reproductions=reproductions)
         return comparable_runs(loaded, *names)
-    dataset = dataset or "fashion_mnist"
+    present = {run.record.dataset.name for run in loaded.runs}
+    if dataset is None:
+        dataset = present.pop() if len(present) == 1 else "fashion_mnist"
     tables = [table for table in rank(results, loaded).tables if table.dataset.name == dataset]
     candidates = [row.run for table in tables[:1] for row in table.compared]
     estimated = [run for run in candidates if run.correctness.has_variance_estimate]
     if len(estimated) < 2:
+        by_path = any(run.record.spec.data is not None for run in candidates)
         raise SpecError(
             f"two runs on {dataset} with at least two seeds are needed to estimate variances, there are "
-            f"{len(estimated)}: `python -m bench run --family dense --family cnn --dataset {dataset}` trains two"
+            f"{len(estimated)}: `python -m bench run --family dense --family cnn --dataset "
+            f"{'PATH' if by_path else dataset}` trains two"
         )
     return estimated[0], estimated[1]
 

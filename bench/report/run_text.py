@@ -15,7 +15,7 @@ from bench.report.text.statements import interval_sentence
 
 
 def run_row(results: Path, name: str) -> tuple[Table, Row]:
-    """The row of the run with the row label or run id `name`, and its table.
+    """The row of the run with the model name or run id `name`, and its table.
 
     Raises:
         SpecError: there is none, or there are several.

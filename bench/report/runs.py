@@ -23,7 +23,7 @@ from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
 from bench.records.store import RunFolder, all_folders
 from bench.records.upgrades import upgrade_run_id
-from bench.report.row_labels import row_labels, seed_suffix
+from bench.report.row_labels import SHORT_DIGEST, row_labels, seed_suffix
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
@@ -33,7 +33,7 @@ _Value = TypeVar("_Value")
 class Run:
     """A finished run that becomes a row: its record and what is computed from its predictions."""
 
-    label: str  # unique within the dataset
+    label: str  # model name, unique within the dataset
     folder: RunFolder
     record: RunRecord
     scores: Scores
@@ -140,7 +140,7 @@ def load(results: Path) -> Loaded:
 
 
 def find_run(loaded: Loaded, name: str) -> Run:
-    """The run with the row label or the run id `name`; the first search if `name` lacks the seed.
+    """The run with the model name or the run id `name`; the first search if `name` lacks the seed.
 
     Raises:
         SpecError: there is none, or there are several.
@@ -153,6 +153,8 @@ def find_run(loaded: Loaded, name: str) -> Run:
     if matches:
         names = ", ".join(f"{run.record.run_id} on {run.record.dataset.name}" for run in matches)
         raise SpecError(f"several runs are called {name!r}: use a run id: {names}")
+    if versions := _versions(every, name):
+        raise SpecError(f"several versions of {name}: {', '.join(versions)}: use one of these names")
     damaged = [problem for problem in loaded.problems if _concerns(problem, name)]
     if damaged:
         raise RecordError("\n".join(damaged))
@@ -160,7 +162,7 @@ def find_run(loaded: Loaded, name: str) -> Run:
     nearest = difflib.get_close_matches(name, labels, n=1, cutoff=0.5)
     hint = f". Did you mean {nearest[0]}?" if nearest else ""
     unread = "".join(f"\nCould not be read: {problem}" for problem in loaded.problems)
-    raise SpecError(f"no finished run {name!r}; rows: {', '.join(labels) or 'none'}{hint}{unread}")
+    raise SpecError(f"no finished run {name!r}; model names: {', '.join(labels) or 'none'}{hint}{unread}")
 
 
 def find_all_runs(loaded: Loaded, name: str) -> list[Run]:
@@ -180,6 +182,14 @@ def _first_searches(runs: Sequence[Run], name: str) -> list[Run]:
         if run.label == f"{name}{seed_suffix(run.record.spec)}":
             first.setdefault(run.record.dataset.name, run)
     return list(first.values())
+
+
+def _versions(runs: Sequence[Run], name: str) -> list[str]:
+    """The model names of runs called `name` except for a digest, as their code or budgets differ; newest first."""
+    names = (name, *(f"{name}{seed_suffix(run.record.spec)}" for run in runs))
+    found = [run for run in runs if run.label.removesuffix(f"-{run.record.spec.digest[:SHORT_DIGEST]}") in names]
+    labels = [run.label for run in sorted(found, key=lambda run: run.record.finished, reverse=True)]
+    return [f"{labels[0]} (newest)", *labels[1:]] if labels else []
 
 
 def _concerns(problem: str, name: str) -> bool:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from bench.errors import ModelError
-from bench.machine import silence_stderr
+from bench.machine import install_command, silence_stderr
 from bench.records.choices import ModelFormat
 from bench.training.files import from_bytes
 from bench.training.inference import class_probabilities, open_model
@@ -23,7 +23,6 @@ from search_spaces._mirror import AppendMirrorImages, AverageMirrorImages, porta
 
 MAX_DIFFERENCE = 1e-5  # of a probability
 BATCH_SIZE = 500
-ONNX_MISSING = "ONNX needs tf2onnx and onnxruntime: install them with `pip install '.[onnx]'`"
 
 # Images (n, height, width, channels) uint8 to probabilities (n, classes).
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
@@ -116,7 +115,7 @@ def _write_onnx(model: keras.Model, path: Path) -> None:
     try:
         import tf2onnx
     except ImportError as error:
-        raise ModelError(ONNX_MISSING) from error
+        raise _onnx_missing() from error
     pixels = model.inputs[0]
     signature = [tf.TensorSpec(pixels.shape, pixels.dtype, name="pixels")]
     function = tf.function(lambda images: model(images, training=False), input_signature=signature)
@@ -135,6 +134,11 @@ def _write_erfc(graph: Any, node: Any, name: str, _arguments: Any) -> None:
     graph.make_node("Sub", [one.output[0], erf.output[0]], outputs=[output], name=name, shapes=shapes, dtypes=dtypes)
 
 
+def _onnx_missing() -> ModelError:
+    command = install_command("tf2onnx", "onnxruntime")
+    return ModelError(f"ONNX needs tf2onnx and onnxruntime, which are not installed: run `{command}`")
+
+
 def _load_keras(path: Path, *, own_code: bool) -> Predict:
     predict = tf.function(from_bytes(path.read_bytes(), own_code=own_code))
     return lambda images: predict(tf.constant(images), training=False).numpy()
@@ -149,7 +153,7 @@ def _load_onnx(path: Path) -> Predict:
     try:
         import onnxruntime
     except ImportError as error:
-        raise ModelError(ONNX_MISSING) from error
+        raise _onnx_missing() from error
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: session.run(None, {name: images})[0]

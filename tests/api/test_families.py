@@ -14,9 +14,9 @@ import pytest
 
 import search_spaces
 from bench.api.families import locate_family
-from bench.api.object_source import source_of
 from bench.data.loaders import folders
 from bench.errors import SpecError
+from bench.execution.object_source import source_of
 from search_spaces import FamilyLocation
 
 pytestmark = pytest.mark.slow  # Keras Tuner imports TensorFlow
@@ -61,11 +61,30 @@ def test_name_or_path_is_located_as_by_the_command_line() -> None:
     assert locate_family("cnn") == FamilyLocation(name="cnn")
 
 
-def test_importable_object_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_nets.py").write_text("def build_net(hp):\n    return None\n")
+def test_importable_object_is_the_family_that_the_command_line_locates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("my_nets.py", "net_package/__init__.py", "net_package/small.py"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("def build_net(hp):\n    return None\n")
     monkeypatch.syspath_prepend(tmp_path)
-    my_nets = importlib.import_module("my_nets")
-    assert locate_family(my_nets.build_net) == FamilyLocation(name="build_net", definition="my_nets:build_net")
+    monkeypatch.chdir(tmp_path)
+    my_nets, package, small = map(importlib.import_module, ("my_nets", "net_package", "net_package.small"))
+    assert locate_family(my_nets.build_net) == search_spaces.locate("my_nets.py:build_net")
+    assert locate_family(package.build_net) == search_spaces.locate("net_package:build_net")
+    assert locate_family(small.build_net) == FamilyLocation(name="build_net", definition="net_package.small:build_net")
+    assert locate_family(keras_tuner.applications.HyperResNet).file is None
+
+
+def test_function_with_a_general_name_is_called_after_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plain_net.py").write_text("def build_model(hp):\n    return None\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    build_model = importlib.import_module("plain_net").build_model
+    assert locate_family(build_model) == search_spaces.locate("plain_net.py:build_model")
+    assert locate_family(build_model).name == "plain_net"
 
 
 def test_object_of_a_script_is_stored_and_loaded_with_what_it_uses(tmp_path: Path, cache: Path) -> None:
@@ -91,6 +110,22 @@ def test_digest_depends_on_the_code_and_not_on_its_place(tmp_path: Path) -> None
     for changed in (NOTEBOOK.replace("[8, 16]", "[8, 32]"), NOTEBOOK.replace("units + OFFSET", "units * OFFSET")):
         assert source_of(execute(tmp_path, changed)["build_net"]) != digest
     assert source_of(execute(tmp_path, offset=2)["build_net"]) != digest
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("[8, 8]", "[8]"), ("[[8], 16]", "[[8, 16]]"), ("[8, 16, 8]", "[8, 16, 16]"), ("[1]", "[True]")],
+)
+def test_equal_values_all_count(before: str, after: str, tmp_path: Path) -> None:
+    digests = {source_of(execute(tmp_path, NOTEBOOK.replace("[8, 16]", each))["build_net"]) for each in (before, after)}
+    assert len(digests) == 2
+
+
+def test_digest_of_a_class_is_the_same_after_an_instance_was_pickled(tmp_path: Path) -> None:
+    net = execute(tmp_path)["Net"]
+    digest = source_of(net)
+    net().__reduce_ex__(2)
+    assert source_of(net) == digest
 
 
 def test_methods_and_base_classes_of_a_script_count(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from bench.errors import SpecError
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.ledger import RefitEnded, TrialProposed
 from bench.records.migrate import migrate
@@ -54,6 +55,19 @@ def test_a_name_without_seed_is_the_first_search(tmp_path: Path) -> None:
     loaded = load(tmp_path)
     assert find_run(loaded, "dense").label == "dense-seed1"
     assert find_run(loaded, "dense-seed2").label == "dense-seed2"
+
+
+def test_a_name_of_several_versions_of_a_model_is_an_error_that_lists_them_newest_first(tmp_path: Path) -> None:
+    runs = [
+        add_run(tmp_path, spec={"source": source * 12}, finished=f"2026-01-0{day}T00:00:00+00:00")
+        for source, day in (("1", 2), ("2", 3), ("3", 1))
+    ]
+    older, newest, oldest = (f"dense-{run.spec.digest[:6]}" for run in runs)
+    with pytest.raises(SpecError) as caught:
+        find_run(load(tmp_path), "dense")
+    versions = f"{newest} (newest), {older}, {oldest}"
+    assert str(caught.value) == f"several versions of dense: {versions}: use one of these names"
+    assert find_run(load(tmp_path), newest).record.spec.source == "2" * 12
 
 
 def test_a_family_on_two_datasets_keeps_its_name() -> None:

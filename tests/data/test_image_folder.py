@@ -79,7 +79,7 @@ def test_long_import_reports_progress(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_mixed_sizes_are_named(tmp_path: Path) -> None:
     save(class_folders(tmp_path) / "dog" / "large.png", noise(1, 8, 9)[0])
-    with pytest.raises(DataError, match=r"large\.png has 8 x 9 pixels, but .*000\.png has 6 x 6: .*--image-size 6x6"):
+    with pytest.raises(DataError, match=r"large\.png has 8 x 9 pixels, but .*000\.png has 6 x 6: .*--image-size 64x64"):
         read(tmp_path)
     assert read(tmp_path, Reading(image_size=(4, 4))).train.images.shape == (21, 4, 4, 1)
 

@@ -97,7 +97,7 @@ def test_missing_family_is_named_and_nothing_is_trained(copied: Finished) -> Non
 
 def test_unknown_run_is_bad_input(copied: Finished) -> None:
     done = call("verify", "cnn", cwd=copied.results.parent, code=2)
-    assert "no finished run 'cnn'; rows: tiny" in done.stderr
+    assert "no finished run 'cnn'; model names: tiny" in done.stderr
 
 
 def test_changed_code_with_identical_predictions_is_added_to_the_record(copied: Finished) -> None:

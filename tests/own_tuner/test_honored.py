@@ -186,6 +186,8 @@ else:
     raise AssertionError("a changed model")
 bench.search(tuner, x_train, y_train, epochs=2, **options)  # again
 bench.search(tuner, x_train, y_train[::-1], epochs=2, **options)  # other data
+build_model = lambda hp: (hp.Boolean("new"), original(hp))[1]  # other code with the same hyperparameters
+bench.search(make(), x_train, y_train, epochs=2, **options)
 """
 
 
@@ -196,11 +198,12 @@ def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_
     # The first of several lines of the error.
     assert "failed: ValueError: Data cardinality is ambiguous." in done.stderr
     assert "No earlier trial succeeded (2 failed): starting from the beginning" in done.stderr
-    assert done.stderr.count("Resuming: reusing 2 trials of earlier calls") == 2
+    assert done.stderr.count("Resuming: reusing 2 trials of earlier calls") == 3
     end = r"Best val_accuracy 0\.\d+ \(trial \d\) after \d+ s: 2 trials in .*, 2 of them trained in this call$"
     assert re.search(end, done.stderr, re.MULTILINE)
     assert done.stderr.splitlines()[-1].endswith("untitled_project, 0 of them trained in this call")
     assert done.stderr.count("UserWarning: the data differ from those of the earlier trials in ") == 1
+    assert done.stderr.count("UserWarning: the code of the hypermodel has changed since the trials in ") == 1
 
 
 CELLS = (

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.errors import RecordError, SearchError
@@ -80,6 +81,16 @@ def test_events_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert read[3].result.values == RESULT.values
     (execution,) = read[3].result.executions
     assert (float(execution.metrics["val_loss"]), float(execution.curves["val_loss"][0])) == (math.inf, -math.inf)
+
+
+def test_session_of_an_earlier_version_without_the_digest_of_the_code_is_read(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "search.jsonl")
+    session = SessionStarted(time=TIME, environment=make_environment(), data="d", declared="h", workers=2, code="c")
+    for event in (started(), session):
+        ledger.append(event)
+    assert ledger.events() == [started(), session]
+    ledger.path.write_text(ledger.path.read_text().replace(',"code":"c"', ""))
+    assert ledger.events() == [started(), msgspec.structs.replace(session, code=None)]
 
 
 def test_there_is_no_search_without_a_file(tmp_path: Path) -> None:

@@ -83,9 +83,9 @@ def test_times_of_different_machines_are_not_compared(tmp_path: Path) -> None:
     assert times == ["core-seconds", "search time (s)", "training time per refit (s)", "prediction time (µs/image)"]
 
 
-def test_an_unknown_run_is_an_error_that_lists_the_rows(tmp_path: Path) -> None:
+def test_an_unknown_run_is_an_error_that_lists_the_model_names(tmp_path: Path) -> None:
     add_run(tmp_path)
-    with pytest.raises(SpecError, match="no finished run 'cnn'; rows: dense"):
+    with pytest.raises(SpecError, match="no finished run 'cnn'; model names: dense"):
         compare_runs(tmp_path, "dense", "cnn")
 
 

@@ -97,5 +97,6 @@ def test_damaged_record_is_named_once_if_nothing_is_missing(tmp_path: Path) -> N
     write(tmp_path / "results", make_record("tf216", "2.16", code=ReferenceModels().code(CHECKOUT)))
     path_of(tmp_path / "results", "tf217").write_bytes(b"{")
     done = call("versions", "measure", *failing_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
-    assert "All measurements are complete" in done.stdout
+    assert "All measurements are complete; see " in done.stdout
+    assert "or `python -m bench versions show" in done.stdout
     assert done.stderr.count("Could not be read: ") == 1

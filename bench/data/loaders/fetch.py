@@ -60,7 +60,7 @@ def from_debian(package: str, unpacked: Path, notify: Notify, options: Sequence[
     try:
         with tempfile.TemporaryDirectory(prefix="bench-apt-") as folder:
             archive = _download(package, Path(folder), notify, options)
-            _run("dpkg-deb --extract", ["dpkg-deb", "--extract", str(archive), str(unpacked)], Path(folder))
+            _run("dpkg-deb", ["dpkg-deb", "--extract", str(archive), str(unpacked)], Path(folder))
     except OSError as error:
         raise Unreachable(f"{error.strerror}: {error.filename}") from error
 

@@ -153,6 +153,6 @@ def _common_size(paths: Sequence[Path], headers: Sequence[Header]) -> tuple[int,
         if (header.height, header.width) != (first.height, first.width):
             raise DataError(
                 f"{path} has {header.height} x {header.width} pixels, but {paths[0]} has {first.height} x "
-                f"{first.width}: resize all images with --image-size, e.g. --image-size {first.height}x{first.width}"
+                f"{first.width}: resize all images with --image-size, e.g. --image-size 64x64"
             )
     return first.height, first.width

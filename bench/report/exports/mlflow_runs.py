@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from bench.errors import ExtensionError, RecordError, SpecError
-from bench.machine import set_variable
+from bench.machine import install_command, set_variable
 from bench.records.files import writing
 from bench.records.ledger import TrialEnded
 from bench.records.objective import score_name
@@ -19,7 +19,6 @@ from bench.report.exports import runs_of, score_of
 from bench.report.frames import HYPERPARAMETER
 from bench.report.runs import Run
 
-MISSING = "MLflow runs need mlflow: install it with `pip install '.[mlflow]'`"
 RUN_TAG = "keras_family_bench.run_id"
 PARENT_TAG = "mlflow.parentRunId"  # MLflow's own, which its pages nest runs by
 STATUSES: Mapping[str, str] = {"ok": "FINISHED", "failed": "FAILED", "cut": "KILLED"}
@@ -61,7 +60,8 @@ def write_runs(board: Board, uri: str) -> tuple[int, int]:
         import mlflow
         from sqlalchemy.exc import SQLAlchemyError
     except ImportError as error:
-        raise ExtensionError(MISSING) from error
+        command = install_command("mlflow-skinny", "alembic", "sqlalchemy")
+        raise ExtensionError(f"MLflow runs need mlflow-skinny, which is not installed: run `{command}`") from error
     written = existing = 0
     try:
         store = _Store(mlflow.MlflowClient(tracking_uri=uri))

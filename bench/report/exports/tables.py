@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.errors import ExtensionError
+from bench.machine import install_command
 from bench.records.choices import TableFormat
 from bench.report.board import Board
 from bench.report.exports import runs_of
@@ -65,7 +66,9 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     try:
         _uniform(frame).to_parquet(buffer, index=False, engine="pyarrow")
     except ImportError as error:
-        raise ExtensionError("Parquet needs pyarrow: install it with `pip install '.[parquet]'`") from error
+        raise ExtensionError(
+            f"Parquet needs pyarrow, which is not installed: run `{install_command('pyarrow')}`"
+        ) from error
     return buffer.getvalue()
 
 

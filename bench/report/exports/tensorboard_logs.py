@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ExtensionError
+from bench.machine import install_command
 from bench.records.files import writing
 from bench.records.objective import score_name
 from bench.records.record import Curve, TrialRecord
@@ -16,7 +17,6 @@ from bench.report.board import Board
 from bench.report.exports import runs_of, score_of
 from bench.report.runs import Run
 
-MISSING = "TensorBoard logs need tensorboard: install it with `pip install '.[tensorboard]'`"
 TEST_ACCURACY = "test accuracy"
 
 
@@ -86,7 +86,9 @@ class _Writer:
         try:
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
-            raise ExtensionError(MISSING) from error
+            raise ExtensionError(
+                f"TensorBoard logs need tensorboard, which is not installed: run `{install_command('tensorboard')}`"
+            ) from error
         self._started = started
         self._file = EventFileWriter(str(folder))
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.evaluation.error_analysis import SharedError
+from bench.evaluation.text import percent
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, Table, score_names
 from bench.report.evaluations import evaluations_text
@@ -28,7 +29,6 @@ from bench.report.tables.leaderboard import forest_rows, left_out_sentence, only
 from bench.report.text.glossary import glossary
 from bench.report.text.human import human_accuracy
 from bench.report.text.label_smoothing import calibration_sentence
-from bench.report.text.numbers import percent
 from bench.report.text.statements import family_sentences, identical_sentences, pair_sentences, summary
 
 SHOWN_SHARED_ERRORS = 20

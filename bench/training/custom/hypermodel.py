@@ -73,6 +73,6 @@ def _arguments(function: Callable[..., Any], known: dict[str, Any], skipped: int
     if missing:
         raise UnsuitableModelError(
             f"{name} needs the argument{'s' if len(missing) > 1 else ''} {', '.join(missing)}: give defaults, or name "
-            "an instance; only input_shape and classes are known"
+            f"an instance; known are only {', '.join(known)}"
         )
     return {each.name: known[each.name] for each in others if each.name in known}

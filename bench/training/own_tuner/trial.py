@@ -17,6 +17,7 @@ import keras_tuner
 from bench.compat import own_tuner as compat
 from bench.compat.tensorflow import release_graphs, silence_graph_reports, without_autotune
 from bench.errors import SearchError
+from bench.machine import install_command
 from bench.training.outcome import EpochReport
 from bench.training.own_tuner.content import Content, load
 from bench.training.own_tuner.exchange import Execution, FatalFailure, TrialRun, TrialTask, Update
@@ -97,7 +98,7 @@ def _check_tensorboard(tuner: Any, content: Content) -> None:
     if used and importlib.util.find_spec("tensorboard") is None:
         raise SearchError(
             "the TensorBoard callback needs the package tensorboard, which TensorFlow 2.21 no longer installs: run "
-            "`pip install tensorboard`"
+            f"`{install_command('tensorboard')}`"
         )
     compat.without_tensorboard(tuner)
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras_tuner
 
 from bench.errors import SpecError
+from bench.machine import install_command
 from bench.records.space import Parameter
 from bench.records.spec import SearchSpec, Value
 from bench.seeds import derive_seed
@@ -20,8 +21,7 @@ try:
     from optuna.trial import TrialState
 except ImportError as error:
     raise SpecError(
-        "tuner 'tpe' needs Optuna, which is not installed: run `python -m pip install 'optuna>=5.0,<5.1'`, or choose "
-        "another --tuner"
+        f"tuner 'tpe' needs Optuna, which is not installed: run `{install_command('optuna')}`, or choose another tuner"
     ) from error
 
 MAX_RANDOM = 10  # Optuna's default

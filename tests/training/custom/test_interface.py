@@ -434,7 +434,7 @@ def test_model_that_cannot_be_saved_is_refused_before_it_is_trained() -> None:
         (3, "it is 3: expected a subclass of Family, a keras_tuner.HyperModel"),
         (keras.Sequential(), "it is a model: expected"),
         (lambda: None, "takes no hyperparameters: expected a function build_model"),
-        (lambda hp, depth: None, "needs the argument depth: give defaults, or name an instance"),
+        (lambda hp, depth: None, "needs the argument depth: give defaults, or name an instance; known .*n_classes"),
     ],
 )
 def test_object_that_is_no_family_is_refused(obj: Any, message: str) -> None:
@@ -444,10 +444,20 @@ def test_object_that_is_no_family_is_refused(obj: Any, message: str) -> None:
 
 def test_shape_and_classes_are_given_to_parameters_of_these_names() -> None:
     seen: list[Any] = []
-    hypermodel(lambda hp, input_shape, classes=3, depth=2: seen.append((input_shape, classes, depth)), SHAPE, 5).build(
-        keras_tuner.HyperParameters()
-    )
-    assert seen == [(SHAPE, 5, 2)]
+
+    def build(
+        hp: Any, input_shape: Any, classes: int = 3, *, image_shape: Any, num_classes: int, depth: int = 2
+    ) -> None:
+        seen.append((input_shape, classes, image_shape, num_classes, depth))
+
+    class Net(keras_tuner.HyperModel):  # type: ignore[misc]
+        def __init__(self, n_classes: int, depth: int = 2) -> None:
+            super().__init__()
+            seen.append((n_classes, depth))
+
+    hypermodel(build, SHAPE, 5).build(keras_tuner.HyperParameters())
+    hypermodel(Net, SHAPE, 5)
+    assert seen == [(SHAPE, 5, SHAPE, 5, 2), (5, 2)]
 
 
 def test_instance_of_a_family_is_refused_and_its_class_is_accepted() -> None:

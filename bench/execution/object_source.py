@@ -1,10 +1,11 @@
 """The code of an object of a script or a notebook, with everything that it refers to there, as a digest."""
 
+import dis
 import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import reduce
 from hashlib import sha256
@@ -16,10 +17,12 @@ from bench.errors import SpecError
 from search_spaces import canonical_source, code_digest
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
+LIBRARIES = ("bench", "keras", "keras_tuner", "search_spaces", "tensorflow")  # also from a checkout
 # Members of a class that say nothing about its code, or depend on its place.
 BOOKKEEPING = frozenset(
     {
         *("__dict__", "__doc__", "__firstlineno__", "__module__", "__qualname__", "__static_attributes__"),
+        "__slotnames__",  # since an instance was pickled
         "__weakref__",
     }
 )
@@ -27,49 +30,64 @@ BOOKKEEPING = frozenset(
 
 def source_of(obj: object) -> str:
     """Twelve hexadecimal digits that depend on the code of an object, and of what it uses of its script or notebook."""
-    return sha256("\n".join(_sources(obj, {})).encode()).hexdigest()[:12]
+    return digest(obj, _own_source, _parts)
 
 
-def _sources(obj: Any, seen: dict[int, Any]) -> Iterator[str]:
-    """The source of an object, and of the functions, classes and values that it refers to.
+def digest(obj: object, own: Callable[[Any], str], parts: Callable[[Any], Iterable[Any]]) -> str:
+    """Twelve hexadecimal digits that depend on the sources of an object and of what it refers to.
 
     Args:
         obj: the object.
-        seen: objects before it, by id.
+        own: returns the source of an object itself.
+        parts: returns the objects that an object refers to.
     """
-    if id(obj) in seen:
-        return
-    seen[id(obj)] = obj  # kept, so that no other object gets its id
-    yield _own_source(obj)
-    for part in _parts(obj):
-        yield from _sources(part, seen)
+    return sha256("\n".join(_sources(obj, own, parts, {})).encode()).hexdigest()[:12]
+
+
+def _sources(
+    obj: Any, own: Callable[[Any], str], parts: Callable[[Any], Iterable[Any]], seen: dict[int, Any]
+) -> Iterator[str]:
+    """The sources for `digest`; `seen` has the objects before this one, by id."""
+    if isinstance(obj, PLAIN):  # each time: small numbers and many texts exist once
+        yield repr(obj)
+    elif id(obj) in seen:
+        yield f"object {[*seen].index(id(obj))}"
+    else:
+        seen[id(obj)] = obj  # kept, so that no other object gets its id
+        yield own(obj)
+        for part in parts(obj):
+            yield from _sources(part, own, parts, seen)
+        yield "end"
 
 
 def _own_source(obj: Any) -> str:
-    """The source of a function, the value of a plain object, the name of anything else."""
+    """The source of a function, the name of anything else."""
     if isinstance(obj, ModuleType):
-        return _file_digest(obj.__name__)
+        return file_digest(obj.__name__)
     if isinstance(obj, FunctionType | type):
-        name = f"{_file_digest(module_of(obj))}:{qualname_of(obj)}"
-        return name if isinstance(obj, type) or is_importable(obj) else _function_source(obj)
-    return repr(obj) if isinstance(obj, PLAIN) else type(obj).__name__
+        name = f"{file_digest(module_of(obj))}:{qualname_of(obj)}"
+        return name if isinstance(obj, type) or is_importable(obj) else function_source(obj)
+    return type(obj).__name__
 
 
 def _parts(obj: Any) -> Iterable[Any]:
     """What an object refers to."""
-    if isinstance(obj, (*PLAIN, ModuleType)) or is_importable(obj):
+    if isinstance(obj, ModuleType) or is_importable(obj):
         return ()
     if isinstance(obj, FunctionType):
-        return _used(obj)
+        return *used_globals(obj), *enclosed(obj)
     if isinstance(obj, MethodType):
         return obj.__func__, obj.__self__
-    if isinstance(obj, type):
-        members = (value for name, value in vars(obj).items() if name not in BOOKKEEPING)
-        return *obj.__bases__, *(getattr(each, "__func__", each) for each in members)
-    return _content(obj)
+    return members(obj) if isinstance(obj, type) else content(obj)
 
 
-def _content(obj: Any) -> Iterable[Any]:
+def members(kind: type) -> Iterable[Any]:
+    """The bases, methods and attributes of a class."""
+    found = (value for name, value in vars(kind).items() if name not in BOOKKEEPING)
+    return *kind.__bases__, *(getattr(each, "__func__", each) for each in found)
+
+
+def content(obj: Any) -> Iterable[Any]:
     """The content of a container, or what pickle would store of another object."""
     if isinstance(obj, dict):
         return *obj, *obj.values()
@@ -101,10 +119,14 @@ def _unnumbered(config: Any) -> Any:
     return [*map(_unnumbered, config)] if isinstance(config, list | tuple) else config
 
 
-def _used(function: FunctionType) -> Iterator[Any]:
-    """The values that a function refers to: globals, enclosing variables, defaults."""
-    names = dict.fromkeys(_names(function.__code__))
-    yield from (function.__globals__[name] for name in names if name in function.__globals__)
+def used_globals(function: FunctionType) -> list[Any]:
+    """The values of the global variables that a function uses."""
+    names = dict.fromkeys(global_names(function.__code__))
+    return [function.__globals__[name] for name in names if name in function.__globals__]
+
+
+def enclosed(function: FunctionType) -> Iterator[Any]:
+    """The values of the enclosing variables and the defaults of a function."""
     for cell in function.__closure__ or ():
         with suppress(ValueError):  # not yet set
             yield cell.cell_contents
@@ -112,14 +134,20 @@ def _used(function: FunctionType) -> Iterator[Any]:
     yield function.__kwdefaults__ or {}
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+def global_names(code: CodeType) -> Iterator[str]:
+    """The names of the global variables that code uses."""
+    yield from (each.argval for each in dis.get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
     for each in code.co_consts:
         if isinstance(each, CodeType):
-            yield from _names(each)
+            yield from global_names(each)
 
 
-def _function_source(function: FunctionType) -> str:
+def function_source(function: FunctionType) -> str:
+    """The code of a function, as `canonical_source` writes it.
+
+    Raises:
+        SpecError: it is not available.
+    """
     try:
         source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError) as error:
@@ -133,11 +161,18 @@ def _function_source(function: FunctionType) -> str:
         return source
 
 
-def _file_digest(module: str) -> str:
+def file_digest(module: str) -> str:
     """The digest of a module of the user's own; the name of an installed one, whose version is recorded anyway."""
-    file = str(getattr(sys.modules.get(module), "__file__", None))
-    own = file.endswith(".py") and Path(file).is_relative_to(Path.cwd()) and "site-packages" not in file
-    return code_digest(Path(file)) if own and module != "__main__" else module
+    file = Path(str(getattr(sys.modules.get(module), "__file__", None)))
+    return code_digest(file) if is_own(module) and module != "__main__" else module
+
+
+def is_own(module: str) -> bool:
+    """Whether a module is the script or the notebook, or a file of the user's own that is not installed."""
+    file = Path(str(getattr(sys.modules.get(module), "__file__", None)))
+    if {"site-packages", "dist-packages"} & {*file.parts} or file.suffix != ".py":
+        return module == "__main__"
+    return module.partition(".")[0] not in {*sys.stdlib_module_names, *LIBRARIES}
 
 
 def is_importable(obj: Any) -> bool:
