@@ -483,12 +483,6 @@ def test_resume_uses_the_options_of_the_last_session(disturbed: Disturbed) -> No
     assert [options.workers for options in sessions if options is not None] == [1, 1, usable_cores(), usable_cores()]
 
 
-def test_resume_without_unfinished_runs_says_so(tiny: Finished) -> None:
-    assert call("resume", cwd=tiny.results.parent).stdout == "Nothing to resume: results has no unfinished run.\n"
-    done = call("resume", tiny.folder.path.name, cwd=tiny.results.parent, code=2)
-    assert f"error: run '{tiny.folder.path.name}' is already complete; unfinished runs: none" in done.stderr
-
-
 def test_resume_of_a_run_whose_code_changed_says_why_not(disturbed: Disturbed, tmp_path: Path) -> None:
     shutil.copytree(disturbed.unfinished, tmp_path / "results")
     folder = next(all_folders(tmp_path / "results"))
@@ -565,7 +559,7 @@ def fill(disk: Path) -> None:
 
 
 def test_full_disk_ends_the_run_and_leaves_readable_files(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "small", 64) as disk:
+    with small_disk(tmp_path / "small", "64m") as disk:
         results = disk / "results"
         with started(*TINY, "--workers", 1, "--results", results, cwd=tmp_path) as running:
             running.wait_until(

@@ -281,13 +281,13 @@ def test_fit_that_does_not_take_the_arguments_is_refused_with_what_to_change(obj
 def test_large_arrays_of_a_fit_are_shared_by_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = train("INSTANCE")
     monkeypatch.setattr(shared_arrays, "MIN_BYTES", 1)
-    monkeypatch.setattr(folders, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert train("INSTANCE").curve == expected.curve
-    files = sorted((tmp_path / "arrays").glob("*.npy"))
+    files = sorted((folders.cache_folder() / "arrays").glob("*.npy"))
     # A sixth of the 1,437 development images is for validation.
     assert sorted(len(np.load(file)) for file in files) == [239, 1198]
     assert train("INSTANCE").curve == expected.curve
-    assert sorted((tmp_path / "arrays").glob("*.npy")) == files
+    assert sorted((folders.cache_folder() / "arrays").glob("*.npy")) == files
     # What a `fit` does to its arrays does not reach the files.
     images = shared_arrays.shared_inputs(
         load_development(DIGITS), np.arange(100), custom("INSTANCE").build({}, seed=1).interface
