@@ -111,7 +111,7 @@ def test_row_and_page_say_that_the_recipe_is_its_own_and_what_it_receives(cwd: P
 def small_space(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """A run of build_flat, which has two candidates, in a module that starts a thread."""
     folder = tmp_path_factory.mktemp("small_space")
-    thread = "import threading\n\nthreading.Thread(target=threading.Event().wait, name='metrics', daemon=True).start()\n"
+    thread = "import threading\n\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
     (folder / MODELS.name).write_text(MODELS.read_text().replace("import keras\n", f"{thread}import keras\n", 1))
     return search("build_flat", HYPERBAND, folder)
 
