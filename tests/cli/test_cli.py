@@ -225,24 +225,6 @@ def test_description_that_is_too_long_for_the_terminal_ends_at_a_punctuation_mar
     assert shortened("Blocks of convolutions, max pooling (2x2, or none)", length) == expected
 
 
-def test_family_in_a_folder_on_the_path_is_listed(tmp_path: Path) -> None:
-    (tmp_path / "search_spaces").mkdir()
-    (tmp_path / "search_spaces" / "mine.py").write_text("")
-    assert "mine" in run("list", cwd=tmp_path, env=variables(tmp_path)).stdout
-
-
-def test_installed_command_finds_a_local_search_spaces_folder_as_python_m_bench_does(tmp_path: Path) -> None:
-    (tmp_path / "search_spaces").mkdir()
-    (tmp_path / "search_spaces" / "mine.py").write_text("")
-    # -P keeps the current folder off the path, as it is in the script `bench`.
-    script = "import sys; sys.argv = ['bench', 'list']; from bench.cli.app import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", script], cwd=tmp_path, env=variables(), capture_output=True, text=True, check=True
-    )
-    assert "mine" in done.stdout
-    assert done.stdout == run("list", cwd=tmp_path).stdout
-
-
 # Bad input
 
 

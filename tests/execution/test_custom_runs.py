@@ -15,7 +15,7 @@ from whole_runs import Finished, assert_equal_runs, ended_trials, finished
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 MODELS = Path(__file__).parents[1] / "families" / "plain_models.py"
-SMALL = ("--dataset", "digits", "--tuner", "random", "--trials", "3", "--epochs", "2", "--refit-seeds", "1")
+SMALL = ("--dataset", "digits", "--tuner", "random", "--trials", "2", "--epochs", "2", "--refit-seeds", "1")
 HYPERBAND = ("--dataset", "digits", "--tuner", "hyperband", "--trials", "5", "--epochs", "3", "--refit-seeds", "1")
 
 
