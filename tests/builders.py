@@ -24,6 +24,8 @@ from bench.records.record import (
 from bench.records.space import Condition, Parameter
 from bench.records.spec import Budget, ReferenceSpec, RunSpec, SearchSpec
 from bench.records.store import RunFolder, run_folder
+from bench.report.build import build
+from bench.report.ranking import leaderboard
 from bench.seeds import derive_seed
 
 NAMES = ("Circle", "Square", "Triangle", "Star|fish")  # one with a character that Markdown tables must escape
@@ -326,3 +328,10 @@ def _add(
     record = make_run(predictions, spec=spec, **{"run_id": run_id, "dataset": dataset} | changes)
     write_run(results, record, predictions)
     return record
+
+
+def page(results: Path, name: str = "leaderboard.md") -> str:
+    """The text of a generated page."""
+    content = build(leaderboard(results))[name]
+    assert isinstance(content, bytes)
+    return content.decode()

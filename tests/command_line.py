@@ -202,10 +202,10 @@ def listens(process: int) -> bool:
 
 
 @contextmanager
-def small_disk(mount_point: Path, megabytes: int, *options: str) -> Iterator[Path]:
-    """A separate small file system; skips the test if it cannot be mounted."""
+def small_disk(mount_point: Path, size: str, *options: str) -> Iterator[Path]:
+    """A separate file system of `size`, such as "2m"; skips the test if it cannot be mounted."""
     mount_point.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={megabytes}m", *options]), "tmpfs", str(mount_point)]
+    mount = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options]), "tmpfs", str(mount_point)]
     try:
         done = subprocess.run(mount, capture_output=True, text=True, check=False)
     except OSError as error:

@@ -126,7 +126,7 @@ def small(command: str, results: str | None = None) -> str:
             command = command.replace("--searches 3", "--searches 2")
     elif words[3] == "reproduce":
         options = {"--dataset": "digits"}
-        command += " --refit-seeds 2 --workers 1"
+        command += " --refit-seeds 1 --workers 1"
     elif words[3] == "check-family":
         options = {"--candidates": "4", "--workers": "1"}
     if words[3] in ("run", "reproduce") and results is not None:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import get_args
 
@@ -12,8 +13,7 @@ import pytest
 import bench
 from bench.api.python_names import translated
 from bench.errors import DataError, ModelError, SpecError, StoreError
-from bench.machine import installed_version
-from bench.records.spec import OBJECTIVES, PIXEL_RANGES, PRECISIONS, PRESETS, ClassWeights
+from bench.records.choices import OBJECTIVES, PIXEL_RANGES, PRECISIONS, PRESETS, ClassWeights
 from bench.tuning import tuners
 from command_line import SOURCE
 
@@ -28,8 +28,9 @@ def test_import_of_bench_loads_no_library() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_version_is_that_of_the_installed_package() -> None:
-    assert bench.__version__ == installed_version("keras-family-bench")
+def test_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert bench.__version__ == project["version"]
 
 
 def test_leaderboard_is_a_data_frame_with_a_row_per_run() -> None:

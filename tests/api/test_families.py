@@ -14,7 +14,6 @@ import pytest
 
 import search_spaces
 from bench.api.families import locate_family
-from bench.data.loaders import folders
 from bench.errors import SpecError
 from bench.execution.object_source import source_of
 from search_spaces import FamilyLocation
@@ -44,7 +43,7 @@ class Net(keras_tuner.HyperModel):
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(folders, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 

@@ -1,7 +1,5 @@
 """bench in scripts and notebooks: real processes, without a `__main__` guard."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -9,6 +7,7 @@ import pytest
 
 from command_line import SECONDS, variables
 from notebooks import Client
+from tuner_scripts import run_script
 
 pytestmark = pytest.mark.slow
 
@@ -41,17 +40,7 @@ assert run.page.is_file()
 
 @pytest.mark.smoke
 def test_script_without_a_main_guard_runs_once(tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(SCRIPT)
-    done = subprocess.run(
-        [sys.executable, "script.py"],
-        cwd=tmp_path,
-        env=variables(),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_script(SCRIPT, tmp_path, prelude="")
     assert len((tmp_path / "executed.txt").read_text().splitlines()) == 1
     assert "tiny on Digits (scikit-learn): test accuracy" in done.stdout
     assert "Starting 2 worker processes" in done.stderr
@@ -85,18 +74,9 @@ print(run)
 """
 
 
-def test_script_may_define_the_family_and_the_dataset(tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(OBJECTS)
-    done = subprocess.run(
-        [sys.executable, "script.py"],
-        cwd=tmp_path,
-        env=variables() | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def test_script_may_define_the_family_and_the_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    done = run_script(OBJECTS, tmp_path, prelude="")
     assert "build_model on arrays: test accuracy" in done.stdout
     assert "worker process" not in done.stderr  # progress=False
     page = next((tmp_path / "results" / "arrays").glob("build_model*.md")).read_text()

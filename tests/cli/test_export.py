@@ -60,7 +60,8 @@ def test_exported_model_gives_the_same_probabilities(
     before = log.read()
     target = tmp_path / "exported.model" if kind == "savedmodel" else tmp_path / f"exported.{kind}"
     command = ("export", "tiny", "--format", kind, "--refit", 1, "--output", target)
-    done = run(*command, cwd=tiny.results.parent)
+    export_here = run if kind == "onnx" else call  # TensorFlow's own messages are seen from outside only
+    done = export_here(*command, cwd=tiny.results.parent)
     assert f"all {len(images):,} validation images differ by at most" in done.stdout
     assert len(done.stdout.splitlines()) == 1
     assert "single_machine" not in done.stderr  # a message of TensorFlow

@@ -15,7 +15,7 @@ from bench.records.evaluation_log import EvaluationLog
 from command_line import call
 from whole_runs import Finished
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("families")]
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +104,9 @@ def test_published_run_without_models_names_the_command_that_trains_them(
     command = "python -m bench run --family tiny --trials 5 --epochs 10 --refit-seeds 2 --tuner random --dataset digits"
     assert f"{tiny.record.run_id} was published without its models" in failed.stderr
     assert command in failed.stderr
-    # The command makes the models that are missing, bit for bit.
-    done = call(*command.split()[3:], cwd=tmp_path)
-    assert f"Reproduced {tiny.record.run_id} bit for bit" in done.stdout
-    call("predict", "tiny", photos / "same.png", cwd=tmp_path)
+    # The command repeats the run.
+    plan = call(*command.split()[3:], "--dry-run", "--no-estimate", cwd=tmp_path).stdout
+    assert f"/{tiny.record.run_id}-repeat2\n" in plan
 
 
 def test_damaged_model_is_named(tiny: Finished, photos: Path, tmp_path: Path) -> None:

@@ -238,13 +238,6 @@ def test_every_unreadable_file_is_named(tmp_path: Path) -> None:
     assert str(good) not in message
 
 
-def test_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = saved(tmp_path, np.zeros((100, 100), np.uint8), "bomb.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
-    with pytest.raises(DataError, match=r"bomb\.png is too large to be decoded safely: .*decompression bomb"):
-        prepare([path], GRAY, "dark")
-
-
 def test_model_with_another_number_of_channels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expects images with 2 channels"):
         prepare([saved(tmp_path, square(), "image.png")], (8, 8, 2), "dark")

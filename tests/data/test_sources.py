@@ -224,11 +224,14 @@ def test_csv_form_of_the_published_images(tmp_path: Path) -> None:
     location = catalog.locate("fashion_mnist", complete[0])
     original = development.load_development(location)
     test = open_test_set("fashion_mnist", tmp_path / "results", complete[0])
+    header = ",".join(("label", *(f"pixel{number}" for number in range(1, 785))))
+    # Every number with three digits, which is written faster.
+    digits = np.frombuffer(b"".join(b"%03d," % number for number in range(256)), np.uint8).reshape(256, 4)
     for name, part in (("test", test), ("train", original)):
-        rows = np.concatenate([part.labels[:, np.newaxis], part.images.reshape(len(part), -1)], axis=1)[::-1]
-        header = ",".join(("label", *(f"pixel{number}" for number in range(1, 785))))
-        lines = (",".join(map(str, row)) for row in rows.tolist())
-        (tmp_path / f"fashion-mnist_{name}.csv").write_text("\n".join((header, *lines)))
+        rows = np.column_stack([part.labels.astype(np.uint8), part.images.reshape(len(part), -1)])[::-1]
+        fields = digits[rows]
+        fields[:, -1, -1] = ord("\n")
+        (tmp_path / f"fashion-mnist_{name}.csv").write_bytes(f"{header}\n".encode() + fields.tobytes())
     restored = development.load_development(catalog.locate("fashion_mnist", tmp_path))
     assert restored.checksum == original.checksum
     assert "data folder" in restored.source

@@ -15,7 +15,7 @@ from whole_runs import Finished, assert_equal_runs, ended_trials, finished
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 MODELS = Path(__file__).parents[1] / "families" / "plain_models.py"
-SMALL = ("--dataset", "digits", "--tuner", "random", "--trials", "3", "--epochs", "2", "--refit-seeds", "1")
+SMALL = ("--dataset", "digits", "--tuner", "random", "--trials", "2", "--epochs", "2", "--refit-seeds", "1")
 HYPERBAND = ("--dataset", "digits", "--tuner", "hyperband", "--trials", "5", "--epochs", "3", "--refit-seeds", "1")
 
 
@@ -36,19 +36,39 @@ def search(obj: str, budget: tuple[str, ...], cwd: Path, *options: object, resul
     return Finished(whole.folder, whole.record, done.stdout, done.stderr)
 
 
-def test_run_is_the_same_for_any_number_of_workers_and_resumes_from_another_folder(cwd: Path, tmp_path: Path) -> None:
-    whole = search("build_model", SMALL, cwd, "--workers", 2)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A run of build_model with one worker, killed after its first trial: its working folder and its results."""
+    folder = tmp_path_factory.mktemp("killed")
+    shutil.copy(MODELS, folder)
+    arguments = ("run", "--family", "net=plain_models.py:build_model", *SMALL, "--workers", 1)
+    with started(*arguments, cwd=folder) as command:
+        command.wait_until(lambda: any(map(ended_trials, all_folders(folder / "results"))), "ended trial")
+    return folder, folder / "results"
+
+
+def test_run_is_the_same_for_any_number_of_workers_and_resumes_from_another_folder(
+    killed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    cwd, results = killed
+    whole = search("build_model", SMALL, cwd, "--workers", 2, results="whole")
     assert isinstance(whole.record.spec, SearchSpec)
     assert whole.record.spec.definition == "plain_models.py:build_model"
-    other = tmp_path / "other"
-    arguments = ("run", "--family", "net=plain_models.py:build_model", *SMALL, "--workers", 1, "--results", other)
-    with started(*arguments, cwd=cwd) as command:
-        command.wait_until(lambda: any(map(ended_trials, all_folders(other))), "ended trial")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    assert "resuming" in call("resume", "--results", other, cwd=elsewhere).stderr.lower()
-    assert_equal_runs(whole, finished(other, "net"))
-    assert "Already complete" in call(*arguments, cwd=cwd).stderr
+    shutil.copytree(results, tmp_path / "results")
+    assert "resuming" in call("resume", cwd=tmp_path).stderr.lower()
+    assert_equal_runs(whole, finished(tmp_path / "results", "net"))
+    assert "Already complete" in search("build_model", SMALL, cwd, results="whole").stderr
+
+
+def test_edited_file_is_not_resumed_and_the_reason_is_given(killed: tuple[Path, Path]) -> None:
+    cwd, _ = killed
+    path = cwd / "plain_models.py"
+    original = path.read_text()
+    path.write_text(original.replace("rate=0.25", "rate=0.3"))
+    assert "the code of 'net' has changed since it was started" in call("resume", cwd=cwd, code=2).stderr
+    path.unlink()
+    assert "plain_models.py does not exist: restore it" in call("resume", cwd=cwd, code=2).stderr
+    path.write_text(original)
 
 
 def test_own_fit_is_promoted_by_retraining_and_the_same_for_any_number_of_workers(cwd: Path) -> None:
@@ -73,37 +93,37 @@ def test_own_fit_is_promoted_by_retraining_and_the_same_for_any_number_of_worker
 
 
 def test_row_and_page_say_that_the_recipe_is_its_own_and_what_it_receives(cwd: Path) -> None:
-    budget = ("--dataset", "digits", "--tuner", "random", "--trials", "1", "--epochs", "1", "--refit-seeds", "2")
-    call("run", "--family", "cnn", "--family", "plain_models.py:build_cnn", *budget, "--workers", 1, cwd=cwd)
+    budget = ("--dataset", "digits", "--tuner", "random", "--trials", "1", "--epochs", "1", "--refit-seeds", "1")
+    call("run", "--family", "tiny", "--family", "plain_models.py:build_cnn", *budget, "--workers", 1, cwd=cwd)
     board = (cwd / "results" / "leaderboard.md").read_text()
     assert dict(re.findall(r"^\|[^|]+\| \[(\w+)\][^|]+\| (tuned[^|]*?) *\|", board, re.MULTILINE)) == {
-        "cnn": "tuned",
+        "tiny": "tuned",
         "build_cnn": "tuned, own recipe",
     }
     page = (cwd / "results" / "digits" / "build_cnn.md").read_text()
     assert "float32 pixels in \\[0, 255\\]" in page or "float32 pixels in [0, 255]" in page
     assert "plain\\_models.py:build\\_cnn" in page or "plain_models.py:build_cnn" in page
     entries = json.loads(call("leaderboard", "--json", cwd=cwd).stdout)
-    assert {entry["label"]: entry["own_recipe"] for entry in entries} == {"cnn": False, "build_cnn": True}
+    assert {entry["label"]: entry["own_recipe"] for entry in entries} == {"tiny": False, "build_cnn": True}
 
 
-def test_family_whose_module_starts_a_thread_runs(cwd: Path) -> None:
-    threaded = (
-        "import threading\n\nthreading.Thread(target=threading.Event().wait, name='metrics', daemon=True).start()\n"
-    )
-    file = cwd / "plain_models.py"
-    file.write_text(file.read_text().replace("import keras\n", f"{threaded}import keras\n", 1))
-    whole = search("build_model", SMALL, cwd)
-    assert "threads" not in whole.stderr  # it is imported in workers only, after they were forked
-    assert whole.record.search is not None
-    assert {trial.status for trial in whole.record.search.trials} == {"ok"}
+@pytest.fixture(scope="module")
+def small_space(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A run of build_flat, which has two candidates, in a module that starts a thread."""
+    folder = tmp_path_factory.mktemp("small_space")
+    thread = "import threading\n\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    (folder / MODELS.name).write_text(MODELS.read_text().replace("import keras\n", f"{thread}import keras\n", 1))
+    return search("build_flat", HYPERBAND, folder)
 
 
-def test_small_space_is_searched_by_hyperband(cwd: Path) -> None:
-    # build_flat has 2 candidates, INSTANCE more than its budget.
-    assert "grid search of 2 candidates (not hyperband, since that is the whole space)" in (
-        search("build_flat", HYPERBAND, cwd).stderr
-    )
+def test_family_whose_module_starts_a_thread_runs(small_space: Finished) -> None:
+    assert "threads" not in small_space.stderr  # it is imported in workers only, after they were forked
+    assert small_space.record.search is not None
+    assert {trial.status for trial in small_space.record.search.trials} == {"ok"}
+
+
+def test_whole_small_space_is_trained_instead_of_hyperband(small_space: Finished) -> None:
+    assert "grid search of 2 candidates (not hyperband, since that is the whole space)" in small_space.stderr
 
 
 def test_failing_and_late_candidates_are_contained_and_named(cwd: Path) -> None:
@@ -128,20 +148,6 @@ def test_failing_and_late_candidates_are_contained_and_named(cwd: Path) -> None:
     assert late or "late_rate" in {parameter.name for parameter in outcome.space}
     if late:
         assert "first seen after the space was fixed, kept at their defaults" in page
-
-
-def test_edited_file_is_not_resumed_and_the_reason_is_given(cwd: Path) -> None:
-    arguments = ("run", "--family", "net=plain_models.py:build_model", *SMALL, "--workers", 1)
-    with started(*arguments, cwd=cwd) as command:
-        command.wait_until(lambda: any(map(ended_trials, all_folders(cwd / "results"))), "ended trial")
-    path = cwd / "plain_models.py"
-    original = path.read_text()
-    path.write_text(original.replace("rate=0.25", "rate=0.3"))
-    assert "the code of 'net' has changed since it was started" in call("resume", cwd=cwd, code=2).stderr
-    path.unlink()
-    assert "plain_models.py does not exist: restore it" in call("resume", cwd=cwd, code=2).stderr
-    path.write_text(original)
-    call("resume", cwd=cwd)
 
 
 @pytest.mark.long

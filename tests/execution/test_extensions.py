@@ -118,7 +118,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, 
     (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
     search = ("--family", "narrow", "--dataset", "stripes.py", "--tuner", "descending", "--trials", 3, "--epochs", 2)
     with training_here(site, cwd):
-        call("run", *search, "--refit-seeds", 2, "--searches", 2, "--workers", 1, cwd=cwd)
+        call("run", *search, "--refit-seeds", 1, "--searches", 2, "--workers", 1, cwd=cwd)
         yield cwd, site
 
 

@@ -1,12 +1,11 @@
 """Candidates that crash, hang or exhaust the memory, and time limits: recorded with the reason."""
 
 import re
-from itertools import chain
 from pathlib import Path
 
 import pytest
 
-from bench.records.record import RunRecord, TrialRecord
+from bench.records.record import RunRecord, SearchOutcome
 from bench.records.spec import SearchSpec
 from bench.records.store import all_folders
 from command_line import call, run
@@ -18,7 +17,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 TRIALS, EPOCHS, LIMIT = 300, 8, 16
 REFIT_SECONDS = 8  # and evaluation
 MEMORY = 4 * 2**30  # bytes, for all workers
-FAULTS = {  # family to the error of its bad candidates
+SEED = 3  # gives a candidate of each kind
+FAULTS = {  # value of `ends` to the error of such a candidate
     "aborts": r"its worker process was killed by signal 6",
     "hangs": r"it took longer than the trial timeout, so its worker process was killed",
     "allocates": r"its worker process used \d+\.\d GiB, more than its memory limit, and was terminated",
@@ -26,42 +26,32 @@ FAULTS = {  # family to the error of its bad candidates
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Searches of these families in one command: the results and the output."""
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchOutcome, str]:
+    """A search with one candidate of each kind, and the output."""
     cwd = tmp_path_factory.mktemp("faulty")
-    families = chain(*(("--family", family) for family in FAULTS))
-    # With this seed, each family has one good and one bad candidate.
-    few = ("--tuner", "random", "--seed", 3, "--trials", 2, "--epochs", 1, "--refit-seeds", 1)
+    few = ("--tuner", "random", "--seed", SEED, "--trials", 4, "--epochs", 1, "--refit-seeds", 1)
     # Little memory, so that a worker's share is exhausted long before the trial timeout.
     limits = ("--workers", 2, "--trial-timeout", "12s")
-    done = run("run", "--dataset", "digits", *families, *few, *limits, cwd=cwd, memory=MEMORY)
-    return cwd / "results", done.stderr
+    done = run("run", "--dataset", "digits", "--family", "faulty", *few, *limits, cwd=cwd, memory=MEMORY)
+    search = finished(cwd / "results", "faulty").record.search
+    assert search is not None
+    assert {trial.values["ends"] for trial in search.trials} == {"well", *FAULTS}, "the seed must give every kind"
+    return search, done.stderr
 
 
-def by_end(record: RunRecord) -> dict[str, list[TrialRecord]]:
-    """Trials by the value of `ends`."""
-    trials: dict[str, list[TrialRecord]] = {"well": [], "badly": []}
-    assert record.search is not None
-    for trial in record.search.trials:
-        trials[str(trial.values["ends"])].append(trial)
-    assert all(trials.values()), "the seed must give both kinds"
-    return trials
-
-
-@pytest.mark.parametrize(("family", "reason"), FAULTS.items())
+@pytest.mark.parametrize(("ends", "reason"), FAULTS.items())
 def test_trial_that_kills_its_worker_is_retried_once_and_recorded_with_the_reason(
-    family: str, reason: str, faulty: tuple[Path, str]
+    ends: str, reason: str, faulty: tuple[SearchOutcome, str]
 ) -> None:
-    results, output = faulty
-    record = finished(results, family).record
-    ended = by_end(record)
-    assert {trial.status for trial in ended["well"]} == {"ok"}
-    for trial in ended["badly"]:
-        if trial.duplicate_of is None:
-            assert re.fullmatch(reason + ".*", trial.error or "")
-            assert len(re.findall(rf"trial {trial.number} of {family}: {reason}.*; retrying", output)) == 1
-    assert record.search is not None
-    assert record.search.winner in {trial.trial_id for trial in ended["well"]}
+    search, output = faulty
+    (trial,) = (trial for trial in search.trials if trial.values["ends"] == ends)
+    assert re.fullmatch(reason + ".*", trial.error or "")
+    assert len(re.findall(rf"trial {trial.number} of faulty: {reason}.*; retrying", output)) == 1
+
+
+def test_trial_among_faulty_ones_wins(faulty: tuple[SearchOutcome, str]) -> None:
+    winner = faulty[0].winning_trial
+    assert (winner.status, winner.values["ends"]) == ("ok", "well")
 
 
 @pytest.fixture(scope="module")

@@ -299,12 +299,6 @@ def test_pages_of_a_killed_run_are_those_of_its_record(killed: list[Killed]) -> 
         run("report", "--check", cwd=each.run.results.parent)
 
 
-def test_moments_spread_over_victims_and_numbers_of_workers() -> None:
-    drawn = [moment for tuner in ALL_TUNERS for moment in moments(tuner, 20)]
-    assert len(drawn) == 20
-    assert {(moment.victim, moment.workers) for moment in drawn} == {(v, w) for v in VICTIMS for w in WORKERS}
-
-
 # Two processes at the same time
 
 

@@ -15,7 +15,7 @@ from image_files import class_folders, noise, save
 
 pytestmark = pytest.mark.slow
 
-SMALL = ("--tuner", "random", "--trials", 2, "--epochs", 1, "--refit-seeds", 2, "--workers", 2)
+SMALL = ("--tuner", "random", "--trials", 2, "--epochs", 1, "--refit-seeds", 1, "--workers", 2)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,6 +1,7 @@
 """What cannot be honored is an error with a remedy; what can be, works in scripts and in notebooks."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -123,8 +124,9 @@ assert bench.search(longer, **data, **options).trained == 1
 """
 
 
-def test_errors_name_the_object_and_a_remedy(tmp_path: Path) -> None:
-    run_script(EXPECT + ERRORS, tmp_path)
+def test_errors_name_the_object_and_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(DIGITS + EXPECT + ERRORS, {"__name__": "script"})  # in this process, since nothing is trained
 
 
 @pytest.mark.long
@@ -142,36 +144,19 @@ def test_hypermodel_that_could_not_be_built_is_not_a_changed_one(tmp_path: Path)
     run_script(EXPECT + UNKNOWN, tmp_path)
 
 
-ONCE = """
+CORRECTED = """
 with open("executed.txt", "a") as file:
     file.write("x")
 print("the script's own output")
-tuner = keras_tuner.RandomSearch(build_model, "val_accuracy", max_trials=3, seed=1, directory="work")
 
 class Printing(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         print("from a trial")
 
-bench.search(tuner, **data, epochs=2, verbose=2, workers=2, callbacks=[Printing()])
-"""
-
-
-def test_script_without_a_main_guard_runs_once_and_shows_progress(tmp_path: Path) -> None:
-    done = run_script(ONCE, tmp_path)
-    assert (tmp_path / "executed.txt").read_text() == "x"
-    assert done.stdout.splitlines() == ["the script's own output"]
-    assert "Starting 2 worker processes" in done.stderr
-    assert "untitled_project: search, trials " in done.stderr
-    outputs = [path.read_text() for path in tmp_path.glob("work/*/trial_*/output.txt")]
-    assert len(outputs) == 3
-    assert all("from a trial" in output for output in outputs)
-
-
-CORRECTED = """
 def make():
     return keras_tuner.RandomSearch(build_model, "val_accuracy", max_trials=2, seed=1, directory="work")
 
-options = dict(workers=1, validation_data=(x_val, y_val))
+options = dict(workers=1, validation_data=(x_val, y_val), verbose=2, callbacks=[Printing()])
 bench.search(make(), x_train, y_train[:-1], epochs=1, **options)
 original, build_model = build_model, lambda hp: original(hp) if hp.Boolean("new") else original(hp)
 tuner = make()
@@ -191,8 +176,31 @@ bench.search(make(), x_train, y_train, epochs=2, **options)
 """
 
 
-def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_says_so(tmp_path: Path) -> None:
-    done = run_script(CORRECTED, tmp_path)
+Script = tuple[Path, "subprocess.CompletedProcess[str]"]  # its working folder and its output
+
+
+@pytest.fixture(scope="module")
+def corrected(tmp_path_factory: pytest.TempPathFactory) -> Script:
+    """The script after its end."""
+    cwd = tmp_path_factory.mktemp("corrected")
+    return cwd, run_script(CORRECTED, cwd)
+
+
+def test_script_without_a_main_guard_runs_once_and_shows_progress(corrected: Script) -> None:
+    cwd, done = corrected
+    assert (cwd / "executed.txt").read_text() == "x"
+    # Keras Tuner tells when it reloads a project.
+    printed = [line for line in done.stdout.splitlines() if not line.startswith("Reloading Tuner")]
+    assert printed == ["the script's own output"]
+    assert "Starting 1 worker process" in done.stderr
+    assert "untitled_project: search, trials " in done.stderr
+    outputs = [path.read_text() for path in cwd.glob("work/*/trial_*/output.txt")]
+    assert len(outputs) == 2
+    assert all("from a trial" in output for output in outputs)
+
+
+def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_says_so(corrected: Script) -> None:
+    _, done = corrected
     assert done.stderr.count("UserWarning: no trial succeeded: 2 trials (2 failed) in ") == 1
     assert "script.py:" in done.stderr.split("UserWarning")[0].splitlines()[-1]
     # The first of several lines of the error.

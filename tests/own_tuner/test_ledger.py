@@ -105,11 +105,14 @@ def test_last_search_counts(tmp_path: Path) -> None:
     assert ledger.events() == [started(2)]
 
 
-def test_damaged_line_is_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "search.jsonl"
-    path.write_text('{"event":"trial_pro\n')
-    with pytest.raises(RecordError, match=r"search\.jsonl:1: expected JSON"):
-        Ledger(path).events()
+def test_file_without_a_start_or_of_another_schema_is_an_error(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "search.jsonl")
+    ledger.append(TrialProposed(time=TIME, trial_id="0", run=1, values={}))
+    with pytest.raises(RecordError, match=r"search\.jsonl: expected the start of a search in the first line"):
+        ledger.events()
+    ledger.append(msgspec.structs.replace(started(), schema=99))
+    with pytest.raises(RecordError, match=r"search\.jsonl: found schema 99, expected 1: upgrade this package"):
+        ledger.events()
 
 
 def test_changed_setting_is_named_with_both_values() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import RecordError, StoreError
+from bench.errors import StoreError
 from bench.records.evaluation_log import EvaluationLog
 
 
@@ -24,22 +24,3 @@ def test_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "records").write_bytes(b"")
     with pytest.raises(StoreError, match="cannot write"):
         EvaluationLog(tmp_path, "digits").append("run")
-
-
-def test_torn_last_line_is_skipped_and_replaced(tmp_path: Path) -> None:
-    log = EvaluationLog(tmp_path, "digits")
-    log.append("first")
-    with log.path.open("ab") as file:
-        file.write(b'{"time":"2026')
-    assert [entry.run for entry in log.read()] == ["first"]
-    log.append("second")
-    assert [entry.run for entry in log.read()] == ["first", "second"]
-
-
-def test_damaged_line_is_named(tmp_path: Path) -> None:
-    log = EvaluationLog(tmp_path, "digits")
-    log.append("first")
-    with log.path.open("ab") as file:
-        file.write(b"{}\n")
-    with pytest.raises(RecordError, match=r"test_evaluations\.jsonl:2: .*missing required field"):
-        log.read()

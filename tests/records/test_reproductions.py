@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from bench.errors import RecordError
 from bench.records.reproductions import Reproduction
 from bench.records.store import RunFolder
 from builders import make_environment
@@ -46,22 +45,3 @@ def test_accuracy_is_inside_or_outside_the_prediction_interval(
     interval: tuple[float, float] | None, inside: bool | None
 ) -> None:
     assert make_reproduction(prediction_interval=interval).inside is inside
-
-
-def test_torn_last_line_is_skipped_and_replaced(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    folder.append_reproduction(make_reproduction())
-    with folder.reproductions_file.open("ab") as file:
-        file.write(b'{"time":"20')
-    assert folder.reproductions() == (make_reproduction(),)
-    folder.append_reproduction(make_reproduction(total_seconds=1.0))
-    assert folder.reproductions() == (make_reproduction(), make_reproduction(total_seconds=1.0))
-
-
-def test_damaged_line_is_named(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    folder.append_reproduction(make_reproduction())
-    with folder.reproductions_file.open("ab") as file:
-        file.write(b"{}\n")
-    with pytest.raises(RecordError, match=r"reproductions\.jsonl:2: .*missing required field"):
-        folder.reproductions()

@@ -20,7 +20,7 @@ from bench.report.markdown import mark
 from bench.report.pages.contract import Files
 from bench.report.ranking import leaderboard
 from bench.report.tables.errors import class_f1
-from builders import add_reference, add_run, make_curve, make_environment, make_failed_trial, make_trial
+from builders import add_reference, add_run, make_curve, make_environment, make_failed_trial, make_trial, page
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +55,6 @@ PICTURES = (
 
 def files(results: Path) -> Files:
     return build(leaderboard(results))
-
-
-def page(results: Path, name: str = "leaderboard.md") -> str:
-    content = files(results)[name]
-    assert isinstance(content, bytes)
-    return content.decode()
 
 
 def dataset_page(results: Path) -> str:
@@ -224,14 +218,6 @@ def test_files_written_by_hand_are_kept(results: Path) -> None:
     assert check(results) == ()
     assert write(results)[0] == ()
     assert (notes.read_text(), picture.read_bytes()) == ("# Mine", b"mine")
-
-
-def test_a_damaged_record_is_listed_and_the_others_have_pages(tmp_path: Path) -> None:
-    add_run(tmp_path)
-    broken = add_run(tmp_path, spec={"family": "cnn"})
-    (tmp_path / "records" / "synthetic" / broken.run_id / "record.json").write_text("{")
-    assert f"- records/synthetic/{broken.run_id}/record.json: " in page(tmp_path)
-    assert "(dense.md)" in dataset_page(tmp_path)
 
 
 def test_two_budgets_are_in_two_tables_that_name_the_difference(tmp_path: Path) -> None:

@@ -14,13 +14,7 @@ from bench.report.markdown import anchor
 from bench.report.ranking import leaderboard
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.text.findings import findings
-from builders import add_reference, add_run, make_environment, make_trial
-
-
-def page(results: Path, name: str = "leaderboard.md") -> str:
-    content = build(leaderboard(results))[name]
-    assert isinstance(content, bytes)
-    return content.decode()
+from builders import add_reference, add_run, make_environment, make_trial, page
 
 
 def rows(text: str) -> list[list[str]]:

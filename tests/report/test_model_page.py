@@ -17,23 +17,21 @@ from bench.report.figures.model import BLUE, curves
 from bench.report.figures.picture import Picture
 from bench.report.ranking import leaderboard
 from bench.report.tables.hyperparameters import conditions_text, hyperparameters_table
-from builders import add_reference, add_run, make_curve, make_refit, make_search, make_trial
+from builders import add_reference, add_run, make_curve, make_refit, make_search, make_trial, page
 
 PLAIN = PlainKeras(code="model.fit(x_train, epochs=3)  # ```\n", recipe={"optimizer": "Adam(0.1)"})
 
 
-def page(results: Path, name: str = "dense") -> str:
-    content = build(leaderboard(results))[f"synthetic/{name}.md"]
-    assert isinstance(content, bytes)
-    return content.decode()
+def model_page(results: Path, name: str = "dense") -> str:
+    return page(results, f"synthetic/{name}.md")
 
 
 def test_the_stored_code_and_recipe_are_shown(tmp_path: Path) -> None:
     add_run(tmp_path)
-    assert "### Code" not in page(tmp_path)
+    assert "### Code" not in model_page(tmp_path)
     (folder,) = all_folders(tmp_path)
     folder.write_plain(PLAIN)
-    text = page(tmp_path)
+    text = model_page(tmp_path)
     assert f"````python\n{PLAIN.code}````" in text  # a fence longer than any in the code
     assert "Adam(0.1)" in text.split("### Training recipe")[1].split("###")[0]
 
@@ -43,7 +41,7 @@ def test_code_that_evaluates_the_model_ends_with_the_accuracy_to_expect(tmp_path
     code = "model.evaluate(x_test, y_test)\n"
     run_folder(tmp_path, run.spec).write_plain(PlainKeras(code=code, recipe={}))
     expected = "# expected accuracy: 95.00%, the mean of 3 refits by keras-family-bench\n"
-    text = page(tmp_path)
+    text = model_page(tmp_path)
     assert f"{code}{expected}```" in text
     assert "\nScript with images in x_train and labels in y_train for TensorFlow with Keras 3" in text
     assert "Your accuracy will differ slightly from 95.00%, the mean of 3 trainings with different seeds." in text
@@ -62,19 +60,19 @@ def test_a_model_is_compared_with_the_next_one_and_the_best_reference(tmp_path: 
     add_run(tmp_path, [range(10)] * 3)  # 95% of 200 images
     add_run(tmp_path, [range(20)] * 3, spec={"family": "cnn"}, search={"trials": (make_trial(1, 0.8),)})  # 90%
     add_reference(tmp_path, [range(40)] * 3)  # 80%
-    dense, cnn = page(tmp_path), page(tmp_path, "cnn")
+    dense, cnn = model_page(tmp_path), model_page(tmp_path, "cnn")
     assert "- dense is 5.00 points better than cnn" in dense
     assert "- dense is 5.00 points better than cnn" in cnn
     assert "- dense is 15.00 points better than tutorial-linear" in dense
     assert "- cnn is 10.00 points better than tutorial-linear" in cnn
-    assert "- tutorial-linear is 15.00 points worse than dense" in page(tmp_path, "tutorial-linear")
+    assert "- tutorial-linear is 15.00 points worse than dense" in model_page(tmp_path, "tutorial-linear")
 
 
 def test_pages_of_reference_models_name_no_search_budget(tmp_path: Path) -> None:
     add_run(tmp_path)
     add_reference(tmp_path)
-    assert "none (no search)" not in page(tmp_path, "tutorial-linear")
-    assert "| budget " in page(tmp_path)
+    assert "none (no search)" not in model_page(tmp_path, "tutorial-linear")
+    assert "| budget " in model_page(tmp_path)
 
 
 def test_a_model_with_the_predictions_of_another_has_no_pictures(tmp_path: Path) -> None:
@@ -84,7 +82,7 @@ def test_a_model_with_the_predictions_of_another_has_no_pictures(tmp_path: Path)
     files = build(leaderboard(tmp_path))
     assert any("figures/tutorial-linear-" in name for name in files)
     assert not any("figures/tutorial-twin-" in name for name in files)
-    twin = page(tmp_path, "tutorial-twin")
+    twin = model_page(tmp_path, "tutorial-twin")
     assert "[page](tutorial-linear.md) shows the errors of both" in twin
     assert "Most confident misclassifications" not in twin
 
@@ -92,7 +90,7 @@ def test_a_model_with_the_predictions_of_another_has_no_pictures(tmp_path: Path)
 def test_several_models_on_a_page_are_listed_with_their_code_and_the_selected_one(tmp_path: Path) -> None:
     runs = [add_run(tmp_path, spec={"seed": seed}) for seed in (1, 2)]
     run_folder(tmp_path, runs[1].spec).write_plain(PLAIN)
-    start = page(tmp_path).split("## dense-seed")[0]
+    start = model_page(tmp_path).split("## dense-seed")[0]
     first, second = (line for line in start.splitlines() if line.startswith("- "))
     assert first.startswith("- [dense-seed1](dense.md#dense-seed1): 94.50% (95% CI ")
     assert first.endswith("), the best validation accuracy in its table")
@@ -102,18 +100,18 @@ def test_several_models_on_a_page_are_listed_with_their_code_and_the_selected_on
 def test_models_on_a_page_are_listed_by_budget(tmp_path: Path) -> None:
     for preset in ("long", "default"):
         add_run(tmp_path, spec={"preset": preset})
-    start = page(tmp_path).split("\n## dense")[0]
+    start = model_page(tmp_path).split("\n## dense")[0]
     budgets = [line.partition(", about")[0] for line in start.splitlines() if line.startswith("Budget: ")]
     assert budgets == ["Budget: preset default", "Budget: preset long"]
 
 
 def test_the_training_loss_with_label_smoothing_is_not_the_log_loss(tmp_path: Path) -> None:
     run = add_run(tmp_path)
-    assert "label smoothing" not in page(tmp_path)
+    assert "label smoothing" not in model_page(tmp_path)
     loss = "keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)"
     run_folder(tmp_path, run.spec).write_plain(PlainKeras(code="", recipe={"loss": loss}))
     # Four classes: -0.925 ln 0.925 - 3 * 0.025 ln 0.025 = 0.0721 + 0.2767 = 0.35.
-    assert "The loss is computed with label smoothing of 0.1, so it is at least 0.35;" in page(tmp_path)
+    assert "The loss is computed with label smoothing of 0.1, so it is at least 0.35;" in model_page(tmp_path)
 
 
 def test_validation_of_refits_is_drawn_if_they_have_any() -> None:
@@ -152,33 +150,33 @@ def test_trials_are_drawn_at_their_numbers() -> None:
 
 def test_the_layers_and_the_signature_are_folded(tmp_path: Path) -> None:
     add_run(tmp_path)
-    folded = page(tmp_path).split("<details>")
+    folded = model_page(tmp_path).split("<details>")
     assert "<summary>Layers</summary>" in folded[1]
     assert "refit-seeds=" in folded[2]
     add_reference(tmp_path, reference={"group": "classifier"})
-    assert "<summary>Classifier</summary>" in page(tmp_path, "tutorial-linear")
+    assert "<summary>Classifier</summary>" in model_page(tmp_path, "tutorial-linear")
 
 
 def test_the_variables_of_the_optimizer_are_no_parameters_of_the_model(tmp_path: Path) -> None:
     summary = "Layer\n Total params: 3,000 (11 KB)\n Trainable params: 1,000 (4 KB)\n Optimizer params: 2,000 (8 KB)\n"
     add_run(tmp_path, refits=tuple(make_refit(seed, parameters=1000, summary=summary) for seed in range(3)))
-    assert "Layer\n Total params: 1,000\n Trainable params: 1,000 (4 KB)\n```" in page(tmp_path)
+    assert "Layer\n Total params: 1,000\n Trainable params: 1,000 (4 KB)\n```" in model_page(tmp_path)
 
 
 def test_a_single_refit_is_no_mean(tmp_path: Path) -> None:
     add_reference(tmp_path, [[0]], spec={"refit_seeds": 1}, reference={"deterministic": True})
-    text = page(tmp_path, "tutorial-linear")
+    text = model_page(tmp_path, "tutorial-linear")
     assert "\nOne refit on 200 test images." in text
     assert "accuracy of each refit" not in text
     add_run(tmp_path)
-    assert "accuracy of each refit" in page(tmp_path)
+    assert "accuracy of each refit" in model_page(tmp_path)
 
 
 def test_failed_trials_are_explained_only_if_there_are_any(tmp_path: Path) -> None:
     add_run(tmp_path)
-    assert "Failed trials have no score" in page(tmp_path)
+    assert "Failed trials have no score" in model_page(tmp_path)
     add_run(tmp_path, spec={"family": "cnn"}, search={"trials": (make_trial(0, 0.9), make_trial(1, 0.91))})
-    assert "Failed trials" not in page(tmp_path, "cnn")
+    assert "Failed trials" not in model_page(tmp_path, "cnn")
 
 
 def test_a_condition_that_always_holds_is_not_shown() -> None:

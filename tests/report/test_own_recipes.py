@@ -12,14 +12,9 @@ from bench.report.ranked_table import difference_note
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
 from bench.report.tables.scores import RECIPE, scores_table
-from builders import add_reference, add_run, make_failed_trial, make_trial
+from builders import add_reference, add_run, make_failed_trial, make_trial, page
 
 OWN = OwnRecipe(training="its own: Adam, mse, one-hot labels, its own fit", inputs="uint8 pixels", own_fit=True)
-
-
-def page(results: Path, name: str) -> str:
-    write(results)
-    return (results / "synthetic" / name).read_text()
 
 
 def test_row_says_whether_the_recipe_is_its_own(tmp_path: Path) -> None:
@@ -34,14 +29,14 @@ def test_row_says_whether_the_recipe_is_its_own(tmp_path: Path) -> None:
         "net": True,
         "dense": False,
     }
-    assert "Models with their own training recipe differ" in page(tmp_path, "README.md")
+    assert "Models with their own training recipe differ" in page(tmp_path, "synthetic/README.md")
 
 
 def test_column_is_left_out_if_all_rows_follow_the_recipe_of_the_suite(tmp_path: Path) -> None:
     add_run(tmp_path)
     (table,) = leaderboard(tmp_path).tables
     assert RECIPE not in scores_table(table)
-    assert "their own training recipe" not in page(tmp_path, "README.md")
+    assert "their own training recipe" not in page(tmp_path, "synthetic/README.md")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +46,7 @@ def test_page_says_that_grid_search_replaced_the_tuner(trials: int, tuner: str, 
     units = Parameter(name="units", kind="Choice", values=(8, 16, 32), finite=True, conditions=())
     spec = {"tuner": "hyperband", "budget": Budget(trials=trials, epochs=3)}
     add_run(tmp_path, spec=spec, search={"space": (units,)})
-    assert f"| tuner | {tuner} |" in " ".join(page(tmp_path, "dense.md").split())
+    assert f"| tuner | {tuner} |" in " ".join(page(tmp_path, "synthetic/dense.md").split())
 
 
 def test_page_of_a_model_with_its_own_fit_describes_its_training(tmp_path: Path) -> None:
@@ -65,7 +60,8 @@ def test_page_of_a_model_with_its_own_fit_describes_its_training(tmp_path: Path)
         spec={"family": "net", "definition": "my.py:Net"},
         search={"own_recipe": OWN, "trials": trials, "winner": "0001"},
     )
-    text = page(tmp_path, "net.md")
+    write(tmp_path)  # its pictures can be drawn
+    text = page(tmp_path, "synthetic/net.md")
     for expected in (
         "its own: Adam, mse, one-hot labels, its own fit",
         "uint8 pixels",
@@ -89,6 +85,7 @@ def test_searches_for_another_objective_are_ranked_separately_and_named(tmp_path
         spec={"family": "cnn", "objective": "macro-f1", "class_weights": "balanced"},
         search={"trials": trials},
     )
+    write(tmp_path)  # its pictures can be drawn
     first, second = leaderboard(tmp_path).tables
     if "objective" in first.conditions:
         first, second = second, first
@@ -96,9 +93,9 @@ def test_searches_for_another_objective_are_ranked_separately_and_named(tmp_path
     assert "validation macro F1 (%)" in scores_table(second)
     assert scores_table(second)["validation macro F1 (%)"].tolist() == ["75.00"]
     assert "validation accuracy (%)" in scores_table(first)
-    text = page(tmp_path, "README.md")
+    text = page(tmp_path, "synthetic/README.md")
     assert "objective: macro F1; in table 1: accuracy" in text or "objective: accuracy; in table 1: macro F1" in text
-    assert "best validation macro F1 first" in page(tmp_path, "cnn.md")
+    assert "best validation macro F1 first" in page(tmp_path, "synthetic/cnn.md")
     assert {row["label"]: row["objective"] for row in rows_json(leaderboard(tmp_path))} == {
         "dense": "accuracy",
         "cnn": "macro F1",
@@ -131,4 +128,4 @@ def test_balanced_accuracy_is_on_the_page_and_is_the_mean_recall(tmp_path: Path)
     # 200 images of 4 classes; 10 of the 50 images of the first class are wrong: (0.8 + 3) / 4.
     (row,) = rows_json(leaderboard(tmp_path))
     assert row["metrics"]["balanced_accuracy"] == pytest.approx(0.95)
-    assert "balanced accuracy (%)" in page(tmp_path, "dense.md")
+    assert "balanced accuracy (%)" in page(tmp_path, "synthetic/dense.md")

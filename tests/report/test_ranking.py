@@ -158,12 +158,6 @@ def test_an_empty_leaderboard(tmp_path: Path) -> None:
     assert rows_json(leaderboard(tmp_path)) == []
 
 
-def test_unreadable_runs_are_listed(tmp_path: Path) -> None:
-    record = add_run(tmp_path)
-    (tmp_path / "records" / "synthetic" / record.run_id / "record.json").write_text("{")
-    assert "Could not be read:\n  records/synthetic/" in leaderboard_text(leaderboard(tmp_path), wide=True)
-
-
 def test_json_lists_every_row_that_is_not_significantly_different(tmp_path: Path) -> None:
     for number in range(12):
         add_run(tmp_path, [[number]] * 3, spec={"family": f"model{number:02}"})

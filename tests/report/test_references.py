@@ -7,10 +7,9 @@ import pytest
 
 from bench.evaluation.comparison import compare_all, holm
 from bench.records.record import PublishedAccuracy
-from bench.report.build import build
 from bench.report.ranking import leaderboard
 from bench.report.text.signature import signature_text
-from builders import add_reference, add_run, make_dataset, make_environment, make_refit, make_trial
+from builders import add_reference, add_run, make_dataset, make_environment, make_refit, make_trial, page
 
 DETERMINISTIC = {"group": "classifier", "recipe": "the most frequent class", "deterministic": True, "published": None}
 
@@ -23,12 +22,6 @@ def add_worse_cnn(results: Path) -> None:
 def add_majority(results: Path) -> None:
     spec = {"model": "baseline-majority", "refit_seeds": 1}
     add_reference(results, [range(150)], spec=spec, reference=DETERMINISTIC)
-
-
-def page(results: Path, name: str) -> str:
-    content = build(leaderboard(results))[name]
-    assert isinstance(content, bytes)
-    return content.decode()
 
 
 def test_reference_models_are_compared_with_the_best_tuned_model(tmp_path: Path) -> None:

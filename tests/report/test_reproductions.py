@@ -12,7 +12,7 @@ from bench.report.build import build, check, write
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
 from bench.report.terminal import leaderboard_text
-from builders import add_reference, add_run, make_environment
+from builders import add_reference, add_run, make_environment, page
 
 PUBLISHED = [range(20), range(1, 21), range(2, 22)]  # misclassified images of 200 in each seed
 OTHER = [range(22), range(1, 23), range(2, 24)]
@@ -67,12 +67,6 @@ def reproduce_differently(results: Path, published: RunFolder, repeat: int = 2) 
 def only_table(results: Path) -> Table:
     (table,) = leaderboard(results).tables
     return table
-
-
-def page(results: Path, name: str) -> str:
-    content = build(leaderboard(results))[name]
-    assert isinstance(content, bytes)
-    return content.decode()
 
 
 def test_an_identical_reproduction_adds_no_row_and_is_listed_on_the_models_page(tmp_path: Path) -> None:

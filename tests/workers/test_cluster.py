@@ -112,11 +112,6 @@ def edited_packages(folder: Path, file: str, old: str, new: str) -> Path:
 
 # Why a worker is rejected, and the edit of its packages that causes it.
 DIFFERENT_FROM_THIS_PROCESS = {
-    r"it has keras 2\.0, this process has ": (
-        "bench/machine.py",
-        'installed_version("keras", "keras-nightly")',
-        '"2.0"',
-    ),
     r"its code digest of 'tiny' is ": ("search_spaces/_recipe.py", "BATCH_SIZE = 128", "BATCH_SIZE = 64"),
     r".*digits\.py must define exactly one DatasetDefinition": (
         "bench/data/sets/digits.py",

@@ -82,7 +82,7 @@ def test_softmax_before_a_loss_of_logits_is_reported_once_and_not_for_each_candi
 
 
 def test_promoted_trial_with_its_own_fit_is_retrained_and_the_cost_is_counted() -> None:
-    start, full = train("INSTANCE", keep_state=True, epochs=1), train("INSTANCE")
+    start, full = train("INSTANCE", keep_state=True, epochs=1), trained("INSTANCE")
     assert start.state is None
     rest = train("INSTANCE", initial_epoch=1)
     assert (rest.curve, rest.objective_score) == (full.curve, full.objective_score)
@@ -168,8 +168,7 @@ def test_steps_are_timed() -> None:
 # Objectives and class weights
 
 
-@pytest.mark.parametrize("obj", ["build_model", "INSTANCE"])
-@pytest.mark.parametrize("objective", ["macro-f1", "balanced-accuracy"])
+@pytest.mark.parametrize(("obj", "objective"), [("build_model", "macro-f1"), ("INSTANCE", "balanced-accuracy")])
 def test_objective_is_measured_after_training(obj: str, objective: str) -> None:
     from sklearn.metrics import balanced_accuracy_score, f1_score
 
@@ -279,15 +278,15 @@ def test_fit_that_does_not_take_the_arguments_is_refused_with_what_to_change(obj
 
 
 def test_large_arrays_of_a_fit_are_shared_by_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = train("INSTANCE")
+    expected = trained("INSTANCE")
     monkeypatch.setattr(shared_arrays, "MIN_BYTES", 1)
-    monkeypatch.setattr(folders, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert train("INSTANCE").curve == expected.curve
-    files = sorted((tmp_path / "arrays").glob("*.npy"))
+    files = sorted((folders.cache_folder() / "arrays").glob("*.npy"))
     # A sixth of the 1,437 development images is for validation.
     assert sorted(len(np.load(file)) for file in files) == [239, 1198]
     assert train("INSTANCE").curve == expected.curve
-    assert sorted((tmp_path / "arrays").glob("*.npy")) == files
+    assert sorted((folders.cache_folder() / "arrays").glob("*.npy")) == files
     # What a `fit` does to its arrays does not reach the files.
     images = shared_arrays.shared_inputs(
         load_development(DIGITS), np.arange(100), custom("INSTANCE").build({}, seed=1).interface
