@@ -77,7 +77,7 @@ def cluster_workers(
         check: why a worker is rejected; None if it is admitted.
         start_method: of other processes on this machine.
         report: called with messages.
-        hint: how to continue if all workers have died.
+        hint: how to continue if all workers have died, or the connection is lost.
 
     Raises:
         SearchError: there is no scheduler or no usable worker.
@@ -87,7 +87,7 @@ def cluster_workers(
         from bench.workers.executor import Executor
 
     report(Message(text=f"Checking the workers of the cluster at {scheduler}"))
-    pool = ClusterPool(scheduler, worker_info, check)
+    pool = ClusterPool(scheduler, worker_info, check, hint=hint)
     with closing(pool):
         executor = Executor(pool, hint=hint)
         for line in executor.messages():

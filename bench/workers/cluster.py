@@ -23,13 +23,14 @@ Check = Callable[[WorkerInfo, Sequence[WorkerInfo]], str | None]
 class ClusterPool:
     """The usable workers of a Dask scheduler; more may join at any time."""
 
-    def __init__(self, scheduler: str, worker_info: Callable[[], WorkerInfo], check: Check) -> None:
+    def __init__(self, scheduler: str, worker_info: Callable[[], WorkerInfo], check: Check, *, hint: str = "") -> None:
         """Connect, and wait until workers have been checked.
 
         Args:
             scheduler: address, such as tcp://127.0.0.1:8786.
             worker_info: called once in each worker.
             check: returns why a worker is rejected, given its information and that of the workers admitted so far.
+            hint: a sentence on how to continue if the connection is lost.
 
         Raises:
             SearchError: there is no scheduler, no worker, or no usable worker.
@@ -37,6 +38,7 @@ class ClusterPool:
         self._scheduler = scheduler
         self._worker_info = worker_info
         self._check = check
+        self._hint = hint
         self._last_known: Mapping[str, Any] = {}  # what the scheduler reports about its workers, by address
         self._futures: dict[str, distributed.Future[WorkerInfo]] = {}  # by address
         self._verdicts: dict[str, str | None] = {}  # by address: why it was rejected; None if admitted
@@ -64,7 +66,11 @@ class ClusterPool:
         return tuple(self._admitted)
 
     def addresses(self) -> list[str]:
-        """Addresses of the connected and admitted workers; new workers are checked."""
+        """Addresses of the connected and admitted workers; new workers are checked.
+
+        Raises:
+            SearchError: the connection to the scheduler was lost.
+        """
         present = self._present()
         for address, facts in present.items():
             if address not in self._verdicts:
@@ -93,7 +99,9 @@ class ClusterPool:
     def close(self) -> None:
         """Stop the tasks of this process; the cluster itself keeps running."""
         with suppress(TimeoutError, OSError):
-            for address, keys in self.client.processing().items():
+            # Without a connection there is nobody to ask.
+            processing = self.client.processing() if self.client.status == "running" else {}
+            for address, keys in processing.items():
                 if any(key in self.client.futures for key in keys):
                     self.terminate(address)
         with suppress(TimeoutError, OSError):
@@ -101,6 +109,12 @@ class ClusterPool:
         self._deaths.close()
 
     def _present(self) -> Mapping[str, Any]:
+        """What the scheduler reports about its workers, by address; nothing while the client tries to reconnect."""
+        if self.client.status in ("closing", "closed"):
+            lost = f"the connection to the scheduler at {self._scheduler} was lost: check whether it is still running"
+            raise SearchError(". ".join(filter(None, (lost, self._hint))))
+        if self.client.status != "running":
+            return {}
         with suppress(OSError):  # the next call may succeed
             self._last_known = cluster_workers(self.client)
         return self._last_known
