@@ -1,5 +1,6 @@
 """Workers on the user's Dask cluster."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -15,6 +16,7 @@ from bench.workers.tasks import WorkerInfo
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 600  # a worker first imports TensorFlow, possibly on a busy machine
 POLL_SECONDS = 0.1
+REFRESH_SECONDS = 0.5  # the answer has megabytes if there are hundreds of workers
 
 # Returns why a worker is rejected, given the workers admitted before it; None if it is admitted.
 Check = Callable[[WorkerInfo, Sequence[WorkerInfo]], str | None]
@@ -40,6 +42,7 @@ class ClusterPool:
         self._check = check
         self._hint = hint
         self._last_known: Mapping[str, Any] = {}  # what the scheduler reports about its workers, by address
+        self._refreshed = -math.inf  # time.monotonic() of that report
         self._futures: dict[str, distributed.Future[WorkerInfo]] = {}  # by address
         self._verdicts: dict[str, str | None] = {}  # by address: why it was rejected; None if admitted
         self._admitted: list[WorkerInfo] = []
@@ -83,6 +86,7 @@ class ClusterPool:
 
     def cause_of_death(self, address: str) -> str:
         """Why the worker with this address died; known only if it ran out of memory."""
+        self._refreshed = -math.inf  # so that its task is not retried on it
         return self._deaths.reason(address, None)
 
     def terminate(self, address: str) -> None:
@@ -115,8 +119,10 @@ class ClusterPool:
             raise SearchError(". ".join(filter(None, (lost, self._hint))))
         if self.client.status != "running":
             return {}
-        with suppress(OSError):  # the next call may succeed
-            self._last_known = cluster_workers(self.client)
+        if time.monotonic() - self._refreshed >= REFRESH_SECONDS:
+            with suppress(OSError):  # the next call may succeed
+                self._last_known = cluster_workers(self.client)
+            self._refreshed = time.monotonic()
         return self._last_known
 
     def _check_worker(self, address: str, threads: int) -> None:

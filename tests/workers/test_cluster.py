@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import distributed
 import pytest
 
 import worker_tasks as tasks
+from bench.compat import cluster_workers
 from bench.errors import SearchError
-from bench.workers.cluster import ClusterPool
+from bench.workers.cluster import REFRESH_SECONDS, ClusterPool
 from bench.workers.executor import Executor, TaskFailed
 from bench.workers.tasks import WorkerInfo
 from builders import make_environment
@@ -198,6 +200,29 @@ def test_lost_scheduler_fails_its_tasks_and_is_an_error_unless_it_comes_back(
         )
         with pytest.raises(SearchError, match=message):
             next_failure(executor)
+
+
+def test_scheduler_is_asked_for_its_workers_twice_per_second_and_when_one_dies(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[distributed.Client] = []
+
+    def counted(client: distributed.Client) -> Mapping[str, Any]:
+        asked.append(client)
+        return cluster_workers(client)
+
+    monkeypatch.setattr("bench.workers.cluster.cluster_workers", counted)
+    with worker(scheduler, tmp_path, env=variables(TESTS)), closing(workers_of(scheduler)) as pool:
+        executor, start = Executor(pool), time.monotonic()
+        asked.clear()
+        for _ in range(100):
+            assert executor.idle() == 1
+            assert not pool.preparing()
+        assert len(asked) <= 1 + (time.monotonic() - start) / REFRESH_SECONDS
+        (dead,) = pool.addresses()
+        executor.submit("trial", tasks.die)
+        assert next_failure(executor).worker_died
+        assert dead not in pool.addresses()
 
 
 SEARCH = """
