@@ -95,7 +95,9 @@ def _execute(
         dataset, shared_bytes = _read_data(options, report)
         if options.scheduler is None:
             _check_environments(to_train, local)
-            starting = local_workers(options.workers, start_method, shared_bytes, report)
+            starting = local_workers(
+                options.workers, local, start_method=start_method, shared_bytes=shared_bytes, report=report
+            )
         else:
             starting = _cluster_workers(
                 options.scheduler,

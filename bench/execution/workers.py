@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.execution.events import Message, Report
-from bench.machine import Environment, environment, usable_cores
+from bench.machine import Environment, usable_cores
 from bench.signals import defer_signals
 from bench.workers import tasks as worker
 from bench.workers.fork_server import StartMethod
@@ -30,12 +30,19 @@ class Workers:
 
 @contextmanager
 def local_workers(
-    number: int, start_method: StartMethod, shared_bytes: int, report: Report, hint: str = RESUME_HINT
+    number: int,
+    local: Environment,
+    *,
+    start_method: StartMethod,
+    shared_bytes: int,
+    report: Report,
+    hint: str = RESUME_HINT,
 ) -> Iterator[Workers]:
     """Processes on this machine, killed at the end of the block.
 
     Args:
         number: of processes.
+        local: environment of this process.
         start_method: "forkserver" only inside `fork_server`.
         shared_bytes: size of files that all of them map into memory.
         report: called with messages.
@@ -56,7 +63,7 @@ def local_workers(
     )
     with closing(pool):
         executor = Executor(pool, hint=hint)
-        yield Workers(executor=executor, number=number, environment=environment(), start_method=start_method)
+        yield Workers(executor=executor, number=number, environment=local, start_method=start_method)
 
 
 @contextmanager
