@@ -97,3 +97,10 @@ def global_random_stream_is_unchanged(values: Sequence[Sequence[float]], report:
         report(1, 0.1, 0.5)
         time.sleep(0.01)
     return random.getstate() == before
+
+
+def interval(seconds: float, report: EpochReport) -> tuple[float, float]:
+    """Sleep; returns the start and the end."""
+    start = time.monotonic()
+    time.sleep(seconds)
+    return start, time.monotonic()

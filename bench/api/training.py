@@ -102,7 +102,7 @@ def run(
     search_spaces.add_current_folder()
     located = locate_family(family)
     location = _locate(dataset, data_dir, Reading(image_size=image_size, class_names=tuple(class_names)))
-    (spec,) = SearchRequest(
+    request = SearchRequest(
         families=[located],
         dataset=location,
         preset=preset,
@@ -117,7 +117,7 @@ def run(
         objective=None if objective == "accuracy" else objective,
         class_weights=class_weights,
         pixel_range=pixel_range,
-    ).specs()
+    )
     options = Options(
         results=Path(results),
         dataset=location,
@@ -130,8 +130,8 @@ def run(
     from bench.execution import runner
 
     with _training(progress) as report:
-        report(Message(text=f"{spec.family} on {spec.dataset}, {spec.tuner} search, results in {options.results}"))
-        (outcome,) = runner.run([spec], options, report)
+        report(Message(text=f"{located.name} on {location.name}, {tuner} search, results in {options.results}"))
+        (outcome,) = runner.run(request.specs, options, report)
     if not isinstance(outcome, RunFinished):
         raise SearchError(outcome.reason)
     build.write(options.results)

@@ -12,26 +12,31 @@ from bench.report.text.command import command
 from bench.signals import defer_signals, exit_code
 
 if TYPE_CHECKING:
+    from bench.data.dataset import Notify
     from bench.execution.events import Outcome, Report, RunFinished
     from bench.execution.options import Options
     from bench.records.spec import RunSpec
 
 
-def train(specs: "Sequence[RunSpec]", options: "Options", title: str, *, quiet: bool, verbose: bool) -> None:
-    """Execute `specs` as `execute` does.
+def train(
+    choose: "Callable[[Notify], Sequence[RunSpec]]", options: "Options", title: str, *, quiet: bool, verbose: bool
+) -> None:
+    """Execute the specs that `choose` returns, as `execute` does.
 
     Raises:
         SpecError: both `quiet` and `verbose`.
         SearchError: a run failed.
     """
     title = f"{title}, results in {options.results}"
-    raise_failures(execute(partial(_train_all, specs, options), title, options.results, quiet=quiet, verbose=verbose))
+    raise_failures(execute(partial(_train_all, choose, options), title, options.results, quiet=quiet, verbose=verbose))
 
 
-def _train_all(specs: "Sequence[RunSpec]", options: "Options", report: "Report") -> "tuple[Outcome, ...]":
+def _train_all(
+    choose: "Callable[[Notify], Sequence[RunSpec]]", options: "Options", report: "Report"
+) -> "tuple[Outcome, ...]":
     with defer_signals():
         from bench.execution import runner
-    return runner.run(specs, options, report)
+    return runner.run(choose, options, report)
 
 
 def execute(

@@ -85,4 +85,4 @@ def reproduce(
     location = locate_dataset(dataset, data_dir, image_size, class_names)
     options = Options(results=results, dataset=location, workers=workers or usable_cores(), again=again)
     specs = [reference_spec(model, location.name, seed, refit_seeds, location.digest) for model in models]
-    train(specs, options, f"{', '.join(models)} on {location.name}", quiet=quiet, verbose=verbose)
+    train(lambda _: specs, options, f"{', '.join(models)} on {location.name}", quiet=quiet, verbose=verbose)

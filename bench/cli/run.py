@@ -146,10 +146,10 @@ def run(
     if no_estimate:
         print_plans(request, options)
     elif dry_run:
-        print_forecast(request.specs(), options)
+        print_forecast(request.specs(partial(typer.echo, err=True)), options)
     else:
         names = ", ".join(family.name for family in located)
-        train(request.specs(), options, f"{names} on {location.name}, {tuner} search", quiet=quiet, verbose=verbose)
+        train(request.specs, options, f"{names} on {location.name}, {tuner} search", quiet=quiet, verbose=verbose)
 
 
 def _chosen(families: Sequence[str]) -> list[str]:

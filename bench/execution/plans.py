@@ -4,6 +4,7 @@ from dataclasses import replace
 from statistics import median
 
 from bench.data.catalog import DatasetLocation
+from bench.data.dataset import Notify, quiet
 from bench.data.development import facts, load_development
 from bench.errors import SearchError
 from bench.execution.models import family_source, family_space
@@ -25,8 +26,11 @@ def choose_plan(
     trials: int | None = None,
     epochs: int | None = None,
     refit_seeds: int | None = None,
+    notify: Notify = quiet,
 ) -> PresetPlan:
     """The plan of `preset` for a family on a dataset, with the numbers that are given instead of its own.
+
+    Calls `notify` with a one-line message before steps longer than a second.
 
     Raises:
         SpecError: the family is unknown.
@@ -34,7 +38,7 @@ def choose_plan(
         DataError: the data cannot be read.
     """
     plan = fixed_plan(preset, family, location.name, trials, epochs)
-    plan = plan or _plan_by_cost(preset, family, location, pixel_range)
+    plan = plan or _plan_by_cost(preset, family, location, pixel_range, notify)
     return replace(
         plan,
         trials=_given(trials, plan.trials),
@@ -91,16 +95,17 @@ def _given(number: int | None, default: int) -> int:
 
 
 def _plan_by_cost(
-    preset: Preset, family: FamilyLocation, location: DatasetLocation, pixel_range: PixelRange | None
+    preset: Preset, family: FamilyLocation, location: DatasetLocation, pixel_range: PixelRange | None, notify: Notify
 ) -> PresetPlan:
     """The plan of the cost model, for the median candidate of a few random ones."""
     from bench.workers.tasks import import_libraries
 
+    notify(f"Choosing trials and epochs for {family.name}, from the cost of its models")
     import_libraries()
     from bench.training.family import candidate_costs, load_family
     from bench.tuning.tuners import random_candidates
 
-    dataset = facts(location, load_development(location))
+    dataset = facts(location, load_development(location, notify))
     budget = Budget(trials=TYPICAL_CANDIDATES, epochs=1)
     spec = sampling_spec(family, dataset.name, budget, pixel_range=pixel_range)
     space = family_space(spec, dataset, family)

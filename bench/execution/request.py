@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.data.catalog import DatasetLocation
+from bench.data.dataset import Notify, quiet
 from bench.errors import check_name
 from bench.execution.models import family_source
 from bench.execution.plans import choose_plan
@@ -36,8 +37,8 @@ class SearchRequest:
     class_weights: ClassWeights | None = None
     pixel_range: PixelRange | None = None  # None if the model decides
 
-    def specs(self) -> list[SearchSpec]:
-        """One spec for each search.
+    def specs(self, notify: Notify = quiet) -> list[SearchSpec]:
+        """One spec for each search; `notify` is called with a one-line message before steps longer than a second.
 
         Raises:
             SpecError: a name is unknown, or a number out of range.
@@ -48,7 +49,7 @@ class SearchRequest:
         check_name("tuner", self.tuner, tuners.names())
         numbers = {"trials": self.trials, "epochs": self.epochs, "refit_seeds": self.refit_seeds}
         plans = [
-            choose_plan(self.preset, family, self.dataset, pixel_range=self.pixel_range, **numbers)
+            choose_plan(self.preset, family, self.dataset, pixel_range=self.pixel_range, notify=notify, **numbers)
             for family in self.families
         ]
         precision = self.precision

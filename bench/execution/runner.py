@@ -1,7 +1,7 @@
 """Execute specs: assign folders, load data, start workers, then train until every run has its record."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import astuple, replace
 from functools import partial
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.baselines.catalog import unsuitable
+from bench.data.dataset import Notify
 from bench.data.development import facts, load_development
 from bench.errors import RecordError, SearchError, SpecError
 from bench.execution.events import Message, Outcome, Report, RunFinished
@@ -35,23 +36,26 @@ if TYPE_CHECKING:
     from bench.execution.session import Session
 
 
-def run(specs: Sequence[RunSpec], options: Options, report: Report) -> tuple[Outcome, ...]:
-    """Run `specs`, all on one dataset, with the same workers; results of earlier sessions are reused.
+def run(choose: Callable[[Notify], Sequence[RunSpec]], options: Options, report: Report) -> tuple[Outcome, ...]:
+    """Run specs, all on one dataset, with the same workers; results of earlier sessions are reused.
 
     A KeyboardInterrupt stops the workers; completed trials and refits are kept.
+
+    Args:
+        choose: returns the specs; given a function that it calls with messages.
+        options: of all runs.
+        report: called with messages, progress and outcomes.
 
     Raises:
         BenchError: for a reason that the user can fix; completed trials and refits are kept.
     """
-    for spec in specs:
-        if (spec.dataset, spec.data) != (options.dataset.name, options.dataset.digest):
-            raise SpecError(
-                f"{spec.name}: the spec names the dataset {spec.dataset!r} with digest {spec.data}, the options "
-                f"{options.dataset.name!r} with digest {options.dataset.digest}: both must be the same"
-            )
-    check_writable(options.results)
-    settle_interrupted(options.results, report)
-    return _execute([assign(options.results, spec, again=options.again) for spec in specs], options, report)
+    with fork_server() as start_method:  # it imports TensorFlow in the meantime
+        specs = choose(lambda line: report(Message(text=line)))
+        _check_dataset(specs, options)
+        check_writable(options.results)
+        settle_interrupted(options.results, report)
+        assignments = [assign(options.results, spec, again=options.again) for spec in specs]
+        return _execute(assignments, options, start_method, report)
 
 
 def resume(folders: Sequence[RunFolder], options: Options, report: Report) -> tuple[Outcome, ...]:
@@ -60,12 +64,24 @@ def resume(folders: Sequence[RunFolder], options: Options, report: Report) -> tu
     Raises:
         BenchError: for a reason that the user can fix; completed trials and refits are kept.
     """
-    check_writable(options.results)
-    settle_interrupted(options.results, report)
-    return _execute([resume_in(folder) for folder in folders], options, report)
+    with fork_server() as start_method:
+        check_writable(options.results)
+        settle_interrupted(options.results, report)
+        return _execute([resume_in(folder) for folder in folders], options, start_method, report)
 
 
-def _execute(assignments: Sequence[Assignment], options: Options, report: Report) -> tuple[Outcome, ...]:
+def _check_dataset(specs: Sequence[RunSpec], options: Options) -> None:
+    for spec in specs:
+        if (spec.dataset, spec.data) != (options.dataset.name, options.dataset.digest):
+            raise SpecError(
+                f"{spec.name}: the spec names the dataset {spec.dataset!r} with digest {spec.data}, the options "
+                f"{options.dataset.name!r} with digest {options.dataset.digest}: both must be the same"
+            )
+
+
+def _execute(
+    assignments: Sequence[Assignment], options: Options, start_method: StartMethod, report: Report
+) -> tuple[Outcome, ...]:
     started, start = now(), perf_counter()
     local = environment()
     check_versions(local)
@@ -76,12 +92,12 @@ def _execute(assignments: Sequence[Assignment], options: Options, report: Report
         if not to_train:
             return tuple(complete)
         _report_context(options.results, to_train, report)
-        # It imports TensorFlow while this process reads the data.
-        start_method = stack.enter_context(fork_server())
         dataset, shared_bytes = _read_data(options, report)
         if options.scheduler is None:
             _check_environments(to_train, local)
-            starting = local_workers(options.workers, start_method, shared_bytes, report)
+            starting = local_workers(
+                options.workers, local, start_method=start_method, shared_bytes=shared_bytes, report=report
+            )
         else:
             starting = _cluster_workers(
                 options.scheduler,

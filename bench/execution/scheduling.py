@@ -29,6 +29,7 @@ class Task:
     take: Callable[[TaskEnd, Sequence[float]], str | None]
     initial_epoch: int = 0
     timeout: float | None = None  # seconds after which its worker is stopped
+    alone: bool = False  # runs while no other task of the call does, since it measures time
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,11 +141,12 @@ def _report_progress(job: Job, in_flight: dict[str, RunningTask], report: Report
 
 
 def _start_tasks(jobs: Sequence[Job], in_flight: dict[str, RunningTask], executor: Executor) -> None:
-    """Give every idle worker a task: retries first, then new tasks by job priority."""
+    """Give every idle worker a task: retries first, then new tasks by job priority; none next to a task alone."""
     while executor.idle():
         retry = next((task for task in in_flight.values() if task.waiting), None)
         running = retry or _next(jobs, in_flight)
-        if running is None:
+        others = [task.task for task in in_flight.values() if not task.waiting]
+        if running is None or (others and (running.task.alone or others[0].alone)):
             return
         in_flight[running.key] = running
         running.waiting, running.attempts = False, running.attempts + 1

@@ -168,10 +168,10 @@ class EvaluationStage:
         self.result: tuple[Predictions, Latency] | None = None  # the latency is that of the first refit
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
-        """A single task that evaluates all refits."""
+        """A single task that evaluates all refits and measures prediction time."""
         if self.result is not None or in_flight:
             return None
-        return Task(name="evaluation", start=self._start, take=self._take)
+        return Task(name="evaluation", start=self._start, take=self._take, alone=True)
 
     def _seeds(self) -> list[int]:
         return [refit_seed(self._spec, number) for number in range(self._spec.refit_seeds)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.evaluation.text import counted
 from bench.execution.events import Message, Report
-from bench.machine import Environment, environment, usable_cores
+from bench.machine import Environment, usable_cores
 from bench.signals import defer_signals
 from bench.workers import tasks as worker
 from bench.workers.fork_server import StartMethod
@@ -47,12 +47,19 @@ def run_locally(job: "Job", workers: int, report: Report, prepare: Callable[[], 
 
 @contextmanager
 def local_workers(
-    number: int, start_method: StartMethod, shared_bytes: int, report: Report, hint: str = RESUME_HINT
+    number: int,
+    local: Environment,
+    *,
+    start_method: StartMethod,
+    shared_bytes: int,
+    report: Report,
+    hint: str = RESUME_HINT,
 ) -> Iterator[Workers]:
     """Processes on this machine, killed at the end of the block.
 
     Args:
         number: of processes.
+        local: environment of this process.
         start_method: "forkserver" only inside `fork_server`.
         shared_bytes: size of files that all of them map into memory.
         report: called with messages.
@@ -73,7 +80,7 @@ def local_workers(
     )
     with closing(pool):
         executor = Executor(pool, hint=hint)
-        yield Workers(executor=executor, number=number, environment=environment(), start_method=start_method)
+        yield Workers(executor=executor, number=number, environment=local, start_method=start_method)
 
 
 @contextmanager
@@ -94,7 +101,7 @@ def cluster_workers(
         check: why a worker is rejected; None if it is admitted.
         start_method: of other processes on this machine.
         report: called with messages.
-        hint: how to continue if all workers have died.
+        hint: how to continue if all workers have died, or the connection is lost.
 
     Raises:
         SearchError: there is no scheduler or no usable worker.
@@ -104,7 +111,7 @@ def cluster_workers(
         from bench.workers.executor import Executor
 
     report(Message(text=f"Checking the workers of the cluster at {scheduler}"))
-    pool = ClusterPool(scheduler, worker_info, check)
+    pool = ClusterPool(scheduler, worker_info, check, hint=hint)
     with closing(pool):
         executor = Executor(pool, hint=hint)
         for line in executor.messages():

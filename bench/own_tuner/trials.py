@@ -204,7 +204,10 @@ def _workers(shared: Shared, options: Options, report: Report) -> AbstractContex
     start_method = shared.start_method
     if options.scheduler is None:
         mapped = sum(path.stat().st_size for path in shared.payload.glob("*.npy"))
-        return local_workers(options.workers or usable_cores(), start_method, mapped, report, HINT)
+        number = options.workers or usable_cores()
+        return local_workers(
+            number, environment(), start_method=start_method, shared_bytes=mapped, report=report, hint=HINT
+        )
     info = partial(tasks.worker_with_folder, str(shared.payload))
     check = partial(rejection, local=environment(), sources={}, checksum="")
     return cluster_workers(options.scheduler, info, check, start_method=start_method, report=report, hint=HINT)

@@ -135,7 +135,7 @@ class RefitRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Prediction time of the first refit, alone on its worker."""
+    """Prediction time of the first refit; before December 2026 other tasks of the command may have been running."""
 
     microseconds_per_image: float  # median over `repeats`
     batch_size: int

@@ -1,5 +1,6 @@
 """Workers on the user's Dask cluster."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -16,6 +17,7 @@ from bench.workers.tasks import WorkerInfo
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 600  # a worker first imports TensorFlow, possibly on a busy machine
 POLL_SECONDS = 0.1
+REFRESH_SECONDS = 0.5  # the answer has megabytes if there are hundreds of workers
 
 # Returns why a worker is rejected, given the workers admitted before it; None if it is admitted.
 Check = Callable[[WorkerInfo, Sequence[WorkerInfo]], str | None]
@@ -24,13 +26,14 @@ Check = Callable[[WorkerInfo, Sequence[WorkerInfo]], str | None]
 class ClusterPool:
     """The usable workers of a Dask scheduler; more may join at any time."""
 
-    def __init__(self, scheduler: str, worker_info: Callable[[], WorkerInfo], check: Check) -> None:
+    def __init__(self, scheduler: str, worker_info: Callable[[], WorkerInfo], check: Check, *, hint: str = "") -> None:
         """Connect, and wait until workers have been checked.
 
         Args:
             scheduler: address, such as tcp://127.0.0.1:8786.
             worker_info: called once in each worker.
             check: returns why a worker is rejected, given its information and that of the workers admitted so far.
+            hint: a sentence on how to continue if the connection is lost.
 
         Raises:
             SearchError: there is no scheduler, no worker, or no usable worker.
@@ -38,7 +41,9 @@ class ClusterPool:
         self._scheduler = scheduler
         self._worker_info = worker_info
         self._check = check
+        self._hint = hint
         self._last_known: Mapping[str, Any] = {}  # what the scheduler reports about its workers, by address
+        self._refreshed = -math.inf  # time.monotonic() of that report
         self._futures: dict[str, distributed.Future[WorkerInfo]] = {}  # by address
         self._verdicts: dict[str, str | None] = {}  # by address: why it was rejected; None if admitted
         self._admitted: list[WorkerInfo] = []
@@ -65,7 +70,11 @@ class ClusterPool:
         return tuple(self._admitted)
 
     def addresses(self) -> list[str]:
-        """Addresses of the connected and admitted workers; new workers are checked."""
+        """Addresses of the connected and admitted workers; new workers are checked.
+
+        Raises:
+            SearchError: the connection to the scheduler was lost.
+        """
         present = self._present()
         for address, facts in present.items():
             if address not in self._verdicts:
@@ -78,6 +87,7 @@ class ClusterPool:
 
     def cause_of_death(self, address: str) -> str:
         """Why the worker with this address died; known only if it ran out of memory."""
+        self._refreshed = -math.inf  # so that its task is not retried on it
         return self._deaths.reason(address, None)
 
     def terminate(self, address: str) -> None:
@@ -94,7 +104,9 @@ class ClusterPool:
     def close(self) -> None:
         """Stop the tasks of this process; the cluster itself keeps running."""
         with suppress(TimeoutError, OSError):
-            for address, keys in self.client.processing().items():
+            # Without a connection there is nobody to ask.
+            processing = self.client.processing() if self.client.status == "running" else {}
+            for address, keys in processing.items():
                 if any(key in self.client.futures for key in keys):
                     self.terminate(address)
         with suppress(TimeoutError, OSError):
@@ -102,8 +114,16 @@ class ClusterPool:
         self._deaths.close()
 
     def _present(self) -> Mapping[str, Any]:
-        with suppress(OSError):  # the next call may succeed
-            self._last_known = cluster_workers(self.client)
+        """What the scheduler reports about its workers, by address; nothing while the client tries to reconnect."""
+        if self.client.status in ("closing", "closed"):
+            lost = f"the connection to the scheduler at {self._scheduler} was lost: check whether it is still running"
+            raise SearchError(". ".join(filter(None, (lost, self._hint))))
+        if self.client.status != "running":
+            return {}
+        if time.monotonic() - self._refreshed >= REFRESH_SECONDS:
+            with suppress(OSError):  # the next call may succeed
+                self._last_known = cluster_workers(self.client)
+            self._refreshed = time.monotonic()
         return self._last_known
 
     def _check_worker(self, address: str, threads: int) -> None:

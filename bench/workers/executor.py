@@ -146,7 +146,8 @@ class Executor:
         if attempt is None or attempt.number != number:  # from an abandoned attempt
             return None
         if isinstance(event, TaskFailed) and event.worker_died:
-            return self._abandon(attempt, self._pool.cause_of_death(attempt.address))
+            lost = attempt.future.cancelled()  # an attempt that is cancelled here is no longer among the attempts
+            return self._abandon(attempt, event.reason if lost else self._pool.cause_of_death(attempt.address))
         if not isinstance(event, EpochCompleted):
             del self._attempts[event.key]
         return event
@@ -188,6 +189,8 @@ class Executor:
 
     def _on_end(self, key: str, number: int, ended: "distributed.Future[Any]") -> None:
         if ended.cancelled():
+            reason = "the connection to the scheduler was lost"
+            self._events.put((number, TaskFailed(key=key, reason=reason, worker_died=True)))
             return
         error = ended.exception()
         try:

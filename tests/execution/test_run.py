@@ -143,12 +143,31 @@ def test_published_numbers_can_be_recomputed_from_the_predictions(tiny: Finished
     assert worst[2].strip() == f"{(confusion[a, b] + confusion[b, a]) / len(predicted):.1f}"
 
 
-def test_first_line_is_printed_before_heavy_imports(tmp_path: Path) -> None:
+OWN_MODEL = f"net={Path(__file__).parents[1] / 'families' / 'plain_models.py'}:build_model"
+
+
+# The second has no fixed plan: its trials and epochs depend on the cost of its models, which needs TensorFlow.
+@pytest.mark.parametrize(
+    ("arguments", "first", "second"),
+    [
+        (TINY, "tiny on digits, random search, results in results", ""),
+        (
+            (*DIGITS, "--family", OWN_MODEL),
+            "net on digits, hyperband search, results in results",
+            "Choosing trials and epochs for net, from the cost of its models",
+        ),
+    ],
+    ids=["fixed plan", "own model"],
+)
+def test_first_line_is_printed_before_heavy_imports(
+    arguments: Sequence[str], first: str, second: str, tmp_path: Path
+) -> None:
     start = time.monotonic()
-    with started(*TINY, cwd=tmp_path) as running:
+    with started(*arguments, cwd=tmp_path) as running:
         running.wait_until(lambda: running.text, "first line")
         assert time.monotonic() - start < FIRST_LINE_SECONDS
-        assert running.text.startswith("[0:00] tiny on digits, random search, results in results\n")
+        assert running.text.startswith(f"[0:00] {first}\n")
+        running.wait_until(lambda: second in running.text.partition("\n")[2], "second line")
 
 
 # The same command again

@@ -1,5 +1,6 @@
 """Stages propose tasks without side effects; only starting a task writes files."""
 
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from bench.errors import SearchError
 from bench.execution.active_run import ActiveRun
 from bench.execution.events import Event, RunFailed
 from bench.execution.options import Options
+from bench.execution.scheduling import Job, Task, TaskEnd, work
 from bench.execution.session import Session, search_seconds, session_seconds
 from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
 from bench.execution.tuner_process import TunerProcess
@@ -21,8 +23,10 @@ from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialE
 from bench.records.plain import PlainKeras
 from bench.records.spec import refit_seed
 from bench.records.store import RunFolder
-from bench.workers.executor import TaskCompleted, TaskFailed
+from bench.workers.executor import Executor, TaskCompleted, TaskFailed
+from bench.workers.local import LocalPool
 from builders import make_dataset, make_environment, make_reference_spec, make_refit, make_spec, make_trial
+from worker_tasks import interval
 
 DIGITS = DatasetLocation(name="digits")
 
@@ -201,3 +205,48 @@ def test_seconds_of_a_run_exclude_waits_for_other_runs() -> None:
     # 1 s of start-up until the proposal, 5 s for the trial, 7 s for the refit.
     assert session_seconds(events) == 13
     assert search_seconds(events) == 6
+
+
+class Sleeping(Job):
+    """Tasks of a fraction of a second that return when they started and ended; those of `alone` measure time."""
+
+    def __init__(self, key: str, tasks: int, *, alone: bool) -> None:
+        self.key = self.title = key
+        self.intervals: list[tuple[float, float]] = []
+        self._names, self._alone = [str(number) for number in range(tasks)], alone
+
+    @property
+    def priority(self) -> int:
+        return int(self._alone)
+
+    @property
+    def done(self) -> bool:
+        return not self._names
+
+    def next_task(self, in_flight: Collection[str]) -> Task | None:
+        name = next((name for name in self._names if name not in in_flight), None)
+        if name is None:
+            return None
+        start = partial(partial, interval, 0.2 + 0.1 * int(name))
+        return Task(name=name, start=start, take=partial(self._take, name), alone=self._alone)
+
+    def _take(self, name: str, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+        assert isinstance(end, TaskCompleted)
+        self.intervals.append(end.value)
+        self._names.remove(name)
+
+
+@pytest.mark.slow
+def test_prediction_time_is_measured_while_no_other_task_runs(folder: RunFolder, log: EvaluationLog) -> None:
+    evaluation = EvaluationStage(make_spec(), folder, partial(HeldOutTestSet, DIGITS, "run", log)).next_task(())
+    assert evaluation is not None
+    assert evaluation.alone
+    others, measuring = Sleeping("others", 3, alone=False), Sleeping("measuring", 2, alone=True)
+    with closing(LocalPool(2)) as pool:
+        work([measuring, others], Executor(pool), lambda _: None)
+    at_once = sorted(others.intervals)
+    assert at_once[1][0] < at_once[0][1]  # two workers
+    for start, end in measuring.intervals:
+        assert all(end <= first or last <= start for first, last in others.intervals)
+    (_, first_end), (second_start, _) = sorted(measuring.intervals)
+    assert first_end <= second_start

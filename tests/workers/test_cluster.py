@@ -8,12 +8,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import distributed
 import pytest
 
+import worker_tasks as tasks
+from bench.compat import cluster_workers
+from bench.errors import SearchError
+from bench.workers.cluster import REFRESH_SECONDS, ClusterPool
+from bench.workers.executor import Executor, TaskFailed
+from bench.workers.tasks import WorkerInfo
+from builders import make_environment
 from command_line import SOURCE, call, started, variables
 from tuner_scripts import run_script
 from whole_runs import TINY, Finished, assert_equal_runs, finished
@@ -22,6 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 SHORT = ("--trials", "2", "--epochs", "1", "--refit-seeds", "1")
 SECONDS = 60
+ANY_PORT = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
+TESTS = Path(tasks.__file__).parent
 
 
 @contextmanager
@@ -62,8 +73,7 @@ def address_in(log: Path) -> str:
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a scheduler; every test starts workers of its own."""
-    any_port = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
-    with dask("scheduler", *any_port, cwd=tmp_path_factory.mktemp("scheduler")) as log:
+    with dask("scheduler", *ANY_PORT, cwd=tmp_path_factory.mktemp("scheduler")) as log:
         yield address_in(log)
 
 
@@ -150,6 +160,64 @@ def test_address_without_a_scheduler_is_an_error_with_a_hint(tmp_path: Path) -> 
     stderr = call(*TINY, "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path, code=2).stderr
     assert "error: cannot connect to a Dask scheduler at 'tcp://127.0.0.1:1'" in stderr
     assert "start one with `dask scheduler`" in stderr
+
+
+def workers_of(scheduler: str) -> ClusterPool:
+    """The workers of a scheduler, whatever they are."""
+    info = partial(WorkerInfo, environment=make_environment(), sources={}, checksum="")
+    return ClusterPool(scheduler, info, lambda _new, _admitted: None, hint="Resume it")
+
+
+def next_failure(executor: Executor) -> TaskFailed:
+    until = time.monotonic() + SECONDS
+    while not isinstance(event := executor.next_event(0.1), TaskFailed):
+        assert time.monotonic() < until
+    return event
+
+
+def test_lost_scheduler_fails_its_tasks_and_is_an_error_unless_it_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.workers.cluster.CONNECT_SECONDS", 2)
+    with ExitStack() as stack:
+        own = stack.enter_context(ExitStack())
+        scheduler = address_in(own.enter_context(dask("scheduler", *ANY_PORT, cwd=tmp_path)))
+        stack.enter_context(worker(scheduler, tmp_path, env=variables(TESTS)))
+        executor = Executor(stack.enter_context(closing(workers_of(scheduler))))
+        executor.submit("trial", tasks.sleep)
+        own.close()
+        assert next_failure(executor) == TaskFailed(
+            key="trial", reason="the connection to the scheduler was lost", worker_died=True
+        )
+        assert executor.idle() == 0  # so that it is not retried yet
+        message = (
+            rf"the connection to the scheduler at {scheduler} was lost: check whether it is still running\. Resume"
+        )
+        with pytest.raises(SearchError, match=message):
+            next_failure(executor)
+
+
+def test_scheduler_is_asked_for_its_workers_twice_per_second_and_when_one_dies(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[distributed.Client] = []
+
+    def counted(client: distributed.Client) -> Mapping[str, Any]:
+        asked.append(client)
+        return cluster_workers(client)
+
+    monkeypatch.setattr("bench.workers.cluster.cluster_workers", counted)
+    with worker(scheduler, tmp_path, env=variables(TESTS)), closing(workers_of(scheduler)) as pool:
+        executor, start = Executor(pool), time.monotonic()
+        asked.clear()
+        for _ in range(100):
+            assert executor.idle() == 1
+            assert not pool.preparing()
+        assert len(asked) <= 1 + (time.monotonic() - start) / REFRESH_SECONDS
+        (dead,) = pool.addresses()
+        executor.submit("trial", tasks.die)
+        assert next_failure(executor).worker_died
+        assert dead not in pool.addresses()
 
 
 SEARCH = """
