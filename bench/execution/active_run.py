@@ -50,6 +50,7 @@ class ActiveRun(RefitJob):
         start = session.start - session_seconds(earlier)
         limit = spec.time_limit if isinstance(spec, SearchSpec) else None
         pace = Pace(spec, session.options.workers, start, limit)
+        pace.take_earlier(earlier)
         if waits:
             pace.wait()
         super().__init__(spec, folder, session.options, pace, folder.run_id, facts=session.dataset)
