@@ -178,7 +178,7 @@ class EvaluationStage:
 
     def _start(self) -> "partial[Any]":
         models = [self._folder.model_file(number).read_bytes() for number in range(self._spec.refit_seeds)]
-        return partial(worker.evaluate, models, self._test_set(), self._seeds(), self._family)
+        return partial(worker.evaluate, models, self._test_set(), self._seeds(), self._family, self._spec.source)
 
     def _take(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         if isinstance(end, TaskFailed):
