@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from bench.data.catalog import DatasetLocation
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
+from bench.execution.eta import Pace
 from bench.execution.scheduling import Task, TaskEnd
 from bench.records.dataset import DatasetFacts
 from bench.records.files import write_atomic
@@ -49,6 +50,7 @@ class RefitStage:
         family_file: str | None = None,
         *,
         facts: DatasetFacts | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Train the missing refits: those without a ledger line or a model file in `folder`.
 
@@ -59,12 +61,14 @@ class RefitStage:
             dataset: the dataset to train on.
             family_file: absolute path of the file of a family that was given by path.
             facts: of the dataset, for the plain Keras code; None writes none.
+            pace: counts the seconds of the run.
         """
         self._spec = spec
         self._values = values
         self._folder = folder
         self._dataset = dataset
         self._family_file = family_file
+        self._pace = pace
         self._facts = None if folder.plain_file.exists() else facts  # None as soon as no code has to be written
         recorded = (event.refit for event in folder.events() if isinstance(event, RefitEnded))
         self._refits = {refit.number: refit for refit in recorded if folder.model_file(refit.number).exists()}
@@ -110,7 +114,8 @@ class RefitStage:
         refit: RefitRecord
         refit, model = end.value
         write_atomic(self._folder.model_file(number), model)
-        self._folder.append(RefitEnded(time=now(), refit=refit))
+        seconds = None if self._pace is None else self._pace.seconds
+        self._folder.append(RefitEnded(time=now(), refit=refit, seconds=seconds))
         self._refits[number] = refit
         return f"{refit.epochs} epochs, {refit.task_seconds:.1f} s" if refit.epochs else f"{refit.task_seconds:.1f} s"
 

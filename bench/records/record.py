@@ -22,7 +22,7 @@ from bench.records.spec import Precision, RunSpec, SearchSpec, Value
 # 5: the spec has the number of its split, and a maximum number of pending trials instead of `lookahead`.
 # 6: optional fields for datasets given by path, which have digests and duplicates; for families that bring their own
 #    recipe, other objectives and class weights; for reference models that were trained elsewhere; and, in ledgers, for
-#    the plan of a search.
+#    the plan of a search, and for when refits and waits ended, in seconds of the run.
 SCHEMA_VERSION = 6
 READABLE_SCHEMAS = (1, 2, 3, 4, 5, 6)  # older ones by bench.records.upgrades
 
