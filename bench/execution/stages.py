@@ -113,6 +113,7 @@ class RefitStage:
             raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}")
         refit: RefitRecord
         refit, model = end.value
+        refit = replace(refit, task_seconds=refit.task_seconds + end.lost_seconds)
         write_atomic(self._folder.model_file(number), model)
         seconds = None if self._pace is None else self._pace.seconds
         self._folder.append(RefitEnded(time=now(), refit=refit, seconds=seconds))

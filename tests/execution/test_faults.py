@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 # All of these trials together exceed the limit (seconds) by far; one of them takes far less.
 TRIALS, EPOCHS, LIMIT = 300, 8, 16
 REFIT_SECONDS = 8  # and evaluation
+TIMEOUT = 12  # seconds
 MEMORY = 4 * 2**30  # bytes, for all workers
 FAULTS = {  # family to the error of its bad candidates
     "aborts": r"its worker process was killed by signal 6",
@@ -33,7 +34,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     # With this seed, each family has one good and one bad candidate.
     few = ("--tuner", "random", "--seed", 3, "--trials", 2, "--epochs", 1, "--refit-seeds", 1)
     # Little memory, so that a worker's share is exhausted long before the trial timeout.
-    limits = ("--workers", 2, "--trial-timeout", "12s")
+    limits = ("--workers", 2, "--trial-timeout", f"{TIMEOUT}s")
     done = run("run", "--dataset", "digits", *families, *few, *limits, cwd=cwd, memory=MEMORY)
     return cwd / "results", done.stderr
 
@@ -58,6 +59,8 @@ def test_trial_that_kills_its_worker_is_retried_once_and_recorded_with_the_reaso
     assert {trial.status for trial in ended["well"]} == {"ok"}
     for trial in ended["badly"]:
         if trial.duplicate_of is None:
+            # Both attempts count; those of `hangs` last until the timeout.
+            assert trial.task_seconds > (2 * TIMEOUT if family == "hangs" else 0)
             assert re.fullmatch(reason + ".*", trial.error or "")
             assert len(re.findall(rf"trial {trial.number} of {family}: {reason}.*; retrying", output)) == 1
     assert record.search is not None

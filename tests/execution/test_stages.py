@@ -217,11 +217,13 @@ def test_seconds_of_a_run_are_counted_whatever_the_clock_says() -> None:
     assert session_seconds([*events, session(40), proposal]) == 9 + 2
 
 
-def test_refit_is_logged_with_the_seconds_of_its_run(tmp_path: Path) -> None:
+def test_refit_is_logged_with_the_seconds_of_its_run_and_of_all_attempts(tmp_path: Path) -> None:
     pace = Pace(make_spec(), 1, start=time.perf_counter() - 10)
     task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS, pace=pace).next_task(())
     assert task is not None
-    task.take(TaskCompleted(key="0", value=(make_refit(0), b"model")), [])
+    refit = make_refit(0, task_seconds=22.0)
+    task.take(TaskCompleted(key="0", value=(refit, b"model"), lost_seconds=3.0), [])
     (event,) = RunFolder(tmp_path).events()
     assert isinstance(event, RefitEnded)
     assert event.seconds == pytest.approx(10, abs=1)
+    assert event.refit.task_seconds == 25  # with a first attempt whose worker died
