@@ -12,7 +12,7 @@ from typing import Any
 import distributed
 
 from bench.compat import isolate_dask_sampling
-from bench.errors import BenchError, SearchError
+from bench.errors import BenchError, ModelError, RecordError, SearchError
 from bench.workers.error_text import error_text
 from bench.workers.pool import Pool
 
@@ -224,6 +224,8 @@ def _run(
     try:
         isolate_dask_sampling()
         return TaskCompleted(key=key, value=function(*arguments, report))
+    except (RecordError, ModelError) as error:  # of one model, such as predictions that are NaN
+        return TaskFailed(key=key, reason=str(error), worker_died=False)
     except BenchError as error:
         reason = f"{distributed.get_worker().address}: {error}"
         return TaskFailed(key=key, reason=reason, worker_died=False, fatal=True)
