@@ -153,18 +153,20 @@ def lock_folder(folder: Path) -> Iterator[None]:
 def is_locked(folder: Path) -> bool:
     """Whether a process has locked `folder`; changes no file, and may be called at any time by any process.
 
-    True also if that is unknown: on Windows, and on a file system without locks.
+    True also if that is unknown: on a file system without locks, and on Windows while another process asks.
     """
-    if sys.platform == "win32":
-        return True
-    import fcntl
-
+    file = folder / LOCK_FILE
     try:
-        with (folder / LOCK_FILE).open("rb") as file:
+        if not file.exists():
+            return False
+        if sys.platform == "win32":
+            with filelock.FileLock(file, timeout=0):
+                return False
+        import fcntl
+
+        with file.open("rb") as opened:
             # A shared lock, so that processes that ask at the same time do not see each other; closing releases it.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     return False

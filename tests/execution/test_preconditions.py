@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
+from bench.baselines.catalog import source
 from bench.errors import SearchError
 from bench.execution.preconditions import check_data, check_environment, check_versions, rejection
-from bench.records.store import run_folder
+from bench.execution.resume import resumable
+from bench.machine import environment
+from bench.records.ledger import SessionStarted
+from bench.records.store import RunFolder, now, run_folder
 from bench.workers.tasks import WorkerInfo
-from builders import add_run, make_dataset, make_environment
+from builders import add_run, make_dataset, make_environment, make_reference_spec
 
 LOCAL = make_environment()
 SOURCES = {"dense": "0" * 12}
@@ -93,3 +97,21 @@ def test_first_worker_can_differ_from_this_process_in_cpu_and_onednn_but_later_o
 )
 def test_worker_that_differs_is_refused_with_the_reason(changes: dict[str, Any], reason: str) -> None:
     assert refused(replace(FIT, **changes)) == reason
+
+
+def test_runs_that_cannot_be_resumed_here_do_not_keep_others_from_it(tmp_path: Path) -> None:
+    def interrupted(seed: int, **changes: Any) -> RunFolder:
+        spec = make_reference_spec(dataset="digits", source=source("tutorial-linear"), seed=seed)
+        folder = run_folder(tmp_path, spec)
+        folder.write_spec(spec)
+        started_in = replace(environment(), **changes)
+        folder.append(SessionStarted(time=now(), environment=started_in, dataset=make_dataset(name="digits")))
+        return folder
+
+    running, elsewhere, here = interrupted(1), interrupted(2, cpu="Synthetic CPU B"), interrupted(3)
+    with running.lock():
+        groups, blocked = resumable(tmp_path, ())
+    assert [folder.run_id for folders in groups.values() for folder in folders] == [here.run_id]
+    assert blocked.keys() == {running.run_id, elsewhere.run_id}
+    assert blocked[running.run_id] == "another process is working on it"
+    assert "was started with CPU Synthetic CPU B, this machine has" in blocked[elsewhere.run_id]
