@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import bench
-from bench.errors import DataError
+from bench.errors import DataError, ModelError, RecordError
 from bench.training.outcome import EpochReport
 from bench.workers.fork_server import PRELOADED
 
@@ -50,6 +50,14 @@ def return_what_cannot_be_read(report: EpochReport) -> Exception:
 
 def lack_data(report: EpochReport) -> None:
     raise DataError("no such dataset")
+
+
+def predict_nan(report: EpochReport) -> None:
+    raise RecordError("log-probabilities must be finite")
+
+
+def load_damaged_model(report: EpochReport) -> None:
+    raise ModelError("model.keras: damaged")
 
 
 def die(report: EpochReport) -> None:

@@ -80,10 +80,10 @@ def execute(
 
 
 def _unfinished(results: Path) -> dict[str, float]:
-    """Unfinished runs: run id to the modification time of its ledger."""
+    """Unfinished runs that no process is working on: run id to the modification time of its ledger."""
     from bench.execution.resume import unfinished
 
-    folders = {folder.run_id: folder.ledger for folder in unfinished(results)}
+    folders = {folder.run_id: folder.ledger for folder in unfinished(results) if not folder.in_use}
     return {name: ledger.stat().st_mtime for name, ledger in folders.items() if ledger.exists()}
 
 

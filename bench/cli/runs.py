@@ -20,7 +20,7 @@ runs_app = typer.Typer(
     cls=Group,
     invoke_without_command=True,
     help="List runs, delete a run, or migrate old records.\n\n"
-    "Unfinished runs are listed with the command that resumes them.",
+    "Interrupted runs are listed with the command that resumes them.",
     epilog="Examples:\n"
     "  bench runs\n"
     "  bench runs --json\n"
@@ -59,7 +59,9 @@ def runs(
         from bench.records.store import RunFolder
 
         folder = RunFolder(results / "records" / status.dataset / status.run_id)
-        if (reason := resume_blocker(folder)) is None:
+        if folder.in_use:
+            typer.echo(f"\n{status.run_id} is running.")
+        elif (reason := resume_blocker(folder)) is None:
             typer.echo(f"\nTo resume {status.run_id}:\n  {command(results, 'resume', status.run_id)}")
         else:
             typer.echo(

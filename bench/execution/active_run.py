@@ -13,7 +13,7 @@ from bench.execution.refit_job import RefitJob
 from bench.execution.reproduction import settle
 from bench.execution.scheduling import RunningTask, Task
 from bench.execution.search_stage import SearchStage
-from bench.execution.session import Session, search_seconds, session_seconds
+from bench.execution.session import Session, session_seconds
 from bench.execution.workers import RESUME_HINT
 from bench.records.ledger import PlannedSearch, SessionStarted, WaitEnded, sessions
 from bench.records.objective import score_name
@@ -51,6 +51,7 @@ class ActiveRun(RefitJob):
         start = session.start - session_seconds(earlier)
         limit = spec.time_limit if isinstance(spec, SearchSpec) else None
         pace = Pace(spec, session.options.workers, start, limit)
+        pace.take_earlier(earlier)
         if waits:
             pace.wait()
         super().__init__(spec, folder, session.options, pace, folder.run_id, facts=session.dataset)
@@ -102,7 +103,7 @@ class ActiveRun(RefitJob):
 
     def _start(self, task: Task) -> "partial[Any]":
         if self.pace.end_wait() > MIN_WAIT_SECONDS:
-            self.folder.append(WaitEnded(time=now()))
+            self.folder.append(WaitEnded(time=now(), seconds=self.pace.seconds))
         self._has_trained = True
         return task.start()
 
@@ -155,8 +156,7 @@ class ActiveRun(RefitJob):
 
     def finish(self, predictions: Predictions, latency: Latency) -> None:
         """Write predictions and record; compare them with the published run, if any."""
-        session, events, finished = self._session, self.folder.events(), now()
-        started = sessions(events)
+        session, started, finished = self._session, sessions(self.folder.events()), now()
         record = RunRecord(
             schema=SCHEMA_VERSION,
             run_id=self.key,
@@ -171,7 +171,7 @@ class ActiveRun(RefitJob):
             workers=session.options.workers,
             started=started[0].time,
             finished=finished,
-            total_seconds=session_seconds(events, finished),
+            total_seconds=self.pace.seconds,
             resumed=len(started) - 1,
             reproduces=self._reproduces,
         )
@@ -196,7 +196,7 @@ class ActiveRun(RefitJob):
             space=self._tuner.space,
             trials=search.results,
             winner=search.winner().trial_id,
-            search_seconds=search_seconds(self.folder.events()),
+            search_seconds=max(trial.ended_seconds for trial in search.results),
             overruled_proposals=search.overruled_proposals,
             own_recipe=self._tuner.own_recipe,
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
 from bench.records.choices import Precision
+from bench.records.ledger import LedgerEvent, RefitEnded, TrialEnded
 from bench.records.record import TrialRecord
 from bench.records.spec import RunSpec, SearchSpec
 
@@ -100,6 +101,18 @@ class Pace:
         self._overheads.append(max(0.0, trial.task_seconds - (trial.epochs - trial.initial_epoch) * epoch))
         self._overhead = median(self._overheads)
         self._best = sorted([*self._best, (trial.score, epoch)], reverse=True)[:BEST_TRIALS]
+
+    def take_earlier(self, events: Sequence[LedgerEvent]) -> None:
+        """Add the trials and refits in a ledger, each with the mean of its epochs."""
+        for event in events:
+            if isinstance(event, TrialEnded):
+                trial = event.trial
+                epochs = trial.epochs - trial.initial_epoch + trial.retrained_epochs
+                if trial.status == "ok" and epochs > 0:
+                    self.take_trial_epoch(trial.fit_seconds / epochs, first=False)
+                    self.take_trial(trial, [trial.fit_seconds / epochs])
+            elif isinstance(event, RefitEnded) and event.refit.epochs > 0:
+                self.take_refit_epoch(event.refit.fit_seconds / event.refit.epochs, first=False)
 
     # Time limit
 

@@ -12,9 +12,10 @@ from bench.records.store import RunFolder
 from bench.workers.tasks import WorkerInfo
 
 MINIMUM_VERSIONS = {"tensorflow": "2.16", "keras": "3.1", "keras_tuner": "1.4.8"}  # the oldest that are tested
-VERSIONS = ("tensorflow", "keras", "keras_tuner", "numpy")
-DECISIVE = (*VERSIONS, "cpu")  # fields of an environment that decide a run's results
-CONDITIONS = (*DECISIVE, "scikit_learn", "onednn", "threads")  # fields that may change predictions
+VERSIONS = ("tensorflow", "keras", "keras_tuner", "numpy", "scikit_learn")
+DECISIVE = (*VERSIONS, "cpu", "onednn")  # fields of an environment that decide a run's results
+CONDITIONS = (*DECISIVE, "threads")  # fields that may change predictions
+LABELS = {"cpu": "CPU", "onednn": "TF_ENABLE_ONEDNN_OPTS"}  # of fields in messages; others are names of packages
 
 
 def check_versions(environment: Environment) -> None:
@@ -35,14 +36,14 @@ def check_environment(folder: RunFolder, environment: Environment) -> None:
     """Compare the environment with every earlier session of a run.
 
     Raises:
-        SearchError: the run was started with other versions or on another CPU model.
+        SearchError: the run was started with other versions, on another CPU model, or with another oneDNN setting.
     """
     for session in sessions(folder.events()):
         for name in DECISIVE:
             earlier, current = getattr(session.environment, name), getattr(environment, name)
             if earlier != current:
                 raise SearchError(
-                    f"{folder.path} was started with {name} {earlier}, this machine has {current}: "
+                    f"{folder.path} was started with {_label(name)} {earlier}, this machine has {current}: "
                     "resume it in the original environment, or start a new run with --again"
                 )
 
@@ -82,13 +83,18 @@ def rejection(
     for name in VERSIONS:
         version = getattr(worker.environment, name)
         if version != getattr(local, name):
-            return f"it has {name} {version}, this process has {getattr(local, name)}"
-    if admitted and worker.environment.cpu != admitted[0].environment.cpu:
-        # Weights depend on the CPU model.
-        return f"its CPU is {worker.environment.cpu}, that of the first worker is {admitted[0].environment.cpu}"
+            return f"it has {_label(name)} {version}, this process has {getattr(local, name)}"
+    for name in ("cpu", "onednn"):  # both decide the weights
+        value = getattr(worker.environment, name)
+        if admitted and value != (first := getattr(admitted[0].environment, name)):
+            return f"its {_label(name)} is {value}, that of the first worker is {first}"
     for model, source in sources.items():
         if worker.sources.get(model) != source:
             return f"its code digest of {model!r} is {worker.sources.get(model, 'missing')}, expected {source}"
     if worker.checksum != checksum:
         return f"its dataset has checksum {worker.checksum[:16]}, expected {checksum[:16]}"
     return None
+
+
+def _label(name: str) -> str:
+    return LABELS.get(name, name.replace("_", "-"))

@@ -68,7 +68,9 @@ class RefitJob(Job):
             self._training = ClassifierStage(self.spec, self.folder, self._open_test_set, dataset)
         else:
             file = self._options.family_file(self.spec)
-            self._training = RefitStage(self.spec, values, self.folder, dataset, file, facts=self._facts)
+            self._training = RefitStage(
+                self.spec, values, self.folder, dataset, file, facts=self._facts, pace=self.pace
+            )
         self.stage = self._training
 
     @property

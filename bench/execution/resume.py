@@ -10,7 +10,8 @@ from bench.data.dataset import Notify, quiet
 from bench.errors import BenchError, SpecError
 from bench.execution.models import locate_families, model_source
 from bench.execution.options import Options
-from bench.machine import usable_cores
+from bench.execution.preconditions import check_environment
+from bench.machine import environment, usable_cores
 from bench.records.ledger import SessionOptions, sessions
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder, all_folders
@@ -108,11 +109,16 @@ def run_family_files(folder: RunFolder, family: str | None = None) -> tuple[tupl
 
 def resume_blocker(folder: RunFolder) -> str | None:
     """Why an unfinished run cannot be resumed here; None if it can."""
+    if folder.in_use:
+        return "another process is working on it"
     try:
         spec = folder.read_spec()
         options = last_options(folder)
         options.dataset.definition()
-        source = model_source(spec, options)
+        if model_source(spec, options) != spec.source:
+            return f"the code of {spec.model!r} has changed since it was started"
+        if options.scheduler is None:
+            check_environment(folder, environment())
     except BenchError as error:
         return str(error)
-    return None if source == spec.source else f"the code of {spec.model!r} has changed since it was started"
+    return None

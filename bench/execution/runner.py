@@ -157,7 +157,7 @@ def _report_context(results: Path, to_train: Sequence[Assignment], report: Repor
 def _other_unfinished(results: Path, to_train: Sequence[Assignment]) -> Iterator[str]:
     own = [assignment.folder.path for assignment in to_train]
     for folder in all_folders(results):
-        if folder.finished or folder.path in own:
+        if folder.finished or folder.path in own or folder.in_use:
             continue
         try:
             other = folder.read_spec()

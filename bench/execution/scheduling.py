@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,7 @@ class RunningTask:
     waiting: bool = True  # for a worker
     epochs: int = 0  # reached in this attempt, counted from the candidate's first epoch
     epoch_seconds: list[float] = field(default_factory=list)  # of this attempt
+    lost_seconds: float = 0.0  # of failed attempts
 
     @property
     def key(self) -> str:
@@ -171,13 +172,15 @@ def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Rep
         return running
     if isinstance(event, TaskFailed) and event.fatal:
         raise SearchError(f"{running.task.name} of {running.job.title} cannot run on {event.reason}")
+    if isinstance(event, TaskFailed):
+        running.lost_seconds += event.lost_seconds
     if isinstance(event, TaskFailed) and event.worker_died and running.attempts < MAX_ATTEMPTS:
         running.waiting, running.epochs, running.epoch_seconds = True, 0, []
         report(Message(text=f"{running.task.name} of {running.job.title}: {event.reason}; retrying"))
         return running
     del in_flight[event.key]
     try:
-        description = running.task.take(event, running.epoch_seconds)
+        description = running.task.take(replace(event, lost_seconds=running.lost_seconds), running.epoch_seconds)
     except SearchError as error:
         # A failed job still stores the results of tasks that end later.
         if not running.job.done:

@@ -78,14 +78,16 @@ class SearchStage:
     def _take(self, trial: PendingTrial, end: TaskEnd, epoch_seconds: Sequence[float]) -> str:
         ended_seconds = self._pace.seconds
         if isinstance(end, TaskFailed):
-            self.search.finish(trial.record(error=end.reason, ended_seconds=ended_seconds))
+            self.search.finish(
+                trial.record(error=end.reason, ended_seconds=ended_seconds, task_seconds=end.lost_seconds)
+            )
             return f"failed: {end.reason}"
         trained: TrainedTrial = end.value
         record = trial.record(
             curve=trained.curve,
             parameters=trained.parameters,
             fit_seconds=trained.fit_seconds,
-            task_seconds=trained.task_seconds,
+            task_seconds=trained.task_seconds + end.lost_seconds,
             ended_seconds=ended_seconds,
             cut=trained.cut,
             objective_score=trained.objective_score,
@@ -97,7 +99,8 @@ class SearchStage:
         if trained.state is not None:  # before the record, so that no record lacks its state
             _write_state(self._folder.state_file(record.trial_id), trained.state)
         self.search.finish(record)
-        self._pace.take_trial(record, epoch_seconds)
+        # Other trials will not lose the time of an attempt whose worker died.
+        self._pace.take_trial(replace(record, task_seconds=trained.task_seconds), epoch_seconds)
         return self._description(record)
 
     def _description(self, record: TrialRecord) -> str:

@@ -10,7 +10,7 @@ from bench.execution.options import Options
 from bench.execution.tuner_process import TunerProcess
 from bench.machine import Environment
 from bench.records.dataset import DatasetFacts
-from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, WaitEnded
+from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded, WaitEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,21 +26,26 @@ class Session:
     tuner_process: TunerProcess
 
 
-def session_seconds(events: Sequence[LedgerEvent], until: str | None = None) -> float:
+def session_seconds(events: Sequence[LedgerEvent]) -> float:
     """Total seconds of all sessions, each from its start to its last event.
 
-    Pauses between sessions are excluded, and waits for other runs of the same command.
-
-    Args:
-        events: all ledger events, in order.
-        until: end of the last session (ISO 8601); its last event if None.
+    Pauses between sessions are excluded, and waits for other runs of the same command. Only what follows the last event
+    with a number of seconds is measured by the times of the events, which change with the clock of the machine.
     """
-    times = [(isinstance(event, SessionStarted | WaitEnded), datetime.fromisoformat(event.time)) for event in events]
-    if until is not None:
-        times.append((False, datetime.fromisoformat(until)))
-    return sum((later - earlier).total_seconds() for (_, earlier), (pauses, later) in pairwise(times) if not pauses)
+    counted, start = 0.0, 0
+    for number, event in enumerate(events):
+        if (seconds := _seconds(event)) is not None:
+            counted, start = seconds, number
+    times = [
+        (isinstance(event, SessionStarted | WaitEnded), datetime.fromisoformat(event.time)) for event in events[start:]
+    ]
+    return counted + sum(
+        (later - earlier).total_seconds() for (_, earlier), (pauses, later) in pairwise(times) if not pauses
+    )
 
 
-def search_seconds(events: Sequence[LedgerEvent]) -> float:
-    """Total seconds of all sessions, each from its start to its last search event."""
-    return session_seconds([event for event in events if not isinstance(event, RefitEnded)])
+def _seconds(event: LedgerEvent) -> float | None:
+    """Seconds of the run when the event was logged; None if the event has none."""
+    if isinstance(event, TrialEnded):
+        return event.trial.ended_seconds
+    return event.seconds if isinstance(event, RefitEnded | WaitEnded) else None

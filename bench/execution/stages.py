@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from bench.data.catalog import DatasetLocation
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
+from bench.execution.eta import Pace
 from bench.execution.scheduling import Task, TaskEnd
 from bench.records.dataset import DatasetFacts
 from bench.records.files import write_atomic
@@ -49,6 +50,7 @@ class RefitStage:
         family_file: str | None = None,
         *,
         facts: DatasetFacts | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Train the missing refits: those without a ledger line or a model file in `folder`.
 
@@ -59,12 +61,14 @@ class RefitStage:
             dataset: the dataset to train on.
             family_file: absolute path of the file of a family that was given by path.
             facts: of the dataset, for the plain Keras code; None writes none.
+            pace: counts the seconds of the run.
         """
         self._spec = spec
         self._values = values
         self._folder = folder
         self._dataset = dataset
         self._family_file = family_file
+        self._pace = pace
         self._facts = None if folder.plain_file.exists() else facts  # None as soon as no code has to be written
         recorded = ended_refits(folder.events())
         self._refits = {number: refit for number, refit in recorded.items() if folder.model_file(number).exists()}
@@ -109,8 +113,10 @@ class RefitStage:
             raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}")
         refit: RefitRecord
         refit, model = end.value
+        refit = replace(refit, task_seconds=refit.task_seconds + end.lost_seconds)
         write_atomic(self._folder.model_file(number), model)
-        self._folder.append(RefitEnded(time=now(), refit=refit))
+        seconds = None if self._pace is None else self._pace.seconds
+        self._folder.append(RefitEnded(time=now(), refit=refit, seconds=seconds))
         self._refits[number] = refit
         return f"{refit.epochs} epochs, {refit.task_seconds:.1f} s" if refit.epochs else f"{refit.task_seconds:.1f} s"
 
@@ -178,7 +184,7 @@ class EvaluationStage:
 
     def _start(self) -> "partial[Any]":
         models = [self._folder.model_file(number).read_bytes() for number in range(self._spec.refit_seeds)]
-        return partial(worker.evaluate, models, self._test_set(), self._seeds(), self._family)
+        return partial(worker.evaluate, models, self._test_set(), self._seeds(), self._family, self._spec.source)
 
     def _take(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         if isinstance(end, TaskFailed):

@@ -10,7 +10,7 @@ from bench.errors import BenchError
 from bench.execution.eta import EVALUATION_SECONDS, Pace
 from bench.execution.session import session_seconds
 from bench.records.ledger import LedgerEvent, PlannedSearch, ended_proposals, ended_refits, ended_trials, sessions
-from bench.records.record import RefitRecord, TrialRecord
+from bench.records.record import TrialRecord
 from bench.records.spec import RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders
 
@@ -103,7 +103,7 @@ def run_progress(
         idle_seconds=max(0.0, idle),
         seconds_left=None,
     )
-    return _with_time_left(progress, events, tuple(refits.values())) if is_running else progress
+    return _with_time_left(progress, events) if is_running else progress
 
 
 def _stage(spec: RunSpec, plan: PlannedSearch | None, trials: Sequence[TrialRecord], ended: int, refits: int) -> Stage:
@@ -114,7 +114,7 @@ def _stage(spec: RunSpec, plan: PlannedSearch | None, trials: Sequence[TrialReco
     return "search" if isinstance(spec, SearchSpec) and not is_over else "refit"
 
 
-def _with_time_left(progress: RunProgress, events: Sequence[LedgerEvent], refits: Sequence[RefitRecord]) -> RunProgress:
+def _with_time_left(progress: RunProgress, events: Sequence[LedgerEvent]) -> RunProgress:
     """With the time left as `bench run` estimates it, from whole trials and refits instead of single epochs."""
     options = next((session.options for session in reversed(sessions(events))), None)
     if options is None or options.scheduler is not None:  # the number of workers of a cluster is unknown
@@ -124,14 +124,7 @@ def _with_time_left(progress: RunProgress, events: Sequence[LedgerEvent], refits
     if isinstance(spec, SearchSpec) and spec.time_limit is not None:
         limit = spec.time_limit - session_seconds(events)  # from the last event
     pace = Pace(spec, options.workers, limit=limit)
-    for trial in progress.trials:
-        count = trial.epochs - trial.initial_epoch + trial.retrained_epochs
-        if trial.status == "ok" and count > 0:
-            pace.take_trial_epoch(trial.fit_seconds / count, first=False)
-            pace.take_trial(trial, [trial.fit_seconds / count])
-    for refit in refits:
-        if refit.epochs > 0:
-            pace.take_refit_epoch(refit.fit_seconds / refit.epochs, first=False)
+    pace.take_earlier(events)
     left = _seconds_after_last_event(progress, pace, options.workers)
     return replace(progress, seconds_left=None if left is None else max(0.0, left - idle))
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
@@ -65,6 +65,8 @@ def _fsync_folder(folder: Path) -> None:
 def append_line(path: Path, line: bytes) -> None:
     """Append `line`, which ends with a line break, to the file at `path`; it is on disk when this returns.
 
+    Several processes may append to the same file.
+
     Raises:
         StoreError: the line cannot be written; the file is unchanged, except that a torn last line is removed.
     """
@@ -72,9 +74,10 @@ def append_line(path: Path, line: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Unbuffered, since a failed buffered write would be retried when the file is closed.
         with path.open("ab+", buffering=0) as file:
+            _lock_until_closed(file)
             complete = _complete_bytes(file)
-            # Remove a line torn by a kill, so that it does not merge with the new one.
-            file.truncate(complete)
+            if complete < file.seek(0, os.SEEK_END):
+                file.truncate(complete)  # a line torn by a kill must not merge with the new one
             try:
                 remaining = memoryview(line)
                 while remaining:
@@ -85,6 +88,16 @@ def append_line(path: Path, line: bytes) -> None:
                 raise
         if complete == 0:
             _fsync_folder(path.parent)
+
+
+def _lock_until_closed(file: io.FileIO) -> None:
+    """Lock `file` as soon as no other process has locked it, where the file system has locks."""
+    if sys.platform == "win32":
+        return
+    import fcntl
+
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _complete_bytes(file: io.FileIO) -> int:
@@ -140,18 +153,20 @@ def lock_folder(folder: Path) -> Iterator[None]:
 def is_locked(folder: Path) -> bool:
     """Whether a process has locked `folder`; changes no file, and may be called at any time by any process.
 
-    True also if that is unknown: on Windows, and on a file system without locks.
+    True also if that is unknown: on a file system without locks, and on Windows while another process asks.
     """
-    if sys.platform == "win32":
-        return True
-    import fcntl
-
+    file = folder / LOCK_FILE
     try:
-        with (folder / LOCK_FILE).open("rb") as file:
+        if not file.exists():
+            return False
+        if sys.platform == "win32":
+            with filelock.FileLock(file, timeout=0):
+                return False
+        import fcntl
+
+        with file.open("rb") as opened:
             # A shared lock, so that processes that ask at the same time do not see each other; closing releases it.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     return False

@@ -49,6 +49,7 @@ class WaitEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", ta
     """A task of the run started after none was running, since all workers trained other runs of the same command."""
 
     time: str
+    seconds: float | None = None  # since the start of the run, as `ended_seconds` of a trial; None in earlier ledgers
 
 
 class TrialProposed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="trial_proposed"):
@@ -74,6 +75,7 @@ class RefitEnded(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
 
     time: str
     refit: RefitRecord
+    seconds: float | None = None  # as those of WaitEnded; None also for a model that was trained elsewhere
 
 
 LedgerEvent = SessionStarted | WaitEnded | TrialProposed | TrialEnded | RefitEnded

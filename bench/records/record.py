@@ -23,7 +23,7 @@ from bench.records.spec import RunSpec, SearchSpec, Value
 # 5: the spec has the number of its split, and a maximum number of pending trials instead of `lookahead`.
 # 6: optional fields for datasets given by path, which have digests and duplicates; for families that bring their own
 #    recipe, other objectives and class weights; for reference models that were trained elsewhere; and, in ledgers, for
-#    the plan of a search.
+#    the plan of a search, and for when refits and waits ended, in seconds of the run.
 SCHEMA_VERSION = 6
 READABLE_SCHEMAS = (1, 2, 3, 4, 5, 6)  # older ones by bench.records.upgrades
 
@@ -69,7 +69,7 @@ class TrialRecord:
     parameters: int | None  # number of weights; None if the model could not be built
     curve: Curve  # of all epochs, including its parents' epochs
     fit_seconds: float  # wall clock inside fit, epochs after initial_epoch, including validation
-    task_seconds: float  # wall clock of the whole task in its worker: build, tracing, fit
+    task_seconds: float  # wall clock of the whole task in its workers: build, tracing, fit, and failed attempts
     ended_seconds: float  # since the start of the run, excluding what total_seconds excludes
     # Objective on the validation images after training, in [0, 1]; None if it is the last accuracy of the curve.
     objective_score: float | None = None

@@ -162,10 +162,10 @@ def epoch_orders(
     size = batching.size(n)
     steps, _ = batching.steps(n)
     orders = [
-        np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(n)[: steps * size]
+        np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(n)[: steps * size].astype(np.int32)
         for epoch in range(first_epoch, last_epoch)
     ]
-    return np.concatenate(orders).reshape(-1, size).astype(np.int32)
+    return np.concatenate(orders).reshape(-1, size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

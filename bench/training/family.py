@@ -88,9 +88,13 @@ def load_family(
     return CustomFamily(hypermodel(obj, image_shape, classes), image_shape, classes, pixel_range)
 
 
-def is_family_class(location: FamilyLocation) -> bool:
-    """Whether a family is a Family, whose models have built-in layers only; imports it."""
-    return _is_family_class(_import(location))
+def is_family_class(location: FamilyLocation, source: str | None = None) -> bool:
+    """Whether a family is a Family, whose models have built-in layers only; imports it.
+
+    Raises:
+        SearchError: its code has another digest than `source`.
+    """
+    return _is_family_class(_object(location, source))
 
 
 def _is_family_class(obj: Any) -> bool:

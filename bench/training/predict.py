@@ -38,6 +38,7 @@ def evaluate(
     test_set: HeldOutTestSet,
     seeds: Sequence[int],
     family: FamilyLocation | None = None,
+    source: str | None = None,
 ) -> tuple[Predictions, Latency]:
     """Open the test set and predict it with all models; latency is measured with the first model.
 
@@ -46,13 +47,17 @@ def evaluate(
         test_set: a test set that has not been opened.
         seeds: seeds of the models, in the same order.
         family: of the models, whose code may define layers; None for reference models.
+        source: code digest that the family must have; None if it is not checked.
 
     Raises:
         RuntimeError: the test set has been opened before.
         DataError: its files cannot be found or verified.
+        SearchError: the code of the family has another digest.
         RecordError: a model predicts NaN.
     """
-    predictors = [predictor(load_model(model, family)) if isinstance(model, bytes) else model for model in models]
+    predictors = [
+        predictor(load_model(model, family, source)) if isinstance(model, bytes) else model for model in models
+    ]
     test = test_set.open()
     # Rounded first, so that the misclassified images can be recomputed from the stored predictions.
     log_probabilities = np.stack([predict(test.images) for predict in predictors]).astype(np.float16)
@@ -90,14 +95,18 @@ def most_confidently_wrong(
     return most_confident
 
 
-def load_model(content: bytes, family: FamilyLocation | None) -> keras.Model:
+def load_model(content: bytes, family: FamilyLocation | None, source: str | None = None) -> keras.Model:
     """Load a .keras file of a run without its final softmax, if any, since the logarithm of its output may be infinite.
 
     Args:
         content: the file.
         family: of the model, whose code may define layers; None for a reference model.
+        source: code digest that the family must have; None if it is not checked.
+
+    Raises:
+        SearchError: the code of the family has another digest.
     """
-    has_own_code = family is not None and not is_family_class(family)  # which imports it
+    has_own_code = family is not None and not is_family_class(family, source)  # which imports it
     model = from_bytes(content, own_code=has_own_code)
     _remove_softmax(model)
     return model

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bench.errors import SearchError
-from bench.records.ledger import LedgerEvent, TrialEnded, TrialProposed, ended_trials
+from bench.records.ledger import LedgerEvent, RefitEnded, TrialEnded, TrialProposed, ended_trials
 from bench.records.record import Curve, TrialRecord
 from bench.records.spec import SearchSpec, candidate_key
 from bench.records.store import RunFolder, now
@@ -62,6 +62,8 @@ class Search:
         self._proposer = proposer
         self._max_ahead = spec.max_pending or proposer.max_pending or MAX_AHEAD
         self._advance()
+        # Without this, a search that its time limit ended would continue, although refits of its winner exist.
+        self._stopped = folder.plain_file.exists() or any(isinstance(event, RefitEnded) for event in events)
 
     # Queries
 

@@ -71,7 +71,7 @@ class PendingTrial:
             curve: of the epochs that it trained itself.
             parameters: number of weights; None if the model could not be built.
             fit_seconds: wall clock inside fit.
-            task_seconds: wall clock of the whole task.
+            task_seconds: wall clock of the whole task, in all attempts.
             error: why it failed; None on success.
             cut: whether the time limit ended it.
             objective_score: objective after training; None if it is the last validation accuracy of the curve.

@@ -6,13 +6,13 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import distributed
 
 from bench.compat.dask import isolate_dask_sampling
-from bench.errors import BenchError, SearchError
+from bench.errors import BenchError, ModelError, RecordError, SearchError
 from bench.workers.error_text import error_text
 from bench.workers.pool import Pool
 
@@ -38,6 +38,7 @@ class TaskCompleted:
 
     key: str
     value: Any
+    lost_seconds: float = 0.0  # of earlier attempts, whose workers died; set by the scheduler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class TaskFailed:
     reason: str
     worker_died: bool  # crashed or killed at a timeout; the task may not be at fault
     fatal: bool = False  # the worker's setup is broken, so every task would fail
+    lost_seconds: float = 0.0  # on the worker; the scheduler adds those of earlier attempts
 
 
 Event = EpochCompleted | TaskCompleted | TaskFailed
@@ -61,7 +63,13 @@ class _Attempt:
     number: int  # distinguishes attempts of the same task
     address: str
     future: "distributed.Future[Any]"
+    started: float  # time.monotonic()
     deadline: float | None  # time.monotonic() at which its worker is killed
+
+    @property
+    def seconds(self) -> float:
+        """Since it started."""
+        return time.monotonic() - self.started
 
 
 class Executor:
@@ -120,6 +128,7 @@ class Executor:
             number=number,
             address=address,
             future=future,
+            started=time.monotonic(),
             deadline=None if timeout is None else time.monotonic() + timeout,
         )
         future.add_done_callback(lambda ended: self._on_end(key, number, ended))
@@ -150,7 +159,7 @@ class Executor:
             return self._abandon(attempt, event.reason if lost else self._pool.cause_of_death(attempt.address))
         if not isinstance(event, EpochCompleted):
             del self._attempts[event.key]
-        return event
+        return replace(event, lost_seconds=attempt.seconds) if isinstance(event, TaskFailed) else event
 
     def messages(self) -> list[str]:
         """Messages about workers since the last call."""
@@ -174,7 +183,7 @@ class Executor:
     def _abandon(self, attempt: _Attempt, reason: str) -> TaskFailed:
         del self._attempts[attempt.key]
         attempt.future.cancel()
-        return TaskFailed(key=attempt.key, reason=reason, worker_died=True)
+        return TaskFailed(key=attempt.key, reason=reason, worker_died=True, lost_seconds=attempt.seconds)
 
     def _idle_addresses(self) -> list[str]:
         busy = {attempt.address for attempt in self._attempts.values()}
@@ -218,6 +227,8 @@ def _run(
     try:
         isolate_dask_sampling()
         return TaskCompleted(key=key, value=function(*arguments, report))
+    except (RecordError, ModelError) as error:  # of one model, such as predictions that are NaN
+        return TaskFailed(key=key, reason=str(error), worker_died=False)
     except BenchError as error:
         reason = f"{distributed.get_worker().address}: {error}"
         return TaskFailed(key=key, reason=reason, worker_died=False, fatal=True)

@@ -167,15 +167,20 @@ def evaluate(
     test_set: "HeldOutTestSet",
     seeds: Sequence[int],
     family: FamilyLocation | None,
+    source: str,
     _report: "EpochReport",
 ) -> "tuple[Predictions, Latency]":
-    """Predict the test set with each of `models` (.keras files of `family`), in float32 and with one thread."""
+    """Predict the test set with each of `models` (.keras files of `family`), in float32 and with one thread.
+
+    Raises:
+        SearchError: the code of `family` has another digest than `source`.
+    """
     prepare_worker()
     from bench.training import predict
     from bench.training.precision import prepare_process
 
     prepare_process("float32")
-    return predict.evaluate(models, test_set, seeds, family)
+    return predict.evaluate(models, test_set, seeds, family, source)
 
 
 def fit_classifier(

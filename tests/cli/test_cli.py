@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli.catalog import shortened
+from bench.records.store import all_folders
 from command_line import Called, command, run, small_disk, variables
 from command_line import call as call_in
 from image_files import class_folders
@@ -476,6 +477,14 @@ def test_resume_names_what_cannot_be_resumed(results: Path, call: Call) -> None:
     (name,) = [state["run_id"] for state in json.loads(call("runs", "--json").stdout) if not state["finished"]]
     done = call("resume", code=2)
     assert done.stderr.startswith(f"error: {name} cannot be resumed: unknown dataset 'synthetic'")
+
+
+def test_run_of_another_process_is_not_offered_for_resuming(results: Path, call: Call) -> None:
+    (folder,) = (folder for folder in all_folders(results) if not folder.finished)
+    with folder.lock():
+        listed, refused = call("runs").stdout, call("resume", code=2).stderr
+    assert listed.endswith(f"\n\n{folder.run_id} is running.\n")
+    assert refused == f"error: {folder.run_id} cannot be resumed: another process is working on it\n"
 
 
 def test_resume_of_an_unknown_or_complete_run_lists_the_unfinished_ones(results: Path, call: Call) -> None:

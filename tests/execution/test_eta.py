@@ -5,8 +5,9 @@ import time
 import pytest
 
 from bench.execution.eta import Pace
+from bench.records.ledger import RefitEnded, TrialEnded
 from bench.records.spec import Budget
-from builders import make_spec, make_trial
+from builders import make_refit, make_spec, make_trial
 
 
 def take_trial(pace: Pace, epoch_seconds: float, accuracy: float = 0.8) -> None:
@@ -50,6 +51,18 @@ def test_time_limit_reserves_time_for_refits_and_evaluation() -> None:
     # 112.7 - 7.7 - 5, as above; (100 - 0.5) / 2 epochs.
     assert seconds == pytest.approx(100, abs=1)
     assert limited.epochs_until_cut() == pytest.approx(49.75, abs=1)
+
+
+def test_resumed_run_knows_the_times_of_earlier_trials_and_refits() -> None:
+    resumed, time_ = pace(start=time.perf_counter() - 10, limit=122.7), "2026-01-01T00:00:00+00:00"
+    trial = TrialEnded(time=time_, trial=make_trial(0, 0.8, fit_seconds=6.0, task_seconds=6.5))
+    resumed.take_earlier([trial])
+    # As above: three epochs of 2 s, and half a second outside them.
+    assert resumed.seconds_until_cut() == pytest.approx(100, abs=1)
+    assert resumed.epochs_until_cut() == pytest.approx(49.75, abs=1)
+    resumed.take_earlier([RefitEnded(time=time_, refit=make_refit(0, fit_seconds=15.0))])
+    # The other refit has three epochs of 5 s.
+    assert resumed.refit_seconds_left(1, 0, 3) == pytest.approx(3 * 5 + 0.5 + 5)
 
 
 def test_time_limit_excludes_waits_for_other_runs() -> None:

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 # All of these trials together exceed the limit (seconds) by far; one of them takes far less.
 TRIALS, EPOCHS, LIMIT = 300, 8, 16
 REFIT_SECONDS = 8  # and evaluation
+TIMEOUT = 12  # seconds
 MEMORY = 4 * 2**30  # bytes, for all workers
 SEED = 3  # gives a candidate of each kind
 FAULTS = {  # value of `ends` to the error of such a candidate
@@ -31,7 +32,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchOutcome, str
     cwd = tmp_path_factory.mktemp("faulty")
     few = ("--tuner", "random", "--seed", SEED, "--trials", 4, "--epochs", 1, "--refit-seeds", 1)
     # Little memory, so that a worker's share is exhausted long before the trial timeout.
-    limits = ("--workers", 2, "--trial-timeout", "12s")
+    limits = ("--workers", 2, "--trial-timeout", f"{TIMEOUT}s")
     done = run("run", "--dataset", "digits", "--family", "faulty", *few, *limits, cwd=cwd, memory=MEMORY)
     search = finished(cwd / "results", "faulty").record.search
     assert search is not None
@@ -45,6 +46,8 @@ def test_trial_that_kills_its_worker_is_retried_once_and_recorded_with_the_reaso
 ) -> None:
     search, output = faulty
     (trial,) = (trial for trial in search.trials if trial.values["ends"] == ends)
+    # Both attempts count; those of `hangs` last until the timeout.
+    assert trial.task_seconds > (2 * TIMEOUT if ends == "hangs" else 0)
     assert re.fullmatch(reason + ".*", trial.error or "")
     assert len(re.findall(rf"trial {trial.number} of faulty: {reason}.*; retrying", output)) == 1
 

@@ -1,5 +1,6 @@
 """Stages propose tasks without side effects; only starting a task writes files."""
 
+import time
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from functools import partial
@@ -11,10 +12,11 @@ from bench.data.catalog import DatasetLocation
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
 from bench.execution.active_run import ActiveRun
+from bench.execution.eta import Pace
 from bench.execution.events import Event, RunFailed
 from bench.execution.options import Options
 from bench.execution.scheduling import Job, Task, TaskEnd, work
-from bench.execution.session import Session, search_seconds, session_seconds
+from bench.execution.session import Session, session_seconds
 from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
 from bench.execution.tuner_process import TunerProcess
 from bench.records.evaluation_log import EvaluationLog
@@ -180,15 +182,14 @@ def session(second: int) -> SessionStarted:
 def test_seconds_of_a_run_exclude_pauses_between_sessions() -> None:
     events: list[LedgerEvent] = [
         session(0),
-        TrialEnded(time=at(5), trial=make_trial(0, 0.9)),
+        TrialEnded(time=at(5), trial=make_trial(0, 0.9, ended_seconds=5.0)),
         session(20),
-        TrialEnded(time=at(22), trial=make_trial(1, 0.9)),
-        RefitEnded(time=at(30), refit=make_refit(0)),
+        TrialEnded(time=at(22), trial=make_trial(1, 0.9, ended_seconds=7.0)),
+        RefitEnded(time=at(30), refit=make_refit(0)),  # without seconds, as in ledgers of earlier versions
     ]
-    # 5 s in the first session; in the second 10 s up to the refit, 2 s up to the last trial.
+    # 5 s in the first session; in the second 2 s up to the last trial, 10 s up to the refit.
+    assert session_seconds(events[:4]) == 7
     assert session_seconds(events) == 15
-    assert session_seconds(events, at(33)) == 18
-    assert search_seconds(events) == 7
 
 
 def test_seconds_of_a_run_exclude_waits_for_other_runs() -> None:
@@ -198,13 +199,38 @@ def test_seconds_of_a_run_exclude_waits_for_other_runs() -> None:
         session(20),
         proposal,
         WaitEnded(time=at(30)),
-        TrialEnded(time=at(35), trial=make_trial(0, 0.9)),
+        TrialEnded(time=at(35), trial=make_trial(0, 0.9, ended_seconds=6.0)),
         WaitEnded(time=at(40)),
         RefitEnded(time=at(47), refit=make_refit(0)),
     ]
     # 1 s of start-up until the proposal, 5 s for the trial, 7 s for the refit.
+    assert session_seconds(events[:4]) == 1
     assert session_seconds(events) == 13
-    assert search_seconds(events) == 6
+
+
+def test_seconds_of_a_run_are_counted_whatever_the_clock_says() -> None:
+    # The clock is set forward during the trial and back during the refit.
+    events: list[LedgerEvent] = [
+        session(0),
+        TrialEnded(time=at(50), trial=make_trial(0, 0.9, ended_seconds=5.0)),
+        WaitEnded(time=at(55), seconds=5.5),
+        RefitEnded(time=at(10), refit=make_refit(0), seconds=9.0),
+    ]
+    assert [session_seconds(events[:n]) for n in (2, 3, 4)] == [5, 5.5, 9]
+    proposal = TrialProposed(time=at(42), trial_id="0", values={}, initial_epoch=0, epochs=3, parent=None)
+    assert session_seconds([*events, session(40), proposal]) == 9 + 2
+
+
+def test_refit_is_logged_with_the_seconds_of_its_run_and_of_all_attempts(tmp_path: Path) -> None:
+    pace = Pace(make_spec(), 1, start=time.perf_counter() - 10)
+    task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS, pace=pace).next_task(())
+    assert task is not None
+    refit = make_refit(0, task_seconds=22.0)
+    task.take(TaskCompleted(key="0", value=(refit, b"model"), lost_seconds=3.0), [])
+    (event,) = RunFolder(tmp_path).events()
+    assert isinstance(event, RefitEnded)
+    assert event.seconds == pytest.approx(10, abs=1)
+    assert event.refit.task_seconds == 25  # with a first attempt whose worker died
 
 
 class Sleeping(Job):

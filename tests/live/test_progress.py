@@ -61,7 +61,7 @@ def proposed(trial: TrialRecord) -> TrialProposed:
 
 def ended(number: int, accuracy: float = 0.8, second: float = 100) -> list[LedgerEvent]:
     """Three epochs of 10 s each, in a task of 36 s, so that 6 s are overhead."""
-    trial = make_trial(number, accuracy, fit_seconds=30.0, task_seconds=36.0)
+    trial = make_trial(number, accuracy, fit_seconds=30.0, task_seconds=36.0, ended_seconds=second)
     return [proposed(trial), TrialEnded(time=at(second), trial=trial)]
 
 

@@ -16,6 +16,7 @@ from bench.records.ledger import (
     SessionStarted,
     TrialEnded,
     TrialProposed,
+    WaitEnded,
 )
 from bench.records.spec import Value
 from bench.records.store import RunFolder
@@ -47,6 +48,8 @@ def test_every_type_of_event_is_read_as_it_was_written(tmp_path: Path) -> None:
         ),
         TrialEnded(time=TIME, trial=make_trial(0, 0.9)),
         RefitEnded(time=TIME, refit=make_refit(0)),
+        RefitEnded(time=TIME, refit=make_refit(1), seconds=9.5),
+        WaitEnded(time=TIME, seconds=12.5),
     ]
     for event in events:
         folder.append(event)

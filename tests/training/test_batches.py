@@ -1,5 +1,6 @@
 """The images of each batch: a function of seed and epoch only, each image at most once in an epoch."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,17 @@ def test_order_of_an_epoch_depends_on_seed_and_epoch_only() -> None:
     assert np.array_equal(epoch_orders(1, 1198, 2, 4), np.concatenate(epochs[2:]))
     assert not np.array_equal(epochs[0], epochs[1])
     assert not np.array_equal(epoch_orders(2, 1198, 0, 1), epochs[0])
+
+
+def test_orders_of_many_epochs_need_twice_their_size() -> None:
+    tracemalloc.start()
+    try:
+        orders = epoch_orders(1, 100_000, 0, 20)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert orders.dtype == np.int32
+    assert peak < 2.5 * orders.nbytes  # of single epochs, and of all together
 
 
 def test_batches_hold_images_and_labels_in_that_order() -> None:

@@ -177,7 +177,7 @@ def test_worker_that_searched_in_bfloat16_predicts_in_float32(
     models: list[bytes], predictions: Predictions, tmp_path: Path
 ) -> None:
     trained(3, precision="bfloat16")
-    after, latency = tasks.evaluate(models, held_out("digits", tmp_path), SEEDS, None, lambda *_: None)
+    after, latency = tasks.evaluate(models, held_out("digits", tmp_path), SEEDS, None, "", lambda *_: None)
     assert after.digest() == predictions.digest()
     assert latency.threads == 1
 

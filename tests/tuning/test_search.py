@@ -14,7 +14,7 @@ from keras_tuner import HyperParameters
 
 import spaces
 from bench.errors import SearchError
-from bench.records.ledger import TrialEnded, TrialProposed
+from bench.records.ledger import RefitEnded, TrialEnded, TrialProposed
 from bench.records.record import Curve, TrialRecord
 from bench.records.spec import Budget, SearchSpec, Value, trial_seed
 from bench.records.store import RunFolder, now
@@ -23,7 +23,7 @@ from bench.tuning import tuners
 from bench.tuning.search import Search
 from bench.tuning.trials import PendingTrial
 from bench.tuning.tuner import Tuner, settings
-from builders import make_curve, make_spec
+from builders import make_curve, make_refit, make_spec
 
 pytestmark = pytest.mark.slow
 
@@ -246,6 +246,20 @@ def test_stopped_search_starts_no_trial_and_is_done_once_none_is_in_flight(tmp_p
     search.finish(Workers().train(second))
     assert search.is_done()
     assert len(search.results) == 2
+
+
+def test_search_that_was_stopped_is_not_continued_once_its_winner_has_a_refit(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    search = start(spec("random"), folder)
+    first = next_trial(search)
+    search.finish(replace(Workers().train(first), status="ok", error=None, curve=make_curve(EPOCHS, 0.5)))
+    search.stop()
+    assert not start(spec("random"), folder).is_done()
+    folder.append(RefitEnded(time=now(), refit=make_refit(0)))
+    resumed = start(spec("random"), folder)
+    assert resumed.is_done()
+    assert resumed.next_trial() is None
+    assert resumed.winner() == search.winner()
 
 
 def test_trial_that_does_not_fit_the_time_left_is_not_started(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import dask
 import psutil  # type: ignore[import-untyped]  # distributed depends on it
@@ -72,6 +73,8 @@ def test_epochs_are_reported_in_order_before_the_result(executor: Executor) -> N
     ("task", "reason"),
     [
         (tasks.fail, "ValueError: no such value (in fail, worker_tasks.py:"),
+        (tasks.predict_nan, "log-probabilities must be finite"),
+        (tasks.load_damaged_model, "model.keras: damaged"),
         (tasks.return_what_cannot_be_read, "its result cannot be read: "),
     ],
 )
@@ -114,7 +117,10 @@ def test_dask_leaves_the_global_random_stream_of_a_task_alone(executor: Executor
 
 def test_dead_worker_is_reported_and_replaced(executor: Executor) -> None:
     executor.submit("trial", tasks.die)
-    assert next_end(executor) == TaskFailed(
+    failed = next_end(executor)
+    assert isinstance(failed, TaskFailed)
+    assert failed.lost_seconds > 0
+    assert replace(failed, lost_seconds=0.0) == TaskFailed(
         key="trial",
         reason="its worker process was killed by signal 9, possibly by the kernel because memory ran out",
         worker_died=True,
@@ -151,6 +157,7 @@ def test_timeout_of_a_task_starts_once_its_worker_is_prepared() -> None:
         failed = next_end(executor)
         assert isinstance(failed, TaskFailed)
         assert failed.worker_died
+        assert 1 < failed.lost_seconds < 3
         assert "the trial timeout" in failed.reason
         # The replacement is prepared too, which takes longer than the timeout.
         assert executor.idle() == 0

@@ -1,6 +1,7 @@
 """Training models that are not a Family on the digits: scores, promotion, own `fit`, refits, evaluation."""
 
 import warnings
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from bench.training import epochs, fit, predict
 from bench.training.candidate import prepare
 from bench.training.custom import UnsuitableModelError, shared_arrays
 from bench.training.outcome import TrainedTrial
-from custom_models import CLASSES, DIGITS, custom, location, make_spec
+from custom_models import CLASSES, DIGITS, FILE, custom, location, make_spec
+from search_spaces import FamilyLocation, source_digest
 
 pytestmark = pytest.mark.slow
 
@@ -230,6 +232,25 @@ def test_refit_is_saved_with_its_conversion_and_evaluated_on_the_test_images(obj
     probabilities = np.exp(predictions.log_probabilities[0].astype(np.float64))
     assert np.allclose(probabilities.sum(axis=1), 1, atol=0.01)
     assert (probabilities.argmax(axis=1) == predictions.labels).mean() == pytest.approx(record.train_accuracy, abs=0.1)
+
+
+def test_layers_edited_after_the_refits_are_not_evaluated(tmp_path: Path) -> None:
+    file, code = tmp_path / "edited.py", FILE.read_text()
+    file.write_text(code)
+    spec = make_spec("build_own_parts", definition="edited.py:build_own_parts", file=str(file), part="development")
+    source = source_digest(spec.family)
+    _, content = fit.refit(replace(spec, source=source, epochs=1, horizon=1), 0, DIGITS, lambda *_: None)
+    images = load_development(DIGITS).images[:50]
+
+    def predicted(family: FamilyLocation) -> Any:
+        return predict.load_model(content, family, source)(images).numpy()
+
+    before = predicted(spec.family)
+    file.write_text(code.replace("return x * self.factor", "return x * 0"))
+    assert np.array_equal(predicted(spec.family), before)
+    # As in a process that has not trained: under another name, the family is imported again.
+    with pytest.raises(SearchError, match="the code of family 'other' has changed since the run was started"):
+        predicted(replace(spec.family, name="other"))
 
 
 def test_refit_with_its_own_fit_is_trained_on_the_training_images_of_the_search() -> None:
