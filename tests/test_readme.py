@@ -86,11 +86,18 @@ def test_speedups_are_those_of_the_benchmark() -> None:
 
 def test_comparison_with_the_tutorial_of_keras_tuner_is_that_of_the_benchmark() -> None:
     page = (ROOT / "results" / "benchmarks" / "time_to_accuracy.md").read_text(encoding="utf-8")
-    (row,) = (cells for cells in table_cells(page) if cells[1] == "tutorial" and cells[2].startswith("preset"))
-    rounds, speedup, difference = row[3], row[4], row[11].removeprefix("+")
-    claims = re.findall(r"(\S+)\s+times as fast as.*?(\S+) points more accurate.*?[\[(](\w+)\s+rounds", TEXT, re.DOTALL)
+    rows = {cells[1]: cells for cells in table_cells(page) if cells[2].startswith("preset")}
+    rounds, speedup, low, high = rows["tutorial"][3:7]
+    difference = rows["tutorial"][11].partition(" ")[0].removeprefix("+")
+    claims = re.findall(
+        r"(\S+)\s+times \((\S+) to (\S+) in (\w+) rounds\) as fast\s+as.*?(\S+) points\s+more accurate.*?"
+        r"stock Hyperband\s+over.*?(\S+) times as fast, and for cnn (\S+) times",
+        TEXT,
+        re.DOTALL,
+    )
     assert len(claims) == 2
-    assert set(claims) == {(speedup, difference, NUMBERS[rounds])}
+    expected = speedup, low, high, NUMBERS[rounds], difference, rows["dense"][4], rows["cnn"][4]
+    assert set(claims) == {expected}
 
 
 def test_start_up_time_is_that_of_the_benchmark() -> None:

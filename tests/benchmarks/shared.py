@@ -70,7 +70,7 @@ def table(rows: Iterable[Mapping[str, str]]) -> str:
 
     from bench.report import markdown
 
-    return markdown.table(pd.DataFrame(rows))
+    return markdown.table(pd.DataFrame(list(rows)))
 
 
 def library_versions(machine: Environment, *names: str) -> str:
@@ -128,7 +128,7 @@ def run_search(spec: SearchSpec, options: Options, is_over: Callable[[], bool] =
                 if event.trials == event.trials_total or is_over():
                     raise _SearchEnded
 
-        run([spec], options, report)
+        run(lambda _: [spec], options, report)
     return run_folder(options.results, spec)
 
 

@@ -89,6 +89,13 @@ def test_speedup_is_the_median_over_rounds_and_accuracy_the_mean() -> None:
     assert row["test accuracy of the suite (%)"] == "91.50 (n = 4)"
     assert row["of Keras Tuner (%)"] == "90.50 (n = 4)"
     assert row["accuracy claim holds"] == "yes"
+    # Differences of 1 point in both rounds.
+    assert row["difference (pp)"] == "+1.00 (+1.00 to +1.00)"
+
+
+def test_interval_of_the_difference_is_that_of_students_t() -> None:
+    # Standard deviation 1.414 over 2 rounds, so standard error 1; t(1) = 12.706.
+    assert script._difference_text([0.01, 0.03]) == "+2.00 (-10.71 to +14.71)"
 
 
 def test_claim_fails_if_keras_tuner_is_more_accurate() -> None:
@@ -97,10 +104,12 @@ def test_claim_fails_if_keras_tuner_is_more_accurate() -> None:
 
 
 def test_goal_is_met_only_with_the_accuracy_of_keras_tuner() -> None:
-    assert list(script._goals(MEASURES)) == [("dense, speedup 4.00 in 2 of 3 rounds (goal 4)", True)]
+    assert list(script._goals(MEASURES)) == [
+        ("dense, median speedup 4.00 (3.00 to 5.00 in 2 of 3 rounds; goal 4)", True)
+    ]
     less_accurate = [MEASURES[0], measure("suite", 1, 20.0, 0.9)]
     assert list(script._goals(less_accurate)) == [
-        ("dense, speedup 5.00 in 1 of 3 rounds (goal 4), but less accurate", False)
+        ("dense, median speedup 5.00 (5.00 to 5.00 in 1 of 3 rounds; goal 4), but a lower test accuracy", False)
     ]
 
 

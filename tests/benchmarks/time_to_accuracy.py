@@ -27,7 +27,7 @@ from functools import partial
 from itertools import accumulate, product
 from math import ceil, inf
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING, Any, Literal
 
 # Only fast imports, since they count as start-up time of stock Keras Tuner; everything else is imported in functions.
@@ -479,8 +479,8 @@ EXPLANATION = """\
   and the pages.
 - The speedup is the seconds of Keras Tuner divided by those of the suite in the same round, and is compared with the
   goal by its median. The accuracy claim holds if the mean test accuracy of the suite's refits over all rounds is at
-  least that of Keras Tuner's final models. Every round is an independent search with another seed, the same for both
-  sides.
+  least that of Keras Tuner's final models; in parentheses, the 95% confidence interval of the difference over rounds (t
+  distribution). Every round is an independent search with another seed, the same for both sides.
 - tutorial: the settings of Keras Tuner's introduction, which are `Hyperband` with 10 epochs and factor 3 over one dense
   layer (32 to 512 units) and three learning rates, a fifth of the images for validation, early stopping, batches of 32
   images, the winner trained for 50 epochs, then retrained for its best number of epochs; one final model.
@@ -555,7 +555,7 @@ def _summary(measures: Sequence[Measure], comparison: str) -> Iterator[dict[str,
         "goal met": "yes" if median(ratios) >= goal else "no",
         "test accuracy of the suite (%)": f"{100 * suite:.2f} ({_models(complete, 1)})",
         "of Keras Tuner (%)": f"{100 * other:.2f} ({_models(complete, 0)})",
-        "difference (pp)": f"{100 * (suite - other):+.2f}",
+        "difference (pp)": _difference_text([own.accuracy - its.accuracy for its, own in complete]),
         "accuracy claim holds": "yes" if suite >= other else "no",
     }
 
@@ -565,9 +565,20 @@ def _goals(measures: Sequence[Measure]) -> Iterator[tuple[str, bool]]:
     for comparison in COMPARISONS:
         for row in _summary(measures, comparison):
             accurate = row["accuracy claim holds"] == "yes"
-            rounds = f"{row['rounds']} of {ROUNDS_PLANNED} rounds"
-            text = f"{comparison}, speedup {row['speedup, median']} in {rounds} (goal {row['goal']})"
-            yield text + ("" if accurate else ", but less accurate"), accurate and row["goal met"] == "yes"
+            limits = f"{row['lowest']} to {row['highest']} in {row['rounds']} of {ROUNDS_PLANNED} rounds"
+            text = f"{comparison}, median speedup {row['speedup, median']} ({limits}; goal {row['goal']})"
+            yield text + ("" if accurate else ", but a lower test accuracy"), accurate and row["goal met"] == "yes"
+
+
+def _difference_text(differences: Sequence[float]) -> str:
+    """The mean difference of the rounds in percentage points, with its 95% confidence interval if there are several."""
+    from scipy import stats
+
+    mean, n = fmean(differences), len(differences)
+    if n < 2:
+        return f"{100 * mean:+.2f}"
+    half_width = stats.t.ppf(0.975, n - 1) * stdev(differences) / n**0.5
+    return f"{100 * mean:+.2f} ({100 * (mean - half_width):+.2f} to {100 * (mean + half_width):+.2f})"
 
 
 def _models(complete: Sequence[tuple[Measure, Measure]], side: int) -> str:

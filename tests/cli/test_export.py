@@ -17,6 +17,7 @@ from bench.data.development import load_development
 from bench.data.splits import split
 from bench.errors import DataError, ModelError
 from bench.execution.export import export_model
+from bench.records.choices import ModelFormat
 from bench.records.evaluation_log import EvaluationLog
 from bench.training import export
 from bench.training.custom.saving import self_contained_bytes
@@ -77,7 +78,7 @@ def test_exported_model_gives_the_same_probabilities(
 
 @pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
 def test_model_that_averages_over_mirror_images_is_exported(
-    kind: export.Format, images: NDArray[np.uint8], tmp_path: Path
+    kind: ModelFormat, images: NDArray[np.uint8], tmp_path: Path
 ) -> None:
     from bench.records.spec import TrialSpec
     from bench.training import fit
@@ -125,9 +126,7 @@ def test_model_that_averages_over_mirror_images_is_exported(
         ),
     ],
 )
-def test_other_families_are_exported(
-    family: str, kind: export.Format, images: NDArray[np.uint8], tmp_path: Path
-) -> None:
+def test_other_families_are_exported(family: str, kind: ModelFormat, images: NDArray[np.uint8], tmp_path: Path) -> None:
     if kind == "onnx":
         pytest.importorskip("tf2onnx")
     values = {"activation": "gelu", "random_shifts": True}
@@ -142,7 +141,7 @@ def test_other_families_are_exported(
 
 
 @pytest.mark.parametrize("kind", ["keras", "savedmodel"])
-def test_model_with_own_layers_is_exported(kind: export.Format, images: NDArray[np.uint8], tmp_path: Path) -> None:
+def test_model_with_own_layers_is_exported(kind: ModelFormat, images: NDArray[np.uint8], tmp_path: Path) -> None:
     built, family = custom("build_own_parts").build({}, seed=1), location("build_own_parts")
     file, target = tmp_path / "model.keras", tmp_path / ("exported.keras" if kind == "keras" else "exported")
     file.write_bytes(self_contained_bytes(built.model, built.interface, SHAPE))

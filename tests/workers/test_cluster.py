@@ -17,7 +17,7 @@ import distributed
 import pytest
 
 import worker_tasks as tasks
-from bench.compat import cluster_workers
+from bench.compat.dask import cluster_workers
 from bench.errors import SearchError
 from bench.workers.cluster import REFRESH_SECONDS, ClusterPool
 from bench.workers.executor import Executor, TaskFailed

@@ -141,10 +141,10 @@ def _caption(table: Table) -> Iterator[str]:
         yield "A model with a single seed has no interval and no rank, since one seed gives no variance estimate."
     if len(table.machines) > 1:
         names = machine_names(row.run.record.environment for row in table.compared)
-        kinds = {"tuned models": table.rows, "reference models": table.references}
+        types = {"tuned models": table.rows, "reference models": table.references}
         trained_on = "; ".join(
             f"{kind}: {joined(sorted({names[row.run.record.environment.machine] for row in rows}))}"
-            for kind, rows in kinds.items()
+            for kind, rows in types.items()
             if rows
         )
         yield (

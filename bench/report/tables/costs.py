@@ -73,6 +73,6 @@ def pareto_fronts(rows: Sequence[Row], *, with_times: bool) -> dict[str, list[st
         # Whether the model of the row dominates that of the column.
         better = (accuracies[:, None] > accuracies) & (costs[:, None] <= same * costs)
         cheaper = (accuracies[:, None] >= accuracies) & (same * costs[:, None] < costs)
-        dominated = (better | cheaper).any(axis=0)
-        fronts[cost] = [row.label for row, is_dominated in zip(priced, dominated, strict=True) if not is_dominated]
+        on_front = np.flatnonzero(~(better | cheaper).any(axis=0))
+        fronts[cost] = [priced[number].label for number in on_front]
     return fronts
