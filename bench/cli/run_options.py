@@ -55,7 +55,7 @@ PresetName = Annotated[
     typer.Option(
         rich_help_panel=SEARCH,
         metavar="NAME",
-        help="How much to train: quick, default or long, about 1, 10 or 60 minutes per family on two cores.",
+        help="How much to train: quick, default or long, planned for 1, 10 or 60 minutes per family on two cores.",
     ),
 ]
 Trials = Annotated[

@@ -83,7 +83,7 @@ def _budget_text(spec: SearchSpec) -> str:
     limit = "" if spec.time_limit is None else f", time limit {spec.time_limit:,} s"
     if spec.preset is not None:
         minutes = counted(CORE_SECONDS[spec.preset] // 120, "minute")
-        return f"preset {spec.preset}, about {minutes} per family on two cores{limit}"
+        return f"preset {spec.preset}, planned for {minutes} per family on two cores{limit}"
     total, trials = counted(spec.budget.total_epochs, "epoch"), counted(spec.budget.trials, "trial")
     return f"{total} (equivalent to {trials} of {counted(spec.budget.epochs, 'epoch')}){limit}"
 

@@ -18,7 +18,7 @@ from bench.versions.series import ComparedVersion, Pair, Series, accuracy_since_
 
 RESIDENT, UNIQUE = "megabytes, ", "megabytes of its own, "  # prefixes of the facts with memory by model
 MAX_NAMED = 2  # operations of a kind that are listed one by one
-MAX_UNTESTED = 5  # changes of speed that are listed without a test
+NOTABLE = 1.1  # ratio from which on changes of speed are listed without a test
 IMPORTING_KERAS = Version("3.9")  # imports scikit-learn and Matplotlib if they are installed
 REPOSITORIES = {"TensorFlow": "tensorflow/tensorflow", "Keras": "keras-team/keras"}
 
@@ -179,10 +179,11 @@ def _since_oldest(series: Series, row: ComparedVersion) -> str:
     accuracy = {each.model: accuracy_since_oldest(series, record, each.model) for each in record.trained}
     accuracies = [f"{inline(model)} {points(change)}" for model, change in accuracy.items() if change is not None]
     ratios = time_since_oldest(series, record)
-    largest = _by_kind((oldest, record), ratios, _largest_first([*ratios], ratios)[:MAX_UNTESTED])
+    notable = [name for name in _largest_first([*ratios], ratios) if abs(log(ratios[name])) >= log(NOTABLE)]
+    largest = _by_kind((oldest, record), ratios, notable)
     parts = (
         f"accuracy {joined(accuracies)}" if accuracies else "",
-        f"largest changes of speed {largest}" if largest else "",
+        f"{100 * (NOTABLE - 1):.0f}% or more slower or faster: {largest or 'none'}" if ratios else "",
         f"resident memory {memory}" if (memory := _memory_text(oldest, record)) else "",
     )
     return f"Since {series.oldest}, not tested: {'; '.join(filter(None, parts))}." if any(parts) else ""

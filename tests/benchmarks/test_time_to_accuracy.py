@@ -105,11 +105,11 @@ def test_claim_fails_if_keras_tuner_is_more_accurate() -> None:
 
 def test_goal_is_met_only_with_the_accuracy_of_keras_tuner() -> None:
     assert list(script._goals(MEASURES)) == [
-        ("dense, median speedup 4.00 (3.00 to 5.00 in 2 of 3 rounds; goal 4)", True)
+        ("dense, median speedup 4.00 (3.00 to 5.00 in 2 of 3 rounds), goal 4", True)
     ]
     less_accurate = [MEASURES[0], measure("suite", 1, 20.0, 0.9)]
     assert list(script._goals(less_accurate)) == [
-        ("dense, median speedup 5.00 (5.00 to 5.00 in 1 of 3 rounds; goal 4), but a lower test accuracy", False)
+        ("dense, median speedup 5.00 (5.00 to 5.00 in 1 of 3 rounds), goal 4, but a lower test accuracy", False)
     ]
 
 

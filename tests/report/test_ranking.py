@@ -89,8 +89,8 @@ def test_families_are_ranked_by_preset_whatever_its_plan(tmp_path: Path) -> None
     add_run(tmp_path, spec={"preset": "quick", "budget": Budget(trials=4, epochs=9), "family": "cnn"})
     add_run(tmp_path, spec={"preset": "default", "budget": Budget(trials=30, epochs=3)})
     default, quick = leaderboard(tmp_path).tables
-    assert default.conditions["budget"] == "preset default, about 10 minutes per family on two cores"
-    assert quick.conditions["budget"] == "preset quick, about 1 minute per family on two cores"
+    assert default.conditions["budget"] == "preset default, planned for 10 minutes per family on two cores"
+    assert quick.conditions["budget"] == "preset quick, planned for 1 minute per family on two cores"
     assert (len(default.rows), len(quick.rows)) == (1, 2)
 
 

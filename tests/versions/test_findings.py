@@ -113,7 +113,7 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
                 "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
                 "Resident memory: cnn +0 MB.",
                 (
-                    "Since 2.16.2, not tested: accuracy tutorial-cnn -10.00; largest changes of speed `step` 2.40 "
+                    "Since 2.16.2, not tested: accuracy tutorial-cnn -10.00; 10% or more slower or faster: `step` 2.40 "
                     "(cnn); resident memory cnn +0 MB."
                 ),
                 f"Release notes: {note('2.18.0')}, {note('2.18.1')}.",
@@ -135,7 +135,9 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
     assert f"\n### 2.17.1 to 2.18.1\n\n- {UNCHANGED_LIBRARIES}\n" in text
     overall = "[2.16.2 to 2.19.1](#tensorflow-2162-to-2191); by update: [2.16.2 to 2.17.1](#2162-to-2171), [2.17.1"
     assert f"\n- TensorFlow: {overall}" in text
-    assert "\nAccuracy: equivalence tests with 12 seeds.\nSpeed: 6 process starts on Synthetic CPU A with 1 thread" in text
+    assert (
+        "\nAccuracy: equivalence tests with 12 seeds.\nSpeed: 6 process starts on Synthetic CPU A with 1 thread" in text
+    )
     # Of 1, 1.01 and 0.99 twice each: sqrt(4 * 0.01^2 / 5).
     assert (
         "Here the standard deviation is 0.9% for the median operation, 0.9% for step (cnn) and 0.9% for "

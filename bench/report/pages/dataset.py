@@ -125,6 +125,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
         "metrics": scores.metrics_table(table.top),
         "metrics_text": scores.metrics_text(table.top),
         "costs": costs.costs_table(table),
+        "prediction_note": costs.prediction_note(table.compared),
         "shared_details": details.shared_details(table),
         "different_details": details.different_details(table),
         "pictures": _pictures(table, looks, shown),

@@ -12,6 +12,7 @@ from bench.report.evaluations import evaluations_text
 from bench.report.markdown import Markdown, anchor, link, render
 from bench.report.pages.contract import Files
 from bench.report.tables.constant import constant_sentence, split_constant
+from bench.report.tables.costs import prediction_note
 from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, left_out_sentence, section_link
 from bench.report.tables.provenance import provenance_table, short_commit
 from bench.report.text.findings import findings
@@ -139,7 +140,9 @@ def _caption(table: Table) -> Iterator[str]:
         yield "Reference models are untuned, follow their own recipes, and are not ranked."
     if any(row.run.interval is None for row in table.compared):
         yield "A model with a single seed has no interval and no rank, since one seed gives no variance estimate."
-    if len(table.machines) > 1:
+    if len(table.machines) == 1:
+        yield prediction_note(table.compared)
+    else:
         names = machine_names(row.run.record.environment for row in table.compared)
         types = {"tuned models": table.rows, "reference models": table.references}
         trained_on = "; ".join(

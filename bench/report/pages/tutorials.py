@@ -175,22 +175,25 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
         if (row := other.selected_row) is not None and row.test_accuracy > tuned.test_accuracy
     ]
     return [
-        *(_other_model(f"Of family {row.run.record.spec.model}, the search found", row, tutorials) for row in best),
         *(
-            _other_model(f"A search under other conditions ({differing}) found", row, tutorials, note=" (not tested)")
+            _other_model(f"Of family {row.run.record.spec.model}, the best by {table.score} is", row, tutorials)
+            for row in best
+        ),
+        *(
+            _other_model(f"A search under other conditions ({differing}) found", row, tutorials)
             for differing, row in more_accurate
         ),
     ]
 
 
-def _other_model(text: str, row: Row, tutorials: Sequence[Row], note: str = "") -> Markdown:
+def _other_model(text: str, row: Row, tutorials: Sequence[Row]) -> Markdown:
     """A tuned model, its accuracy, gain over the tutorials, time if it is of the same machine, and code."""
     name = link(row.label, section_link(row, _folder(row)))
     gains = sorted(row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials)
     gain = " to ".join(dict.fromkeys(map(points, (gains[0], gains[-1]))))
     one_machine = len(_machines([row, *tutorials])) == 1
     parts = [
-        f"{percent(row.test_accuracy)}%, {gain} pp compared with the tutorials{note}",
+        f"{percent(row.test_accuracy)}%, {gain} pp compared with the tutorials",
         *([f"{seconds(row.run.training_seconds)} s per training"] if one_machine else []),
         *_code_link(row),
     ]

@@ -12,6 +12,7 @@ from bench.report.runs import Run
 
 CORE_SECONDS = "core-seconds"
 UNEQUAL_MARK = " (!)"
+TIMED_ALONE_SINCE = "2026-12"  # before, predictions were also timed while other tasks of the command were running
 SAME_TIME = 0.1  # relative difference up to which measured times count as equal on the Pareto front
 UNITS = {
     CORE_SECONDS: "",
@@ -52,6 +53,16 @@ def cost_cells(run: Run) -> dict[str, str]:
         "training time per refit (s)": seconds(run.costs["training time per refit"]) if known else "unknown",
         "prediction time (µs/image)": f"{run.costs['prediction time']:.3g}",
     }
+
+
+def prediction_note(rows: Sequence[Row]) -> str:
+    """How the prediction times of the rows were measured."""
+    if all(row.run.record.finished >= TIMED_ALONE_SINCE for row in rows):
+        return "The prediction time is measured in batches while no other task of the command runs."
+    return (
+        "The prediction time is measured in batches; for runs that ended before December 2026, another task of the "
+        "command may have been running."
+    )
 
 
 def pareto_fronts(rows: Sequence[Row], *, with_times: bool) -> dict[str, list[str]]:

@@ -46,7 +46,7 @@ def calibration_sentence(rows: Sequence[Row]) -> str:
             return (
                 f"Label smoothing usually makes models less confident: the mean confidence of {names} is {size} points "
                 "below the accuracy. Log loss and calibration error are higher than those of "
-                f"{other.label}, which is less accurate and trained without label smoothing."
+                f"{other.label}, which was trained without label smoothing and has a lower test accuracy."
             )
     return ""
 
