@@ -101,7 +101,7 @@ def test_models_on_a_page_are_listed_by_budget(tmp_path: Path) -> None:
     for preset in ("long", "default"):
         add_run(tmp_path, spec={"preset": preset})
     start = model_page(tmp_path).split("\n## dense")[0]
-    budgets = [line.partition(", about")[0] for line in start.splitlines() if line.startswith("Budget: ")]
+    budgets = [line.partition(", planned")[0] for line in start.splitlines() if line.startswith("Budget: ")]
     assert budgets == ["Budget: preset default", "Budget: preset long"]
 
 

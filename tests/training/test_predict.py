@@ -164,7 +164,7 @@ def test_new_worker_predicts_with_one_thread(models: list[bytes], tmp_path: Path
         from bench.workers import tasks
         from held_out import held_out
         model = pathlib.Path(sys.argv[1]).read_bytes()
-        _, latency = tasks.evaluate([model], held_out("digits", pathlib.Path(sys.argv[2])), [1], None, print)
+        _, latency = tasks.evaluate([model], held_out("digits", pathlib.Path(sys.argv[2])), [1], None, "", print)
         print(latency.threads)
     """
     command = [sys.executable, "-c", code, str(tmp_path / "model.keras"), str(tmp_path)]

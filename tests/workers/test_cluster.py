@@ -186,9 +186,8 @@ def test_lost_scheduler_fails_its_tasks_and_is_an_error_unless_it_comes_back(
         executor = Executor(stack.enter_context(closing(workers_of(scheduler))))
         executor.submit("trial", tasks.sleep)
         own.close()
-        assert next_failure(executor) == TaskFailed(
-            key="trial", reason="the connection to the scheduler was lost", worker_died=True
-        )
+        failed = next_failure(executor)
+        assert (failed.reason, failed.worker_died) == ("the connection to the scheduler was lost", True)
         assert executor.idle() == 0  # so that it is not retried yet
         message = (
             rf"the connection to the scheduler at {scheduler} was lost: check whether it is still running\. Resume"
@@ -214,10 +213,11 @@ def test_scheduler_is_asked_for_its_workers_twice_per_second_and_when_one_dies(
             assert executor.idle() == 1
             assert not pool.preparing()
         assert len(asked) <= 1 + (time.monotonic() - start) / REFRESH_SECONDS
-        (dead,) = pool.addresses()
         executor.submit("trial", tasks.die)
         assert next_failure(executor).worker_died
-        assert dead not in pool.addresses()
+        asked.clear()
+        pool.addresses()
+        assert len(asked) == 1  # at once, so that the task is not retried on a dead worker
 
 
 SEARCH = """
