@@ -80,24 +80,23 @@ def _code_of_globals(function: FunctionType) -> Iterator[Any]:
 
 def _assignments(function: FunctionType) -> list[str]:
     """The statements of its script or notebook that assign the global variables that a function uses."""
-    names, found = {*global_names(function.__code__)}, list[str]()
-    if "get_ipython" in function.__globals__:  # cells, the last one that was executed first
-        texts = [*reversed(function.__globals__["In"])]
-    else:
-        texts = ["".join(linecache.getlines(function.__code__.co_filename))]
-    for text in texts:
+    names, found = {*global_names(function.__code__)}, set[str]()
+    is_notebook = "get_ipython" in function.__globals__
+    texts = function.__globals__["In"] if is_notebook else ["".join(linecache.getlines(function.__code__.co_filename))]
+    for text in reversed(texts):  # the last cell that assigns a variable counts
         assigned = set[str]()
         for statement in _assigning(text):
-            stored = [each for each in ast.walk(statement) if isinstance(each, ast.Name)]
-            targets = names & {each.id for each in stored if isinstance(each.ctx, ast.Store)}
-            if targets:
-                found.append(canonical_source(str(ast.get_source_segment(text, statement))))
-                assigned |= targets
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            parts = [part for target in targets for part in ast.walk(target)]  # such as `sizes` in `sizes["first"]`
+            used = [part for part in parts if isinstance(part, ast.Name) and part.id in names]
+            if used:
+                found.add(canonical_source(str(ast.get_source_segment(text, statement))))
+                assigned |= {part.id for part in used if isinstance(part.ctx, ast.Store)}
         names -= assigned
     return sorted(found)
 
 
-def _assigning(text: str) -> Iterator[ast.stmt]:
+def _assigning(text: str) -> Iterator[ast.Assign | ast.AnnAssign | ast.AugAssign]:
     """The statements of a script or a cell that assign global variables."""
     with suppress(SyntaxError):
         for statement in ast.parse(text).body:

@@ -20,6 +20,7 @@ from model_blocks import block
 
 WIDTH = 8
 rates = [0.1, 0.2]
+rates[1] = 0.3
 run = random.random()
 calls = 0
 
@@ -107,7 +108,8 @@ def test_what_the_model_does_not_use_does_not_count(before: str, after: str, scr
     [
         ("block(WIDTH)", "block(2 * WIDTH)"),
         ("WIDTH = 8", "WIDTH = 16"),
-        ("[0.1, 0.2]", "[0.1, 0.3]"),
+        ("[0.1, 0.2]", "[0.2, 0.2]"),
+        ("rates[1] = 0.3", "rates[1] = 0.4"),
         ("depth=1", "depth=2"),
         ("units + 1", "units + 2"),
         ("return units\n", "return 2 * units\n"),
@@ -147,6 +149,7 @@ def test_last_executed_cell_that_assigns_a_variable_counts(script: Script) -> No
     assert after("WIDTH = 4", "WIDTH = 8  # again", "plot(2)") == first
     assert after("rates = []", "WIDTH = 8") == after("WIDTH = 8", "rates = []")
     assert after("WIDTH = 16") != first
+    assert after("rates[0] = 1", "rates[0] = 1") == after("rates[0] = 1") != after("rates[0] = 2")
 
 
 def test_function_without_source_has_a_digest() -> None:
