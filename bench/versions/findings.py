@@ -141,7 +141,7 @@ def _variant(pair: Pair, operation: str) -> str:
     """In parentheses, after a space; what is imported if it is present is named."""
     older, newer = (Version(record.environment.keras) for record in pair)
     if AMONG_OTHERS in operation and older < IMPORTING_KERAS <= newer:
-        return " (beside scikit-learn and Matplotlib, which newer Keras imports)"
+        return " (with scikit-learn and Matplotlib, which newer Keras imports)"
     variant = variant_of(operation)
     return f" ({variant})" if variant else ""
 

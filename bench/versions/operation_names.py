@@ -14,7 +14,7 @@ def variant_of(operation: str) -> str:
     """`cnn` of `save[cnn]`, `cnn, batch of 1` of `predict[cnn-call-1]`; empty if there is only one."""
     variant = operation.partition("[")[2].rstrip("]")
     if variant == AMONG_OTHERS:
-        return "beside other packages"
+        return "with other packages"
     parts = [part for part in variant.split("-") if part not in PREDICT_KINDS]
     return ", ".join(f"batch of {part}" if part.isdigit() else part for part in parts)
 

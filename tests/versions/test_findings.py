@@ -81,7 +81,7 @@ def test_operations_of_one_kind_are_summarized_together(tmp_path: Path) -> None:
     (made,) = all_series(read_all(tmp_path)[0])
     assert findings(made)[2] == (
         "Speed: of 13 operations, 10 significantly slower: `step` 3.00 (cnn), `model(images)` 1.50 to 2.00 (3 of 4), "
-        "`import` 1.20 (alone) and 1.40 (beside other packages), `model.predict` 1.20 (dense, batch of 1) and "
+        "`import` 1.20 (alone) and 1.40 (with other packages), `model.predict` 1.20 (dense, batch of 1) and "
         "1.30 (cnn, batch of 1), `save` 1.05 (dense) and 1.10 (cnn); 1 faster: `load` 0.50 (cnn)."
     )
 
@@ -196,7 +196,7 @@ def test_other_libraries_of_an_update_are_named(tmp_path: Path) -> None:
     (made,) = all_series(read_all(tmp_path)[0])
     assert title(made) == "TensorFlow 2.16.2 to 2.19.1"
     assert findings(made)[0] == "Also changed: Keras 3.1.1 to 3.9.2 and NumPy 1.26.4 to 2.1.3."
-    beside = "beside scikit-learn and Matplotlib, which newer Keras imports"
+    beside = "with scikit-learn and Matplotlib, which newer Keras imports"
     assert f"`import` 2.00 (alone) and 2.00 ({beside})" in findings(made)[2]
 
 
