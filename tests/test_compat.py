@@ -22,6 +22,7 @@ from distributed import nanny, worker_memory
 import bench
 from bench.compat import run_checks
 from bench.compat.dask import WorkerDeathLog, cluster_workers, isolate_dask_sampling
+from bench.compat.own_tuner import overridden
 from bench.compat.processes import fork_server_process, without_main_module
 from bench.compat.tensorflow import check_bfloat16_active, set_bfloat16, without_autotune
 from bench.errors import CompatibilityError
@@ -213,6 +214,15 @@ def test_other_hyperband_is_an_error(change: str, monkeypatch: pytest.MonkeyPatc
     _break_hyperband(change)(monkeypatch)
     with pytest.raises(CompatibilityError, match=r"keras-tuner .* expected .*Hyperband"):
         run_checks("keras_tuner")
+
+
+def test_methods_of_subclasses_and_of_single_objects_are_overridden() -> None:
+    base: Any = type("Base", (), {"__module__": "keras_tuner.src.engine", "fit": len})
+    obj = base()
+    assert not overridden(obj, "fit")
+    assert overridden(type("Own", (base,), {"fit": len})(), "fit")
+    obj.fit = len
+    assert overridden(obj, "fit")
 
 
 # TensorFlow
