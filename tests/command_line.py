@@ -1,6 +1,7 @@
 """Run commands of bench as real processes, as a user does, or in this process."""
 
 import io
+import multiprocessing.forkserver
 import os
 import resource
 import signal
@@ -8,11 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from pkgutil import extend_path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
@@ -21,7 +23,7 @@ import bench
 import search_spaces
 from bench.cli.app import main
 from bench.compat.processes import fork_server_process
-from bench.workers.fork_server import fork_server
+from bench.workers.fork_server import StartMethod, fork_server
 
 SOURCE = Path(bench.__file__).parents[1]
 FAMILIES = Path(__file__).parent / "families"
@@ -91,6 +93,27 @@ def call(*arguments: object, cwd: Path, code: int = 0) -> Called:
     return done
 
 
+_kept, _kept_state = ExitStack(), dict[str, Any]()
+
+
+@contextmanager
+def kept_fork_server() -> Iterator[StartMethod]:
+    """The fork server of all blocks of this process, which runs until it ends, since every start imports TensorFlow.
+
+    Outside of blocks, Python does not know it.
+    """
+    python = vars(vars(multiprocessing.forkserver)["_forkserver"])
+    if not _kept_state:
+        _kept_state["method"] = _kept.enter_context(fork_server())
+    else:
+        python.update(_kept_state["python"])
+    try:
+        yield _kept_state["method"]
+    finally:
+        _kept_state["python"] = dict(python)
+        python.update(vars(multiprocessing.forkserver.ForkServer()))
+
+
 @contextmanager
 def training_here(*first: Path, **environment: object) -> Iterator[None]:
     """Let `call` train in the block, with the environment of `variables`.
@@ -109,7 +132,7 @@ def training_here(*first: Path, **environment: object) -> Iterator[None]:
         patch.setattr(search_spaces, "__path__", extend_path(search_spaces.__path__, "search_spaces"))
         for name, value in environment.items():
             patch.setenv(name, str(value))
-        with fork_server() as method:
+        with fork_server() if first or environment else kept_fork_server() as method:
             patch.setattr(runner, "fork_server", lambda: nullcontext(method))
             # Commands that start workers only once spawn them.
             patch.setattr(LocalPool.__init__, "__defaults__", (None, method, 0))
