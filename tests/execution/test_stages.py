@@ -234,7 +234,7 @@ def test_refit_is_logged_with_the_seconds_of_its_run_and_of_all_attempts(tmp_pat
 
 
 class Sleeping(Job):
-    """Tasks of a fraction of a second that return when they started and ended; those of `alone` measure time."""
+    """Tasks of about half a second that return when they started and ended; those of `alone` measure time."""
 
     def __init__(self, key: str, tasks: int, *, alone: bool) -> None:
         self.key = self.title = key
@@ -253,7 +253,7 @@ class Sleeping(Job):
         name = next((name for name in self._names if name not in in_flight), None)
         if name is None:
             return None
-        start = partial(partial, interval, 0.2 + 0.1 * int(name))
+        start = partial(partial, interval, 0.5 + 0.1 * int(name))
         return Task(name=name, start=start, take=partial(self._take, name), alone=self._alone)
 
     def _take(self, name: str, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
