@@ -1,5 +1,7 @@
 """Hyperparameter importance, on trials whose scores are known functions of their hyperparameters."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,6 +14,10 @@ from builders import make_failed_trial, make_space, make_trial
 WIDTH = Parameter(name="width", kind="Choice", values=(8, 16, 32, 64), finite=True, conditions=())
 KIND = Parameter(name="kind", kind="Choice", values=("a", "b", "c"), finite=True, conditions=())
 RATE = Parameter(name="rate", kind="Float", values=(0.0001, 0.01), finite=False, conditions=())
+NINE = tuple(
+    Parameter(name=f"rate_{number}", kind="Float", values=(0.0, 1.0), finite=False, conditions=())
+    for number in range(9)
+)
 
 
 def make_trials(count: int, score: object, seed: int = 0) -> list[TrialRecord]:
@@ -26,6 +32,19 @@ def make_trials(count: int, score: object, seed: int = 0) -> list[TrialRecord]:
         }
         trials.append(make_trial(number, round(score(values), 4), values=values))  # type: ignore[operator]
     return trials
+
+
+def make_unrelated_trials(space: Sequence[Parameter], seed: int) -> list[TrialRecord]:
+    """Ten trials whose accuracies are unrelated to their hyperparameters."""
+    random = np.random.default_rng(seed)
+    return [
+        make_trial(
+            number,
+            round(0.5 + 0.3 * random.random(), 4),
+            values={each.name: random.choice(each.values).item() if each.finite else random.random() for each in space},
+        )
+        for number in range(10)
+    ]
 
 
 def test_hyperparameter_that_determines_the_score_ranks_first() -> None:
@@ -53,15 +72,21 @@ def test_too_few_full_length_trials_have_no_importances() -> None:
     assert reason == "at least 10 full-length trials are required, the search has 9"
 
 
+def test_forest_that_fits_random_scores_by_chance_gives_no_importances() -> None:
+    # One of 30 such searches reaches an out-of-bag R² of 0.3; this one has 0.72, as have forests of shuffled scores.
+    analysis = importances(NINE, make_unrelated_trials(NINE, seed=80), 3)
+    assert analysis.oob_r2 is not None
+    assert analysis.oob_r2 > 0.7
+    assert analysis.unavailable_reason is not None
+    assert "one of 19 forests fitted to shuffled scores reaches it, too" in analysis.unavailable_reason
+
+
 @pytest.mark.slow
 @pytest.mark.long
-def test_ten_random_scores_rarely_have_importances() -> None:
+@pytest.mark.parametrize("space", [(KIND, RATE, WIDTH), NINE], ids=["3", "9"])
+def test_ten_random_scores_rarely_have_importances(space: Sequence[Parameter]) -> None:
     # In at most 5% of searches: rejected if the 99% interval of Clopper and Pearson lies above.
-    random = np.random.default_rng(0)
-    analyses = [
-        importances((KIND, RATE, WIDTH), make_trials(10, lambda _: 0.5 + 0.3 * random.random(), seed), 3)
-        for seed in range(100)
-    ]
+    analyses = [importances(space, make_unrelated_trials(space, seed), 3) for seed in range(100)]
     available = sum(analysis.unavailable_reason is None for analysis in analyses)
     assert stats.binomtest(available, len(analyses)).proportion_ci(0.99, method="exact").low <= 0.05
 

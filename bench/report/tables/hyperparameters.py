@@ -73,7 +73,8 @@ def importance_text(analysis: ImportanceAnalysis) -> str:
         return f"Hyperparameter importance is not shown: {analysis.unavailable_reason}."
     return (
         f"Permutation importance from a random forest over {analysis.n_trials} full-length trials with an out-of-bag "
-        f"R² of {analysis.oob_r2:.2f}; ± is the standard deviation over shuffles."
+        f"R² of {analysis.oob_r2:.2f}. Importances are measured on the trials that the forest was fitted to, ± is the "
+        "standard deviation over shuffles only, and a decrease can exceed 1, since R² can be negative."
     )
 
 
