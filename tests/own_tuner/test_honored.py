@@ -227,7 +227,8 @@ CELLS = (
 
 
 def test_notebook_shows_progress_and_results(tmp_path: Path) -> None:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
+    cells = [nbformat.v4.new_code_cell(source) for source in (*CELLS, *CELLS[:2])]
+    notebook = nbformat.v4.new_notebook(cells=cells)
     client = Client(notebook, timeout=SECONDS, resources={"metadata": {"path": str(tmp_path)}})
     client.updates = []
     client.execute(env=variables())
@@ -239,6 +240,9 @@ def test_notebook_shows_progress_and_results(tmp_path: Path) -> None:
     assert ", 2 of them trained in this call" in outputs[2][0].data["text/plain"]
     assert "hp_units" in outputs[3][0].data["text/html"]
     assert outputs[4][-1].data["text/plain"] == "1"
+    again = "\n".join(str(each) for each in outputs[6])
+    assert "Resuming: reusing 2 trials" in again
+    assert "has changed" not in again
 
 
 @pytest.mark.long

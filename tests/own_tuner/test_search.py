@@ -135,6 +135,7 @@ def test_killed_search_with_other_workers_has_the_same_results(
     assert oracle_file(project) == oracle_file(expected)
     assert sum(isinstance(event, TrialEnded) for event in events(project)) == len(results(expected))
     assert f"{len(results(expected)) - kept} of them trained in this call" in done.stdout
+    assert "the code of the hypermodel has changed" not in done.stderr
 
 
 @pytest.mark.long
