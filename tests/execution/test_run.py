@@ -25,7 +25,7 @@ from bench.records.ledger import SessionStarted, TrialEnded
 from bench.records.record import TrialRecord
 from bench.records.store import RunFolder, all_folders
 from bench.report.runs import load
-from command_line import SOURCE, Started, call, command, group, run, small_disk, started, training_here, variables
+from command_line import Started, call, command, group, run, small_disk, started, training_here, variables
 from machine import slowness
 from whole_runs import (
     DIGITS,
@@ -343,22 +343,34 @@ def test_file_without_a_family_is_refused_before_workers_start(tmp_path: Path) -
 # The test set does not influence the search
 
 
-def test_poisoned_test_labels_leave_winner_trials_and_refits_the_same(tiny: Finished, tmp_path: Path) -> None:
-    packages = tmp_path / "packages"
-    for name in ("bench", "search_spaces"):
-        shutil.copytree(SOURCE / name, packages / name, ignore=shutil.ignore_patterns("__pycache__"))
-    digits = packages / "bench/data/sets/digits.py"
-    text = digits.read_text()
-    poisoned = text.replace("return images, labels[indices],", "return images, labels[indices][:: -1 if which else 1],")
-    assert poisoned != text
-    digits.write_text(poisoned)
-    run(*TINY, "--workers", 1, cwd=tmp_path, env=variables(packages))
-    other = finished(tmp_path / "results", "tiny")
-    here, there = without_circumstances(tiny.record), without_circumstances(other.record)
-    assert not np.array_equal(tiny.predictions.labels, other.predictions.labels)
-    assert load(other.results).runs[0].scores.accuracy < load(tiny.results).runs[0].scores.accuracy / 2
-    assert np.array_equal(tiny.predictions.log_probabilities, other.predictions.log_probabilities)
-    assert there == replace(here, predictions_sha256=other.record.predictions_sha256)
+POISONED = """
+from dataclasses import replace
+from pathlib import Path
+from bench.data.sets import digits
+
+def test(access):
+    images, labels, source = digits.DATASET.test(access)
+    return images, labels[::-1] if Path({marker!r}).exists() else labels, source
+
+DATASET = replace(digits.DATASET, title="Digits whose test labels may be wrong", test=test)
+"""
+
+
+def test_poisoned_test_labels_leave_winner_trials_and_refits_the_same(tmp_path: Path) -> None:
+    marker = tmp_path / "poisoned"
+    (tmp_path / "own.py").write_text(POISONED.format(marker=str(marker)))
+    small = ("--tuner", "random", "--trials", 3, "--epochs", 5, "--refit-seeds", 2, "--workers", 1)
+    search = ("run", "--family", "tiny", "--dataset", "own.py", *small)
+    call(*search, "--results", "right", cwd=tmp_path)
+    marker.touch()
+    call(*search, "--results", "wrong", cwd=tmp_path)
+    right, wrong = (finished(tmp_path / name, "tiny") for name in ("right", "wrong"))
+    assert not np.array_equal(right.predictions.labels, wrong.predictions.labels)
+    assert load(wrong.results).runs[0].scores.accuracy < load(right.results).runs[0].scores.accuracy / 2
+    assert np.array_equal(right.predictions.log_probabilities, wrong.predictions.log_probabilities)
+    assert without_circumstances(wrong.record) == replace(
+        without_circumstances(right.record), predictions_sha256=wrong.record.predictions_sha256
+    )
 
 
 FRAGILE = """

@@ -85,7 +85,6 @@ def test_searches_for_another_objective_are_ranked_separately_and_named(tmp_path
         spec={"family": "cnn", "objective": "macro-f1", "class_weights": "balanced"},
         search={"trials": trials},
     )
-    write(tmp_path)  # its pictures can be drawn
     first, second = leaderboard(tmp_path).tables
     if "objective" in first.conditions:
         first, second = second, first
