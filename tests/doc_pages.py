@@ -56,7 +56,6 @@ EXTRAS = {
     "mlflow": "mlflow",
     "onnx": "tf2onnx",
     "parquet": "pyarrow",
-    "tensorboard": "tensorboard",
     "tpe": "optuna",
 }
 

@@ -29,7 +29,7 @@ def export_results(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="csv, json, parquet, tensorboard or mlflow. The last three need further packages, and name "
+            help="csv, json, parquet, tensorboard or mlflow. parquet and mlflow need further packages, and name "
             "those that are missing.",
         ),
     ],

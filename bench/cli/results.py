@@ -25,7 +25,9 @@ results_app = typer.Typer()
 def leaderboard(
     *,
     results: ExistingResults = Path("results"),
-    wide: Annotated[bool, typer.Option("--wide", help="Print all columns, in lines of about 200 characters.")] = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Print more columns, in several tables with lines of about 200 characters.")
+    ] = False,
     sort: Annotated[
         str,
         typer.Option(

@@ -253,7 +253,7 @@ def execution_metrics(result: Any, objective: Any) -> tuple[Mapping[str, Any], i
 
 
 def without_tensorboard(tuner: Any) -> None:
-    """Let a tuner import tensorboard, which takes seconds or is missing, only if a callback is a TensorBoard."""
+    """Let a tuner import tensorboard, which takes seconds, only if a callback is a TensorBoard."""
     configure = getattr(tuner, "_configure_tensorboard_dir", None)
     if configure is None or overridden(tuner, "_configure_tensorboard_dir"):
         return

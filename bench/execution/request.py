@@ -37,6 +37,10 @@ class SearchRequest:
     class_weights: ClassWeights | None = None
     pixel_range: PixelRange | None = None  # None if the model decides
 
+    def __post_init__(self) -> None:
+        check_name("preset", self.preset, PRESETS)
+        check_name("tuner", self.tuner, tuners.names())
+
     def specs(self, notify: Notify = quiet) -> list[SearchSpec]:
         """One spec for each search; `notify` is called with a one-line message before steps longer than a second.
 
@@ -45,8 +49,6 @@ class SearchRequest:
             SearchError: a family cannot be built, which a plan by the cost model requires.
             DataError: the data cannot be read, which a plan by the cost model requires.
         """
-        check_name("preset", self.preset, PRESETS)
-        check_name("tuner", self.tuner, tuners.names())
         numbers = {"trials": self.trials, "epochs": self.epochs, "refit_seeds": self.refit_seeds}
         plans = [
             choose_plan(self.preset, family, self.dataset, pixel_range=self.pixel_range, notify=notify, **numbers)

@@ -8,6 +8,7 @@ from statistics import fmean
 from bench.execution.events import Message, Progress, Report
 from bench.execution.scheduling import Job, RunningTask, Task, TaskEnd
 from bench.own_tuner.ledger import Ledger, TrialEnded
+from bench.own_tuner.result import error_line
 from bench.own_tuner.scores import Scores
 from bench.own_tuner.sequence import Proposal, TrialSequence
 from bench.own_tuner.source import TunerSource
@@ -149,17 +150,9 @@ class SearchJob(Job):
             result = self._source.checked(end.value)
             self._seconds.append(result.seconds)
         if result.status != "COMPLETED":
-            self._report(Message(text=f"{proposal.name} failed: {_first_line_of_error(result.message or '')}"))
+            self._report(Message(text=f"{proposal.name} failed: {error_line(result)}"))
         self._epochs += len(epoch_seconds)
         self.trained += 1
         event = TrialEnded(time=now(), trial_id=proposal.trial_id, run=proposal.run, result=result)
         self._ledger.append(event)
         self._sequence.finish(proposal, result)
-
-
-def _first_line_of_error(text: str) -> str:
-    """The line with the type of the exception in a traceback, or the first line of another text."""
-    lines = text.strip().splitlines()
-    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
-    after = lines[frames[-1] + 1 :] if frames else lines
-    return next((line for line in after if not line.startswith(" ")), "")

@@ -53,6 +53,15 @@ class SearchResult:
         return f"{trials}, {self.trained} of them trained in this call{state}"
 
 
+def error_line(result: TrialRun) -> str:
+    """The exception at the end of the traceback of a failed trial in one line, or the first line of another text."""
+    lines = (result.message or "").strip().splitlines()
+    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+    after = [line.strip() for line in lines[frames[-1] + 1 if frames else 0 :] if line and not line.startswith(" ")]
+    # The message of some exceptions starts with an empty line.
+    return " ".join(after[: 2 if after and after[0].endswith(":") else 1])
+
+
 def _rows(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
     trial = {"trial": proposal.trial_id, "run": proposal.run, "status": result.status}
     values = proposal.values if result.values is None else result.values

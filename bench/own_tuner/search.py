@@ -3,7 +3,7 @@
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from bench.own_tuner.builder import Builder
 from bench.own_tuner.identity import labeled
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
-from bench.own_tuner.result import SearchResult
+from bench.own_tuner.result import SearchResult, error_line
 from bench.own_tuner.shared import Shared
 from bench.own_tuner.start import Resumed, start_or_resume
 from bench.own_tuner.trials import Trials
@@ -67,22 +67,28 @@ def search(
     with project.locked(), ExitStack() as stack, closing(builder):
         stack.callback(shutil.rmtree, project.payload, ignore_errors=True)
         resumed = start_or_resume(project, tuner, labeled(arguments, named), options, report=report)
-        with _keras_tuner_state(tuner, project, resumed):
+        with _without_files(tuner, resumed):
             tuner.on_search_begin()
             trials = Trials(tuner, project, resumed, options, builder)
             trials.replay()
-            if trials.sequence.done:
-                trials.reuse(write(None), report)
-            else:
-                trials.train(shared, start, report)
-            tuner.on_search_end()
+            with _files_at_the_end(tuner, project, trials):
+                if trials.sequence.done:
+                    trials.reuse(write(None), report)
+                else:
+                    trials.train(shared, start, report)
+                tuner.on_search_end()
         result = trials.result()
     best = next(iter(tuner.oracle.get_best_trials(1)), None)
     if best is not None and best.status == "COMPLETED":  # Keras Tuner returns failed trials if no other exist
         score = f"{result.objective} {best.score:.4g} (trial {best.trial_id})"
         report(Message(text=f"Best {score} after {perf_counter() - start:.0f} s: {result!r}"))
     if result.results and all(run.status != "COMPLETED" for _, run in result.results):
-        warnings.warn(f"no trial succeeded: {result!r}; tracebacks are in {project.ledger.path}", stacklevel=3)
+        (_, first), *_ = result.results
+        warnings.warn(
+            f"no trial succeeded: {result!r}. The first error is {error_line(first)}; tracebacks are in "
+            f"{project.ledger.path}",
+            stacklevel=3,
+        )
     return result
 
 
@@ -120,14 +126,22 @@ def _write(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any], fol
 
 
 @contextmanager
-def _keras_tuner_state(tuner: Any, project: Project, resumed: Resumed) -> Iterator[None]:
-    """Write Keras Tuner's files at the end of the block, whatever ends it, instead of at every call of the oracle."""
-    tuner_id, oracle = tuner.tuner_id, tuner.oracle
+def _without_files(tuner: Any, resumed: Resumed) -> Iterator[None]:
+    """Let the oracle of a tuner write no files: those of an earlier call stay until the oracle has its results."""
     id_length = next((len(trial_id) for trial_id, _ in resumed.proposals), None)
+    with compat.held_files(tuner), compat.seeded_values(tuner.oracle), compat.trial_ids(tuner.oracle, id_length):
+        yield
+
+
+@contextmanager
+def _files_at_the_end(tuner: Any, project: Project, trials: Trials) -> Iterator[None]:
+    """Write Keras Tuner's files at the end of the block, whatever ends it, with every trial that the ledger has."""
+    tuner_id = tuner.tuner_id
     try:
-        with compat.held_files(tuner), compat.seeded_values(oracle), compat.trial_ids(oracle, id_length):
-            yield
+        yield
     finally:
         with defer_signals():  # a second Ctrl-C
-            compat.retry_ongoing(oracle, tuner_id)
+            with suppress(RuntimeError):  # too many consecutive trials have failed, which has been raised or will be
+                trials.sequence.flush()
+            compat.retry_ongoing(tuner.oracle, tuner_id)
             project.write_state()

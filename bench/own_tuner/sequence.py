@@ -119,7 +119,7 @@ class TrialSequence:
 
     def flush(self) -> None:
         """Report the results that can be reported in order, and propose nothing more."""
-        self._stopped = not self.done
+        self._stopped = self._stopped or not self.done
         while len(self.results) in self._early:
             self._report()
 

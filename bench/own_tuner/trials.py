@@ -1,7 +1,7 @@
 """The trials of a search: those in its ledger, and those that are trained now."""
 
 import warnings
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -79,11 +79,11 @@ class Trials:
             report: called with messages and progress.
         """
         options, data = self._options, shared.ensure_written()
+        self._report_reused(report)
         with _workers(shared, options, report) as workers:
             self._start_session(data, workers.number)
             self._compare_data(data)
             self._compare_code()
-            self._report_reused(report)
             job = SearchJob(
                 self.sequence,
                 self._source,
@@ -100,13 +100,8 @@ class Trials:
             )
             try:
                 work([job], workers.executor, report)
-            except BaseException as error:
-                # Keras Tuner's files then have every trial that the ledger has.
-                with suppress(RuntimeError):
-                    self.sequence.flush()
-                if isinstance(error, FatalTrialError):
-                    raise error.original from None
-                raise
+            except FatalTrialError as error:
+                raise error.original from None
             finally:
                 self._trained = job.trained
         self.sequence.flush()

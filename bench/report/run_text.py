@@ -42,7 +42,7 @@ def run_text(results: Path, table: Table, row: Row) -> str:
     if record.search is not None:
         parts.append(f"Hyperparameters\n\n{narrow_table(hyperparameters_table(record.search))}")
     if record.reference is not None:
-        parts.append(wrap(f"Recipe: {record.reference.recipe}"))
+        parts.append(wrap(f"Trained with {record.reference.recipe}"))
     return "\n\n".join(parts)
 
 

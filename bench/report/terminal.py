@@ -85,7 +85,7 @@ def _title(table: Table) -> str:
 
 def _notes(table: Table) -> list[str]:
     notes = [
-        f"Not ranked with table 1: {name} is {table.condition(name)} here, {there} there."
+        f"Not ranked with the first table: {name} is {table.condition(name)} here, {there} there."
         for name, there in table.differs.items()
     ]
     if note := machines_note(table.everything):

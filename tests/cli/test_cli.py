@@ -361,7 +361,7 @@ def test_leaderboard_ranks_tuned_and_reference_models_in_80_columns(results: Pat
     assert "   -  tutorial-linear              90.00 -5.10 +3.51  -8.83   2.50k        21" in lines
     assert sum("tutorial-linear" in line for line in lines) == 1
     text = " ".join(" ".join(lines).split())
-    assert "Not ranked with table 1: budget is 6 epochs (equivalent to 2 trials of 3 epochs) here" in text
+    assert "Not ranked with the first table: budget is 6 epochs (equivalent to 2 trials of 3 epochs) here" in text
 
 
 def test_wide_leaderboard_has_all_columns(results: Path, call: Call) -> None:

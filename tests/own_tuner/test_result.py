@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from bench.own_tuner.result import SearchResult
+from bench.own_tuner.result import SearchResult, error_line
 from bench.own_tuner.sequence import Proposal
 from bench.training.own_tuner.exchange import Execution, TrialRun
 
@@ -59,3 +59,15 @@ def test_summary_counts_trials_and_says_how_to_continue() -> None:
     assert repr(RESULT) == (
         "2 trials (1 failed) in work/mine, 1 of them trained in this call. Time is up: repeat the call to continue"
     )
+
+
+def test_error_of_a_trial_is_shown_in_one_line() -> None:
+    traceback = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    g()\n{}\n'
+    for message, expected in (
+        ("ValueError: too large\nhint", "ValueError: too large"),
+        ("NotImplementedError: \nObject Net was created\nby", "NotImplementedError: Object Net was created"),
+        ("its worker process was killed", "its worker process was killed"),
+    ):
+        text = message if message.startswith("its") else traceback.format(message)
+        assert error_line(TrialRun(status="INVALID", message=text)) == expected
+    assert error_line(TrialRun(status="INVALID")) == ""

@@ -82,6 +82,29 @@ def test_keras_tuner_can_use_the_results(tmp_path: Path) -> None:
     assert not (tmp_path / "work" / "mine" / "search_data").exists()
 
 
+FAILED_CALL = """
+import pathlib
+import bench.workers.cluster
+bench.workers.cluster.CONNECT_SECONDS = 1
+before = [trial.score for trial in tuner.oracle.get_best_trials(3)]
+options = dict(objective="val_accuracy", max_trials=4, seed=3, directory="work", project_name="mine")
+more = keras_tuner.RandomSearch(build_model, **options)
+try:
+    bench.search(more, **data, epochs=3, callbacks=[stop], scheduler="tcp://127.0.0.1:1", progress=False)
+    print("there should be no scheduler")
+except bench.errors.SearchError:
+    for tuner in (more, keras_tuner.RandomSearch(build_model, **options)):  # the second one is loaded from the files
+        completed = [trial.score for trial in tuner.oracle.get_best_trials(3)]
+        assert completed == before, completed
+    print("all checks passed")
+"""
+
+
+def test_call_that_fails_before_its_first_trial_keeps_those_of_earlier_calls(tmp_path: Path) -> None:
+    searched = RANDOM.replace("executions_per_trial=2, ", "").replace("WORKERS", "2")
+    assert "all checks passed" in run_script(searched + FAILED_CALL, tmp_path).stdout
+
+
 TUNERS = {
     "random": "keras_tuner.RandomSearch(build_model, 'val_accuracy', max_trials=6, seed=3, directory='work')",
     "grid": "keras_tuner.GridSearch(build_model, 'val_accuracy', max_trials=8, seed=3, directory='work')",

@@ -239,12 +239,23 @@ def test_click_enlarges_a_picture_and_escape_closes_it(opened: Open) -> None:
     shown = page.locator("main a.picture img").first.bounding_box()
     assert image is not None
     assert shown is not None
-    assert image["width"] > shown["width"]
+    assert image["width"] >= shown["width"]
     page.keyboard.press("Escape")
     assert dialog.count() == 0
     page.locator("a.picture").first.click()
     page.get_by_role("button", name="Close").click()
     assert dialog.count() == 0
+
+
+def test_enlarged_picture_fits_a_wide_window_and_is_scrolled_by_keys_on_a_narrow_one(opened: Open) -> None:
+    scrolled = "document.querySelector('dialog .view').scrollLeft"
+    page = opened("synthetic/dense.html")
+    page.locator("a.picture").first.click()
+    assert not page.evaluate("(view => view.scrollWidth > view.clientWidth)(document.querySelector('dialog .view'))")
+    page = opened("synthetic/dense.html", viewport=NARROW)
+    page.locator("a.picture").first.click()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"{scrolled} > 0")
 
 
 def test_everything_can_be_reached_with_the_keyboard(opened: Open) -> None:
@@ -265,6 +276,7 @@ def test_everything_can_be_reached_with_the_keyboard(opened: Open) -> None:
     page.locator("a.picture").first.focus()
     page.keyboard.press("Enter")
     assert page.locator("dialog[open]").count() == 1
+    assert page.evaluate("document.activeElement.className") == "view"
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.className") == "picture invertible"
 

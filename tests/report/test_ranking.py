@@ -72,7 +72,7 @@ def test_rows_that_are_not_comparable_are_in_separate_tables(
     first, second = leaderboard(tmp_path).tables
     assert (len(first.rows), len(second.rows)) == (1, 1)
     assert list(second.differs) == [name]
-    assert f"Not ranked with table 1: {name} is" in leaderboard_text(leaderboard(tmp_path), wide=True)
+    assert f"Not ranked with the first table: {name} is" in leaderboard_text(leaderboard(tmp_path), wide=True)
 
 
 def test_the_largest_budget_comes_first(tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.errors import ExtensionError
-from bench.machine import install_command
 from bench.records.files import writing
 from bench.records.objective import score_name
 from bench.records.record import Curve, TrialRecord
@@ -83,12 +81,8 @@ class _Writer:
     """An event file."""
 
     def __init__(self, folder: Path, started: float) -> None:
-        try:
-            from tensorboard.summary.writer.event_file_writer import EventFileWriter
-        except ImportError as error:
-            raise ExtensionError(
-                f"TensorBoard logs need tensorboard, which is not installed: run `{install_command('tensorboard')}`"
-            ) from error
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
         self._started = started
         self._file = EventFileWriter(str(folder))
 

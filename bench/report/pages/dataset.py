@@ -91,12 +91,14 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
 def table_section(table: Table) -> dict[str, Any]:
     """What `_table.md.j2` shows; empty frames and lists are left out."""
     uncertainty, shared = split_constant(scores.uncertainty_table(table), keep=("model",))
+    families, same = split_constant(scores.families_table(table), keep=("family", "test accuracy (%)"))
     return {
         **ranking(table),
         "uncertainty": uncertainty if uncertainty.shape[1] > 1 else pd.DataFrame(),
         "uncertainty_shared": constant_sentence(shared),
         "pair_tests": pair_sentences(table),
-        "families": scores.families_table(table),
+        "families": families,
+        "families_shared": constant_sentence(same),
         "family_tests": family_sentences(table),
         "identical": identical_sentences(table),
         "reproductions": scores.reproductions_table(table),

@@ -1,7 +1,6 @@
 """Run a trial of a user's own tuner, in a worker, by Keras Tuner's own code."""
 
 import contextlib
-import importlib.util
 import pickle
 import time
 import traceback
@@ -16,8 +15,6 @@ import keras_tuner
 
 from bench.compat import own_tuner as compat
 from bench.compat.tensorflow import release_graphs, silence_graph_reports, without_autotune
-from bench.errors import SearchError
-from bench.machine import install_command
 from bench.training.outcome import EpochReport
 from bench.training.own_tuner.content import Content, load
 from bench.training.own_tuner.exchange import Execution, FatalFailure, TrialRun, TrialTask, Update
@@ -74,7 +71,7 @@ def _prepare(task: TrialTask) -> tuple[Content, Any]:
     trial, *others = [keras_tuner.engine.trial.Trial.from_state(state) for state in task.trials]
     trials = {each.trial_id: each for each in (*others, trial)}
     tuner.oracle = TrialOracle(content.objective, trials, trial.hyperparameters)
-    _check_tensorboard(tuner, content)
+    compat.without_tensorboard(tuner)
     return content, trial
 
 
@@ -90,17 +87,6 @@ def _sendable(error: Exception) -> Exception:
 def _reported(update: Update) -> Execution:
     """What is known of an execution whose metrics run_trial has reported to the oracle itself."""
     return Execution(metrics=update.metrics, best_epoch=None, epochs=0, seconds=0.0, curves={})
-
-
-def _check_tensorboard(tuner: Any, content: Content) -> None:
-    """Let trials run without tensorboard unless a callback uses it."""
-    used = any(type(each).__name__ == "TensorBoard" for each in content.named.get("callbacks") or ())
-    if used and importlib.util.find_spec("tensorboard") is None:
-        raise SearchError(
-            "the TensorBoard callback needs the package tensorboard, which TensorFlow 2.21 no longer installs: run "
-            f"`{install_command('tensorboard')}`"
-        )
-    compat.without_tensorboard(tuner)
 
 
 @contextmanager

@@ -112,8 +112,13 @@ function enlargePictures() {
       close.textContent = "Close";
       const copy = link.cloneNode(true);
       copy.tabIndex = -1;
+      const view = document.createElement("div");
+      view.className = "view";
+      view.tabIndex = 0; // so that arrow keys scroll it
+      view.autofocus = true;
+      view.append(copy);
       dialog.setAttribute("aria-label", link.querySelector("img").alt);
-      dialog.replaceChildren(close, copy);
+      dialog.replaceChildren(close, view);
       dialog.showModal();
     });
   }
