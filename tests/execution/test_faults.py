@@ -14,7 +14,7 @@ from whole_runs import finished
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 
 # All of these trials together exceed the limit (seconds) by far; one of them takes far less.
-TRIALS, EPOCHS, LIMIT = 300, 8, 16
+TRIALS, EPOCHS, LIMIT = 300, 2, 16
 REFIT_SECONDS = 8  # and evaluation
 TIMEOUT = 12  # seconds
 MEMORY = 4 * 2**30  # bytes, for all workers
@@ -61,7 +61,7 @@ def test_trial_among_faulty_ones_wins(faulty: tuple[SearchOutcome, str]) -> None
 def limited_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of two searches of one command with too little time for their trials."""
     cwd = tmp_path_factory.mktemp("limited")
-    trials = ("--tuner", "random", "--trials", TRIALS, "--epochs", EPOCHS, "--refit-seeds", 1)
+    trials = ("--tuner", "random", "--trials", TRIALS, "--epochs", EPOCHS, "--refit-seeds", 1, "--precision", "float32")
     limit = ("--time-limit", f"{LIMIT}s", "--workers", 1, "--searches", 2)
     call("run", "--family", "dense", "--dataset", "digits", *trials, *limit, cwd=cwd)
     return cwd / "results"
