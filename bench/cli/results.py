@@ -26,7 +26,10 @@ def leaderboard(
     *,
     results: ExistingResults = Path("results"),
     wide: Annotated[
-        bool, typer.Option("--wide", help="Print more columns, in several tables with lines of about 200 characters.")
+        bool,
+        typer.Option(
+            "--wide", help="Print more columns, as many as fit in lines of 200 characters; csv and json have all."
+        ),
     ] = False,
     sort: Annotated[
         str,

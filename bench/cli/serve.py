@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.help import Command
-from bench.cli.options import ExistingResults
+from bench.cli.options import Results
 
 serve_app = typer.Typer()
 
@@ -18,7 +18,7 @@ serve_app = typer.Typer()
     epilog="Examples:\n  bench serve\n  bench serve --port 8000 --open",
 )
 def serve(
-    results: ExistingResults = Path("results"),
+    results: Results = Path("results"),
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, show_default="a free one", help="Port on 127.0.0.1.")
     ] = 0,
@@ -26,11 +26,15 @@ def serve(
 ) -> None:
     """Show the pages in a browser, and runs while they train.
 
-    The first page lists unfinished runs: trials as they finish, the best score so far, and the time left. The other
-    pages follow the records. Only programs on this machine can connect. Stop it with Ctrl-C.
+    The first page lists unfinished runs, or waits for one: trials as they finish, the best score so far, and the time
+    left. The other pages follow the records. Only programs on this machine can connect. Stop it with Ctrl-C.
     """
     from bench.live.server import Server
+    from bench.records.files import require_no_file
 
+    require_no_file(results)
+    if not results.is_dir():
+        typer.echo(f"There is no folder {results} yet: waiting for a run", err=True)
     typer.echo(f"Making the pages of {results}", err=True)  # takes seconds
     with Server(results, port) as server:
         typer.echo(f"{server.url} (stop with Ctrl-C)")

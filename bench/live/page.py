@@ -52,6 +52,8 @@ def live_page(results: Path, runs: Sequence[RunProgress | UnreadableRun]) -> Bod
             range_text=range_text,
             trial_rows=trial_rows,
             size=(WIDTH, HEIGHT),
+            results=results,
+            run_command=command(results, "run", "--family", "cnn"),
             resume_command=partial(command, results, "resume"),
         )
     )

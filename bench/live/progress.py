@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.errors import BenchError
-from bench.execution.eta import EVALUATION_SECONDS, Pace
+from bench.execution.eta import EVALUATION_SECONDS, REFIT_EPOCH, Pace
 from bench.execution.session import session_seconds
 from bench.records.ledger import LedgerEvent, PlannedSearch, ended_proposals, ended_refits, ended_trials, sessions
 from bench.records.record import TrialRecord
@@ -42,10 +42,14 @@ class RunProgress:
 
     @property
     def share(self) -> float:
-        """How much of the stage's training is done, in [0, 1]."""
-        if self.stage == "search":
-            return min(1.0, self.epochs / self.planned_epochs)
-        return self.refits / self.spec.refit_seeds
+        """How much of the planned training of search and refits is done, in [0, 1], by epochs.
+
+        A search that ended early counts as done, so that the share never decreases from stage to stage.
+        """
+        spec = self.spec
+        refit = spec.refit_epochs * REFIT_EPOCH[spec.precision] if isinstance(spec, SearchSpec) else 1
+        search = min(self.epochs, self.planned_epochs) if self.stage == "search" else self.planned_epochs
+        return (search + self.refits * refit) / (self.planned_epochs + spec.refit_seeds * refit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

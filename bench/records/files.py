@@ -116,14 +116,19 @@ def require_results_dir(results: Path) -> None:
     Raises:
         StoreError: it does not exist, or is a file.
     """
-    _require_no_file(results)
+    require_no_file(results)
     if not results.is_dir():
         raise StoreError(
             f"there is no results folder {results}: choose one with --results, or create it with `python -m bench run`"
         )
 
 
-def _require_no_file(results: Path) -> None:
+def require_no_file(results: Path) -> None:
+    """Check that the results folder is not a file; it may be missing.
+
+    Raises:
+        StoreError: it is a file.
+    """
     if results.exists() and not results.is_dir():
         raise StoreError(f"expected a results folder, found the file {results}: choose a folder with --results")
 
@@ -178,7 +183,7 @@ def check_writable(results: Path) -> None:
     Raises:
         StoreError: it cannot be created or written, or has less than 50 MiB of free space.
     """
-    _require_no_file(results)
+    require_no_file(results)
     with writing(results):
         results.mkdir(parents=True, exist_ok=True)
         # A unique name, since another process may check at the same time.

@@ -33,14 +33,17 @@ _NESTED = frozenset(
 def runs_frame(board: Board) -> pd.DataFrame:
     """The rows of all tables, in their order.
 
-    Columns are those of `bench leaderboard --json`, the limits of the 95% interval, all metrics, and the winner's
-    hyperparameters with the prefix `hp_`. A reference model that is compared in several tables has a row in each.
+    Columns are those of `bench leaderboard --json`, the limits of the 95% interval, the difference from the selected
+    tuned model with its limits and verdict, all metrics, and the winner's hyperparameters with the prefix `hp_`. A
+    reference model that is compared in several tables has a row in each.
     """
     return _frame([_run_values(table, row) for table in board.tables for row in table.everything])
 
 
 def _run_values(table: Table, row: Row) -> dict[str, Any]:
     values, record, interval = row_json(table, row), row.run.record, row.run.interval
+    versus = row.versus_best
+    difference = None if versus is None else versus.difference
     spec = record.spec
     winner = {} if record.search is None else record.search.winning_trial.values
     return {
@@ -49,7 +52,10 @@ def _run_values(table: Table, row: Row) -> dict[str, Any]:
         "seed": spec.seed,
         "ci_low": None if interval is None else interval.low,
         "ci_high": None if interval is None else interval.high,
-        "core_seconds": row.run.costs.get("core-seconds"),
+        "difference": None if difference is None else difference.mean,
+        "difference_low": None if difference is None else difference.low,
+        "difference_high": None if difference is None else difference.high,
+        "verdict": None if versus is None else versus.verdict,
         **values["metrics"],
         **_hyperparameters(winner),
     }

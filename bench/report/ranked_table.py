@@ -1,4 +1,4 @@
-"""The leaderboard in six columns, for terminals of 80 characters: tuned and reference models together."""
+"""The leaderboard for terminals, tuned and reference models together: six columns, or more for wide terminals."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -6,10 +6,12 @@ from dataclasses import replace
 import pandas as pd
 
 from bench.errors import check_name
-from bench.evaluation.comparison import Interval
 from bench.evaluation.metric import Metric
 from bench.evaluation.text import percent, points, seconds
 from bench.report.board import Board, Row, Table
+from bench.report.narrow_table import narrow_table
+from bench.report.tables.costs import CORE_SECONDS, core_seconds_cell
+from bench.report.tables.leaderboard import leaderboard_cells
 from bench.report.tables.scores import metric_text, rank_text
 
 ACCURACY, MODEL = "accuracy", "model"
@@ -24,7 +26,8 @@ HEADINGS = {
     "prediction-time": "prediction (µs/image)",
     "core-seconds": "core-seconds",
 }
-INTERVALS = "Test accuracy with its 95% confidence interval."
+INTERVALS = "Test accuracy with its 95% confidence interval: ± half its width, or -/+ the distances to its limits."
+WIDTH = 200  # characters of a line of the wide table
 
 
 def sort_names(table: Table) -> tuple[str, ...]:
@@ -81,17 +84,47 @@ def ranked_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> pd.
     """
     heading, cell = _last_column(table, sort)
     compared_with = _compared_with(table)
+    accuracies = _accuracy_cells(rows)
     return pd.DataFrame(
         {
             "rank": rank_text(row).replace(" to ", "-"),
             "model": row.label,
-            "test accuracy (%)": _accuracy_cell(row.test_accuracy, row.run.interval),
+            "test accuracy (%)": accuracy,
             "diff. (pp)": "-" if row is compared_with else points(row.test_accuracy - compared_with.test_accuracy),
             "params": _thousands(row.run.costs["parameters"]),
             heading: cell(row),
         }
-        for row in rows
+        for row, accuracy in zip(rows, accuracies, strict=True)
     )
+
+
+def wide_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY, width: float = WIDTH) -> pd.DataFrame:
+    """The columns of the leaderboard page, and further ones as long as lines have at most `width` characters."""
+    page = [leaderboard_cells(table, row) for row in rows]
+    frame = pd.DataFrame(
+        {**cells, **_further_cells(table, row, sort), **cells} for row, cells in zip(rows, page, strict=True)
+    )
+    while len(frame.columns) > len(page[0]) and max(map(len, narrow_table(frame).splitlines())) > width:
+        frame = frame.iloc[:, :-1]
+    return frame
+
+
+def _further_cells(table: Table, row: Row, sort: str) -> dict[str, str]:
+    """Columns that the leaderboard page lacks, and the one that the rows are sorted by first."""
+    search, metrics = row.run.record.search, _metrics(table)
+    cells = {
+        "seeds": str(len(row.run.record.refits)),
+        **{
+            metric.heading: metric_text(row.run, metric)
+            for name, metric in metrics.items()
+            if name == sort or not metric.details_only
+        },
+        f"{table.score} (%)": "-" if search is None else percent(search.winning_trial.score),
+        CORE_SECONDS: core_seconds_cell(table, row),
+        "trials": "-" if search is None else f"{len(search.trials):,}",
+    }
+    first = metrics[sort].heading if sort in metrics else CORE_SECONDS if sort == CORE_SECONDS else "seeds"
+    return {first: cells[first], **cells}
 
 
 def difference_note(table: Table) -> str:
@@ -111,12 +144,21 @@ def _compared_with(table: Table) -> Row:
     return table.selected_row or max(table.compared, key=lambda row: row.test_accuracy)
 
 
-def _accuracy_cell(accuracy: float, interval: Interval | None) -> str:
-    """Percent with ± half the width of the interval, or the distances to both limits if they differ."""
-    if interval is None:
-        return percent(accuracy)
-    below, above = percent(interval.mean - interval.low), percent(interval.high - interval.mean)
-    return f"{percent(accuracy)} " + (f"± {above}" if below == above else f"-{below} +{above}")
+def _accuracy_cells(rows: Sequence[Row]) -> list[str]:
+    """Percent with ± half the width of the interval, or in all rows the distances to both limits if they differ.
+
+    Both limits as numbers, as on the pages, would need more than 80 characters with the longest built-in names.
+    """
+    distances = [
+        None if (ci := row.run.interval) is None else (percent(ci.mean - ci.low), percent(ci.high - ci.mean))
+        for row in rows
+    ]
+    symmetric = all(each is None or each[0] == each[1] for each in distances)
+    return [
+        percent(row.test_accuracy)
+        + ("" if each is None else f" ± {each[0]}" if symmetric else f" -{each[0]}/+{each[1]}")
+        for row, each in zip(rows, distances, strict=True)
+    ]
 
 
 def _last_column(table: Table, sort: str) -> tuple[str, Callable[[Row], str]]:

@@ -9,6 +9,7 @@ from bench.records.spec import SearchSpec
 from bench.report.board import Board, PairTest, Row, Table
 from bench.report.ranking import TEST_LABELS
 from bench.report.text.signature import signature_text
+from bench.tuning.space import count_candidates
 
 
 def rows_json(board: Board) -> list[dict[str, Any]]:
@@ -45,6 +46,9 @@ def row_json(table: Table, row: Row) -> dict[str, Any]:
         "own_recipe": search is not None and search.own_recipe is not None,
         "f1_by_class": dict(zip(record.dataset.class_names, run.scores.by_class.f1.tolist(), strict=False)),
         "parameters": run.costs["parameters"],
+        "core_seconds": run.costs.get("core-seconds"),
+        "trials": None if search is None else len(search.trials),
+        "candidates": None if search is None else count_candidates(search.space),  # None if infinite
         "search_seconds": None if search is None else search.search_seconds,
         "training_seconds": run.costs.get("training time per refit"),
         "prediction_microseconds_per_image": record.latency.microseconds_per_image,

@@ -1,23 +1,23 @@
 """The leaderboard as text, for the terminal."""
 
-from collections.abc import Callable, Iterator, Sequence
-
-import pandas as pd
+import math
 
 from bench.evaluation.text import counted
-from bench.report.board import Board, Table
+from bench.report.board import MAX_TIME_RATIO, Board, Table
 from bench.report.markdown import table
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranked_table import (
     ACCURACY,
     INTERVALS,
+    WIDTH,
     difference_note,
     machines_note,
     ranked_table,
     sorted_rows,
+    wide_table,
 )
-from bench.report.tables.costs import costs_table
-from bench.report.tables.scores import UNCERTAINTY, references_table, reproductions_table, scores_table
+from bench.report.tables.costs import UNEQUAL_MARK
+from bench.report.tables.leaderboard import NOT_SIGNIFICANT
 
 
 def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, markdown: bool = False) -> str:
@@ -25,7 +25,7 @@ def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, 
 
     Args:
         board: the leaderboard.
-        wide: whether to print all columns, which needs about 200 characters.
+        wide: whether to print more columns, those of the leaderboard page first, in lines of about 200 characters.
         sort: the column by which rows are sorted.
         markdown: whether to print pipe tables.
 
@@ -35,13 +35,20 @@ def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, 
     shown: set[str] = set()
     parts = []
     for each in board.tables:
-        frames = _wide(each, sort) if wide else _ranked(each, sort, shown)
+        # Reference models are not repeated below later tables.
+        rows = sorted_rows(each, [row for row in each.everything if row.run.record.run_id not in shown], sort)
         shown |= {row.run.record.run_id for row in each.references}
-        draw = table if markdown else narrow_table
-        below = [] if wide else [wrap(difference_note(each))]
-        parts.append("\n\n".join([*map(wrap, [_title(each), *_notes(each)]), *_tables(frames, draw), *below]))
-    if board.tables and not wide:
-        parts.append(INTERVALS)
+        if not rows:
+            continue
+        if wide:
+            frame = wide_table(each, rows, sort, math.inf if markdown else WIDTH)
+        else:
+            frame = ranked_table(each, rows, sort)
+        drawn = table(frame) if markdown else narrow_table(frame)
+        below = _wide_notes(each, drawn) if wide else difference_note(each)
+        parts.append("\n\n".join([*map(wrap, [_title(each), *_notes(each)]), drawn, *filter(None, [wrap(below)])]))
+    if board.tables:
+        parts.append("Intervals are 95% confidence intervals." if wide else wrap(INTERVALS))
     if not board.tables and not board.problems:
         parts.append("No finished run yet.")
     if board.problems:
@@ -49,34 +56,14 @@ def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, 
     return "\n\n".join(parts)
 
 
-def _tables(frames: dict[str, pd.DataFrame], draw: Callable[[pd.DataFrame], str]) -> Iterator[str]:
-    for title, frame in frames.items():
-        if not frame.empty:
-            yield f"{title}\n\n{draw(frame)}".strip()
-
-
-def _ranked(table: Table, sort: str, shown: set[str]) -> dict[str, pd.DataFrame]:
-    """All rows in one table, without the reference models of earlier tables."""
-    rows = [row for row in table.everything if row.run.record.run_id not in shown]
-    return {"": ranked_table(table, sorted_rows(table, rows, sort), sort)}
-
-
-def _wide(table: Table, sort: str) -> dict[str, pd.DataFrame]:
-    order = [row.label for row in sorted_rows(table, table.everything, sort)]
-    frames = {
-        "": scores_table(table),
-        "Reference models": references_table(table),
-        "Reproductions": reproductions_table(table),
-        "Costs": costs_table(table),
-    }
-    # Lines are short on a terminal; the pages have this column.
-    return {
-        title: _in_order(frame.drop(columns=UNCERTAINTY, errors="ignore"), order) for title, frame in frames.items()
-    }
-
-
-def _in_order(frame: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
-    return frame if frame.empty else frame.sort_values("model", key=lambda names: names.map(order.index), kind="stable")
+def _wide_notes(table: Table, drawn: str) -> str:
+    """What the differences in a wide table are from, and what its marks mean."""
+    notes = [] if table.compared_with is None else [difference_note(table)]
+    if NOT_SIGNIFICANT in drawn:
+        notes.append(f"{NOT_SIGNIFICANT}: not significant after Holm's correction.")
+    if UNEQUAL_MARK in drawn:
+        notes.append(f"(!): more than {MAX_TIME_RATIO} times the core-seconds of another row.")
+    return " ".join(notes)
 
 
 def _title(table: Table) -> str:

@@ -357,18 +357,31 @@ def test_leaderboard_ranks_tuned_and_reference_models_in_80_columns(results: Pat
     lines = call("leaderboard").stdout.splitlines()
     assert max(map(len, lines)) <= 80
     # 98.83% with the limits 96.18% and 99.65%.
-    assert "   1  cnn                          98.83 -2.66 +0.82      -   2.50k        21" in lines
-    assert "   -  tutorial-linear              90.00 -5.10 +3.51  -8.83   2.50k        21" in lines
+    assert "   1  cnn                          98.83 -2.66/+0.82      -   2.50k        21" in lines
+    assert "   -  tutorial-linear              90.00 -5.10/+3.51  -8.83   2.50k        21" in lines
     assert sum("tutorial-linear" in line for line in lines) == 1
     text = " ".join(" ".join(lines).split())
     assert "Not ranked with the first table: budget is 6 epochs (equivalent to 2 trials of 3 epochs) here" in text
 
 
-def test_wide_leaderboard_has_all_columns(results: Path, call: Call) -> None:
+def test_wide_leaderboard_is_the_same_table_with_more_columns(results: Path, call: Call) -> None:
     text = call("leaderboard", "--wide").stdout
-    assert re.search(r"^ +1 +cnn +98\.83 \(96\.18 to 99\.65\)", text, re.MULTILINE)
-    assert "(nats)" in text  # of the log loss
-    assert "\nCosts\n" in text
+    assert max(map(len, text.splitlines())) <= 200
+    assert re.search(r"^ +1 +cnn +tuned +98\.83 \(96\.18 to 99\.65\) .* 98\.00 \(Square\) +0\.3793", text, re.MULTILINE)
+    assert re.search(r"^ +- +tutorial-linear +published tutorial .* -8\.83 \(-12\.80 to -4\.87\)", text, re.MULTILINE)
+    assert re.search(r"dense-8510e8 \(reproduction\) .* not tested ", text)
+    assert text.count("\n----") == call("leaderboard").stdout.count("\n----") == 2  # one table for each budget
+    first_row = next(line for line in text.splitlines() if " cnn " in line)
+    assert not first_row.endswith(" 3"), "the number of trials does not fit into the lines of this table"
+    assert re.search(r"core-seconds +trials$", text, re.MULTILINE)
+    markdown = call("leaderboard", "--wide", "--format", "md").stdout
+    assert len(re.findall(r"core-seconds \| +trials \|$", markdown, re.MULTILINE)) == 2
+
+
+def test_column_that_the_wide_leaderboard_is_sorted_by_is_among_those_that_fit(results: Path, call: Call) -> None:
+    heading = call("leaderboard", "--wide", "--sort", "core-seconds").stdout.partition("\n----")[0]
+    assert re.search(r"prediction +core-seconds +seeds", heading)
+    assert re.search(r"prediction +Brier +seeds", call("leaderboard", "--wide", "--sort", "brier-score").stdout)
 
 
 def test_leaderboard_is_sorted_by_a_column_which_it_shows(results: Path, call: Call) -> None:

@@ -17,11 +17,14 @@ def test_page_shows_new_trials_without_a_reload_and_notices_the_end_of_the_serve
     spec, predictions, problems = make_spec(family="cnn"), make_predictions(), list[str]()
     add_run(tmp_path)
     record = make_run(predictions, spec=spec)
-    folder = write_unfinished_run(tmp_path, spec, record, refits=0)
     with chromium() as browser, serving(tmp_path) as server, page(browser, server.url, problems) as opened:
+        opened.evaluate("window.notReloaded = true")
+        assert "waiting for one" in opened.locator("#live").inner_text()
+        folder = write_unfinished_run(tmp_path, spec, record, refits=0)
+        # 6 epochs of trials, of 12 and 3 refits of 3 epochs, which cost 1.2 of a trial each.
+        opened.get_by_text("26% of the planned training, search and refits together").wait_for()
         best = opened.locator("dt", has_text="best validation accuracy").locator("+ dd")
         assert best.inner_text() == "91.00%"
-        opened.evaluate("window.notReloaded = true")
         folder.append(TrialEnded(time=now(), trial=make_trial(3, 0.93)))
         opened.get_by_text("93.00%").first.wait_for()
         assert best.inner_text() == "93.00%"

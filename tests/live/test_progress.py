@@ -86,7 +86,7 @@ def test_trials_and_epochs_are_counted_and_the_best_is_named() -> None:
     failed = make_failed_trial(2, "ValueError")
     events = [started(), *ended(0, 0.7), *ended(1, 0.9), proposed(failed), TrialEnded(time=at(90), trial=failed)]
     progress = shown(events)
-    assert (progress.ended_trials, progress.epochs, progress.share) == (3, 9, 0.5)
+    assert (progress.ended_trials, progress.epochs) == (3, 9)
     assert progress.best is not None
     assert progress.best.trial_id == "0001"
     assert facts(progress)["trials"] == "3 of 6 (1 failed)"
@@ -122,8 +122,20 @@ def test_time_left_of_refits() -> None:
     refits = [RefitEnded(time=at(100), refit=make_refit(number, fit_seconds=20.0)) for number in range(2)]
     progress = shown([started(), *search, *refits])
     assert progress.stage == "refit"
-    assert progress.share == pytest.approx(2 / 3)
     assert progress.seconds_left == pytest.approx(20 + 5)
+
+
+def test_share_covers_search_and_refits_and_never_decreases() -> None:
+    # 18 epochs of trials; 3 refits of 3 epochs, which cost 1.2 of a trial each: 10.8. Together 28.8.
+    refits: list[LedgerEvent] = [RefitEnded(time=at(100), refit=make_refit(number)) for number in range(3)]
+    search = flat([ended(number) for number in range(6)])
+    cut = TrialEnded(time=at(100), trial=make_trial(1, 0.8, status="cut"))
+    assert shown([started(), *search[:6]]).share == pytest.approx(9 / 28.8)
+    assert shown([started(), *search]).share == pytest.approx(18 / 28.8)
+    assert shown([started(), *ended(0), cut]).share == pytest.approx(18 / 28.8)
+    assert shown([started(), *search, refits[0]]).share == pytest.approx(21.6 / 28.8)
+    assert shown([started(), *search, *refits]).share == pytest.approx(1)
+    assert shown([started(plan=None), refits[0]], make_reference_spec()).share == pytest.approx(1 / 3)
 
 
 def test_time_on_a_cluster_of_unknown_size_is_unknown() -> None:
@@ -171,7 +183,9 @@ def test_running_runs_come_first(tmp_path: Path) -> None:
 def test_only_unfinished_runs_are_shown_and_damaged_ones_are_named(tmp_path: Path) -> None:
     add_run(tmp_path)
     assert unfinished_runs(tmp_path) == ()
-    assert "No unfinished run" in live_page(tmp_path, ()).html
+    waiting = live_page(tmp_path, ()).html
+    assert f"No unfinished run in <code>{tmp_path}</code>: waiting for one." in waiting
+    assert f"python -m bench run --family cnn --results {tmp_path}" in waiting
     spec = make_spec(family="cnn")
     record = make_run(make_predictions(), spec=spec)
     folder = write_unfinished_run(tmp_path, spec, record, refits=1)

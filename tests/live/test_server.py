@@ -101,6 +101,20 @@ def test_run_appears_while_it_is_unfinished_and_its_page_when_it_is_finished(tmp
         assert b"Test accuracy" in content
 
 
+def test_page_waits_for_a_run_in_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
+    results = tmp_path / "new"
+    with serving(results) as server:
+        assert b"waiting for one" in get(server, "/live.html")[2]
+        assert not results.exists()
+        add_run(results)
+        assert get(server, "/synthetic/dense.html")[0] == 200
+
+
+def test_file_instead_of_a_results_folder_is_an_error(results: Path) -> None:
+    error = call("serve", "--results", "leaderboard.md", cwd=results, code=2).stderr
+    assert "expected a results folder, found the file leaderboard.md" in error
+
+
 def test_damaged_ledger_is_named_and_pages_are_still_served(tmp_path: Path) -> None:
     spec = make_spec()
     folder = write_unfinished_run(tmp_path, spec, make_run(make_predictions(), spec=spec))

@@ -8,10 +8,9 @@ from bench.records.record import Curve, OwnRecipe
 from bench.records.space import Parameter
 from bench.records.spec import Budget
 from bench.report.build import write
-from bench.report.ranked_table import difference_note
+from bench.report.ranked_table import difference_note, wide_table
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
-from bench.report.tables.scores import RECIPE, scores_table
 from builders import add_reference, add_run, make_failed_trial, make_trial, page
 
 OWN = OwnRecipe(training="its own: Adam, mse, one-hot labels, its own fit", inputs="uint8 pixels", own_fit=True)
@@ -21,10 +20,8 @@ def test_row_says_whether_the_recipe_is_its_own(tmp_path: Path) -> None:
     add_run(tmp_path, spec={"family": "net", "definition": "my.py:build_model"}, search={"own_recipe": OWN})
     add_run(tmp_path)
     (table,) = leaderboard(tmp_path).tables
-    assert dict(zip(scores_table(table)["model"], scores_table(table)[RECIPE], strict=True)) == {
-        "net": "its own",
-        "dense": "shared",
-    }
+    shown = wide_table(table, table.rows)
+    assert dict(zip(shown["model"], shown["type"], strict=True)) == {"net": "tuned, own recipe", "dense": "tuned"}
     assert {row["label"]: row["own_recipe"] for row in rows_json(leaderboard(tmp_path))} == {
         "net": True,
         "dense": False,
@@ -32,10 +29,8 @@ def test_row_says_whether_the_recipe_is_its_own(tmp_path: Path) -> None:
     assert "Models with their own training recipe differ" in page(tmp_path, "synthetic/README.md")
 
 
-def test_column_is_left_out_if_all_rows_follow_the_recipe_of_the_suite(tmp_path: Path) -> None:
+def test_recipe_is_not_mentioned_if_all_rows_follow_that_of_the_suite(tmp_path: Path) -> None:
     add_run(tmp_path)
-    (table,) = leaderboard(tmp_path).tables
-    assert RECIPE not in scores_table(table)
     assert "their own training recipe" not in page(tmp_path, "synthetic/README.md")
 
 
@@ -89,9 +84,8 @@ def test_searches_for_another_objective_are_ranked_separately_and_named(tmp_path
     if "objective" in first.conditions:
         first, second = second, first
     assert (second.conditions["objective"], second.conditions["class weights"]) == ("macro F1", "balanced")
-    assert "validation macro F1 (%)" in scores_table(second)
-    assert scores_table(second)["validation macro F1 (%)"].tolist() == ["75.00"]
-    assert "validation accuracy (%)" in scores_table(first)
+    assert wide_table(second, second.rows)["validation macro F1 (%)"].tolist() == ["75.00"]
+    assert "validation accuracy (%)" in wide_table(first, first.rows)
     text = page(tmp_path, "synthetic/README.md")
     assert "objective: macro F1; in table 1: accuracy" in text or "objective: accuracy; in table 1: macro F1" in text
     assert "best validation macro F1 first" in page(tmp_path, "synthetic/cnn.md")

@@ -11,7 +11,7 @@ from bench.report.board import find_row
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
 from bench.report.terminal import leaderboard_text
-from builders import add_run, make_dataset, make_environment, make_refit
+from builders import add_reference, add_run, make_dataset, make_environment, make_refit, page
 
 FEW_ERRORS = [range(3)] * 3  # misclassified in every seed, of 200 images: 98.5%
 MANY_ERRORS = [range(40)] * 3  # 80%
@@ -124,7 +124,7 @@ def test_rows_of_different_machines_are_ranked_but_their_times_are_not_compared(
     (table,) = board.tables
     assert table.machines == ("Synthetic CPU A", "Synthetic CPU B")
     assert "times are not comparable" in leaderboard_text(board, wide=True)
-    assert "Synthetic CPU B" in leaderboard_text(board, wide=True)
+    assert {row["cpu"] for row in rows_json(board)} == {"Synthetic CPU A", "Synthetic CPU B"}
 
 
 def test_machines_with_the_same_cpu_model_are_told_apart(tmp_path: Path) -> None:
@@ -142,6 +142,8 @@ def test_rows_are_plain_json_at_full_precision(tmp_path: Path) -> None:
     assert row["test_accuracy"] == pytest.approx(0.98)
     assert row["metrics"]["train_test_gap"] == pytest.approx(-0.03)
     assert row["validation_accuracy"] == 0.91
+    # Trials of 12, 13 and 14 s, refits of 22, 23 and 24 s; a parameter of the space is continuous.
+    assert (row["core_seconds"], row["trials"], row["candidates"]) == (108.0, 3, None)
     assert row["training_seconds"] == 21.0  # median of 20, 21, 22
     assert row["interval"]["n_seeds"] == 3
     assert (row["run_id"], row["seeds"], row["not_significantly_different_from"]) == (record.run_id, 3, [])
@@ -151,6 +153,16 @@ def test_a_run_without_a_row_is_an_error_that_lists_the_rows(tmp_path: Path) -> 
     record = add_run(tmp_path)
     with pytest.raises(RecordError, match=f"synthetic/gone.*{record.run_id}"):
         find_row(leaderboard(tmp_path), "synthetic", "gone")
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_reference_models_of_two_protocols_are_printed_once(wide: bool, tmp_path: Path) -> None:
+    for protocol in (0, 1):
+        add_reference(tmp_path, spec={"model": f"tutorial-{protocol}", "protocol": protocol})
+    board = leaderboard(tmp_path)
+    assert [len(table.references) for table in board.tables] == [2, 2]
+    text = leaderboard_text(board, wide=wide)
+    assert (text.count("\n----"), text.count("tutorial-0 "), text.count("Synthetic test data")) == (1, 1, 1)
 
 
 def test_an_empty_leaderboard(tmp_path: Path) -> None:
@@ -163,6 +175,5 @@ def test_json_lists_every_row_that_is_not_significantly_different(tmp_path: Path
         add_run(tmp_path, [[number]] * 3, spec={"family": f"model{number:02}"})
     first, *others = rows_json(leaderboard(tmp_path))
     assert first["not_significantly_different_from"] == [other["label"] for other in others]
-    assert "model01, model02, model03, model04, model05 and 6 more" in leaderboard_text(
-        leaderboard(tmp_path), wide=True
-    )
+    text = page(tmp_path, "synthetic/README.md")
+    assert "model01, model02, model03, model04, model05 and 6 more" in text

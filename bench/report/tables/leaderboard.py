@@ -7,7 +7,7 @@ import pandas as pd
 from bench.evaluation.metric import MACRO_F1, TRAIN_TEST_GAP
 from bench.evaluation.text import accuracy_cell, difference_text, joined, percent
 from bench.report.board import Row, Table
-from bench.report.markdown import Markdown, anchor, link
+from bench.report.markdown import anchor, link
 from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import ACCURACY, REFERENCE_TYPES, metric_text, rank_text
 
@@ -69,15 +69,22 @@ def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
         folder: of the dataset's pages, as a prefix of links from the page that shows the table.
     """
     one_machine = len(table.machines) == 1
-    return pd.DataFrame(_cells(table, row, folder, with_times=one_machine) for row in by_accuracy(table.compared))
+    return pd.DataFrame(
+        {
+            **leaderboard_cells(table, row, with_times=one_machine),
+            "model": link(row.label, section_link(row, folder)),
+        }
+        for row in by_accuracy(table.compared)
+    )
 
 
-def _cells(table: Table, row: Row, folder: str, *, with_times: bool) -> dict[str, str | Markdown]:
+def leaderboard_cells(table: Table, row: Row, *, with_times: bool = True) -> dict[str, str]:
+    """The columns of one row as text: heading to cell."""
     costs = {name: cost for name, cost in cost_cells(row.run).items() if name in COSTS}
     selected = table.compared_with
     return {
         "rank": rank_text(row),
-        "model": link(row.label, section_link(row, folder)),
+        "model": row.label,
         "type": row_type(row),
         ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
         **({} if selected is None else {f"difference from {selected.label} (pp)": versus_selected_text(row)}),
@@ -105,6 +112,8 @@ def section_link(row: Row, folder: str = "", *, code: bool = False) -> str:
 
 def versus_selected_text(row: Row) -> str:
     """The difference from the selected tuned model, with its interval."""
+    if row.run.reproduces is not None:
+        return "not tested"
     if row.versus_best is None:
         return "-"
     difference = row.versus_best.difference

@@ -8,51 +8,26 @@ import pandas as pd
 from bench.evaluation.metric import TEST_ACCURACY, Metric
 from bench.evaluation.text import (
     accuracy_cell,
-    difference_text,
     joined,
     percent,
     points,
     range_text,
     uncertainty_source,
 )
-from bench.records.objective import score_name
-from bench.records.record import SearchOutcome
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
 from bench.report.runs import Run
-from bench.report.tables.costs import CORE_SECONDS, core_seconds_cell
-from bench.report.tables.search import space_size
 
 MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
 FIRST_NAMED = 5
 ACCURACY = TEST_ACCURACY.heading
 UNCERTAINTY = "main source of uncertainty"
-RECIPE = "training recipe"
 NOT_DIFFERENT = "tuned models not significantly different"
 REFERENCE_TYPES = {
     "tutorial": "published tutorial",
     "classifier": "scikit-learn classifier",
     "external": "trained elsewhere",
 }
-
-
-def scores_table(table: Table) -> pd.DataFrame:
-    """The tuned models, best first."""
-    return pd.DataFrame(
-        {
-            "rank": rank_text(row),
-            "model": row.label,
-            **_accuracy(row),
-            NOT_DIFFERENT: not_different_text(row, table),
-            **_leaderboard_metrics(row),
-            f"{score_name(row.run.record.spec)} (%)": percent(search.winning_trial.score),
-            **_recipe(table, search),
-            "trials (of candidates in the space)": f"{len(search.trials):,} ({space_size(search)})",
-            CORE_SECONDS: core_seconds_cell(table, row),
-        }
-        for row in table.rows
-        if (search := row.run.record.search) is not None
-    )
 
 
 def uncertainty_table(table: Table) -> pd.DataFrame:
@@ -64,29 +39,6 @@ def uncertainty_table(table: Table) -> pd.DataFrame:
             **({NOT_DIFFERENT: not_different_text(row, table)} if len(table.rows) > 1 else {}),
         }
         for row in table.compared
-    )
-
-
-def _recipe(table: Table, search: SearchOutcome) -> dict[str, str]:
-    """Whether a model follows the suite's training recipe, in tables where some do not."""
-    others = (row.run.record.search for row in table.rows)
-    if all(other is None or other.own_recipe is None for other in others):
-        return {}
-    return {RECIPE: "shared" if search.own_recipe is None else "its own"}
-
-
-def references_table(table: Table) -> pd.DataFrame:
-    """The reference models, best first, compared with the best tuned model."""
-    return pd.DataFrame(
-        {
-            "model": row.label,
-            "type": REFERENCE_TYPES[reference.group],
-            **_accuracy(row),
-            "difference from the best tuned model (pp)": versus_best_text(row),
-            **_leaderboard_metrics(row),
-        }
-        for row in table.references
-        if (reference := row.run.record.reference) is not None
     )
 
 
@@ -173,20 +125,6 @@ def rank_text(row: Row) -> str:
         return "-" if row.run.record.reference is not None or row.run.reproduces is not None else "?"
     best, worst = row.rank
     return str(best) if best == worst else f"{best} to {worst}"
-
-
-def versus_best_text(row: Row) -> str:
-    """A reference model's difference from the best tuned model with its interval and verdict."""
-    if row.versus_best is None:
-        return "-"
-    difference = row.versus_best.difference
-    if difference is None:
-        return "unknown (1 seed)"
-    verdict = str(row.versus_best.verdict)
-    if verdict == "not significantly different":
-        excludes_zero = difference.low * difference.high > 0
-        verdict = "not significant after Holm's correction" if excludes_zero else "not significant"
-    return f"{difference_text(difference.mean, difference.low, difference.high)}, {verdict}"
 
 
 def not_different_text(row: Row, table: Table) -> str:
