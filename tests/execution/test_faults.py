@@ -63,7 +63,7 @@ def limited_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cwd = tmp_path_factory.mktemp("limited")
     trials = ("--tuner", "random", "--trials", TRIALS, "--epochs", EPOCHS, "--refit-seeds", 1, "--precision", "float32")
     limit = ("--time-limit", f"{LIMIT}s", "--workers", 1, "--searches", 2)
-    call("run", "--family", "dense", "--dataset", "digits", *trials, *limit, cwd=cwd)
+    call("run", "--family", "tiny", "--dataset", "digits", *trials, *limit, cwd=cwd)
     return cwd / "results"
 
 
