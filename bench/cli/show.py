@@ -55,4 +55,4 @@ def show(
         recipe = dict(rebuilt.plain.recipe)
         echo_json({**run_json(row), "recipe": recipe, "code": rebuilt.plain.code, "no_code": None})
     else:
-        typer.echo(f"\n{recipe_text(dict(rebuilt.plain.recipe))}\n\nPlain Keras\n\n{rebuilt.plain.code}", nl=False)
+        typer.echo(f"\n{recipe_text(dict(rebuilt.plain.recipe))}\n\nCode\n\n{rebuilt.plain.code}", nl=False)

@@ -1,15 +1,17 @@
-"""The winner of a run as plain Keras code."""
+"""The winner of a run as plain Keras code, or a classifier as scikit-learn code."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.baselines.catalog import CLASSIFIERS, source
 from bench.errors import BenchError, ModelError
 from bench.execution.models import model_source
 from bench.execution.resume import last_options
 from bench.execution.stages import refit_spec
 from bench.records.plain import PlainKeras
 from bench.records.record import RunRecord
+from bench.records.spec import ReferenceSpec, refit_seed
 from bench.records.store import RunFolder, all_folders
 from bench.workers.error_text import error_text
 from bench.workers.tasks import import_libraries
@@ -37,11 +39,14 @@ def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
     """
     if (plain := folder.read_plain()) is not None:
         return Rebuilt(plain=plain, note=None)
-    if record.reference is not None and not record.reference.is_network:
-        raise ModelError(f"{record.spec.model} is not a Keras model: {record.reference.recipe}")
+    if isinstance(record.spec, ReferenceSpec) and record.spec.model in CLASSIFIERS:
+        from bench.baselines.script import classifier_script
+
+        plain = classifier_script(record.spec.model, refit_seed(record.spec, 0), record.dataset)
+        return Rebuilt(plain=plain, note=_note(record, source(record.spec.model)))
     options = last_options(folder)
     try:
-        source = model_source(record.spec, options)
+        present = model_source(record.spec, options)
     except BenchError as error:
         raise ModelError(f"{record.spec.model} cannot be rebuilt: {error}") from error
     import_libraries()
@@ -62,11 +67,15 @@ def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
             f"the code of {record.spec.model!r} has changed since the run: its model has {found:,} parameters now, "
             f"{expected:,} in the record"
         )
-    note = None
-    if source not in record.sources:
-        change = f"from digest {record.spec.source} to {source}"
-        note = f"The code of {record.spec.model!r} has changed since the run, {change}."
-    return Rebuilt(plain=plain_keras(model, record.dataset, settings), note=note)
+    return Rebuilt(plain=plain_keras(model, record.dataset, settings), note=_note(record, present))
+
+
+def _note(record: RunRecord, present: str) -> str | None:
+    """That the digest of a model's code is not that of the run; None if it is."""
+    if present in record.sources:
+        return None
+    change = f"from digest {record.spec.source} to {present}"
+    return f"The code of {record.spec.model!r} has changed since the run, {change}."
 
 
 def store_plain_code(results: Path) -> Iterator[tuple[str, str | None]]:

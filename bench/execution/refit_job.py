@@ -65,7 +65,8 @@ class RefitJob(Job):
         """Enter the refit stage; `values` are the winner's hyperparameters, empty for a reference model."""
         dataset = self._options.dataset
         if self.spec.model in CLASSIFIERS:
-            self._training = ClassifierStage(self.spec, self.folder, self._open_test_set, dataset)
+            test_set = self._open_test_set
+            self._training = ClassifierStage(self.spec, self.folder, test_set, dataset, facts=self._facts)
         else:
             file = self._options.family_file(self.spec)
             self._training = RefitStage(

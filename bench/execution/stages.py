@@ -202,17 +202,27 @@ class ClassifierStage(EvaluationStage):
     refits: tuple[RefitRecord, ...] = ()
 
     def __init__(
-        self, spec: RunSpec, folder: RunFolder, test_set: Callable[[], HeldOutTestSet], dataset: DatasetLocation
+        self,
+        spec: RunSpec,
+        folder: RunFolder,
+        test_set: Callable[[], HeldOutTestSet],
+        dataset: DatasetLocation,
+        *,
+        facts: DatasetFacts | None = None,
     ) -> None:
-        """Fit on the development images of `dataset`."""
+        """Fit on the development images of `dataset`, and write the code with its `facts`; None writes none."""
         super().__init__(spec, folder, test_set)
         self._dataset = dataset
+        self._facts = facts
 
     def _start(self) -> "partial[Any]":
-        return partial(worker.fit_classifier, self._spec.model, self._seeds(), self._test_set(), self._dataset)
+        test_set = self._test_set()
+        return partial(worker.fit_classifier, self._spec.model, self._seeds(), test_set, self._dataset, self._facts)
 
     def _keep(self, value: Any) -> tuple[Predictions, Latency]:
-        self.refits, *result = value
+        self.refits, plain, *result = value
+        if plain is not None:
+            self._folder.write_plain(plain)
         # The models folder marks the run as trained on this machine.
         write_atomic(self._folder.models_dir / "README", b"scikit-learn models are not kept\n")
         predictions, latency = result

@@ -1,12 +1,15 @@
 """Markdown from templates: the text of pages is in templates/, numbers come as data frames of text."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tabulate import tabulate
+
+from bench.report.tables.constant import constant_sentence, split_constant
 
 PACKAGE = "bench.report"
 # A page whose record is gone is removed only if it starts with this: not one that another package or a person wrote.
@@ -40,8 +43,18 @@ def environment(package: str = PACKAGE, *, escape: bool = False) -> Environment:
     return made
 
 
-def table(frame: pd.DataFrame) -> str:
-    """A pipe table of text, padded so that it is readable as text; columns of numbers are right-aligned."""
+def table(frame: pd.DataFrame, keep: Collection[str] | None = None) -> str:
+    """A pipe table of text, padded so that it is readable as text; columns of numbers are right-aligned.
+
+    Args:
+        frame: of text.
+        keep: columns that stay although their cells are equal; other such columns become a sentence below the table,
+            without the table if only one stays. None: all.
+    """
+    if keep is not None:
+        shown, constant = split_constant(frame, keep)
+        columns = table(shown) if len(shown.columns) > 1 else ""
+        return "\n\n".join(filter(None, [columns, inline(constant_sentence(constant))]))
     cells = frame.map(inline)
     numeric = [all(map(NUMBER.fullmatch, map(str, cells[name]))) for name in cells.columns]
     return tabulate(

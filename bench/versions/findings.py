@@ -12,12 +12,13 @@ from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange
 from bench.evaluation.speed import SpeedChange, Verdict
 from bench.evaluation.text import joined, points, ratio_text
 from bench.report.markdown import Markdown, anchor, inline, link
-from bench.versions.operation_names import AMONG_OTHERS, kind_of, variant_of
+from bench.versions.operation_names import AMONG_OTHERS, SHORT_NAMES, kind_of, variant_of
 from bench.versions.record import VersionRecord
-from bench.versions.series import ComparedVersion, Pair, Series, accuracy_since_oldest, time_since_oldest
+from bench.versions.series import ComparedVersion, Series, accuracy_since_oldest, time_since_oldest
 
 RESIDENT, UNIQUE = "megabytes, ", "megabytes of its own, "  # prefixes of the facts with memory by model
 MAX_NAMED = 2  # operations of a kind that are listed one by one
+MAX_KINDS = 5  # of operations that are listed, those with the largest changes
 NOTABLE = 1.1  # ratio from which on changes of speed are listed without a test
 IMPORTING_KERAS = Version("3.9")  # imports scikit-learn and Matplotlib if they are installed
 REPOSITORIES = {"TensorFlow": "tensorflow/tensorflow", "Keras": "keras-team/keras"}
@@ -59,7 +60,7 @@ def _sentences(series: Series, older: VersionRecord, row: ComparedVersion) -> li
     parts = (
         _libraries(series, older, row.record),
         _accuracy(row),
-        _speed(older, row),
+        _speed(series, older, row),
         _memory(older, row.record),
         _since_oldest(series, row),
         f"Release notes: {', '.join(map(str, notes))}." if notes else "",
@@ -86,62 +87,86 @@ def _accuracy(row: ComparedVersion) -> str:
     for model, change in row.accuracy.items():
         if isinstance(change, AccuracyChange):
             size = "identical" if change.identical else points(change.difference.mean)
-            verdicts.setdefault(change.verdict, []).append(f"{inline(model)} {size}")
+            verdicts.setdefault(change.verdict, []).append(f"{_name(model)} {size}")
     within = {"equivalent": f"(within ±{100 * EQUIVALENCE_MARGIN:g} points)"}
     parts = [f"{verdict} {within.get(verdict, '(points)')}: {joined(changes)}" for verdict, changes in verdicts.items()]
     return f"Accuracy {'; '.join(parts)}." if parts else ""
 
 
-def _speed(older: VersionRecord, row: ComparedVersion) -> str:
+def _name(model: str) -> str:
+    return inline(SHORT_NAMES.get(model, model))
+
+
+def _speed(series: Series, older: VersionRecord, row: ComparedVersion) -> str:
     speed = row.speed
     if isinstance(speed, str):
         return f"Speed not compared: {inline(speed)}."
     if not speed:
         return ""
     slower, faster = changed(speed, "slower"), changed(speed, "faster")
-    pair = older, row.record
     ratios = {name: change.ratio for name, change in speed.items()}
     if not slower and not faster:
-        largest = _by_kind(pair, ratios, _largest_first([*ratios], ratios)[:1])
+        largest = _by_kind(series, ratios, _largest_first([*ratios], ratios)[:1])
         return (
             f"Speed: none of {len(speed)} operations is significantly slower or faster; largest change, not "
             f"significant: {largest}."
         )
     return (
-        f"Speed: of {len(speed)} operations, {_counted(pair, ratios, slower, 'significantly slower')}; "
-        f"{_counted(pair, ratios, faster, 'faster')}."
+        f"Speed: of {len(speed)} operations, {_counted(series, ratios, slower, 'significantly slower')}; "
+        f"{_counted(series, ratios, faster, 'faster')}.{_imported(older, row.record, slower)}"
     )
 
 
-def _counted(pair: Pair, ratios: Mapping[str, float], names: Sequence[str], verdict: str) -> str:
-    return f"{len(names)} {verdict}: {_by_kind(pair, ratios, names)}" if names else f"none {verdict}"
+def _imported(older: VersionRecord, newer: VersionRecord, slower: Sequence[str]) -> str:
+    """What makes an import with other packages slower, if Keras began to import it."""
+    old, new = (Version(record.environment.keras) for record in (older, newer))
+    if not old < IMPORTING_KERAS <= new or not any(AMONG_OTHERS in name for name in slower):
+        return ""
+    return " With other packages, newer Keras imports scikit-learn and Matplotlib."
 
 
-def _by_kind(pair: Pair, ratios: Mapping[str, float], names: Sequence[str]) -> str:
-    """The times of operations relative to the older version by kind; the kind with the largest change is first."""
+def _counted(series: Series, ratios: Mapping[str, float], names: Sequence[str], verdict: str) -> str:
+    return f"{len(names)} {verdict}: {_by_kind(series, ratios, names)}" if names else f"none {verdict}"
+
+
+def _by_kind(series: Series, ratios: Mapping[str, float], names: Sequence[str]) -> str:
+    """Times relative to the older version by kind, the one with the largest change first, and how many are left out."""
     kinds: dict[str, list[str]] = {}
     for name in names:
         kinds.setdefault(kind_of(name), []).append(name)
-    return ", ".join(_kind_text(pair, ratios, *each) for each in kinds.items())
+    texts = [_kind_text(ratios, *each) for each in list(kinds.items())[:MAX_KINDS]]
+    return ", ".join(texts) + _more(series, sum(map(len, list(kinds.values())[MAX_KINDS:])))
 
 
-def _kind_text(pair: Pair, ratios: Mapping[str, float], kind: str, names: Sequence[str]) -> str:
+def _more(series: Series, operations: int) -> str:
+    """How many operations are left out, with a link to the tables of all."""
+    return f", and {operations} more ({link('details', anchor(series.title))})" if operations else ""
+
+
+def _largest_of_kinds(series: Series, ratios: Mapping[str, float], names: Sequence[str], verdict: str) -> str:
+    """How many operations have a verdict, and the largest change of each kind; `names` are sorted by it."""
+    kinds: dict[str, str] = {}
+    for name in names:
+        kinds.setdefault(kind_of(name), name)
+    texts = [f"`{kind}` {ratio_text(ratios[name])}" for kind, name in list(kinds.items())[:MAX_KINDS]]
+    listed = f": {', '.join(texts)}{_more(series, len(names) - len(texts))}"
+    return f"{len(names)} {verdict}{listed}" if names else f"none {verdict}"
+
+
+def _kind_text(ratios: Mapping[str, float], kind: str, names: Sequence[str]) -> str:
     """The change of each operation of a kind, or of how many, and the smallest and the largest one."""
     same = [name for name in ratios if kind_of(name) == kind]
     if len(names) <= MAX_NAMED:
         # In the order of measurement, so that the models always are in the same order.
-        text = " and ".join(f"{ratio_text(ratios[name])}{_variant(pair, name)}" for name in same if name in names)
+        text = " and ".join(f"{ratio_text(ratios[name])}{_variant(name)}" for name in same if name in names)
     else:
         low, high = sorted((ratios[names[0]], ratios[names[-1]]))
         text = f"{ratio_text(low)} to {ratio_text(high)} ({len(names)} of {len(same)})"
     return f"`{kind}` {text}"
 
 
-def _variant(pair: Pair, operation: str) -> str:
-    """In parentheses, after a space; what is imported if it is present is named."""
-    older, newer = (Version(record.environment.keras) for record in pair)
-    if AMONG_OTHERS in operation and older < IMPORTING_KERAS <= newer:
-        return " (with scikit-learn and Matplotlib, which newer Keras imports)"
+def _variant(operation: str) -> str:
+    """In parentheses, after a space; empty if there is only one."""
     variant = variant_of(operation)
     return f" ({variant})" if variant else ""
 
@@ -177,29 +202,34 @@ def _since_oldest(series: Series, row: ComparedVersion) -> str:
     if record is series.records[-1]:
         return f"Since {series.oldest}: {link('findings above', anchor(title(series)))}."
     accuracy = {each.model: accuracy_since_oldest(series, record, each.model) for each in record.trained}
-    accuracies = [f"{inline(model)} {points(change)}" for model, change in accuracy.items() if change is not None]
+    accuracies = [f"{_name(model)} {points(change)}" for model, change in accuracy.items() if change is not None]
     ratios = time_since_oldest(series, record)
     notable = [name for name in _largest_first([*ratios], ratios) if abs(log(ratios[name])) >= log(NOTABLE)]
-    largest = _by_kind((oldest, record), ratios, notable)
+    slower, faster = ([name for name in notable if (ratios[name] > 1) == wanted] for wanted in (True, False))
+    by = f"by {100 * (NOTABLE - 1):.0f}% or more"
+    speed = (
+        f"{by} (largest of each kind), {_largest_of_kinds(series, ratios, slower, 'slower')}; "
+        f"{_largest_of_kinds(series, ratios, faster, 'faster')}"
+        if notable
+        else f"none of {len(ratios)} operations slower or faster {by}"
+    )
     parts = (
         f"accuracy {joined(accuracies)}" if accuracies else "",
-        f"{100 * (NOTABLE - 1):.0f}% or more slower or faster: {largest or 'none'}" if ratios else "",
-        f"resident memory {memory}" if (memory := _memory_text(oldest, record)) else "",
+        speed if ratios else "",
+        f"resident memory {joined(memory)}" if (memory := [*_resident_growth(oldest, record).values()]) else "",
     )
     return f"Since {series.oldest}, not tested: {'; '.join(filter(None, parts))}." if any(parts) else ""
 
 
 def _memory(older: VersionRecord, newer: VersionRecord) -> str:
-    memory = _memory_text(older, newer)
-    return f"Resident memory: {memory}." if memory else ""
-
-
-def _memory_text(older: VersionRecord, newer: VersionRecord) -> str:
-    """The change of memory by model; empty if it was not measured."""
-    resident, unique = _growth(older, newer, RESIDENT), _growth(older, newer, UNIQUE)
+    resident, unique = _resident_growth(older, newer), _growth(older, newer, UNIQUE)
     own = {model: f" (unique {unique[model]:+})" if model in unique else "" for model in resident}
-    models = [f"{inline(model)} {change:+} MB{own[model]}" for model, change in resident.items()]
-    return joined(models)
+    return f"Resident memory: {joined([text + own[model] for model, text in resident.items()])}." if resident else ""
+
+
+def _resident_growth(older: VersionRecord, newer: VersionRecord) -> dict[str, str]:
+    """The change of resident memory by model, as text; none if it was not measured."""
+    return {model: f"{inline(model)} {change:+} MB" for model, change in _growth(older, newer, RESIDENT).items()}
 
 
 def _growth(older: VersionRecord, newer: VersionRecord, prefix: str) -> dict[str, int]:

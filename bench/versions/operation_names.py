@@ -1,6 +1,7 @@
 """How pages call the timed operations, whose names in records are such as `predict[cnn-call-1]`."""
 
 PREDICT_KINDS = {"call": "model(images)", "predict": "model.predict", "exported": "exported function"}
+SHORT_NAMES = {"tutorial-dense-128": "dense", "tutorial-cnn": "cnn"}  # by model; the names in operations and facts
 AMONG_OTHERS = "among others"  # the variant of `import` with other packages installed
 
 

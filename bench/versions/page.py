@@ -5,8 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from bench.evaluation.comparison import interval
 from bench.evaluation.equivalence import EQUIVALENCE_MARGIN, AccuracyChange
 from bench.evaluation.variance import Correctness
@@ -17,7 +15,6 @@ from bench.report.markdown import anchor, link, render
 from bench.report.narrow_table import narrow_table
 from bench.report.pages.contract import Files
 from bench.report.runs import relative_to
-from bench.report.tables.constant import constant_sentence, split_constant
 from bench.versions.differences import LIBRARIES, differences
 from bench.versions.findings import findings, updates
 from bench.versions.findings import title as findings_title
@@ -39,6 +36,8 @@ from bench.versions.tables import (
     speed_table,
     versions_table,
 )
+
+VERSION_NAMES = ("TensorFlow", "Keras", "environment")  # columns that tables keep
 
 
 class VersionsPage:
@@ -110,7 +109,7 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
                 "details": link("details", anchor(each.title)),
                 "findings": findings(each),
                 "updates": updates(each),
-                **_shared("versions", versions_table(each).drop(columns=["slower", "faster"])),
+                "versions": versions_table(each).drop(columns=["slower", "faster"]),
                 "speed": speed_table(each),
                 "cumulative": cumulative_table(each),
                 "figure": name if (name := f"versions/figures/time{suffix}-{number}.png") in figures else None,
@@ -119,22 +118,19 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
             }
             for number, each in enumerate(series, start=1)
         ],
-        **_shared("memory", facts_table(records, MEMORY_FACTS, digits=0)),
+        memory=facts_table(records, MEMORY_FACTS, digits=0),
         delay_page=delay_page,
-        **_shared("environments", environments_table(records)),
+        environments=environments_table(records),
+        names=VERSION_NAMES,
         scope=scope(records),
         margin=f"{100 * EQUIVALENCE_MARGIN:g}",
     )
     files: dict[str, bytes | Picture] = {f"versions{suffix}.md": page, **figures}
     if delay_page is not None:
-        files[delay_page] = render("delay.md.j2", package="bench.versions", suffix=suffix, **_shared("delays", delays))
+        files[delay_page] = render(
+            "delay.md.j2", package="bench.versions", suffix=suffix, delays=delays, names=VERSION_NAMES
+        )
     return files
-
-
-def _shared(name: str, frame: pd.DataFrame) -> dict[str, Any]:
-    """A table for a template, and as `<name>_shared` its constant columns as a sentence."""
-    table, constant = split_constant(frame, keep=("TensorFlow", "Keras", "environment"))
-    return {name: table, f"{name}_shared": constant_sentence(constant)}
 
 
 def versions_text(series: Sequence[Series]) -> str:

@@ -184,18 +184,26 @@ def evaluate(
 
 
 def fit_classifier(
-    name: str, seeds: Sequence[int], test_set: "HeldOutTestSet", location: "DatasetLocation", _report: "EpochReport"
-) -> "tuple[tuple[RefitRecord, ...], Predictions, Latency]":
+    name: str,
+    seeds: Sequence[int],
+    test_set: "HeldOutTestSet",
+    location: "DatasetLocation",
+    facts: "DatasetFacts | None",
+    _report: "EpochReport",
+) -> "tuple[tuple[RefitRecord, ...], PlainKeras | None, Predictions, Latency]":
     """Fit a scikit-learn classifier on the development images with each seed, and predict the test set.
 
-    One task does both, since such models may be too large to keep.
+    One task does both, since such models may be too large to keep. If `facts` of the dataset are given, it also writes
+    the code of the first one.
     """
     prepare_worker()
     from bench.baselines.classifiers import fit
+    from bench.baselines.script import classifier_script
     from bench.training import predict
     from bench.training.batches import cached_development
 
     dataset = cached_development(location)
     fitted = [fit(name, seed, number, dataset) for number, seed in enumerate(seeds)]
     predictions, latency = predict.evaluate([predictor for predictor, _ in fitted], test_set, seeds)
-    return tuple(record for _, record in fitted), predictions, latency
+    plain = None if facts is None else classifier_script(name, seeds[0], facts)
+    return tuple(record for _, record in fitted), plain, predictions, latency

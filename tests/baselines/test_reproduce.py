@@ -40,6 +40,8 @@ def test_every_suitable_model_is_evaluated_once(results: Path) -> None:
 def test_report_is_up_to_date(results: Path) -> None:
     call("report", "--check", cwd=results.parent)
     assert "tutorial-linear" in (results / "tutorials.md").read_text()
+    for name in CLASSIFIERS:
+        assert f"\n### Code of {name}\n" in (results / "digits" / f"{name}.md").read_text()
 
 
 def test_complete_models_are_not_retrained(results: Path) -> None:

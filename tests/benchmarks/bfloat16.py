@@ -311,7 +311,7 @@ def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
             f"default on Fashion-MNIST is that of so many full-length trials: {budgets}. For the speed of "
             "bfloat16, see [versus_keras_tuner.md](versus_keras_tuner.md)."
         ),
-        table(rows),
+        table(rows, keep=["family"]),
         (
             "Rank correlations are between different seeds, so that those of bfloat16 and float32 can be compared "
             "with those of float32 and float32. Accuracies are those on the validation images."

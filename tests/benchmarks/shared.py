@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -64,13 +64,13 @@ def page(*parts: str) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def table(rows: Iterable[Mapping[str, str]]) -> str:
-    """A table with these rows, by column."""
+def table(rows: Iterable[Mapping[str, str]], keep: Collection[str] | None = None) -> str:
+    """A table with these rows, by column; columns with equal cells become a sentence, except those to `keep`."""
     import pandas as pd
 
     from bench.report import markdown
 
-    return markdown.table(pd.DataFrame(list(rows)))
+    return markdown.table(pd.DataFrame(list(rows)), keep)
 
 
 def library_versions(machine: Environment, *names: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench.versions.operation_names import SHORT_NAMES
 from bench.versions.operations import Prepare, operations
 from bench.versions.timing import REFERENCE, epoch_start_facts, memory_facts, reference_seconds
 from bench.versions.workloads import MODELS, use_one_thread
@@ -34,6 +35,10 @@ def test_operation(benchmark: BenchmarkFixture, prepare: Prepare, tmp_path: Path
     benchmark.extra_info["threads"] = tf.config.threading.get_intra_op_parallelism_threads()
     if task.config is not None:
         assert set(task.config(result)) == {"layers", "optimizer", "loss"}
+
+
+def test_short_names_on_pages_are_those_in_records() -> None:
+    assert {short: model for model, short in SHORT_NAMES.items()} == MODELS
 
 
 @pytest.mark.long

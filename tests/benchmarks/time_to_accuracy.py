@@ -513,8 +513,8 @@ def _page(name: str, measures: Sequence[Measure], trainings: Sequence[Training])
     parts = ["# Time to accuracy", *_machines([*measures, *trainings])]
     if summary:
         rows = [row for comparison in COMPARISONS for row in _rounds(measures, comparison)]
-        parts += ["## Presets and stock Keras Tuner", table(summary), *verdicts(_goals(measures))]
-        parts += ["## Rounds", table(rows), EXPLANATION]
+        parts += ["## Presets and stock Keras Tuner", table(summary, keep=["comparison"]), *verdicts(_goals(measures))]
+        parts += ["## Rounds", table(rows, keep=["comparison", "round", "side"]), EXPLANATION]
     if trainings:
         parts += ["## Seconds to a validation accuracy", table(_thresholds(trainings)), *_runs(trainings)]
     parts += [

@@ -10,11 +10,12 @@ from bench.records.plain import PlainKeras
 from bench.records.store import run_folder
 from bench.report.build import build
 from bench.report.figures.picture import Picture
-from bench.report.markdown import anchor
+from bench.report.markdown import anchor, table
 from bench.report.ranking import leaderboard
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.text.findings import findings
 from builders import add_reference, add_run, make_environment, make_trial, page
+from doc_pages import ROOT
 
 
 def rows(text: str) -> list[list[str]]:
@@ -54,6 +55,18 @@ def test_findings_follow_the_records(tmp_path: Path) -> None:
     assert findings(a)[2].startswith(hardest)
     for sentence in findings(b):
         assert sentence.replace("|", r"\|") in page(tmp_path / "b")
+
+
+def test_every_published_page_can_be_reached_from_the_leaderboard() -> None:
+    results = ROOT / "results"
+    reached, pending = set[Path](), [results / "leaderboard.md"]
+    while pending:
+        page_file = pending.pop()
+        if page_file not in reached and page_file.exists():
+            reached.add(page_file)
+            links = re.findall(r"\]\(([^)#\s:]+\.md)", page_file.read_text(encoding="utf-8"))
+            pending += [(page_file.parent / link).resolve() for link in links]
+    assert set(results.rglob("*.md")) <= reached
 
 
 def test_commits_are_in_the_provenance_if_there_are_several(tmp_path: Path) -> None:
@@ -144,6 +157,10 @@ def test_constant_columns_move_to_a_sentence() -> None:
     assert list(shown) == ["model", "seeds"]
     assert constant_sentence(constant) == "The same in every row: CPU: x."
     assert list(split_constant(frame, keep=("CPU",))[0]) == ["model", "CPU", "seeds"]
+    text = table(frame, keep=["model"])
+    assert rows(text) == [["model", "seeds"], ["a", "1"], ["b", "2"]]
+    assert text.endswith("|\n\nThe same in every row: CPU: x.")
+    assert table(frame[["model", "CPU"]], keep=["model"]) == "The same in every row: CPU: x."
 
 
 @pytest.mark.parametrize("column", ["model", "CPU"])

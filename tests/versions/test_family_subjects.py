@@ -16,6 +16,7 @@ from bench.data.catalog import DatasetLocation
 from bench.data.samples import Reading
 from bench.errors import SpecError
 from bench.report.board import Board
+from bench.report.pages import leaderboard
 from bench.versions import measure as measured
 from bench.versions.environments import find, run_python
 from bench.versions.measure import Plan, measure
@@ -51,8 +52,11 @@ def test_records_of_a_family_are_apart_from_those_of_the_reference_models(tmp_pa
     assert "# TensorFlow and Keras versions: net" in text
     assert "all development images of digits" in text
     assert "net (%)" in text
-    assert "two [published tutorials]" not in text
-    assert "two [published tutorials]" in bytes(pages["versions.md"]).decode()  # type: ignore[arg-type]
+    assert "[published tutorials]" not in text
+    assert "[published tutorials]" in bytes(pages["versions.md"]).decode()  # type: ignore[arg-type]
+    board_page = bytes(leaderboard.files(board)["leaderboard.md"]).decode()  # type: ignore[arg-type]
+    assert "versions of TensorFlow and Keras](versions.md)" in board_page
+    assert "versions of TensorFlow and Keras for net](versions-net.md)" in board_page
 
 
 def test_show_prints_a_family(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from bench.report.pages.contract import Files
 from bench.report.pages.leaderboard import ranking
 from bench.report.tables import costs, details, errors, scores
 from bench.report.tables import search as searches
-from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.hyperparameters import winners_at_bounds
 from bench.report.tables.leaderboard import forest_rows, left_out_sentence, only_top_sentence, plotted
 from bench.report.text.glossary import glossary
@@ -90,15 +89,11 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
 
 def table_section(table: Table) -> dict[str, Any]:
     """What `_table.md.j2` shows; empty frames and lists are left out."""
-    uncertainty, shared = split_constant(scores.uncertainty_table(table), keep=("model",))
-    families, same = split_constant(scores.families_table(table), keep=("family", "test accuracy (%)"))
     return {
         **ranking(table),
-        "uncertainty": uncertainty if uncertainty.shape[1] > 1 else pd.DataFrame(),
-        "uncertainty_shared": constant_sentence(shared),
+        "uncertainty": scores.uncertainty_table(table),
         "pair_tests": pair_sentences(table),
-        "families": families,
-        "families_shared": constant_sentence(same),
+        "families": scores.families_table(table),
         "family_tests": family_sentences(table),
         "identical": identical_sentences(table),
         "reproductions": scores.reproductions_table(table),

@@ -51,12 +51,12 @@ def _origin(datasets: Sequence[Sequence[Table]]) -> str:
 def _links(board: Board) -> list[Markdown]:
     """What else there is in the results folder, as links."""
     is_tutorial = (row.run.record.is_tutorial for table in board.tables for row in table.references)
+    families = sorted({path.name for path in (board.results / "versions" / "families").glob("*") if path.is_dir()})
+    versions = "What changed between versions of TensorFlow and Keras"
     links = {
         "Published tutorials and what beats them": ("tutorials.md", any(is_tutorial)),
-        "What changed between versions of TensorFlow and Keras": (
-            "versions.md",
-            any((board.results / "versions").glob("*.json")),
-        ),
+        versions: ("versions.md", any((board.results / "versions").glob("*.json"))),
+        **{f"{versions} for {family}": (f"versions-{family}.md", True) for family in families},
         "Benchmarks of the suite": ("benchmarks/README.md", any((board.results / "benchmarks").glob("*.md"))),
     }
     return [link(text, target) for text, (target, exists) in links.items() if exists]
@@ -64,7 +64,6 @@ def _links(board: Board) -> list[Markdown]:
 
 def _dataset_section(board: Board, tables: Sequence[Table]) -> dict[str, Any]:
     table, dataset = tables[0], tables[0].dataset.name
-    provenance, shared = split_constant(provenance_table(table), keep=("model", "run"))
     return {
         "name": dataset,
         **ranking(table, f"{dataset}/"),
@@ -76,8 +75,7 @@ def _dataset_section(board: Board, tables: Sequence[Table]) -> dict[str, Any]:
         "left_out": left_out_sentence(table),
         "others": [_other_link(other, dataset) for other in tables[1:]],
         "evaluations": evaluations_text(board.results, tables),
-        "provenance": provenance,
-        "provenance_shared": constant_sentence(shared),
+        "provenance": provenance_table(table),
     }
 
 

@@ -27,7 +27,7 @@ from bench.report.tables.leaderboard import section_link, worst_class_text
 from bench.report.text.label_smoothing import training_loss_sentence
 from bench.report.text.signature import signature_text
 from bench.report.text.statements import interval_sentence, row_sentences
-from bench.report.text.tutorial_titles import published_accuracy, tutorial_title
+from bench.report.text.tutorial_titles import stated_result, tutorial_title
 
 TITLES = {  # of plots
     "confusion": "confusion matrix",
@@ -114,7 +114,7 @@ def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
         "budget": "" if record.search is None else table.conditions["budget"],
         "selected": row is table.selected_row,
         "tutorial": tutorial_title(record.spec.model) if record.is_tutorial else None,
-        "published": published_accuracy(record) if record.is_tutorial else None,
+        "stated": stated_result(record) if record.is_tutorial else None,
         "better_code": _better_code(table, row),
         "accuracy": f"{percent(row.test_accuracy)}% ({interval_text(run.interval)})",
         "interval_sentence": interval_sentence(run),
@@ -140,24 +140,32 @@ def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
 
 
 def _code(run: Run) -> str:
-    """The plain Keras code and, if it evaluates the model, the accuracy to expect; empty without code."""
+    """The plain code and, if it evaluates the model, the accuracy to expect; empty without code."""
     code = "" if run.plain is None else run.plain.code
-    if "model.evaluate(" in code:
+    if "model.evaluate(" in code or "model.score(" in code:
         refits = counted(len(run.record.refits), "refit")
         code += f"# expected accuracy: {percent(run.scores.accuracy)}%, the mean of {refits} by keras-family-bench\n"
     return code
 
 
 def _code_sentence(run: Run) -> str:
-    """What the plain Keras code needs, how long it takes, and how its accuracy relates to the scores; empty without."""
+    """What the plain code needs, how long it takes, and how its accuracy relates to the scores; empty without."""
     if run.plain is None:
         return ""
     is_complete = "load_data()" in run.plain.code
-    trainings = counted(len(run.record.refits), "training")
+    script = "Complete script" if is_complete else "Script with images in x_train and labels in y_train"
+    reference, accuracy = run.record.reference, f"{percent(run.scores.accuracy)}%"
+    libraries = "TensorFlow with Keras 3"
+    if reference is not None and not reference.is_network:
+        libraries = f"scikit-learn{', with images from Keras' if is_complete else ''}"
+    if reference is not None and reference.deterministic:
+        expected = f"may differ slightly from {accuracy} with other versions."
+    else:
+        trainings = counted(len(run.record.refits), "training")
+        expected = f"will differ slightly from {accuracy}, the mean of {trainings} with different seeds."
     return (
-        f"{'Complete script' if is_complete else 'Script with images in x_train and labels in y_train'} for TensorFlow "
-        f"with Keras 3, without this package; one training took {seconds(run.training_seconds)} s here. Your accuracy "
-        f"will differ slightly from {percent(run.scores.accuracy)}%, the mean of {trainings} with different seeds."
+        f"{script} for {libraries}, without this package; one training took {seconds(run.training_seconds)} s here. "
+        f"Your accuracy {expected}"
     )
 
 

@@ -14,11 +14,10 @@ from bench.report.board import Board, Row, Table
 from bench.report.markdown import Markdown, inline, link, render
 from bench.report.pages.contract import Files
 from bench.report.ranking import selection_order
-from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.leaderboard import section_link
 from bench.report.text.label_smoothing import calibration_sentence
 from bench.report.text.statements import identical_sentences
-from bench.report.text.tutorial_titles import TutorialTitle, published_accuracy, tutorial_title
+from bench.report.text.tutorial_titles import TutorialTitle, published_accuracy, stated_result, tutorial_title
 
 STATED = "result stated by the tutorial"
 MAX_TESTED_WIDTH = 0.02  # of the range that a stated accuracy stands for; a wider one overlaps almost any interval
@@ -31,15 +30,13 @@ def files(board: Board) -> Files:
     sections = []
     for title, placed in _tutorials(board).items():
         rows = [row for _, row in placed]
-        measured, shared = split_constant(tutorials_table(rows), keep=("model",))
         sections.append(
             {
                 "title": title,
                 "score": placed[0][0].score,
                 "titles": titles_table(placed),
                 "notes": _notes(board, placed),
-                "measured": measured,
-                "measured_shared": constant_sentence(shared),
+                "measured": tutorials_table(rows),
                 "recipes": recipes_table(rows),
                 "machines": _machines(rows),
             }
@@ -74,7 +71,7 @@ def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
         {
             "tutorial": _title_text(kind := tutorial_title(row.run.record.spec.model), row),
             "layers and training": kind.layers,
-            STATED: "none" if (published := published_accuracy(row.run.record)) is None else published.text,
+            STATED: stated_result(row.run.record) or "none",
             "measured test accuracy (%)": percent(row.test_accuracy),
             "more accurate tuned model": _better_text(table, row),
         }
@@ -210,6 +207,7 @@ def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
+            STATED: stated_result(row.run.record) or "none",
             **_compared(published_accuracy(row.run.record), prediction_interval(row.run.scores.correct.mean(axis=1))),
             "measured test accuracy (%)": accuracy_cell(row.test_accuracy, row.run.interval),
             "seeds": str(len(row.run.record.refits)),
@@ -240,16 +238,15 @@ def _machines(rows: Sequence[Row]) -> list[str]:
 
 def _compared(published: PublishedAccuracy | None, limits: tuple[float, float] | None) -> dict[str, str]:
     """The columns that compare a published value with the prediction interval of one training run."""
-    value, stands_for, agreement = "none", "-", "-"
+    stands_for, agreement = "-", "-"
     if published is not None:
-        value, stands_for = published.text, _range_cell(published.low, published.high)
+        stands_for = _range_cell(published.low, published.high)
         if limits is not None:
             low, high = limits
             is_wide = round(published.high - published.low, 6) > MAX_TESTED_WIDTH
             overlap = "too wide to test" if is_wide else "consistent"
             agreement = "below" if published.high < low else "above" if published.low > high else overlap
     return {
-        STATED: value,
         "stated accuracy (%)": stands_for,
         "95% prediction interval of one training run (%)": "unknown (1 seed)"
         if limits is None

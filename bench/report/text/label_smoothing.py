@@ -36,8 +36,8 @@ def calibration_sentence(rows: Sequence[Row]) -> str:
     It shows if a model is less confident than accurate, and a model without label smoothing is less accurate but has
     both a lower log loss and a lower calibration error.
     """
-    plain = [row for row in rows if row.run.plain is not None and not _smoothing(row.run)]
-    for other in plain:
+    recipes = [(row, {} if row.run.plain is None else row.run.plain.recipe) for row in rows]
+    for other in [row for row, recipe in recipes if "loss" in recipe and not _smoothing(row.run)]:
         worse = [row for row in rows if _smoothing(row.run) and _is_underconfident(row) and _is_worse(row, other)]
         if worse:
             gaps = sorted(row.test_accuracy - _confidence(row) for row in worse)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from bench.records.dataset import DatasetFacts
-from bench.records.plain import PlainKeras, label_smoothing
+from bench.records.plain import KERAS_DATASETS, PlainKeras, data_lines, label_smoothing
 from bench.training.custom.interface import Interface, all_layers
 from bench.training.plain.architecture import LAYER_NAME, model_lines
 from bench.training.plain.definitions import Definitions
@@ -16,8 +16,6 @@ from bench.training.plain.expressions import Expressions
 from search_spaces._mirror import AverageMirrorImages
 from search_spaces._recipe import LABEL_SMOOTHING, SmoothedCrossentropy
 
-# Datasets that Keras downloads.
-KERAS_DATASETS = frozenset({"mnist", "fashion_mnist", "cifar10"})
 MAX_LINE = 88  # characters; pages cut longer lines
 _CALL = re.compile(r"(\s*)([\w. =]+\()(.+?)(\)(?:\(\w+\))?,?)")  # indentation, start, arguments, end
 
@@ -128,22 +126,12 @@ def _one_hot(compiled: _Compiled, settings: FitSettings) -> bool:
 
 
 def _data(dataset: DatasetFacts, settings: FitSettings, *, one_hot: bool) -> list[str]:
-    n, classes = dataset.n_train + dataset.n_validation, len(dataset.class_names)
-    inputs = settings.inputs
-    shape, last = ", ".join(map(str, dataset.image_shape)), classes - 1
-    parts = ["train"]
+    classes, inputs = len(dataset.class_names), settings.inputs
+    shape, parts = ", ".join(map(str, dataset.image_shape)), ["train"]
+    lines = data_lines(dataset)
     if dataset.name in KERAS_DATASETS:
         parts.append("test")
-        lines = [
-            f"# {dataset.title}: {n:,} training and {dataset.n_test:,} test images, and their labels, 0 to {last}",
-            f"(x_train, y_train), (x_test, y_test) = keras.datasets.{dataset.name}.load_data()",
-            f"# The model takes images of shape ({shape}).",
-        ]
-    else:
-        lines = [
-            f"# {dataset.title}: {n:,} images, uint8 ({n}, {shape}), and their labels, 0 to {last}",
-            "# must be in x_train and y_train.",
-        ]
+        lines.append(f"# The model takes images of shape ({shape}).")
     if inputs is not None:
         shape = ", ".join(map(str, inputs.shape))
     converted = "" if inputs is None or inputs.dtype == "uint8" else '.astype("float32")'
