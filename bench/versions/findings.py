@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import log
 from statistics import fmean
 
 from packaging.version import Version
@@ -19,7 +18,7 @@ from bench.versions.series import ComparedVersion, Series, accuracy_since_oldest
 RESIDENT, UNIQUE = "megabytes, ", "megabytes of its own, "  # prefixes of the facts with memory by model
 MAX_NAMED = 2  # operations of a kind that are listed one by one
 MAX_KINDS = 5  # of operations that are listed, those with the largest changes
-NOTABLE = 1.1  # ratio from which on changes of speed are listed without a test
+NOTABLE = 1.1  # times slower or faster from which on changes are listed without a test
 IMPORTING_KERAS = Version("3.9")  # imports scikit-learn and Matplotlib if they are installed
 REPOSITORIES = {"TensorFlow": "tensorflow/tensorflow", "Keras": "keras-team/keras"}
 
@@ -143,16 +142,6 @@ def _more(series: Series, operations: int) -> str:
     return f", and {operations} more ({link('details', anchor(series.title))})" if operations else ""
 
 
-def _largest_of_kinds(series: Series, ratios: Mapping[str, float], names: Sequence[str], verdict: str) -> str:
-    """How many operations have a verdict, and the largest change of each kind; `names` are sorted by it."""
-    kinds: dict[str, str] = {}
-    for name in names:
-        kinds.setdefault(kind_of(name), name)
-    texts = [f"`{kind}` {ratio_text(ratios[name])}" for kind, name in list(kinds.items())[:MAX_KINDS]]
-    listed = f": {', '.join(texts)}{_more(series, len(names) - len(texts))}"
-    return f"{len(names)} {verdict}{listed}" if names else f"none {verdict}"
-
-
 def _kind_text(ratios: Mapping[str, float], kind: str, names: Sequence[str]) -> str:
     """The change of each operation of a kind, or of how many, and the smallest and the largest one."""
     same = [name for name in ratios if kind_of(name) == kind]
@@ -178,7 +167,12 @@ def changed(changes: Mapping[str, SpeedChange], verdict: Verdict) -> list[str]:
 
 
 def _largest_first(names: Sequence[str], ratios: Mapping[str, float]) -> list[str]:
-    return sorted(names, key=lambda name: -abs(log(ratios[name])))
+    return sorted(names, key=lambda name: -_factor(ratios[name]))
+
+
+def _factor(ratio: float) -> float:
+    """How many times slower or faster."""
+    return max(ratio, 1 / ratio)
 
 
 def _largest_update(series: Series) -> str:
@@ -204,12 +198,12 @@ def _since_oldest(series: Series, row: ComparedVersion) -> str:
     accuracy = {each.model: accuracy_since_oldest(series, record, each.model) for each in record.trained}
     accuracies = [f"{_name(model)} {points(change)}" for model, change in accuracy.items() if change is not None]
     ratios = time_since_oldest(series, record)
-    notable = [name for name in _largest_first([*ratios], ratios) if abs(log(ratios[name])) >= log(NOTABLE)]
+    # Rounded as in the table, so that they agree with it.
+    notable = [name for name in _largest_first([*ratios], ratios) if round(_factor(ratios[name]), 2) >= NOTABLE]
     slower, faster = ([name for name in notable if (ratios[name] > 1) == wanted] for wanted in (True, False))
     by = f"by {100 * (NOTABLE - 1):.0f}% or more"
     speed = (
-        f"{by} (largest of each kind), {_largest_of_kinds(series, ratios, slower, 'slower')}; "
-        f"{_largest_of_kinds(series, ratios, faster, 'faster')}"
+        f"{by}, {_counted(series, ratios, slower, 'slower')}; {_counted(series, ratios, faster, 'faster')}"
         if notable
         else f"none of {len(ratios)} operations slower or faster {by}"
     )
@@ -218,7 +212,8 @@ def _since_oldest(series: Series, row: ComparedVersion) -> str:
         speed if ratios else "",
         f"resident memory {joined(memory)}" if (memory := [*_resident_growth(oldest, record).values()]) else "",
     )
-    return f"Since {series.oldest}, not tested: {'; '.join(filter(None, parts))}." if any(parts) else ""
+    to_newest = f"tested: {link(title(series), anchor(title(series)))}"
+    return f"Since {series.oldest}, not tested: {'; '.join(filter(None, parts))} ({to_newest})." if any(parts) else ""
 
 
 def _memory(older: VersionRecord, newer: VersionRecord) -> str:

@@ -2,7 +2,8 @@
 
 Whether a model with one seed classifies an image correctly is a probit model: the sum of the image's difficulty,
 effects of the model on the image and on its class, and effects of the seed, overall and on the class. The models of a
-draw have equal true accuracies, although their effects differ. A rate is rejected if its 99.9% interval by Clopper and
+draw have equal true accuracies, although their effects differ. Of a family, the seeds stand for searches, which have
+effects on images too, and several refits. A rate is rejected if its 99.9% interval by Clopper and
 Pearson lies beyond 5.5% type I errors or below 94.5% coverage.
 """
 
@@ -39,6 +40,8 @@ class Cell:
     model_class_effect: float = 0.2
     duplicates: float = 0.0  # share of the images that appear twice
     difficulty: float = 1.5
+    seed_image_effect: float = 0.0
+    refits: int = 1  # of each seed
 
     def draws(self, seed: int) -> Iterator[list[Correctness]]:
         """DRAWS times the predictions of `rows` models with equal true accuracy."""
@@ -63,15 +66,16 @@ class Cell:
         level = difficulty + random.normal(0, self.model_image_effect, len(classes)) + by_class[classes]
         by_seed = random.normal(0, seed_effect, (self.seeds, 1))
         by_seed = by_seed + random.normal(0, self.seed_class_effect, (self.seeds, CLASSES))
-        latent = (self._intercept(by_class, seed_effect) + level + by_seed[:, classes])[:, image]
+        by_seed = by_seed[:, classes] + random.normal(0, self.seed_image_effect, (self.seeds, len(classes)))
+        latent = (self._intercept(by_class, seed_effect) + level + by_seed)[:, image]
         # The remaining effect has variance 1 and is drawn for each prediction, of an image and its copy apart.
-        return Correctness(correct=random.standard_normal(latent.shape, dtype=np.float32) < latent)
+        correct = random.standard_normal((self.refits, *latent.shape), dtype=np.float32) < latent
+        return Correctness(correct=correct[0] if self.refits == 1 else correct.mean(axis=0))
 
     def _intercept(self, by_class: FloatArray, seed_effect: float) -> float:
         """The intercept that gives a model with these effects of classes the true accuracy, by Newton's method."""
-        scale = np.sqrt(
-            1 + self.difficulty**2 + self.model_image_effect**2 + seed_effect**2 + self.seed_class_effect**2
-        )
+        by_seed = (seed_effect, self.seed_class_effect, self.seed_image_effect)
+        scale = np.sqrt(1 + sum(effect**2 for effect in (self.difficulty, self.model_image_effect, *by_seed)))
         value = float(special.ndtri(self.accuracy) * scale)
         for _ in range(6):
             z = (value + by_class) / scale
@@ -102,6 +106,11 @@ PAIRS = [
     Cell(seeds=3, model_class_effect=0.6, seed_class_effect=0.3),
     Cell(seeds=4, model_image_effect=0.2, difficulty=3.0),
     Cell(images=10_000, seeds=5),
+    # Families: three searches with five refits each.
+    *(
+        Cell(seeds=3, refits=5, seed_image_effect=0.7, seed_effects=effects, images=images)
+        for effects, images in (((0.03, 0.03), 2_000), ((0.01, 0.15), 2_000), ((0.01, 0.03), 10_000))
+    ),
 ]
 TABLES = [Cell(rows=rows, seeds=seeds, images=1_000) for rows, seeds in ((2, 3), (5, 5), (20, 3), (20, 5))]
 

@@ -149,23 +149,23 @@ def _code(run: Run) -> str:
 
 
 def _code_sentence(run: Run) -> str:
-    """What the plain code needs, how long it takes, and how its accuracy relates to the scores; empty without."""
+    """What the plain code needs, how long it takes, and the test accuracy to expect; empty without."""
     if run.plain is None:
         return ""
     is_complete = "load_data()" in run.plain.code
     script = "Complete script" if is_complete else "Script with images in x_train and labels in y_train"
-    reference, accuracy = run.record.reference, f"{percent(run.scores.accuracy)}%"
+    reference, accuracies = run.record.reference, run.scores.correct.mean(axis=1)
     libraries = "TensorFlow with Keras 3"
     if reference is not None and not reference.is_network:
         libraries = f"scikit-learn{', with images from Keras' if is_complete else ''}"
-    if reference is not None and reference.deterministic:
-        expected = f"may differ slightly from {accuracy} with other versions."
+    if len(accuracies) > 1:
+        reached = f"{percent(accuracies.min())}% to {percent(accuracies.max())}% with {len(accuracies)} seeds"
     else:
-        trainings = counted(len(run.record.refits), "training")
-        expected = f"will differ slightly from {accuracy}, the mean of {trainings} with different seeds."
+        other = "versions" if reference is not None and reference.deterministic else "seeds"
+        reached = f"{percent(accuracies.item())}%; it may differ slightly with other {other}"
     return (
         f"{script} for {libraries}, without this package; one training took {seconds(run.training_seconds)} s here. "
-        f"Your accuracy {expected}"
+        f"Test accuracy here: {reached}."
     )
 
 

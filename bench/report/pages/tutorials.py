@@ -71,8 +71,7 @@ def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
         {
             "tutorial": _title_text(kind := tutorial_title(row.run.record.spec.model), row),
             "layers and training": kind.layers,
-            STATED: stated_result(row.run.record) or "none",
-            "measured test accuracy (%)": percent(row.test_accuracy),
+            "test accuracy (%)": percent(row.test_accuracy),
             "more accurate tuned model": _better_text(table, row),
         }
         for table, row in placed

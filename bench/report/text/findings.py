@@ -35,8 +35,8 @@ def _families(table: Table) -> str:
     """The first test between families, or without one between tuned models."""
     if families := family_sentences(table):
         return (
-            f"{families[0]} The interval accounts for the variance across searches, which includes splits and refits, "
-            "and for the finite test set, but not for other training images."
+            f"{families[0]} The interval covers splits, searches, refits and test images, but neither other training "
+            "images nor the choice of the search spaces."
         )
     return next(iter(pair_sentences(table)), "")
 

@@ -27,25 +27,31 @@ def pair_sentence(test: PairTest, n_test: int) -> str:
 
 def family_sentences(table: Table) -> list[str]:
     """The tests between families, each over several searches."""
-    searches = {family.name: len(family.searches) for family in table.families}
+    families = {family.name: family for family in table.families}
     pairs = len(table.family_tests)
-    correction = f"adjusted by Holm's method over {pairs} pairs of families"
-    if pairs == 1:
-        correction = "one pair of families, so no correction was needed"
     sentences = []
     for test in table.family_tests:
         if test.difference is not None:
-            counts = [searches[test.a], searches[test.b]]
-            trained = f"{counts[0]} searches each" if len(set(counts)) == 1 else f"{counts[0]} and {counts[1]} searches"
-            basis = (
-                f"{trained}, {table.dataset.n_test:,} test images; "
-                f"{p_text(test.p_adjusted)} with {test.difference.degrees_of_freedom:.1f} degrees of freedom across "
-                f"searches; {correction}"
-            )
+            trained = _searches_text(table, families[test.a], families[test.b])
+            basis = f"{trained}; {table.dataset.n_test:,} test images, paired; t test across searches"
+            if pairs > 1:
+                basis += f", {p_text(test.p_adjusted)} after Holm's correction for {pairs} pairs of families"
             sentences.append(
                 _sentence(test, test.difference, f"Family {test.a}, as tuned here,", f"family {test.b}", basis)
             )
     return sentences
+
+
+def _searches_text(table: Table, a: FamilyResult, b: FamilyResult) -> str:
+    """The numbers of searches and of refits that a comparison of two families is based on."""
+    refits = {row.label: len(row.run.record.refits) for row in table.rows}
+    searches, refits_of_both = (len(a.searches), len(b.searches)), (refits[a.searches[0]], refits[b.searches[0]])
+    each = " each" if searches[0] == searches[1] else ""
+    return f"{_of_both(searches)} searches{each} with {_of_both(refits_of_both)} refits"
+
+
+def _of_both(counts: tuple[int, int]) -> str:
+    return joined(list(dict.fromkeys(map(str, counts))))
 
 
 def identical_sentences(table: Table) -> list[str]:
