@@ -117,7 +117,8 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
                 "Resident memory: cnn +0 MB.",
                 (
                     "Since 2.16.2, not tested: accuracy cnn -10.00; by 10% or more, 1 slower: `step` 2.40 (cnn); none "
-                    "faster; resident memory cnn +0 MB (tested: [TensorFlow 2.16.2 to 2.19.1](#tensorflow-2162-to-2191))."
+                    "faster; resident memory cnn +0 MB (tested: "
+                    "[TensorFlow 2.16.2 to 2.19.1](#tensorflow-2162-to-2191))."
                 ),
                 f"Release notes: {note('2.18.0')}, {note('2.18.1')}.",
             ),
