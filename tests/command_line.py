@@ -118,8 +118,11 @@ def kept_fork_server() -> Iterator[StartMethod]:
 def training_here(*first: Path, **environment: object) -> Iterator[None]:
     """Let `call` train in the block, with the environment of `variables`.
 
-    The workers of all its commands are forked from one server, which imports TensorFlow once.
+    The workers of all its commands are forked from one server, which imports TensorFlow once. Pictures stay blank, since
+    drawing takes a third of a small run: tests/report draws them, and so do commands that run as processes.
     """
+    from matplotlib.figure import Figure
+
     from bench.execution import runner
     from bench.workers.local import LocalPool
 
@@ -136,6 +139,7 @@ def training_here(*first: Path, **environment: object) -> Iterator[None]:
             patch.setattr(runner, "fork_server", lambda: nullcontext(method))
             # Commands that start workers only once spawn them.
             patch.setattr(LocalPool.__init__, "__defaults__", (None, method, 0))
+            patch.setattr(Figure, "draw", lambda *_: None)
             yield
 
 

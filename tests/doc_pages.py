@@ -51,6 +51,8 @@ ELSEWHERE = {
         "tests/versions/test_family_subjects.py"
     ),
 }
+# Planned only, since docs/tutorial.md trains the same.
+PLANNED = "python -m bench run --family dense --family cnn --dataset digits --preset quick --results my-results"
 # Formats and tuners that need an extra, and a module that it installs.
 EXTRAS = {
     "mlflow": "mlflow",
@@ -115,17 +117,22 @@ def small(command: str, results: str | None = None) -> str:
         return command
     words = shlex.split(command)
     options: dict[str, str] = {}
+    if command == PLANNED:
+        return f"{command} --dry-run --no-estimate"
     if words[3] == "run":
         options = {"--dataset": "digits"}
         if "--dry-run" not in words:
-            options |= {"--tuner": "random", "--trials": "2", "--epochs": "1"}
+            options |= {"--tuner": "random", "--trials": "1", "--epochs": "1"}
             command += " --refit-seeds 2"
             if "--scheduler" not in words:
                 command += " --workers 1"
             command = command.replace("--searches 3", "--searches 2")
     elif words[3] == "reproduce":
         options = {"--dataset": "digits"}
-        command += " --refit-seeds 1 --workers 1"
+        # tests/baselines trains all tutorials.
+        command = (
+            command.replace("reproduce tutorials", "reproduce tutorial-dense-128") + " --refit-seeds 1 --workers 1"
+        )
     elif words[3] == "check-family":
         options = {"--candidates": "4", "--workers": "1"}
     if words[3] in ("run", "reproduce") and results is not None:
@@ -182,7 +189,7 @@ class Reader:
                 self._command(command, where)
 
     def _command(self, command: str, where: str) -> None:
-        command = command.replace("127.0.0.1:8786", f"127.0.0.1:{self._port}")
+        command = command.replace("127.0.0.1:8786", f"127.0.0.1:{self._port}").replace("--nworkers 2", "--nworkers 1")
         if command in ELSEWHERE or not _is_installed(command):
             return
         if command.startswith("python -m pip install "):

@@ -215,6 +215,7 @@ def test_csv_form_without_the_test_file_is_incomplete(sources: Sources, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_csv_form_of_the_published_images(tmp_path: Path) -> None:
     here = default(folders.user_folder())
     complete = [folder for folder in here.local_folders.values() if all(idx.find(folder, name) for name in FILES)]

@@ -71,10 +71,14 @@ def test_edited_file_is_not_resumed_and_the_reason_is_given(killed: tuple[Path, 
     path.write_text(original)
 
 
-def test_own_fit_is_promoted_by_retraining_and_the_same_for_any_number_of_workers(cwd: Path) -> None:
+@pytest.mark.long
+def test_own_fit_is_the_same_for_any_number_of_workers(cwd: Path) -> None:
     first = search("INSTANCE", HYPERBAND, cwd, "--workers", 2)
-    second = search("INSTANCE", HYPERBAND, cwd, results="again")
-    assert_equal_runs(first, second)
+    assert_equal_runs(first, search("INSTANCE", HYPERBAND, cwd, results="again"))
+
+
+def test_own_fit_is_promoted_by_retraining(cwd: Path) -> None:
+    first = search("INSTANCE", HYPERBAND, cwd, "--workers", 2)
     outcome = first.record.search
     assert outcome is not None
     promoted = [trial for trial in outcome.trials if trial.parent is not None and trial.duplicate_of is None]

@@ -359,7 +359,7 @@ DATASET = replace(digits.DATASET, title="Digits whose test labels may be wrong",
 def test_poisoned_test_labels_leave_winner_trials_and_refits_the_same(tmp_path: Path) -> None:
     marker = tmp_path / "poisoned"
     (tmp_path / "own.py").write_text(POISONED.format(marker=str(marker)))
-    small = ("--tuner", "random", "--trials", 3, "--epochs", 5, "--refit-seeds", 2, "--workers", 1)
+    small = ("--tuner", "random", "--trials", 2, "--epochs", 5, "--refit-seeds", 1, "--workers", 1)
     search = ("run", "--family", "tiny", "--dataset", "own.py", *small)
     call(*search, "--results", "right", cwd=tmp_path)
     marker.touch()
@@ -390,7 +390,6 @@ DATASET = replace(digits.DATASET, title="Digits whose first evaluation kills its
 """
 
 
-@pytest.mark.smoke
 def test_evaluation_whose_worker_is_killed_is_retried_and_logged_twice(tmp_path: Path) -> None:
     dataset = tmp_path / "fragile.py"
     dataset.write_text(FRAGILE.format(marker=str(tmp_path / "killed")))

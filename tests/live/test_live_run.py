@@ -23,7 +23,7 @@ def test_run_is_shown_while_it_trains_and_its_page_when_it_is_finished(tmp_path:
             status, _, content = get(server, "/live.html")
             assert status == 200
             shown.append(dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", content.decode())))
-            time.sleep(0.1)
+            time.sleep(0.3)
         assert run.process.returncode == 0, run.text
         status, _, content = get(server, "/digits/tiny.html")
         assert status == 200

@@ -218,7 +218,7 @@ CELLS = (
     DIGITS,
     (
         "tuner = keras_tuner.RandomSearch(build_model, 'val_accuracy', max_trials=2, seed=1)\n"
-        "result = bench.search(tuner, **data, epochs=20, workers=2)"
+        "result = bench.search(tuner, **data, epochs=20, workers=1)"
     ),
     "result",
     "result.executions[['trial', 'status', 'val_accuracy', 'hp_units']]",
@@ -234,7 +234,7 @@ def test_notebook_shows_progress_and_results(tmp_path: Path) -> None:
     client.execute(env=variables())
     outputs = [cell.outputs for cell in notebook.cells]
     (shown,) = [each for each in outputs[1] if each.output_type == "display_data"]
-    assert "Starting 2 worker processes" in shown.data["text/plain"]
+    assert "Starting 1 worker process" in shown.data["text/plain"]
     assert "<td>2 of 2</td>" in shown.data["text/html"]
     assert any("best validation score: val_accuracy 0." in each["text/plain"] for each in client.updates)
     assert ", 2 of them trained in this call" in outputs[2][0].data["text/plain"]

@@ -78,8 +78,8 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def worker(scheduler: str, cwd: Path, env: Mapping[str, str] | None = None, threads: int = 1) -> Iterator[Path]:
-    with dask("worker", scheduler, "--nthreads", str(threads), "--no-dashboard", cwd=cwd, env=env) as log:
+def worker(scheduler: str, cwd: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[Path]:
+    with dask("worker", scheduler, *(options or ("--nthreads", "1")), "--no-dashboard", cwd=cwd, env=env) as log:
         wait_for("Registered to", log)
         yield log
 
@@ -101,7 +101,7 @@ def test_run_on_a_cluster_equals_a_local_one_even_if_a_worker_is_killed(
 
 
 def test_worker_with_two_threads_is_refused_with_the_right_command(scheduler: str, tmp_path: Path) -> None:
-    with worker(scheduler, tmp_path, threads=2):
+    with worker(scheduler, tmp_path, "--nthreads", "2", "--no-nanny"):
         stderr = call(*TINY, "--scheduler", scheduler, cwd=tmp_path, code=2).stderr
     assert re.search(
         rf"Worker tcp://\S+ rejected: it has 2 threads, expected 1: start it with `dask worker {scheduler} "
