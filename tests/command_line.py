@@ -118,8 +118,8 @@ def kept_fork_server() -> Iterator[StartMethod]:
 def training_here(*first: Path, **environment: object) -> Iterator[None]:
     """Let `call` train in the block, with the environment of `variables`.
 
-    The workers of all its commands are forked from one server, which imports TensorFlow once. Pictures stay blank, since
-    drawing takes a third of a small run: tests/report draws them, and so do commands that run as processes.
+    The workers of all its commands are forked from one server, which imports TensorFlow once. Pictures stay blank,
+    since drawing takes a third of a small run: tests/report draws them, and so do commands in other processes.
     """
     from matplotlib.figure import Figure
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from whole_runs import Finished
 
 FAMILIES = Path(__file__).parent / "families"
+IMPORTED = Path(__file__).parent / "imported"
 
 # If a shell starts the tests in the background, they ignore Ctrl-C, and so would the commands that they interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -44,9 +45,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with files of slow tests, so that parallel processes, with fast ones left, end at about the same time."""
+    """Start with files of slow tests, of these with files that run commands.
+
+    Parallel processes, with short files left, then end at about the same time.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    items.sort(key=lambda item: item.path not in slow)
+    modules = re.compile("^from (command_line|doc_pages|tuner_scripts) ", re.MULTILINE)
+    commands = {path for path in slow if modules.search(path.read_text(encoding="utf-8"))}
+    items.sort(key=lambda item: (item.path not in commands, item.path not in slow))
 
 
 @pytest.fixture(autouse=True)
@@ -88,8 +94,8 @@ def here() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> "Finished":
-    """An uninterrupted run of `tiny` with two workers."""
-    from command_line import run
+    """An uninterrupted run of `tiny` with two workers, which leaves `imported` next to its results."""
+    from command_line import run, variables
     from whole_runs import TINY, finished
 
     # With pytest-xdist, the process that is first makes it for all of them.
@@ -99,7 +105,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> "Finished":
     output = cwd / "output.json"
     with FileLock(cwd / "lock"):
         if not output.exists():
-            done = run(*TINY, "--workers", 2, cwd=cwd)
+            env = variables(IMPORTED, IMPORTED=str(cwd / "imported"))
+            done = run(*TINY, "--workers", 2, cwd=cwd, env=env)
             output.write_text(json.dumps({"stdout": done.stdout, "stderr": done.stderr}))
     return replace(finished(cwd / "results", "tiny"), **json.loads(output.read_text()))
 

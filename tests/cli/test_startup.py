@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from command_line import SOURCE, variables
+from whole_runs import Finished
 
 needs_tox = pytest.mark.skipif("TOX_ENV_NAME" not in os.environ, reason="outside tox the checkout is tested")
 
@@ -75,33 +76,10 @@ def test_runner_imports_no_slow_library_before_the_fork_server_starts() -> None:
     assert done.stdout == "[]\n"
 
 
-RUN = """
-import sys
-from bench.cli.app import main
-if __name__ == "__main__":
-    try:
-        main()
-    finally:
-        print(f"imported: {sorted({'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules))}")
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked")
-def test_run_imports_tensorflow_in_no_process_but_the_fork_server(tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(RUN)
-    options = "--family dense --dataset digits --tuner random --trials 1 --epochs 1 --refit-seeds 1 --workers 1"
-    done = subprocess.run(
-        [sys.executable, "script.py", "run", *options.split()],
-        cwd=tmp_path,
-        env=variables(SOURCE),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("imported: []\n")
+def test_run_imports_tensorflow_in_no_process_but_the_fork_server(tiny: Finished) -> None:
+    assert (tiny.results.parent / "imported").read_text() == ""
 
 
 @needs_tox

@@ -156,7 +156,8 @@ def test_workers_that_differ_are_refused_and_the_others_are_used(
         assert re.search(rf"Worker tcp://\S+ rejected: {reason}", stderr), stderr
 
 
-def test_address_without_a_scheduler_is_an_error_with_a_hint(tmp_path: Path) -> None:
+def test_address_without_a_scheduler_is_an_error_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.workers.cluster.CONNECT_SECONDS", 1)
     stderr = call(*TINY, "--scheduler", "tcp://127.0.0.1:1", cwd=tmp_path, code=2).stderr
     assert "error: cannot connect to a Dask scheduler at 'tcp://127.0.0.1:1'" in stderr
     assert "start one with `dask scheduler`" in stderr
