@@ -76,15 +76,12 @@ def test_exported_model_gives_the_same_probabilities(
     assert "exists: delete it" in call(*command, cwd=tiny.results.parent, code=2).stderr
 
 
-@pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
-def test_model_that_averages_over_mirror_images_is_exported(
-    kind: ModelFormat, images: NDArray[np.uint8], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained model that averages over mirror images."""
     from bench.records.spec import TrialSpec
     from bench.training import fit
 
-    if kind == "onnx":
-        pytest.importorskip("tf2onnx")
     spec = TrialSpec(
         dataset="digits",
         model="cnn",
@@ -106,13 +103,23 @@ def test_model_that_averages_over_mirror_images_is_exported(
         keep_state=False,
     )
     _, content = fit.refit(spec, 0, catalog.locate("digits"), lambda *_: None)
-    file, target = tmp_path / "model.keras", tmp_path / ("exported.keras" if kind == "keras" else "exported")
+    file = tmp_path_factory.mktemp("mirrored") / "model.keras"
     file.write_bytes(content)
-    export.export(file, target, kind)
-    assert export.largest_difference(file, target, kind, images) <= 1e-5
-    mirrored = images[:, :, ::-1]
+    return file
+
+
+@pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
+def test_model_that_averages_over_mirror_images_is_exported(
+    kind: ModelFormat, mirrored: Path, images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    if kind == "onnx":
+        pytest.importorskip("tf2onnx")
+    target = tmp_path / ("exported.keras" if kind == "keras" else "exported")
+    export.export(mirrored, target, kind)
+    assert export.largest_difference(mirrored, target, kind, images) <= 1e-5
     found = predictions(target, kind, images)
-    assert np.abs(found - predictions(target, kind, np.ascontiguousarray(mirrored))).max() <= 1e-5
+    reflected = predictions(target, kind, np.ascontiguousarray(images[:, :, ::-1]))
+    assert np.abs(found - reflected).max() <= 1e-5
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.own_tuner.ledger import TrialEnded
-from tuner_scripts import events, kill_script, oracle_file, results, run_script, trial_files
+from tuner_scripts import DIGITS, events, kill_script, oracle_file, results, run_script, trial_files
 
 pytestmark = pytest.mark.slow
 
@@ -116,12 +116,14 @@ def searching(tuner: str, workers: int) -> str:
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Returns the project of a tuner after a search with one worker, made at the first call."""
+    """Returns the project of a tuner after a search in this process with one worker, made at the first call."""
 
     @cache
     def project(tuner: str) -> Path:
         cwd = tmp_path_factory.mktemp(tuner)
-        run_script(searching(tuner, 1), cwd)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(cwd)
+            exec(DIGITS + searching(tuner, 1), {"__name__": "script"})
         return cwd / "work" / "untitled_project"
 
     return project
