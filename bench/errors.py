@@ -44,7 +44,7 @@ class ModelError(BenchError):
     """A model cannot be loaded, exported, or written as code, or does not fit the images."""
 
 
-def check_name(kind: str, name: str, valid: Sequence[str], hint: str | None = None) -> None:
+def check_name(kind: str, name: str, valid: Sequence[str], hint: str | None = None, *, also: str = "") -> None:
     """Check that `name` is one of the `valid` names.
 
     Args:
@@ -52,6 +52,7 @@ def check_name(kind: str, name: str, valid: Sequence[str], hint: str | None = No
         name: what the user wrote.
         valid: all valid names.
         hint: what to do; None to suggest the nearest match.
+        also: what else the text could have been but is not, after a comma.
 
     Raises:
         SpecError: it is not.
@@ -59,4 +60,5 @@ def check_name(kind: str, name: str, valid: Sequence[str], hint: str | None = No
     if name not in valid:
         nearest = difflib.get_close_matches(name.lower().replace("-", "_"), valid, n=1, cutoff=0.5)
         hint = hint or (f"Did you mean {nearest[0]}?" if nearest else "")
-        raise SpecError(f"unknown {kind} {name!r}: valid names are {', '.join(valid)}{hint and f'. {hint}'}")
+        found = f"unknown {kind} {name!r}{also and f', {also}'}"
+        raise SpecError(f"{found}: valid names are {', '.join(valid)}{hint and f'. {hint}'}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import search_spaces
 from bench.api.families import locate_family
-from bench.api.python_names import python_names
+from bench.api.python_names import python_names, translated
 from bench.api.reading import load
 from bench.api.run import Run
 from bench.baselines.external import ExternalModel, read_model
@@ -18,7 +18,7 @@ from bench.data import catalog
 from bench.data.catalog import DatasetLocation
 from bench.data.samples import Reading
 from bench.errors import SearchError, SpecError
-from bench.execution.events import Message, Report, RunFinished
+from bench.execution.events import Message, Outcome, Report, RunFinished
 from bench.execution.options import Options, family_files
 from bench.execution.request import SearchRequest
 from bench.machine import usable_cores
@@ -132,6 +132,7 @@ def run(
     with _training(progress) as report:
         report(Message(text=f"{located.name} on {location.name}, {tuner} search, results in {options.results}"))
         (outcome,) = runner.run(request.specs, options, report)
+        _show_warnings(outcome, report)
     if not isinstance(outcome, RunFinished):
         raise SearchError(outcome.reason)
     build.write(options.results)
@@ -185,6 +186,7 @@ def evaluate(
     with _training(progress) as report:
         report(Message(text=f"{name} on {location.name}, results in {options.results}"))
         outcome = evaluate_external(name, models, options, report)
+        _show_warnings(outcome, report)
     build.write(options.results)
     return Run(options.results, outcome.folder.run_id)
 
@@ -222,6 +224,11 @@ def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: b
         checks = check(found.folder, options, report)
     build.write(found.results)  # the number of test-set evaluations has changed
     return checks
+
+
+def _show_warnings(outcome: Outcome, report: Report) -> None:
+    for line in outcome.warnings if isinstance(outcome, RunFinished) else ():
+        report(Message(text=f"warning: {translated(line)}"))
 
 
 @contextmanager

@@ -110,6 +110,9 @@ def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
             typer.echo(reproduction_text(outcome.reproduction, outcome.published))
     build.write(results)
     typer.echo(run_summary(results, [outcome.folder.run_id for outcome in finished]))
+    for outcome in finished:
+        for line in outcome.warnings:
+            typer.echo(f"warning: {line}", err=True)
 
 
 def _complete(outcome: "RunFinished") -> str:

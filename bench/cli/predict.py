@@ -64,7 +64,8 @@ def predict(
 
     Images of any size, grayscale or color, are fitted to the training images: resized, padded with their background
     (not if --image-size resized the training images), and inverted if their background is light and that of the
-    training images dark, or the reverse (grayscale only).
+    training images dark, or the reverse (grayscale only). Transparent pixels become white behind dark drawings and
+    black behind light ones.
     """
     import numpy as np
 

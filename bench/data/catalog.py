@@ -111,7 +111,7 @@ def locate(
         return _locate_file(path, data_dir) if path.suffix == ".py" else _locate_name(dataset, data_dir)
     if not folders.exists(path):
         if path.name == dataset and path.suffix == "":
-            _check_known(dataset)
+            _check_known(dataset, "and no such path exists")
         raise SpecError(
             f"{path} does not exist: expected the name of a dataset, or the path of images or of a Python file that "
             "defines a dataset"
@@ -174,9 +174,10 @@ def _built_in() -> frozenset[str]:
     return frozenset(file.stem for file in SETS.glob("[!_]*.py"))
 
 
-def _check_known(dataset: str) -> None:
+def _check_known(dataset: str, also: str = "") -> None:
     file = f"{dataset}.py"
-    check_name("dataset", dataset, names(), f"To use the file in this folder: {file}" if Path(file).is_file() else None)
+    hint = f"To use the file in this folder: {file}" if Path(file).is_file() else None
+    check_name("dataset", dataset, names(), hint, also=also)
 
 
 def _locate_file(path: Path, data_dir: Path | None) -> DatasetLocation:

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.background import border_level, border_pixels
-from bench.data.loaders.images import read_image, resize, to_pixels
+from bench.data.loaders.images import MIDDLE, read_image, resize, to_pixels
 from bench.data.samples import as_pixels
 from bench.errors import DataError
 from bench.records.choices import Background
 
 CHANNELS = (1, 3, 4)  # of an array: grayscale, RGB, RGBA
-MIDDLE = 127.5
 
 Pixels = NDArray[np.uint8]
 
@@ -33,9 +32,10 @@ def prepare(
 ) -> list[PreparedImage]:
     """Read image files and fit them to the training images.
 
-    Transparent pixels get the color of the background. Grayscale images are inverted if their background is light and
-    that of the training images dark, or the reverse. Images of another aspect ratio are padded with their own
-    background if the training images have one and were not distorted either, otherwise distorted.
+    Transparent pixels become white if the visible ones are mostly dark, otherwise black. Grayscale images are inverted
+    if their background is light and that of the training images dark, or the reverse. Images of another aspect ratio
+    are padded with their own background if the training images have one and were not distorted either, otherwise
+    distorted.
 
     Args:
         paths: of image files, or of npy files with one image (height, width) or (height, width, channels), or several
@@ -53,7 +53,7 @@ def prepare(
     problems = []
     for path in paths:
         try:
-            for name, pixels in _read(path, shape[-1], background):
+            for name, pixels in _read(path, shape[-1]):
                 images.append(_fit(name, pixels, shape, background, distorted=distorted))
         except DataError as error:
             problems.append(str(error))
@@ -62,16 +62,15 @@ def prepare(
     return images
 
 
-def _read(path: Path, channels: int, background: Background) -> Iterator[tuple[str, Pixels]]:
+def _read(path: Path, channels: int) -> Iterator[tuple[str, Pixels]]:
     """The images of a file (height, width, channels), with their names."""
-    behind = "black" if background == "dark" else "white"
     if not path.is_file():
         raise DataError(f"{path}: {'is a folder, expected an image file' if path.is_dir() else 'does not exist'}")
     if path.suffix.lower() == ".npy":
         for name, pixels in _read_array(path):
-            yield name, to_pixels(pixels, channels, behind)
+            yield name, to_pixels(pixels, channels, behind=None)
     else:
-        yield str(path), read_image(path, channels, behind=behind)
+        yield str(path), read_image(path, channels, behind=None)
 
 
 def _read_array(path: Path) -> Iterator[tuple[str, Pixels]]:

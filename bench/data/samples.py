@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bench.errors import DataError, SpecError
 
 BLOCK_BYTES = 2**25  # arrays are checked in blocks, so that temporary arrays stay small
+RESCALE = "rescale all pixels, e.g. by (x - x.min()) / (x.max() - x.min())"
 ALLOWED_PIXELS = "allowed are whole numbers from 0 to 255, or fractions from 0 to 1"
 
 # Takes a shape; returns an array of zeros, in memory or in a temporary file.
@@ -81,13 +82,13 @@ def pixel_scale(values: NDArray[Any], where: str) -> int:
     largest, first_fraction = 0.0, ""
     for block in _blocks(values):
         part = values[block]
-        _refuse(~np.isfinite(part), values, block, where)
-        _refuse((part < 0) | (part > 255), values, block, where)
+        _refuse(~np.isfinite(part), values, block, where, "replace it, or remove the image")
+        _refuse((part < 0) | (part > 255), values, block, where, RESCALE)
         largest = max(largest, float(part.max(initial=0)))
         if not first_fraction and (fractions := part != np.rint(part)).any():
             first_fraction = _first(fractions, values, block, where)
     if largest > 1 and first_fraction:
-        raise DataError(f"{first_fraction}, although other pixels are larger than 1: {ALLOWED_PIXELS}")
+        raise DataError(f"{first_fraction}, although other pixels are larger than 1: {ALLOWED_PIXELS}: {RESCALE}")
     return 255 if values.dtype.kind == "f" and largest <= 1 else 1
 
 
@@ -96,9 +97,9 @@ def _blocks(values: NDArray[Any]) -> Iterator[slice]:
     return (slice(start, start + rows) for start in range(0, len(values), rows))
 
 
-def _refuse(invalid: NDArray[np.bool_], values: NDArray[Any], block: slice, where: str) -> None:
+def _refuse(invalid: NDArray[np.bool_], values: NDArray[Any], block: slice, where: str, advice: str) -> None:
     if invalid.any():
-        raise DataError(f"{_first(invalid, values, block, where)}: {ALLOWED_PIXELS}")
+        raise DataError(f"{_first(invalid, values, block, where)}: {ALLOWED_PIXELS}: {advice}")
 
 
 def _first(selected: NDArray[np.bool_], values: NDArray[Any], block: slice, where: str) -> str:
@@ -181,7 +182,8 @@ def check_same_length(images: NDArray[Any], labels: NDArray[Any], where: str) ->
     """
     if len(images) != len(labels):
         raise DataError(
-            f"{where}: {len(images):,} images but {len(labels):,} labels: one label for each image is needed"
+            f"{where}: {len(images):,} images but {len(labels):,} labels: one label for each image is needed: check "
+            "that both are from the same files, or remove the surplus"
         )
     if len(images) == 0:
         raise DataError(f"{where}: no images")
@@ -205,28 +207,40 @@ def class_names(source: Source, asked: Sequence[str]) -> tuple[str, ...]:
     given = tuple(asked) or source.class_names
     classes = max(len(given), largest + 1)
     for part in filter(None, (source.train, source.test)):
-        _check_classes(part, classes, given)
+        _check_classes(part, classes, given, is_train=part is source.train)
     names = given or tuple(map(str, range(classes)))
     if len(names) != classes:
         raise DataError(
-            f"{source.train.where} has {classes} classes, but {len(names)} class names were given: {', '.join(names)}"
+            f"{source.train.where} has {classes} classes, but {len(names)} class names were given: "
+            f"{', '.join(names)}: give one name for each class"
         )
     if len(set(names)) != len(names) or not all(names):
         raise DataError(f"class names must be distinct and not empty, got {', '.join(map(repr, names))}")
     if classes < 2:
-        raise DataError(f"{source.train.where} has a single class, {names[0]!r}: at least two are needed")
+        raise DataError(
+            f"{source.train.where} has a single class, {names[0]!r}: at least two are needed: check "
+            "the labels, or add images of another class"
+        )
     return names
 
 
-def _check_classes(part: Samples, classes: int, names: Sequence[str]) -> None:
+def _check_classes(part: Samples, classes: int, names: Sequence[str], *, is_train: bool) -> None:
     counts = np.bincount(part.labels[part.labels >= 0], minlength=classes)
     if (invalid := part.labels[(part.labels < 0) | (part.labels >= classes)]).size:
-        raise DataError(f"{part.where}: label {invalid[0]}, but the training labels are 0 to {classes - 1}")
+        raise DataError(
+            f"{part.where}: label {invalid[0]}, but the training labels are 0 to {classes - 1}: remove the images with "
+            "this label, or add training images with it"
+        )
     missing = np.flatnonzero(counts == 0)
     if missing.size:
         first = int(missing[0])
         name = f" ({names[first]})" if names and first < len(names) else ""
-        hint = ": labels start at 0, subtract 1 from all of them" if first == 0 and missing.size == 1 else ""
+        if first == 0 and missing.size == 1:
+            hint = "labels start at 0, subtract 1 from all of them"
+        elif names or not is_train:
+            hint = "add images with this label"
+        else:
+            hint = "add images with this label, or renumber the labels, e.g. by np.unique(y, return_inverse=True)[1]"
         raise DataError(
-            f"{part.where}: no image has label {first}{name}, labels must be 0 to {classes - 1} without gaps{hint}"
+            f"{part.where}: no image has label {first}{name}, labels must be 0 to {classes - 1} without gaps: {hint}"
         )

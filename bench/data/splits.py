@@ -14,6 +14,7 @@ from bench.signals import defer_signals
 
 VALIDATION_DIVISOR = 6  # a sixth of the development images: 10,000 of 60,000
 TEST_DIVISOR = 5  # a fifth of the images
+MAX_NAMED = 3  # classes in an error message
 MIN_DISTINCT = 5  # images of a class, so that a fifth of them is an image
 
 Sides = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -74,8 +75,9 @@ def split_off_test_set(
     if counts[smallest] < MIN_DISTINCT:
         raise DataError(
             f"{where}: class {names[smallest]!r} has {counts[smallest]} distinct "
-            f"image{'' if counts[smallest] == 1 else 's'}, at least {MIN_DISTINCT} are needed to split off a test set: "
-            "add images, remove the class, or provide a test set"
+            f"image{'' if counts[smallest] == 1 else 's'}{_copies_text(labels, copies, names, smallest)}, at least "
+            f"{MIN_DISTINCT} are needed to split off a test set: add other images, remove the class, or provide a test "
+            "set"
         )
     return _split(labels, copies, int(distinct.sum()) // TEST_DIVISOR, derive_seed(0, "test split"))
 
@@ -92,7 +94,9 @@ def check_splittable(dataset: Dataset) -> None:
     if counts[smallest] < 2:
         raise DataError(
             f"{dataset.source}: class {dataset.class_names[smallest]!r} has {counts[smallest]} distinct development "
-            "images, at least 2 are needed for a training and a validation image: add images or remove the class"
+            f"image{'' if counts[smallest] == 1 else 's'}"
+            f"{_copies_text(dataset.labels, copies, dataset.class_names, smallest)}, at least 2 are needed for a "
+            "training and a validation image: add other images, or remove the class"
         )
     needed = len(dataset.class_names) * VALIDATION_DIVISOR
     if _distinct(copies) < needed:
@@ -104,6 +108,17 @@ def check_splittable(dataset: Dataset) -> None:
 
 def _distinct(copies: NDArray[np.int64]) -> int:
     return int((copies == np.arange(len(copies))).sum())
+
+
+def _copies_text(labels: NDArray[np.int64], copies: NDArray[np.int64], names: tuple[str, ...], label: int) -> str:
+    """How many images of a class are copies, and of which classes; empty if there are none."""
+    members = np.flatnonzero(labels == label)
+    repeated = members[copies[members] != members]
+    if not repeated.size:
+        return ""
+    classes = [repr(names[each]) for each in np.unique(labels[copies[repeated]])]
+    shown = ", ".join(classes[:MAX_NAMED]) + (", ..." if len(classes) > MAX_NAMED else "")
+    return f" ({len(repeated):,} of its {len(members):,} images equal earlier images of {shown})"
 
 
 def _split(labels: NDArray[np.int64], copies: NDArray[np.int64], size: int, seed: int) -> Sides:

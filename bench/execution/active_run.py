@@ -178,10 +178,20 @@ class ActiveRun(RefitJob):
         self.folder.write_predictions(predictions)
         self.folder.write_record(record)
         if self._published is None:
-            self._end(RunFinished(folder=self.folder, trained=True))
+            ended = RunFinished(folder=self.folder, trained=True)
         else:
             folder, reproduction = settle(self.folder, self._published)
-            self._end(RunFinished(folder=folder, trained=True, reproduction=reproduction, published=self._published))
+            ended = RunFinished(folder=folder, trained=True, reproduction=reproduction, published=self._published)
+        self._end(replace(ended, warnings=self._warnings()))
+
+    def _warnings(self) -> tuple[str, ...]:
+        """How many trials failed, and why; empty if none did."""
+        trials = () if self._search_stage is None else self._search_stage.search.results
+        failed = [trial for trial in trials if trial.status == "failed"]
+        if not failed:
+            return ()
+        example = f"{failed[0].trial_id}: {failed[0].error}"
+        return (f"{self.title}: {len(failed)} of {counted(len(trials), 'trial')} failed, e.g. {example}",)
 
     @property
     def _reproduces(self) -> str | None:

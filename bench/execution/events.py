@@ -44,6 +44,7 @@ class RunFinished:
     trained: bool  # False if it was already complete
     reproduction: Reproduction | None = None  # if the run reproduced a published one
     published: RunFolder | None = None  # the run that it reproduced
+    warnings: tuple[str, ...] = ()  # lines for the user that --quiet does not hide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

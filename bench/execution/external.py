@@ -72,7 +72,7 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
             resumed=0,
         )
         _write(folder, record, evaluation.predictions, options)
-    return RunFinished(folder=folder, trained=True)
+    return RunFinished(folder=folder, trained=True, warnings=tuple(filter(None, (each.warning for each in adopted))))
 
 
 def _write(folder: RunFolder, record: RunRecord, predictions: Predictions, options: Options) -> None:

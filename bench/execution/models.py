@@ -46,7 +46,9 @@ def locate_families(texts: Sequence[str]) -> tuple[FamilyLocation, ...]:
     families: dict[str, FamilyLocation] = {}
     for text in dict.fromkeys(texts):
         if not search_spaces.is_definition(text) and not Path(f"{text}.py").is_file():  # which has a better message
-            check_name("family", text, search_spaces.names())
+            folder = f"and {text}/ is a folder, not a file and an object in it such as {text}/my.py:build_model"
+            also = folder if Path(text).is_dir() else "and no such file exists"
+            check_name("family", text, search_spaces.names(), also=also)
         try:
             family = search_spaces.locate(text)
         except SyntaxError as error:
@@ -94,7 +96,7 @@ def family_space(spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation
     try:
         loaded = load_family(family, dataset.image_shape, len(dataset.class_names), pixel_range=spec.pixel_range)
         return space_of(loaded, spec)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = "" if family.definition is None else f" ({family.definition})"
         raise SearchError(
             f"family {spec.family!r}{where} cannot be built for {dataset.name}: {error_text(error)}: fix that, then "

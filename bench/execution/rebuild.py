@@ -60,7 +60,7 @@ def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
         model, settings = rebuild(spec, record.dataset)
     except ModelError:
         raise
-    except Exception as error:  # a family is the user's code and may raise anything
+    except (Exception, SystemExit) as error:  # a family is the user's code and may raise anything
         raise ModelError(f"{record.spec.model} cannot be rebuilt: {error_text(error)}") from error
     if (found := model.count_params()) != (expected := record.refits[0].parameters):
         raise ModelError(

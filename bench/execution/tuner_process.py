@@ -127,7 +127,7 @@ def _serve(connection: Connection) -> None:
                     answer = getattr(proposers[search], method)(*arguments)
             except BenchError as error:
                 answer = error
-            except Exception as error:  # noqa: BLE001 - a tuner or a family may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a tuner or a family may raise anything
                 answer = SearchError(f"the tuner failed: {error_text(error)}")
             connection.send(answer)
 

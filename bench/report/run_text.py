@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.evaluation.text import counted, interval_text, percent
 from bench.report.board import Row, Table, find_row
+from bench.report.markdown import capitalized
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
 from bench.report.runs import Run, find_run, load
@@ -42,7 +43,8 @@ def run_text(results: Path, table: Table, row: Row) -> str:
     if record.search is not None:
         parts.append(f"Hyperparameters\n\n{narrow_table(hyperparameters_table(record.search))}")
     if record.reference is not None:
-        parts.append(wrap(f"Trained with {record.reference.recipe}"))
+        recipe = record.reference.recipe
+        parts.append(wrap(capitalized(recipe) if record.trained_elsewhere else f"Trained with {recipe}"))
     return "\n\n".join(parts)
 
 

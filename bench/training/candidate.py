@@ -96,7 +96,7 @@ def training(spec: TrialSpec) -> Iterator[None]:
     """Say which model was being trained if an error is raised: Keras' own name no file of the user."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if spec.definition is not None:
             error.add_note(f"while training {spec.definition}")
         raise

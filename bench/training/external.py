@@ -41,6 +41,7 @@ class Adopted:
     refit: RefitRecord
     content: bytes  # of a .keras file in the form of saved refits
     pixels: str  # which it expects
+    warning: str | None  # None unless their range is uncertain
 
 
 def adopt(external: ExternalModel, number: int, data: Dataset) -> Adopted:
@@ -56,7 +57,7 @@ def adopt(external: ExternalModel, number: int, data: Dataset) -> Adopted:
     """
     try:
         model = _load(external)
-        inputs, adapted = _adapted(model, external, data)
+        inputs, adapted, uncertain = _adapted(model, external, data)
     except UnsuitableModelError as error:
         raise ModelError(f"{external.name}: {error}") from error
     predicted = predictor(adapted)(data.images).argmax(axis=1)
@@ -72,7 +73,12 @@ def adopt(external: ExternalModel, number: int, data: Dataset) -> Adopted:
         fit_seconds=0.0,
         task_seconds=0.0,
     )
-    return Adopted(refit=refit, content=saved(adapted, external.name), pixels=inputs.text)
+    return Adopted(
+        refit=refit,
+        content=saved(adapted, external.name),
+        pixels=f"{inputs.text}; {uncertain}" if uncertain else inputs.text,
+        warning=f"{external.name}: {uncertain}" if uncertain else None,
+    )
 
 
 def _load(external: ExternalModel) -> keras.Model:
@@ -87,14 +93,17 @@ def _load(external: ExternalModel) -> keras.Model:
     return model
 
 
-def _adapted(model: keras.Model, external: ExternalModel, data: Dataset) -> tuple[PixelInput, keras.Model]:
-    """What the model receives, and the adapted model; refused if another convention gives a much better accuracy."""
+def _adapted(model: keras.Model, external: ExternalModel, data: Dataset) -> tuple[PixelInput, keras.Model, str]:
+    """What the model receives, the adapted model, and why the range of the pixels is uncertain; empty if it is not.
+
+    Refused if another convention gives a much better accuracy.
+    """
     images, labels = _validation(data)
     shape = matching_shape(model, data.image_shape) or data.image_shape
     adapt = partial(_adapt, model, external, data, images)
     inputs = pixel_input(model, shape, external.pixel_range)
     adapted = adapt(inputs)
-    confusion = _confusion(adapted, images, labels, len(data.class_names))
+    confusion, uncertain = _confusion(adapted, images, labels, len(data.class_names)), ""
     if external.pixel_range is None and inputs.dtype == "float32":
         other: PixelRange = "0-255" if inputs.scale < 1 else "0-1"
         there = _confusion(adapt(pixel_input(model, shape, other)), images, labels, len(data.class_names))
@@ -103,9 +112,14 @@ def _adapted(model: keras.Model, external: ExternalModel, data: Dataset) -> tupl
                 f"expects other pixels: the validation accuracy is {100 * here:.1f}% with {inputs.text}, "
                 f"{100 * best:.1f}% with those in {other}: use --pixel-range {other}"
             )
+        if best >= here - MARGIN:
+            uncertain = (
+                f"the range of its pixels was assumed, since the validation accuracy is {100 * here:.2f}% with it and "
+                f"{100 * best:.2f}% with {other}: state the range with --pixel-range"
+            )
     if external.classes is None:
         _check_order(confusion, data.class_names)
-    return inputs, adapted
+    return inputs, adapted, uncertain
 
 
 def _validation(data: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -125,7 +125,7 @@ def candidate_costs(family: LoadedFamily, candidates: Sequence[Mapping[str, Valu
         if isinstance(family, SuiteFamily):
             costs.append(multiply_adds(family.build(values)))
         else:
-            with suppress(Exception):  # other candidates may be suitable
+            with suppress(Exception, SystemExit):  # other candidates may be suitable
                 costs.append(multiply_adds(family.build(values, seed=1).model))
     return costs
 

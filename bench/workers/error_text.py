@@ -10,7 +10,7 @@ from bench.training.custom import UnsuitableModelError
 MAX_MESSAGE_LENGTH = 600
 
 
-def error_text(error: Exception) -> str:
+def error_text(error: BaseException) -> str:
     """Type, message, and where it was raised; the message of an exception of our own suffices.
 
     Where: in the code of a user if possible, rather than in a library that it calls.

@@ -232,5 +232,5 @@ def _run(
     except BenchError as error:
         reason = f"{distributed.get_worker().address}: {error}"
         return TaskFailed(key=key, reason=reason, worker_died=False, fatal=True)
-    except Exception as error:  # noqa: BLE001 - a family is the user's code and may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a family is the user's code and may raise anything
         return TaskFailed(key=key, reason=error_text(error), worker_died=False)

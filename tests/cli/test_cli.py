@@ -232,13 +232,16 @@ def test_description_that_is_too_long_for_the_terminal_ends_at_a_punctuation_mar
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--family", "cn"], r"unknown family 'cn': valid names are .*\bcnn, dense\b.*\. Did you mean cnn\?"),
-        (["--family", "Dense"], r"unknown family 'Dense': valid names are .*\. Did you mean dense\?"),
-        (["--family", "zzzz"], r"unknown family 'zzzz': valid names are [^.]*$"),
+        (
+            ["--family", "cn"],
+            r"unknown family 'cn', and no .*: valid names are .*\bcnn, dense\b.*\. Did you mean cnn\?",
+        ),
+        (["--family", "Dense"], r"unknown family 'Dense', and no .*: valid names are .*\. Did you mean dense\?"),
+        (["--family", "zzzz"], r"unknown family 'zzzz', and no such file exists: valid names are [^.]*$"),
         (["--family", "dense", "--family", "cn"], r"unknown family 'cn'"),
         (
             ["--dataset", "fashion-mnist"],
-            r"unknown dataset 'fashion-mnist': valid names are cifar10, digits, .*\. Did you mean fashion_mnist\?",
+            r"unknown dataset 'fashion-mnist', and no such path exists: valid .*\. Did you mean fashion_mnist\?",
         ),
         (
             ["--tuner", "hyper"],
@@ -282,9 +285,19 @@ def test_impossible_run_is_refused_and_nothing_is_written(
 def test_unknown_dataset_is_refused_with_the_nearest_match(which: str, tmp_path: Path, call: Call) -> None:
     done = call("data", which, "digit", code=2)
     assert re.fullmatch(
-        r"error: unknown dataset 'digit': valid names are cifar10, digits, .*\. Did you mean digits\?\n", done.stderr
+        r"error: unknown dataset 'digit', and no such path exists: valid names are cifar10, digits, .*\. "
+        r"Did you mean digits\?\n",
+        done.stderr,
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_is_not_a_family(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "mine").mkdir()
+    done = call("run", "--family", "mine", code=2)
+    assert "unknown family 'mine', and mine/ is a folder, not a file and an object in it such as mine/my.py:" in (
+        done.stderr
+    )
 
 
 def test_family_whose_file_is_not_python_is_named(tmp_path: Path, call: Call) -> None:

@@ -1,6 +1,7 @@
 """bench evaluate: models trained elsewhere, made and trained here by plain Keras."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -151,6 +152,20 @@ def test_wrong_pixel_range_is_noticed_and_can_be_stated(digits: Dataset, tmp_pat
     adopted = adopt(external(model, tmp_path, pixel_range="0-255"), 0, digits)
     expected = model.predict(digits.images[:50].astype(np.float32), verbose=0)
     assert np.allclose(probabilities(adopted.content, digits), expected, atol=1e-5)
+
+
+def test_model_of_any_pixel_range_is_adopted_with_a_warning(digits: Dataset, tmp_path: Path) -> None:
+    model = trained(digits, first=lambda: layers.UnitNormalization(axis=(1, 2, 3)))
+    adopted = adopt(external(model, tmp_path), 0, digits)
+    expected = (
+        r"the range of its pixels was assumed, since .* is (\S+)% with it and (\S+)% with 0-255: state .*--pixel-r"
+    )
+    assert adopted.warning is not None
+    assert re.match(rf"mine\.keras: {expected}", adopted.warning)
+    assert re.search(expected, adopted.pixels)
+    stated = adopt(external(model, tmp_path, pixel_range="0-1"), 0, digits)
+    assert stated.warning is None
+    assert "assumed" not in stated.pixels
 
 
 ORDER = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]  # output k stands for class ORDER[k]
@@ -335,7 +350,9 @@ def test_evaluated_models_can_be_compared_predicted_with_and_exported(evaluated:
     (value,) = json.loads(call("predict", "mine", "image.npy", "--ensemble", "--json", cwd=evaluated).stdout)
     assert value["predictions"][0]["label"] == digits.labels[0]
     assert "differ by at most" in call("export", "single", "--format", "keras", cwd=evaluated).stdout
-    assert "No code: single cannot be rebuilt" in call("show", "single", cwd=evaluated).stdout
+    shown = call("show", "single", cwd=evaluated).stdout
+    assert "\nTrained elsewhere, loaded from seed0.keras; expects float32 pixels" in shown
+    assert "No code: single cannot be rebuilt" in shown
     assert "trained elsewhere" in call("verify", "single", cwd=evaluated, code=2).stderr
     plan = json.loads(
         call("plan", "mine", "tiny", "--detect", "5", "--dataset", "digits", "--json", cwd=evaluated).stdout

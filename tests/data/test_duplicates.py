@@ -86,9 +86,14 @@ def test_class_without_enough_distinct_images_is_named() -> None:
     images = noise(40, 3, 3, 1)
     images[36:] = images[36]
     labels = (np.arange(40) >= 33).astype(int)  # seven images of b, four of them distinct
-    with pytest.raises(
-        DataError, match="files: class 'b' has 4 distinct images, at least 5 are needed to split off a te"
-    ):
+    expected = (
+        r"files: class 'b' has 4 distinct images \(3 of its 7 images equal earlier images of 'b'\), at least 5 are "
+        "needed to split off a test set: add other images"
+    )
+    with pytest.raises(DataError, match=expected):
+        split_off_test_set(images, labels, NAMES, "files")
+    images[33:] = images[0]
+    with pytest.raises(DataError, match=r"has 0 distinct images \(7 of its 7 images equal earlier images of 'a'\)"):
         split_off_test_set(images, labels, NAMES, "files")
 
 

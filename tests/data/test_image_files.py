@@ -109,12 +109,20 @@ def test_photo_is_turned_as_its_camera_was(tmp_path: Path) -> None:
     assert turned.pixels[-1, 0, 0] == 0
 
 
-@pytest.mark.parametrize(("background", "expected"), [("dark", 0), ("light", 255), ("mixed", 255)])
-def test_transparent_pixels_get_the_color_of_the_background(background: str, expected: int, tmp_path: Path) -> None:
-    rgba = np.zeros((8, 8, 4), np.uint8)
-    path = saved(tmp_path, rgba, "image.png")
-    (image,) = prepare([path], COLOR, background)  # type: ignore[arg-type]
-    assert (image.pixels == expected).all()
+@pytest.mark.parametrize("suffix", ["png", "npy"])
+@pytest.mark.parametrize("ink", [0, 255])
+@pytest.mark.parametrize("background", ["dark", "light", "mixed"])
+def test_drawing_on_transparency_is_read_as_on_a_contrasting_background(
+    background: str, ink: int, suffix: str, tmp_path: Path
+) -> None:
+    drawing = np.full((8, 8, 4), ink, np.uint8)
+    drawing[..., 3] = square()
+    opaque = np.abs(255 - ink - square().astype(int)).astype(np.uint8)  # black on white, or white on black
+    paths = [saved(tmp_path, drawing, f"drawing.{suffix}"), saved(tmp_path, opaque, "opaque.png")]
+    transparent, expected = prepare(paths, GRAY, background)  # type: ignore[arg-type]
+    assert np.array_equal(transparent.pixels, expected.pixels)
+    assert transparent.inverted == expected.inverted
+    assert np.ptp(transparent.pixels) == 200
 
 
 # Arrays

@@ -405,9 +405,15 @@ def test_duplicates_of_a_folder_stay_on_one_side(photos: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0] * 30, "has a single class, '0': at least two are needed"),
+        (
+            [0] * 30,
+            "has a single class, '0': at least two are needed: check the labels, or add images of another class",
+        ),
         ([1, 2] * 15, "no image has label 0, labels must be 0 to 2 without gaps: labels start at 0, subtract 1"),
-        ([0, 2] * 15, "no image has label 1, labels must be 0 to 2 without gaps$"),
+        (
+            [0, 2] * 15,
+            "no image has label 1, labels must be 0 to 2 without gaps: add images .*, or renumber the labels",
+        ),
         ([0, 10**12] * 15, "label 1000000000000, but there are 30 images"),
         ([0, 1, -1] * 10, "label -1: labels must be 0 or larger"),
         ([0] * 26 + [1] * 4, "class '1' has 4 distinct images, at least 5 are needed to split off a test set"),
@@ -421,15 +427,18 @@ def test_invalid_labels_are_named(labels: list[int], message: str) -> None:
 
 def test_class_with_one_development_image_is_named() -> None:
     labels = np.array([0] * 29 + [1])
-    with pytest.raises(DataError, match="class '1' has 1 distinct development images, at least 2 are needed"):
+    with pytest.raises(DataError, match="class '1' has 1 distinct development image, at least 2 are needed"):
         catalog.from_arrays((noise(30, 4, 4), labels), (noise(4, 4, 4), np.array([0, 1, 0, 1])))
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 0, 0, 0], "x_test: no image has label 1"),
-        ([0, 1, 2, 0], "x_test: label 2, but the training labels are 0 to 1"),
+        ([0, 0, 0, 0], "x_test: no image has label 1, labels must be 0 to 1 without gaps: add images with this label$"),
+        (
+            [0, 1, 2, 0],
+            "x_test: label 2, but the training labels are 0 to 1: remove the images with this label, or add",
+        ),
     ],
 )
 def test_test_set_with_other_classes_is_refused(labels: list[int], message: str) -> None:

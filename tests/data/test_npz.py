@@ -96,14 +96,14 @@ def set_pixel(value: float) -> Any:
     ("arrays", "message"),
     [
         ({"x": X}, r"a\.npz contains x: allowed are x_train, y_train, x_test and y_test, or x and y"),
-        ({"x": X, "y": Y[:5]}, r"x: 8 images but 5 labels: one label for each image is needed"),
+        ({"x": X, "y": Y[:5]}, r"x: 8 images but 5 labels: one label for each image is needed: check that"),
         ({"x": X[:0], "y": Y[:0]}, "x: no images"),
         (
             {"x": set_pixel(np.nan), "y": Y},
             r"x\[3, 2, 1\] is nan: allowed are whole numbers from 0 to 255, or fractions",
         ),
-        ({"x": set_pixel(np.inf), "y": Y}, r"x\[3, 2, 1\] is inf"),
-        ({"x": set_pixel(-1), "y": Y}, r"x\[3, 2, 1\] is -1"),
+        ({"x": set_pixel(np.inf), "y": Y}, r"x\[3, 2, 1\] is inf: .*: replace it, or remove the image"),
+        ({"x": set_pixel(-1), "y": Y}, r"x\[3, 2, 1\] is -1: .* from 0 to 1: rescale all pixels, e\.g\. by"),
         ({"x": set_pixel(256), "y": Y}, r"x\[3, 2, 1\] is 256"),
         ({"x": set_pixel(9.5), "y": Y}, r"x\[3, 2, 1\] is 9\.5, although other pixels are larger than 1"),
         ({"x": X.astype(np.int16) - 300, "y": Y}, r"x\[0, 0, 0\] is -\d+: allowed"),

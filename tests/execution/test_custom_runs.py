@@ -141,12 +141,15 @@ def test_failing_and_late_candidates_are_contained_and_named(cwd: Path) -> None:
         "    model.compile('adam', 'sparse_categorical_crossentropy')\n    return model\n"
     )
     budget = ("--dataset", "digits", "--tuner", "random", "--trials", "12", "--epochs", "1", "--refit-seeds", "1")
-    call("run", "--family", "partly.py:build_model", *budget, "--workers", 1, cwd=cwd)
+    done = call("run", "--family", "partly.py:build_model", *budget, "--workers", 1, "--quiet", cwd=cwd)
     outcome = finished(cwd / "results", "partly").record.search
     assert outcome is not None
     errors = {trial.values["units"]: trial.error for trial in outcome.trials}
     assert {18 <= int(units) < 28 for units, error in errors.items() if error} == {True}
-    assert all("RuntimeError: these units are broken" in error for error in errors.values() if error)
+    failed = [error for error in errors.values() if error]
+    assert all("RuntimeError: these units are broken" in error for error in failed)
+    assert f"warning: partly: {len(failed)} of 12 trials failed, e.g. 00" in done.stderr
+    assert "these units are broken (in build_model, partly.py:7" in done.stderr
     page = (cwd / "results" / "digits" / "partly.md").read_text()
     late = [trial for trial in outcome.trials if trial.unsearched]
     assert late or "late_rate" in {parameter.name for parameter in outcome.space}

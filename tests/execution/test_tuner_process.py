@@ -100,6 +100,17 @@ def test_family_that_cannot_be_built_is_an_error_with_the_reason(process: TunerP
         start(process, spec("random", family="no_such_family"), digits)
 
 
+def test_family_that_exits_is_an_error_with_its_place(
+    process: TunerProcess, digits: DatasetFacts, tmp_path: Path
+) -> None:
+    file = tmp_path / "leaves.py"
+    file.write_text("import sys\n\n\ndef build_model(hp):\n    sys.exit(3)\n")
+    family = FamilyLocation(name="leaves", definition="leaves.py:build_model", file=str(file))
+    search = spec("random", family="leaves", definition=family.definition)
+    with pytest.raises(SearchError, match=r"SystemExit: 3 \(in build_model, leaves\.py:5\)"):
+        process.start(search, digits, family)
+
+
 def test_other_exception_is_an_error_with_its_place(process: TunerProcess, digits: DatasetFacts) -> None:
     tuner = start(process, spec("random"), digits)
     with pytest.raises(SearchError, match=r"the tuner failed: KeyError: .* \(in .*\.py:\d+\)"):

@@ -1,5 +1,7 @@
 """Rows of models that bring their own recipe, and of searches for other objectives than accuracy."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,15 @@ def test_page_of_a_model_with_its_own_fit_describes_its_training(tmp_path: Path)
         assert expected in text.replace("\\", ""), expected
     # 3 epochs of the first trial, 2 + 1 of the second.
     assert "6 of 12" in text
+
+
+def test_failed_trials_are_shown_with_their_whole_error_and_their_time(tmp_path: Path) -> None:
+    refused = f"its fit reported {'something else, ' * 20}: move preprocessing into the model"
+    trials = (make_trial(0, 0.8), replace(make_failed_trial(1, refused), task_seconds=7.25))
+    add_run(tmp_path, search={"trials": trials, "winner": "0000"})
+    text = page(tmp_path, "synthetic/dense.md")
+    assert refused in text
+    assert re.search(r"\| +0001 \| failed .* 7\.2 ", text)
 
 
 def test_searches_for_another_objective_are_ranked_separately_and_named(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_epochs_are_reported_in_order_before_the_result(executor: Executor) -> N
     ("task", "reason"),
     [
         (tasks.fail, "ValueError: no such value (in fail, worker_tasks.py:"),
+        (tasks.leave, "SystemExit: 3 (in leave, worker_tasks.py:"),
         (tasks.predict_nan, "log-probabilities must be finite"),
         (tasks.load_damaged_model, "model.keras: damaged"),
         (tasks.return_what_cannot_be_read, "its result cannot be read: "),

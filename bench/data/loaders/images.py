@@ -1,5 +1,6 @@
 """One image file of any common format, decoded by Pillow to 8 bits per channel."""
 
+import re
 import struct
 import warnings
 import zlib
@@ -31,6 +32,7 @@ SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 ALLOWED_FILES = f"allowed are {', '.join(SUFFIXES)}"
 GRAY_MODES = ("1", "L", "LA")
 UNSUPPORTED_MODES = ("I", "F")  # 32 bits for each pixel, in no fixed range
+MIDDLE = 127.5  # between black and white
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag; the values that swap width and height
 # What Pillow's decoders raise for damaged files.
 DAMAGED = (
@@ -71,7 +73,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_image(
-    path: Path, channels: int, size: tuple[int, int] | None = None, behind: str = "white"
+    path: Path, channels: int, size: tuple[int, int] | None = None, behind: str | None = "white"
 ) -> NDArray[np.uint8]:
     """Decode an image, upright, and resize it by bilinear interpolation.
 
@@ -79,7 +81,7 @@ def read_image(
         path: the file.
         channels: 1 for grayscale, 3 for RGB; images of the other kind are converted.
         size: height and width of the result; None to keep the image's own.
-        behind: color behind transparent pixels.
+        behind: color behind transparent pixels; None for white if the visible pixels are mostly dark, otherwise black.
 
     Returns:
         Pixels from 0 to 255, shape (height, width, channels).
@@ -94,7 +96,7 @@ def read_image(
         return _pixels(_without_transparency(_in_8_bits(upright), behind), channels, size)
 
 
-def to_pixels(image: NDArray[np.uint8], channels: int, behind: str = "white") -> NDArray[np.uint8]:
+def to_pixels(image: NDArray[np.uint8], channels: int, behind: str | None = "white") -> NDArray[np.uint8]:
     """Convert an image (height, width, 1, 3 or 4), where 4 is RGBA, as `read_image` does."""
     from PIL import Image
 
@@ -128,10 +130,11 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
                 _check(path, image)
                 yield image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        reason = str(error).rstrip(".")
+        found = re.search(r"\((\d+) pixels\)", str(error))  # Pillow's own limits are of two kinds
+        size = f"{int(found[1]):,}" if found else "too many"
         raise DataError(
-            f"{path} is too large to be decoded safely: {reason}. Allowed are {Image.MAX_IMAGE_PIXELS:,} pixels: scale "
-            "it down, or remove it"
+            f"{path} has {size} pixels and cannot be decoded safely: allowed are at most {Image.MAX_IMAGE_PIXELS:,}: "
+            "scale it down, or remove it"
         ) from error
     except DAMAGED as error:
         reason = str(error).replace(f": {str(path)!r}", "").replace(f" {str(path)!r}", "")
@@ -157,15 +160,24 @@ def _in_8_bits(image: "Image.Image") -> "Image.Image":
     return Image.fromarray(((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8))
 
 
-def _without_transparency(image: "Image.Image", behind: str) -> "Image.Image":
+def _without_transparency(image: "Image.Image", behind: str | None) -> "Image.Image":
     from PIL import Image
 
     if not image.has_transparency_data:
         return image
     transparent = image.convert("RGBA")
-    background = Image.new("RGBA", transparent.size, behind)
+    background = Image.new("RGBA", transparent.size, behind or _contrasting(transparent))
     opaque = Image.alpha_composite(background, transparent).convert("RGB")
     return opaque.convert("L") if image.mode in GRAY_MODES else opaque
+
+
+def _contrasting(image: "Image.Image") -> str:
+    """The background on which the visible pixels of an RGBA image are seen: white for dark ones, black for light ones.
+
+    White if none is visible.
+    """
+    brightness, visible = np.asarray(image.convert("L"), np.float64), np.asarray(image.getchannel("A"), np.float64)
+    return "black" if (visible * (brightness - MIDDLE)).sum() > 0 else "white"
 
 
 def _pixels(image: "Image.Image", channels: int, size: tuple[int, int] | None) -> NDArray[np.uint8]:

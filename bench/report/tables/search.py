@@ -18,7 +18,6 @@ from bench.report.board import Row
 from bench.report.tables.hyperparameters import candidate_text
 from bench.tuning.space import count_candidates
 
-MAX_REASON = 160  # characters of an error
 MIN_TRIALS = 5  # of random searches whose expected best scores are compared
 
 
@@ -133,7 +132,8 @@ def trials_table(search: SearchOutcome, score: str) -> pd.DataFrame:
             "status": status_text(trial, search.winner),
             f"{score} (%)": percent(trial.score) if trial.status == "ok" else "-",
             "epochs": "-" if trial.status == "failed" else str(trial.epochs),
-            "training time (s)": seconds(trial.fit_seconds),
+            # Of a failed trial, the time inside fit is unknown.
+            "training time (s)": seconds(trial.task_seconds if trial.status == "failed" else trial.fit_seconds),
             "parameters": "-" if trial.parameters is None else f"{trial.parameters:,}",
             "hyperparameters": candidate_text(trial),
         }
@@ -159,7 +159,6 @@ def status_text(trial: TrialRecord, winner: str) -> str:
 
 
 def reason_text(error: str) -> str:
-    """The last line of an error, where Python puts its name and message, shortened if it is long."""
+    """The last line of an error, where Python puts its name and message; long ones of others are recorded shortened."""
     lines = error.strip().splitlines() or ["no reason given"]
-    last = lines[-1].strip()
-    return last if len(last) <= MAX_REASON else f"{last[:MAX_REASON]} ..."
+    return lines[-1].strip()

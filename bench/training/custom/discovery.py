@@ -51,7 +51,7 @@ def unsearched(hp: keras_tuner.HyperParameters, values: Values) -> Values:
 def _explore(declare: Declare, found: keras_tuner.HyperParameters, values: Values) -> list[Values]:
     """Build a candidate, add what it declares to `found`, and return the variations of what is new."""
     hp = _with_values(values)
-    with suppress(Exception):
+    with suppress(Exception, SystemExit):
         declare(hp)
     before = {each.name for each in found.space}
     found.merge(hp, overwrite=False)

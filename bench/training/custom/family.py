@@ -151,7 +151,8 @@ class CustomFamily:
         if not isinstance(model, keras.Model):
             raise UnsuitableModelError(f"expected a compiled keras.Model, it built {type(model).__name__}")
         if not model.compiled:
-            raise UnsuitableModelError("the model is not compiled: call model.compile before returning it")
+            own_fit = "; fit may then still have its own training loop" if self._hypermodel.fit is not None else ""
+            raise UnsuitableModelError(f"the model is not compiled: call model.compile before returning it{own_fit}")
         return model
 
     def _build_on_first_call(

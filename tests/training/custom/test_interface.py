@@ -366,6 +366,16 @@ def of_shape(shape: tuple[int, ...], outputs: int = CLASSES) -> Any:
     return build
 
 
+class NotCompiled(keras_tuner.HyperModel):  # type: ignore[misc]
+    """As in Keras Tuner's guide to custom training loops."""
+
+    def build(self, hp: Any) -> keras.Model:
+        return keras.Sequential([layers.Dense(3)])
+
+    def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> float:
+        return 0.0
+
+
 def single_sigmoid(_: Any) -> keras.Model:
     """For two classes, as binary classifiers in many notebooks; built on its first call."""
     model = keras.Sequential([layers.Flatten(), layers.Dense(1, activation="sigmoid")])
@@ -379,6 +389,7 @@ def single_sigmoid(_: Any) -> keras.Model:
         (lambda _: None, "expected a compiled keras.Model, it built NoneType"),
         (lambda _: layers.Dense(3), "expected a compiled keras.Model, it built Dense"),
         (lambda _: keras.Sequential([layers.Dense(3)]), "not compiled: call model.compile before returning it"),
+        (NotCompiled(), "call model.compile before returning it; fit may then still have its own training loop$"),
         (several_inputs, "expected a model with one input, found 2"),
         (of_shape((28, 28, 1)), r"inputs of shape \(28, 28, 1\), the images have \(8, 8, 1\): move preprocessing"),
         (
