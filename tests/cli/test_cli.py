@@ -457,7 +457,7 @@ def damaged(results: Path) -> Path:
 def test_damaged_record_is_named_and_the_others_are_shown(results: Path, damaged: Path, call: Call) -> None:
     name = damaged.relative_to(results)
     text = call("leaderboard").stdout
-    assert "94.67 -4.04 +2.36" in text
+    assert "94.67 -4.04/+2.36" in text
     assert f"Could not be read:\n  {name}: " in text
     done = call("leaderboard", "--json")
     assert {row["model"] for row in json.loads(done.stdout)} == {"dense", "tutorial-linear"}
