@@ -389,7 +389,6 @@ def single_sigmoid(_: Any) -> keras.Model:
         (lambda _: None, "expected a compiled keras.Model, it built NoneType"),
         (lambda _: layers.Dense(3), "expected a compiled keras.Model, it built Dense"),
         (lambda _: keras.Sequential([layers.Dense(3)]), "not compiled: call model.compile before returning it"),
-        (NotCompiled(), "call model.compile before returning it; fit may then still have its own training loop$"),
         (several_inputs, "expected a model with one input, found 2"),
         (of_shape((28, 28, 1)), r"inputs of shape \(28, 28, 1\), the images have \(8, 8, 1\): move preprocessing"),
         (
@@ -413,6 +412,13 @@ def single_sigmoid(_: Any) -> keras.Model:
 def test_unsuitable_model_is_refused_with_what_to_do(build: Any, message: str) -> None:
     with pytest.raises(UnsuitableModelError, match=message):
         family_of(build).build({}, seed=1)
+
+
+def test_model_with_its_own_training_loop_must_be_compiled() -> None:
+    family = CustomFamily(hypermodel(NotCompiled, SHAPE, CLASSES), SHAPE, CLASSES, None)
+    expected = "not compiled: call model.compile before returning it; fit may then still have its own training loop$"
+    with pytest.raises(UnsuitableModelError, match=expected):
+        family.build({}, seed=1)
 
 
 @pytest.mark.parametrize("activation", [None, "sigmoid"])
