@@ -190,7 +190,7 @@ class ActiveRun(RefitJob):
         failed = [trial for trial in trials if trial.status == "failed"]
         if not failed:
             return ()
-        example = f"{failed[0].trial_id}: {failed[0].error}"
+        example = f"trial {failed[0].trial_id}: {failed[0].error}"
         return (f"{self.title}: {len(failed)} of {counted(len(trials), 'trial')} failed, e.g. {example}",)
 
     @property

@@ -148,7 +148,7 @@ def test_failing_and_late_candidates_are_contained_and_named(cwd: Path) -> None:
     assert {18 <= int(units) < 28 for units, error in errors.items() if error} == {True}
     failed = [trial.error for trial in outcome.trials if trial.error]
     assert all("RuntimeError: these units are broken" in error for error in failed)
-    assert f"warning: partly: {len(failed)} of 12 trials failed, e.g. 00" in done.stderr
+    assert f"warning: partly: {len(failed)} of 12 trials failed, e.g. trial 00" in done.stderr
     assert "these units are broken (in build_model, partly.py:7" in done.stderr
     page = (cwd / "results" / "digits" / "partly.md").read_text()
     late = [trial for trial in outcome.trials if trial.unsearched]
