@@ -37,10 +37,10 @@ ELSEWHERE = {
     TESTS: ".ci/run",
     "python -m bench serve": "tests/live/test_server.py",
     f"{VENV} pip . tox && . .venv/bin/activate": "tests/test_readme.py",  # but for tox
-    "tox -m versions --notest": "tests/versions/test_environments.py",
-    "tox -m keras --notest": "tests/versions/test_environments.py",
-    "tox -e tf216,tf221 --notest": "tests/versions/test_environments.py",
-    "tox -e tf221,keras315 --notest": "tests/versions/test_environments.py",
+    "tox -m versions --notest": "tests/test_docs.py",
+    "tox -m keras --notest": "tests/test_docs.py",
+    "tox -e tf216,tf221 --notest": "tests/test_docs.py",
+    "tox -e tf221,keras315 --notest": "tests/test_docs.py",
     ".tox/.tox/bin/uv pip uninstall --python .tox/keras315 keras": "tests/versions/test_environments.py",
     ".tox/.tox/bin/uv pip install --python .tox/keras315 --no-deps keras-nightly": (
         "tests/versions/test_environments.py"
@@ -148,13 +148,11 @@ class Reader:
         folder: working folder.
         site: where packages of the page are installed.
         results: folder for the records of training commands that name none, as for `small`.
-        assumed: code that defines what the page's scripts take as given.
     """
 
     folder: Path
     site: Path
     results: str | None = None
-    assumed: str = ""
     _port: int = field(init=False)
     _servers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
@@ -183,7 +181,7 @@ class Reader:
                 (self.folder / block.file).write_text(block.text, encoding="utf-8")
             elif block.language == "python":
                 script = self.folder / f"script_{block.line}.py"
-                script.write_text(self.assumed + block.text, encoding="utf-8")
+                script.write_text(block.text, encoding="utf-8")
                 self._run(f"python {script.name}", where)
             for command in block.commands:
                 self._command(command, where)
@@ -258,9 +256,9 @@ def _is_installed(command: str) -> bool:
 
 
 @contextmanager
-def reader(folder: Path, site: Path, *, results: str | None = None, assumed: str = "") -> Iterator[Reader]:
+def reader(folder: Path, site: Path, *, results: str | None = None) -> Iterator[Reader]:
     """A reader for the block, after which no process is left."""
-    following = Reader(folder, site, results, assumed)
+    following = Reader(folder, site, results)
     try:
         yield following
     finally:

@@ -41,14 +41,6 @@ FOLLOWED = {  # pages that other tests follow
 # Pages whose commands take minutes; other tests run similar ones.
 LONG = {f"docs/{name}.md" for name in ("searches", "comparisons", "checks", "reports", "use_models", "tuning_scripts")}
 API = "docs/python_api.md"
-# What the README's script takes as given.
-ASSUMED = """
-from my import build_model
-from sklearn.datasets import load_digits
-_images, _labels = load_digits(n_class=2, return_X_y=True)
-_images = (_images * 15).astype("uint8").reshape(-1, 8, 8, 1)
-x_train, y_train, x_test, y_test = _images[:200], _labels[:200], _images[200:], _labels[200:]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +80,7 @@ def test_commands_and_scripts_run(page: str, clone: Path, tmp_path: Path) -> Non
     fill_with_own_files(folder)
     # Small runs must not be taken for the published ones of the same name.
     results = "small" if page in PUBLISHED else None
-    assumed = ASSUMED if page == "README.md" else ""
-    with reader(folder, tmp_path / "site", results=results, assumed=assumed) as following:
+    with reader(folder, tmp_path / "site", results=results) as following:
         following.follow(page)
     if page == "docs/own_images_and_models.md":
         board = (folder / "results" / "leaderboard.md").read_text()
@@ -112,7 +103,9 @@ def test_shown_versions_are_the_published_ones() -> None:
 
 
 def test_commands_that_are_run_elsewhere_are_known_there() -> None:
-    assert [place for place in ELSEWHERE.values() if not (ROOT / place).is_file()] == []
+    places = [*ELSEWHERE.values(), *FOLLOWED.values()]
+    assert [place for place in places if not (ROOT / place).is_file()] == []
+    assert not any(block.commands for block in blocks("docs/python_scripts.md"))  # its test runs Python blocks only
 
 
 def test_tox_commands_name_environments() -> None:
@@ -122,11 +115,12 @@ def test_tox_commands_name_environments() -> None:
         name.strip() for name in configuration["tox"]["env_list"].split(",")
     }
     labels = re.findall(r"^(\w+) =", configuration["tox"]["labels"], re.MULTILINE)
-    named = re.findall(r"\btox -(\w) ([\w-]+)", "\n".join(map(text_of, PAGES)))
+    found = re.findall(r"\btox -(\w) ([\w,-]+)", "\n".join(map(text_of, PAGES)))
+    named = [(option, name) for option, names in found for name in names.split(",") if name]
     assert {name for option, name in named if option == "m"} <= set(labels)
-    assert {name.removesuffix("-smoke") for option, name in named if option == "e"} <= environments | {
-        "tf216",
-        "py312-tf221",
+    factors = set(re.findall(r"\b(?:tf|keras)\d+", configuration["tox"]["labels"]))
+    assert {name.removesuffix("-smoke") for option, name in named if option == "e"} <= environments | factors | {
+        "py312-tf221"
     }
 
 

@@ -1,5 +1,6 @@
 """Train from Python: searches, and checks of finished runs."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -132,7 +133,7 @@ def run(
     with _training(progress) as report:
         report(Message(text=f"{located.name} on {location.name}, {tuner} search, results in {options.results}"))
         (outcome,) = runner.run(request.specs, options, report)
-        _show_warnings(outcome, report)
+    _warn(outcome)
     if not isinstance(outcome, RunFinished):
         raise SearchError(outcome.reason)
     build.write(options.results)
@@ -186,7 +187,7 @@ def evaluate(
     with _training(progress) as report:
         report(Message(text=f"{name} on {location.name}, results in {options.results}"))
         outcome = evaluate_external(name, models, options, report)
-        _show_warnings(outcome, report)
+    _warn(outcome)
     build.write(options.results)
     return Run(options.results, outcome.folder.run_id)
 
@@ -226,9 +227,9 @@ def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: b
     return checks
 
 
-def _show_warnings(outcome: Outcome, report: Report) -> None:
+def _warn(outcome: Outcome) -> None:
     for line in outcome.warnings if isinstance(outcome, RunFinished) else ():
-        report(Message(text=f"warning: {translated(line)}"))
+        warnings.warn(translated(line), stacklevel=4)  # the caller of a function with a decorator
 
 
 @contextmanager

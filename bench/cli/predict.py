@@ -65,7 +65,7 @@ def predict(
     Images of any size, grayscale or color, are fitted to the training images: resized, padded with their background
     (not if --image-size resized the training images), and inverted if their background is light and that of the
     training images dark, or the reverse (grayscale only). Transparent pixels become white behind dark drawings and
-    black behind light ones.
+    black behind light ones (grayscale), or get the background of the training images (color).
     """
     import numpy as np
 

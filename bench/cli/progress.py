@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.notebook import COLUMNS, in_notebook, notebook
-from bench.cli.steady_time import steady
 from bench.evaluation.text import duration
 from bench.execution.events import Detail, Event, Message, Progress, Report
+from bench.execution.steady_time import steady
 from bench.signals import handle_signals
 
 PLAIN_SECONDS = 10

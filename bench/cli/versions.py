@@ -8,7 +8,7 @@ import typer
 from bench.cli.datasets import locate_dataset
 from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
-from bench.cli.options import AsJson, ClassNames, ImageSize, PixelRangeName, Results
+from bench.cli.options import AsJson, ClassNames, ImageSize, PixelRangeName, Quiet, Results
 from bench.cli.results import warn_unreadable, write_pages
 from bench.errors import RecordError, SearchError, SpecError, check_name
 from bench.records.limits import MAX_EPOCHS
@@ -112,6 +112,7 @@ def measure(
     pixel_range: PixelRangeName = "auto",
     environments: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the tox environments.")] = Path(".tox"),
     results: Results = Path("results"),
+    quiet: Quiet = False,
 ) -> None:
     """Run the missing measurements (takes hours) and update the page.
 
@@ -131,7 +132,8 @@ def measure(
 
     def report(step: str) -> None:
         steps.append(step)
-        typer.echo(step, err=True)
+        if not quiet:
+            typer.echo(step, err=True)
 
     subject: Subject = ReferenceModels()
     if family is not None:

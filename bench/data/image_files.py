@@ -32,8 +32,9 @@ def prepare(
 ) -> list[PreparedImage]:
     """Read image files and fit them to the training images.
 
-    Transparent pixels become white if the visible ones are mostly dark, otherwise black. Grayscale images are inverted
-    if their background is light and that of the training images dark, or the reverse. Images of another aspect ratio
+    Transparent pixels of grayscale images become white if the visible ones are mostly dark, otherwise black; those of
+    color images get the color of the training images' background. Grayscale images are inverted if their background is
+    light and that of the training images dark, or the reverse. Images of another aspect ratio
     are padded with their own background if the training images have one and were not distorted either, otherwise
     distorted.
 
@@ -53,7 +54,7 @@ def prepare(
     problems = []
     for path in paths:
         try:
-            for name, pixels in _read(path, shape[-1]):
+            for name, pixels in _read(path, shape[-1], background):
                 images.append(_fit(name, pixels, shape, background, distorted=distorted))
         except DataError as error:
             problems.append(str(error))
@@ -62,15 +63,17 @@ def prepare(
     return images
 
 
-def _read(path: Path, channels: int) -> Iterator[tuple[str, Pixels]]:
+def _read(path: Path, channels: int, background: Background) -> Iterator[tuple[str, Pixels]]:
     """The images of a file (height, width, channels), with their names."""
+    # Only grayscale images are inverted if their background differs from that of the training images.
+    behind = None if channels == 1 else "black" if background == "dark" else "white"
     if not path.is_file():
         raise DataError(f"{path}: {'is a folder, expected an image file' if path.is_dir() else 'does not exist'}")
     if path.suffix.lower() == ".npy":
         for name, pixels in _read_array(path):
-            yield name, to_pixels(pixels, channels, behind=None)
+            yield name, to_pixels(pixels, channels, behind=behind)
     else:
-        yield str(path), read_image(path, channels, behind=None)
+        yield str(path), read_image(path, channels, behind=behind)
 
 
 def _read_array(path: Path) -> Iterator[tuple[str, Pixels]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench.errors import DataError, SpecError
 
 BLOCK_BYTES = 2**25  # arrays are checked in blocks, so that temporary arrays stay small
-RESCALE = "rescale all pixels, e.g. by (x - x.min()) / (x.max() - x.min())"
+RESCALE = "rescale all pixels, e.g. by (x - low) / (high - low) with the limits of the training images"
 ALLOWED_PIXELS = "allowed are whole numbers from 0 to 255, or fractions from 0 to 1"
 
 # Takes a shape; returns an array of zeros, in memory or in a temporary file.
@@ -183,7 +183,7 @@ def check_same_length(images: NDArray[Any], labels: NDArray[Any], where: str) ->
     if len(images) != len(labels):
         raise DataError(
             f"{where}: {len(images):,} images but {len(labels):,} labels: one label for each image is needed: check "
-            "that both are from the same files, or remove the surplus"
+            "that both are from the same files"
         )
     if len(images) == 0:
         raise DataError(f"{where}: no images")
@@ -235,7 +235,7 @@ def _check_classes(part: Samples, classes: int, names: Sequence[str], *, is_trai
     if missing.size:
         first = int(missing[0])
         name = f" ({names[first]})" if names and first < len(names) else ""
-        if first == 0 and missing.size == 1:
+        if is_train and first == 0 and missing.size == 1:
             hint = "labels start at 0, subtract 1 from all of them"
         elif names or not is_train:
             hint = "add images with this label"

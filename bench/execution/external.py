@@ -60,7 +60,7 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
             spec=spec,
             dataset=facts(options.dataset, data),
             environment=environment(),
-            origin=describe_external(models, adopted[0].pixels),
+            origin=describe_external(models, next((each for each in adopted if each.warning), adopted[0]).pixels),
             refits=tuple(each.refit for each in adopted),
             predictions_sha256=evaluation.predictions.digest(),
             latency=evaluation.latency,

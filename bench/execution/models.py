@@ -46,9 +46,10 @@ def locate_families(texts: Sequence[str]) -> tuple[FamilyLocation, ...]:
     families: dict[str, FamilyLocation] = {}
     for text in dict.fromkeys(texts):
         if not search_spaces.is_definition(text) and not Path(f"{text}.py").is_file():  # which has a better message
-            folder = f"and {text}/ is a folder, not a file and an object in it such as {text}/my.py:build_model"
-            also = folder if Path(text).is_dir() else "and no such file exists"
-            check_name("family", text, search_spaces.names(), also=also)
+            is_folder = Path(text).is_dir()
+            hint = f"{text}/ is a folder: name a file and an object in it, such as {text}/my.py:build_model"
+            also = "" if is_folder else "and no such file exists"
+            check_name("family", text, search_spaces.names(), hint if is_folder else None, also=also)
         try:
             family = search_spaces.locate(text)
         except SyntaxError as error:

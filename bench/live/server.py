@@ -2,7 +2,9 @@
 
 import mimetypes
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,8 +12,9 @@ from threading import Lock
 from urllib.parse import unquote
 
 from bench.errors import BenchError, SpecError
+from bench.execution.steady_time import SteadyTime
 from bench.live.page import PAGE, SCRIPT, live_page, script
-from bench.live.progress import unfinished_runs
+from bench.live.progress import RunProgress, UnreadableRun, unfinished_runs
 from bench.report.html.body import Body
 from bench.report.html.site import INDEX, Site, page_html, site
 
@@ -30,9 +33,11 @@ class LivePages:
         """
         self._results = results
         self._lock = Lock()  # Matplotlib is not thread-safe
+        self._live_lock = Lock()
         self._state = self._records_state()
         self._site = self._made()
         self._contents: dict[str, bytes] = {}  # of the current site
+        self._times: defaultdict[str, SteadyTime] = defaultdict(SteadyTime)  # by run id
 
     def content(self, name: str) -> bytes | None:
         """The bytes of a file of the site; None if there is no such file.
@@ -42,7 +47,7 @@ class LivePages:
             FileNotFoundError: a file of the results folder was deleted.
         """
         if name == PAGE:
-            return page_html(PAGE, live_page(self._results, unfinished_runs(self._results)), self._site.navigation)
+            return page_html(PAGE, live_page(self._results, self._unfinished_runs()), self._site.navigation)
         if name == SCRIPT:
             return script()
         with self._lock:
@@ -51,6 +56,17 @@ class LivePages:
             if name not in self._contents and name in self._site.files:
                 self._contents[name] = self._site.content(name)
             return self._contents.get(name)
+
+    def _unfinished_runs(self) -> list[RunProgress | UnreadableRun]:
+        """With remaining times that change gradually."""
+        with self._live_lock:
+            return [self._with_steady_time(run) for run in unfinished_runs(self._results)]
+
+    def _with_steady_time(self, run: RunProgress | UnreadableRun) -> RunProgress | UnreadableRun:
+        if isinstance(run, RunProgress) and run.is_running:
+            return replace(run, seconds_left=self._times[run.run_id].update(run.seconds_left))
+        self._times.pop(run.run_id, None)  # a resumed run starts anew
+        return run
 
     def _made(self) -> Site:
         return site(self._results, {PAGE: Body(title="Live", html="")})

@@ -77,7 +77,7 @@ def adopt(external: ExternalModel, number: int, data: Dataset) -> Adopted:
         refit=refit,
         content=saved(adapted, external.name),
         pixels=f"{inputs.text}; {uncertain}" if uncertain else inputs.text,
-        warning=f"{external.name}: {uncertain}" if uncertain else None,
+        warning=f"{external.name}: {uncertain}: state the range with --pixel-range" if uncertain else None,
     )
 
 
@@ -115,7 +115,7 @@ def _adapted(model: keras.Model, external: ExternalModel, data: Dataset) -> tupl
         if best >= here - MARGIN:
             uncertain = (
                 f"the range of its pixels was assumed, since the validation accuracy is {100 * here:.2f}% with it and "
-                f"{100 * best:.2f}% with {other}: state the range with --pixel-range"
+                f"{100 * best:.2f}% with {other}"
             )
     if external.classes is None:
         _check_order(confusion, data.class_names)

@@ -121,7 +121,7 @@ def _imported(older: VersionRecord, newer: VersionRecord, slower: Sequence[str])
     old, new = (Version(record.environment.keras) for record in (older, newer))
     if not old < IMPORTING_KERAS <= new or not any(AMONG_OTHERS in name for name in slower):
         return ""
-    return " With other packages, newer Keras imports scikit-learn and Matplotlib."
+    return f" Keras {IMPORTING_KERAS} and newer import scikit-learn and Matplotlib if these are installed."
 
 
 def _counted(series: Series, ratios: Mapping[str, float], names: Sequence[str], verdict: str) -> str:
@@ -203,7 +203,7 @@ def _since_oldest(series: Series, row: ComparedVersion) -> str:
     slower, faster = ([name for name in notable if (ratios[name] > 1) == wanted] for wanted in (True, False))
     by = f"by {100 * (NOTABLE - 1):.0f}% or more"
     speed = (
-        f"{by}, {_counted(series, ratios, slower, 'slower')}; {_counted(series, ratios, faster, 'faster')}"
+        f"{_counted(series, ratios, slower, f'slower {by}')}; {_counted(series, ratios, faster, f'faster {by}')}"
         if notable
         else f"none of {len(ratios)} operations slower or faster {by}"
     )
@@ -212,7 +212,7 @@ def _since_oldest(series: Series, row: ComparedVersion) -> str:
         speed if ratios else "",
         f"resident memory {joined(memory)}" if (memory := [*_resident_growth(oldest, record).values()]) else "",
     )
-    to_newest = f"tested: {link(title(series), anchor(title(series)))}"
+    to_newest = f"only {link(title(series), anchor(title(series)))} is tested"
     return f"Since {series.oldest}, not tested: {'; '.join(filter(None, parts))} ({to_newest})." if any(parts) else ""
 
 

@@ -21,7 +21,7 @@ REPRODUCE = ("reproduce", "--dataset", "digits", "--refit-seeds", "2")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All reference models on digits."""
     cwd = tmp_path_factory.mktemp("reproduce")
-    call("reproduce", "tutorials", "classifiers", "--dataset", "digits", "--refit-seeds", 1, cwd=cwd)
+    call("reproduce", "--dataset", "digits", "--refit-seeds", 1, cwd=cwd)
     return cwd / "results"
 
 
@@ -50,6 +50,7 @@ def test_complete_models_are_not_retrained(results: Path) -> None:
     assert done.stderr == "Already complete; nothing trained. Use --again to rerun.\n"
 
 
+@pytest.mark.smoke
 def test_killed_command_resumes_with_equal_predictions(tmp_path: Path) -> None:
     arguments = (*REPRODUCE, "tutorial-dense-128", "--workers", "1")
     call(*arguments, "--results", "whole", cwd=tmp_path)

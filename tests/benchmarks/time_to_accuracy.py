@@ -516,7 +516,12 @@ def _page(name: str, measures: Sequence[Measure], trainings: Sequence[Training])
         parts += ["## Presets and stock Keras Tuner", table(summary, keep=["comparison"]), *verdicts(_goals(measures))]
         parts += ["## Rounds", table(rows, keep=["comparison", "round", "side"]), EXPLANATION]
     if trainings:
-        parts += ["## Seconds to a validation accuracy", table(_thresholds(trainings)), *_runs(trainings)]
+        thresholds = _thresholds(trainings)
+        parts += [
+            "## Seconds to a validation accuracy",
+            table(thresholds, keep=["family", "validation accuracy (%)"]),
+            *_runs(trainings),
+        ]
     parts += [
         f"![{' and '.join(figures)}]({name}.png)",
         f"{'. '.join(figures)}.",
@@ -527,10 +532,12 @@ def _page(name: str, measures: Sequence[Measure], trainings: Sequence[Training])
 
 def _machines(lines: Sequence[Measure | Training]) -> Iterator[str]:
     """Where the lines of the files were measured."""
+    from bench.report.tables.provenance import short_commit
+
     commits: dict[Environment, dict[str, None]] = {}
     for line in lines:
         machine = replace(line.environment, git_commit=None)
-        commits.setdefault(machine, {})[line.environment.git_commit or "unknown"] = None
+        commits.setdefault(machine, {})[short_commit(line.environment.git_commit)] = None
     for machine, of_machine in commits.items():
         yield (
             f"{machine.cpu}, {machine.cores} cores, {machine.platform}, "

@@ -295,9 +295,8 @@ def test_unknown_dataset_is_refused_with_the_nearest_match(which: str, tmp_path:
 def test_folder_is_not_a_family(tmp_path: Path, call: Call) -> None:
     (tmp_path / "mine").mkdir()
     done = call("run", "--family", "mine", code=2)
-    assert "unknown family 'mine', and mine/ is a folder, not a file and an object in it such as mine/my.py:" in (
-        done.stderr
-    )
+    assert "unknown family 'mine': valid names are " in done.stderr
+    assert ". mine/ is a folder: name a file and an object in it, such as mine/my.py:build_model" in done.stderr
 
 
 def test_family_whose_file_is_not_python_is_named(tmp_path: Path, call: Call) -> None:

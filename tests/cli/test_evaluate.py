@@ -154,14 +154,17 @@ def test_wrong_pixel_range_is_noticed_and_can_be_stated(digits: Dataset, tmp_pat
     assert np.allclose(probabilities(adopted.content, digits), expected, atol=1e-5)
 
 
+def unit_normalization() -> keras.Layer:
+    """Makes the scale of an image irrelevant."""
+    return layers.UnitNormalization(axis=(1, 2, 3))
+
+
 def test_model_of_any_pixel_range_is_adopted_with_a_warning(digits: Dataset, tmp_path: Path) -> None:
-    model = trained(digits, first=lambda: layers.UnitNormalization(axis=(1, 2, 3)))
+    model = trained(digits, first=unit_normalization)
     adopted = adopt(external(model, tmp_path), 0, digits)
-    expected = (
-        r"the range of its pixels was assumed, since .* is (\S+)% with it and (\S+)% with 0-255: state .*--pixel-r"
-    )
+    expected = r"the range of its pixels was assumed, since .* is \S+% with it and \S+% with 0-255"
     assert adopted.warning is not None
-    assert re.match(rf"mine\.keras: {expected}", adopted.warning)
+    assert re.fullmatch(rf"mine\.keras: {expected}: state the range with --pixel-range", adopted.warning)
     assert re.search(expected, adopted.pixels)
     stated = adopt(external(model, tmp_path, pixel_range="0-1"), 0, digits)
     assert stated.warning is None
@@ -384,6 +387,17 @@ def test_published_evaluation_names_the_command(evaluated: Path, tmp_path: Path)
 def test_python_evaluates_models_in_memory_and_files(digits: Dataset, tmp_path: Path) -> None:
     import bench
 
+    with pytest.warns(
+        UserWarning, match="^model: the range .* was assumed.*: state the range with pixel_range$"
+    ) as shown:
+        bench.evaluate(
+            trained(digits, first=unit_normalization),
+            name="any range",
+            dataset="digits",
+            results=tmp_path / "any",
+            progress=False,
+        )
+    assert shown[0].filename == __file__
     model = trained(digits)
     model.save(tmp_path / "copy.keras")
     first = bench.evaluate(model, name="memory", dataset="digits", results=tmp_path / "results", progress=False)

@@ -5,9 +5,9 @@ import io
 import pytest
 
 from bench.cli.progress import display
-from bench.cli.steady_time import SteadyTime
 from bench.evaluation.text import duration
 from bench.execution.events import Detail, Message, Progress
+from bench.execution.steady_time import SteadyTime
 
 PROGRESS = Progress(
     run="digits cnn",

@@ -125,6 +125,15 @@ def test_drawing_on_transparency_is_read_as_on_a_contrasting_background(
     assert np.ptp(transparent.pixels) == 200
 
 
+@pytest.mark.parametrize(("background", "expected"), [("dark", 0), ("light", 255), ("mixed", 255)])
+def test_transparent_pixels_of_color_images_get_the_background_of_the_training_images(
+    background: str, expected: int, tmp_path: Path
+) -> None:
+    path = saved(tmp_path, np.zeros((8, 8, 4), np.uint8), "image.png")
+    (image,) = prepare([path], COLOR, background)  # type: ignore[arg-type]
+    assert (image.pixels == expected).all()
+
+
 # Arrays
 
 

@@ -67,4 +67,5 @@ def test_run_on_a_dataset_file_is_resumed_with_its_path(cwd: Path) -> None:
     for file in (folder.spec_file, folder.ledger):
         (unfinished / file.name).write_bytes(file.read_bytes())
     call("resume", unfinished.name, cwd=cwd)
+    assert "mean confidence" in call("compare", folder.run_id, unfinished.name, cwd=cwd).stdout
     assert (unfinished / "predictions.npz").read_bytes() == folder.predictions_file.read_bytes()

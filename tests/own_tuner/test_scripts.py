@@ -292,7 +292,8 @@ SCRIPTS = {
 
 
 # Other tests run scripts in the same way, with other models and data.
-@pytest.mark.long
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "own_fit" else [pytest.mark.long]) for name in SCRIPTS]
+)
 def test_script_runs_with_one_line_changed(name: str, tmp_path: Path) -> None:
     run_script(SCRIPTS[name].replace("tuner.search(", "bench.search(tuner, "), tmp_path, prelude="import bench\n")

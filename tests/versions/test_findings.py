@@ -116,9 +116,9 @@ def test_every_update_is_summarized(tmp_path: Path) -> None:
                 "Speed: of 1 operations, 1 significantly slower: `step` 2.00 (cnn); none faster.",
                 "Resident memory: cnn +0 MB.",
                 (
-                    "Since 2.16.2, not tested: accuracy cnn -10.00; by 10% or more, 1 slower: `step` 2.40 (cnn); none "
-                    "faster; resident memory cnn +0 MB (tested: "
-                    "[TensorFlow 2.16.2 to 2.19.1](#tensorflow-2162-to-2191))."
+                    "Since 2.16.2, not tested: accuracy cnn -10.00; 1 slower by 10% or more: `step` 2.40 (cnn); none "
+                    "faster by 10% or more; resident memory cnn +0 MB (only "
+                    "[TensorFlow 2.16.2 to 2.19.1](#tensorflow-2162-to-2191) is tested)."
                 ),
                 f"Release notes: {note('2.18.0')}, {note('2.18.1')}.",
             ),
@@ -202,7 +202,7 @@ def test_other_libraries_of_an_update_are_named(tmp_path: Path) -> None:
     assert findings(made)[0] == "Also changed: Keras 3.1.1 to 3.9.2 and NumPy 1.26.4 to 2.1.3."
     assert findings(made)[2] == (
         "Speed: of 2 operations, 2 significantly slower: `import` 2.00 (alone) and 2.00 (with other packages); "
-        "none faster. With other packages, newer Keras imports scikit-learn and Matplotlib."
+        "none faster. Keras 3.9 and newer import scikit-learn and Matplotlib if these are installed."
     )
 
 

@@ -94,15 +94,17 @@ def accuracies(rows: Sequence[Row], styles: Styles, human: float | None = None) 
         axes.grid(axis="x", alpha=0.3)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        _legend(figure, [style for _, style, *_ in points])
+        _legend(figure, [style for label, style, *_ in points if not label.startswith(style.kind)])
         return figure
 
     return picture("forest plot", [points, human], draw)
 
 
 def _legend(figure: Figure, shown: Sequence[Style]) -> None:
-    """One entry per color."""
+    """One entry per color, if there is any."""
     colors = {style.kind: style.color for style in shown}
+    if not colors:
+        return
     handles = [Line2D([], [], color=color, marker="o", label=kind) for kind, color in colors.items()]
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(len(handles), LEGEND_COLUMNS), frameon=False, fontsize=9

@@ -51,7 +51,8 @@ def _origin(datasets: Sequence[Sequence[Table]]) -> str:
 def _links(board: Board) -> list[Markdown]:
     """What else there is in the results folder, as links."""
     is_tutorial = (row.run.record.is_tutorial for table in board.tables for row in table.references)
-    families = sorted({path.name for path in (board.results / "versions" / "families").glob("*") if path.is_dir()})
+    measured = (board.results / "versions" / "families").glob("*/versions/*.json")
+    families = sorted({path.parents[1].name for path in measured})
     versions = "What changed between versions of TensorFlow and Keras"
     links = {
         "Published tutorials and what beats them": ("tutorials.md", any(is_tutorial)),

@@ -159,7 +159,8 @@ def _code_sentence(run: Run) -> str:
     if reference is not None and not reference.is_network:
         libraries = f"scikit-learn{', with images from Keras' if is_complete else ''}"
     if len(accuracies) > 1:
-        reached = f"{percent(accuracies.min())}% to {percent(accuracies.max())}% with {len(accuracies)} seeds"
+        limits = dict.fromkeys(f"{percent(each)}%" for each in (accuracies.min(), accuracies.max()))
+        reached = f"{' to '.join(limits)} with {len(accuracies)} seeds"
     else:
         other = "versions" if reference is not None and reference.deterministic else "seeds"
         reached = f"{percent(accuracies.item())}%; it may differ slightly with other {other}"

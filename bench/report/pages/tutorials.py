@@ -17,7 +17,13 @@ from bench.report.ranking import selection_order
 from bench.report.tables.leaderboard import section_link
 from bench.report.text.label_smoothing import calibration_sentence
 from bench.report.text.statements import identical_sentences
-from bench.report.text.tutorial_titles import TutorialTitle, published_accuracy, stated_result, tutorial_title
+from bench.report.text.tutorial_titles import (
+    TutorialTitle,
+    own_result,
+    published_accuracy,
+    stated_result,
+    tutorial_title,
+)
 
 STATED = "result stated by the tutorial"
 MAX_TESTED_WIDTH = 0.02  # of the range that a stated accuracy stands for; a wider one overlaps almost any interval
@@ -70,7 +76,7 @@ def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "tutorial": _title_text(kind := tutorial_title(row.run.record.spec.model), row),
-            "layers and training": kind.layers,
+            "layers and training": f"{kind.layers}{f'; states {own}' if (own := own_result(row.run.record)) else ''}",
             "test accuracy (%)": percent(row.test_accuracy),
             "more accurate tuned model": _better_text(table, row),
         }

@@ -20,7 +20,6 @@ LONG_DETAILS = ("recipe", "refit seeds")  # only on the pages of the models
 SHORTENED: Mapping[str, Callable[[str], str]] = {  # in the table of all models
     "started (UTC)": lambda time: time[:10],
     "code digest": lambda digest: digest[:COMMIT_DIGITS],
-    "git commit": short_commit,
 }
 
 
@@ -50,7 +49,7 @@ def run_details(run: Run) -> dict[str, str]:
         "operating system": machine.platform,
         "versions": f"{versions_text(machine)}, Keras Tuner {machine.keras_tuner}, NumPy {machine.numpy}, "
         f"scikit-learn {machine.scikit_learn}, distributed {machine.distributed}",
-        "git commit": machine.git_commit or "unknown",
+        "git commit": short_commit(machine.git_commit),
         "resumed": counted(record.resumed, "time") + overruled,
     }
 

@@ -159,6 +159,6 @@ def status_text(trial: TrialRecord, winner: str) -> str:
 
 
 def reason_text(error: str) -> str:
-    """The last line of an error, where Python puts its name and message; long ones of others are recorded shortened."""
+    """The last line of an error, where Python puts its name and message; long messages were shortened when recorded."""
     lines = error.strip().splitlines() or ["no reason given"]
     return lines[-1].strip()

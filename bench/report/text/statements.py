@@ -33,9 +33,10 @@ def family_sentences(table: Table) -> list[str]:
     for test in table.family_tests:
         if test.difference is not None:
             trained = _searches_text(table, families[test.a], families[test.b])
-            basis = f"{trained}; {table.dataset.n_test:,} test images, paired; t test across searches"
+            basis = f"{trained}; {table.dataset.n_test:,} test images, paired; {p_text(test.p_adjusted)}"
             if pairs > 1:
-                basis += f", {p_text(test.p_adjusted)} after Holm's correction for {pairs} pairs of families"
+                basis += f" after Holm's correction for {pairs} pairs of families"
+            basis += f", {test.difference.degrees_of_freedom:.1f} degrees of freedom across searches"
             sentences.append(
                 _sentence(test, test.difference, f"Family {test.a}, as tuned here,", f"family {test.b}", basis)
             )

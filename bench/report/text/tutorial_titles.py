@@ -36,7 +36,7 @@ _TITLES = {
         layers="Flatten, Dense 10 (logits, from_logits=True); 10 epochs, batch 32",
     ),
     "tutorial-dense-128": TutorialTitle(
-        title='Another tutorial: one hidden layer of 128, last layer Dense(10, activation="softmax")',
+        title='Dense network: one hidden layer of 128, last layer Dense(10, activation="softmax")',
         layers="Flatten, Dense 128 ReLU, Dense 10 softmax; 10 epochs, batch 32",
     ),
     "tutorial-dense-128-logits": TutorialTitle(
@@ -70,6 +70,14 @@ def published_accuracy(record: RunRecord) -> PublishedAccuracy | None:
     """What a tutorial published, if it is known; the published values are for Fashion-MNIST."""
     reference = record.reference
     return reference.published if reference is not None and record.dataset.name == "fashion_mnist" else None
+
+
+def own_result(record: RunRecord) -> str | None:
+    """What the tutorial itself states; None if it is not known."""
+    published, source = published_accuracy(record), tutorial_title(record.spec.model).source
+    if published is None:
+        return None
+    return published.text if source is None else source.result
 
 
 def stated_result(record: RunRecord) -> str | None:
