@@ -61,20 +61,6 @@ restored = keras_tuner.RandomSearch(build_model, max_trials=3, **options)
 again = bench.search(restored, **data, epochs=3, callbacks=[stop], progress=False)
 assert again.trained == 0 and damaged.read_bytes() == before
 
-# A call that fails before its first trial keeps those of earlier calls.
-import bench.workers.cluster
-bench.workers.cluster.CONNECT_SECONDS = 1
-before = [trial.score for trial in trials]
-more = keras_tuner.RandomSearch(build_model, max_trials=4, **options)
-try:
-    bench.search(more, **data, epochs=3, callbacks=[stop], scheduler="tcp://127.0.0.1:1", progress=False)
-except bench.errors.SearchError:
-    for each in (more, keras_tuner.RandomSearch(build_model, max_trials=4, **options)):  # the second is loaded
-        completed = [trial.score for trial in each.oracle.get_best_trials(3)]
-        assert completed == before, completed
-else:
-    raise AssertionError("there should be no scheduler")
-
 # As a later script would: Keras Tuner reloads the project, and its own search continues.
 reloaded = keras_tuner.RandomSearch(build_model, max_trials=4, **options)
 assert len(reloaded.oracle.trials) == 3
@@ -85,6 +71,20 @@ assert state(reloaded.oracle) == state(tuner.oracle), (state(reloaded.oracle), s
 reloaded.search(**data, epochs=2, verbose=0)
 assert len(reloaded.oracle.trials) == 4
 assert all(trial.status == "COMPLETED" for trial in reloaded.oracle.trials.values())
+
+# A call that fails before its first trial keeps those of earlier calls.
+import bench.workers.cluster
+bench.workers.cluster.CONNECT_SECONDS = 1
+before = [trial.score for trial in reloaded.oracle.get_best_trials(4)]
+more = keras_tuner.RandomSearch(build_model, max_trials=5, **options)
+try:
+    bench.search(more, **data, epochs=3, callbacks=[stop], scheduler="tcp://127.0.0.1:1", progress=False)
+except bench.errors.SearchError:
+    for each in (more, keras_tuner.RandomSearch(build_model, max_trials=5, **options)):  # the second is loaded
+        completed = [trial.score for trial in each.oracle.get_best_trials(4)]
+        assert completed == before, completed
+else:
+    raise AssertionError("there should be no scheduler")
 print("all checks passed")
 """
 
