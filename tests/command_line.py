@@ -124,11 +124,13 @@ def training_here(*first: Path, **environment: object) -> Iterator[None]:
     from matplotlib.figure import Figure
 
     from bench.execution import runner
+    from bench.training.precision import prepare_process
     from bench.workers.local import LocalPool
 
     if fork_server_process() is not None:  # an enclosing block
         yield
         return
+    prepare_process("float32")  # for commands that use TensorFlow in this process
     with pytest.MonkeyPatch.context() as patch:
         for folder in (FAMILIES, *reversed(first)):
             patch.syspath_prepend(folder)

@@ -387,28 +387,15 @@ def test_published_evaluation_names_the_command(evaluated: Path, tmp_path: Path)
 def test_python_evaluates_models_in_memory_and_files(digits: Dataset, tmp_path: Path) -> None:
     import bench
 
-    with pytest.warns(
-        UserWarning, match="^model: the range .* was assumed.*: state the range with pixel_range$"
-    ) as shown:
-        bench.evaluate(
-            trained(digits, first=unit_normalization),
-            name="any range",
-            dataset="digits",
-            results=tmp_path / "any",
-            progress=False,
-        )
-    assert shown[0].filename == __file__
     model = trained(digits)
     model.save(tmp_path / "copy.keras")
-    first = bench.evaluate(model, name="memory", dataset="digits", results=tmp_path / "results", progress=False)
-    second = bench.evaluate(
-        [tmp_path / "copy.keras", str(tmp_path / "copy.keras")],
-        name="files",
-        dataset="digits",
-        results=tmp_path / "results",
-        progress=False,
-    )
-    again = bench.evaluate(model, name="memory", dataset="digits", results=tmp_path / "results", progress=False)
+    files = [tmp_path / "copy.keras", str(tmp_path / "copy.keras")]
+    options: dict[str, Any] = {"dataset": "digits", "results": tmp_path / "results", "progress": False}
+    with pytest.warns(UserWarning, match="^model: the range .*: state the range with pixel_range$") as shown:
+        first = bench.evaluate(model, name="memory", **options)
+    assert [each.filename for each in shown if each.category is UserWarning] == [__file__]
+    second = bench.evaluate(files, name="files", pixel_range="0-1", **options)
+    again = bench.evaluate(model, name="memory", **options)
     assert again.run_id == first.run_id
     assert first.test_accuracy == second.test_accuracy > 0.7
     assert first.interval is not None
