@@ -95,7 +95,7 @@ def test_comparison_with_the_tutorial_of_keras_tuner_is_that_of_the_benchmark() 
     claims = re.findall(
         r"(\S+)\s+times \((\S+) to (\S+) in (\w+) rounds\) as fast\s+as.*?(\S+) points\s+more accurate.*?"
         r"stock Hyperband\s+over.*?(\S+) times as fast, and for cnn (\S+) times, "
-        r"with\s+accuracies that differ by (\S+) and (\S+) points",
+        r"with\s+accuracies that differ by (\S+) and (\S+)\s+points",
         TEXT,
         re.DOTALL,
     )
