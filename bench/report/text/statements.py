@@ -36,7 +36,8 @@ def family_sentences(table: Table) -> list[str]:
             basis = f"{trained}; {table.dataset.n_test:,} test images, paired; {p_text(test.p_adjusted)}"
             if pairs > 1:
                 basis += f" after Holm's correction for {pairs} pairs of families"
-            basis += f", {test.difference.degrees_of_freedom:.1f} degrees of freedom across searches"
+            freedom = f"{test.difference.degrees_of_freedom:.1f} degrees of freedom"
+            basis += f"; the variance across searches has {freedom}"
             sentences.append(
                 _sentence(test, test.difference, f"Family {test.a}, as tuned here,", f"family {test.b}", basis)
             )
