@@ -78,12 +78,12 @@ def test_importable_object_is_the_family_that_the_command_line_locates(
 def test_function_with_a_general_name_is_called_after_its_module(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "plain_net.py").write_text("def build_model(hp):\n    return None\n")
+    (tmp_path / "general_net.py").write_text("def build_model(hp):\n    return None\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    build_model = importlib.import_module("plain_net").build_model
-    assert locate_family(build_model) == search_spaces.locate("plain_net.py:build_model")
-    assert locate_family(build_model).name == "plain_net"
+    build_model = importlib.import_module("general_net").build_model
+    assert locate_family(build_model) == search_spaces.locate("general_net.py:build_model")
+    assert locate_family(build_model).name == "general_net"
 
 
 def test_object_of_a_script_is_stored_and_loaded_with_what_it_uses(tmp_path: Path, cache: Path) -> None:
