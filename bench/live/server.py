@@ -65,7 +65,7 @@ class LivePages:
     def _with_steady_time(self, run: RunProgress | UnreadableRun) -> RunProgress | UnreadableRun:
         if isinstance(run, RunProgress) and run.is_running:
             return replace(run, seconds_left=self._times[run.run_id].update(run.seconds_left))
-        self._times.pop(run.run_id, None)  # a resumed run starts anew
+        self._times.pop(run.run_id, None)  # a resumed run gets a new estimate
         return run
 
     def _made(self) -> Site:
