@@ -62,7 +62,7 @@ class LocalPool:
         self._prepared: set[str] = set()
         self._deaths_at_start = 0
         self._process_ids: dict[str, int] = {}  # by address
-        self._terminated: set[str] = set()  # the scheduler notices only after a moment
+        self._dead: set[str] = set()  # the scheduler may list them for another moment
         # Of the process from which the workers were forked, by name; asked before anything is done in them.
         self.other_threads: tuple[str, ...] = ()
         # Dask logs every lost connection, even to workers that are killed on purpose.
@@ -105,10 +105,13 @@ class LocalPool:
                     self._prepare, key=f"prepare-{address}", workers=[address], pure=False
                 )
         for address, preparation in self._preparations.items():
-            if address not in self._prepared and preparation.done():
+            if address in self._prepared | self._dead or not preparation.done():
+                continue
+            if (error := preparation.exception()) is None:
                 self._prepared.add(address)
-                if (error := preparation.exception()) is not None:
-                    self._check_preparation(address, error)
+            else:
+                self._dead.add(address)
+                self._check_preparation(address, error)
         return [address for address in alive if address in self._prepared]
 
     def preparing(self) -> bool:
@@ -122,7 +125,7 @@ class LocalPool:
     def terminate(self, address: str) -> None:
         """Kill a worker process; Dask starts another in its place."""
         if address in self.addresses():
-            self._terminated.add(address)
+            self._dead.add(address)
             os.kill(self._process_ids[address], signal.SIGKILL)
 
     def messages(self) -> list[str]:
@@ -138,7 +141,7 @@ class LocalPool:
         addresses = sorted(scheduler.workers)
         if not self._process_ids.keys() >= set(addresses):
             self._process_ids |= {nanny.worker_address: nanny.pid for nanny in self._cluster.workers.values()}
-        return [address for address in addresses if address not in self._terminated]
+        return [address for address in addresses if address not in self._dead]
 
     def _check_preparation(self, address: str, error: BaseException) -> None:
         """Tolerate a few deaths, which may be accidental; an exception would occur in every worker."""

@@ -188,6 +188,16 @@ def test_workers_that_cannot_be_prepared_are_an_error_with_the_reason(prepare: C
         wait_until_idle(Executor(pool))
 
 
+def test_worker_that_died_while_preparing_is_not_ready_even_while_the_scheduler_lists_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with closing(LocalPool(1, tasks.die_while_preparing)) as pool:
+        ((address, preparation),) = pool._preparations.items()
+        assert preparation.exception(timeout=60) is not None
+        monkeypatch.setattr(pool, "_alive", lambda: [address])
+        assert pool.addresses() == []
+
+
 def test_pool_that_does_not_start_leaves_nothing_behind() -> None:
     settings = dict(dask.config.config["distributed"]["worker"])
     logger = logging.getLogger("distributed.nanny")
