@@ -45,14 +45,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with files of slow tests, of these with files that run commands.
+    """Start with files of slow tests, of these with files that run commands, of these without a shared run.
 
-    Parallel processes, with short files left, then end at about the same time.
+    Parallel processes, with short files left, then end at about the same time, and do not all wait for the shared run.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
     modules = re.compile("^from (command_line|doc_pages|tuner_scripts) ", re.MULTILINE)
     commands = {path for path in slow if modules.search(path.read_text(encoding="utf-8"))}
-    items.sort(key=lambda item: (item.path not in commands, item.path not in slow))
+    shared = {item.path for item in items if "tiny" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item.path not in slow, item.path not in commands, item.path in shared))
 
 
 @pytest.fixture(autouse=True)

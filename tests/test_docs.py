@@ -39,7 +39,10 @@ FOLLOWED = {  # pages that other tests follow
     "docs/python_scripts.md": "tests/api/test_scripts.py",
 }
 # Pages whose commands take minutes; other tests run similar ones.
-LONG = {f"docs/{name}.md" for name in ("searches", "comparisons", "checks", "reports", "use_models", "tuning_scripts")}
+LONG = {
+    f"docs/{name}.md"
+    for name in ("checks", "clusters", "comparisons", "reports", "searches", "tuning_scripts", "use_models")
+}
 API = "docs/python_api.md"
 
 

@@ -23,7 +23,13 @@ def _one_thread(request: pytest.FixtureRequest) -> None:
         use_one_thread()
 
 
-@pytest.mark.parametrize("prepare", operations().values(), ids=operations().keys())
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        pytest.param(prepare, id=name, marks=[pytest.mark.long] if name == "import[among others]" else [])
+        for name, prepare in operations().items()
+    ],
+)
 def test_operation(benchmark: BenchmarkFixture, prepare: Prepare, tmp_path: Path) -> None:
     before, task = reference_seconds(), prepare(tmp_path)
     result = benchmark.pedantic(

@@ -97,8 +97,8 @@ def probabilities(adopted: bytes, digits: Dataset) -> np.ndarray:
     [
         {},
         {"activation": None},
-        {"shape": (8, 8)},
-        {"shape": (64,)},
+        pytest.param({"shape": (8, 8)}, marks=pytest.mark.long),
+        pytest.param({"shape": (64,)}, marks=pytest.mark.long),
         {"scale": 1.0, "first": lambda: layers.Rescaling(1 / 255)},
     ],
     ids=["softmax", "logits", "without channels", "flat", "rescales"],

@@ -122,17 +122,9 @@ def test_model_that_averages_over_mirror_images_is_exported(
     assert np.abs(found - reflected).max() <= 1e-5
 
 
-@pytest.mark.parametrize(
-    ("family", "kind"),
-    [
-        ("resnet", "savedmodel"),
-        ("mixer", "onnx"),
-        *(
-            pytest.param(family, kind, marks=pytest.mark.long)
-            for family, kind in (("resnet", "keras"), ("resnet", "onnx"), ("mixer", "keras"), ("mixer", "savedmodel"))
-        ),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("family", ["resnet", "mixer"])
+@pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
 def test_other_families_are_exported(family: str, kind: ModelFormat, images: NDArray[np.uint8], tmp_path: Path) -> None:
     if kind == "onnx":
         pytest.importorskip("tf2onnx")

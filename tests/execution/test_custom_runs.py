@@ -77,6 +77,8 @@ def test_own_fit_is_the_same_for_any_number_of_workers(cwd: Path) -> None:
     assert_equal_runs(first, search("INSTANCE", HYPERBAND, cwd, results="again"))
 
 
+# tests/training/custom promotes and retrains such a trial, too.
+@pytest.mark.long
 def test_own_fit_is_promoted_by_retraining(cwd: Path) -> None:
     first = search("INSTANCE", HYPERBAND, cwd, "--workers", 2)
     outcome = first.record.search

@@ -226,6 +226,7 @@ CELLS = (
 )
 
 
+@pytest.mark.long
 def test_notebook_shows_progress_and_results(tmp_path: Path) -> None:
     cells = [nbformat.v4.new_code_cell(source) for source in (*CELLS, *CELLS[:2])]
     notebook = nbformat.v4.new_notebook(cells=cells)

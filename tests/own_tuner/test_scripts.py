@@ -6,7 +6,7 @@ import pytest
 
 from tuner_scripts import DIGITS, run_script
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 REGRESSION = """
 import keras, keras_tuner, numpy as np, pandas as pd
@@ -292,8 +292,6 @@ SCRIPTS = {
 
 
 # Other tests run scripts in the same way, with other models and data.
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "own_fit" else [pytest.mark.long]) for name in SCRIPTS]
-)
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_script_runs_with_one_line_changed(name: str, tmp_path: Path) -> None:
     run_script(SCRIPTS[name].replace("tuner.search(", "bench.search(tuner, "), tmp_path, prelude="import bench\n")

@@ -15,7 +15,7 @@ from bench.records.store import run_folder
 from builders import make_dataset, make_predictions, make_run, make_search, make_spec, make_trial
 from command_line import command, variables
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 RUNS = 1_000
 MINUTES = 15  # limit for a test, which takes one minute on an idle machine
@@ -75,7 +75,6 @@ def test_the_report_over_a_thousand_runs_takes_a_few_times_as_long_as_over_one(
     assert seconds < 6 * report_seconds(tmp_path / "results")
 
 
-@pytest.mark.long
 @pytest.mark.timeout(60 * MINUTES)
 def test_the_time_grows_linearly_with_the_runs(reported: tuple[Path, float], tmp_path: Path) -> None:
     results, _ = reported

@@ -191,11 +191,11 @@ def assert_same(plain: PlainKeras, model: keras.Model, folder: Path) -> dict[str
 @pytest.mark.parametrize(
     ("family", "values"),
     [
-        pytest.param("dense", DENSE, id="dense", marks=pytest.mark.smoke),
+        pytest.param("dense", DENSE, id="dense", marks=pytest.mark.long),
         pytest.param("cnn", CNN, id="cnn", marks=pytest.mark.smoke),
         pytest.param("linear", LINEAR, id="linear"),
-        pytest.param("resnet", RESNET, id="resnet", marks=pytest.mark.smoke),
-        pytest.param("mixer", MIXER, id="mixer"),
+        pytest.param("resnet", RESNET, id="resnet"),
+        pytest.param("mixer", MIXER, id="mixer", marks=pytest.mark.long),
     ],
 )
 def test_code_of_a_family_makes_its_model(

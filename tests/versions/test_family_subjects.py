@@ -109,13 +109,8 @@ def test_class_names_with_commas_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"net={MODELS}:build_own_parts",
-        *(pytest.param(text, marks=pytest.mark.long) for text in (f"net={MODELS}:INSTANCE", "dense")),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("text", [f"net={MODELS}:build_own_parts", f"net={MODELS}:INSTANCE", "dense"])
 def test_operations_of_a_family_are_timed(text: str, tmp_path: Path) -> None:
     file = tmp_path / "start.json"
     run_python(Path(sys.executable), CHECKOUT, "-m", "bench.versions.family_timing", file, text, "digits")
