@@ -1,5 +1,6 @@
 """The leaderboard as data: rows, the tables they stand in, and the results of the tests between them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +154,13 @@ class Table:
     def machines(self) -> tuple[str, ...]:
         """Names of the machines of the compared rows; times are comparable only if there is one."""
         return tuple(machine_names(row.run.record.environment for row in self.compared).values())
+
+    @property
+    def timed(self) -> tuple[Row, ...]:
+        """The compared rows from the machine that most of them come from, so that their times are comparable."""
+        machines = [row.run.record.environment.machine for row in self.compared]
+        machine = Counter(machines).most_common(1)[0][0]
+        return tuple(row for row, own in zip(self.compared, machines, strict=True) if own == machine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

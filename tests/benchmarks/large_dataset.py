@@ -168,7 +168,7 @@ def _page(measurement: Measurement) -> str:
         }
         for step in measurement.steps
     )
-    machine = machine_text(measurement.environment, "TensorFlow", "Keras", "distributed", platform=True)
+    machine = machine_text(measurement.environment, "Python", "TensorFlow", "Keras", "distributed", platform=True)
     gap = max(step.max_gap_seconds for step in measurement.steps)
     peak = f"{measurement.images:,} images on {WORKERS} workers take {measurement.peak_bytes / GB:.2f} GB at the peak"
     limit = f"{LIMIT_BYTES / GB:g} GB"
@@ -177,8 +177,8 @@ def _page(measurement: Measurement) -> str:
         "# Memory of a run on a large dataset",
         (
             f"`bench run {RUN}` on a folder of {measurement.images:,} PNG files of {height}x{width}x{channels} in "
-            f"{CLASSES} classes ({measurement.images * height * width * channels / GB:.2f} GB as an array), on "
-            f"{machine}."
+            f"{CLASSES} classes ({measurement.images * height * width * channels / GB:.2f} GB as an array), once, "
+            f"on {machine}."
         ),
         table(rows),
         *verdicts([(f"{peak} (goal {limit})", measurement.peak_bytes <= LIMIT_BYTES)]),

@@ -215,7 +215,7 @@ def _draw(lines: Sequence[Line]) -> Figure:
 
 
 def _page(measurement: Measurement, lines: Sequence[Line]) -> str:
-    machine = machine_text(measurement.environment, "TensorFlow", "Keras", "distributed", platform=True)
+    machine = machine_text(measurement.environment, "Python", "TensorFlow", "Keras", "distributed", platform=True)
     rows = (
         {
             "worker": str(line.worker),
@@ -234,7 +234,7 @@ def _page(measurement: Measurement, lines: Sequence[Line]) -> str:
         "# Memory of workers over many trials",
         (
             f"{len(measurement.sizes)} trials of {measurement.epochs} epochs on {DATASET.name}, alternating "
-            f"between {' and '.join(FAMILIES)}, on {machine}."
+            f"between {' and '.join(FAMILIES)}, in one search on {machine}."
         ),
         table(rows),
         *verdicts([(growth, largest < MAX_GROWTH_MB)]),

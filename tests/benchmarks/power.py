@@ -34,7 +34,7 @@ from bench.report.figures.model import plain_axes
 from bench.report.figures.picture import picture
 
 sys.path.append(str(Path(__file__).parents[1]))
-from benchmarks.shared import COLORS, page, page_parser, publish, store, table
+from benchmarks.shared import COLORS, page, page_parser, publish, store, table, verdicts
 
 # Fraction of all images, and the probability that each of two models classifies them correctly: easy, impossible,
 # easier for one model, undecided. Both have 90% accuracy, and disagree about as often as tuned models on Fashion-MNIST.
@@ -49,6 +49,7 @@ SEED_STDS = ((0.001, 0.001), (0.003, 0.003), (0.01, 0.01), (0.001, 0.003), (0.00
 DIFFERENCES = (0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01)
 POWER_SEED_STD = 0.003
 CHUNK = 2_000_000  # predictions drawn at once
+MAX_TYPE_1_ERROR = 0.055  # goal: no 99.9% lower confidence bound of a rate is above it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +236,7 @@ def _page(simulation: Simulation) -> str:
             "lower than 5%, since the quantile of Student's distribution multiplies the variance across seeds even "
             "where most of the uncertainty is that of the test set."
         ),
+        *_goal(equal),
         "## Power",
         table(_power_rows(different)),
         (
@@ -249,6 +251,13 @@ def _page(simulation: Simulation) -> str:
             "`python tests/benchmarks/power.py` from [power.json](power.json)."
         ),
     )
+
+
+def _goal(equal: Sequence[Case]) -> list[str]:
+    tests = (stats.binomtest(case.significant, case.pairs) for case in equal)
+    lower = max(float(test.proportion_ci(0.998).low) for test in tests)  # one-sided 99.9%
+    text = f"the largest 99.9% lower bound of a type I error rate is {100 * lower:.2f}%"
+    return verdicts([(f"{text} (goal {100 * MAX_TYPE_1_ERROR:.1f}%)", lower <= MAX_TYPE_1_ERROR)])
 
 
 def _upper_limit(pairs: int) -> float:

@@ -380,7 +380,8 @@ METHOD = f"""\
 - Grid search needs a budget for every candidate of the space, and is refused otherwise. Here it was ended when the
   budget was spent. It uses no random numbers except for training, so it was run once, which gives no interval.
 - The winner is the full-length trial with the best validation accuracy after its last epoch. As the best of several, it
-  is biased upwards, most for tuners with the most full-length trials. The test set is not used.
+  is biased upwards, most for tuners with the most full-length trials. No search of this page used the test set; the log
+  in their folder is of earlier ones.
 - Hyperband leaves a part of a small budget unused, since its rungs have whole numbers of trials. Larger budgets may
   give another order.
 - Core-seconds are those of building and training models and of validation, without the time that a tuner takes for its

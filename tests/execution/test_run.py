@@ -227,29 +227,29 @@ def test_grid_search_trains_every_candidate_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tuner", "trials", "epochs"),
+    ("tuner", "trials", "epochs", "workers"),
     [
-        pytest.param("random", 16, 1, marks=pytest.mark.long),
+        pytest.param("random", 16, 1, 8, marks=pytest.mark.long),
         # Brackets of 3 candidates for 1 epoch and 2 for 3 epochs; the rung above them needs results.
-        ("hyperband", 4, 3),
+        ("hyperband", 4, 3, 4),
     ],
 )
-def test_four_workers_train_four_trials_at_the_same_time(tuner: str, trials: int, epochs: int, tmp_path: Path) -> None:
+def test_all_workers_train_at_the_same_time(tuner: str, trials: int, epochs: int, workers: int, tmp_path: Path) -> None:
     sleepers = tmp_path / "sleepers"
     sleepers.mkdir()
     budget = ("--tuner", tuner, "--trials", trials, "--epochs", epochs, "--refit-seeds", 1)
-    env = variables(SLEEPERS_FOLDER=str(sleepers), SLEEPERS="4")
-    run(*DIGITS, "--family", "sleeps", "--workers", 4, *budget, cwd=tmp_path, env=env)
+    env = variables(SLEEPERS_FOLDER=str(sleepers), SLEEPERS=str(workers))
+    run(*DIGITS, "--family", "sleeps", "--workers", workers, *budget, cwd=tmp_path, env=env)
     (folder,) = all_folders(tmp_path / "results")
     ended = [event.trial for event in folder.events() if isinstance(event, TrialEnded)]
     assert {trial.status for trial in ended} == {"ok"}
     if tuner == "random":
         assert len(ended) == 16
-        assert max_overlap(ended) == 4
+        assert max_overlap(ended) == workers
         return
     first_rungs = [trial for trial in ended if trial.parent is None]
     assert Counter(trial.epochs for trial in first_rungs) == {1: 3, 3: 2}
-    assert max_overlap(first_rungs) == 4
+    assert max_overlap(first_rungs) == workers
 
 
 def max_overlap(trials: Sequence[TrialRecord]) -> int:

@@ -14,12 +14,13 @@ from bench.records.store import run_folder
 from bench.report.figures.table import FAMILY_COLORS, styles
 from bench.report.pages.dataset import dataset_section
 from bench.report.ranking import leaderboard
-from bench.report.tables.costs import costs_table, pareto_fronts
+from bench.report.tables.costs import costs_table, pareto_fronts, timed_sentence
 from bench.report.tables.scores import NOT_DIFFERENT, metrics_text
 from builders import (
     add_reference,
     add_run,
     make_dataset,
+    make_environment,
     make_predictions,
     make_reference,
     make_reference_spec,
@@ -55,13 +56,24 @@ def test_a_model_that_is_worse_and_costs_more_is_not_on_the_pareto_front(tmp_pat
         refits = tuple(make_refit(number, parameters=parameters, fit_seconds=10.0) for number in range(3))
         add_run(tmp_path, [range(wrong)] * 3, spec={"family": family}, refits=refits, latency=latency(microseconds))
     (table,) = leaderboard(tmp_path).tables
-    assert pareto_fronts(table.top, with_times=True) == {
+    assert pareto_fronts(table) == {
         "core-seconds": ["best"],
         "parameters": ["small", "best"],
         "training time per refit": ["best"],
         "prediction time": ["small", "best"],
     }
-    assert list(pareto_fronts(table.top, with_times=False)) == ["parameters"]
+
+
+def test_times_are_compared_between_models_of_one_machine(tmp_path: Path) -> None:
+    elsewhere = make_environment(cpu="Another CPU")
+    for number, environment in enumerate([make_environment(), make_environment(), elsewhere]):
+        refits = tuple(make_refit(seed, parameters=300 - number) for seed in range(3))
+        add_run(tmp_path, [range(number)] * 3, spec={"family": "abc"[number]}, refits=refits, environment=environment)
+    (table,) = leaderboard(tmp_path).tables
+    fronts = pareto_fronts(table)
+    assert fronts["parameters"] == ["c", "b", "a"]
+    assert "c" not in fronts["prediction time"]
+    assert timed_sentence(table) == f"Of times, the Pareto fronts contain only models from {make_environment().cpu}."
 
 
 @pytest.mark.parametrize(
@@ -80,7 +92,7 @@ def test_similar_times_count_as_equal_on_the_pareto_front(
         refits = tuple(make_refit(number, parameters=parameters) for number in range(3))
         add_run(tmp_path, [range(count)] * 3, spec={"family": family}, refits=refits, latency=latency(time))
     (table,) = leaderboard(tmp_path).tables
-    fronts = pareto_fronts(table.compared, with_times=True)
+    fronts = pareto_fronts(table)
     assert fronts["prediction time"] == front
     assert fronts["parameters"] == (["a"] if wrong == (5, 5) else ["a", "b"])  # exact, unlike times
 

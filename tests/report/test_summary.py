@@ -9,6 +9,7 @@ import pytest
 from bench.report.board import Table
 from bench.report.ranking import leaderboard
 from bench.report.tables.scores import families_table
+from bench.report.text.findings import findings
 from bench.report.text.statements import summary
 from builders import add_reference, add_run, make_failed_trial, make_trial
 
@@ -30,6 +31,15 @@ def test_the_best_model_is_significantly_better(tmp_path: Path) -> None:
     assert one.endswith("; mean of 3 refits, 200 test images).")
     assert two == "It is 20.00 points better than dense, a statistically significant difference."
     assert three.startswith("Its lowest recall is 90.00%, in 4 classes; ")
+
+
+def test_the_model_selected_on_validation_images_is_summarized_even_if_another_is_better_on_the_test_images(
+    tmp_path: Path,
+) -> None:
+    add_run(tmp_path, WORSE, spec={"family": "dense"}, search={"trials": (make_trial(1, 0.9),)})
+    one, two, _ = summary(table(tmp_path, ("cnn", EVEN), search={"trials": (make_trial(1, 0.8),)}))
+    assert one.startswith("The tuned model with the best validation accuracy is dense with 70.00% test accuracy (95% ")
+    assert two == "It is 20.00 points worse than cnn, a statistically significant difference."
 
 
 @pytest.mark.parametrize(
@@ -79,9 +89,11 @@ def test_failed_trials_are_counted(tmp_path: Path) -> None:
 def test_reference_models_that_are_better_than_tuned_models_are_named(tmp_path: Path) -> None:
     add_reference(tmp_path, [[]] * 3, spec={"model": "tutorial-cnn"})
     add_reference(tmp_path, [range(25)] * 3, spec={"model": "tutorial-linear"})
-    _, two, three, _ = summary(table(tmp_path, ("cnn", EVEN), ("dense", WORSE)))
+    both = table(tmp_path, ("cnn", EVEN), ("dense", WORSE))
+    _, two, three, _ = summary(both)
     assert two == "It is 20.00 points better than dense, a statistically significant difference."
     assert three == "The reference model tutorial-cnn is significantly better than cnn and dense."
+    assert findings(both)[0].endswith(f" {three}")
 
 
 def test_a_reference_model_that_is_better_than_one_of_two_tuned_models_is_named(tmp_path: Path) -> None:

@@ -186,16 +186,24 @@ def reliability(rows: Sequence[Row], styles: Styles) -> Picture:
     return picture("reliability with rare bins unconnected", [lines], draw)
 
 
-def costs(rows: Sequence[Row], styles: Styles, fronts: Mapping[str, Sequence[str]]) -> Picture:
+def costs(
+    rows: Sequence[Row],
+    styles: Styles,
+    comparable: Mapping[str, Mapping[str, float]],
+    fronts: Mapping[str, Sequence[str]],
+) -> Picture:
     """Test accuracy by each cost, with a line along its Pareto front.
 
     Args:
         rows: the models to show.
         styles: of all models.
+        comparable: the costs of each model by its label.
         fronts: labels of models by cost, cheapest first; those that are not shown are left out.
     """
     names = _names(rows)
-    points = [(row.label, names[row.label], _style(styles, row), row.test_accuracy, row.run.costs) for row in rows]
+    points = [
+        (row.label, names[row.label], _style(styles, row), row.test_accuracy, comparable[row.label]) for row in rows
+    ]
 
     def draw() -> Figure:
         height = -(-len(fronts) // COST_COLUMNS)

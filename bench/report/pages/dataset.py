@@ -74,7 +74,6 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
         "dataset.md.j2",
         dataset=dataset,
         title=tables[0].dataset.title,
-        summary=summary(tables[0]),
         score=score_names(tables),
         model_pages=dict.fromkeys(link(row.run.record.spec.model, row.page_name) for row in rows),
         sections=sections,
@@ -107,6 +106,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
     compared = errors.error_comparison(table)
     return {
         "scores": table_section(table),
+        "summary": summary(table),
         "left_out": left_out_sentence(table),
         "only_top": only_top_sentence(table),
         "selection": searches.selection_table(table.top),
@@ -122,6 +122,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
         "metrics": scores.metrics_table(table.top),
         "metrics_text": scores.metrics_text(table.top),
         "costs": costs.costs_table(table),
+        "timed": costs.timed_sentence(table),
         "prediction_note": costs.prediction_note(table.compared),
         "shared_details": details.shared_details(table),
         "different_details": details.different_details(table),
@@ -144,8 +145,7 @@ def _pictures(table: Table, looks: figures.Styles, shared: Sequence[SharedError]
     if progress:
         pictures["search"] = figures.search_progress(progress, looks, with_times=one_machine, score=table.score)
     if len(compared) > 2:
-        fronts = costs.pareto_fronts(table.compared, with_times=one_machine)
-        pictures["costs"] = figures.costs(compared, looks, fronts)
+        pictures["costs"] = figures.costs(compared, looks, costs.comparable_costs(table), costs.pareto_fronts(table))
     pictures["f1"] = class_f1_map(errors.class_f1(rows))
     if shown:
         names = table.dataset.class_names

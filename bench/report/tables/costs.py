@@ -25,7 +25,7 @@ UNITS = {
 def costs_table(table: Table) -> pd.DataFrame:
     """The costs of each model, in the order of the scores; machines are named if there are several."""
     names = machine_names(row.run.record.environment for row in table.compared)
-    fronts = pareto_fronts(table.compared, with_times=len(names) == 1)
+    fronts = pareto_fronts(table)
     return pd.DataFrame(
         {
             "model": row.label,
@@ -36,6 +36,15 @@ def costs_table(table: Table) -> pd.DataFrame:
         | ({"machine": names[row.run.record.environment.machine]} if len(names) > 1 else {})
         for row in table.compared
     )
+
+
+def timed_sentence(table: Table) -> str:
+    """Whose times are compared, if the models come from several machines."""
+    names = machine_names(row.run.record.environment for row in table.compared)
+    if len(names) == 1 or len(table.timed) == 1:
+        return ""
+    machine = names[table.timed[0].run.record.environment.machine]
+    return f"Of times, the Pareto fronts contain only models from {machine}."
 
 
 def core_seconds_cell(table: Table, row: Row) -> str:
@@ -65,19 +74,28 @@ def prediction_note(rows: Sequence[Row]) -> str:
     )
 
 
-def pareto_fronts(rows: Sequence[Row], *, with_times: bool) -> dict[str, list[str]]:
-    """For each cost, the models that no other dominates, cheapest first.
+def comparable_costs(table: Table) -> dict[str, dict[str, float]]:
+    """The costs of each model by its label; times only of models from the machine that most of them come from."""
+    timed = [row.label for row in table.timed]
+    return {
+        row.label: {cost: row.run.costs[cost] for cost in row.run.costs if cost == "parameters" or row.label in timed}
+        for row in table.compared
+    }
+
+
+def pareto_fronts(table: Table) -> dict[str, list[str]]:
+    """For each cost that is comparable between models, those that no other dominates, cheapest first.
 
     A model dominates another if it is more accurate and not more expensive, or as accurate and cheaper. Times that
     differ by at most SAME_TIME count as equal.
-
-    Args:
-        rows: the models.
-        with_times: whether they were trained on one machine, so that times are comparable.
     """
     fronts: dict[str, list[str]] = {}
-    for cost in UNITS if with_times else ("parameters",):
-        priced = sorted((row for row in rows if cost in row.run.costs), key=lambda row: row.run.costs[cost])
+    comparable = comparable_costs(table)
+    for cost in UNITS:
+        priced = [row for row in table.compared if cost in comparable[row.label]]
+        priced.sort(key=lambda row: row.run.costs[cost])
+        if len(priced) < 2:
+            continue
         same = 1 if cost == "parameters" else 1 + SAME_TIME
         costs = np.array([row.run.costs[cost] for row in priced])
         accuracies = np.array([row.test_accuracy for row in priced])

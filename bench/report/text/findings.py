@@ -4,12 +4,13 @@ from collections import Counter
 
 from bench.evaluation.text import counted, percent, range_text
 from bench.report.board import Table
-from bench.report.text.statements import family_sentences, pair_sentences
+from bench.report.text.statements import beaten_by_references, family_sentences, pair_sentences
 
 
 def findings(table: Table) -> list[str]:
     """At most three: what tuning gains over the best reference model, which family is better, and the hardest class."""
-    return [sentence for sentence in (_tuning(table), _families(table), _hardest_class(table)) if sentence]
+    tuning = " ".join(filter(None, [_tuning(table), *beaten_by_references(table)]))
+    return [finding for finding in (tuning, _families(table), _hardest_class(table)) if finding]
 
 
 def _tuning(table: Table) -> str:

@@ -102,19 +102,18 @@ def _sentence(test: PairTest, difference: Difference, a: str, b: str, basis: str
 
 def summary(table: Table) -> tuple[str, ...]:
     """The summary of a table with at least one row, as sentences."""
-    best = table.compared[0]
-    # A reference model beside a single tuned one is compared in the second sentence.
-    beaten = _beaten_by_references(table) if len(table.rows) > 1 else []
-    # The best of several searches is selected by its test accuracy, which biases it upwards; the family's mean is not.
+    # The best row is the best on the test images, so its test accuracy is biased upward; the selected row's is not.
+    best = table.selected_row or table.compared[0]
+    beaten = beaten_by_references(table)
     if any(best.label in family.searches for family in table.families):
         family = table.families[0]
         return (
             _best_family(table, family),
             _next_family(table, family),
             *beaten,
-            _hardest_class(table.selected_row or best, named=True),
+            _hardest_class(best, named=True),
         )
-    return _best_model(best), _next_model(table, best), *beaten, _hardest_class(best)
+    return tuple(filter(None, (_best_model(table, best), _next_model(table, best), *beaten, _hardest_class(best))))
 
 
 def _best_family(table: Table, family: FamilyResult) -> str:
@@ -138,10 +137,13 @@ def _next_family(table: Table, family: FamilyResult) -> str:
     return _comparison(test, family.name, f"the family {other.name}")
 
 
-def _best_model(row: Row) -> str:
+def _best_model(table: Table, row: Row) -> str:
     record, interval = row.run.record, row.run.interval
-    kind = "tuned model" if record.reference is None else "model (untuned)"
-    start = f"The best {kind} is {row.label} with {percent(row.test_accuracy)}% test accuracy"
+    if row is not table.compared[0]:
+        best = f"tuned model with the best {table.score}"
+    else:
+        best = "best tuned model" if record.reference is None else "best model (untuned)"
+    start = f"The {best} is {row.label} with {percent(row.test_accuracy)}% test accuracy"
     images = f"{record.dataset.n_test:,} test images"
     if interval is None:
         return f"{start} on {images}; a single seed gives no variance estimate."
@@ -151,11 +153,12 @@ def _best_model(row: Row) -> str:
 
 
 def _next_model(table: Table, best: Row) -> str:
-    """The next tuned model, or the best reference model."""
+    """The best other tuned model, or the best reference model."""
     if len(table.rows) > 1:
-        other = table.rows[1].label
-        test = next(test for test in table.pair_tests if {test.a, test.b} == {best.label, other})
-        return _comparison(test, best.label, other)
+        other = next(row.label for row in table.rows if row is not best)
+        # Only the first rows are compared with each other.
+        tests = (test for test in table.pair_tests if {test.a, test.b} == {best.label, other})
+        return next((_comparison(test, best.label, other) for test in tests), "")
     if table.rows and table.references:
         reference = table.references[0]
         if reference.versus_best is not None:
@@ -165,8 +168,13 @@ def _next_model(table: Table, best: Row) -> str:
     return "There is no other model to compare it with."
 
 
-def _beaten_by_references(table: Table) -> list[str]:
-    """Which tuned models are worse than reference models, one sentence for each best such reference model."""
+def beaten_by_references(table: Table) -> list[str]:
+    """Which tuned models are worse than reference models, one sentence for each best such reference model.
+
+    A reference model beside a single tuned model is compared in another sentence.
+    """
+    if len(table.rows) < 2:
+        return []
     named: set[str] = set()
     sentences = []
     for reference in table.references:
