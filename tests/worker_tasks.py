@@ -32,7 +32,7 @@ def double(number: int, report: EpochReport) -> int:
 
 def three_epochs(report: EpochReport) -> None:
     for epoch in range(1, 4):
-        report(epoch, 0.5, 0.25 * epoch)
+        report(epoch, 0.5)
 
 
 def fail(report: EpochReport) -> None:
@@ -106,7 +106,7 @@ def global_random_stream_is_unchanged(values: Sequence[Sequence[float]], report:
     before = random.getstate()
     until = time.monotonic() + 2
     while time.monotonic() < until:
-        report(1, 0.1, 0.5)
+        report(1, 0.1)
         time.sleep(0.01)
     return random.getstate() == before
 

@@ -103,7 +103,7 @@ def _fit_by_itself(
     if scored is not None:
         _require_finite({"val_loss": scored.loss}, spec.epochs)
         check_agreement(reported or logs, scored)
-        report(spec.epochs, time.perf_counter() - started, scored.accuracy)
+        report(spec.epochs, time.perf_counter() - started)
     score = None if scored is None else scored.objective(spec.objective)
     return Fitted(logs=logs, seconds=time.perf_counter() - started, cut=cut, score=score)
 
@@ -150,7 +150,7 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             values |= {"val_loss": self.scored.loss, "val_accuracy": self.scored.accuracy}
         _require_finite(values, epoch + 1)
         self.logs.append(values)
-        self.report(epoch + 1, time.perf_counter() - self.epoch_started, values.get("val_accuracy"))
+        self.report(epoch + 1, time.perf_counter() - self.epoch_started)
 
 
 def _require_finite(values: Mapping[str, float], epoch: int) -> None:

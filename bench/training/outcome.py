@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from bench.records.record import Curve
 from bench.records.spec import Value
 
-# Takes the epochs completed, the seconds of the last one, and its validation accuracy.
-EpochReport = Callable[[int, float, float | None], None]
+# Takes the epochs completed, and the seconds of the last one.
+EpochReport = Callable[[int, float], None]
 State = list[NDArray[np.generic]]  # every variable of a model, then every variable of its optimizer
 
 

@@ -29,7 +29,6 @@ class EpochCompleted:
     key: str
     epochs: int  # completed so far, counted from the candidate's first epoch
     seconds: float  # of this epoch
-    validation_accuracy: float | None  # fraction in [0, 1]; None without a validation split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,14 +213,8 @@ def _run(
 ) -> TaskCompleted | TaskFailed:
     """Run a task in the worker; exceptions are returned, so that Dask sees an error only if the worker dies."""
 
-    def report(epochs: int, seconds: float, validation_accuracy: float | None) -> None:
-        fields = {
-            "key": key,
-            "attempt": number,
-            "epochs": epochs,
-            "seconds": seconds,
-            "validation_accuracy": validation_accuracy,
-        }
+    def report(epochs: int, seconds: float) -> None:
+        fields = {"key": key, "attempt": number, "epochs": epochs, "seconds": seconds}
         distributed.get_worker().log_event(topic, fields)
 
     try:

@@ -179,7 +179,7 @@ def rest(seconds: float, report: EpochReport) -> None:
     """
     for epoch in range(1, EPOCHS + 1):
         time.sleep(seconds / EPOCHS)
-        report(epoch, seconds / EPOCHS, 0.5)
+        report(epoch, seconds / EPOCHS)
 
 
 # The loop without workers

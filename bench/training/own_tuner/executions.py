@@ -128,8 +128,7 @@ class Executions:
     def _end_epoch(self, epoch: int, logs: Any) -> None:
         for name, metric in logs.items() if self._curves else ():
             self._curves[-1][name].append(number(metric))
-        value = float(self._objective.get_value(logs)) if self._objective.has_value(logs) else None
-        self._report(epoch + 1, time.perf_counter() - self._epoch_started, value)
+        self._report(epoch + 1, time.perf_counter() - self._epoch_started)
 
 
 def _create_variables(model: Any, labels: Any) -> None:
