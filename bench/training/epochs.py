@@ -103,7 +103,8 @@ def _fit_by_itself(
     if scored is not None:
         _require_finite({"val_loss": scored.loss}, spec.epochs)
         check_agreement(reported or logs, scored)
-        report(spec.epochs, time.perf_counter() - started)
+        if not monitor.logs:  # otherwise it has reported each epoch
+            report(spec.epochs, (time.perf_counter() - started) / spec.epochs)
     score = None if scored is None else scored.objective(spec.objective)
     return Fitted(logs=logs, seconds=time.perf_counter() - started, cut=cut, score=score)
 

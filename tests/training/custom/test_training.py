@@ -4,6 +4,7 @@ import warnings
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import keras
@@ -129,6 +130,14 @@ def test_fit_with_its_own_loop_is_scored_without_a_curve() -> None:
     assert trial.curve.validation_accuracy == ()
     assert trial.objective_score is not None
     assert trial.objective_score > 0.5
+
+
+@pytest.mark.parametrize(("obj", "reported"), [("INSTANCE", [1, 2, 3]), ("OwnLoop", [3])])
+def test_own_fit_reports_the_seconds_of_single_epochs(obj: str, reported: list[int]) -> None:
+    reports: list[tuple[int, float]] = []
+    trial = fit.train(make_spec(obj), None, DIGITS, None, lambda *report: reports.append(report))
+    assert [epochs for epochs, _ in reports] == reported
+    assert 0 < 3 * fmean(seconds for _, seconds in reports) <= trial.fit_seconds
 
 
 def test_preprocessing_in_fit_is_refused_with_the_advice_to_move_it_into_the_model() -> None:
