@@ -10,6 +10,8 @@ from bench.records.spec import Value
 if TYPE_CHECKING:
     import keras_tuner
 
+MAX_VALUES = 10_000  # of an integer that are listed; of more, only the bounds
+
 
 def parameters(hyperparameters: "keras_tuner.HyperParameters") -> tuple[Parameter, ...]:
     """The declared parameters, in order of declaration: parents before dependents."""
@@ -28,7 +30,7 @@ def parameters(hyperparameters: "keras_tuner.HyperParameters") -> tuple[Paramete
 def _is_finite(hp: Any) -> bool:
     sampling = getattr(hp, "sampling", None)
     if type(hp).__name__ == "Int" and sampling == "linear":
-        return True
+        return len(range(hp.min_value, hp.max_value + 1, hp.step or 1)) <= MAX_VALUES
     return sampling is None or hp.step is not None
 
 
@@ -38,7 +40,7 @@ def _values(hp: Any) -> tuple[Value, ...]:
 
 
 def count_candidates(space: Sequence[Parameter]) -> int | None:
-    """Number of candidates in the space; None if a parameter is continuous."""
+    """Number of candidates in the space; None if a parameter is continuous or has very many values."""
     if not all(parameter.finite for parameter in space):
         return None
     parents = {condition.name for parameter in space for condition in parameter.conditions}

@@ -71,3 +71,12 @@ def test_parameters_have_values_bounds_and_conditions() -> None:
     ]
     rate = parameters(spaces.continuous())[1]
     assert (rate.kind, rate.values, rate.finite) == ("Float", (0.001, 0.1), False)
+
+
+def test_integer_with_very_many_values_is_a_range() -> None:
+    hp = HyperParameters()
+    hp.Int("listed", 1, 10_000)
+    hp.Int("range", 0, 10_000)
+    listed, wide = parameters(hp)
+    assert (listed.values, listed.finite) == (tuple(range(1, 10_001)), True)
+    assert (wide.finite, wide.values) == (False, (0, 10_000))

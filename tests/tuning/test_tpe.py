@@ -115,6 +115,14 @@ def test_optuna_is_told_the_coordinates_that_it_sampled() -> None:
         assert told == pytest.approx(trial.params, rel=1e-12)
 
 
+def test_integers_of_a_wide_range_are_proposed_in_steps() -> None:
+    hp = HyperParameters()
+    hp.Int("number", 3, 100_000, step=7)
+    drawn = [values["number"] for values in search(start(hp, trials=20), lambda values: values["number"] / 100_000)]
+    assert all(type(number) is int and 3 <= number <= 100_000 and number % 7 == 3 for number in drawn)
+    assert len(set(drawn)) == 20
+
+
 def dimension(oracle: Any, name: str) -> Any:
     (found,) = (each for each in oracle._dimensions if each.name == name)
     return found

@@ -70,7 +70,7 @@ def _alternatives(hyperparameter: Any) -> list[Value]:
         return list(hyperparameter.values)
     low, high = hyperparameter.min_value, hyperparameter.max_value
     if isinstance(low, int) and hyperparameter.sampling == "linear":
-        listed = list(range(low, high + 1, hyperparameter.step or 1))
+        listed = range(low, high + 1, hyperparameter.step or 1)
         if len(listed) <= MAX_LISTED:
             return list(listed)
     return [low, high]

@@ -130,7 +130,9 @@ class _Dimension:
         if isinstance(distribution, CategoricalDistribution):
             coordinate = trial.suggest_categorical(self.name, range(len(distribution.choices)))
         elif isinstance(distribution, IntDistribution):
-            coordinate = trial.suggest_int(self.name, distribution.low, distribution.high, log=distribution.log)
+            coordinate = trial.suggest_int(
+                self.name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+            )
         else:
             coordinate = trial.suggest_float(self.name, distribution.low, distribution.high, log=distribution.log)
         if self.parameter.finite:
@@ -160,10 +162,13 @@ def _dimension(parameter: Parameter, hp: Any) -> _Dimension:
         ordered = getattr(hp, "ordered", parameter.kind in ("Int", "Float"))
         distribution = IntDistribution(0, count - 1) if ordered else CategoricalDistribution(range(count))
         return _Dimension(parameter=parameter, distribution=distribution)
-    kind = IntDistribution if parameter.kind == "Int" else FloatDistribution
+    low, high, log = hp.min_value, hp.max_value, hp.sampling != "linear"
+    step = hp.step or 1  # of an integer
     return _Dimension(
         parameter=parameter,
-        distribution=kind(hp.min_value, hp.max_value, log=hp.sampling != "linear"),
+        distribution=IntDistribution(low, high - (high - low) % step, log=log, step=step)
+        if parameter.kind == "Int"
+        else FloatDistribution(low, high, log=log),
         mirrored=hp.sampling == "reverse_log",
     )
 

@@ -37,6 +37,10 @@ def test_values_in_the_middle_of_a_short_range_are_tried() -> None:
     assert names(declare) == ["layers", "extra"]
 
 
+def test_very_many_integers_are_not_listed() -> None:
+    assert names(lambda hp: hp.Int("number", 0, 10**12)) == ["number"]
+
+
 def test_conditional_scopes_keep_their_conditions() -> None:
     def declare(hp: Any) -> None:
         hp.Choice("kind", ["a", "b"])
