@@ -65,7 +65,8 @@ class ActiveRun(RefitJob):
             tuner = session.tuner_process.start(spec, session.dataset, session.options.family(spec))
             self._tuner = tuner.started
             self._start_session(PlannedSearch(trials=tuner.started.plan.tasks, epochs=tuner.started.plan.epochs))
-            search = Search(spec, tuner, folder, earlier)
+            recipe = tuner.started.own_recipe
+            search = Search(spec, tuner, folder, earlier, retrains=recipe is not None and recipe.own_fit)
             self.stage = self._search_stage = SearchStage(search, tuner.started.plan, folder, session, pace)
         else:
             self._start_session()

@@ -98,7 +98,7 @@ class Pace:
         if trial.status != "ok" or not epoch_seconds:
             return
         epoch = fmean(epoch_seconds[1:] or epoch_seconds)
-        self._overheads.append(max(0.0, trial.task_seconds - (trial.epochs - trial.initial_epoch) * epoch))
+        self._overheads.append(max(0.0, trial.task_seconds - trial.trained_epochs * epoch))
         self._overhead = median(self._overheads)
         self._best = sorted([*self._best, (trial.score, epoch)], reverse=True)[:BEST_TRIALS]
 
@@ -107,10 +107,10 @@ class Pace:
         for event in events:
             if isinstance(event, TrialEnded):
                 trial = event.trial
-                epochs = trial.epochs - trial.initial_epoch + trial.retrained_epochs
-                if trial.status == "ok" and epochs > 0:
-                    self.take_trial_epoch(trial.fit_seconds / epochs, first=False)
-                    self.take_trial(trial, [trial.fit_seconds / epochs])
+                if trial.status == "ok":
+                    epoch = trial.fit_seconds / trial.trained_epochs
+                    self.take_trial_epoch(epoch, first=False)
+                    self.take_trial(trial, [epoch])
             elif isinstance(event, RefitEnded) and event.refit.epochs > 0:
                 self.take_refit_epoch(event.refit.fit_seconds / event.refit.epochs, first=False)
 

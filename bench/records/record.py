@@ -114,6 +114,11 @@ class TrialRecord:
         curve = self.curve.validation_accuracy
         return curve[-1] if self.status == "ok" and curve else None
 
+    @property
+    def trained_epochs(self) -> int:
+        """Epochs that it trained itself."""
+        return self.epochs - self.initial_epoch + self.retrained_epochs
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefitRecord:
@@ -187,7 +192,7 @@ class SearchOutcome(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     def trained_epochs(self) -> int:
         """Complete epochs trained by all trials together, excluding failed trials."""
         trained = (trial for trial in self.trials if trial.duplicate_of is None and trial.status != "failed")
-        return sum(trial.epochs - trial.initial_epoch + trial.retrained_epochs for trial in trained)
+        return sum(trial.trained_epochs for trial in trained)
 
 
 class ReferenceModel(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reference"):

@@ -82,7 +82,7 @@ def _unfinished(folder: RunFolder, status: RunStatus) -> RunStatus:
 
 
 def _trained_epochs(trials: Iterable[TrialRecord]) -> int:
-    return sum(trial.epochs - trial.initial_epoch for trial in trials if trial.duplicate_of is None)
+    return sum(trial.trained_epochs for trial in trials if trial.duplicate_of is None)
 
 
 def runs_table(statuses: Sequence[RunStatus]) -> str:

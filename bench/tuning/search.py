@@ -33,10 +33,17 @@ class Search:
         proposer: ProposalSource,
         folder: RunFolder,
         events: Sequence[LedgerEvent],
+        *,
+        retrains: bool = False,
     ) -> None:
         """Start the search, or resume it from the ledger's `events`; new proposals are appended to the ledger.
 
-        The proposer must be new.
+        Args:
+            spec: of the search.
+            proposer: must be new.
+            folder: of the run.
+            events: in its ledger.
+            retrains: whether promoted trials start from their first epoch, since an own `fit` cannot continue.
 
         Raises:
             SearchError: the ledger belongs to another search.
@@ -60,6 +67,7 @@ class Search:
         self._ended = False  # the tuner has no more proposals
         self._stopped = False
         self._proposer = proposer
+        self._retrains = retrains
         self._max_ahead = spec.max_pending or proposer.max_pending or MAX_AHEAD
         self._advance()
         # Without this, a search that its time limit ended would continue, although refits of its winner exist.
@@ -263,7 +271,7 @@ class Search:
 
     def _epochs_to_train(self, number: int) -> int:
         proposal = self._proposals[number]
-        return proposal.epochs - proposal.initial_epoch
+        return proposal.epochs - (0 if self._retrains else proposal.initial_epoch)
 
     def _pending_trial(self, number: int) -> PendingTrial:
         proposal = self._proposals[number]

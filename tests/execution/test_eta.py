@@ -65,6 +65,17 @@ def test_resumed_run_knows_the_times_of_earlier_trials_and_refits() -> None:
     assert resumed.refit_seconds_left(1, 0, 3) == pytest.approx(3 * 5 + 0.5 + 5)
 
 
+def test_epochs_that_an_own_fit_trains_again_are_no_overhead() -> None:
+    limited, resumed = pace(time.perf_counter() - 10, 122.7), pace(time.perf_counter() - 10, 122.7)
+    trial = make_trial(0, 0.8, initial_epoch=1, retrained_epochs=1, fit_seconds=6.0, task_seconds=6.5)
+    for seconds in (2.0, 2.0, 2.0):
+        limited.take_trial_epoch(seconds, first=False)
+    limited.take_trial(trial, [2.0, 2.0, 2.0])
+    resumed.take_earlier([TrialEnded(time="2026-01-01T00:00:00+00:00", trial=trial)])
+    for each in (limited, resumed):  # as above
+        assert each.epochs_until_cut() == pytest.approx(49.75, abs=1)
+
+
 def test_time_limit_excludes_waits_for_other_runs() -> None:
     limited = pace(start=time.perf_counter() - 10, limit=70)
     limited.wait()

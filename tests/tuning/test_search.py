@@ -324,13 +324,29 @@ class Scripted(Tuner):
 
 
 def scripted(
-    folder: Path, *script: Mapping[str, Value] | None, promotable: Collection[str] = (), **changes: Any
+    folder: Path,
+    *script: Mapping[str, Value] | None,
+    promotable: Collection[str] = (),
+    retrains: bool = False,
+    **changes: Any,
 ) -> tuple[Search, Script]:
     tuner = Scripted(script, promotable)
     search_spec = make_spec(budget=Budget(trials=len(script), epochs=EPOCHS), **changes)
     run = RunFolder(folder)
     proposer = tuner.proposer(search_spec, HyperParameters())
-    return Search(search_spec, proposer, run, run.events()), tuner.last_oracle
+    return Search(search_spec, proposer, run, run.events(), retrains=retrains), tuner.last_oracle
+
+
+@pytest.mark.parametrize(("retrains", "epochs"), [(False, 2), (True, 3)])
+def test_promoted_trial_that_is_retrained_needs_the_time_of_all_its_epochs(
+    retrains: bool, epochs: int, tmp_path: Path
+) -> None:
+    promotion = {"a": 1, "tuner/epochs": 3, "tuner/initial_epoch": 1, "tuner/trial_id": "0000"}
+    search, _ = scripted(tmp_path, {"a": 1, "tuner/epochs": 1}, None, promotion, retrains=retrains)
+    search.finish(Workers(score=lambda _: 0.5).train(next_trial(search)))
+    assert next_trial(search).spec.initial_epoch == 1
+    assert search.next_trial(max_epochs=epochs - 0.1) is None
+    assert search.next_trial(max_epochs=epochs) is not None
 
 
 def test_waiting_tuner_proposes_again_only_after_a_report(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def search_progress(row: Row) -> SearchProgress | None:
     for trial in record.search.trials:
         if trial.duplicate_of is not None or trial.status == "failed":
             continue
-        epochs += trial.epochs - trial.initial_epoch
+        epochs += trial.trained_epochs
         # Trials are listed in the order of their proposal, and may have ended in another.
         elapsed = max(elapsed, trial.ended_seconds)
         if trial.status == "ok" and trial.epochs == record.spec.refit_epochs:
