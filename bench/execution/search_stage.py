@@ -10,7 +10,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from bench.errors import RecordError
 from bench.execution.eta import Pace
 from bench.execution.scheduling import Task, TaskEnd
 from bench.execution.session import Session
@@ -69,7 +68,7 @@ class SearchStage:
         return self._pace.search_seconds_left(trials, epochs)
 
     def _start(self, trial: PendingTrial) -> "partial[TrainedTrial]":
-        # Without the parent's state the trial starts from epoch 0 and ends with the same weights.
+        # Without the parent's state, or if it is damaged, the trial starts from epoch 0 and ends with the same weights.
         state = None if trial.parent is None else _read_state(self._folder.state_file(trial.parent))
         options = self._session.options
         spec = replace(trial.spec, file=options.family_file(self.search.spec))
@@ -117,10 +116,8 @@ def _write_state(path: Path, state: "State") -> None:
 
 
 def _read_state(path: Path) -> "State | None":
-    if not path.exists():
-        return None
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return [arrays[name] for name in arrays.files]
-    except (OSError, ValueError, BadZipFile) as error:
-        raise RecordError(f"{path}: cannot be read: {error}. Delete it; the trial will restart from epoch 0") from error
+    except (OSError, EOFError, ValueError, BadZipFile):  # EOFError: an empty file
+        return None

@@ -1,11 +1,13 @@
 """Stages propose tasks without side effects; only starting a task writes files."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.data.catalog import DatasetLocation
@@ -13,9 +15,10 @@ from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
 from bench.execution.active_run import ActiveRun
 from bench.execution.eta import Pace
-from bench.execution.events import Event, RunFailed
+from bench.execution.events import Event, Report, RunFailed
 from bench.execution.options import Options
 from bench.execution.scheduling import Job, Task, TaskEnd, work
+from bench.execution.search_stage import SearchStage
 from bench.execution.session import Session, session_seconds
 from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
 from bench.execution.tuner_process import TunerProcess
@@ -23,11 +26,14 @@ from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded, TrialProposed, WaitEnded
 from bench.records.plain import PlainKeras
-from bench.records.spec import refit_seed
+from bench.records.spec import Value, refit_seed
 from bench.records.store import RunFolder
+from bench.training.outcome import TrainedTrial
+from bench.tuning.search import Search
+from bench.tuning.trials import NoProposal, Plan, Proposal
 from bench.workers.executor import Executor, TaskCompleted, TaskFailed
 from bench.workers.local import LocalPool
-from builders import make_dataset, make_environment, make_reference_spec, make_refit, make_spec, make_trial
+from builders import make_curve, make_dataset, make_environment, make_reference_spec, make_refit, make_spec, make_trial
 from worker_tasks import interval
 
 DIGITS = DatasetLocation(name="digits")
@@ -112,24 +118,69 @@ def test_failed_refit_is_an_error_that_does_not_promise_that_anything_is_kept(tm
         task.take(TaskFailed(key="0", reason="killed", worker_died=True), [])
 
 
+def make_session(results: Path, tuner_process: TunerProcess, report: Report) -> Session:
+    return Session(
+        options=Options(results=results, dataset=DIGITS, workers=1),
+        dataset=make_dataset(),
+        environment=make_environment(),
+        started=at(0),
+        start=0.0,
+        report=report,
+        tuner_process=tuner_process,
+    )
+
+
 def test_run_whose_refit_failed_says_how_to_continue(tmp_path: Path) -> None:
     events: list[Event] = []
-    options = Options(results=tmp_path, dataset=DIGITS, workers=1)
     with closing(TunerProcess("spawn")) as tuner_process:
-        session = Session(
-            options=options,
-            dataset=make_dataset(),
-            environment=make_environment(),
-            started=at(0),
-            start=0.0,
-            report=events.append,
-            tuner_process=tuner_process,
-        )
+        session = make_session(tmp_path, tuner_process, events.append)
         run = ActiveRun(make_reference_spec(), RunFolder(tmp_path / "run"), session, None, waits=False)
         run.fail("refit 0 failed")
     (failed,) = events
     assert isinstance(failed, RunFailed)
     assert failed.reason.startswith("refit 0 failed. Completed trials and refits are saved: continue with `python -m ")
+
+
+@dataclass
+class Listed:
+    """The source of the proposals that a test lists."""
+
+    proposals: list[Proposal]
+    max_pending: int | None = 1
+
+    def propose(self) -> Proposal | NoProposal:
+        return self.proposals.pop(0) if self.proposals else NoProposal.END
+
+    def overrule(self, trial_id: str, values: Mapping[str, Value]) -> None:
+        """Not called."""
+
+    def report(self, trial_id: str, score: float | None, error: str | None = None) -> None:
+        """Changes nothing."""
+
+    def promotable(self) -> set[str]:
+        return set()
+
+
+def test_trial_whose_parent_has_a_damaged_state_starts_from_the_first_epoch(tmp_path: Path) -> None:
+    spec, folder = make_spec(), RunFolder(tmp_path / "run")
+    first = Proposal(trial_id="0000", values={"units": 8}, initial_epoch=0, epochs=1, parent=None)
+    source = Listed([first, replace(first, trial_id="0001", initial_epoch=1, epochs=3, parent="0000")])
+    session = make_session(tmp_path, TunerProcess("spawn"), lambda _: None)  # no process is started
+    search, plan = Search(spec, source, folder, []), Plan(candidates=1, tasks=2, epochs=3)
+    stage = SearchStage(search, plan, folder, session, Pace(spec, 1))
+    task = stage.next_task(())
+    assert task is not None
+    curve, state = make_curve(1, 0.5), [np.arange(500)]
+    trained = TrainedTrial(curve=curve, parameters=8, fit_seconds=1.0, task_seconds=1.0, state=state, cut=False)
+    task.take(TaskCompleted(key="0", value=trained), [1.0])
+    promoted = stage.next_task(())
+    assert promoted is not None
+    assert promoted.start().args[1][0].tolist() == list(range(500))
+    file = folder.state_file("0000")
+    content = file.read_bytes()
+    for length in (1000, 0):
+        file.write_bytes(content[:length])
+        assert promoted.start().args[1] is None
 
 
 def refitted(folder: RunFolder) -> RefitStage:
