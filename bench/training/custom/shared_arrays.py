@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,11 @@ def _write(path: Path, images: NDArray[np.uint8], indices: NDArray[np.int64], in
 
 
 def _remove_unused(folder: Path) -> None:
-    for path in folder.glob("*.npy"):
-        if time.time() - path.stat().st_mtime > UNUSED_SECONDS:
-            path.unlink(missing_ok=True)
+    for path in (*folder.glob("*.npy"), *folder.glob("*.part")):  # the latter of writes that were killed
+        # Another process may have removed it, or it may be of another user.
+        with suppress(FileNotFoundError, PermissionError):
+            if time.time() - path.stat().st_mtime > UNUSED_SECONDS:
+                path.unlink()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Training models that are not a Family on the digits: scores, promotion, own `fit`, refits, evaluation."""
 
+import os
 import warnings
 from dataclasses import replace
 from functools import cache
@@ -311,12 +312,18 @@ def test_large_arrays_of_a_fit_are_shared_by_all_workers(tmp_path: Path, monkeyp
     expected = trained("INSTANCE")
     monkeypatch.setattr(shared_arrays, "MIN_BYTES", 1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    arrays = folders.cache_folder() / "arrays"
+    arrays.mkdir(parents=True)
+    for name in ("unused.npy", "unused.part"):
+        (arrays / name).touch()
+        os.utime(arrays / name, (0, 0))
     assert train("INSTANCE").curve == expected.curve
-    files = sorted((folders.cache_folder() / "arrays").glob("*.npy"))
+    assert not list(arrays.glob("unused.*"))
+    files = sorted(arrays.glob("*.npy"))
     # A sixth of the 1,437 development images is for validation.
     assert sorted(len(np.load(file)) for file in files) == [239, 1198]
     assert train("INSTANCE").curve == expected.curve
-    assert sorted((folders.cache_folder() / "arrays").glob("*.npy")) == files
+    assert sorted(arrays.glob("*.npy")) == files
     # What a `fit` does to its arrays does not reach the files.
     images = shared_arrays.shared_inputs(
         load_development(DIGITS), np.arange(100), custom("INSTANCE").build({}, seed=1).interface
