@@ -44,7 +44,7 @@ def encode(value: object, where: Path, *, indent: int | None = None) -> bytes:
         # Not msgspec's encoder, which writes NaN as null.
         text = json.dumps(fields, allow_nan=False, ensure_ascii=False, indent=indent, separators=separators)
     except ValueError as error:
-        raise RecordError(f"{where} was not written: expected finite numbers, found {fields}") from error
+        raise RecordError(f"{where} was not written: expected finite numbers ({error})") from error
     return text.encode() + b"\n"
 
 
