@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bench.compat.tensorflow import release_graphs, silence_graph_reports
 from bench.records.spec import TrialSpec
 from bench.training.candidate import prepare, training
+from bench.training.epochs import NonFiniteLossError
 from bench.training.precision import prepare_process
 from bench.training.size import multiply_adds
 
@@ -23,10 +24,6 @@ class CandidateCost:
     parameters: int
     multiply_adds: int  # per image, in the forward pass
     step_seconds: float  # after tracing
-
-
-class NoStepError(Exception):
-    """A training step did not give a finite loss."""
 
 
 def check_candidate(spec: TrialSpec, location: "DatasetLocation") -> CandidateCost:
@@ -46,7 +43,7 @@ def check_candidate(spec: TrialSpec, location: "DatasetLocation") -> CandidateCo
             logs = model.train_on_batch(*batch, return_dict=True)
             seconds.append(time.perf_counter() - started)
     if not abs(float(logs["loss"])) < float("inf"):
-        raise NoStepError(f"the loss is {logs['loss']} after {len(seconds)} steps")
+        raise NonFiniteLossError(f"the loss is {logs['loss']} after {len(seconds)} steps")
     cost = CandidateCost(
         parameters=model.count_params(),
         multiply_adds=multiply_adds(model),
