@@ -8,7 +8,7 @@ import msgspec
 from bench.machine import Environment
 from bench.records.dataset import DatasetFacts
 from bench.records.record import RefitRecord, TrialRecord
-from bench.records.spec import Value, candidate_key
+from bench.records.spec import Value, trial_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +100,5 @@ def ended_proposals(events: Sequence[LedgerEvent]) -> list[TrialProposed]:
     """Proposals with a result, which may be that of an equal proposal: a duplicate has no TrialEnded of its own."""
     results = ended_trials(events)
     proposals = [event for event in events if isinstance(event, TrialProposed)]
-    known = {_identity(event) for event in proposals if event.trial_id in results}
-    return [event for event in proposals if _identity(event) in known]
-
-
-def _identity(event: TrialProposed) -> tuple[str, int]:
-    return candidate_key(event.values), event.epochs
+    known = {trial_key(event.values, event.epochs) for event in proposals if event.trial_id in results}
+    return [event for event in proposals if trial_key(event.values, event.epochs) in known]

@@ -220,6 +220,11 @@ def candidate_key(values: Mapping[str, Value]) -> str:
     return json.dumps(dict(values), sort_keys=True)
 
 
+def trial_key(values: Mapping[str, Value], epochs: int) -> tuple[str, int]:
+    """Equal for duplicate trials: the same hyperparameters, trained for the same number of epochs."""
+    return candidate_key(values), epochs
+
+
 def trial_seed(run_seed: int, values: Mapping[str, Value]) -> int:
     """The seed of a candidate, a function of its hyperparameters, so that a promoted trial keeps its seed."""
     return derive_seed(run_seed, "trial", candidate_key(values))

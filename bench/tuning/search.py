@@ -8,7 +8,7 @@ from dataclasses import replace
 from bench.errors import SearchError
 from bench.records.ledger import LedgerEvent, RefitEnded, TrialEnded, TrialProposed, ended_trials
 from bench.records.record import Curve, TrialRecord
-from bench.records.spec import SearchSpec, candidate_key
+from bench.records.spec import SearchSpec, trial_key
 from bench.records.store import RunFolder, now
 from bench.tuning.proposer import ProposalSource
 from bench.tuning.trials import NoProposal, PendingTrial, Proposal, Totals, trial_name, trial_spec
@@ -183,7 +183,7 @@ class Search:
         self._numbers[proposal.trial_id] = number
         if proposal.parent is not None:
             self._parents[number] = self._original(proposal.parent)
-        original = self._originals.setdefault(_identity(proposal), number)
+        original = self._originals.setdefault(trial_key(proposal.values, proposal.epochs), number)
         if proposal.trial_id in self._ledger_results:
             self._add_result(self._ledger_results[proposal.trial_id])
         elif original == number:
@@ -233,7 +233,7 @@ class Search:
     def _original(self, trial_id: str) -> str:
         """The trial that was trained, whose state is saved, if `trial_id` is a duplicate of it."""
         proposal = self._proposals[self._numbers[trial_id]]
-        return self._proposals[self._originals[_identity(proposal)]].trial_id
+        return self._proposals[self._originals[trial_key(proposal.values, proposal.epochs)]].trial_id
 
     def _duplicate(self, number: int, original: TrialRecord) -> TrialRecord:
         proposal = self._proposals[number]
@@ -283,8 +283,3 @@ class Search:
             parent=parent,
             parent_curve=Curve() if parent is None else self._results[self._numbers[parent]].curve,
         )
-
-
-def _identity(proposal: Proposal) -> tuple[str, int]:
-    """Equal for duplicate proposals: the same hyperparameters, trained for the same number of epochs."""
-    return candidate_key(proposal.values), proposal.epochs

@@ -1,13 +1,12 @@
 """Find the hyperparameters of a hypermodel that declares some of them in some builds only."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import keras_tuner
 
-from bench.records.spec import Value
+from bench.records.spec import Value, candidate_key
 
 MAX_BUILDS = 200
 MAX_LISTED = 4  # values of a numeric hyperparameter that are all tried; of more, only the bounds
@@ -30,15 +29,15 @@ def discover(declare: Declare) -> keras_tuner.HyperParameters:
     found = keras_tuner.HyperParameters()
     declare(found)
     waiting = list(_varied(found.space, found.values))
-    tried = {_key(found.values)}
+    tried = {candidate_key(found.values)}
     random_builds = 0
     while len(tried) < MAX_BUILDS and (waiting or random_builds < RANDOM_BUILDS):
         if not waiting:
             random_builds += 1
             waiting.append(_random(found, random_builds))
         values = waiting.pop(0)
-        if _key(values) not in tried:
-            tried.add(_key(values))
+        if candidate_key(values) not in tried:
+            tried.add(candidate_key(values))
             waiting += _explore(declare, found, values)
     return found
 
@@ -90,7 +89,3 @@ def _with_values(values: Values) -> keras_tuner.HyperParameters:
     hp = keras_tuner.HyperParameters()
     hp.values = dict(values)
     return hp
-
-
-def _key(values: Values) -> str:
-    return json.dumps(values, sort_keys=True)
