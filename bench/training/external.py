@@ -18,7 +18,7 @@ from bench.errors import ModelError
 from bench.records.choices import PixelRange
 from bench.records.record import Curve, RefitRecord
 from bench.training.archives import check_archive
-from bench.training.custom import UnsuitableModelError
+from bench.training.custom import UnsuitableModelError, one_line
 from bench.training.custom.interface import (
     PixelInput,
     are_probabilities,
@@ -86,7 +86,7 @@ def _load(external: ExternalModel) -> keras.Model:
     try:
         model = from_bytes(external.content)
     except Exception as error:  # Keras raises many types
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error, 300)
         raise ModelError(f"{external.name}: cannot be loaded by Keras {keras.__version__}: {reason}") from error
     if not has_inputs(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise UnsuitableModelError("expected a built model with one input and one output")

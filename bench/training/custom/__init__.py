@@ -9,3 +9,8 @@ class UnsuitableModelError(Exception):
 
     Not a BenchError, since other candidates of the same family may be suitable.
     """
+
+
+def one_line(error: Exception, limit: int = 200) -> str:
+    """Type and message of an exception of Keras or of a user's code, at most `limit` characters of the latter."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:limit].rstrip('.')}"

@@ -13,7 +13,7 @@ from bench.records.record import OwnRecipe
 from bench.records.spec import Value
 from bench.seeds import derive_seed
 from bench.training.batches import Batching, TrainingData
-from bench.training.custom import UnsuitableModelError
+from bench.training.custom import UnsuitableModelError, one_line
 from bench.training.custom.discovery import discover
 from bench.training.custom.fitting import Fit, call
 from bench.training.custom.hypermodel import Hypermodel
@@ -180,7 +180,7 @@ class CustomFamily:
                 model.build((None, *shape))
             outputs = model(keras.ops.zeros((2, *shape)), training=False)
         except Exception as error:  # noqa: BLE001 - a user's code may raise anything
-            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return one_line(error)
         try:
             check_output_shape(outputs, self._classes)
         except UnsuitableModelError as error:

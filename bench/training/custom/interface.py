@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bench.compat.tensorflow import graph_calls
 from bench.machine import silence_stderr
 from bench.records.choices import PixelRange
-from bench.training.custom import UnsuitableModelError
+from bench.training.custom import UnsuitableModelError, one_line
 from bench.training.custom.labels import Encoding, encoding_of, expects_logits, expects_probabilities
 
 ADVICE = "move preprocessing, such as resizing, reshaping or scaling, into the model"
@@ -194,9 +194,8 @@ def check_metrics(model: keras.Model, labels: NDArray[Any], classes: int) -> Non
             if labels.ndim == 1
             else ("one-hot", "sparse_categorical_crossentropy", "integers")
         )
-        problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200].rstrip('.')}"
         raise UnsuitableModelError(
-            f"its metrics do not accept {given} labels: {problem}. "
+            f"its metrics do not accept {given} labels: {one_line(error)}. "
             f"Compile with {loss}, so that labels are {other}, or with other metrics"
         ) from error
 

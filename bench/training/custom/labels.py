@@ -5,7 +5,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from bench.training.custom import UnsuitableModelError
+from bench.training.custom import UnsuitableModelError, one_line
 
 Encoding = Literal["integer", "one-hot"]
 
@@ -75,7 +75,7 @@ def _by_trial(loss: Any, classes: int) -> Encoding:
         try:
             value = keras.ops.convert_to_numpy(loss(keras.ops.convert_to_tensor(encoded), outputs))
         except Exception as error:  # noqa: BLE001 - a user's code may raise anything
-            errors.append(f"{encoding} labels: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            errors.append(f"{encoding} labels: {one_line(error)}")
             continue
         if value.shape in ((), (size,)) and np.isfinite(value).all():
             return encoding

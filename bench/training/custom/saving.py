@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench.training.custom import UnsuitableModelError
+from bench.training.custom import UnsuitableModelError, one_line
 from bench.training.custom.interface import PixelInput, random_images
 from bench.training.files import from_bytes, to_bytes
 
@@ -37,10 +37,9 @@ def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tu
         content = to_bytes(self_contained(model, inputs, image_shape))
         outputs = _outputs(from_bytes(content, own_code=True), images)
     except Exception as error:
-        problem = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise UnsuitableModelError(
-            f"the model cannot be saved and loaded: {problem}. Layers and models of your own need get_config, and must "
-            "be defined in a file, not in a notebook"
+            f"the model cannot be saved and loaded: {one_line(error, 300)}. Layers and models of your own need "
+            "get_config, and must be defined in a file, not in a notebook"
         ) from error
     if not np.allclose(outputs, expected, rtol=TOLERANCE, atol=TOLERANCE):
         raise UnsuitableModelError("the model predicts something else after it was saved and loaded")
