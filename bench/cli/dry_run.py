@@ -106,7 +106,7 @@ def _refits_text(spec: "SearchSpec") -> str:
 def _forecast_text(spec: "SearchSpec", expected: "Forecast") -> str:
     plan = expected.plan
     return (
-        f"  search: {counted(plan.candidates, 'candidate')} in {counted(plan.tasks, 'trial')}, "
+        f"  search: {counted(plan.candidates, 'candidate')} in {counted(plan.trials, 'trial')}, "
         f"{counted(plan.epochs, 'epoch')}\n"
         f"{_refits_text(spec)}\n"
         f"  about {expected.minutes:.1f} minutes and {expected.megabytes:.1f} MB on disk, "

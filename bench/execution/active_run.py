@@ -64,7 +64,7 @@ class ActiveRun(RefitJob):
             # Before anything is written, since it may fail.
             tuner = session.tuner_process.start(spec, session.dataset, session.options.family(spec))
             self._tuner = tuner.started
-            self._start_session(PlannedSearch(trials=tuner.started.plan.tasks, epochs=tuner.started.plan.epochs))
+            self._start_session(PlannedSearch(trials=tuner.started.plan.trials, epochs=tuner.started.plan.epochs))
             recipe = tuner.started.own_recipe
             search = Search(spec, tuner, folder, earlier, retrains=recipe is not None and recipe.own_fit)
             self.stage = self._search_stage = SearchStage(search, tuner.started.plan, folder, session, pace)
@@ -83,7 +83,7 @@ class ActiveRun(RefitJob):
         replaced = "" if tuner == spec.tuner else f" (not {spec.tuner}, since that is the whole space)"
         return (
             f"{spec.family}: {tuner} search of {counted(plan.candidates, 'candidate')}{replaced} in "
-            f"{counted(plan.tasks, 'trial')}, {counted(plan.epochs, 'epoch')} in {spec.precision}; then {refits} of "
+            f"{counted(plan.trials, 'trial')}, {counted(plan.epochs, 'epoch')} in {spec.precision}; then {refits} of "
             f"the winner, {counted(spec.refit_epochs, 'epoch')} each in float32"
         )
 
@@ -140,7 +140,7 @@ class ActiveRun(RefitJob):
         progress = replace(
             progress,
             trials=totals.trials,
-            trials_total=plan.tasks,
+            trials_total=plan.trials,
             failed=totals.failed,
             best=None if totals.best is None else f"{score_name(self.spec)} {100 * totals.best:.2f}%",
         )

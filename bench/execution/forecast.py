@@ -60,7 +60,7 @@ def forecast(
         raise SearchError(f"none of {len(timing.errors)} candidates of {spec.family!r} could be trained: {reasons}")
     epoch = fmean(each.epoch_seconds for each in times)
     start = median(each.start_seconds for each in times)
-    search = (plan.epochs * epoch + plan.tasks * start) / options.workers
+    search = (plan.epochs * epoch + plan.trials * start) / options.workers
     refit = start + spec.refit_epochs * epoch * REFIT_EPOCH[spec.precision]
     refits = ceil(spec.refit_seeds / options.workers) * refit
     # Four bytes per weight, two per log-probability.

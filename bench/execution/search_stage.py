@@ -64,7 +64,7 @@ class SearchStage:
 
     def seconds_left(self, running: int, epochs: int) -> float | None:
         """Seconds until the whole run is finished, with `running` trials and `epochs` left; None if unknown."""
-        trials = self.plan.tasks - self.search.totals.trials - running
+        trials = self.plan.trials - self.search.totals.trials - running
         return self._pace.search_seconds_left(trials, epochs)
 
     def _start(self, trial: PendingTrial) -> "partial[TrainedTrial]":

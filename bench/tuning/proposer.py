@@ -114,6 +114,6 @@ def simulate(proposer: Proposer) -> Plan:
         proposals.append(proposal)
     return Plan(
         candidates=len({candidate_key(proposal.values) for proposal in proposals}),
-        tasks=len(proposals),
+        trials=len(proposals),
         epochs=sum(proposal.epochs - proposal.initial_epoch for proposal in proposals),
     )

@@ -13,7 +13,7 @@ class Plan:
     """How a tuner spends a budget."""
 
     candidates: int  # distinct hyperparameter combinations
-    tasks: int  # trials, including continuations of earlier trials
+    trials: int  # including continuations of earlier trials
     epochs: int  # trained in total
 
 

@@ -21,7 +21,7 @@ class Tuner(ABC):
     # it needs, as Hyperband's does at the end of a rung: then everything that it proposes may be trained at once.
     max_pending: int | None = None
     # Whether grid search replaces it if the budget covers the whole space; no search can do better.
-    searches: bool = True
+    grid_may_replace: bool = True
 
     @abstractmethod
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
@@ -43,7 +43,7 @@ class Tuner(ABC):
         budget = spec.budget
         if self.max_pending is not None:
             # Proposals depend on results, which cost too much to simulate: all trials at full length.
-            return Plan(candidates=budget.trials, tasks=budget.trials, epochs=budget.total_epochs)
+            return Plan(candidates=budget.trials, trials=budget.trials, epochs=budget.total_epochs)
         return simulate(Proposer(self.oracle(spec, hyperparameters), budget.epochs))
 
     def proposer(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> Proposer:

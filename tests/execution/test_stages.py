@@ -166,7 +166,7 @@ def test_trial_whose_parent_has_a_damaged_state_starts_from_the_first_epoch(tmp_
     first = Proposal(trial_id="0000", values={"units": 8}, initial_epoch=0, epochs=1, parent=None)
     source = Listed([first, replace(first, trial_id="0001", initial_epoch=1, epochs=3, parent="0000")])
     session = make_session(tmp_path, TunerProcess("spawn"), lambda _: None)  # no process is started
-    search, plan = Search(spec, source, folder, []), Plan(candidates=1, tasks=2, epochs=3)
+    search, plan = Search(spec, source, folder, []), Plan(candidates=1, trials=2, epochs=3)
     stage = SearchStage(search, plan, folder, session, Pace(spec, 1))
     task = stage.next_task(())
     assert task is not None

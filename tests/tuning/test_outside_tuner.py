@@ -73,7 +73,7 @@ def test_tuner_from_outside_searches_like_a_built_in_one(tmp_path: Path) -> None
     spec = make_spec(tuner="halving", budget=Budget(trials=5, epochs=3), max_pending=2)
     tuner = tuners.choose(spec, spaces.layered())
     # Four trials of 1 epoch, of which two are equal, then one of 2 more.
-    assert tuner.plan(spec, spaces.layered()) == Plan(candidates=3, tasks=5, epochs=6)
+    assert tuner.plan(spec, spaces.layered()) == Plan(candidates=3, trials=5, epochs=6)
     folder = RunFolder(tmp_path / "run")
     states = folder.states_dir
     states.mkdir(parents=True)

@@ -82,4 +82,4 @@ def test_published_search_is_replayed(folder: RunFolder, tmp_path: Path) -> None
     assert search.is_done()
     assert search.results == outcome.trials
     assert search.winner().trial_id == outcome.winner
-    assert len(search.results) == tuner.plan(spec, hyperparameters).tasks
+    assert len(search.results) == tuner.plan(spec, hyperparameters).trials

@@ -76,7 +76,7 @@ def test_default_trains_the_default_of_every_active_hyperparameter_once(trials: 
     (proposal,) = play(start(search_spec))
     # One layer by default, so that the second one's width is not active.
     assert dict(proposal.values) == {"layers": 1, "units_1": 32, "rate": 0.001}
-    assert plan(search_spec, spaces.layered()) == Plan(candidates=1, tasks=1, epochs=3)
+    assert plan(search_spec, spaces.layered()) == Plan(candidates=1, trials=1, epochs=3)
 
 
 def test_unknown_tuner_is_refused_with_the_valid_names() -> None:
@@ -106,7 +106,7 @@ def test_space_within_the_budget_is_enumerated(tuner: str) -> None:
         key(values) for values in enumerate_candidates(parameters(spaces.layered()))
     ]
     assert {(proposal.initial_epoch, proposal.epochs, proposal.parent) for proposal in proposals} == {(0, 3, None)}
-    assert plan(search_spec, spaces.layered()) == Plan(candidates=36, tasks=36, epochs=108)
+    assert plan(search_spec, spaces.layered()) == Plan(candidates=36, trials=36, epochs=108)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_grid_search_refuses_a_space_beyond_the_budget(space: object, trials: in
 @pytest.mark.parametrize("tuner", ["random", "bayesian", "tpe"])
 def test_budget_is_spent_on_full_length_trials(tuner: str) -> None:
     trials = BUDGETS[tuner]
-    assert plan(spec(tuner), spaces.layered()) == Plan(candidates=trials, tasks=trials, epochs=3 * trials)
+    assert plan(spec(tuner), spaces.layered()) == Plan(candidates=trials, trials=trials, epochs=3 * trials)
     assert len(play(start(spec(tuner)))) == trials
 
 
@@ -133,12 +133,12 @@ def test_budget_is_spent_on_full_length_trials(tuner: str) -> None:
     [
         # Brackets at 3 epochs: three candidates of 1 epoch, one of them for 2 more; two of 3 epochs. 3 + 2 + 6 = 11
         # epochs, so a budget of 12 has one iteration.
-        (4, 3, Plan(candidates=5, tasks=6, epochs=11)),
+        (4, 3, Plan(candidates=5, trials=6, epochs=11)),
         # 24 epochs have two iterations.
-        (8, 3, Plan(candidates=10, tasks=12, epochs=22)),
+        (8, 3, Plan(candidates=10, trials=12, epochs=22)),
         # At 9 epochs: 9 of 1, 3 of them for 2 more, 1 of them for 6 more: 21; 5 of 3, 2 of them for 6 more: 27;
         # 3 of 9: 27.
-        (9, 9, Plan(candidates=17, tasks=23, epochs=75)),
+        (9, 9, Plan(candidates=17, trials=23, epochs=75)),
     ],
 )
 @pytest.mark.parametrize("ahead", [1, 4])
@@ -148,7 +148,7 @@ def test_hyperband_trains_as_planned(trials: int, epochs: int, planned: Plan, ah
     proposals = play(start(search_spec), ahead)
     assert planned == Plan(
         candidates=len({key(proposal.values) for proposal in proposals}),
-        tasks=len(proposals),
+        trials=len(proposals),
         epochs=sum(proposal.epochs - proposal.initial_epoch for proposal in proposals),
     )
 
@@ -197,7 +197,7 @@ def test_hyperband_draws_the_candidates_of_a_small_space_in_turn(
     assert {key(proposal.values) for proposal in proposals} <= candidates
     planned = plan(search_spec, space())
     assert planned.candidates == min(sum(rungs), len(candidates)) == len({key(each.values) for each in proposals})
-    assert planned.tasks == len(proposals)
+    assert planned.trials == len(proposals)
     assert planned.epochs == sum(proposal.epochs - proposal.initial_epoch for proposal in proposals)
     assert planned.epochs <= search_spec.budget.total_epochs
 

@@ -66,7 +66,7 @@ def choose_name(spec: SearchSpec, hyperparameters: "keras_tuner.HyperParameters"
     size = count_candidates(parameters(hyperparameters))
     covered = size is not None and size <= spec.budget.trials
     # In a small space random search stops early, after 20 repeated draws; no tuner can do better than train everything.
-    return "grid" if covered and load(spec.tuner).searches else spec.tuner
+    return "grid" if covered and load(spec.tuner).grid_may_replace else spec.tuner
 
 
 def random_candidates(

@@ -11,7 +11,7 @@ from bench.tuning.tuner import Tuner, settings
 class DefaultOnly(Tuner):
     """A single trial, whatever the budget: to measure a model, rather than the best of a family."""
 
-    searches = False
+    grid_may_replace = False
 
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
         """An oracle that proposes the defaults."""

@@ -32,7 +32,7 @@ class GridSearch(Tuner):
             SearchError: the space has more candidates than the budget has trials.
         """
         size = _require_covered(spec, hyperparameters)
-        return Plan(candidates=size, tasks=size, epochs=size * spec.budget.epochs)
+        return Plan(candidates=size, trials=size, epochs=size * spec.budget.epochs)
 
 
 class _Enumeration(keras_tuner.Oracle):  # type: ignore[misc]
