@@ -51,7 +51,7 @@ class ActiveRun(RefitJob):
         start = session.start - session_seconds(earlier)
         limit = spec.time_limit if isinstance(spec, SearchSpec) else None
         pace = Pace(spec, session.options.workers, start, limit)
-        pace.take_earlier(earlier)
+        pace.record_ledger(earlier)
         if waits:
             pace.wait()
         super().__init__(spec, folder, session.options, pace, folder.run_id, facts=session.dataset)
@@ -124,12 +124,12 @@ class ActiveRun(RefitJob):
                 self.start_refits(winner.values)
         super().advance(in_flight)
 
-    def take_epoch(self, seconds: float, *, first: bool) -> None:
+    def record_epoch(self, seconds: float, *, first: bool) -> None:
         """Measure an epoch of a trial or a refit."""
         if isinstance(self.stage, SearchStage):
-            self.pace.take_trial_epoch(seconds, first=first)
+            self.pace.record_trial_epoch(seconds, first=first)
         else:
-            super().take_epoch(seconds, first=first)
+            super().record_epoch(seconds, first=first)
 
     def progress(self, running: Sequence[RunningTask]) -> Progress:
         """Stage, trials, epochs and remaining time."""

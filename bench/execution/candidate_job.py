@@ -33,10 +33,10 @@ class CandidateJob(Job):
             if name not in in_flight and number not in self.results and number not in self.errors:
                 start = partial(partial, self._task, candidate, self._options.dataset)
                 timeout = self._options.trial_timeout
-                return Task(name=name, start=start, take=partial(self._take, number), timeout=timeout)
+                return Task(name=name, start=start, on_end=partial(self._on_end, number), timeout=timeout)
         return None
 
-    def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+    def _on_end(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         if isinstance(end, TaskFailed):
             self.errors[number] = end.reason
         else:

@@ -85,15 +85,15 @@ class Pace:
 
     # Measurements
 
-    def take_trial_epoch(self, seconds: float, *, first: bool) -> None:
+    def record_trial_epoch(self, seconds: float, *, first: bool) -> None:
         """Add an epoch of a trial; `first` if it is the first of its task."""
         self._trial_epochs.add(seconds, first=first)
 
-    def take_refit_epoch(self, seconds: float, *, first: bool) -> None:
+    def record_refit_epoch(self, seconds: float, *, first: bool) -> None:
         """Add an epoch of a refit; `first` if it is the first of its task."""
         self._refit_epochs.add(seconds, first=first)
 
-    def take_trial(self, trial: TrialRecord, epoch_seconds: Sequence[float]) -> None:
+    def record_trial(self, trial: TrialRecord, epoch_seconds: Sequence[float]) -> None:
         """Add a completed trial, with the seconds of each epoch."""
         if trial.status != "ok" or not epoch_seconds:
             return
@@ -102,17 +102,17 @@ class Pace:
         self._overhead = median(self._overheads)
         self._best = sorted([*self._best, (trial.score, epoch)], reverse=True)[:BEST_TRIALS]
 
-    def take_earlier(self, events: Sequence[LedgerEvent]) -> None:
+    def record_ledger(self, events: Sequence[LedgerEvent]) -> None:
         """Add the trials and refits in a ledger, each with the mean of its epochs."""
         for event in events:
             if isinstance(event, TrialEnded):
                 trial = event.trial
                 if trial.status == "ok":
                     epoch = trial.fit_seconds / trial.trained_epochs
-                    self.take_trial_epoch(epoch, first=False)
-                    self.take_trial(trial, [epoch])
+                    self.record_trial_epoch(epoch, first=False)
+                    self.record_trial(trial, [epoch])
             elif isinstance(event, RefitEnded) and event.refit.epochs > 0:
-                self.take_refit_epoch(event.refit.fit_seconds / event.refit.epochs, first=False)
+                self.record_refit_epoch(event.refit.fit_seconds / event.refit.epochs, first=False)
 
     # Time limit
 

@@ -90,9 +90,9 @@ class RefitJob(Job):
         if isinstance(self.stage, EvaluationStage) and self.stage.result is not None:
             self.finish(*self.stage.result)
 
-    def take_epoch(self, seconds: float, *, first: bool) -> None:
+    def record_epoch(self, seconds: float, *, first: bool) -> None:
         """Measure an epoch of a refit."""
-        self.pace.take_refit_epoch(seconds, first=first)
+        self.pace.record_refit_epoch(seconds, first=first)
 
     def progress(self, running: Sequence[RunningTask]) -> Progress:
         """Epochs of the refits and remaining time."""

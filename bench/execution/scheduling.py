@@ -26,7 +26,7 @@ class Task:
     # reports epochs.
     start: Callable[[], "partial[Any]"]
     # Stores the outcome, given the seconds of each epoch; returns its description, if there is one.
-    take: Callable[[TaskEnd, Sequence[float]], str | None]
+    on_end: Callable[[TaskEnd, Sequence[float]], str | None]
     initial_epoch: int = 0
     timeout: float | None = None  # seconds after which its worker is stopped
     alone: bool = False  # runs while no other task of the call does, since it measures time
@@ -81,7 +81,7 @@ class Job(ABC):
             SearchError: the job cannot be completed.
         """
 
-    def take_epoch(self, seconds: float, *, first: bool) -> None:  # noqa: B027 - many jobs measure nothing
+    def record_epoch(self, seconds: float, *, first: bool) -> None:  # noqa: B027 - many jobs measure nothing
         """Measure an epoch of a task; `first` if it is the first of this attempt."""
 
     def progress(self, running: Sequence[RunningTask]) -> Event | None:  # noqa: ARG002 - for jobs that report
@@ -166,7 +166,7 @@ def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Rep
     """Process an executor event; returns the task that it concerns."""
     running = in_flight[event.key]
     if isinstance(event, EpochCompleted):
-        running.job.take_epoch(event.seconds, first=not running.epoch_seconds)
+        running.job.record_epoch(event.seconds, first=not running.epoch_seconds)
         running.epochs = event.epochs
         running.epoch_seconds.append(event.seconds)
         return running
@@ -180,7 +180,7 @@ def _handle(event: ExecutorEvent, in_flight: dict[str, RunningTask], report: Rep
         return running
     del in_flight[event.key]
     try:
-        description = running.task.take(replace(event, lost_seconds=running.lost_seconds), running.epoch_seconds)
+        description = running.task.on_end(replace(event, lost_seconds=running.lost_seconds), running.epoch_seconds)
     except SearchError as error:
         # A failed job still stores the results of tasks that end later.
         if not running.job.done:

@@ -51,7 +51,7 @@ class SearchStage:
         return Task(
             name=trial.name,
             start=partial(self._start, trial),
-            take=partial(self._take, trial),
+            on_end=partial(self._on_end, trial),
             initial_epoch=trial.spec.initial_epoch,
             timeout=self._session.options.trial_timeout,
         )
@@ -74,7 +74,7 @@ class SearchStage:
         spec = replace(trial.spec, file=options.family_file(self.search.spec))
         return partial(worker.train, spec, state, options.dataset, self._pace.seconds_until_cut())
 
-    def _take(self, trial: PendingTrial, end: TaskEnd, epoch_seconds: Sequence[float]) -> str:
+    def _on_end(self, trial: PendingTrial, end: TaskEnd, epoch_seconds: Sequence[float]) -> str:
         ended_seconds = self._pace.seconds
         if isinstance(end, TaskFailed):
             self.search.finish(
@@ -99,7 +99,7 @@ class SearchStage:
             _write_state(self._folder.state_file(record.trial_id), trained.state)
         self.search.finish(record)
         # Other trials will not lose the time of an attempt whose worker died.
-        self._pace.take_trial(replace(record, task_seconds=trained.task_seconds), epoch_seconds)
+        self._pace.record_trial(replace(record, task_seconds=trained.task_seconds), epoch_seconds)
         return self._description(record)
 
     def _description(self, record: TrialRecord) -> str:

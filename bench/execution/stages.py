@@ -88,9 +88,9 @@ class RefitStage:
         for number in range(self._spec.refit_seeds):
             name = f"refit {number}"
             if number not in self._refits and name not in in_flight:
-                return Task(name=name, start=partial(self._start, number), take=partial(self._take, number))
+                return Task(name=name, start=partial(self._start, number), on_end=partial(self._on_end, number))
         if self._facts is not None and CODE not in in_flight:
-            return Task(name=CODE, start=partial(self._start_code, self._facts), take=self._take_code)
+            return Task(name=CODE, start=partial(self._start_code, self._facts), on_end=self._on_code)
         return None
 
     def _trial(self, number: int) -> TrialSpec:
@@ -102,13 +102,13 @@ class RefitStage:
     def _start_code(self, facts: DatasetFacts) -> "partial[PlainKeras | None]":
         return partial(worker.plain_code, self._trial(0), facts)
 
-    def _take_code(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+    def _on_code(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         """Keep the code; some models cannot be written as code, which `bench show` explains."""
         if not isinstance(end, TaskFailed) and end.value is not None:
             self._folder.write_plain(end.value)
         self._facts = None
 
-    def _take(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> str:
+    def _on_end(self, number: int, end: TaskEnd, _epoch_seconds: Sequence[float]) -> str:
         if isinstance(end, TaskFailed):
             raise SearchError(f"refit {number} of {self._spec.model!r} failed: {end.reason}")
         refit: RefitRecord
@@ -177,7 +177,7 @@ class EvaluationStage:
         """A single task that evaluates all refits and measures prediction time."""
         if self.result is not None or in_flight:
             return None
-        return Task(name="evaluation", start=self._start, take=self._take, alone=True)
+        return Task(name="evaluation", start=self._start, on_end=self._on_end, alone=True)
 
     def _seeds(self) -> list[int]:
         return [refit_seed(self._spec, number) for number in range(self._spec.refit_seeds)]
@@ -186,7 +186,7 @@ class EvaluationStage:
         models = [self._folder.model_file(number).read_bytes() for number in range(self._spec.refit_seeds)]
         return partial(worker.evaluate, models, self._test_set(), self._seeds(), self._family, self._spec.source)
 
-    def _take(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+    def _on_end(self, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         if isinstance(end, TaskFailed):
             raise SearchError(f"evaluation of {self._spec.model!r} failed: {end.reason}")
         self.result = self._keep(end.value)

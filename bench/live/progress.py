@@ -128,7 +128,7 @@ def _with_time_left(progress: RunProgress, events: Sequence[LedgerEvent]) -> Run
     if isinstance(spec, SearchSpec) and spec.time_limit is not None:
         limit = spec.time_limit - session_seconds(events)  # from the last event
     pace = Pace(spec, options.workers, limit=limit)
-    pace.take_earlier(events)
+    pace.record_ledger(events)
     left = _seconds_after_last_event(progress, pace, options.workers)
     return replace(progress, seconds_left=None if left is None else max(0.0, left - idle))
 

@@ -94,7 +94,7 @@ class SearchJob(Job):
         if not self._out_of_time:
             if len(in_flight) >= self._workers or not self._sequence.waiting(in_flight):
                 self._sequence.refill(in_flight, self._workers, self._source.log)
-            self._scores.take(self._sequence.results, self._sequence.unreported)
+            self._scores.update(self._sequence.results, self._sequence.unreported)
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
         """The trial that was proposed first."""
@@ -105,7 +105,7 @@ class SearchJob(Job):
         return Task(
             name=proposal.name,
             start=partial(self._start, proposal),
-            take=partial(self._take, proposal),
+            on_end=partial(self._on_end, proposal),
             timeout=self._trial_timeout,
         )
 
@@ -140,7 +140,7 @@ class SearchJob(Job):
         )
         return partial(worker.train_own, task)
 
-    def _take(self, proposal: Proposal, end: TaskEnd, epoch_seconds: Sequence[float]) -> None:
+    def _on_end(self, proposal: Proposal, end: TaskEnd, epoch_seconds: Sequence[float]) -> None:
         if isinstance(end, TaskFailed):
             # A crash counts as an exception in Keras Tuner's code would; `end.reason` is one line.
             result = TrialRun(status="INVALID", message=end.reason)

@@ -31,7 +31,7 @@ class Scores:
         """The best score, with the name of the objective."""
         return None if self._best is None else f"{self._oracle.objective.name} {self._best:.4g}"
 
-    def take(self, results: Sequence[tuple[Proposal, TrialRun]], unreported: Collection[TrialRun]) -> None:
+    def update(self, results: Sequence[tuple[Proposal, TrialRun]], unreported: Collection[TrialRun]) -> None:
         """Add the results after those of the last call.
 
         Args:

@@ -115,7 +115,7 @@ def test_failed_refit_is_an_error_that_does_not_promise_that_anything_is_kept(tm
     task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS).next_task(())
     assert task is not None
     with pytest.raises(SearchError, match=r"refit 0 of 'dense' failed: killed$"):
-        task.take(TaskFailed(key="0", reason="killed", worker_died=True), [])
+        task.on_end(TaskFailed(key="0", reason="killed", worker_died=True), [])
 
 
 def make_session(results: Path, tuner_process: TunerProcess, report: Report) -> Session:
@@ -172,7 +172,7 @@ def test_trial_whose_parent_has_a_damaged_state_starts_from_the_first_epoch(tmp_
     assert task is not None
     curve, state = make_curve(1, 0.5), [np.arange(500)]
     trained = TrainedTrial(curve=curve, parameters=8, fit_seconds=1.0, task_seconds=1.0, state=state, cut=False)
-    task.take(TaskCompleted(key="0", value=trained), [1.0])
+    task.on_end(TaskCompleted(key="0", value=trained), [1.0])
     promoted = stage.next_task(())
     assert promoted is not None
     assert promoted.start().args[1][0].tolist() == list(range(500))
@@ -205,7 +205,7 @@ def test_code_of_the_first_refit_is_written_after_the_refits(tmp_path: Path) -> 
     )
     assert stage.next_task({"code"}) is None
     done = stage.done
-    task.take(TaskCompleted(key="0", value=plain), [])
+    task.on_end(TaskCompleted(key="0", value=plain), [])
     assert (done, stage.done) == (False, True)
     assert folder.read_plain() == plain
     # It is not written again when the run is resumed.
@@ -217,7 +217,7 @@ def test_run_of_a_model_that_cannot_be_written_as_code_continues(tmp_path: Path)
     stage = refitted(folder)
     task = stage.next_task(())
     assert task is not None
-    task.take(TaskFailed(key="0", reason="ModelError: it has a fit of its own", worker_died=False), [])
+    task.on_end(TaskFailed(key="0", reason="ModelError: it has a fit of its own", worker_died=False), [])
     assert stage.done
     assert folder.read_plain() is None
 
@@ -277,7 +277,7 @@ def test_refit_is_logged_with_the_seconds_of_its_run_and_of_all_attempts(tmp_pat
     task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS, pace=pace).next_task(())
     assert task is not None
     refit = make_refit(0, task_seconds=22.0)
-    task.take(TaskCompleted(key="0", value=(refit, b"model"), lost_seconds=3.0), [])
+    task.on_end(TaskCompleted(key="0", value=(refit, b"model"), lost_seconds=3.0), [])
     (event,) = RunFolder(tmp_path).events()
     assert isinstance(event, RefitEnded)
     assert event.seconds == pytest.approx(10, abs=1)
@@ -305,9 +305,9 @@ class Sleeping(Job):
         if name is None:
             return None
         start = partial(partial, interval, 0.5 + 0.1 * int(name))
-        return Task(name=name, start=start, take=partial(self._take, name), alone=self._alone)
+        return Task(name=name, start=start, on_end=partial(self._on_end, name), alone=self._alone)
 
-    def _take(self, name: str, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
+    def _on_end(self, name: str, end: TaskEnd, _epoch_seconds: Sequence[float]) -> None:
         assert isinstance(end, TaskCompleted)
         self.intervals.append(end.value)
         self._names.remove(name)

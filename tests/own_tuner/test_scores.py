@@ -21,7 +21,7 @@ def test_trials_count_before_the_oracle_has_their_results() -> None:
     oracle = keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective("val_accuracy", "max"), max_trials=4)
     scores = Scores(oracle)
     assert (scores.ended, scores.total, scores.best_text) == (0, 4, None)
-    scores.take((), [completed(0.5, 0.75), completed(0.25), TrialRun(status="INVALID", message="ValueError")])
+    scores.update((), [completed(0.5, 0.75), completed(0.25), TrialRun(status="INVALID", message="ValueError")])
     assert (scores.ended, scores.best_text) == (3, "val_accuracy 0.625")
-    scores.take((), [completed(float("nan"))])
+    scores.update((), [completed(float("nan"))])
     assert scores.best_text == "val_accuracy 0.625"
