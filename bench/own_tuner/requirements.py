@@ -13,7 +13,7 @@ import cloudpickle
 from bench.compat import own_tuner as compat
 from bench.errors import SpecError
 from bench.own_tuner.options import Options
-from bench.training.own_tuner.content import KerasSettings, is_maker, keras_settings
+from bench.training.own_tuner.content import KerasSettings, is_data_factory, keras_settings
 from bench.training.own_tuner.payload import is_large
 
 INSTEAD = "or use tuner.search"
@@ -189,7 +189,7 @@ def _labeled(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Iterator[t
     """Every argument, and every member of a tuple among them, with a label; without functions that make data."""
     positions: list[tuple[int | str, Any]] = [*enumerate(arguments), *named.items()]
     for position, value in positions:
-        if is_maker(position, value):
+        if is_data_factory(position, value):
             continue
         label = position if isinstance(position, str) else f"argument {position + 1}"
         members = value if isinstance(value, tuple | list) and len(value) <= 3 else ()

@@ -109,19 +109,19 @@ def load(folder: Path) -> Content:
 DATA = ("x", "validation_data")  # arguments of `fit` that may be functions which make the data
 
 
-def made(position: int | str, value: Any) -> Any:
+def materialized(position: int | str, value: Any) -> Any:
     """The data for `fit`: a function makes data that cannot be sent to a worker.
 
     Args:
         position: of the argument, from 0, or its name.
         value: the argument.
     """
-    data = value() if is_maker(position, value) else value
+    data = value() if is_data_factory(position, value) else value
     if getattr(data, "use_multiprocessing", False):  # a PyDataset; a worker may not start processes, but threads
         data.use_multiprocessing = False
     return data
 
 
-def is_maker(position: int | str, value: Any) -> bool:
+def is_data_factory(position: int | str, value: Any) -> bool:
     """Whether an argument is a function that makes data."""
     return (position == 0 or position in DATA) and isinstance(value, FunctionType | MethodType | partial)

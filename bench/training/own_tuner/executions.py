@@ -16,7 +16,7 @@ from bench.compat import own_tuner as compat
 from bench.seeds import derive_seed
 from bench.training.custom.shared_arrays import passing_shared_tensors
 from bench.training.outcome import EpochReport
-from bench.training.own_tuner.content import made
+from bench.training.own_tuner.content import materialized
 from bench.training.own_tuner.exchange import Execution, Number, TrialTask, number
 from bench.training.state import create_variables
 
@@ -83,9 +83,9 @@ class Executions:
             self._curves.append(defaultdict(list))
             return build(*arguments, **named)
 
-        def fit_on_made_data(hp: Any, model: Any, *arguments: Any, **named: Any) -> Any:
-            arguments = tuple(made(position, value) for position, value in enumerate(arguments))
-            named = {name: made(name, value) for name, value in named.items()}
+        def fit_on_materialized_data(hp: Any, model: Any, *arguments: Any, **named: Any) -> Any:
+            arguments = tuple(materialized(position, value) for position, value in enumerate(arguments))
+            named = {name: materialized(name, value) for name, value in named.items()}
             # A `fit` of the user's own may set it, and it may be the fifth positional argument.
             if "verbose" in named or not (own_fit or len(arguments) > 4):
                 named["verbose"] = 0
@@ -98,7 +98,7 @@ class Executions:
             with shared:
                 return fit(hp, model, *arguments, **named)
 
-        hypermodel.build, hypermodel.fit = seeded_build, fit_on_made_data
+        hypermodel.build, hypermodel.fit = seeded_build, fit_on_materialized_data
 
     def _save_alone(self, checkpoint: keras.callbacks.ModelCheckpoint) -> None:
         """Let a callback save while no other trial does, since its file may be the same."""
