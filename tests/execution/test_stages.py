@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
 from bench.execution.active_run import ActiveRun
 from bench.execution.eta import Pace
-from bench.execution.events import Event, RunFailed
+from bench.execution.events import RunFailed, RunFinished
 from bench.execution.options import Options
 from bench.execution.scheduling import Job, Task, TaskEnd, work
 from bench.execution.session import Session, session_seconds
@@ -27,7 +27,18 @@ from bench.records.spec import refit_seed
 from bench.records.store import RunFolder
 from bench.workers.executor import Executor, TaskCompleted, TaskFailed
 from bench.workers.local import LocalPool
-from builders import make_dataset, make_environment, make_reference_spec, make_refit, make_spec, make_trial
+from builders import (
+    make_dataset,
+    make_environment,
+    make_predictions,
+    make_reference_spec,
+    make_refit,
+    make_run,
+    make_spec,
+    make_trial,
+    write_run,
+    write_unfinished_run,
+)
 from worker_tasks import interval
 
 DIGITS = DatasetLocation(name="digits")
@@ -112,24 +123,52 @@ def test_failed_refit_is_an_error_that_does_not_promise_that_anything_is_kept(tm
         task.take(TaskFailed(key="0", reason="killed", worker_died=True), [])
 
 
+def active_run(folder: RunFolder, published: RunFolder | None = None) -> ActiveRun:
+    """A run of a reference model, started or resumed in `folder`."""
+    options = Options(results=folder.path, dataset=DIGITS, workers=1)
+    session = Session(
+        options=options,
+        dataset=make_dataset(),
+        environment=make_environment(),
+        started=at(0),
+        start=0.0,
+        report=lambda _: None,
+        tuner_process=TunerProcess("spawn"),
+    )
+    return ActiveRun(make_reference_spec(), folder, session, published, waits=False)
+
+
 def test_run_whose_refit_failed_says_how_to_continue(tmp_path: Path) -> None:
-    events: list[Event] = []
-    options = Options(results=tmp_path, dataset=DIGITS, workers=1)
-    with closing(TunerProcess("spawn")) as tuner_process:
-        session = Session(
-            options=options,
-            dataset=make_dataset(),
-            environment=make_environment(),
-            started=at(0),
-            start=0.0,
-            report=events.append,
-            tuner_process=tuner_process,
-        )
-        run = ActiveRun(make_reference_spec(), RunFolder(tmp_path / "run"), session, None, waits=False)
-        run.fail("refit 0 failed")
-    (failed,) = events
+    run = active_run(RunFolder(tmp_path / "run"))
+    run.fail("refit 0 failed")
+    failed = run.outcome
     assert isinstance(failed, RunFailed)
     assert failed.reason.startswith("refit 0 failed. Completed trials and refits are saved: continue with `python -m ")
+
+
+@pytest.mark.parametrize("reason", ["cannot be read", "another process"])
+def test_run_that_cannot_be_compared_with_the_published_one_is_finished_with_a_warning(
+    reason: str, tmp_path: Path
+) -> None:
+    spec, predictions = make_reference_spec(), make_predictions()
+    record = make_run(predictions, spec=spec)
+    published = write_run(tmp_path, record, predictions)
+    own = write_unfinished_run(tmp_path, spec, record, folder=RunFolder(published.path.with_name("repeat")))
+    for number in range(3):
+        write_atomic(own.model_file(number), b"model")
+    run = active_run(own, published)
+    with ExitStack() as stack:
+        if reason == "another process":
+            stack.enter_context(published.lock())
+        else:
+            published.predictions_file.write_bytes(b"damaged")
+        run.finish(predictions, record.latency)
+    assert isinstance(run.outcome, RunFinished)
+    assert run.outcome.folder == own
+    assert own.read_record().reproduces == published.run_id
+    (warning,) = run.outcome.warnings
+    assert warning.startswith(f"tutorial-linear: the next command compares it with the published run {spec.name}: ")
+    assert reason in warning
 
 
 def refitted(folder: RunFolder) -> RefitStage:
