@@ -19,6 +19,7 @@ from bench.execution.scheduling import Job, Task, TaskEnd, work
 from bench.execution.session import Session, session_seconds
 from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
 from bench.execution.tuner_process import TunerProcess
+from bench.records.dataset import DatasetFacts
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded, TrialProposed, WaitEnded
@@ -83,8 +84,14 @@ def test_evaluation_in_flight_is_not_offered_again(folder: RunFolder, log: Evalu
     assert stage.result is None
 
 
+def refit_stage(folder: RunFolder, *, seconds: float = 0.0, facts: DatasetFacts | None = None) -> RefitStage:
+    """The stage of a run that has taken `seconds`."""
+    pace = Pace(make_spec(), 1, start=time.perf_counter() - seconds)
+    return RefitStage(make_spec(), {"units": 8}, folder, DIGITS, pace=pace, facts=facts)
+
+
 def test_refits_are_offered_in_order_without_those_in_flight(tmp_path: Path) -> None:
-    stage = RefitStage(make_spec(), {"units": 8}, RunFolder(tmp_path), DIGITS)
+    stage = refit_stage(RunFolder(tmp_path))
     names = []
     in_flight: set[str] = set()
     while (task := stage.next_task(in_flight)) is not None:
@@ -95,7 +102,7 @@ def test_refits_are_offered_in_order_without_those_in_flight(tmp_path: Path) -> 
 
 
 def test_refit_is_the_winner_on_all_development_images(tmp_path: Path) -> None:
-    task = RefitStage(make_spec(), {"units": 8}, RunFolder(tmp_path), DIGITS).next_task(())
+    task = refit_stage(RunFolder(tmp_path)).next_task(())
     assert task is not None
     spec, number, location = task.start().args
     assert (number, spec.seed, spec.part, spec.epochs) == (0, refit_seed(make_spec(), 0), "development", 3)
@@ -108,7 +115,7 @@ def test_refit_counts_only_with_its_line_in_the_ledger_and_its_model(tmp_path: P
         folder.append(RefitEnded(time="2026-01-01T00:00:00+00:00", refit=make_refit(number)))
     write_atomic(folder.model_file(1), b"model")
     write_atomic(folder.model_file(2), b"model")
-    stage = RefitStage(make_spec(), {}, folder, DIGITS)
+    stage = refit_stage(folder)
     assert [refit.number for refit in stage.refits] == [1]
     task = stage.next_task(())
     assert task is not None
@@ -117,7 +124,7 @@ def test_refit_counts_only_with_its_line_in_the_ledger_and_its_model(tmp_path: P
 
 def test_failed_refit_is_an_error_that_does_not_promise_that_anything_is_kept(tmp_path: Path) -> None:
     # `bench verify` trains a refit in a temporary folder.
-    task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS).next_task(())
+    task = refit_stage(RunFolder(tmp_path)).next_task(())
     assert task is not None
     with pytest.raises(SearchError, match=r"refit 0 of 'dense' failed: killed$"):
         task.take(TaskFailed(key="0", reason="killed", worker_died=True), [])
@@ -176,7 +183,7 @@ def refitted(folder: RunFolder) -> RefitStage:
     for number in range(3):
         folder.append(RefitEnded(time="2026-01-01T00:00:00+00:00", refit=make_refit(number)))
         write_atomic(folder.model_file(number), b"model")
-    return RefitStage(make_spec(), {"units": 8}, folder, DIGITS, facts=make_dataset())
+    return refit_stage(folder, facts=make_dataset())
 
 
 def test_code_of_the_first_refit_is_written_after_the_refits(tmp_path: Path) -> None:
@@ -197,7 +204,7 @@ def test_code_of_the_first_refit_is_written_after_the_refits(tmp_path: Path) -> 
     assert (done, stage.done) == (False, True)
     assert folder.read_plain() == plain
     # It is not written again when the run is resumed.
-    assert RefitStage(make_spec(), {}, folder, DIGITS, facts=make_dataset()).next_task(()) is None
+    assert refit_stage(folder, facts=make_dataset()).next_task(()) is None
 
 
 def test_run_of_a_model_that_cannot_be_written_as_code_continues(tmp_path: Path) -> None:
@@ -261,8 +268,7 @@ def test_seconds_of_a_run_are_counted_whatever_the_clock_says() -> None:
 
 
 def test_refit_is_logged_with_the_seconds_of_its_run_and_of_all_attempts(tmp_path: Path) -> None:
-    pace = Pace(make_spec(), 1, start=time.perf_counter() - 10)
-    task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS, pace=pace).next_task(())
+    task = refit_stage(RunFolder(tmp_path), seconds=10).next_task(())
     assert task is not None
     refit = make_refit(0, task_seconds=22.0)
     task.take(TaskCompleted(key="0", value=(refit, b"model"), lost_seconds=3.0), [])
