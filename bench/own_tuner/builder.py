@@ -64,7 +64,7 @@ class Builder:
                 Message(
                     text=f"Building a model takes longer than {self._seconds:g} s: its hyperparameters will be found "
                     "when its trial runs. If it never ends, trial_timeout ends its trial; if it is slow, download and "
-                    "preprocess outside of build"
+                    "preprocess outside build"
                 )
             )
         except (EOFError, OSError):

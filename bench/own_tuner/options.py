@@ -28,5 +28,5 @@ class Options:
         require_address("scheduler", self.scheduler)
         require_seconds("time_limit", self.time_limit)
         require_seconds("trial_timeout", self.trial_timeout)
-        hint = "For another one, set the dtype policy of Keras inside of build"
+        hint = "For another one, set the dtype policy of Keras inside build"
         check_name("precision", self.precision, PRECISIONS, hint)

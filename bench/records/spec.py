@@ -114,8 +114,8 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:10]
 
     def differences(self, other: "RunSpec") -> dict[str, tuple[Any, Any]]:
-        """Fields that differ: name to (own value, value in `other`); None if a field is missing."""
-        own, others = msgspec.to_builtins(self), msgspec.to_builtins(other)
+        """Fields that differ, also of the budget: name to (own value, value in `other`); None if a field is missing."""
+        own, others = (fields.pop("budget", {}) | fields for fields in map(msgspec.to_builtins, (self, other)))
         pairs = {name: (own.get(name), others.get(name)) for name in (*own, *others)}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 

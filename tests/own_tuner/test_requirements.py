@@ -129,7 +129,7 @@ class OwnTuner(StockTuner):
 def test_build_may_set_the_dtype_policy_but_then_run_trial_may_not_expect_it() -> None:
     settings = KerasSettings(backend="tensorflow", dtype_policy="mixed_bfloat16", image_data_format="channels_last")
     requirements.check_keras(StockTuner(), settings)
-    with pytest.raises(SpecError, match=r"set the policy inside of run_trial"):
+    with pytest.raises(SpecError, match=r"set the policy inside run_trial"):
         requirements.check_keras(OwnTuner(), settings)
 
 
