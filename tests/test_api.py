@@ -1,5 +1,6 @@
 """The Python API: small, lazy, and with the same results as the command line."""
 
+import gc
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import bench
 from bench.api.python_names import translated
+from bench.api.training import _training
 from bench.errors import DataError, ModelError, SpecError, StoreError
 from bench.records.choices import OBJECTIVES, PIXEL_RANGES, PRECISIONS, PRESETS, ClassWeights
 from bench.tuning import tuners
@@ -140,6 +142,12 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path
 )
 def test_options_in_messages_are_parameters_in_python(message: str, expected: str) -> None:
     assert translated(message) == expected
+
+
+def test_models_of_the_caller_can_be_freed_after_training() -> None:
+    with _training(progress=False):
+        gc.freeze()  # as when the libraries are imported
+    assert gc.get_freeze_count() == 0
 
 
 def test_help_of_run_names_every_valid_value() -> None:

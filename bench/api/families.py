@@ -46,7 +46,7 @@ def _stored(family: object, name: str) -> FamilyLocation:
         content = cloudpickle.dumps(family)
     except Exception as error:  # objects of other libraries raise many types
         raise SpecError(
-            f"the family {name} cannot be sent to worker processes: {error}: build such objects inside of it, or put "
+            f"the family {name} cannot be sent to worker processes: {error}: build such objects inside it, or put "
             "it into a file and pass my.py:build_model"
         ) from error
     path = cache.folder().parent / "families" / f"{source_of(family)}{PICKLED}"

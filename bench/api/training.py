@@ -1,5 +1,6 @@
 """Train from Python: searches, and checks of finished runs."""
 
+import gc
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -236,7 +237,10 @@ def _warn(outcome: Outcome) -> None:
 def _training(progress: bool) -> Iterator[Report]:
     """Train inside the block: worker processes must not run the caller's script again."""
     with without_main_module(), interruptible_display(quiet=not progress) as report:
-        yield report
+        try:
+            yield report
+        finally:
+            gc.unfreeze()  # otherwise the caller's models, frozen with the libraries, would never be freed
 
 
 def _locate(dataset: Dataset, data_dir: str | Path | None, reading: Reading) -> DatasetLocation:

@@ -61,7 +61,7 @@ class _View:
         if isinstance(event, Message | Detail):
             self._messages.append(f"[{duration(time.monotonic() - self._start)}] {event.text}")
         elif isinstance(event, Progress):
-            self._rows[event.run] = event
+            self._rows[event.key] = event
 
     def __repr__(self) -> str:
         rows = (", ".join(map(": ".join, zip(COLUMNS, row, strict=True))) for row in self._table())

@@ -96,7 +96,7 @@ def _plain(stream: TextIO) -> Iterator[Report]:
         if isinstance(event, Message | Detail):
             text = event.text
         elif isinstance(event, Progress):
-            key, now = (event.run, event.stage), time.monotonic()
+            key, now = (event.key, event.stage), time.monotonic()
             if now - last.get(key, -PLAIN_SECONDS) >= PLAIN_SECONDS:
                 last[key] = now
                 text = line(event)
@@ -122,7 +122,7 @@ def _live(console: Console) -> Iterator[Report]:
         if isinstance(event, Message | Detail):
             live.console.print(event.text, highlight=False)
         elif isinstance(event, Progress):
-            rows[event.run] = event, time.monotonic()
+            rows[event.key] = event, time.monotonic()
 
     with Live(get_renderable=render, console=console, refresh_per_second=2, transient=True) as live:
         yield report

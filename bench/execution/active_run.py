@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from bench.baselines.catalog import reference_model
+from bench.errors import RecordError, StoreError
 from bench.evaluation.text import counted
 from bench.execution.eta import Pace
 from bench.execution.events import Outcome, Progress, RunFailed, RunFinished
@@ -178,12 +179,17 @@ class ActiveRun(RefitJob):
         )
         self.folder.write_predictions(predictions)
         self.folder.write_record(record)
-        if self._published is None:
-            ended = RunFinished(folder=self.folder, trained=True)
-        else:
-            folder, reproduction = settle(self.folder, self._published)
-            ended = RunFinished(folder=folder, trained=True, reproduction=reproduction, published=self._published)
-        self._end(replace(ended, warnings=self._warnings()))
+        ended = RunFinished(folder=self.folder, trained=True, warnings=self._warnings())
+        self._end(ended if self._published is None else self._compared(ended, self._published))
+
+    def _compared(self, ended: RunFinished, published: RunFolder) -> RunFinished:
+        """`ended` with a comparison with the published run; if that is impossible, other runs of the call continue."""
+        try:
+            folder, reproduction = settle(self.folder, published)
+        except (RecordError, StoreError) as error:
+            warning = f"{self.title}: the next command compares it with the published run {published.run_id}: {error}"
+            return replace(ended, warnings=(*ended.warnings, warning))
+        return replace(ended, folder=folder, reproduction=reproduction, published=published)
 
     def _warnings(self) -> tuple[str, ...]:
         """How many trials failed, and why; empty if none did."""

@@ -25,6 +25,7 @@ class Detail:
 class Progress:
     """The progress of one run."""
 
+    key: str  # of the run, unique within a call
     run: str  # dataset and model
     stage: str  # "search", "refit", "evaluation"
     trials: int = 0  # ended, failed ones included

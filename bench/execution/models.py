@@ -31,7 +31,7 @@ def model_source(spec: RunSpec, options: Options) -> str:
         if spec.model not in baselines.NAMES:
             raise SpecError(
                 f"there is no reference model {spec.model!r}: valid names are {', '.join(baselines.NAMES)}; a model "
-                "trained elsewhere can be evaluated, but not trained again"
+                "trained elsewhere can be evaluated, but not retrained"
             )
         return baselines.source(spec.model)
     return family_source(options.family(spec))

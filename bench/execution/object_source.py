@@ -45,15 +45,15 @@ def digest(obj: object, own: Callable[[Any], str], parts: Callable[[Any], Iterab
 
 
 def _sources(
-    obj: Any, own: Callable[[Any], str], parts: Callable[[Any], Iterable[Any]], seen: dict[int, Any]
+    obj: Any, own: Callable[[Any], str], parts: Callable[[Any], Iterable[Any]], seen: dict[int, tuple[int, Any]]
 ) -> Iterator[str]:
-    """The sources for `digest`; `seen` has the objects before this one, by id."""
-    if isinstance(obj, PLAIN):  # each time: small numbers and many texts exist once
+    """The sources for `digest`; `seen` has the objects before this one with their numbers, by id."""
+    if isinstance(obj, PLAIN):  # each time: small numbers and many strings exist once
         yield repr(obj)
     elif id(obj) in seen:
-        yield f"object {[*seen].index(id(obj))}"
+        yield f"object {seen[id(obj)][0]}"
     else:
-        seen[id(obj)] = obj  # kept, so that no other object gets its id
+        seen[id(obj)] = len(seen), obj  # kept, so that no other object gets its id
         yield own(obj)
         for part in parts(obj):
             yield from _sources(part, own, parts, seen)

@@ -1,16 +1,14 @@
 """Execution options, which do not affect results."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.catalog import DatasetLocation
 from bench.data.samples import Reading
-from bench.errors import SpecError
 from bench.records.ledger import SessionOptions
 from bench.records.limits import MAX_WORKERS
-from bench.records.spec import RunSpec, SearchSpec, require
+from bench.records.spec import RunSpec, SearchSpec, require, require_address, require_seconds
 from search_spaces import FamilyLocation
 
 
@@ -33,11 +31,8 @@ class Options:
 
     def __post_init__(self) -> None:
         require("workers", self.workers, 1, MAX_WORKERS)
-        if self.scheduler is not None and re.fullmatch(r"[a-z]+://\S+:\d+", self.scheduler) is None:
-            raise SpecError(f"--scheduler must be an address such as tcp://127.0.0.1:8786, got {self.scheduler!r}")
-        seconds = self.trial_timeout
-        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
-            raise SpecError(f"--trial-timeout must be a positive number of seconds, got {seconds!r}")
+        require_address("--scheduler", self.scheduler)
+        require_seconds("--trial-timeout", self.trial_timeout)
 
     def family(self, spec: SearchSpec) -> FamilyLocation:
         """Where the family of a search is."""

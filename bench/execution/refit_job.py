@@ -106,6 +106,7 @@ class RefitJob(Job):
             seconds_left = None if isinstance(self.stage, ClassifierStage) else EVALUATION_SECONDS
         seed = f" seed {self.spec.seed}" if self.spec.seed else ""
         return Progress(
+            key=self.key,
             run=f"{self.spec.dataset} {self.spec.model}{seed}",
             stage=self.stage.name,
             epochs=epochs,

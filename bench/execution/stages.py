@@ -49,8 +49,8 @@ class RefitStage:
         dataset: DatasetLocation,
         family_file: str | None = None,
         *,
+        pace: Pace,
         facts: DatasetFacts | None = None,
-        pace: Pace | None = None,
     ) -> None:
         """Train the missing refits: those without a ledger line or a model file in `folder`.
 
@@ -60,8 +60,8 @@ class RefitStage:
             folder: the run folder.
             dataset: the dataset to train on.
             family_file: absolute path of the file of a family that was given by path.
-            facts: of the dataset, for the plain Keras code; None writes none.
             pace: counts the seconds of the run.
+            facts: of the dataset, for the plain Keras code; None writes none.
         """
         self._spec = spec
         self._values = values
@@ -115,8 +115,7 @@ class RefitStage:
         refit, model = end.value
         refit = replace(refit, task_seconds=refit.task_seconds + end.lost_seconds)
         write_atomic(self._folder.model_file(number), model)
-        seconds = None if self._pace is None else self._pace.seconds
-        self._folder.append(RefitEnded(time=now(), refit=refit, seconds=seconds))
+        self._folder.append(RefitEnded(time=now(), refit=refit, seconds=self._pace.seconds))
         self._refits[number] = refit
         return f"{refit.epochs} epochs, {refit.task_seconds:.1f} s" if refit.epochs else f"{refit.task_seconds:.1f} s"
 

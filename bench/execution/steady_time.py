@@ -40,7 +40,7 @@ def steady(report: Report) -> Report:
 
     def take(event: Event) -> None:
         if isinstance(event, Progress):
-            event = replace(event, seconds_left=times[event.run].update(event.seconds_left))
+            event = replace(event, seconds_left=times[event.key].update(event.seconds_left))
         report(event)
 
     return take

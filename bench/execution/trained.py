@@ -1,4 +1,4 @@
-"""The trained models of a run, and the command that trains them again."""
+"""The trained models of a run, and the command that retrains them."""
 
 import shlex
 from pathlib import Path
@@ -25,7 +25,7 @@ def model_files(folder: RunFolder, record: RunRecord) -> tuple[Path, ...]:
     """The .keras files of all refits of a run, in order.
 
     Raises:
-        ModelError: they are not on this machine; the message names the command that trains them again.
+        ModelError: they are not on this machine; the message names the command that retrains them.
     """
     if record.reference is not None and not record.reference.is_network:
         raise ModelError(f"{record.spec.model} is not a Keras model; scikit-learn models are not kept")
@@ -72,7 +72,7 @@ def _condition(record: RunRecord, options: Options) -> str:
 
 
 def training_command(folder: RunFolder, record: RunRecord) -> str:
-    """The command that trains a run again, from its spec."""
+    """The command that retrains a run, from its spec."""
     spec = record.spec
     if record.trained_elsewhere:
         words = ["evaluate", "MODEL.keras", "--name", spec.model]

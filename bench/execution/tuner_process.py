@@ -23,7 +23,7 @@ from bench.tuning.proposer import Proposer
 from bench.tuning.space import parameters
 from bench.tuning.trials import NoProposal, Plan, Proposal
 from bench.workers.error_text import error_text
-from bench.workers.fork_server import StartMethod
+from bench.workers.fork_server import StartMethod, other_threads_when_forked
 from bench.workers.process import start_process
 from search_spaces import FamilyLocation
 
@@ -118,6 +118,7 @@ def _serve(connection: Connection) -> None:
     proposers: dict[int, Proposer] = {}
     answer: Any
     with suppress(EOFError, ConnectionError):
+        connection.send(other_threads_when_forked())
         while True:
             search, method, arguments = connection.recv()
             try:

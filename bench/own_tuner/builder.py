@@ -9,17 +9,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from bench.errors import SearchError
 from bench.execution.events import Message, Report
 from bench.own_tuner.identity import space_digest
 from bench.own_tuner.shared import Shared
 from bench.signals import end_with_parent
 from bench.training.own_tuner.exchange import Config
-from bench.workers.fork_server import StartMethod, other_threads_when_forked
+from bench.workers.fork_server import other_threads_when_forked
 from bench.workers.process import start_process
 
 BUILD_SECONDS = 60
-START_SECONDS = 600  # it imports TensorFlow, possibly on a busy machine
 
 
 class Builder:
@@ -57,7 +55,7 @@ class Builder:
         try:
             if self._process is None:
                 self._shared.ensure_written()
-                self._start(self._shared.start_method)
+                self._process, self._connection = start_process(self._shared.start_method, _serve, self._shared.payload)
             self._connection.send(hyperparameters)
             if self._connection.poll(self._seconds):
                 found: Config = self._connection.recv()
@@ -66,7 +64,7 @@ class Builder:
                 Message(
                     text=f"Building a model takes longer than {self._seconds:g} s: its hyperparameters will be found "
                     "when its trial runs. If it never ends, trial_timeout ends its trial; if it is slow, download and "
-                    "preprocess outside of build"
+                    "preprocess outside build"
                 )
             )
         except (EOFError, OSError):
@@ -80,18 +78,6 @@ class Builder:
             self._process.kill()
             self._connection.close()
             self._process = None
-
-    def _start(self, method: StartMethod) -> None:
-        self._process, self._connection = start_process(method, _serve, self._shared.payload)
-        # It sends the names of other threads of the process from which it was forked, which may have held locks.
-        if not self._connection.poll(START_SECONDS):
-            raise SearchError(
-                f"the process that builds models did not start within {START_SECONDS} s: check whether the machine is "
-                "busy, then repeat the call"
-            )
-        if self._connection.recv():
-            self.close()
-            self._start("spawn")
 
 
 def _serve(connection: Connection, folder: Path) -> None:

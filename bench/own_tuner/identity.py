@@ -25,7 +25,7 @@ FIX = "Restore it, create the tuner with overwrite=True, or choose another proje
 
 
 def labeled(arguments: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `fit` with a name, and those of its others that are numbers or texts."""
+    """Arguments of `fit` with a name, and those of its others that are numbers or strings."""
     positional = {f"argument {number}": each for number, each in enumerate(arguments, 1) if isinstance(each, PLAIN)}
     return positional | dict(named)
 
@@ -108,7 +108,7 @@ def check_same(before: Settings, now: Settings, ledger: str) -> None:
             changes = ", ".join(f"{name} from {old.get(name, 'unset')} to {new.get(name, 'unset')}" for name in names)
         else:
             changes = f"{field} from {old!r} to {new!r}"
-        raise SearchError(f"{ledger} has an earlier search, since which something has changed: {changes}. {FIX}")
+        raise SearchError(f"{ledger}: the earlier search had other settings: {changes}. {FIX}")
 
 
 def _plain(values: Mapping[str, Any], ignored: Collection[str]) -> dict[str, str]:

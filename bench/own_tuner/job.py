@@ -119,6 +119,7 @@ class SearchJob(Job):
             until = max(0.0, self._deadline - time.perf_counter())
             left = until if left is None else min(left, until)
         return Progress(
+            key=self.key,
             run=self.title,
             stage="search",
             trials=ended,

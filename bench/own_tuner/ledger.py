@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     objective: str
     options: Mapping[str, str]  # of the oracle, such as `max_epochs`; without those that may grow, as max_trials
     executions_per_trial: int
-    arguments: Mapping[str, str]  # of fit, as far as they are numbers, texts or None
+    arguments: Mapping[str, str]  # of fit, as far as they are numbers, strings or None
     precision: str
     max_pending: int  # trials without a result when the oracle proposes another one
     space: str  # digest

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from bench.errors import SpecError, check_name
+from bench.errors import check_name
 from bench.records.choices import PRECISIONS, Precision
-from bench.records.limits import MAX_PENDING, MAX_WORKERS
-from bench.records.spec import require
+from bench.records.limits import MAX_PENDING, MAX_SEED, MAX_WORKERS
+from bench.records.spec import require, require_address, require_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +22,11 @@ class Options:
     resume: bool = True
 
     def __post_init__(self) -> None:
-        for name, high in (("workers", MAX_WORKERS), ("max_pending", MAX_PENDING)):
+        for name, low, high in (("workers", 1, MAX_WORKERS), ("max_pending", 1, MAX_PENDING), ("seed", 0, MAX_SEED)):
             if getattr(self, name) is not None:
-                require(name, getattr(self, name), 1, high)
-        if self.seed is not None and not isinstance(self.seed, int):
-            raise SpecError(f"seed must be a whole number, got {self.seed!r}")
-        for name in ("time_limit", "trial_timeout"):
-            seconds = getattr(self, name)
-            if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
-                raise SpecError(f"{name} must be a positive number of seconds, got {seconds!r}")
-        hint = "For another one, set the dtype policy of Keras inside of build"
+                require(name, getattr(self, name), low, high)
+        require_address("scheduler", self.scheduler)
+        require_seconds("time_limit", self.time_limit)
+        require_seconds("trial_timeout", self.trial_timeout)
+        hint = "For another one, set the dtype policy of Keras inside build"
         check_name("precision", self.precision, PRECISIONS, hint)

@@ -81,7 +81,7 @@ def check_keras(tuner: Any, settings: KerasSettings) -> None:
     if settings.dtype_policy != "float32" and own_trial:
         raise SpecError(
             f"the global dtype policy of Keras is {settings.dtype_policy}: leave it at float32, and choose "
-            f"bench.search(..., precision=...) or set the policy inside of run_trial, {INSTEAD}"
+            f"bench.search(..., precision=...) or set the policy inside run_trial, {INSTEAD}"
         )
 
 
@@ -158,7 +158,7 @@ def check_data(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any])
         return
     if not has_data:
         raise SpecError(
-            "no training data: pass them as to tuner.search, such as bench.search(tuner, x_train, y_train, "
+            "no training data: pass it as you would to tuner.search, such as bench.search(tuner, x_train, y_train, "
             "validation_data=...)"
         )
     raise SpecError(f"the objective {unknown[0]} needs validation_data or validation_split")
@@ -180,7 +180,7 @@ def check_objects(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, An
     for label, value in objects.items():
         if (problem := _pickling_problem(value)) is not None:
             raise SpecError(
-                f"{label} cannot be sent to worker processes ({problem}): create such objects inside of build, fit or "
+                f"{label} cannot be sent to worker processes ({problem}): create such objects inside build, fit or "
                 f"the function that makes the data, {INSTEAD}"
             )
 

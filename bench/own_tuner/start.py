@@ -39,7 +39,7 @@ def start_or_resume(
         tuner: the user's.
         arguments: of `fit`, labeled.
         options: of the execution.
-        report: called with a message if failed trials are trained again.
+        report: called with a message if failed trials are retrained.
 
     Raises:
         SearchError: the ledger is that of another search, or the tuner cannot start again.
@@ -93,7 +93,7 @@ def _new(project: Project, tuner: Any, arguments: Mapping[str, Any], options: Op
     space = compat.space_config(oracle.get_space())
     if seed is not None and not oracle.trials and not compat.reset(oracle, space, derive_seed(seed, "oracle")):
         raise SearchError(
-            f"the seed of {type(oracle).__name__} cannot be set from outside: give it to the oracle, and leave out seed"
+            f"bench.search cannot set the seed of {type(oracle).__name__}: pass seed to the oracle instead"
         )
     search = SearchStarted(
         time=now(),

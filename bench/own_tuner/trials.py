@@ -132,7 +132,7 @@ class Trials:
         options = ", ".join(f"{name}={value}" for name, value in compat.restored_options(self._tuner.oracle).items())
         text = f"Resuming: reusing {counted(len(statuses), 'trial')} of earlier calls"
         if failed := sum(status != "COMPLETED" for status in statuses):
-            text += f", {failed} of which failed; bench.search(..., resume=False) trains all of them again"
+            text += f", {failed} of which failed; bench.search(..., resume=False) retrains all of them"
         if options:
             text += f". The tuner has the options of the first call: {options}; overwrite=True starts with others"
         report(Message(text=text))
@@ -171,7 +171,7 @@ class Trials:
         last = self._resumed.last
         if last is not None and last.data != data:
             warnings.warn(
-                f"the data differ from those of the earlier trials in {self._project.ledger.path}: set the seeds of "
+                f"the data differs from that of the earlier trials in {self._project.ledger.path}: set the seeds of "
                 "random splits, or start again with bench.search(..., resume=False)",
                 stacklevel=5,
             )
@@ -181,7 +181,7 @@ class Trials:
         if last is not None and last.code not in (None, self._code):
             warnings.warn(
                 f"the code of the hypermodel has changed since the trials in {self._project.ledger.path}, whose scores "
-                "are reused: to train them again, use bench.search(..., resume=False)",
+                "are reused: to retrain them, use bench.search(..., resume=False)",
                 stacklevel=5,
             )
 

@@ -74,7 +74,7 @@ class TrialRecord:
     # Objective on the validation images after training, in [0, 1]; None if it is the last accuracy of the curve.
     objective_score: float | None = None
     unsearched: Mapping[str, Value] | None = None  # hyperparameters that it used at their defaults, not in the space
-    retrained_epochs: int = 0  # before initial_epoch, trained again, since the model's own `fit` cannot continue
+    retrained_epochs: int = 0  # before initial_epoch, retrained, since the model's own `fit` cannot continue
 
     def __post_init__(self) -> None:
         if (self.status == "failed") != (self.error is not None):

@@ -44,6 +44,26 @@ def require(name: str, value: int, low: int, high: int) -> None:
         raise SpecError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
 
 
+def require_seconds(name: str, value: float | None) -> None:
+    """Check that an option is a positive number of seconds, or None.
+
+    Raises:
+        SpecError: it is not.
+    """
+    if value is not None and not (isinstance(value, int | float) and value > 0):
+        raise SpecError(f"{name} must be a positive number of seconds, got {value!r}")
+
+
+def require_address(name: str, value: str | None) -> None:
+    """Check that an option is the address of a Dask scheduler, or None.
+
+    Raises:
+        SpecError: it is not.
+    """
+    if value is not None and re.fullmatch(r"[a-z]+://\S+:\d+", str(value)) is None:
+        raise SpecError(f"{name} must be an address such as tcp://127.0.0.1:8786, got {value!r}")
+
+
 def _require_name(field: str, value: str, allowed: str, meaning: str) -> None:
     if not re.fullmatch(allowed, value, re.ASCII):
         raise SpecError(f"{field} must consist of {meaning}, got {value!r}")
@@ -94,8 +114,8 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:10]
 
     def differences(self, other: "RunSpec") -> dict[str, tuple[Any, Any]]:
-        """Fields that differ: name to (own value, value in `other`); None if a field is missing."""
-        own, others = msgspec.to_builtins(self), msgspec.to_builtins(other)
+        """Fields that differ, also of the budget: name to (own value, value in `other`); None if a field is missing."""
+        own, others = (fields.pop("budget", {}) | fields for fields in map(msgspec.to_builtins, (self, other)))
         pairs = {name: (own.get(name), others.get(name)) for name in (*own, *others)}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 500
 MIN_PROBABILITY = np.finfo(np.float32).tiny  # so that logarithms are finite
-WRONG_IMAGES = (
-    1_000  # the errors of a model with 90% accuracy on 10,000 images, so that the errors of models can be compared
-)
+# The errors of a model with 90% accuracy on 10,000 images, so that the errors of models can be compared.
+WRONG_IMAGES = 1_000
 MAX_WRONG_BYTES = 2**23  # of large images fewer are kept, but at least as many as a page shows
 MIN_WRONG_IMAGES = 25
 LATENCY_BATCH_SIZE = 256

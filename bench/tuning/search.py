@@ -70,8 +70,8 @@ class Search:
         self._retrains = retrains
         self._max_ahead = spec.max_pending or proposer.max_pending or MAX_AHEAD
         self._advance()
-        # Without this, a search that its time limit ended would continue, although refits of its winner exist.
-        self._stopped = folder.plain_file.exists() or any(isinstance(event, RefitEnded) for event in events)
+        # Without this, a search that its time limit ended would continue.
+        self._stopped = folder.plain_file.exists() or any(map(_ends_search, events))
 
     # Queries
 
@@ -283,3 +283,8 @@ class Search:
             parent=parent,
             parent_curve=Curve() if parent is None else self._results[self._numbers[parent]].curve,
         )
+
+
+def _ends_search(event: LedgerEvent) -> bool:
+    """Whether there was no search after it: the time limit cut a trial short, or the winner has a refit."""
+    return isinstance(event, RefitEnded) or (isinstance(event, TrialEnded) and event.trial.status == "cut")

@@ -65,9 +65,11 @@ class LocalPool:
         self._dead: set[str] = set()  # the scheduler may list them for another moment
         # Of the process from which the workers were forked, by name; asked before anything is done in them.
         self.other_threads: tuple[str, ...] = ()
-        # Dask logs every lost connection, even to workers that are killed on purpose.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        logger = logging.getLogger("distributed")
         with ExitStack() as stack:
+            # Dask logs every lost connection, even to workers that are killed on purpose.
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL)
             settings = {**DASK_SETTINGS, "distributed.worker.multiprocessing-method": start_method}
             stack.enter_context(dask.config.set(settings))
             self._deaths = WorkerDeathLog()
@@ -76,7 +78,7 @@ class LocalPool:
                 with shield_children_from_sigint():
                     self._cluster = _cluster(workers, shared_bytes)
                     stack.callback(_quietly, self._cluster.close, timeout=CLOSE_SECONDS)
-                    stack.callback(_quietly, self._kill)
+                    stack.callback(self._kill)
                     self.client = distributed.Client(self._cluster, set_as_default=False)
                     stack.callback(_quietly, self.client.close, timeout=CLOSE_SECONDS)
                     self.client.wait_for_workers(workers, timeout=START_SECONDS)
@@ -126,7 +128,7 @@ class LocalPool:
         """Kill a worker process; Dask starts another in its place."""
         if address in self.addresses():
             self._dead.add(address)
-            os.kill(self._process_ids[address], signal.SIGKILL)
+            _kill_process(self._process_ids[address])
 
     def messages(self) -> list[str]:
         """None: local workers are never rejected."""
@@ -156,8 +158,8 @@ class LocalPool:
     def _kill(self) -> None:
         for nanny in self._cluster.workers.values():
             nanny.close_gracefully()  # so that it starts no replacement
-            if nanny.pid is not None:
-                os.kill(nanny.pid, signal.SIGKILL)
+            if (process := nanny.pid) is not None:
+                _kill_process(process)
 
 
 def _cluster(workers: int, shared_bytes: int) -> LocalCluster:
@@ -172,6 +174,11 @@ def _cluster(workers: int, shared_bytes: int) -> LocalCluster:
         scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         silence_logs="CRITICAL",
     )
+
+
+def _kill_process(process: int) -> None:
+    with suppress(ProcessLookupError):  # it may just have died
+        os.kill(process, signal.SIGKILL)
 
 
 def _quietly(close: Callable[..., object], **options: float) -> None:

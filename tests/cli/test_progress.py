@@ -1,6 +1,7 @@
 """What is shown during a run: events as lines, the remaining time, and less or more of it."""
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from bench.execution.events import Detail, Message, Progress
 from bench.execution.steady_time import SteadyTime
 
 PROGRESS = Progress(
+    key="run",
     run="digits cnn",
     stage="search",
     trials=2,
@@ -36,6 +38,14 @@ def test_messages_and_progress_are_lines() -> None:
         "[0:00] digits cnn: search, trials 2 of 5 (1 failed), epochs 6 of 15, best validation accuracy 92.24%, "
         "time left 2:05\n"
     )
+
+
+def test_runs_of_the_same_model_have_their_own_lines_and_remaining_times() -> None:
+    stream = io.StringIO()
+    with display(stream) as report:
+        report(PROGRESS)
+        report(replace(PROGRESS, key="another run", seconds_left=3785.0))
+    assert [line.rpartition(" ")[2] for line in stream.getvalue().splitlines()] == ["2:05", "1:03:05"]
 
 
 def test_verbose_shows_details_too() -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,14 @@ from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
 from bench.execution.active_run import ActiveRun
 from bench.execution.eta import Pace
-from bench.execution.events import Event, Report, RunFailed
+from bench.execution.events import Report, RunFailed, RunFinished
 from bench.execution.options import Options
 from bench.execution.scheduling import Job, Task, TaskEnd, work
 from bench.execution.search_stage import SearchStage
 from bench.execution.session import Session, session_seconds
 from bench.execution.stages import ClassifierStage, EvaluationStage, RefitStage
 from bench.execution.tuner_process import TunerProcess
+from bench.records.dataset import DatasetFacts
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded, TrialProposed, WaitEnded
@@ -33,7 +34,19 @@ from bench.tuning.search import Search
 from bench.tuning.trials import NoProposal, Plan, Proposal
 from bench.workers.executor import Executor, TaskCompleted, TaskFailed
 from bench.workers.local import LocalPool
-from builders import make_curve, make_dataset, make_environment, make_reference_spec, make_refit, make_spec, make_trial
+from builders import (
+    make_curve,
+    make_dataset,
+    make_environment,
+    make_predictions,
+    make_reference_spec,
+    make_refit,
+    make_run,
+    make_spec,
+    make_trial,
+    write_run,
+    write_unfinished_run,
+)
 from worker_tasks import interval
 
 DIGITS = DatasetLocation(name="digits")
@@ -78,8 +91,14 @@ def test_evaluation_in_flight_is_not_offered_again(folder: RunFolder, log: Evalu
     assert stage.result is None
 
 
+def refit_stage(folder: RunFolder, *, seconds: float = 0.0, facts: DatasetFacts | None = None) -> RefitStage:
+    """The stage of a run that has taken `seconds`."""
+    pace = Pace(make_spec(), 1, start=time.perf_counter() - seconds)
+    return RefitStage(make_spec(), {"units": 8}, folder, DIGITS, pace=pace, facts=facts)
+
+
 def test_refits_are_offered_in_order_without_those_in_flight(tmp_path: Path) -> None:
-    stage = RefitStage(make_spec(), {"units": 8}, RunFolder(tmp_path), DIGITS)
+    stage = refit_stage(RunFolder(tmp_path))
     names = []
     in_flight: set[str] = set()
     while (task := stage.next_task(in_flight)) is not None:
@@ -90,7 +109,7 @@ def test_refits_are_offered_in_order_without_those_in_flight(tmp_path: Path) -> 
 
 
 def test_refit_is_the_winner_on_all_development_images(tmp_path: Path) -> None:
-    task = RefitStage(make_spec(), {"units": 8}, RunFolder(tmp_path), DIGITS).next_task(())
+    task = refit_stage(RunFolder(tmp_path)).next_task(())
     assert task is not None
     spec, number, location = task.start().args
     assert (number, spec.seed, spec.part, spec.epochs) == (0, refit_seed(make_spec(), 0), "development", 3)
@@ -103,7 +122,7 @@ def test_refit_counts_only_with_its_line_in_the_ledger_and_its_model(tmp_path: P
         folder.append(RefitEnded(time="2026-01-01T00:00:00+00:00", refit=make_refit(number)))
     write_atomic(folder.model_file(1), b"model")
     write_atomic(folder.model_file(2), b"model")
-    stage = RefitStage(make_spec(), {}, folder, DIGITS)
+    stage = refit_stage(folder)
     assert [refit.number for refit in stage.refits] == [1]
     task = stage.next_task(())
     assert task is not None
@@ -112,7 +131,7 @@ def test_refit_counts_only_with_its_line_in_the_ledger_and_its_model(tmp_path: P
 
 def test_failed_refit_is_an_error_that_does_not_promise_that_anything_is_kept(tmp_path: Path) -> None:
     # `bench verify` trains a refit in a temporary folder.
-    task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS).next_task(())
+    task = refit_stage(RunFolder(tmp_path)).next_task(())
     assert task is not None
     with pytest.raises(SearchError, match=r"refit 0 of 'dense' failed: killed$"):
         task.on_end(TaskFailed(key="0", reason="killed", worker_died=True), [])
@@ -130,13 +149,16 @@ def make_session(results: Path, tuner_process: TunerProcess, report: Report) -> 
     )
 
 
+def active_run(folder: RunFolder, published: RunFolder | None = None) -> ActiveRun:
+    """A run of a reference model, started or resumed in `folder`."""
+    session = make_session(folder.path, TunerProcess("spawn"), lambda _: None)
+    return ActiveRun(make_reference_spec(), folder, session, published, waits=False)
+
+
 def test_run_whose_refit_failed_says_how_to_continue(tmp_path: Path) -> None:
-    events: list[Event] = []
-    with closing(TunerProcess("spawn")) as tuner_process:
-        session = make_session(tmp_path, tuner_process, events.append)
-        run = ActiveRun(make_reference_spec(), RunFolder(tmp_path / "run"), session, None, waits=False)
-        run.fail("refit 0 failed")
-    (failed,) = events
+    run = active_run(RunFolder(tmp_path / "run"))
+    run.fail("refit 0 failed")
+    failed = run.outcome
     assert isinstance(failed, RunFailed)
     assert failed.reason.startswith("refit 0 failed. Completed trials and refits are saved: continue with `python -m ")
 
@@ -183,12 +205,37 @@ def test_trial_whose_parent_has_a_damaged_state_starts_from_the_first_epoch(tmp_
         assert promoted.start().args[1] is None
 
 
+@pytest.mark.parametrize("reason", ["cannot be read", "another process"])
+def test_run_that_cannot_be_compared_with_the_published_one_is_finished_with_a_warning(
+    reason: str, tmp_path: Path
+) -> None:
+    spec, predictions = make_reference_spec(), make_predictions()
+    record = make_run(predictions, spec=spec)
+    published = write_run(tmp_path, record, predictions)
+    own = write_unfinished_run(tmp_path, spec, record, folder=RunFolder(published.path.with_name("repeat")))
+    for number in range(3):
+        write_atomic(own.model_file(number), b"model")
+    run = active_run(own, published)
+    with ExitStack() as stack:
+        if reason == "another process":
+            stack.enter_context(published.lock())
+        else:
+            published.predictions_file.write_bytes(b"damaged")
+        run.finish(predictions, record.latency)
+    assert isinstance(run.outcome, RunFinished)
+    assert run.outcome.folder == own
+    assert own.read_record().reproduces == published.run_id
+    (warning,) = run.outcome.warnings
+    assert warning.startswith(f"tutorial-linear: the next command compares it with the published run {spec.name}: ")
+    assert reason in warning
+
+
 def refitted(folder: RunFolder) -> RefitStage:
     """The stage of a run whose refits are all completed."""
     for number in range(3):
         folder.append(RefitEnded(time="2026-01-01T00:00:00+00:00", refit=make_refit(number)))
         write_atomic(folder.model_file(number), b"model")
-    return RefitStage(make_spec(), {"units": 8}, folder, DIGITS, facts=make_dataset())
+    return refit_stage(folder, facts=make_dataset())
 
 
 def test_code_of_the_first_refit_is_written_after_the_refits(tmp_path: Path) -> None:
@@ -209,7 +256,7 @@ def test_code_of_the_first_refit_is_written_after_the_refits(tmp_path: Path) -> 
     assert (done, stage.done) == (False, True)
     assert folder.read_plain() == plain
     # It is not written again when the run is resumed.
-    assert RefitStage(make_spec(), {}, folder, DIGITS, facts=make_dataset()).next_task(()) is None
+    assert refit_stage(folder, facts=make_dataset()).next_task(()) is None
 
 
 def test_run_of_a_model_that_cannot_be_written_as_code_continues(tmp_path: Path) -> None:
@@ -273,8 +320,7 @@ def test_seconds_of_a_run_are_counted_whatever_the_clock_says() -> None:
 
 
 def test_refit_is_logged_with_the_seconds_of_its_run_and_of_all_attempts(tmp_path: Path) -> None:
-    pace = Pace(make_spec(), 1, start=time.perf_counter() - 10)
-    task = RefitStage(make_spec(), {}, RunFolder(tmp_path), DIGITS, pace=pace).next_task(())
+    task = refit_stage(RunFolder(tmp_path), seconds=10).next_task(())
     assert task is not None
     refit = make_refit(0, task_seconds=22.0)
     task.on_end(TaskCompleted(key="0", value=(refit, b"model"), lost_seconds=3.0), [])

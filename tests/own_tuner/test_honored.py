@@ -210,7 +210,7 @@ def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_
     end = r"Best val_accuracy 0\.\d+ \(trial \d\) after \d+ s: 2 trials in .*, 2 of them trained in this call$"
     assert re.search(end, done.stderr, re.MULTILINE)
     assert done.stderr.splitlines()[-1].endswith("untitled_project, 0 of them trained in this call")
-    assert done.stderr.count("UserWarning: the data differ from those of the earlier trials in ") == 1
+    assert done.stderr.count("UserWarning: the data differs from that of the earlier trials in ") == 1
     assert done.stderr.count("UserWarning: the code of the hypermodel has changed since the trials in ") == 1
 
 

@@ -129,7 +129,7 @@ class OwnTuner(StockTuner):
 def test_build_may_set_the_dtype_policy_but_then_run_trial_may_not_expect_it() -> None:
     settings = KerasSettings(backend="tensorflow", dtype_policy="mixed_bfloat16", image_data_format="channels_last")
     requirements.check_keras(StockTuner(), settings)
-    with pytest.raises(SpecError, match=r"set the policy inside of run_trial"):
+    with pytest.raises(SpecError, match=r"set the policy inside run_trial"):
         requirements.check_keras(OwnTuner(), settings)
 
 
@@ -143,7 +143,9 @@ def test_build_may_set_the_dtype_policy_but_then_run_trial_may_not_expect_it() -
         ({"max_pending": 0}, r"max_pending must be a whole number from 1 to 1000, got 0"),
         ({"max_pending": "4"}, r"max_pending must be a whole number from 1 to 1000, got '4'"),
         ({"time_limit": "10m"}, r"time_limit must be a positive number of seconds, got '10m'"),
-        ({"seed": "1"}, r"seed must be a whole number, got '1'"),
+        ({"seed": "1"}, r"seed must be a whole number from 0 to 2147483647, got '1'"),
+        ({"seed": True}, r"seed must be a whole number from 0 to 2147483647, got True"),
+        ({"scheduler": "here"}, r"scheduler must be an address such as tcp://127\.0\.0\.1:8786, got 'here'"),
         ({"trial_timeout": -1}, r"trial_timeout must be a positive number of seconds, got -1"),
         (
             {"precision": "float16"},

@@ -221,7 +221,7 @@ oracle = Own(objective="val_loss", max_trials=8)
 try:
     bench.search(keras_tuner.Tuner(oracle, build_model, directory="other"), **data, seed=1, progress=False)
 except bench.errors.SearchError as error:
-    assert "the seed of Own cannot be set from outside: give it to the oracle" in str(error)
+    assert "bench.search cannot set the seed of Own: pass seed to the oracle instead" in str(error)
 else:
     raise AssertionError("a seed")
 """

@@ -142,7 +142,9 @@ def test_equal_specs_have_equal_names() -> None:
 
 
 def test_differences_name_the_fields_with_both_values() -> None:
-    assert make_spec().differences(make_spec(seed=2, max_pending=5)) == {
+    other = make_spec(budget=Budget(trials=9, epochs=3), seed=2, max_pending=5)
+    assert make_spec().differences(other) == {
+        "trials": (4, 9),
         "seed": (1, 2),
         "max_pending": (None, 5),
     }

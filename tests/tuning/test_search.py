@@ -270,7 +270,7 @@ def test_trial_that_does_not_fit_the_time_left_is_not_started(tmp_path: Path) ->
     assert search.is_out_of_time([], EPOCHS - 0.1)
 
 
-def test_cut_trial_keeps_its_whole_epochs_and_cannot_win(tmp_path: Path) -> None:
+def test_cut_trial_keeps_its_whole_epochs_cannot_win_and_ends_the_search(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     search = start(spec("random"), folder)
     whole = next_trial(search)
@@ -284,7 +284,10 @@ def test_cut_trial_keeps_its_whole_epochs_and_cannot_win(tmp_path: Path) -> None
     assert search.is_done()
     assert (search.results[1].status, search.results[1].epochs) == ("cut", EPOCHS - 1)
     assert search.winner().number == 0
-    assert start(spec("random"), folder).results == search.results
+    resumed = start(spec("random"), folder)
+    assert resumed.results == search.results
+    assert resumed.is_done()
+    assert resumed.next_trial() is None
 
 
 # A tuner that waits

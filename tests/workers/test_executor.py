@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import dask
 import psutil  # type: ignore[import-untyped]  # distributed depends on it
@@ -147,7 +148,21 @@ def test_task_fails_if_the_last_idle_worker_died_before_it_was_submitted() -> No
         wait_until_idle(executor)
 
 
-def test_timeout_of_a_task_starts_once_its_worker_is_prepared() -> None:
+@pytest.fixture
+def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processes that this process kills, each of which seems to have died just before."""
+    processes: list[int] = []
+
+    def kill(process: int, number: int) -> None:
+        os.kill(process, number)
+        processes.append(process)
+        raise ProcessLookupError
+
+    monkeypatch.setattr("bench.workers.local.os", SimpleNamespace(kill=kill))
+    return processes
+
+
+def test_timeout_of_a_task_starts_once_its_worker_is_prepared(killed: list[int]) -> None:
     with closing(LocalPool(1, tasks.prepare_slowly)) as pool:
         executor = Executor(pool)
         assert executor.idle() == 0
@@ -160,6 +175,7 @@ def test_timeout_of_a_task_starts_once_its_worker_is_prepared() -> None:
         assert failed.worker_died
         assert 1 < failed.lost_seconds < 3
         assert "the trial timeout" in failed.reason
+        assert len(killed) == 1
         # The replacement is prepared too, which takes longer than the timeout.
         assert executor.idle() == 0
         wait_until_idle(executor)
@@ -198,13 +214,16 @@ def test_worker_that_died_while_preparing_is_not_ready_even_while_the_scheduler_
         assert pool.addresses() == []
 
 
-def test_pool_that_does_not_start_leaves_nothing_behind() -> None:
+def test_pool_that_does_not_start_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = dict(dask.config.config["distributed"]["worker"])
     logger = logging.getLogger("distributed.nanny")
 
     def watched() -> list[object]:
-        return [logger.level, logger.propagate, *(each for each in logger.handlers if isinstance(each, WorkerDeathLog))]
+        handlers = [each for each in logger.handlers if isinstance(each, WorkerDeathLog)]
+        return [logging.getLogger("distributed").level, logger.level, logger.propagate, *handlers]
 
+    # Another pool is open, which has silenced this logger.
+    monkeypatch.setattr(logging.getLogger("distributed"), "level", logging.WARNING)
     before = watched()
     processes = psutil.Process().children(recursive=True)
     with pytest.raises(SearchError, match=r"2 worker processes did not start within 60 s"):
@@ -214,16 +233,17 @@ def test_pool_that_does_not_start_leaves_nothing_behind() -> None:
     assert {*psutil.Process().children(recursive=True)} <= {*processes}
 
 
-def test_closing_the_pool_kills_running_tasks_at_once() -> None:
-    pool = LocalPool(1)
+def test_closing_the_pool_kills_running_tasks_at_once(killed: list[int]) -> None:
+    pool = LocalPool(2)
     executor = Executor(pool)
     process = worker_process(executor)
     executor.submit("trial", tasks.sleep)
     started = time.monotonic()
     pool.close()
     assert time.monotonic() - started < 5
-    with pytest.raises(ProcessLookupError):
-        os.kill(process, 0)
+    assert process in killed
+    assert len(killed) == 2
+    assert not any(map(psutil.pid_exists, killed))
 
 
 def test_files_that_all_workers_map_count_once_in_their_memory_limits() -> None:

@@ -88,7 +88,8 @@ def test_processes_are_spawned_if_the_server_has_threads(tmp_path: Path) -> None
         text=True,
         check=True,
     )
-    message, *rest = done.stdout.splitlines()
+    tuner, message, *rest = done.stdout.splitlines()
+    assert tuner == "SpawnProcess"
     assert message.startswith("Starting the worker processes again, without forking, which takes longer: ")
     assert message.endswith(" threads in the process to be forked: telemetry")
     assert rest == ["spawn", "()"]
@@ -101,10 +102,14 @@ threading.Thread(target=threading.Event().wait, name="telemetry", daemon=True).s
 """
 OPEN = """
 from contextlib import closing
+from bench.execution.tuner_process import _serve
 from bench.workers.fork_server import fork_server
 from bench.workers.local import open_pool
+from bench.workers.process import start_process
 import worker_tasks
 with fork_server() as method:
+    process, connection = start_process(method, _serve)
+    print(type(process).__name__)
     pool, method = open_pool(1, worker_tasks.prepare_slowly, method, print)
     with closing(pool):
         print(method)

@@ -88,7 +88,7 @@ def _shared(value: Any) -> Any:
     if type(value) is dict:
         return {name: _shared(each) for name, each in value.items()}
     is_file = isinstance(value, np.memmap) and value.flags.c_contiguous and value.flags.writeable
-    # Texts, dates and numbers of another machine's byte order cannot be tensors in their memory.
+    # Strings, dates and numbers of another machine's byte order cannot be tensors in their memory.
     is_file = is_file and value.dtype.isnative and value.dtype.kind in "biufc"
     # TensorFlow expects its own alignment, which parts of an array may not have.
     return shared_tensor(value) if is_file and value.ctypes.data % ALIGNMENT == 0 else value

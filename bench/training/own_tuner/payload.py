@@ -64,9 +64,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if not _is_array(obj):
             return None
         if id(obj) not in self._names:
-            array = np.ascontiguousarray(obj)
+            array = np.ascontiguousarray(obj)  # with at least one dimension
             self.digest.update(f"{array.shape} {array.dtype.str}".encode())
-            self.digest.update(array.view(np.uint8).data if array.ndim else array.tobytes())
+            self.digest.update(array.view(np.uint8).data)
             name = f"{len(self._names)}.npy" if is_large(obj) else None
             if name is not None and self._folder is not None:
                 np.save(self._folder / name, array, allow_pickle=False)
