@@ -179,7 +179,7 @@ def _results(run: Run) -> dict[str, float]:
 
 
 def _key(name: str) -> str:
-    """A name with the characters that MLflow accepts only."""
+    """A name with `_` for every character that MLflow rejects."""
     return re.sub(r"[^\w\-. /]", "_", name)
 
 
