@@ -59,7 +59,8 @@ def new_family(
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}. Run the command in another folder") from error
+        problem = f"cannot write {path}: {error.strerror or error}"
+        raise StoreError(f"{problem}. Run the command in another folder") from error
     typer.echo(f"{path}\nCheck it with: python -m bench check-family {name} --dataset digits")
 
 

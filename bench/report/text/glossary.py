@@ -27,8 +27,8 @@ _TERMS = {
     "parameters": "numbers that a fitted model stores, trainable or not",
     "Pareto front": "the models for which no other model is both more accurate and cheaper",
     "pp": "percentage points, the unit of differences of percentages",
-    "preset": "a fixed plan of trials and epochs, sized for about 1 (quick), 10 (default) or 60 minutes (long) per family "
-    "on two cores",
+    "preset": "a fixed plan of trials and epochs, sized for about 1 (quick), 10 (default) or 60 minutes (long) per "
+    "family on two cores",
     "published run": "a finished run in the results folder without its models, for example from a git checkout",
     "recall": "fraction of the images of a class that are predicted as that class",
     "reference model": "a model that is not tuned here: that of a published tutorial with its original recipe, a "
