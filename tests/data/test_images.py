@@ -146,8 +146,7 @@ def test_decompression_bomb_is_refused(tmp_path: Path, side: int) -> None:
     with pytest.raises(DataError, match="bomb") as caught:
         read_header(path)
     assert str(caught.value) == (
-        f"{path} has {side**2:,} pixels (at most 89,478,485 can be decoded safely): scale it down, "
-        "or remove it"
+        f"{path} has {side**2:,} pixels (at most 89,478,485 can be decoded safely): scale it down, or remove it"
     )
 
 
