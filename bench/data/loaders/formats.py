@@ -32,8 +32,8 @@ def read(path: Path, reading: Reading, allocate: Allocate, notify: Notify) -> So
     """
     if is_file(path):
         return _read_file(path, reading)
-    files = [entry for entry in confined.entries(path, path) if entry.is_file()]
-    folders = [entry for entry in confined.entries(path, path) if entry.is_dir()]
+    entries = confined.entries(path, path)
+    files = [entry for entry in entries if entry.is_file()]
     formats: dict[str, Callable[[], Source]] = {}
     if any(idx_files.is_idx(file) for file in files):
         formats["IDX files"] = lambda: _read_idx(files, path, reading)
@@ -41,7 +41,7 @@ def read(path: Path, reading: Reading, allocate: Allocate, notify: Notify) -> So
         formats["CSV files"] = lambda: _read_csv(tables, reading)
     if archives := [file for file in files if file.suffix.lower() == NPZ_SUFFIX]:
         formats[".npz files"] = lambda: _read_npz(archives, reading)
-    if folders or any(image_folder.is_image(file) for file in files):
+    if any(entry.is_dir() or image_folder.is_image(entry) for entry in entries):
         formats["folders or images"] = lambda: image_folder.read(path, reading, allocate, notify)
     if len(formats) != 1:
         found = f"contains {' and '.join(formats)}" if formats else f"contains no dataset ({_listing(files)})"
