@@ -427,7 +427,7 @@ def test_invalid_labels_are_named(labels: list[int], message: str) -> None:
 
 def test_class_with_one_development_image_is_named() -> None:
     labels = np.array([0] * 29 + [1])
-    with pytest.raises(DataError, match="class '1' has 1 distinct development image, at least 2 are needed"):
+    with pytest.raises(DataError, match="class '1' has 1 distinct image, at least 2 are needed"):
         catalog.from_arrays((noise(30, 4, 4), labels), (noise(4, 4, 4), np.array([0, 1, 0, 1])))
 
 
