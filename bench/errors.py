@@ -29,11 +29,11 @@ class SearchError(BenchError):
 
 
 class MetricError(BenchError):
-    """The arrays given to a metric have mismatched shapes."""
+    """Arrays to evaluate are invalid or do not fit each other, or a Metric has an invalid field."""
 
 
 class ExtensionError(BenchError):
-    """A metric, page, tuner or dataset of an installed package cannot be imported, fails, or breaks its contract."""
+    """An extension cannot be loaded, fails or breaks its contract, or an exporter lacks a package or writable store."""
 
 
 class CompatibilityError(BenchError):

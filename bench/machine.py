@@ -1,4 +1,7 @@
-"""The only module that reads the machine and the process environment: versions, CPU, usable cores, git commit."""
+"""The machine and the process environment: versions, CPU, usable cores, git commit.
+
+This is the only module that reads them, except for the environment variables of data/loaders/folders.py.
+"""
 
 import math
 import os

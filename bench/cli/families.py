@@ -41,7 +41,7 @@ def new_family(
 ) -> None:
     """Write a template of a family to search_spaces/NAME.py.
 
-    It is a small family that works; replace its layers and hyperparameters by your own.
+    It is a small family that works; replace its layers and hyperparameters with your own.
     """
     if not name.isascii() or not name.isidentifier() or name != name.lower() or name.startswith("_"):
         raise SpecError(
@@ -59,7 +59,8 @@ def new_family(
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}. Repeat it in another folder") from error
+        problem = f"cannot write {path}: {error.strerror or error}"
+        raise StoreError(f"{problem}. Run the command in another folder") from error
     typer.echo(f"{path}\nCheck it with: python -m bench check-family {name} --dataset digits")
 
 

@@ -13,6 +13,7 @@ from bench.signals import exit_code
 if TYPE_CHECKING:
     from bench.execution.verify import Check
     from bench.records.store import RunFolder
+    from bench.report.board import Board
 
 verify_app = typer.Typer()
 
@@ -49,16 +50,18 @@ def verify(
     from bench.execution.options import Options
     from bench.execution.resume import run_dataset, run_family_files
     from bench.report import build
+    from bench.report.ranking import rank
     from bench.report.runs import find_run, load
 
-    folder = find_run(load(results), name).folder
+    loaded = load(results)
+    folder = find_run(loaded, name).folder
     options = Options(
         results=results,
         dataset=run_dataset(folder, dataset, data_dir, notify),
         workers=1,
         family_files=run_family_files(folder, family),
     )
-    pages = _check_pages(folder, results)
+    pages = _check_pages(folder, rank(results, loaded))
     try:
         with interruptible_display(quiet=quiet) as report:
             from bench.workers.tasks import import_libraries
@@ -78,14 +81,12 @@ def verify(
     raise typer.Exit(0 if verified else 1)
 
 
-def _check_pages(folder: "RunFolder", results: Path) -> "Check":
+def _check_pages(folder: "RunFolder", board: "Board") -> "Check":
     """Recompute every published number of a run from its predictions."""
     from bench.execution.verify import Check
     from bench.report.board import find_row
     from bench.report.build import check_run
-    from bench.report.ranking import leaderboard
 
-    board = leaderboard(results)
     _, row = find_row(board, folder.dataset, folder.run_id)
     count, differing = check_run(board, row)
     if differing:

@@ -11,7 +11,7 @@ from bench.errors import DataError, SpecError
 
 BLOCK_BYTES = 2**25  # arrays are checked in blocks, so that temporary arrays stay small
 RESCALE = "rescale all pixels, e.g. by (x - low) / (high - low) with the limits of the training images"
-ALLOWED_PIXELS = "allowed are whole numbers from 0 to 255, or fractions from 0 to 1"
+EXPECTED_PIXELS = "expected whole numbers from 0 to 255, or fractions from 0 to 1"
 
 # Takes a shape; returns an array of zeros, in memory or in a temporary file.
 Allocate = Callable[[tuple[int, ...]], NDArray[np.uint8]]
@@ -63,7 +63,7 @@ def as_pixels(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
     if values.dtype == np.uint8:
         return values
     if values.dtype.kind not in "biuf":
-        raise DataError(f"{where} has pixels of type {values.dtype}: {ALLOWED_PIXELS}")
+        raise DataError(f"{where} has pixels of type {values.dtype}: {EXPECTED_PIXELS}")
     scale = pixel_scale(values, where)
     pixels = np.empty(values.shape, np.uint8)
     for block in _blocks(values):
@@ -88,7 +88,7 @@ def pixel_scale(values: NDArray[Any], where: str) -> int:
         if not first_fraction and (fractions := part != np.rint(part)).any():
             first_fraction = _first(fractions, values, block, where)
     if largest > 1 and first_fraction:
-        raise DataError(f"{first_fraction}, although other pixels are larger than 1: {ALLOWED_PIXELS}: {RESCALE}")
+        raise DataError(f"{first_fraction}, although other pixels are larger than 1: {EXPECTED_PIXELS}: {RESCALE}")
     return 255 if values.dtype.kind == "f" and largest <= 1 else 1
 
 
@@ -99,7 +99,7 @@ def _blocks(values: NDArray[Any]) -> Iterator[slice]:
 
 def _refuse(invalid: NDArray[np.bool_], values: NDArray[Any], block: slice, where: str, advice: str) -> None:
     if invalid.any():
-        raise DataError(f"{_first(invalid, values, block, where)}: {ALLOWED_PIXELS}: {advice}")
+        raise DataError(f"{_first(invalid, values, block, where)}: {EXPECTED_PIXELS}: {advice}")
 
 
 def _first(selected: NDArray[np.bool_], values: NDArray[Any], block: slice, where: str) -> str:
@@ -114,19 +114,19 @@ def as_labels(values: NDArray[Any], where: str) -> NDArray[np.int64]:
     Raises:
         DataError: they have another shape, or one of them is not a whole number.
     """
-    allowed = "allowed are whole numbers from 0 to the number of classes minus 1, one for each image"
+    expected = "expected whole numbers from 0 to the number of classes minus 1, one per image"
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
         hint = "; for one-hot labels, store labels.argmax(axis=1)" if values.ndim == 2 else ""
-        raise DataError(f"{where} has labels of shape {values.shape}: {allowed}{hint}")
+        raise DataError(f"{where} has labels of shape {values.shape}: {expected}{hint}")
     if values.dtype.kind not in "biuf":
         found = f", such as {values.tolist()[0]!r}" if len(values) else ""
-        raise DataError(f"{where} has labels of type {values.dtype}{found}: {allowed}")
+        raise DataError(f"{where} has labels of type {values.dtype}{found}: {expected}")
     if values.dtype.kind == "f":
         invalid = np.flatnonzero(~np.isfinite(values) | (values != np.rint(values)))
         if len(invalid):
-            raise DataError(f"{where}[{invalid[0]}] is {values[invalid[0]]:g}: {allowed}")
+            raise DataError(f"{where}[{invalid[0]}] is {values[invalid[0]]:g}: {expected}")
     return values.astype(np.int64)
 
 
@@ -149,7 +149,7 @@ def as_images(values: NDArray[np.uint8], where: str, size: tuple[int, int] | Non
     if values.ndim != 4 or values.shape[-1] not in (1, 3, 4) or 0 in values.shape[1:]:
         hint = "; move the channels to the last axis" if values.ndim == 4 and values.shape[1] in (1, 3) else ""
         raise DataError(
-            f"{where} has images of shape {values.shape}: allowed are (images, height, width) and (images, height, "
+            f"{where} has images of shape {values.shape}: expected (images, height, width) or (images, height, "
             f"width, channels) with 1, 3 or 4 channels{hint}"
         )
     return values
@@ -169,20 +169,20 @@ def row_shape(pixels: int, where: str, size: tuple[int, int] | None) -> tuple[in
         if pixels and side * side * channels == pixels:
             return side, side, channels
     raise DataError(
-        f"{where} has {pixels:,} values for each image: allowed are those of square images, height * width or "
+        f"{where} has {pixels:,} values per image: expected those of square images, height * width or "
         "height * width * 3; for others, pass --image-size HEIGHTxWIDTH"
     )
 
 
 def check_same_length(images: NDArray[Any], labels: NDArray[Any], where: str) -> None:
-    """Check that there is one label for each image, and at least one image.
+    """Check that there is one label per image, and at least one image.
 
     Raises:
         DataError: there is not.
     """
     if len(images) != len(labels):
         raise DataError(
-            f"{where}: {len(images):,} images but {len(labels):,} labels: one label for each image is needed: check "
+            f"{where}: {len(images):,} images but {len(labels):,} labels: one label per image is needed: check "
             "that both are from the same files"
         )
     if len(images) == 0:
@@ -212,7 +212,7 @@ def class_names(source: Source, asked: Sequence[str]) -> tuple[str, ...]:
     if len(names) != classes:
         raise DataError(
             f"{source.train.where} has {classes} classes, but {len(names)} class names were given: "
-            f"{', '.join(names)}: give one name for each class"
+            f"{', '.join(names)}: give one name per class"
         )
     if len(set(names)) != len(names) or not all(names):
         raise DataError(f"class names must be distinct and not empty, got {', '.join(map(repr, names))}")

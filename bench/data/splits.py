@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bench.data.dataset import Dataset
 from bench.data.duplicates import first_copies, first_copies_in
 from bench.errors import DataError
+from bench.evaluation.text import counted
 from bench.seeds import derive_seed
 from bench.signals import defer_signals
 
@@ -35,7 +36,7 @@ def split(dataset: Dataset, number: int = 0) -> Sides:
         DataError: a class has fewer than two distinct images, or there are fewer validation images than classes.
     """
     copies = first_copies_in(dataset)
-    size = validation_size(_distinct(copies))
+    size = validation_size(len(_distinct(copies)))
     try:
         return _split(dataset.labels, copies, size, derive_seed(number, "validation split"))
     except ValueError as error:
@@ -46,7 +47,7 @@ def split(dataset: Dataset, number: int = 0) -> Sides:
 
 def split_sizes(dataset: Dataset) -> tuple[int, int]:
     """Number of training and validation images of split 0."""
-    if _distinct(first_copies_in(dataset)) < len(dataset):
+    if len(_distinct(first_copies_in(dataset))) < len(dataset):
         train, validation = split(dataset)
         return len(train), len(validation)
     # scikit-learn takes a second to import.
@@ -69,17 +70,9 @@ def split_off_test_set(
         DataError: a class has fewer than five distinct images.
     """
     copies = first_copies(images)
-    distinct = copies == np.arange(len(copies))
-    counts = np.bincount(labels[distinct], minlength=len(names))
-    smallest = int(counts.argmin())
-    if counts[smallest] < MIN_DISTINCT:
-        raise DataError(
-            f"{where}: class {names[smallest]!r} has {counts[smallest]} distinct "
-            f"image{'' if counts[smallest] == 1 else 's'}{_copies_text(labels, copies, names, smallest)}, at least "
-            f"{MIN_DISTINCT} are needed to split off a test set: add other images, remove the class, or provide a test "
-            "set"
-        )
-    return _split(labels, copies, int(distinct.sum()) // TEST_DIVISOR, derive_seed(0, "test split"))
+    why = "to split off a test set: add other images, remove the class, or provide a test set"
+    _require_distinct(labels, copies, names, where, minimum=MIN_DISTINCT, why=why)
+    return _split(labels, copies, len(_distinct(copies)) // TEST_DIVISOR, derive_seed(0, "test split"))
 
 
 def check_splittable(dataset: Dataset) -> None:
@@ -89,25 +82,33 @@ def check_splittable(dataset: Dataset) -> None:
         DataError: a class has fewer than two distinct images, or there are fewer validation images than classes.
     """
     copies = first_copies_in(dataset)
-    counts = np.bincount(dataset.labels[copies == np.arange(len(copies))], minlength=len(dataset.class_names))
-    smallest = int(counts.argmin())
-    if counts[smallest] < 2:
-        raise DataError(
-            f"{dataset.source}: class {dataset.class_names[smallest]!r} has {counts[smallest]} distinct development "
-            f"image{'' if counts[smallest] == 1 else 's'}"
-            f"{_copies_text(dataset.labels, copies, dataset.class_names, smallest)}, at least 2 are needed for a "
-            "training and a validation image: add other images, or remove the class"
-        )
+    where = f"{dataset.source}, development images"
+    why = "for a training and a validation image: add other images, or remove the class"
+    _require_distinct(dataset.labels, copies, dataset.class_names, where, minimum=2, why=why)
     needed = len(dataset.class_names) * VALIDATION_DIVISOR
-    if _distinct(copies) < needed:
+    if (found := len(_distinct(copies))) < needed:
         raise DataError(
-            f"{dataset.source}: {_distinct(copies)} distinct development images, at least {needed} are needed for one "
-            f"validation image for each of {len(dataset.class_names)} classes: add images"
+            f"{dataset.source}: {found} distinct development images, at least {needed} are needed for one "
+            f"validation image of each of {len(dataset.class_names)} classes: add images"
         )
 
 
-def _distinct(copies: NDArray[np.int64]) -> int:
-    return int((copies == np.arange(len(copies))).sum())
+def _distinct(copies: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The indices of the images that equal no earlier one."""
+    return np.flatnonzero(copies == np.arange(len(copies)))
+
+
+def _require_distinct(
+    labels: NDArray[np.int64], copies: NDArray[np.int64], names: tuple[str, ...], where: str, *, minimum: int, why: str
+) -> None:
+    """Raise a DataError, which ends with `why`, unless every class has `minimum` distinct images."""
+    counts = np.bincount(labels[_distinct(copies)], minlength=len(names))
+    smallest = int(counts.argmin())
+    if counts[smallest] < minimum:
+        raise DataError(
+            f"{where}: class {names[smallest]!r} has {counted(int(counts[smallest]), 'distinct image')}"
+            f"{_copies_text(labels, copies, names, smallest)}, at least {minimum} are needed {why}"
+        )
 
 
 def _copies_text(labels: NDArray[np.int64], copies: NDArray[np.int64], names: tuple[str, ...], label: int) -> str:
@@ -126,7 +127,7 @@ def _split(labels: NDArray[np.int64], copies: NDArray[np.int64], size: int, seed
     with defer_signals():
         from sklearn.model_selection import train_test_split
 
-    distinct = np.flatnonzero(copies == np.arange(len(copies)))
+    distinct = _distinct(copies)
     _, second = train_test_split(distinct, test_size=size, stratify=labels[distinct], random_state=seed)
     is_second = np.zeros(len(copies), dtype=bool)
     is_second[second] = True

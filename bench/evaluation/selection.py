@@ -8,9 +8,9 @@ from scipy.special import gammaln
 
 from bench.errors import MetricError
 from bench.evaluation.arrays import FloatArray
+from bench.evaluation.comparison import LEVEL
 
 RESAMPLES = 2000
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from bench.errors import SpecError
 from bench.evaluation.arrays import BoolArray, FloatArray
 from bench.evaluation.comparison import compare_all, mcnemar
 from bench.evaluation.error_analysis import majority
-from bench.evaluation.text import accuracy_cell, percent
+from bench.evaluation.text import accuracy_cell, counted, percent
 from bench.report.board import PairTest
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import conditions, data_of
@@ -129,8 +129,8 @@ def comparison_text(comparison: RunComparison) -> str:
     parts.append("F1 by class, largest difference first\n\n" + narrow_table(_classes(a, b)))
     for better, worse, images in ((a, b, comparison.only_a_correct), (b, a, comparison.only_b_correct)):
         title = (
-            f"{len(images):,} test images are classified correctly by most refits of {better.label} and misclassified "
-            f"by most of {worse.label}"
+            f"{counted(len(images), 'test image')} {'is' if len(images) == 1 else 'are'} classified correctly by most "
+            f"refits of {better.label} and misclassified by most of {worse.label}"
         )
         if images.empty:
             parts.append(wrap(f"{title}."))

@@ -156,7 +156,10 @@ def _families(tuned: Sequence[Run]) -> tuple[tuple[FamilyResult, ...], tuple[Pai
     families = tuple(family for _, family in results)
     comparison = compare_all([correctness for correctness, _ in results])
     pairs = list(combinations(range(len(families)), 2))
-    return families, _tests([family.name for family in families], comparison, pairs)
+    adjusted = holm(np.array([comparison.p_value[pair] for pair in pairs]))
+    names = [family.name for family in families]
+    tests = (_pair_test(names, comparison, *pair, p) for pair, p in zip(pairs, adjusted, strict=True))
+    return families, tuple(tests)
 
 
 def selection_order(run: Run) -> tuple[float, int, int, str]:
@@ -169,13 +172,8 @@ def selection_order(run: Run) -> tuple[float, int, int, str]:
     return -score, record.refits[0].parameters, record.spec.seed, run.label
 
 
-def _tests(names: Sequence[str], comparison: Comparison, pairs: Sequence[tuple[int, int]]) -> tuple[PairTest, ...]:
-    """The tests of all `pairs`, corrected as one family of tests."""
-    adjusted = holm(np.array([comparison.p_value[pair] for pair in pairs]))
-    return tuple(
-        PairTest(a=names[a], b=names[b], difference=comparison.pair(a, b), p_adjusted=float(p))
-        for (a, b), p in zip(pairs, adjusted, strict=True)
-    )
+def _pair_test(names: Sequence[str], comparison: Comparison, a: int, b: int, p_adjusted: float) -> PairTest:
+    return PairTest(a=names[a], b=names[b], difference=comparison.pair(a, b), p_adjusted=float(p_adjusted))
 
 
 def _ranked(runs: Sequence[Run], comparison: Comparison, selected: int) -> tuple[tuple[Row, ...], tuple[PairTest, ...]]:
@@ -187,28 +185,24 @@ def _ranked(runs: Sequence[Run], comparison: Comparison, selected: int) -> tuple
     differs, similar = adjusted < 1 - LEVEL, adjusted >= 1 - LEVEL
     better = (differs & (comparison.difference[:count, :count] < 0)).sum(axis=1)
     worse = (differs & (comparison.difference[:count, :count] > 0)).sum(axis=1)
-    labels = np.array([run.label for run in runs])
-
-    def test(a: int, b: int) -> PairTest:
-        # Corrected for the pairs of all rows, as the ranks are.
-        return _pair_test(runs, comparison, a, b, float(adjusted[a, b]))
-
+    names = [run.label for run in runs]
+    labels = np.array(names)
     rows = tuple(
         Row(
             run=run,
             rank=None if run.interval is None else (int(1 + better[number]), int(count - worse[number])),
             not_different_from=None if run.interval is None else tuple(labels[similar[number]].tolist()),
-            versus_best=None if number == selected else test(number, selected),
+            versus_best=None
+            if number == selected
+            else _pair_test(names, comparison, number, selected, adjusted[number, selected]),
             in_full=number < TOP_ROWS,
             has_figures=number == 0 or count <= TOP_ROWS,
         )
         for number, run in enumerate(runs)
     )
-    return rows, tuple(test(a, b) for a, b in combinations(range(min(count, TOP_ROWS)), 2))
-
-
-def _pair_test(runs: Sequence[Run], comparison: Comparison, a: int, b: int, p_adjusted: float) -> PairTest:
-    return PairTest(a=runs[a].label, b=runs[b].label, difference=comparison.pair(a, b), p_adjusted=p_adjusted)
+    # Corrected for the pairs of all rows, as the ranks are.
+    pairs = combinations(range(min(count, TOP_ROWS)), 2)
+    return rows, tuple(_pair_test(names, comparison, *pair, adjusted[pair]) for pair in pairs)
 
 
 def _with_references(
@@ -225,17 +219,17 @@ def _with_references(
     adjusted = holm(comparison.p_value[count:, :count])
     better = (adjusted < 1 - LEVEL) & (comparison.difference[count:, :count] > 0)
     similar = adjusted >= 1 - LEVEL
-    labels = np.array([row.label for row in rows])
-
+    names = [run.label for run in compared]
+    labels = np.array(names[:count])
     tuned_rows = (
-        replace(row, versus_reference=_pair_test(compared, comparison, number, count, float(adjusted[0, number])))
+        replace(row, versus_reference=_pair_test(names, comparison, number, count, adjusted[0, number]))
         for number, row in enumerate(rows)
     )
     reference_rows = (
         Row(
             run=run,
             not_different_from=None if run.interval is None else tuple(labels[similar[number]].tolist()),
-            versus_best=_pair_test(compared, comparison, count + number, selected, float(adjusted[number, selected])),
+            versus_best=_pair_test(names, comparison, count + number, selected, adjusted[number, selected]),
             better_than=tuple(labels[better[number]].tolist()),
         )
         for number, run in enumerate(references)

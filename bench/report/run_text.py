@@ -44,7 +44,7 @@ def run_text(results: Path, table: Table, row: Row) -> str:
         parts.append(f"Hyperparameters\n\n{narrow_table(hyperparameters_table(record.search))}")
     if record.reference is not None:
         recipe = record.reference.recipe
-        parts.append(wrap(capitalized(recipe) if record.trained_elsewhere else f"Trained with {recipe}"))
+        parts.append(wrap(capitalized(recipe) if record.trained_elsewhere else f"Recipe: {recipe}"))
     return "\n\n".join(parts)
 
 

@@ -185,7 +185,7 @@ def _largest_update(series: Series) -> str:
     most = max(counts, key=lambda pair: counts[pair], default="")
     if len(counts) < 2 or not counts[most]:
         return ""
-    return f" The update with most changes: {most} ({counts[most]})."
+    return f" The update with the most changes: {most} ({counts[most]})."
 
 
 def _since_oldest(series: Series, row: ComparedVersion) -> str:

@@ -46,7 +46,7 @@ def test_existing_family_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "search_spaces").write_text("a file")
-    message = "cannot write search_spaces/mine.py: File exists. Repeat it in another folder"
+    message = "cannot write search_spaces/mine.py: File exists. Run the command in another folder"
     assert message in call("new-family", "mine", cwd=tmp_path, code=2).stderr
 
 

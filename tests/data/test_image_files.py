@@ -165,8 +165,8 @@ def test_fractions_are_scaled(tmp_path: Path) -> None:
     ("array", "expected"),
     [
         (np.full((8, 8), np.nan), r"image\.npy\[0, 0, 0\] is nan"),
-        (np.full((8, 8), -1), r"image\.npy\[0, 0, 0\] is -1: allowed are"),
-        (np.full((8, 8), 300), r"image\.npy\[0, 0, 0\] is 300: allowed are"),
+        (np.full((8, 8), -1), r"image\.npy\[0, 0, 0\] is -1: expected whole numbers"),
+        (np.full((8, 8), 300), r"image\.npy\[0, 0, 0\] is 300: expected whole numbers"),
         (np.zeros((8, 8, 2)), r"got shape \(8, 8, 2\)"),
         (np.zeros(64), r"got shape \(64,\)"),
         (np.zeros((0, 8, 8, 1)), r"got shape \(0, 8, 8, 1\)"),

@@ -92,7 +92,7 @@ def test_damaged_image_is_named(tmp_path: Path) -> None:
 
 def test_other_file_is_named(tmp_path: Path) -> None:
     (class_folders(tmp_path) / "dog" / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match=r"dog/notes\.txt is not an image: remove it; allowed are \.png"):
+    with pytest.raises(DataError, match=r"dog/notes\.txt is not an image: remove it; expected \.png"):
         read(tmp_path)
 
 
@@ -105,7 +105,7 @@ def test_image_in_no_class_is_named(tmp_path: Path) -> None:
 def test_folder_in_a_class_is_named(tmp_path: Path) -> None:
     class_folders(tmp_path / "archive")
     class_folders(tmp_path / "other")
-    with pytest.raises(DataError, match=r"archive contains the folder cat/: allowed are only images, pass .*/archive"):
+    with pytest.raises(DataError, match=r"archive contains the folder cat/: expected only images; pass .*/archive"):
         read(tmp_path)
 
 
@@ -146,7 +146,7 @@ def test_validation_folder_without_test_folder_is_explained(tmp_path: Path) -> N
 def test_other_folder_next_to_train_is_named(tmp_path: Path) -> None:
     for name in ("train", "test", "extra"):
         class_folders(tmp_path / name)
-    with pytest.raises(DataError, match="has the folder extra/ next to train/: allowed are train/, val/ and test/"):
+    with pytest.raises(DataError, match="has the folder extra/ next to train/: expected only train/, val/ and test/"):
         read(tmp_path)
 
 

@@ -427,7 +427,7 @@ def test_invalid_labels_are_named(labels: list[int], message: str) -> None:
 
 def test_class_with_one_development_image_is_named() -> None:
     labels = np.array([0] * 29 + [1])
-    with pytest.raises(DataError, match="class '1' has 1 distinct development image, at least 2 are needed"):
+    with pytest.raises(DataError, match="class '1' has 1 distinct image, at least 2 are needed"):
         catalog.from_arrays((noise(30, 4, 4), labels), (noise(4, 4, 4), np.array([0, 1, 0, 1])))
 
 
@@ -465,19 +465,19 @@ def test_pair_of_arrays_is_required() -> None:
 @pytest.mark.parametrize("name", ["notes.txt", "a.pkl", "a.npy", "a.zip"])
 def test_other_file_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(DataError, match=f"{name} is not a dataset: allowed are a folder .*npz file, CSV .* IDX"):
+    with pytest.raises(DataError, match=f"{name} is not a dataset: expected a folder .*npz file, CSV .* IDX"):
         locate(tmp_path / name)
 
 
 def test_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"contains no dataset \(it is empty\): allowed are"):
+    with pytest.raises(DataError, match=r"contains no dataset \(it is empty\): expected a folder"):
         locate(tmp_path / "empty")
 
 
 def test_folder_of_two_formats_is_refused(photos: Path) -> None:
     write_csv(photos / "a.csv", csv_rows())
-    with pytest.raises(DataError, match="contains CSV files and folders or images: allowed are"):
+    with pytest.raises(DataError, match="contains CSV files and folders or images: expected a folder"):
         locate(photos)
 
 
@@ -486,7 +486,7 @@ def test_csv_files_without_clear_parts_are_refused(tmp_path: Path, names: tuple[
     (tmp_path / "csv").mkdir()
     for name in names:
         write_csv(tmp_path / "csv" / name, csv_rows())
-    with pytest.raises(DataError, match=r"contains [23] CSV files.*allowed are one, or two"):
+    with pytest.raises(DataError, match=r"contains [23] CSV files.*expected one, or two"):
         locate(tmp_path / "csv")
 
 
@@ -494,7 +494,7 @@ def test_two_npz_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     for name in ("a", "b"):
         np.savez(tmp_path / "two" / name, x=noise(20, 4, 4), y=np.arange(20) % 2)
-    with pytest.raises(DataError, match=r"contains 2 \.npz files: allowed is one"):
+    with pytest.raises(DataError, match=r"contains 2 \.npz files: expected one"):
         locate(tmp_path / "two")
 
 

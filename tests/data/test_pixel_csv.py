@@ -70,7 +70,7 @@ def test_pieces_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ("1,10,,30,40", r"line 5, column 'pixel2' is missing: fill it"),
         ("1,10,NA,30,40", r"line 5, column 'pixel2' is missing"),
         (",10,20,30,40", r"line 5, column 'label' is missing"),
-        ("1,10,20", r"line 5 has 3 values, expected 5"),
+        ("1,10,20", r"line 5 has 3 values instead of 5"),
         ("1,10,20,30,40,50", r"line 5 has more than 5 columns"),
         ("", r"line 5 is empty: remove it"),
         ("1,10,x,30,40", r"line 5, column 'pixel2' is x: pixels must be whole numbers from 0 to 255"),
@@ -138,7 +138,7 @@ def test_file_with_a_header_only_is_refused(tmp_path: Path) -> None:
 
 
 def test_pixels_of_no_square_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="5 values for each image: allowed are those of square images"):
+    with pytest.raises(DataError, match="5 values per image: expected those of square images"):
         read(write_csv(tmp_path / "a.csv", ["0,1,2,3,4,5"], None))
 
 

@@ -177,7 +177,7 @@ def test_single_update_is_not_described_twice(tmp_path: Path) -> None:
 
 def test_update_with_the_most_changes_is_named(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.1), ("tf218", "2.18.1", 0.9, 0.2))
-    assert findings(made)[2].endswith("The update with most changes: 2.17.1 to 2.18.1 (1).")
+    assert findings(made)[2].endswith("The update with the most changes: 2.17.1 to 2.18.1 (1).")
 
 
 def test_speed_without_significant_changes_is_stated(tmp_path: Path) -> None:

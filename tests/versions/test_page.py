@@ -76,14 +76,14 @@ def test_speed_and_memory_are_omitted_if_nothing_was_timed(tmp_path: Path) -> No
     text = page_text(tmp_path)
     assert "### Change of time per update" not in text
     assert "## Memory" not in text
-    assert "### How sure?\n\nAccuracy: equivalence tests with 12 seeds.\n[Method](#method)\n" in text
+    assert "### Caveats\n\nAccuracy: equivalence tests with 12 seeds.\n[Method](#method)\n" in text
     assert "| equivalent, identical " in table_row(text, STEP)
 
 
 def test_accuracy_is_omitted_if_nothing_was_trained(tmp_path: Path) -> None:
     for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
         write(tmp_path, make_record(name, version, trained=()))
-    assert "### How sure?\n\nSpeed: 6 process starts on Synthetic CPU A with 1 thread;" in page_text(tmp_path)
+    assert "### Caveats\n\nSpeed: 6 process starts on Synthetic CPU A with 1 thread;" in page_text(tmp_path)
 
 
 def test_speed_of_different_code_is_not_compared(tmp_path: Path) -> None:

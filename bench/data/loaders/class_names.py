@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.errors import DataError
 
 MAX_BYTES = 2**20
-ALLOWED = "allowed is a text file with one class name on each line, in the order of the labels"
+EXPECTED = "expected a text file with one class name per line, in the order of the labels"
 
 
 def read(path: Path) -> tuple[str, ...]:
@@ -16,11 +16,11 @@ def read(path: Path) -> tuple[str, ...]:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path} has more than {MAX_BYTES:,} bytes: {ALLOWED}")
+            raise DataError(f"{path} has more than {MAX_BYTES:,} bytes: {EXPECTED}")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}: {ALLOWED}") from error
+        raise DataError(f"{path} cannot be read: {error}: {EXPECTED}") from error
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
-        raise DataError(f"{path} is empty: {ALLOWED}")
+        raise DataError(f"{path} is empty: {EXPECTED}")
     return names

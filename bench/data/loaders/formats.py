@@ -12,9 +12,9 @@ from bench.errors import DataError
 CLASS_NAMES_FILES = ("class_names.txt", "classes.txt", "labels.txt")
 CSV_SUFFIXES = (".csv", ".csv.gz")
 NPZ_SUFFIX = ".npz"
-ALLOWED = (
-    "allowed are a folder with one folder of images for each class (or train/ and test/ with such folders), an .npz "
-    "file, CSV files (label,pixel1,...) and IDX files, the last two gzipped or not"
+EXPECTED = (
+    "expected a folder with one folder of images per class (or train/ and test/ with such folders), an .npz "
+    "file, CSV files (label,pixel1,...) or IDX files, the last two gzipped or not"
 )
 
 
@@ -32,8 +32,8 @@ def read(path: Path, reading: Reading, allocate: Allocate, notify: Notify) -> So
     """
     if is_file(path):
         return _read_file(path, reading)
-    files = [entry for entry in confined.entries(path, path) if entry.is_file()]
-    folders = [entry for entry in confined.entries(path, path) if entry.is_dir()]
+    entries = confined.entries(path, path)
+    files = [entry for entry in entries if entry.is_file()]
     formats: dict[str, Callable[[], Source]] = {}
     if any(idx_files.is_idx(file) for file in files):
         formats["IDX files"] = lambda: _read_idx(files, path, reading)
@@ -41,11 +41,11 @@ def read(path: Path, reading: Reading, allocate: Allocate, notify: Notify) -> So
         formats["CSV files"] = lambda: _read_csv(tables, reading)
     if archives := [file for file in files if file.suffix.lower() == NPZ_SUFFIX]:
         formats[".npz files"] = lambda: _read_npz(archives, reading)
-    if folders or any(image_folder.is_image(file) for file in files):
+    if any(entry.is_dir() or image_folder.is_image(entry) for entry in entries):
         formats["folders or images"] = lambda: image_folder.read(path, reading, allocate, notify)
     if len(formats) != 1:
         found = f"contains {' and '.join(formats)}" if formats else f"contains no dataset ({_listing(files)})"
-        raise DataError(f"{path} {found}: {ALLOWED}")
+        raise DataError(f"{path} {found}: {EXPECTED}")
     source = next(iter(formats.values()))()
     return Source(
         train=source.train,
@@ -72,7 +72,7 @@ def _read_file(path: Path, reading: Reading) -> Source:
         return Source(train=pixel_csv.read(path, reading), test=None)
     if idx_files.is_idx(path):
         return Source(train=idx_files.read(*idx_files.pair_of(path), reading), test=None)
-    raise DataError(f"{path} is not a dataset: {ALLOWED}")
+    raise DataError(f"{path} is not a dataset: {EXPECTED}")
 
 
 def _is_csv(path: Path) -> bool:
@@ -87,7 +87,7 @@ def _read_idx(files: list[Path], folder: Path, reading: Reading) -> Source:
 def _read_csv(tables: list[Path], reading: Reading) -> Source:
     if len(tables) > 2:
         raise DataError(
-            f"{tables[0].parent} contains {len(tables)} CSV files: allowed are one, or two for train and test; to use "
+            f"{tables[0].parent} contains {len(tables)} CSV files: expected one, or two for train and test; to use "
             "one of them, pass its path"
         )
     return _train_and_test(
@@ -98,7 +98,7 @@ def _read_csv(tables: list[Path], reading: Reading) -> Source:
 def _read_npz(archives: list[Path], reading: Reading) -> Source:
     if len(archives) > 1:
         raise DataError(
-            f"{archives[0].parent} contains {len(archives)} .npz files: allowed is one, with all arrays; pass its path"
+            f"{archives[0].parent} contains {len(archives)} .npz files: expected one, with all arrays; pass its path"
         )
     return npz.read(archives[0], reading)
 
@@ -110,7 +110,7 @@ def _train_and_test(parts: dict[str, Samples], folder: Path, what: str) -> Sourc
     tests = [name for name in parts if "test" in name or "t10k" in name]
     if len(parts) != 2 or len(tests) != 1:
         raise DataError(
-            f"{folder} contains {len(parts)} {what}, {', '.join(parts)}: allowed are one, or two with `train` and "
+            f"{folder} contains {len(parts)} {what}, {', '.join(parts)}: expected one, or two with `train` and "
             "`test` in their names"
         )
     test = parts.pop(tests[0])

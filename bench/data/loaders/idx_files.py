@@ -9,7 +9,7 @@ from bench.data.samples import Reading, Samples, as_images, as_labels, check_sam
 from bench.errors import DataError
 
 NAME = re.compile(r"(?P<start>.*?)(?P<kind>images|labels)[-_.]idx(?P<rank>[134])[-_.]ubyte(?P<gz>\.gz)?", re.IGNORECASE)
-ALLOWED = "allowed are pairs such as train-images-idx3-ubyte and train-labels-idx1-ubyte, gzipped or not"
+EXPECTED = "expected pairs such as train-images-idx3-ubyte and train-labels-idx1-ubyte, gzipped or not"
 
 
 def is_idx(path: Path) -> bool:
@@ -49,7 +49,7 @@ def pairs(paths: list[Path]) -> dict[str, tuple[Path, Path]]:
         if len(pair) == 1:
             path = next(iter(pair.values()))
             other = "labels" if "images" in pair else "images"
-            raise DataError(f"{path} has no file of {other} next to it: {ALLOWED}")
+            raise DataError(f"{path} has no file of {other} next to it: {EXPECTED}")
     return {start: (pair["images"], pair["labels"]) for start, pair in found.items()}
 
 

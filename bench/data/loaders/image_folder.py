@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.data.dataset import Notify
 from bench.data.loaders import confined
-from bench.data.loaders.images import ALLOWED_FILES, SUFFIXES, Header, read_header, read_image
+from bench.data.loaders.images import EXPECTED_FILES, SUFFIXES, Header, read_header, read_image
 from bench.data.samples import Allocate, Reading, Samples, Source
 from bench.errors import DataError
 
@@ -87,7 +87,7 @@ def _parts(root: Path) -> dict[str, list[Path]]:
                 f"have labels, pass the path {train[0]}: a test set is then split off"
             )
         raise DataError(
-            f"{root} has the folder {extra[0]}/ next to {train[0].name}/: allowed are train/, val/ and test/"
+            f"{root} has the folder {extra[0]}/ next to {train[0].name}/: expected only train/, val/ and test/"
         )
     return {"train": train + validation, "test": test}
 
@@ -102,7 +102,7 @@ def _class_names(root: Path, parts: dict[str, list[Path]]) -> tuple[str, ...]:
 
     train, test = names(parts["train"]), names(parts["test"])
     if not train:
-        raise DataError(f"{root} has no class folders: expected {root}/CLASS/IMAGE, one folder for each class")
+        raise DataError(f"{root} has no class folders: expected {root}/CLASS/IMAGE, one folder per class")
     if len(train) == 1:
         raise DataError(f"{root} has a single class, {min(train)!r}: at least two class folders are needed")
     if parts["test"] and train != test:
@@ -124,11 +124,11 @@ def _labeled(folder: Path, names: Sequence[str], root: Path) -> list[_Labeled]:
         for path in images:
             if path.is_dir():
                 raise DataError(
-                    f"{folder / name} contains the folder {path.name}/: allowed are only images, pass {folder}"
+                    f"{folder / name} contains the folder {path.name}/: expected only images; pass {folder}"
                     f"/{name} itself if its folders are the classes"
                 )
             if not is_image(path):
-                raise DataError(f"{path} is not an image: remove it; {ALLOWED_FILES}")
+                raise DataError(f"{path} is not an image: remove it; {EXPECTED_FILES}")
         if not images and not _is_optional(folder):
             raise DataError(f"{folder / name} contains no images: add some, or remove the folder")
         items += [_Labeled(path, label) for path in images]
@@ -138,8 +138,8 @@ def _labeled(folder: Path, names: Sequence[str], root: Path) -> list[_Labeled]:
 def _check_total(root: Path, shape: tuple[int, ...]) -> None:
     if (size := math.prod(shape)) > MAX_BYTES:
         raise DataError(
-            f"{root}: {shape[0]:,} images of {shape[1]} x {shape[2]} pixels take {size / 2**30:.1f} GiB, allowed are "
-            f"{MAX_BYTES / 2**30:.0f} GiB: make them smaller with --image-size, e.g. --image-size 64x64"
+            f"{root}: {shape[0]:,} images of {shape[1]} x {shape[2]} pixels take {size / 2**30:.1f} GiB (at most "
+            f"{MAX_BYTES / 2**30:.0f} GiB): make them smaller with --image-size, e.g. --image-size 64x64"
         )
 
 

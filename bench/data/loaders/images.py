@@ -29,9 +29,9 @@ FORMATS = {
     "PPM": (".pgm", ".ppm"),
 }
 SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-ALLOWED_FILES = f"allowed are {', '.join(SUFFIXES)}"
+EXPECTED_FILES = f"expected {', '.join(SUFFIXES)}"
 GRAY_MODES = ("1", "L", "LA")
-UNSUPPORTED_MODES = ("I", "F")  # 32 bits for each pixel, in no fixed range
+UNSUPPORTED_MODES = ("I", "F")  # 32 bits per pixel, in no fixed range
 MIDDLE = 127.5  # between black and white
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF tag; the values that swap width and height
 # What Pillow's decoders raise for damaged files.
@@ -133,22 +133,22 @@ def _opened(path: Path) -> "Iterator[Image.Image]":
         found = re.search(r"\((\d+) pixels\)", str(error))  # Pillow's own limits are of two kinds
         size = f"{int(found[1]):,}" if found else "too many"
         raise DataError(
-            f"{path} has {size} pixels and cannot be decoded safely: allowed are at most {Image.MAX_IMAGE_PIXELS:,}: "
+            f"{path} has {size} pixels (at most {Image.MAX_IMAGE_PIXELS:,} can be decoded safely): "
             "scale it down, or remove it"
         ) from error
     except DAMAGED as error:
         reason = str(error).replace(f": {str(path)!r}", "").replace(f" {str(path)!r}", "")
         raise DataError(
-            f"{path} cannot be read as an image: {reason}. Replace or remove it; {ALLOWED_FILES}"
+            f"{path} cannot be read as an image: {reason}. Replace or remove it; {EXPECTED_FILES}"
         ) from error
 
 
 def _check(path: Path, image: "Image.Image") -> None:
     # The first frame of a phone's JPEG is the photo, others are previews or depth maps.
     if (frames := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":
-        raise DataError(f"{path} has {frames} frames: allowed are images with a single frame")
+        raise DataError(f"{path} has {frames} frames: expected a single frame")
     if image.mode in UNSUPPORTED_MODES:
-        raise DataError(f"{path} has 32 bits for each pixel: allowed are 8 or 16 bits for each channel")
+        raise DataError(f"{path} has 32 bits per pixel: expected 8 or 16 bits per channel")
 
 
 def _in_8_bits(image: "Image.Image") -> "Image.Image":

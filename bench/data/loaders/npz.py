@@ -20,8 +20,8 @@ PARTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "all": (("x", "y"), ("images", "labels"), ("data", "labels"), ("data", "target"), ("arr_0", "arr_1")),
 }
 CLASS_NAMES = "class_names"
-ALLOWED = (
-    "allowed are x_train, y_train, x_test and y_test, or x and y, also called train_images and train_labels, images "
+EXPECTED = (
+    "expected x_train, y_train, x_test and y_test, or x and y, also called train_images and train_labels, images "
     "and labels and so on"
 )
 
@@ -37,7 +37,7 @@ def read(path: Path, reading: Reading, limit: int = MAX_BYTES) -> Source:
     found = {part: pair for part in PARTS if (pair := _pair(arrays, part)) is not None}
     train, test = found.get("train") or found.get("all"), found.get("test")
     if train is None:
-        raise DataError(f"{path} contains {', '.join(arrays) or 'nothing'}: {ALLOWED}")
+        raise DataError(f"{path} contains {', '.join(arrays) or 'nothing'}: {EXPECTED}")
     samples = _samples(arrays, train, path, reading)
     if "validation" in found:
         samples = _joined(samples, _samples(arrays, found["validation"], path, reading))
@@ -56,12 +56,12 @@ def _arrays(path: Path, limit: int) -> dict[str, NDArray[Any]]:
             size = sum(member.file_size for member in archive.infolist())
         if size > limit:
             raise DataError(
-                f"{path} expands to {size / 2**30:.3g} GiB: allowed are {limit / 2**30:.3g} GiB; use a folder of images"
+                f"{path} expands to {size / 2**30:.3g} GiB (at most {limit / 2**30:.3g} GiB): use a folder of images"
             )
         with np.load(path, allow_pickle=False) as file:
             return {name: _array(file, name, path) for name in file.files}
     except (OSError, zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise DataError(f"{path} is not an .npz file: {error}: allowed are files written by numpy.savez") from error
+        raise DataError(f"{path} is not an .npz file: {error}: expected a file written by numpy.savez") from error
 
 
 def _array(file: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArray[Any]:
@@ -70,12 +70,12 @@ def _array(file: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArray[A
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, SyntaxError, MemoryError) as error:
         if "allow_pickle" in str(error):
             raise DataError(
-                f"{path}: {name} is an array of Python objects, which is never loaded: allowed are arrays of numbers, "
+                f"{path}: {name} is an array of Python objects, which is never loaded: expected an array of numbers, "
                 "e.g. np.stack(images) of images of one size"
             ) from error
         raise DataError(f"{path}: {name} is damaged: {error}: replace the file") from error
     if not isinstance(values, np.ndarray):
-        raise DataError(f"{path}: {name} is not an array: {ALLOWED}")
+        raise DataError(f"{path}: {name} is not an array: {EXPECTED}")
     return values
 
 

@@ -18,7 +18,7 @@ LABEL_COLUMNS = ("label", "labels", "class", "target", "y")
 PIXEL_COLUMN = re.compile(r"(pixel|px|p)?[_ ]?\d+([x_]\d+)*", re.IGNORECASE)
 MAX_LABEL = 100_000
 LABELS = "labels must be whole numbers from 0 to the number of classes minus 1"
-ALLOWED = "allowed is a column `label` and a column for each pixel, e.g. label,pixel1,pixel2,..., separated by commas"
+EXPECTED = "expected a column `label` and one column per pixel, e.g. label,pixel1,pixel2,..., separated by commas"
 UNLABELED = ". If only the training images have labels, pass the path of their file: a test set is then split off"
 
 
@@ -34,7 +34,7 @@ def read(path: Path, reading: Reading) -> Samples:
     position = names.index(label)
     blocks = [_numbers(chunk, position, path) for chunk in _chunks(path, names, has_header=header is not None)]
     if not sum(map(len, blocks)):
-        raise DataError(f"{path} contains no images: {ALLOWED}")
+        raise DataError(f"{path} contains no images: {EXPECTED}")
     labels = np.concatenate([block[:, position] for block in blocks])
     pixels = np.concatenate([np.delete(block, position, axis=1).astype(np.uint8) for block in blocks])
     shape = row_shape(pixels.shape[1], str(path), reading.image_size)
@@ -47,12 +47,12 @@ def _first_line(path: Path) -> list[str]:
     try:
         text = line.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file: {ALLOWED}") from error
+        raise DataError(f"{path} is not a text file: {EXPECTED}") from error
     if not text:
-        raise DataError(f"{path} is empty or starts with an empty line: {ALLOWED}")
+        raise DataError(f"{path} is empty or starts with an empty line: {EXPECTED}")
     fields = [field.strip().strip('"') for field in text.split(",")]
     if len(fields) < 2:
-        raise DataError(f"{path}, line 1 has a single column, {text[:40]!r}: {ALLOWED}")
+        raise DataError(f"{path}, line 1 has a single column, {text[:40]!r}: {EXPECTED}")
     return fields
 
 
@@ -75,12 +75,12 @@ def _label_column(header: list[str], path: Path) -> str:
     labels = [name for name in header if name.lower() in LABEL_COLUMNS]
     if len(labels) != 1:
         found = f"columns {', '.join(labels)}" if labels else f"no column `label` in {', '.join(header[:4])}, ..."
-        raise DataError(f"{path}, line 1: {found}: {ALLOWED}{'' if labels else UNLABELED}")
+        raise DataError(f"{path}, line 1: {found}: {EXPECTED}{'' if labels else UNLABELED}")
     others = (name for name in header if name != labels[0] and not PIXEL_COLUMN.fullmatch(name))
     if (other := next(others, None)) is not None:
-        raise DataError(f"{path}, line 1: column {other!r} is not a pixel: remove it; {ALLOWED}")
+        raise DataError(f"{path}, line 1: column {other!r} is not a pixel: remove it; {EXPECTED}")
     if len(set(header)) != len(header):
-        raise DataError(f"{path}, line 1: two columns have the same name: {ALLOWED}")
+        raise DataError(f"{path}, line 1: two columns have the same name: {EXPECTED}")
     return labels[0]
 
 
@@ -105,14 +105,14 @@ def _chunks(path: Path, names: list[str], *, has_header: bool) -> Iterator[pd.Da
                 lines += len(chunk)
                 too_long = chunk.index[chunk.pop(EXCESS).notna()]
                 if len(too_long):
-                    raise DataError(f"{path}, line {too_long[0]} has more than {len(names)} columns: {ALLOWED}")
+                    raise DataError(f"{path}, line {too_long[0]} has more than {len(names)} columns: {EXPECTED}")
                 yield _without_empty_end(chunk)
         except pd.errors.EmptyDataError:
             return
         except pd.errors.ParserError as error:
-            raise DataError(f"{path}{_ragged(str(error), len(names))}: {ALLOWED}") from error
+            raise DataError(f"{path}{_ragged(str(error), len(names))}: {EXPECTED}") from error
         except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not a text file: {ALLOWED}") from error
+            raise DataError(f"{path} is not a text file: {EXPECTED}") from error
 
 
 def _without_empty_end(chunk: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +127,7 @@ def _ragged(error: str, columns: int) -> str:
     match = re.search(r"in line (\d+), saw (\d+)", error)
     if match is None:
         return f" cannot be read as CSV: {error.strip()}"
-    return f", line {match[1]} has {match[2]} columns, expected {columns}"
+    return f", line {match[1]} has {match[2]} columns instead of {columns}"
 
 
 def _numbers(chunk: pd.DataFrame, position: int, path: Path) -> NDArray[np.int32]:
@@ -143,9 +143,9 @@ def _numbers(chunk: pd.DataFrame, position: int, path: Path) -> NDArray[np.int32
     if valid.all():
         return values.astype(np.int32)
     row, column = np.argwhere(~valid)[0]
-    allowed = LABELS if column == position else "pixels must be whole numbers from 0 to 255"
+    expected = LABELS if column == position else "pixels must be whole numbers from 0 to 255"
     found, name = chunk.iloc[row, column], chunk.columns[column]
-    raise DataError(f"{path}, line {chunk.index[row]}, column {name!r} is {found}: {allowed}")
+    raise DataError(f"{path}, line {chunk.index[row]}, column {name!r} is {found}: {expected}")
 
 
 def _check_missing(chunk: pd.DataFrame, path: Path) -> None:
@@ -158,5 +158,5 @@ def _check_missing(chunk: pd.DataFrame, path: Path) -> None:
     if len(columns) == width:
         raise DataError(f"{path}, line {line} is empty: remove it")
     if columns[-1] == width - 1 and len(columns) == width - columns[0]:
-        raise DataError(f"{path}, line {line} has {columns[0]} values, expected {width}: {ALLOWED}")
+        raise DataError(f"{path}, line {line} has {columns[0]} values instead of {width}: {EXPECTED}")
     raise DataError(f"{path}, line {line}, column {chunk.columns[columns[0]]!r} is missing: fill it or remove the line")

@@ -23,7 +23,6 @@ RUN_TAG = "keras_family_bench.run_id"
 PARENT_TAG = "mlflow.parentRunId"  # MLflow's own, which its pages nest runs by
 STATUSES: Mapping[str, str] = {"ok": "FINISHED", "failed": "FAILED", "cut": "KILLED"}
 DATABASE = "mlflow.db"
-MAX_METRICS = 1000  # of one request
 MAX_RUNS = 50_000  # of one request
 MAX_VALUE = 6000  # characters of a parameter
 
@@ -153,8 +152,7 @@ class _Store:
             for name in curve.__slots__
             for epoch, value in enumerate(getattr(curve, name), 1)
         ]
-        for start in range(0, len(metrics), MAX_METRICS):
-            self._client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS])
+        self._client.log_batch(run_id, metrics=metrics)
 
 
 def _trial_ends(run: Run) -> dict[str, int]:
@@ -179,7 +177,7 @@ def _results(run: Run) -> dict[str, float]:
 
 
 def _key(name: str) -> str:
-    """A name with the characters that MLflow accepts only."""
+    """A name with `_` for every character that MLflow rejects."""
     return re.sub(r"[^\w\-. /]", "_", name)
 
 

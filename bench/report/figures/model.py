@@ -17,6 +17,7 @@ from bench.evaluation.text import counted
 from bench.records.record import Curve
 from bench.report.figures.heat_map import text_color
 from bench.report.figures.picture import Picture, picture
+from bench.report.tables.hyperparameters import Tried
 
 # Okabe and Ito's colors, distinguishable by color-blind readers: https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#999999"
@@ -123,16 +124,11 @@ def _number_cells(image: AxesImage, share: NDArray[np.float64]) -> None:
         )
 
 
-def hyperparameters(
-    tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]],
-    winner: float,
-    score: str,
-    color: str,
-) -> Picture:
+def hyperparameters(tried: Sequence[Tried], winner: float, score: str, color: str) -> Picture:
     """Score of full-length trials by each hyperparameter.
 
     Args:
-        tried: name, all values if finite, the value in each trial in which it is active, its score in [0, 1].
+        tried: the hyperparameters, with their values in these trials.
         winner: score of the winner, drawn as a line.
         score: name of the score.
         color: of the trials, that of the family.
@@ -141,12 +137,7 @@ def hyperparameters(
     return picture("hyperparameters", inputs, lambda: _draw_hyperparameters(tried, winner, score, color))
 
 
-def _draw_hyperparameters(
-    tried: Sequence[tuple[str, Sequence[object], Sequence[object], Sequence[float]]],
-    winner: float,
-    score: str,
-    color: str,
-) -> Figure:
+def _draw_hyperparameters(tried: Sequence[Tried], winner: float, score: str, color: str) -> Figure:
     rows = -(-len(tried) // PANELS)
     figure = Figure(figsize=(2.7 * PANELS, 2.3 * rows), layout="constrained")
     panels = list(figure.subplots(rows, PANELS, squeeze=False, sharey=True).flat)

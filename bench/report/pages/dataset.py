@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.evaluation.error_analysis import SharedError
 from bench.evaluation.text import percent
 from bench.records.spec import SearchSpec
-from bench.report.board import Board, Table, score_names
+from bench.report.board import MAX_TIME_RATIO, Board, Table, score_names
 from bench.report.evaluations import evaluations_text
 from bench.report.figures import images
 from bench.report.figures import table as figures
@@ -81,6 +81,7 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
         own_recipes=any(search is not None and search.own_recipe is not None for search in outcomes),
         reduced_precision=any(isinstance(spec, SearchSpec) and spec.precision != "float32" for spec in specs),
         min_predictions=figures.MIN_PREDICTIONS,
+        max_time_ratio=MAX_TIME_RATIO,
         same_time=percent(costs.SAME_TIME, 0),
         glossary=glossary(rows[0].run.metrics),
     )

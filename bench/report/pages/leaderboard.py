@@ -136,7 +136,7 @@ def _caption(table: Table) -> Iterator[str]:
     if any(row.rank is not None and row.rank[0] < row.rank[1] for row in table.rows):
         yield "If tuned models are not significantly different, their ranks are ranges."
     if table.references:
-        yield "Reference models are untuned, follow their own recipes, and are not ranked."
+        yield "Reference models are not tuned here, follow their own recipes, and are not ranked."
     if any(row.run.interval is None for row in table.compared):
         yield "A model with a single seed has no interval and no rank, since one seed gives no variance estimate."
     if len(table.machines) == 1:

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -14,7 +15,14 @@ from bench.records.spec import Value
 ALWAYS = "always"
 MAX_LISTED = 8  # values of a hyperparameter that are listed individually
 
-Tried = tuple[str, list[Value], list[Value], list[float]]  # name, all values if finite, tried ones, their scores
+
+class Tried(NamedTuple):
+    """A hyperparameter in the full-length trials in which it is active."""
+
+    name: str
+    values: list[Value]  # all possible ones; empty if they are shown on a numeric axis
+    chosen: list[Value]  # in each trial
+    scores: list[float]  # of each trial, in [0, 1]
 
 
 def hyperparameters_table(search: SearchOutcome) -> pd.DataFrame:
@@ -90,7 +98,7 @@ def tried_values(space: Sequence[Parameter], eligible: Sequence[TrialRecord]) ->
             numbers = not any(isinstance(value, bool | str) for value in possible)
             listed = parameter.finite and not (numbers and len(possible) > MAX_LISTED)
             every = list(dict.fromkeys([*possible, *chosen])) if listed else []
-            tried.append((name, every, chosen, [trial.score for trial in trials]))
+            tried.append(Tried(name, every, chosen, [trial.score for trial in trials]))
     return tried
 
 

@@ -35,20 +35,19 @@ def uncertainty_table(table: Table) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            **{name: text for name, text in _accuracy(row).items() if name != ACCURACY},
+            **_basis(row),
             **({NOT_DIFFERENT: not_different_text(row, table)} if len(table.rows) > 1 else {}),
         }
         for row in table.compared
     )
 
 
-def _accuracy(row: Row) -> dict[str, str]:
+def _basis(row: Row) -> dict[str, str]:
     reference, interval = row.run.record.reference, row.run.interval
     deterministic = reference is not None and reference.deterministic
     single = row.run.record.trained_elsewhere and len(row.run.record.refits) == 1
     note = " (deterministic)" if deterministic else " (one file)" if single else ""
     return {
-        ACCURACY: accuracy_cell(row.test_accuracy, interval),
         UNCERTAINTY: uncertainty_source(interval),
         "seeds": f"{len(row.run.record.refits)}{note}",
     }

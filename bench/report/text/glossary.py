@@ -27,10 +27,12 @@ _TERMS = {
     "parameters": "numbers that a fitted model stores, trainable or not",
     "Pareto front": "the models for which no other model is both more accurate and cheaper",
     "pp": "percentage points, the unit of differences of percentages",
-    "preset": "a fixed plan of trials and epochs, named by its nominal time",
+    "preset": "a fixed plan of trials and epochs, sized for about 1 (quick), 10 (default) or 60 minutes (long) per "
+    "family on two cores",
     "published run": "a finished run in the results folder without its models, for example from a git checkout",
     "recall": "fraction of the images of a class that are predicted as that class",
-    "reference model": "an untuned model: that of a published tutorial with its original recipe, or a baseline",
+    "reference model": "a model that is not tuned here: that of a published tutorial with its original recipe, a "
+    "baseline, or a model trained elsewhere",
     "refit": "the winner of a search, retrained from scratch with one seed on all development images, or a reference "
     "model, trained with one seed by its recipe",
     "reproduction": "a rerun of a published run, compared with its predictions",

@@ -142,7 +142,7 @@ def _best_model(table: Table, row: Row) -> str:
     if row is not table.compared[0]:
         best = f"tuned model with the best {table.score}"
     else:
-        best = "best tuned model" if record.reference is None else "best model (untuned)"
+        best = "best tuned model" if record.reference is None else "best reference model"
     start = f"The {best} is {row.label} with {percent(row.test_accuracy)}% test accuracy"
     images = f"{record.dataset.n_test:,} test images"
     if interval is None:
