@@ -29,7 +29,7 @@ from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialE
 from bench.records.plain import PlainKeras
 from bench.records.spec import Value, refit_seed
 from bench.records.store import RunFolder
-from bench.training.outcome import TrainedTrial
+from bench.training.outcome import State, TrainedTrial
 from bench.tuning.search import Search
 from bench.tuning.trials import NoProposal, Plan, Proposal
 from bench.workers.executor import Executor, TaskCompleted, TaskFailed
@@ -192,8 +192,10 @@ def test_trial_whose_parent_has_a_damaged_state_starts_from_the_first_epoch(tmp_
     stage = SearchStage(search, plan, folder, session, Pace(spec, 1))
     task = stage.next_task(())
     assert task is not None
-    curve, state = make_curve(1, 0.5), [np.arange(500)]
-    trained = TrainedTrial(curve=curve, parameters=8, fit_seconds=1.0, task_seconds=1.0, state=state, cut=False)
+    state: State = [np.arange(500)]
+    trained = TrainedTrial(
+        curve=make_curve(1, 0.5), parameters=8, fit_seconds=1.0, task_seconds=1.0, state=state, cut=False
+    )
     task.on_end(TaskCompleted(key="0", value=trained), [1.0])
     promoted = stage.next_task(())
     assert promoted is not None

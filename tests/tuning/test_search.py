@@ -344,7 +344,7 @@ def scripted(
 def test_promoted_trial_that_is_retrained_needs_the_time_of_all_its_epochs(
     retrains: bool, epochs: int, tmp_path: Path
 ) -> None:
-    promotion = {"a": 1, "tuner/epochs": 3, "tuner/initial_epoch": 1, "tuner/trial_id": "0000"}
+    promotion: Mapping[str, Value] = {"a": 1, "tuner/epochs": 3, "tuner/initial_epoch": 1, "tuner/trial_id": "0000"}
     search, _ = scripted(tmp_path, {"a": 1, "tuner/epochs": 1}, None, promotion, retrains=retrains)
     search.finish(Workers(score=lambda _: 0.5).train(next_trial(search)))
     assert next_trial(search).spec.initial_epoch == 1
