@@ -117,7 +117,7 @@ def _write_state(path: Path, state: "State") -> None:
 
 def _read_state(path: Path) -> "State | None":
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return [arrays[name] for name in arrays.files]
     except (OSError, EOFError, ValueError, BadZipFile):  # EOFError: an empty file
         return None
