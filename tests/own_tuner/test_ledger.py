@@ -118,5 +118,5 @@ def test_file_without_a_start_or_of_another_schema_is_an_error(tmp_path: Path) -
 def test_changed_setting_is_named_with_both_values() -> None:
     check_same(SETTINGS, SETTINGS, "search.jsonl")
     changed = Settings(**{name: getattr(SETTINGS, name) for name in Settings.__struct_fields__} | {"arguments": {}})
-    with pytest.raises(SearchError, match=r"search\.jsonl .*epochs from 10 to unset.*overwrite=True"):
+    with pytest.raises(SearchError, match=r"search\.jsonl: .*epochs from 10 to unset.*overwrite=True"):
         check_same(SETTINGS, changed, "search.jsonl")
