@@ -111,8 +111,8 @@ def _train_and_test(parts: dict[str, Samples], folder: Path, what: str) -> Sourc
     tests = [name for name in parts if re.search(r"(?<![a-z])(test|t10k)", name)]  # not in latest.csv
     if len(parts) != 2 or len(tests) != 1:
         raise DataError(
-            f"{folder} contains {len(parts)} {what}, {', '.join(parts)}: expected one, or two with `train` and "
-            "`test` in their names"
+            f"{folder} contains {len(parts)} {what}, {', '.join(parts)}: expected one, or two with the words "
+            "`train` and `test` in their names"
         )
     test = parts.pop(tests[0])
     return Source(train=next(iter(parts.values())), test=test)
