@@ -25,7 +25,7 @@ class StoreError(BenchError):
 
 
 class SearchError(BenchError):
-    """A search cannot start or finish: an empty space, no successful trial, or no workers left."""
+    """A search cannot start or finish: no successful trial, or no workers left."""
 
 
 class MetricError(BenchError):

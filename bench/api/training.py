@@ -137,7 +137,7 @@ def run(
     _warn(outcome)
     if not isinstance(outcome, RunFinished):
         raise SearchError(outcome.reason)
-    build.write(options.results)
+    _update_pages(options.results)
     return Run(options.results, outcome.folder.run_id)
 
 
@@ -189,7 +189,7 @@ def evaluate(
         report(Message(text=f"{name} on {location.name}, results in {options.results}"))
         outcome = evaluate_external(name, models, options, report)
     _warn(outcome)
-    build.write(options.results)
+    _update_pages(options.results)
     return Run(options.results, outcome.folder.run_id)
 
 
@@ -224,13 +224,20 @@ def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: b
     options = replace(last_options(found.folder), dataset=run_dataset(found.folder), workers=1, scheduler=None)
     with _training(progress) as report:
         checks = check(found.folder, options, report)
-    build.write(found.results)  # the number of test-set evaluations has changed
+    _update_pages(found.results)  # the number of test-set evaluations has changed
     return checks
 
 
 def _warn(outcome: Outcome) -> None:
     for line in outcome.warnings if isinstance(outcome, RunFinished) else ():
         warnings.warn(translated(line), stacklevel=4)  # the caller of a function with a decorator
+
+
+def _update_pages(results: Path) -> None:
+    """Bring all pages up to date and warn of records that cannot be read."""
+    _, problems = build.write(results)
+    for problem in problems:
+        warnings.warn(f"could not be read: {problem}", stacklevel=4)
 
 
 @contextmanager

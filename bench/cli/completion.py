@@ -36,10 +36,14 @@ def reference_models(incomplete: str) -> list[str]:
 
 def runs(context: typer.Context, incomplete: str) -> list[str]:
     """Names of models with a run, and run ids, of the results folder that the command line names."""
+    every = run_ids(context, "")
+    return _matching(dict.fromkeys([*map(_model, every), *every]), incomplete)
+
+
+def run_ids(context: typer.Context, incomplete: str) -> list[str]:
+    """Run ids of the results folder that the command line names."""
     results = Path(context.params.get("results") or "results")
-    run_ids = sorted(folder.name for folder in results.glob("records/*/*"))
-    models = [_model(run_id) for run_id in run_ids]
-    return _matching(dict.fromkeys([*models, *run_ids]), incomplete)
+    return _matching(sorted(folder.name for folder in results.glob("records/*/*")), incomplete)
 
 
 def _model(run_id: str) -> str:

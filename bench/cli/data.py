@@ -8,7 +8,7 @@ import typer
 from bench.cli.datasets import locate_dataset, notify
 from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
-from bench.cli.options import AsJson, ClassNames, DataDir, DatasetArgument, ImageSize
+from bench.cli.options import AsJson, ClassNames, DataDir, DatasetArgument, ImageSize, parse_folder
 
 data_app = typer.Typer(
     cls=Group,
@@ -49,7 +49,10 @@ def describe(
     results: Annotated[
         Path,
         typer.Option(
-            "--results", metavar="DIR", help="Folder for the figures, which are saved to DIR/DATASET/samples."
+            "--results",
+            metavar="DIR",
+            parser=parse_folder,
+            help="Folder for the figures, which are saved to DIR/DATASET/samples.",
         ),
     ] = Path("results"),
     as_json: AsJson = False,

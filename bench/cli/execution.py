@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bench.cli.results import write_pages
 from bench.errors import SearchError, SpecError
 from bench.report.text.command import command
 from bench.signals import defer_signals, exit_code
@@ -98,7 +99,6 @@ def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
 
 def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
     from bench.execution.reproduction import reproduction_text
-    from bench.report import build
     from bench.report.run_summary import run_summary
 
     if not finished:
@@ -108,7 +108,7 @@ def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
     for outcome in finished:  # before the pages, which may fail
         if outcome.reproduction is not None and outcome.published is not None:
             typer.echo(reproduction_text(outcome.reproduction, outcome.published))
-    build.write(results)
+    write_pages(results)
     typer.echo(run_summary(results, [outcome.folder.run_id for outcome in finished]))
     for outcome in finished:
         for line in outcome.warnings:

@@ -22,7 +22,7 @@ from bench.cli.options import (
     Workers,
 )
 from bench.errors import SpecError, StoreError
-from bench.evaluation.text import counted
+from bench.evaluation.text import counted, number
 from bench.signals import exit_code
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _text(check: "FamilyCheck") -> str:
     if check.costs:
         lines.append("Costs (minimum, median, maximum):")
         lines += [
-            f"  {name}: {', '.join(map(_number, (each.low, each.median, each.high)))}"
+            f"  {name}: {', '.join(map(number, (each.low, each.median, each.high)))}"
             for name, each in check.costs.items()
         ]
     lines.append("Expensive regions:" if check.regions else "No region takes much longer than the others.")
@@ -156,7 +156,3 @@ def _text(check: "FamilyCheck") -> str:
             "each"
         )
     return "\n".join(lines)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -20,7 +20,7 @@ DATASET_HELP = (
 )
 
 
-def _folder(text: str) -> Path:
+def parse_folder(text: str) -> Path:
     """Convert the value of --results; an empty one, e.g. of an unset shell variable, would be the current folder."""
     if not text:
         raise typer.BadParameter("expected a folder, got an empty string.")
@@ -35,11 +35,13 @@ def _existing(results: Path) -> Path:
 
 
 Results = Annotated[
-    Path, typer.Option("--results", metavar="DIR", parser=_folder, help="Folder with records and pages.")
+    Path, typer.Option("--results", metavar="DIR", parser=parse_folder, help="Folder with records and pages.")
 ]
 ExistingResults = Annotated[
     Path,
-    typer.Option("--results", metavar="DIR", parser=_folder, callback=_existing, help="Folder with records and pages."),
+    typer.Option(
+        "--results", metavar="DIR", parser=parse_folder, callback=_existing, help="Folder with records and pages."
+    ),
 ]
 RunName = Annotated[
     str,

@@ -174,7 +174,7 @@ def resume(
         list[str] | None,
         typer.Argument(
             metavar="RUN",
-            autocompletion=completion.runs,
+            autocompletion=completion.run_ids,
             help="Run ids (see `bench runs`).",
             show_default="all unfinished runs",
         ),

@@ -10,7 +10,7 @@ import typer
 from bench.cli import completion
 from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
-from bench.cli.options import Results
+from bench.cli.options import Results, parse_folder
 from bench.cli.results import write_pages
 from bench.errors import SpecError, StoreError
 from bench.evaluation.text import counted
@@ -29,7 +29,14 @@ runs_app = typer.Typer(
 )
 
 SameResults = Annotated[
-    Path | None, typer.Option("--results", metavar="DIR", help="Folder with records and pages.", show_default="results")
+    Path | None,
+    typer.Option(
+        "--results",
+        metavar="DIR",
+        parser=parse_folder,
+        help="Folder with records and pages.",
+        show_default="results",
+    ),
 ]
 
 
@@ -79,7 +86,7 @@ def runs(
 def delete(
     context: typer.Context,
     run_id: Annotated[
-        str, typer.Argument(metavar="RUN", autocompletion=completion.runs, help="Run id (see `bench runs`).")
+        str, typer.Argument(metavar="RUN", autocompletion=completion.run_ids, help="Run id (see `bench runs`).")
     ],
     results: SameResults = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,

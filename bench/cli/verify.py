@@ -8,6 +8,7 @@ import typer
 from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, Quiet, RunDataset, RunName
+from bench.cli.results import write_pages
 from bench.signals import exit_code
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ def verify(
     from bench.cli.progress import interruptible_display
     from bench.execution.options import Options
     from bench.execution.resume import run_dataset, run_family_files
-    from bench.report import build
     from bench.report.ranking import rank
     from bench.report.runs import find_run, load
 
@@ -73,7 +73,7 @@ def verify(
     except KeyboardInterrupt as interrupt:
         raise typer.Exit(exit_code(interrupt)) from None
     if pages.passed:  # the number of test-set evaluations has changed
-        build.write(results)
+        write_pages(results)
     for check in checks:
         typer.echo(f"{'passed' if check.passed else 'FAILED'}  {check.text}")
     verified = all(check.passed for check in checks)

@@ -98,7 +98,8 @@ def locate(
         notify: called with a one-line message before steps longer than a second.
 
     Raises:
-        SpecError: there is no such dataset, its name is invalid or defined twice, or `reading` does not apply to it.
+        SpecError: there is no such dataset, its name is invalid or defined twice, or `data_dir` or `reading` does not
+            apply to it.
         DataError: the files at the path are not a valid dataset.
     """
     path = Path(dataset)
@@ -116,11 +117,13 @@ def locate(
             f"{path} does not exist: expected the name of a dataset, or the path of images or of a Python file that "
             "defines a dataset"
         )
+    if data_dir is not None:
+        raise SpecError(f"--data-dir is for datasets given by name, not for the images at {path}: remove it")
     from bench.data.importing import import_path
 
     absolute = _absolute(path)
     digest = import_path(absolute, reading, notify)
-    return DatasetLocation(_name_at(absolute), path=absolute, data_dir=data_dir, reading=reading, digest=digest)
+    return DatasetLocation(_name_at(absolute), path=absolute, reading=reading, digest=digest)
 
 
 def from_arrays(

@@ -225,13 +225,12 @@ def class_names(source: Source, asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_classes(part: Samples, classes: int, names: Sequence[str], *, is_train: bool) -> None:
-    counts = np.bincount(part.labels[part.labels >= 0], minlength=classes)
     if (invalid := part.labels[(part.labels < 0) | (part.labels >= classes)]).size:
         raise DataError(
             f"{part.where}: label {invalid[0]}, but the training labels are 0 to {classes - 1}: remove the images with "
             "this label, or add training images with it"
         )
-    missing = np.flatnonzero(counts == 0)
+    missing = np.flatnonzero(np.bincount(part.labels, minlength=classes) == 0)
     if missing.size:
         first = int(missing[0])
         name = f" ({names[first]})" if names and first < len(names) else ""

@@ -31,7 +31,14 @@ def difference_text(mean: float, low: float, high: float) -> str:
 
 def ratio_text(ratio: float) -> str:
     """A ratio, far below 1 as a fraction."""
-    return f"{ratio:.2f}" if ratio >= SMALL_RATIO else f"1/{1 / ratio:.2g}"
+    if ratio >= SMALL_RATIO:
+        return f"{ratio:.2f}"
+    return f"1/{1 / ratio:.2g}" if 1 / ratio < 10 else f"1/{1 / ratio:.0f}"
+
+
+def number(value: float) -> str:
+    """A number with three digits, or all of those before the decimal point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def seconds(value: float) -> str:

@@ -99,7 +99,9 @@ def inline(text: str | Markdown) -> str:
     """Text on one line that cannot end a table cell, nor become a tag or emphasis."""
     if isinstance(text, Markdown):
         return text.text
-    return re.sub(r"([|*<>`\\\[\]])", r"\\\1", " ".join(text.split()))
+    # Inside a word, as in `my_net`, an underscore is no emphasis.
+    special = r"[|*<>`\\\[\]]|(?<![^\W_])_|_(?![^\W_])"
+    return re.sub(special, r"\\\g<0>", " ".join(text.split()))
 
 
 def capitalized(text: str) -> str:

@@ -7,10 +7,10 @@ import pandas as pd
 
 from bench.errors import check_name
 from bench.evaluation.metric import Metric
-from bench.evaluation.text import percent, points, seconds
+from bench.evaluation.text import percent, points
 from bench.report.board import Board, Row, Table
 from bench.report.narrow_table import narrow_table
-from bench.report.tables.costs import CORE_SECONDS, core_seconds_cell
+from bench.report.tables.costs import CORE_SECONDS, core_seconds_cell, cost_cells
 from bench.report.tables.leaderboard import leaderboard_cells
 from bench.report.tables.scores import metric_text, rank_text
 
@@ -21,10 +21,10 @@ COSTS = {  # names of columns to sort by, and the cost of each
     "prediction-time": "prediction time",
     "core-seconds": "core-seconds",
 }
-HEADINGS = {
-    "training-time": "training (s)",
-    "prediction-time": "prediction (µs/image)",
-    "core-seconds": "core-seconds",
+COST_COLUMNS = {  # heading, and name of the cell among `cost_cells`
+    "training-time": ("training (s)", "training time per refit (s)"),
+    "prediction-time": ("prediction (µs/image)", "prediction time (µs/image)"),
+    "core-seconds": (CORE_SECONDS, CORE_SECONDS),
 }
 INTERVALS = "Test accuracy with its 95% confidence interval: ± half its width, or -/+ the distances to its limits."
 WIDTH = 200  # characters of a line of the wide table
@@ -165,13 +165,8 @@ def _last_column(table: Table, sort: str) -> tuple[str, Callable[[Row], str]]:
     """Heading and cells."""
     if metric := _metrics(table).get(sort):
         return metric.heading, lambda row: metric_text(row.run, metric)
-    shown = sort if sort in HEADINGS else "training-time"
-
-    def cell(row: Row) -> str:
-        cost = row.run.costs.get(COSTS[shown])
-        return "unknown" if cost is None else seconds(cost)
-
-    return HEADINGS[shown], cell
+    heading, name = COST_COLUMNS.get(sort, COST_COLUMNS["training-time"])
+    return heading, lambda row: cost_cells(row.run)[name]
 
 
 def _metrics(table: Table) -> dict[str, Metric]:
@@ -180,6 +175,7 @@ def _metrics(table: Table) -> dict[str, Metric]:
 
 def _thousands(number: float) -> str:
     """To three digits: 812, 23.4k, 1.25M."""
+    number = float(f"{number:.3g}")
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= limit:
             return f"{number / limit:#.3g}".rstrip(".") + unit

@@ -65,7 +65,7 @@ def conditions(run: Run) -> dict[str, str]:
     spec, budget, precision = run.record.spec, "none (no search)", "none (no search)"
     if isinstance(spec, SearchSpec):
         budget, precision = _budget_text(spec), spec.precision
-    protocol = f"version {spec.protocol} (tuned models)"
+    protocol = f"version {spec.protocol} ({'tuned' if isinstance(spec, SearchSpec) else 'reference'} models)"
     return {"budget": budget, "search precision": precision, "protocol": protocol} | _goal(spec) | data_of(run)
 
 

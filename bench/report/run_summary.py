@@ -8,7 +8,7 @@ from bench.report.board import Board, Row, Table
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranked_table import INTERVALS, difference_note, machines_note, ranked_table, sorted_rows
 from bench.report.ranking import rank
-from bench.report.runs import Run, load
+from bench.report.runs import Loaded, Run, load
 from bench.report.text.command import command
 from bench.report.text.statements import family_sentences, pair_sentence, pair_sentences
 
@@ -18,19 +18,18 @@ def run_summary(results: Path, run_ids: Sequence[str]) -> str:
 
     Ranks and tests of tuned models are those among these runs, not those of the whole leaderboard.
     """
-    board, shown, parts = _board(results, run_ids), list[Row](), []
-    for table in board.tables:
+    loaded, shown, parts = load(results), list[Row](), []
+    for table in _board(results, loaded, run_ids).tables:
         known = {row.run.record.run_id for row in shown}  # reference models are in several tables
         rows = [row for row in table.everything if row.run.record.run_id in {*run_ids} - known]
         if rows:
             parts.append("\n\n".join([_table_text(table, rows), *_verdict(table, rows)]))
             shown += rows
-    return "\n\n".join([*parts, _next_steps(results, shown)])
+    return "\n\n".join([*parts, _next_steps(results, loaded, shown)])
 
 
-def _board(results: Path, run_ids: Sequence[str]) -> Board:
+def _board(results: Path, loaded: Loaded, run_ids: Sequence[str]) -> Board:
     """Tuned models among these runs with all reference models; if there are none, the whole leaderboard."""
-    loaded = load(results)
     reproductions = tuple(run for run in loaded.reproductions if run.record.run_id in run_ids)
     published = [run.reproduces.record.run_id for run in reproductions if run.reproduces is not None]
     named = {*run_ids, *published}
@@ -66,8 +65,10 @@ def _verdict(table: Table, rows: Sequence[Row]) -> Iterator[str]:
         yield wrap("\n".join(sentences))
 
 
-def _next_steps(results: Path, rows: Sequence[Row]) -> str:
-    names = [row.label for row in rows]
+def _next_steps(results: Path, loaded: Loaded, rows: Sequence[Row]) -> str:
+    labels = [run.label for run in (*loaded.runs, *loaded.reproductions)]
+    # Runs on several datasets may have the same label.
+    names = [row.label if labels.count(row.label) == 1 else row.run.record.run_id for row in rows]
     commands = [("show", *names[:1])] if names else []
     commands += [("compare", *names[:2])] if len(names) > 1 else []
     return "\n".join(

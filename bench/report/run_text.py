@@ -40,7 +40,7 @@ def run_text(results: Path, table: Table, row: Row) -> str:
         f"Run: {record.run_id}\nReport: {results / row.page}",
         run.summary,
     ]
-    if record.search is not None:
+    if record.search is not None and record.search.space:
         parts.append(f"Hyperparameters\n\n{narrow_table(hyperparameters_table(record.search))}")
     if record.reference is not None:
         recipe = record.reference.recipe

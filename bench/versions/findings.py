@@ -27,13 +27,13 @@ REPOSITORIES = {"TensorFlow": "tensorflow/tensorflow", "Keras": "keras-team/kera
 class Update:
     """What changed from one version to the next."""
 
-    pair: str  # such as "2.16.2 to 2.17.1"
+    pair: str  # such as "2.16.2 to 2.17.1", or "2.16.2 to 2.17.1, Python 3.12"
     sentences: tuple[str, ...]  # Markdown
 
 
 def title(series: Series) -> str:
     """The versions that findings compare."""
-    return f"{series.library} {series.label(series.overall)}"
+    return f"{series.library} {series.label(series.overall)}{series.suffix}"
 
 
 def findings(series: Series) -> list[str]:
@@ -50,7 +50,10 @@ def updates(series: Series) -> list[Update]:
     if len(series.records) < 3:
         return []
     pairs = zip(series.records, _compared(series), strict=False)
-    return [Update(pair=series.label(row), sentences=tuple(_sentences(series, old, row))) for old, row in pairs]
+    return [
+        Update(pair=f"{series.label(row)}{series.suffix}", sentences=tuple(_sentences(series, old, row)))
+        for old, row in pairs
+    ]
 
 
 def _sentences(series: Series, older: VersionRecord, row: ComparedVersion) -> list[str]:

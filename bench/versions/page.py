@@ -104,7 +104,7 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
                 "library": each.library,
                 "oldest": each.oldest,
                 "findings_title": findings_title(each),
-                "link": link(each.label(each.overall), anchor(findings_title(each))),
+                "link": link(f"{each.label(each.overall)}{each.suffix}", anchor(findings_title(each))),
                 "update_links": [link(update.pair, anchor(update.pair)) for update in updates(each)],
                 "details": link("details", anchor(each.title)),
                 "findings": findings(each),

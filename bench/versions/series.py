@@ -55,6 +55,12 @@ class Series:
         return self.versions[self.records[0].name]
 
     @property
+    def suffix(self) -> str:
+        """The end of headings about another Python than the default one, such as ", Python 3.12"."""
+        first = self.records[0]
+        return f", Python {_python_and_tensorflow(first)[0]}" if first.name.startswith("py") else ""
+
+    @property
     def overall(self) -> ComparedVersion:
         """The newest version compared with the oldest; a single version has no comparisons."""
         return list(self.rows.values())[-1]

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli.catalog import shortened
+from bench.cli.execution import execute
+from bench.execution.events import RunFinished
 from bench.records.store import all_folders
 from command_line import Called, command, run, small_disk, variables
 from command_line import call as call_in
@@ -182,6 +184,8 @@ def test_plan_of_all_families_is_printed_without_timing_or_importing_tensorflow(
         ("reproduce tutorial-c", {"tutorial-cnn"}),
         ("lea", {"leaderboard"}),
         ("show cn", {"cnn", "cnn-hyperband-"}),
+        ("runs delete cn", {"cnn-hyperband-"}),
+        ("resume cn", {"cnn-hyperband-"}),
     ],
 )
 @pytest.mark.usefixtures("results")
@@ -191,6 +195,7 @@ def test_shell_completes_names(words: str, expected: set[str], call: Call, monke
     monkeypatch.setenv("COMP_CWORD", str(len(words.split(" "))))
     completed = call().stdout.split()
     assert all(any(each.startswith(name) for each in completed) for name in expected), completed
+    assert ("cnn" in completed) == ("cnn" in expected)
 
 
 def test_list_describes_families_datasets_tuners_and_reference_models_in_a_line_each(call: Call) -> None:
@@ -321,8 +326,9 @@ def test_file_in_place_of_the_results_folder_is_an_error(tmp_path: Path) -> None
     assert "error: expected a results folder, found the file results: choose a folder with --results" in output
 
 
-def test_empty_path_of_the_results_folder_is_an_error(tmp_path: Path) -> None:
-    output = run("leaderboard", "--results", "", cwd=tmp_path, code=2).stderr
+@pytest.mark.parametrize("words", ["leaderboard", "data describe digits", "runs migrate", "runs delete x --yes"])
+def test_empty_path_of_the_results_folder_is_an_error(words: str, tmp_path: Path, call: Call) -> None:
+    output = call(*words.split(), "--results", "", code=2).stderr
     assert "expected a folder, got an empty string" in output
     assert list(tmp_path.iterdir()) == []
 
@@ -468,6 +474,14 @@ def test_damaged_record_is_named_and_the_others_are_shown(results: Path, damaged
     assert "94.67" in page
 
 
+def test_damaged_record_is_named_after_training(
+    results: Path, damaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished = [folder for folder in all_folders(results) if folder.finished and folder.record_file != damaged]
+    execute(lambda _: (RunFinished(folder=finished[0], trained=True),), "training", results, quiet=True)
+    assert f"Could not be read: {damaged.relative_to(results)}: " in capsys.readouterr().err
+
+
 def test_runs_says_which_run_cannot_be_resumed_and_why(results: Path, call: Call) -> None:
     done = call("runs")
     (line,) = [line for line in done.stdout.splitlines() if "unfinished" in line]
@@ -567,6 +581,8 @@ def test_options_of_images_by_path(photos: Path, call: Call) -> None:
         assert described["image_shape"] == [4, 5, 1]
         assert [each["name"] for each in described["classes"]] == ["Katze", "Hund"]
         assert described["duplicates"] == {"development": 0, "test": 0, "shared": 0}
+    refused = call("data", "describe", "photos", "--data-dir", ".", code=2).stderr
+    assert refused == "error: --data-dir is for datasets given by name, not for the images at photos: remove it\n"
 
 
 def test_folder_of_images_is_fetched_into_the_cache(photos: Path, call: Call) -> None:

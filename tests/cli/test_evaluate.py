@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -288,8 +289,6 @@ def test_lambda_layer_and_other_files_are_refused(digits: Dataset, tmp_path: Pat
 @pytest.fixture(scope="module")
 def evaluated(tiny: Finished, digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with the run of `tiny`, a model of three files and one of a single file."""
-    import shutil
-
     cwd = tmp_path_factory.mktemp("evaluated")
     shutil.copytree(tiny.results, cwd / "results")
     for seed in range(3):
@@ -376,8 +375,6 @@ def test_refused_model_leaves_nothing_behind(evaluated: Path, digits: Dataset, t
 
 
 def test_published_evaluation_names_the_command(evaluated: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(evaluated / "results", tmp_path / "results", ignore=shutil.ignore_patterns("models"))
     failed = call("predict", "mine", evaluated / "image.npy", cwd=tmp_path, code=2)
     assert "python -m bench evaluate MODEL.keras --name mine --dataset digits" in failed.stderr
@@ -395,7 +392,13 @@ def test_python_evaluates_models_in_memory_and_files(digits: Dataset, tmp_path: 
         first = bench.evaluate(model, name="memory", **options)
     assert [each.filename for each in shown if each.category is UserWarning] == [__file__]
     second = bench.evaluate(files, name="files", pixel_range="0-1", **options)
-    again = bench.evaluate(model, name="memory", **options)
+    damaged = tmp_path / "results/records/digits/damaged"
+    damaged.mkdir()
+    (damaged / "record.json").write_text("{")
+    with pytest.warns(UserWarning, match="^could not be read: records/digits/damaged/record.json") as shown:
+        again = bench.evaluate(model, name="memory", **options)
+    assert {each.filename for each in shown if each.category is UserWarning} == {__file__}
+    shutil.rmtree(damaged)
     assert again.run_id == first.run_id
     assert first.test_accuracy == second.test_accuracy > 0.7
     assert first.interval is not None

@@ -98,11 +98,12 @@ def test_one_csv_file(tmp_path: Path) -> None:
     assert load_development(location).class_names == ("0", "1")
 
 
-def test_two_csv_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["fashion-mnist_{}.csv", "{}_latest.csv"])
+def test_two_csv_files(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "two"
     folder.mkdir()
-    write_csv(folder / "fashion-mnist_train.csv", csv_rows(30))
-    (folder / "fashion-mnist_test.csv.gz").write_bytes(gzip.compress("\n".join(csv_rows(10)).encode()))
+    write_csv(folder / name.format("train"), csv_rows(30))
+    (folder / f"{name.format('test')}.gz").write_bytes(gzip.compress("\n".join(csv_rows(10)).encode()))
     location = locate(folder)
     assert (len(load_development(location)), len(open_test(location, tmp_path))) == (30, 10)
 
@@ -439,6 +440,7 @@ def test_class_with_one_development_image_is_named() -> None:
             [0, 1, 2, 0],
             "x_test: label 2, but the training labels are 0 to 1: remove the images with this label, or add",
         ),
+        ([0, 1, 10**10, 0], "x_test: label 10000000000, but the training labels are 0 to 1: "),
     ],
 )
 def test_test_set_with_other_classes_is_refused(labels: list[int], message: str) -> None:
@@ -481,7 +483,15 @@ def test_folder_of_two_formats_is_refused(photos: Path) -> None:
         locate(photos)
 
 
-@pytest.mark.parametrize("names", [("a.csv", "b.csv"), ("train_test.csv", "test.csv"), ("a.csv", "b.csv", "test.csv")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a.csv", "b.csv"),
+        ("train.csv", "latest.csv"),
+        ("train_test.csv", "test.csv"),
+        ("a.csv", "b.csv", "test.csv"),
+    ],
+)
 def test_csv_files_without_clear_parts_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
     (tmp_path / "csv").mkdir()
     for name in names:

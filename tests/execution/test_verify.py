@@ -64,8 +64,12 @@ def test_on_another_cpu_the_accuracy_must_be_inside_the_prediction_interval(copi
     copied.folder.write_predictions(swapped)
     copied.folder.write_record(replace(record, predictions_sha256=swapped.digest()))
     edit_record(copied.folder, elsewhere)
+    damaged = copied.folder.path.with_name("damaged") / "record.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
     call("report", cwd=copied.results.parent)
     done = call("verify", "tiny", cwd=copied.results.parent)
+    assert "Could not be read: records/digits/damaged/record.json: " in done.stderr
     assert "instead of Synthetic CPU" in done.stdout
     assert "inside" in done.stdout
 

@@ -13,6 +13,7 @@ from bench.records.record import Latency
 from bench.records.store import run_folder
 from bench.report.figures.table import FAMILY_COLORS, styles
 from bench.report.pages.dataset import dataset_section
+from bench.report.ranked_table import ranked_table
 from bench.report.ranking import leaderboard
 from bench.report.tables.costs import costs_table, pareto_fronts, timed_sentence
 from bench.report.tables.scores import NOT_DIFFERENT, metrics_text
@@ -48,6 +49,15 @@ def test_a_family_has_one_color_and_no_two_models_share_a_style(tmp_path: Path) 
 
 def latency(microseconds: float) -> Latency:
     return Latency(microseconds_per_image=microseconds, batch_size=256, images=200, repeats=5, threads=1)
+
+
+def test_large_costs_have_no_exponent(tmp_path: Path) -> None:
+    refits = tuple(make_refit(number, parameters=999_700) for number in range(3))
+    add_run(tmp_path, refits=refits, latency=latency(1234.0))
+    (table,) = leaderboard(tmp_path).tables
+    assert costs_table(table)["prediction time (µs/image)"][0] == "1,234"
+    shown = ranked_table(table, table.rows, "prediction-time")
+    assert (shown["params"][0], shown["prediction (µs/image)"][0]) == ("1.00M", "1,234")
 
 
 def test_a_model_that_is_worse_and_costs_more_is_not_on_the_pareto_front(tmp_path: Path) -> None:
@@ -115,6 +125,12 @@ def test_a_model_far_below_the_others_does_not_stretch_the_scale_of_f1(tmp_path:
     section = only_section(tmp_path)
     assert section["left_out"] == "Not in the plot, with less than half the best accuracy: tutorial-linear."
     assert [label.get_text() for label in section["pictures"]["f1"].draw().axes[0].get_xticklabels()] == ["dense"]
+
+
+def test_models_that_are_always_wrong_are_drawn(tmp_path: Path) -> None:
+    add_run(tmp_path, [range(200)] * 3)
+    pictures = only_section(tmp_path)["pictures"]
+    assert [label.get_text() for label in pictures["f1"].draw().axes[0].get_xticklabels()] == ["dense"]
 
 
 def test_searches_of_a_family_have_their_own_line_styles_and_names(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from posixpath import normpath
 
 import pytest
+from markdown_it import MarkdownIt
 
 from bench.records.files import write_atomic
 from bench.records.store import all_folders
@@ -16,7 +17,7 @@ from bench.report.figures.picture import DARK_PAGE, DARK_TEXT, stored_digest
 from bench.report.figures.table import FAMILY_COLORS, REFERENCE_COLORS
 from bench.report.html.body import body, html_name
 from bench.report.html.site import Site, site, write_html
-from bench.report.markdown import heading_id
+from bench.report.markdown import heading_id, inline
 from bench.report.ranking import leaderboard
 from builders import add_reference, add_run
 
@@ -132,6 +133,12 @@ def test_every_page_leads_to_every_other_one(pages: dict[str, Parsed]) -> None:
 
 def test_special_characters_in_names_are_text(pages: dict[str, Parsed]) -> None:
     assert "Star|fish" in pages["synthetic/index.html"].text
+
+
+def test_inline_text_has_no_emphasis() -> None:
+    for text in ("Dense.__init__() missing", "_x_ *y*", "my_net", "a__b"):
+        assert MarkdownIt("commonmark").renderInline(inline(text)) == text
+    assert inline("my_net") == "my_net"
 
 
 def test_markdown_becomes_html_with_ids_as_on_github() -> None:

@@ -16,6 +16,7 @@ from bench.report.figures.history import search_history
 from bench.report.figures.model import BLUE, curves
 from bench.report.figures.picture import Picture
 from bench.report.ranking import leaderboard
+from bench.report.run_text import run_row, run_text
 from bench.report.tables.hyperparameters import conditions_text, hyperparameters_table
 from builders import add_reference, add_run, make_curve, make_refit, make_search, make_trial, page
 
@@ -177,6 +178,12 @@ def test_failed_trials_are_explained_only_if_there_are_any(tmp_path: Path) -> No
     assert "Failed trials have no score" in model_page(tmp_path)
     add_run(tmp_path, spec={"family": "cnn"}, search={"trials": (make_trial(0, 0.9), make_trial(1, 0.91))})
     assert "Failed trials" not in model_page(tmp_path, "cnn")
+
+
+def test_a_model_without_hyperparameters_has_no_table_of_them(tmp_path: Path) -> None:
+    add_run(tmp_path, search={"space": (), "trials": (make_trial(1, 0.9, values={}),)})
+    for text in (model_page(tmp_path), run_text(tmp_path, *run_row(tmp_path, "dense"))):
+        assert "Hyperparameters\n" not in text
 
 
 def test_a_condition_that_always_holds_is_not_shown() -> None:

@@ -3,11 +3,13 @@
 import io
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
 from bench.report.figures import picture as pictures
+from bench.report.figures.images import Tile, grid_picture
 from bench.report.figures.picture import DARK_PAGE, MAX_COLOR_ERROR, dark, picture
 
 
@@ -36,6 +38,12 @@ def test_photo_keeps_its_colors() -> None:
     image = stored(pixels)
     assert image.mode == "RGB"
     assert (np.asarray(image) == pixels).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+def test_images_with_any_number_of_channels_are_drawn(channels: int) -> None:
+    tile = Tile(image=np.zeros((4, 4, channels), np.uint8), above="a", below="b")
+    assert grid_picture("test", [tile]).png().startswith(b"\x89PNG")
 
 
 def test_dollar_signs_are_no_formulas() -> None:

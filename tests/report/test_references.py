@@ -1,5 +1,6 @@
 """Reference models in tables and on pages."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -95,6 +96,7 @@ def test_reference_models_alone_have_a_table(tmp_path: Path) -> None:
     (table,) = leaderboard(tmp_path).tables
     assert (table.rows, [row.label for row in table.references]) == ((), ["tutorial-cnn", "baseline-majority"])
     assert "baseline-majority" in page(tmp_path, "leaderboard.md")
+    assert re.search(r"\n- protocol: version \d+ \(reference models\)\n", page(tmp_path, "synthetic/README.md"))
 
 
 def test_deterministic_model_has_an_interval_from_one_seed(tmp_path: Path) -> None:

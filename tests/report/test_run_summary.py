@@ -39,6 +39,16 @@ def test_next_steps_name_pages_and_commands(tmp_path: Path) -> None:
     )
 
 
+def test_next_steps_name_runs_on_several_datasets_by_their_ids(tmp_path: Path) -> None:
+    for dataset in ("other", "synthetic"):
+        dense = add_run(tmp_path, MANY_ERRORS, spec={"dataset": dataset})
+        cnn = add_run(tmp_path, FEW_ERRORS, spec={"dataset": dataset, "family": "cnn"})
+    assert run_summary(tmp_path, [dense.run_id, cnn.run_id]).endswith(
+        f"Next: python -m bench show {cnn.run_id} --results {tmp_path}\n"
+        f"Next: python -m bench compare {cnn.run_id} {dense.run_id} --results {tmp_path}"
+    )
+
+
 def test_single_run_is_compared_with_the_best_reference_model(tmp_path: Path) -> None:
     run = add_run(tmp_path, FEW_ERRORS)
     add_reference(tmp_path, MANY_ERRORS)

@@ -1,6 +1,7 @@
 """tutorials.md: titles by which readers recognize their tutorial, and what beats it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,17 @@ from bench.records.store import run_folder
 from bench.report.build import build
 from bench.report.ranking import leaderboard
 from bench.report.text.tutorial_titles import tutorial_title
-from builders import add_reference, add_run, make_environment, make_trial
+from builders import (
+    add_reference,
+    add_run,
+    make_dataset,
+    make_environment,
+    make_predictions,
+    make_run,
+    make_spec,
+    make_trial,
+    write_run,
+)
 
 
 def titles(results: Path) -> str:
@@ -102,6 +113,22 @@ def test_more_accurate_model_of_other_conditions_is_named(tmp_path: Path) -> Non
     add_run(tmp_path, [range(2)] * 3, spec={"preset": "default", "family": "mixer", "class_weights": "balanced"})
     other = "A search under other conditions (class weights balanced) found [mixer](synthetic/mixer.md#mixer): 99.00%, "
     assert other in text(tmp_path, "tutorials.md")
+
+
+def test_only_models_with_the_same_test_set_are_compared(tmp_path: Path) -> None:
+    for checksum, family, tutorial in (("5", "cnn", "tutorial-cnn"), ("6", "dense", "tutorial-linear")):
+        dataset = make_dataset(checksum=checksum * 64)
+        add_run(tmp_path, [range(10)] * 3, spec={"family": family}, dataset=dataset)
+        add_reference(tmp_path, [range(40)] * 3, spec={"model": tutorial}, dataset=dataset)
+    predictions, spec = make_predictions([[], [], []]), make_spec(family="resnet")
+    reverse = replace(
+        predictions, labels=predictions.labels[::-1], log_probabilities=predictions.log_probabilities[:, ::-1]
+    )
+    write_run(tmp_path, make_run(reverse, spec=spec), reverse)
+    sections = [
+        re.findall(r"]\(synthetic/([\w-]+)\.md", each) for each in text(tmp_path, "tutorials.md").split("\n## ")
+    ]
+    assert [{*models} for models in sections] == [set(), {"tutorial-cnn", "cnn"}, {"tutorial-linear", "dense"}]
 
 
 @pytest.mark.parametrize(("cpu", "time"), [("Synthetic CPU A", r", 21 s per training"), ("Another", "")])

@@ -4,6 +4,7 @@ from dataclasses import replace as with_fields
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from msgspec.structs import replace
 
 from bench.evaluation.speed import SpeedChange
@@ -49,9 +50,10 @@ def test_findings_name_accuracy_speed_and_memory(tmp_path: Path) -> None:
     assert all(f"- {sentence}\n" in page_text(tmp_path) for sentence in findings(made))
 
 
-def test_time_of_a_much_faster_operation_is_a_fraction(tmp_path: Path) -> None:
-    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.0025))
-    assert findings(made)[2] == ("Speed: of 1 operations, none significantly slower; 1 faster: `step` 1/40 (cnn).")
+@pytest.mark.parametrize(("seconds", "ratio"), [(0.0025, "1/40"), (0.0004, "1/250")])
+def test_time_of_a_much_faster_operation_is_a_fraction(seconds: float, ratio: str, tmp_path: Path) -> None:
+    made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, seconds))
+    assert findings(made)[2] == f"Speed: of 1 operations, none significantly slower; 1 faster: `step` {ratio} (cnn)."
 
 
 def test_operations_of_one_kind_are_summarized_together(tmp_path: Path) -> None:
@@ -209,6 +211,18 @@ def test_other_libraries_of_an_update_are_named(tmp_path: Path) -> None:
 def test_versions_that_are_not_unique_are_called_by_their_environment(tmp_path: Path) -> None:
     made = series(tmp_path, ("py312-tf216", "2.16.2", 0.9, 0.1), ("tf216", "2.16.2", 0.9, 0.1))
     assert made.label(made.overall) == "py312-tf216 to tf216"
+
+
+def test_headings_of_another_python_name_it(tmp_path: Path) -> None:
+    for prefix, python in (("", "3.11.0"), ("py312-", "3.12.0")):
+        for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1"), ("tf218", "2.18.1")):
+            environment = make_environment(tensorflow=version, python=python)
+            write(tmp_path, make_record(prefix + name, version, environment=environment))
+    text = page_text(tmp_path)
+    for suffix, anchor in (("", ""), (", Python 3.12", "-python-312")):
+        assert text.count(f"\n## TensorFlow 2.16.2 to 2.18.1{suffix}\n") == 1
+        assert text.count(f"\n### 2.17.1 to 2.18.1{suffix}\n") == 1
+        assert text.count(f"[findings above](#tensorflow-2162-to-2181{anchor})") == 1
 
 
 def test_release_notes_of_an_update_are_those_of_the_libraries_that_changed(tmp_path: Path) -> None:

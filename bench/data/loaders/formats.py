@@ -1,5 +1,6 @@
 """Choose the loader of a file or folder by its name and content."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,11 +108,11 @@ def _train_and_test(parts: dict[str, Samples], folder: Path, what: str) -> Sourc
     """Which part is for training and which for testing, by their names."""
     if len(parts) == 1:
         return Source(train=next(iter(parts.values())), test=None)
-    tests = [name for name in parts if "test" in name or "t10k" in name]
+    tests = [name for name in parts if re.search(r"(?<![a-z])(test|t10k)", name)]  # not in latest.csv
     if len(parts) != 2 or len(tests) != 1:
         raise DataError(
-            f"{folder} contains {len(parts)} {what}, {', '.join(parts)}: expected one, or two with `train` and "
-            "`test` in their names"
+            f"{folder} contains {len(parts)} {what}, {', '.join(parts)}: expected one, or two with the words "
+            "`train` and `test` in their names"
         )
     test = parts.pop(tests[0])
     return Source(train=next(iter(parts.values())), test=test)

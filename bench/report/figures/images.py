@@ -117,7 +117,7 @@ def _draw(lines: Sequence[Sequence[Tile]], headings: Sequence[str] = ()) -> Figu
             rows, pixels, channels = tile.image.shape
             across, down = SIDE * pixels / max(rows, pixels), SIDE * rows / max(rows, pixels)
             axes.imshow(
-                tile.image.squeeze(-1) if channels == 1 else tile.image,
+                tile.image if channels in (3, 4) else tile.image[..., 0],
                 extent=(start, start + across, top + down, top),
                 cmap="gray",
                 vmin=0,

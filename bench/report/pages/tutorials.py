@@ -13,7 +13,7 @@ from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
 from bench.report.markdown import Markdown, inline, link, render
 from bench.report.pages.contract import Files
-from bench.report.ranking import selection_order
+from bench.report.ranking import TEST_LABELS, selection_order
 from bench.report.tables.leaderboard import section_link
 from bench.report.text.label_smoothing import calibration_sentence
 from bench.report.text.statements import identical_sentences
@@ -34,11 +34,11 @@ name = "tutorials"
 def files(board: Board) -> Files:
     """tutorials.md, if a tutorial was trained."""
     sections = []
-    for title, placed in _tutorials(board).items():
+    for placed in _tutorials(board):
         rows = [row for _, row in placed]
         sections.append(
             {
-                "title": title,
+                "title": placed[0][0].dataset.title,
                 "score": placed[0][0].score,
                 "titles": titles_table(placed),
                 "notes": _notes(board, placed),
@@ -52,17 +52,17 @@ def files(board: Board) -> Files:
     )
 
 
-def _tutorials(board: Board) -> dict[str, list[tuple[Table, Row]]]:
-    """The tutorials that were trained and the first table that has them, by the title of their dataset."""
+def _tutorials(board: Board) -> list[list[tuple[Table, Row]]]:
+    """The tutorials that were trained and the first table that has them; those of the same data together."""
     placed: dict[str, tuple[Table, Row]] = {}
     for table in board.tables:
         for row in table.references:
             if row.run.record.is_tutorial:
                 placed.setdefault(row.run.record.run_id, (table, row))
-    tutorials: dict[str, list[tuple[Table, Row]]] = {}
+    tutorials: dict[tuple[str, int], list[tuple[Table, Row]]] = {}
     for table, row in sorted(placed.values(), key=_order):
-        tutorials.setdefault(table.dataset.title, []).append((table, row))
-    return tutorials
+        tutorials.setdefault((table.dataset.name, table.number), []).append((table, row))
+    return list(tutorials.values())
 
 
 def _order(placed: tuple[Table, Row]) -> tuple[bool, str]:
@@ -173,7 +173,7 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
     more_accurate = [
         (other.differing_text, row)
         for other in board.tables
-        if other.dataset == table.dataset
+        if (other.dataset, other.conditions[TEST_LABELS]) == (table.dataset, table.conditions[TEST_LABELS])
         if (row := other.selected_row) is not None and row.test_accuracy > tuned.test_accuracy
     ]
     return [

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bench.evaluation.text import seconds
+from bench.evaluation.text import number, seconds
 from bench.machine import machine_names
 from bench.report.board import Row, Table
 from bench.report.runs import Run
@@ -60,7 +60,7 @@ def cost_cells(run: Run) -> dict[str, str]:
         "parameters": f"{run.costs['parameters']:,}",
         "search time (s)": "-" if search is None else seconds(search.search_seconds),
         "training time per refit (s)": seconds(run.costs["training time per refit"]) if known else "unknown",
-        "prediction time (µs/image)": f"{run.costs['prediction time']:.3g}",
+        "prediction time (µs/image)": number(run.costs["prediction time"]),
     }
 
 

@@ -34,7 +34,7 @@ def by_accuracy(rows: Sequence[Row]) -> Sequence[Row]:
 def plotted(rows: Sequence[Row]) -> list[Row]:
     """The rows without those of less than half the best accuracy, which would squeeze the others together."""
     best = max(row.test_accuracy for row in rows)
-    return [row for row in rows if row.test_accuracy > best / 2]
+    return [row for row in rows if row.test_accuracy >= best / 2]
 
 
 def forest_rows(table: Table) -> list[Row]:

@@ -27,7 +27,7 @@ class SearchProgress(NamedTuple):
     label: str
     family: str
     epochs: tuple[float, ...]  # trained by all trials so far
-    seconds: tuple[float, ...]  # since the start of the session
+    seconds: tuple[float, ...]  # since the start of the run
     best: tuple[float, ...]  # validation accuracy in [0, 1]; for a random search its expectation over trial orders
 
 
@@ -114,8 +114,7 @@ def crossover_sentences(rows: Sequence[Row]) -> list[str]:
         sentences.append(
             f"From {crossing.trials:.0f} random trials on (95% CI {crossing.low:.0f} to {crossing.high:.0f}) the "
             f"expected best {score_name(later.run.record.spec)} of {later.label} is higher than that of "
-            f"{earlier.label}, with fewer it "
-            "is lower."
+            f"{earlier.label}; just before that it is lower."
         )
     return sentences
 
