@@ -23,7 +23,6 @@ import pandas as pd
 from scipy import stats
 
 from bench.data import catalog
-from bench.evaluation.text import counted
 from bench.machine import environment, supports_bfloat16
 from bench.records.choices import Precision, Preset
 from bench.records.encoding import encode, read_lines
@@ -494,13 +493,8 @@ def _goals(results: Path) -> Iterator[tuple[str, bool]]:
         ]
         if scores:
             accuracy = sum(scores) / len(scores)
-            yield (
-                (
-                    f"{family} with preset {preset}, {100 * accuracy:.2f}% (mean of {counted(len(scores), 'search')}, "
-                    f"goal {100 * goal:.1f}%)"
-                ),
-                accuracy >= goal,
-            )
+            text = f"{family} with preset {preset}, {100 * accuracy:.2f}% (searches: {len(scores)}"
+            yield f"{text}, goal {100 * goal:.1f}%)", accuracy >= goal
 
 
 def _conditions(trained: Sequence[Training]) -> str:

@@ -353,7 +353,7 @@ def _draw(measurement: Measurement) -> "Figure":
     from matplotlib.figure import Figure
 
     from bench.report.figures.labels import label_ends
-    from bench.report.figures.model import plain_axes
+    from bench.report.figures.model import few_logarithmic_ticks, plain_axes
 
     figure = Figure(figsize=(9, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -369,6 +369,8 @@ def _draw(measurement: Measurement) -> "Figure":
         right.loglog(trials, times, color=TUNER_COLORS[tuner], marker=marker)
         ends[tuner] = (trials[-1], times[-1])
     right.set(xlabel="trials of the search", ylabel="loop at the end of the search (ms per trial)")
+    for axis in (right.xaxis, right.yaxis):
+        few_logarithmic_ticks(axis)
     for axes in (left, right):
         plain_axes(axes)
     figure.suptitle("Utilization of workers, and cost of a trial by tuner", fontsize=11)

@@ -113,7 +113,8 @@ def summary(table: Table) -> tuple[str, ...]:
             *beaten,
             _hardest_class(best, named=True),
         )
-    return tuple(filter(None, (_best_model(table, best), _next_model(table, best), *beaten, _hardest_class(best))))
+    hardest = _hardest_class(best, named=bool(beaten))
+    return tuple(filter(None, (_best_model(table, best), _next_model(table, best), *beaten, hardest)))
 
 
 def _best_family(table: Table, family: FamilyResult) -> str:
