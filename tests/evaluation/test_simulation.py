@@ -134,8 +134,8 @@ def test_intervals_cover_the_true_accuracy_and_the_true_difference(cell: Cell) -
 
 
 @pytest.mark.parametrize("duplicates", [0.01, 0.1, 1.0])
-def test_near_duplicates_raise_the_type_1_error(duplicates: float, record_property: pytest.FixtureRequest) -> None:
-    """Copies of images are not independent; no interval accounts for them, so the rate is reported, not bounded."""
+def test_near_duplicates_raise_the_type_1_error(duplicates: float) -> None:
+    """Copies of images are not independent, and no interval accounts for them: docs/statistics.md states the rates."""
     rate = type_1_errors(Cell(duplicates=duplicates)) / DRAWS
-    record_property("type_1_error", rate)  # type: ignore[operator]
+    print(f"{100 * duplicates:g}% of the images appear twice: {100 * rate:.2f}% type I errors")
     assert rate < {0.01: 0.06, 0.1: 0.08, 1.0: 0.2}[duplicates]
