@@ -167,6 +167,13 @@ def test_tensorboard_has_the_score_that_chose_the_winner(tmp_path: Path) -> None
 # MLflow
 
 
+def test_address_of_an_mlflow_store_is_not_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for uri in ("postgresql+psycopg2://user:pw@host/db", "sqlite:///own.db", "https://host"):
+        assert tracking_uri(uri) == uri
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", pytest.param("sqlite", marks=pytest.mark.long), "file"])
 def test_mlflow_has_a_parent_run_with_a_child_per_trial(

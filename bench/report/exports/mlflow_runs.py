@@ -34,7 +34,7 @@ def tracking_uri(output: str) -> str:
         SpecError: `output` is a file.
         StoreError: the folder cannot be created.
     """
-    if re.match(r"[a-z+]+:", output):
+    if re.match(r"[a-z][a-z0-9+.-]*:", output):
         return output
     folder = Path(output).absolute()
     if folder.is_file():
