@@ -1,5 +1,6 @@
 """bench export-results: trials, runs and predictions for other programs."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -53,12 +54,12 @@ def export_results(
     if kind == "tensorboard":
         from bench.report.exports.tensorboard_logs import write_logs
 
-        _report(*write_logs(board, Path(output)), f"tensorboard --logdir {output}")
+        _report(*write_logs(board, Path(output)), shlex.join(["tensorboard", "--logdir", output]))
     elif kind == "mlflow":
-        from bench.report.exports.mlflow_runs import tracking_uri, write_runs
+        from bench.report.exports.mlflow_runs import how_to_show, tracking_uri, write_runs
 
         uri = tracking_uri(output)
-        _report(*write_runs(board, uri), f"mlflow ui --backend-store-uri {uri}")
+        _report(*write_runs(board, uri), how_to_show(uri))
     else:
         from bench.records.files import write_atomic
         from bench.report.exports.tables import TableExporter
@@ -69,5 +70,5 @@ def export_results(
     warn_unreadable(board.problems)
 
 
-def _report(written: int, existing: int, command: str) -> None:
-    typer.echo(f"{counted(written, 'run')} written, {existing} already there. To show them: {command}")
+def _report(written: int, existing: int, how: str) -> None:
+    typer.echo(f"{counted(written, 'run')} written, {existing} already there. To show them: {how}")

@@ -1,6 +1,7 @@
 """bench export-results: tables are read back by pandas, logs by TensorBoard, runs by MLflow, each from a real store."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.errors import StoreError
+from bench.errors import ExtensionError, StoreError
 from bench.records.ledger import TrialEnded
 from bench.records.store import all_folders
-from bench.report.exports.mlflow_runs import tracking_uri, write_runs
+from bench.report.exports.mlflow_runs import how_to_show, tracking_uri, write_runs
 from bench.report.exports.tables import TableExporter
 from bench.report.exports.tensorboard_logs import write_logs
 from bench.report.pages.contract import Page
@@ -174,6 +175,19 @@ def test_address_of_an_mlflow_store_is_not_a_folder(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_message_says_what_shows_the_runs_of_an_mlflow_store() -> None:
+    assert how_to_show("https://host") == "open https://host"
+    assert how_to_show("sqlite:///my runs.db").endswith(
+        "full package mlflow, run mlflow ui --backend-store-uri 'sqlite:///my runs.db'"
+    )
+
+
+def test_package_that_mlflow_imports_later_is_named_if_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "alembic", None)
+    with pytest.raises(ExtensionError, match=r"need alembic, which is not installed: run `.*alembic"):
+        write_runs(leaderboard(GOLDEN), "sqlite:///unused.db")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", pytest.param("sqlite", marks=pytest.mark.long), "file"])
 def test_mlflow_has_a_parent_run_with_a_child_per_trial(
@@ -289,7 +303,7 @@ def test_mlflow_store_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_missing_library_is_an_error_with_the_command_that_installs_it(tmp_path: Path) -> None:
     for name, kind in (("pyarrow", "parquet"), ("mlflow", "mlflow")):
-        (tmp_path / f"{name}.py").write_text(f"raise ImportError('no {name}')")
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('no {name}', name='{name}')")
         command = ("export-results", "--results", GOLDEN, "--format", kind, "--output", "exported")
         failed = run(*command, cwd=tmp_path, env=variables(tmp_path), code=2)
         assert f"not installed: run `python -m pip install '{name}" in failed.stderr

@@ -1,6 +1,7 @@
 """Runs as MLflow runs, written with MLflow's own package: a parent per run with one child per trial."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +45,14 @@ def tracking_uri(output: str) -> str:
     return f"sqlite:///{folder / DATABASE}"
 
 
+def how_to_show(uri: str) -> str:
+    """What shows the runs of a store; mlflow-skinny has no pages."""
+    if re.match("https?:", uri):
+        return f"open {uri}"
+    command = shlex.join(["mlflow", "ui", "--backend-store-uri", uri])
+    return f"in an environment with the full package mlflow, run {command}"
+
+
 def write_runs(board: Board, uri: str) -> tuple[int, int]:
     """Write an experiment per dataset, with the runs that it does not have yet.
 
@@ -51,16 +60,17 @@ def write_runs(board: Board, uri: str) -> tuple[int, int]:
         The number of runs written, and of those that were already there.
 
     Raises:
-        ExtensionError: MLflow is not installed, or the store cannot be written.
+        ExtensionError: MLflow or a package that it needs is not installed, or the store cannot be written.
         RecordError: a ledger is damaged, or lacks the end of a trial.
     """
     set_variable("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
+        import alembic  # noqa: F401 - only MLflow imports it, too late for this message
         import mlflow
         from sqlalchemy.exc import SQLAlchemyError
     except ImportError as error:
         command = install_command("mlflow-skinny", "alembic", "sqlalchemy")
-        raise ExtensionError(f"MLflow runs need mlflow-skinny, which is not installed: run `{command}`") from error
+        raise ExtensionError(f"MLflow runs need {error.name}, which is not installed: run `{command}`") from error
     written = existing = 0
     try:
         store = _Store(mlflow.MlflowClient(tracking_uri=uri))
