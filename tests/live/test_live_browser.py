@@ -25,9 +25,11 @@ def test_page_shows_new_trials_without_a_reload_and_notices_the_end_of_the_serve
         opened.get_by_text("26% of the planned training, search and refits together").wait_for()
         best = opened.locator("dt", has_text="best validation accuracy").locator("+ dd")
         assert best.inner_text() == "91.00%"
+        opened.locator(".table.live").focus()
         folder.append(TrialEnded(time=now(), trial=make_trial(3, 0.93)))
         opened.get_by_text("93.00%").first.wait_for()
         assert best.inner_text() == "93.00%"
+        assert opened.locator(".table.live:focus").count() == 1
         assert opened.locator("circle").count() == 3  # one of the four trials failed
         folder.write_predictions(predictions)
         folder.write_record(record)

@@ -94,6 +94,10 @@ def test_run_appears_while_it_is_unfinished_and_its_page_when_it_is_finished(tmp
         live = get(server, "/live.html")[2].decode()
         assert "2 of 3" in live
         assert "91.00%" in live
+        # The facts change every second: the command could not be copied if it were among them.
+        facts, resume = live.partition('data-live="facts')[2].partition("</div>")[::2]
+        assert "bench resume" in resume
+        assert "bench resume" not in facts
         folder.write_predictions(predictions)
         folder.write_record(record)
         assert "No unfinished run" in get(server, "/live.html")[2].decode()
@@ -124,6 +128,8 @@ def test_damaged_ledger_is_named_and_pages_are_still_served(tmp_path: Path) -> N
         status, _, content = get(server, "/live.html")
         assert status == 200
         assert b"cannot be read" in content
+        assert f'data-live="unreadable {folder.run_id}"'.encode() in content
+        assert b"No unfinished run" not in content
         assert get(server, "/index.html")[0] == 200
 
 
