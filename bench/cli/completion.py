@@ -1,5 +1,6 @@
 """What a shell completes after an option: names of families, datasets, tuners, reference models and runs."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,14 +43,16 @@ def runs(context: typer.Context, incomplete: str) -> list[str]:
 
 def run_ids(context: typer.Context, incomplete: str) -> list[str]:
     """Run ids of the results folder that the command line names."""
+    from bench.records.store import all_folders
+
     results = Path(context.params.get("results") or "results")
-    return _matching(sorted(folder.name for folder in results.glob("records/*/*")), incomplete)
+    return _matching(sorted(folder.run_id for folder in all_folders(results)), incomplete)
 
 
 def _model(run_id: str) -> str:
     from bench.tuning import tuners
 
-    name = run_id.rpartition("-")[0]
+    name = re.sub(r"-repeat\d+$", "", run_id).rpartition("-")[0]
     model, _, tuner = name.rpartition("-")
     return model if tuner in tuners.names() else name
 

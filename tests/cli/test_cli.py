@@ -175,6 +175,13 @@ def test_plan_of_all_families_is_printed_without_timing_or_importing_tensorflow(
 # Completion
 
 
+def completions(words: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("_BENCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"bench {words}")
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" "))))
+    return call().stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -190,12 +197,18 @@ def test_plan_of_all_families_is_printed_without_timing_or_importing_tensorflow(
 )
 @pytest.mark.usefixtures("results")
 def test_shell_completes_names(words: str, expected: set[str], call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_BENCH_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", f"bench {words}")
-    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" "))))
-    completed = call().stdout.split()
+    completed = completions(words, call, monkeypatch)
     assert all(any(each.startswith(name) for each in completed) for name in expected), completed
     assert ("cnn" in completed) == ("cnn" in expected)
+
+
+def test_shell_completes_runs_and_their_models_only(results: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    (first,) = (folder.path for folder in all_folders(results) if folder.run_id == "dense-random-8510e80bc9")
+    shutil.rmtree(first)  # only -repeat2 is left of its model
+    runs = [folder.run_id for folder in all_folders(results)]
+    assert "dense-random-8510e80bc9-repeat2" in runs
+    assert sorted(completions("resume ", call, monkeypatch)) == sorted(runs)
+    assert set(completions("show ", call, monkeypatch)) == {"cnn", "dense", "tutorial-linear", *runs}
 
 
 def test_list_describes_families_datasets_tuners_and_reference_models_in_a_line_each(call: Call) -> None:
