@@ -1,6 +1,7 @@
 """The Python API: small, lazy, and with the same results as the command line."""
 
 import gc
+import os
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,8 @@ def test_compare_tests_the_difference_of_two_runs() -> None:
     assert "cnn is" in repr(comparison)
     a, b = bench.load("cnn", GOLDEN), bench.load("dense-8510e8", GOLDEN)
     assert bench.compare(a, b).test == comparison.test
+    same = bench.load("dense-8510e8", os.path.relpath(GOLDEN))
+    assert bench.compare(a, same, GOLDEN).test == comparison.test
 
 
 def test_runs_of_different_folders_are_not_compared(tmp_path: Path) -> None:

@@ -55,10 +55,11 @@ def compare(a: Run | str, b: Run | str, results: str | Path | None = None) -> Ru
     Raises:
         SpecError: there is no such run, several have that name, or they were evaluated on different data.
     """
-    folders = {each.results for each in (a, b) if isinstance(each, Run)} | ({Path(results)} if results else set())
+    given = [each.results for each in (a, b) if isinstance(each, Run)] + ([Path(results)] if results else [])
+    folders = {folder.resolve(): folder for folder in given}
     if len(folders) > 1:
-        raise SpecError(f"the runs are in different results folders: {', '.join(sorted(map(str, folders)))}")
-    folder = folders.pop() if folders else DEFAULT_RESULTS
+        raise SpecError(f"the runs are in different results folders: {', '.join(sorted(map(str, folders.values())))}")
+    folder = next(iter(folders.values()), DEFAULT_RESULTS)
     with python_names():
         require_results_dir(folder)
         return compare_runs(folder, *(each.run_id if isinstance(each, Run) else each for each in (a, b)))
