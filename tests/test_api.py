@@ -112,8 +112,9 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path
         bench.run(3, "digits", results=tmp_path / "results")
     with pytest.raises(SpecError, match=r"unknown preset 'fast': valid names are quick, default, long"):
         bench.run("cnn", "digits", preset="fast", results=tmp_path / "results")
-    with pytest.raises(SpecError, match=r"workers must be a whole number from 1 to .*, got '2'"):
-        bench.run("cnn", "digits", workers="2", results=tmp_path / "results")
+    for workers in ("2", 0):
+        with pytest.raises(SpecError, match=rf"workers must be a whole number from 1 to .*, got {workers!r}"):
+            bench.run("cnn", "digits", workers=workers, results=tmp_path / "results")
     for image_size in (32, [8, 8], (8.0, 8), (0, 8), (8, 8, 1)):
         with pytest.raises(SpecError, match=r"image_size must be \(height, width\), two positive whole numbers, got"):
             bench.run("cnn", GOLDEN, image_size=image_size, results=tmp_path / "results")

@@ -123,7 +123,7 @@ def run(
     options = Options(
         results=Path(results),
         dataset=location,
-        workers=workers or usable_cores(),
+        workers=usable_cores() if workers is None else workers,
         scheduler=scheduler,
         trial_timeout=trial_timeout,
         again=again,
