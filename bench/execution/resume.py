@@ -40,7 +40,7 @@ def resumable(results: Path, run_ids: Sequence[str]) -> tuple[dict[Options, list
             raise SpecError(f"run {run_id!r} {state}; unfinished runs: {', '.join(folders) or 'none'}")
     groups: dict[Options, list[RunFolder]] = {}
     blocked = {}
-    for folder in [folders[run_id] for run_id in run_ids] or folders.values():
+    for folder in [folders[run_id] for run_id in dict.fromkeys(run_ids)] or folders.values():
         if (reason := resume_blocker(folder)) is None:
             groups.setdefault(last_options(folder), []).append(folder)
         else:

@@ -116,3 +116,5 @@ def test_runs_that_cannot_be_resumed_here_do_not_keep_others_from_it(tmp_path: P
     assert blocked.keys() == {running.run_id, elsewhere.run_id}
     assert blocked[running.run_id] == "another process is working on it"
     assert "was started with CPU Synthetic CPU B, this machine has" in blocked[elsewhere.run_id]
+    (folders,) = resumable(tmp_path, [here.run_id, here.run_id])[0].values()
+    assert [folder.run_id for folder in folders] == [here.run_id]  # locking it twice would fail
