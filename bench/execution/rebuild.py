@@ -89,12 +89,11 @@ def store_plain_code(results: Path) -> Iterator[tuple[str, str | None]]:
     for folder in all_folders(results):
         if not folder.finished or folder.plain_file.exists():
             continue
-        record = folder.read_record()
         try:
-            rebuilt = plain_code(folder, record)
-        except ModelError as error:
-            yield record.run_id, str(error)
+            rebuilt = plain_code(folder, folder.read_record())
+        except BenchError as error:
+            yield folder.run_id, str(error)
             continue
         if rebuilt.note is None:
             folder.write_plain(rebuilt.plain)
-        yield record.run_id, rebuilt.note
+        yield folder.run_id, rebuilt.note

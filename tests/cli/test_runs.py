@@ -260,3 +260,14 @@ def test_damaged_run_is_named_by_the_commands_that_need_it(name: str, file: str,
         done = call(*command, cwd=tmp_path, code=2)
         assert done.stderr.startswith(f"error: records/synthetic/{folder.path.name}/{file}: ")
         assert f"restore the file, or `python -m bench runs delete {folder.path.name}`" in done.stderr
+
+
+def test_code_of_damaged_runs_is_not_written_but_pages_are(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    dense, cnn = (folder_of(results, add_run(results, spec={"family": name}).run_id) for name in ("dense", "cnn"))
+    dense.record_file.write_text("damaged")
+    cnn.ledger.write_text("damaged\n")
+    done = call("report", "--code", cwd=tmp_path)
+    for folder, file in ((dense, "record.json"), (cnn, "trials.jsonl")):
+        assert f"{folder.run_id}: results/records/synthetic/{folder.run_id}/{file}:" in done.stderr
+    assert (results / "synthetic" / "cnn.md").exists()
