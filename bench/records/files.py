@@ -119,7 +119,8 @@ def require_results_dir(results: Path) -> None:
     require_no_file(results)
     if not results.is_dir():
         raise StoreError(
-            f"there is no results folder {results}: choose one with --results, or create it with `python -m bench run`"
+            f"there is no results folder {results}: choose one with --results, or create it with "
+            "`python -m bench run --family cnn`"
         )
 
 

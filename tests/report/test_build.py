@@ -69,7 +69,7 @@ def section(text: str, heading: str) -> str:
 
 def test_without_a_finished_run_there_is_only_a_leaderboard(tmp_path: Path) -> None:
     assert list(files(tmp_path)) == ["leaderboard.md"]
-    assert "No finished run yet" in page(tmp_path)
+    assert "No finished run yet. `python -m bench run --family cnn` starts one" in page(tmp_path)
     assert "Glossary" not in page(tmp_path)
 
 
