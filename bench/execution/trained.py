@@ -7,7 +7,7 @@ from bench.data.catalog import DatasetLocation
 from bench.errors import BenchError, ModelError
 from bench.execution.models import model_source
 from bench.execution.options import Options
-from bench.execution.resume import last_options
+from bench.execution.resume import last_options, run_dataset
 from bench.machine import supports_bfloat16
 from bench.records.choices import PRESETS
 from bench.records.limits import DEFAULT_REFIT_SEEDS, DEFAULT_TUNER
@@ -82,7 +82,7 @@ def training_command(folder: RunFolder, record: RunRecord) -> str:
         words = ["reproduce", spec.model]
         words += _option("refit-seeds", spec.refit_seeds, 1 if _deterministic(record) else DEFAULT_REFIT_SEEDS)
         words += _option("seed", spec.seed, 0)
-    words += _dataset_options(last_options(folder).dataset)
+    words += _dataset_options(run_dataset(folder))
     words += _option("results", str(folder.results), "results")
     return shlex.join(["python", "-m", "bench", *words])
 
@@ -125,6 +125,7 @@ def _dataset_options(location: DatasetLocation) -> list[str]:
     size, names = location.reading.image_size, location.reading.class_names
     return [
         *_option("dataset", str(location.path or location.name), DEFAULT_DATASET),
+        *_option("data-dir", location.data_dir and str(location.data_dir), None),
         *_option("image-size", size and f"{size[0]}x{size[1]}", None),
         *_option("class-names", ",".join(names), ""),
     ]

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from bench.errors import SpecError
+from bench.execution.trained import training_command
 from bench.records.evaluation_log import EvaluationLog
-from bench.records.ledger import RefitEnded, TrialProposed
+from bench.records.ledger import RefitEnded, SessionOptions, SessionStarted, TrialProposed
 from bench.records.migrate import migrate
 from bench.records.record import SCHEMA_VERSION
 from bench.records.spec import Budget
@@ -271,3 +272,15 @@ def test_code_of_damaged_runs_is_not_written_but_pages_are(tmp_path: Path) -> No
     for folder, file in ((dense, "record.json"), (cnn, "trials.jsonl")):
         assert f"{folder.run_id}: results/records/synthetic/{folder.run_id}/{file}:" in done.stderr
     assert (results / "synthetic" / "cnn.md").exists()
+
+
+def test_command_that_retrains_a_run_names_the_folder_of_its_data_if_it_exists(tmp_path: Path) -> None:
+    record, data = add_run(tmp_path), tmp_path / "data"
+    folder = folder_of(tmp_path, record.run_id)
+    options = SessionOptions(workers=1, data_dir=str(data))
+    folder.append(
+        SessionStarted(time=record.started, environment=record.environment, dataset=record.dataset, options=options)
+    )
+    assert "--data-dir" not in training_command(folder, record)
+    data.mkdir()
+    assert f" --dataset synthetic --data-dir {data} " in training_command(folder, record)
