@@ -18,6 +18,7 @@ from bench.api.training import _training
 from bench.errors import DataError, ModelError, SpecError, StoreError
 from bench.records.choices import OBJECTIVES, PIXEL_RANGES, PRECISIONS, PRESETS, ClassWeights
 from bench.tuning import tuners
+from builders import add_reference
 from command_line import SOURCE
 
 GOLDEN = Path(__file__).parent / "golden" / "results"
@@ -98,6 +99,13 @@ def test_compare_tests_the_difference_of_two_runs() -> None:
 def test_runs_of_different_folders_are_not_compared(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="different results folders"):
         bench.compare(bench.load("cnn", GOLDEN), "dense", tmp_path)
+
+
+def test_pages_are_up_to_date_after_a_verification_that_failed(tmp_path: Path) -> None:
+    add_reference(tmp_path, spec={"model": "mine"}, reference={"group": "external"})
+    with pytest.raises(SpecError, match="was trained elsewhere"):
+        bench.verify("mine", tmp_path, progress=False)
+    assert (tmp_path / "leaderboard.md").exists()
 
 
 def test_published_run_has_no_model_but_the_command_that_makes_it() -> None:

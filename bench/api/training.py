@@ -135,9 +135,9 @@ def run(
         report(Message(text=f"{located.name} on {location.name}, {tuner} search, results in {options.results}"))
         (outcome,) = runner.run(request.specs, options, report)
     _warn(outcome)
+    _update_pages(options.results)  # also after a failure: a test-set evaluation may have been logged
     if not isinstance(outcome, RunFinished):
         raise SearchError(outcome.reason)
-    _update_pages(options.results)
     return Run(options.results, outcome.folder.run_id)
 
 
@@ -222,10 +222,11 @@ def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: b
     from bench.execution.verify import verify as check
 
     options = replace(last_options(found.folder), dataset=run_dataset(found.folder), workers=1, scheduler=None)
-    with _training(progress) as report:
-        checks = check(found.folder, options, report)
-    _update_pages(found.results)  # the number of test-set evaluations has changed
-    return checks
+    try:
+        with _training(progress) as report:
+            return check(found.folder, options, report)
+    finally:
+        _update_pages(found.results)  # the number of test-set evaluations may have changed
 
 
 def _warn(outcome: Outcome) -> None:

@@ -75,6 +75,7 @@ def execute(
             outcomes = start(report)
     except KeyboardInterrupt as interrupt:
         _print_how_to_resume(results, earlier)
+        _update_pages(results)
         raise typer.Exit(exit_code(interrupt)) from None
     _print_summary(results, [outcome for outcome in outcomes if isinstance(outcome, RunFinished)])
     return [outcome.reason for outcome in outcomes if not isinstance(outcome, RunFinished)]
@@ -102,6 +103,7 @@ def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
     from bench.report.run_summary import run_summary
 
     if not finished:
+        _update_pages(results)
         return
     for line in dict.fromkeys(_complete(outcome) for outcome in finished if not outcome.trained):
         typer.echo(line, err=True)
@@ -113,6 +115,14 @@ def _print_summary(results: Path, finished: "Sequence[RunFinished]") -> None:
     for outcome in finished:
         for line in outcome.warnings:
             typer.echo(f"warning: {line}", err=True)
+
+
+def _update_pages(results: Path) -> None:
+    """After runs that did not finish: others may have, and a test-set evaluation may have been logged."""
+    from bench.records.store import all_folders
+
+    if any(folder.finished for folder in all_folders(results)):
+        write_pages(results)
 
 
 def _complete(outcome: "RunFinished") -> str:

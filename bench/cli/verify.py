@@ -72,8 +72,9 @@ def verify(
             checks = (pages, *verify(folder, options, report))
     except KeyboardInterrupt as interrupt:
         raise typer.Exit(exit_code(interrupt)) from None
-    if pages.passed:  # the number of test-set evaluations has changed
-        write_pages(results)
+    finally:
+        if pages.passed:  # the number of test-set evaluations may have changed
+            write_pages(results)
     for check in checks:
         typer.echo(f"{'passed' if check.passed else 'FAILED'}  {check.text}")
     verified = all(check.passed for check in checks)

@@ -11,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import typer
 
 from bench.cli.catalog import shortened
 from bench.cli.execution import execute
-from bench.execution.events import RunFinished
+from bench.execution.events import RunFailed, RunFinished
 from bench.records.store import all_folders
 from command_line import Called, command, run, small_disk, variables
 from command_line import call as call_in
@@ -493,6 +495,21 @@ def test_damaged_record_is_named_after_training(
     finished = [folder for folder in all_folders(results) if folder.finished and folder.record_file != damaged]
     execute(lambda _: (RunFinished(folder=finished[0], trained=True),), "training", results, quiet=True)
     assert f"Could not be read: {damaged.relative_to(results)}: " in capsys.readouterr().err
+
+
+def test_pages_are_up_to_date_after_an_interruption_or_a_failure(results: Path) -> None:
+    def interrupt(_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    page = results / "leaderboard.md"
+    page.unlink()
+    with pytest.raises(typer.Exit):
+        execute(interrupt, "training", results, quiet=True)
+    assert page.exists()
+    page.unlink()
+    failed = RunFailed(folder=next(all_folders(results)), reason="it failed")
+    assert execute(lambda _: (failed,), "training", results, quiet=True) == ["it failed"]
+    assert page.exists()
 
 
 def test_every_run_that_was_already_complete_is_named(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
