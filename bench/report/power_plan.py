@@ -24,6 +24,7 @@ from bench.report.comparison import comparable_runs
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
 from bench.report.runs import Loaded, Run, load
+from bench.report.text.command import command_on
 
 SHOWN_SEEDS = (2, 3, 4, 5, 8, 12, 20, 50, 100)
 
@@ -101,11 +102,10 @@ def _runs(results: Path, loaded: Loaded, dataset: str | None, names: Sequence[st
     candidates = [row.run for table in tables[:1] for row in table.compared]
     estimated = [run for run in candidates if run.correctness.has_variance_estimate]
     if len(estimated) < 2:
-        by_path = any(run.record.spec.data is not None for run in candidates)
+        advice = command_on(dataset, "run --family dense --family cnn") or "bench.run"
         raise SpecError(
             f"two runs on {dataset} with at least two seeds are needed to estimate variances, there are "
-            f"{len(estimated)}: `python -m bench run --family dense --family cnn --dataset "
-            f"{'PATH' if by_path else dataset}` trains two"
+            f"{len(estimated)}: train two with {advice}"
         )
     return estimated[0], estimated[1]
 

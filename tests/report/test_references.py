@@ -25,6 +25,23 @@ def add_majority(results: Path) -> None:
     add_reference(results, [range(150)], spec=spec, reference=DETERMINISTIC)
 
 
+def test_pages_say_how_to_train_reference_models_on_the_same_data(tmp_path: Path) -> None:
+    for dataset in ("arrays", "digits", "my_photos"):
+        add_run(tmp_path, spec={"dataset": dataset})
+    options = " (with the options of your runs, such as `--image-size`)"
+    expected = {
+        "digits": "`python -m bench reproduce --dataset digits`",
+        "my_photos": f"`python -m bench reproduce --dataset PATH`{options}",
+    }
+    first = page(tmp_path)
+    for dataset, command in expected.items():
+        assert f"There are no reference models yet; {command} trains them." in first
+        readme = page(tmp_path, f"{dataset}/README.md")
+        assert f"There are no reference models for this table yet; {command} trains\nthem." in readme
+    assert first.count("no reference models yet") == 2  # no command reads arrays
+    assert "no reference models" not in page(tmp_path, "arrays/README.md")
+
+
 def test_reference_models_are_compared_with_the_best_tuned_model(tmp_path: Path) -> None:
     add_run(tmp_path, [range(10)] * 3)
     add_worse_cnn(tmp_path)

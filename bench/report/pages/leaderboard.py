@@ -15,6 +15,7 @@ from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.costs import prediction_note
 from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, left_out_sentence, section_link
 from bench.report.tables.provenance import provenance_table, short_commit
+from bench.report.text.command import command_on
 from bench.report.text.findings import findings
 from bench.report.text.human import human_accuracy
 from bench.report.text.statements import identical_sentences, summary
@@ -105,6 +106,7 @@ def ranking(table: Table, folder: str = "") -> dict[str, Any]:
     frame, shared = split_constant(leaderboard_table(table, folder), keep=("rank", "model", "type"))
     return {
         "table": table,
+        "reproduce": command_on(table.dataset.name, "reproduce"),
         "ranking": frame,
         "ranking_caption": [*_caption(table), *filter(None, [constant_sentence(shared)])],
     }
