@@ -126,12 +126,9 @@ def _update_pages(results: Path) -> None:
 
 
 def _complete(outcome: "RunFinished") -> str:
-    run_id, record = outcome.folder.run_id, outcome.folder.read_record()
-    if record.trained_elsewhere:
-        return f"{run_id} is already evaluated; nothing to do."
-    reproduced = record.reproduces
-    note = "" if reproduced is None else f" (a reproduction of {reproduced} with different predictions)"
-    return f"{run_id} is already complete{note} and was not retrained. Use --again to rerun."
+    reproduces = outcome.folder.read_record().reproduces
+    note = "" if reproduces is None else f" (a reproduction of {reproduces} with different predictions)"
+    return f"Already complete{note}; nothing trained. Use --again to rerun."
 
 
 def raise_failures(reasons: Sequence[str]) -> None:

@@ -512,17 +512,6 @@ def test_pages_are_up_to_date_after_an_interruption_or_a_failure(results: Path) 
     assert page.exists()
 
 
-def test_every_run_that_was_already_complete_is_named(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tuned, reference = (
-        next(folder for folder in all_folders(results) if folder.run_id.startswith(name))
-        for name in ("cnn", "tutorial")
-    )
-    outcomes = (RunFinished(folder=tuned, trained=True), RunFinished(folder=reference, trained=False))
-    execute(lambda _: outcomes, "training", results, quiet=True)
-    lines = [line for line in capsys.readouterr().err.splitlines() if "already complete" in line]
-    assert lines == [f"{reference.run_id} is already complete and was not retrained. Use --again to rerun."]
-
-
 def test_runs_says_which_run_cannot_be_resumed_and_why(results: Path, call: Call) -> None:
     done = call("runs")
     (line,) = [line for line in done.stdout.splitlines() if "unfinished" in line]

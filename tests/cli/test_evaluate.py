@@ -342,7 +342,7 @@ def test_repeated_command_evaluates_nothing(evaluated: Path) -> None:
     log = EvaluationLog(evaluated / "results", "digits")
     before = log.read()
     done = call("evaluate", "seed0.keras", "--name", "single", "--dataset", "digits", cwd=evaluated)
-    assert "is already evaluated; nothing to do." in done.stderr
+    assert "Already complete" in done.stderr
     assert log.read() == before
 
 

@@ -317,7 +317,7 @@ def test_published_run_is_reproduced_bit_for_bit_and_then_complete(tiny: Finishe
     assert len(list(all_folders(tmp_path / "results"))) == 1
     call("report", "--check", cwd=tmp_path)
     repeated = call(*ONE_WORKER, cwd=tmp_path)
-    assert f"{published.run_id} is already complete and was not retrained." in repeated.stderr
+    assert "Already complete; nothing trained. Use --again to rerun." in repeated.stderr
     assert len(published.reproductions()) == 1
 
 
@@ -329,7 +329,7 @@ def test_identical_reproduction_killed_at_any_step_ends_as_one_entry_and_no_row(
     shutil.copytree(unsettled, tmp_path, dirs_exist_ok=True)
     published = published_in(tmp_path, tiny)
     killed_again_and_again(IDENTICAL_KILLS, tmp_path)
-    assert f"{published.run_id} is already complete and was not retrained." in call(*ONE_WORKER, cwd=tmp_path).stderr
+    assert "Already complete; nothing trained." in call(*ONE_WORKER, cwd=tmp_path).stderr
     (reproduction,) = published.reproductions()
     assert reproduction.identical
     assert published.model_file(0).exists()
@@ -367,7 +367,7 @@ def test_different_reproduction_killed_at_any_step_ends_as_one_entry_with_its_ow
     assert re.search(rf"Did not reproduce {published.path.name} bit for bit: \d+ of 720 predicted classes", output)
     assert "(published: Synthetic CPU)" in output
     assert (
-        f"is already complete (a reproduction of {published.path.name} with different predictions) and was not"
+        f"Already complete (a reproduction of {published.path.name} with different predictions); nothing trained."
         in call(*ONE_WORKER, cwd=tmp_path).stderr
     )
     (reproduction,) = published.reproductions()

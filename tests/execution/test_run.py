@@ -179,7 +179,7 @@ def test_repeated_command_trains_nothing_and_prints_the_row(tiny: Finished) -> N
     start = time.monotonic()
     done = call(*TINY, cwd=tiny.results.parent)
     assert done.stdout == tiny.stdout
-    assert f"{tiny.folder.run_id} is already complete and was not retrained. Use --again to rerun." in done.stderr
+    assert "Already complete; nothing trained. Use --again to rerun." in done.stderr
     assert "worker processes" not in done.stderr
     assert time.monotonic() - start < tiny.record.total_seconds
     assert {path: path.stat().st_mtime_ns for path in tiny.results.rglob("*") if path.is_file()} == before
