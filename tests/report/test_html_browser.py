@@ -132,6 +132,8 @@ def test_cells_without_a_value_come_last(opened: Open) -> None:
     for _ in range(2):
         rank.click()
         assert cells(page, 1)[-1] == "-"
+    descending = "['unknown (1 seed)', '2', 'not tested', '3'].toSorted((a, b) => compareCells(a, b, -1)).slice(0, 2)"
+    assert page.evaluate(descending) == ["3", "2"]
 
 
 def test_filter_shows_rows_with_all_words_and_counts_them(opened: Open) -> None:

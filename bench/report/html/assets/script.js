@@ -35,7 +35,7 @@ function numberIn(text) {
 
 /** Ascending by number or else by text; cells without a value come last in both directions. */
 function compareCells(a, b, direction) {
-  const missing = (text) => text === "" || text === "-" || text === "?";
+  const missing = (text) => /^(|-|\?|unknown.*|not tested)$/.test(text);
   if (missing(a) || missing(b)) return missing(a) - missing(b);
   const difference = numberIn(a) - numberIn(b);
   return direction * (Number.isNaN(difference) ? a.localeCompare(b, "en", { numeric: true }) : difference);
