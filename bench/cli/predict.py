@@ -100,8 +100,13 @@ def predict(
 def _inferred(location: "DatasetLocation") -> Background:
     from bench.data.background import background_of
     from bench.data.development import load_development
+    from bench.errors import DataError
 
-    return background_of(load_development(location, notify).images)
+    try:
+        return background_of(load_development(location, notify).images)
+    except DataError as error:
+        remedy = "or name the background of the training images with --background dark, light or mixed"
+        raise DataError(f"{error}; {remedy}") from error
 
 
 def _ranked(
