@@ -43,7 +43,9 @@ def export_results(
 ) -> None:
     """Export trials, runs and predictions.
 
-    csv, parquet and json: one table of all runs, one of all trials, and one per run with its predictions.
+    csv, parquet and json: one table of runs, one of trials, and one per run with its predictions. The table of runs has
+    one row per model and table of the leaderboard, so that a reference model may have several. Of repeated runs, only
+    the newest is exported.
     tensorboard: learning curves and hyperparameters of all trials and refits. mlflow: a parent run per run with one
     child per trial. Runs that TensorBoard's folder or the MLflow store already has are not written again.
     """
