@@ -63,9 +63,9 @@ def export_results(
         _report(*write_runs(board, uri), f"mlflow ui --backend-store-uri {uri}")
     else:
         from bench.records.files import write_atomic
-        from bench.report.exports.tables import TableExporter
+        from bench.report.exports.tables import tables
 
-        for name, content in TableExporter(kind).each(board):
+        for name, content in tables(board, kind):
             write_atomic(Path(output) / name, content)
             typer.echo(Path(output) / name)
     warn_unreadable(board.problems)

@@ -15,11 +15,10 @@ from bench.errors import StoreError
 from bench.records.ledger import TrialEnded
 from bench.records.store import all_folders
 from bench.report.exports.mlflow_runs import tracking_uri, write_runs
-from bench.report.exports.tables import TableExporter
+from bench.report.exports.tables import tables
 from bench.report.exports.tensorboard_logs import write_logs
-from bench.report.pages.contract import Page
 from bench.report.ranking import leaderboard
-from builders import add_run, make_trial
+from builders import add_reference, add_run, make_trial
 from command_line import call, run, variables
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "results"
@@ -91,11 +90,10 @@ def test_hyperparameter_of_several_types_becomes_text_in_parquet(tmp_path: Path)
     assert sorted(pd.read_parquet(tmp_path / "exported/trials.parquet")["hp_size"]) == ["3", "large"]
 
 
-def test_tables_are_an_exporter_as_packages_provide_them() -> None:
-    exporter = TableExporter("csv")
-    assert isinstance(exporter, Page)
-    files = exporter.files(leaderboard(GOLDEN))
-    assert {"runs.csv", "trials.csv"} < set(files)
+def test_without_searches_there_is_no_table_of_trials(tmp_path: Path) -> None:
+    record = add_reference(tmp_path)
+    names = [name for name, _ in tables(leaderboard(tmp_path), "csv")]
+    assert names == ["runs.csv", f"predictions/synthetic/{record.run_id}.csv"]
 
 
 # TensorBoard
