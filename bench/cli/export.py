@@ -9,6 +9,7 @@ from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, RunDataset, RunName
 from bench.records.choices import ModelFormat
+from bench.report.text.command import DEFAULT_RESULTS
 
 export_app = typer.Typer()
 SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
@@ -39,7 +40,7 @@ def export_run(
     refit: Annotated[int, typer.Option(metavar="N", min=0, help="Number of the refit, from 0.")] = 0,
     dataset: RunDataset = None,
     data_dir: DataDir = None,
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
 ) -> None:
     """Export a trained model.
 

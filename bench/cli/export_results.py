@@ -10,6 +10,7 @@ from bench.cli.options import ExistingResults
 from bench.cli.results import warn_unreadable
 from bench.evaluation.text import counted
 from bench.records.choices import TableFormat
+from bench.report.text.command import DEFAULT_RESULTS
 
 export_results_app = typer.Typer()
 
@@ -39,7 +40,7 @@ def export_results(
             metavar="DIR", help="Folder to write to; for mlflow also the address of a store, e.g. sqlite:///mlflow.db."
         ),
     ] = "exported",
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
 ) -> None:
     """Export trials, runs and predictions.
 

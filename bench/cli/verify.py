@@ -1,6 +1,5 @@
 """bench verify: check a finished run and retrain one of its refits."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +8,7 @@ from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, Quiet, RunDataset, RunName
 from bench.cli.results import write_pages
+from bench.report.text.command import DEFAULT_RESULTS
 from bench.signals import exit_code
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def verify(
         ),
     ] = None,
     data_dir: DataDir = None,
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
     quiet: Quiet = False,
 ) -> None:
     """Check a finished run and retrain one of its refits.
