@@ -121,7 +121,10 @@ def compare(
         for path in paths:
             typer.echo(f"Pictures: {path}", err=True)
         if not paths:
-            typer.echo("No picture: the records keep no image that only one of the two classifies correctly.", err=True)
+            typer.echo(
+                "No pictures: the records contain no image that only one of the two models classifies correctly.",
+                err=True,
+            )
 
 
 @results_app.command(

@@ -35,7 +35,7 @@ def serve(
     require_no_file(results)
     if not results.is_dir():
         typer.echo(f"There is no folder {results} yet: waiting for a run", err=True)
-    typer.echo(f"Making the pages of {results}", err=True)  # takes seconds
+    typer.echo(f"Generating the pages of {results}", err=True)  # takes seconds
     with Server(results, port) as server:
         typer.echo(f"{server.url} (stop with Ctrl-C)")
         if open_browser:
