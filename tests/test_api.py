@@ -37,7 +37,7 @@ def test_version_is_that_of_the_project() -> None:
     assert bench.__version__ == project["version"]
 
 
-def test_leaderboard_is_a_data_frame_with_a_row_per_run() -> None:
+def test_leaderboard_is_a_data_frame_with_a_row_per_model_and_table() -> None:
     frame = bench.leaderboard(GOLDEN)
     assert set(frame["model"]) >= {"cnn", "dense"}
     best = frame.iloc[0]

@@ -31,7 +31,9 @@ def load(name: str, results: str | Path = DEFAULT_RESULTS) -> Run:
 
 
 def leaderboard(results: str | Path = DEFAULT_RESULTS) -> "pd.DataFrame":
-    """All finished runs, one row each, in the order of the leaderboard; a run that cannot be read gives a warning.
+    """One row per model and table, in the order of the leaderboard; a run that cannot be read gives a warning.
+
+    A reference model that is compared in several tables has a row in each. Of repeated runs, only the newest is listed.
 
     Raises:
         StoreError: there is no results folder.

@@ -88,7 +88,7 @@ class Run:
         """A trained Keras model, from pixels, uint8 (n, height, width, channels), to probabilities (n, classes).
 
         Args:
-            refit: number of the refit, from 0.
+            refit: index of the refit, starting at 0.
 
         Raises:
             ModelError: there is no such refit, or the model is not on this machine; the message names the command that

@@ -74,5 +74,5 @@ def search(
                 from bench.own_tuner.search import search as execute
             return execute(tuner, arguments, named, options, start_method=start_method, report=report)
         except KeyboardInterrupt as interrupt:
-            interrupt.add_note("Trials that have ended are kept: run the same call again to continue the search.")
+            interrupt.add_note("Completed trials are saved: run the same call again to resume.")
             raise

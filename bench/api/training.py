@@ -214,6 +214,8 @@ def _contents(model: Any) -> Iterator[tuple[str, bytes, bytes | None]]:
 def verify(run: Run | str, results: str | Path = DEFAULT_RESULTS, *, progress: bool = True) -> "tuple[Check, ...]":
     """Check a finished run and retrain one of its refits; the additional test-set evaluation is logged.
 
+    Unlike `bench verify`, it does not compare the pages with the records.
+
     Raises:
         BenchError: the run cannot be read, or the refit cannot be trained.
     """

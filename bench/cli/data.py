@@ -9,6 +9,7 @@ from bench.cli.datasets import locate_dataset, notify
 from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ClassNames, DataDir, DatasetArgument, ImageSize, parse_folder
+from bench.report.text.command import DEFAULT_RESULTS
 
 data_app = typer.Typer(
     cls=Group,
@@ -54,7 +55,7 @@ def describe(
             parser=parse_folder,
             help="Folder for the figures, which are saved to DIR/DATASET/samples.",
         ),
-    ] = Path("results"),
+    ] = DEFAULT_RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Describe a dataset and draw sample images.

@@ -10,6 +10,7 @@ from bench.cli.datasets import locate_dataset
 from bench.cli.execution import execute, raise_failures
 from bench.cli.help import Command
 from bench.cli.options import ClassNames, DataDir, DatasetOption, ImageSize, PixelRangeName, Quiet, Results
+from bench.report.text.command import DEFAULT_RESULTS
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def evaluate(
     data_dir: DataDir = None,
     image_size: ImageSize = None,
     class_names: ClassNames = None,
-    results: Results = Path("results"),
+    results: Results = DEFAULT_RESULTS,
     quiet: Quiet = False,
 ) -> None:
     """Evaluate a model that was trained elsewhere, and add it to the leaderboard.

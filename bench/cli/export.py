@@ -9,6 +9,7 @@ from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, RunDataset, RunName
 from bench.records.choices import ModelFormat
+from bench.report.text.command import DEFAULT_RESULTS
 
 export_app = typer.Typer()
 SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}
@@ -36,10 +37,10 @@ def export_run(
         Path | None,
         typer.Option("--output", metavar="PATH", help="File or folder to write.", show_default="named after the run"),
     ] = None,
-    refit: Annotated[int, typer.Option(metavar="N", min=0, help="Number of the refit, from 0.")] = 0,
+    refit: Annotated[int, typer.Option(metavar="N", min=0, help="Index of the refit, starting at 0.")] = 0,
     dataset: RunDataset = None,
     data_dir: DataDir = None,
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
 ) -> None:
     """Export a trained model.
 
@@ -60,5 +61,5 @@ def export_run(
     exported = export_model(file, record, location, target=target, kind=kind, family=own_family(folder, record))
     typer.echo(
         f"{exported.path}: refit {refit} of {name} as {kind}; its probabilities on all {exported.images:,} validation "
-        f"images differ by at most {exported.difference:.1e}"
+        f"images differ by at most {exported.difference:.1e} from those of the saved model"
     )

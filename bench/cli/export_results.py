@@ -11,6 +11,7 @@ from bench.cli.options import ExistingResults
 from bench.cli.results import warn_unreadable
 from bench.evaluation.text import counted
 from bench.records.choices import TableFormat
+from bench.report.text.command import DEFAULT_RESULTS
 
 export_results_app = typer.Typer()
 
@@ -40,11 +41,13 @@ def export_results(
             metavar="DIR", help="Folder to write to; for mlflow also the address of a store, e.g. sqlite:///mlflow.db."
         ),
     ] = "exported",
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
 ) -> None:
     """Export trials, runs and predictions.
 
-    csv, parquet and json: one table of all runs, one of all trials, and one per run with its predictions.
+    csv, parquet and json: one table of runs, one of trials, and one per run with its predictions. The table of runs has
+    one row per model and table of the leaderboard, so that a reference model may have several. Of repeated runs, only
+    the newest is exported.
     tensorboard: learning curves and hyperparameters of all trials and refits. mlflow: a parent run per run with one
     child per trial. Runs that TensorBoard's folder or the MLflow store already has are not written again.
     """
@@ -62,9 +65,9 @@ def export_results(
         _report(*write_runs(board, uri), how_to_show(uri))
     else:
         from bench.records.files import write_atomic
-        from bench.report.exports.tables import TableExporter
+        from bench.report.exports.tables import tables
 
-        for name, content in TableExporter(kind).each(board):
+        for name, content in tables(board, kind):
             write_atomic(Path(output) / name, content)
             typer.echo(Path(output) / name)
     warn_unreadable(board.problems)

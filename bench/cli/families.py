@@ -126,8 +126,8 @@ def check_family(
 
 def _text(check: "FamilyCheck") -> str:
     failed = sum(failure.candidates for failure in check.failures)
-    size = "infinitely many" if check.size is None else f"{check.size:,}"
-    lines = [f"{check.family} on {check.dataset}: {check.checked} of {size} candidates, {failed} failed"]
+    of_space = "candidates of an infinite space" if check.size is None else f"of {check.size:,} candidates"
+    lines = [f"{check.family} on {check.dataset}: {check.checked} {of_space}, {failed} failed"]
     if check.own_recipe is not None:
         lines += [f"Training recipe: {check.own_recipe.training}", f"Inputs: {check.own_recipe.inputs}"]
         if check.own_recipe.own_fit:

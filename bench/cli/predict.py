@@ -11,6 +11,7 @@ from bench.cli.help import Command
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, DataDir, ExistingResults, RunDataset, RunName
 from bench.records.choices import Background
+from bench.report.text.command import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +58,7 @@ def predict(
     background: BackgroundOption = "auto",
     dataset: RunDataset = None,
     data_dir: DataDir = None,
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Classify image files with a trained model.
@@ -100,8 +101,13 @@ def predict(
 def _inferred(location: "DatasetLocation") -> Background:
     from bench.data.background import background_of
     from bench.data.development import load_development
+    from bench.errors import DataError
 
-    return background_of(load_development(location, notify).images)
+    try:
+        return background_of(load_development(location, notify).images)
+    except DataError as error:
+        remedy = "or name the background of the training images with --background dark, light or mixed"
+        raise DataError(f"{error}; {remedy}") from error
 
 
 def _ranked(

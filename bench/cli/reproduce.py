@@ -1,6 +1,5 @@
 """bench reproduce: train the reference models."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +22,7 @@ from bench.cli.options import (
 )
 from bench.errors import check_name
 from bench.records.limits import DEFAULT_REFIT_SEEDS, MAX_REFIT_SEEDS
+from bench.report.text.command import DEFAULT_RESULTS
 
 reproduce_app = typer.Typer()
 
@@ -62,7 +62,7 @@ def reproduce(
     data_dir: DataDir = None,
     image_size: ImageSize = None,
     class_names: ClassNames = None,
-    results: Results = Path("results"),
+    results: Results = DEFAULT_RESULTS,
     again: Again = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

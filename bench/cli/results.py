@@ -12,6 +12,7 @@ from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ExistingResults
 from bench.errors import SpecError
 from bench.evaluation.text import counted
+from bench.report.text.command import DEFAULT_RESULTS
 
 results_app = typer.Typer()
 
@@ -24,7 +25,7 @@ results_app = typer.Typer()
 )
 def leaderboard(
     *,
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
     wide: Annotated[
         bool,
         typer.Option(
@@ -99,7 +100,7 @@ def compare(
             metavar="DIR", help="Also write pictures of the images that only one of the two classifies correctly."
         ),
     ] = None,
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: significance test, metrics, errors, costs.
@@ -120,7 +121,10 @@ def compare(
         for path in paths:
             typer.echo(f"Pictures: {path}", err=True)
         if not paths:
-            typer.echo("No picture: the records keep no image that only one of the two classifies correctly.", err=True)
+            typer.echo(
+                "No pictures: the records contain no image that only one of the two models classifies correctly.",
+                err=True,
+            )
 
 
 @results_app.command(
@@ -149,7 +153,7 @@ def plan(
             show_default="that of the runs, else the only one, else fashion_mnist",
         ),
     ] = None,
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Compute how many seeds a comparison needs.
@@ -173,7 +177,7 @@ def plan(
     epilog="Examples:\n  bench report\n  bench report --check\n  bench report --html\n  bench report --open",
 )
 def report(
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit with code 1 if a page is out of date.")
     ] = False,

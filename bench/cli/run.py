@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +47,7 @@ from bench.cli.run_options import (
 )
 from bench.errors import SpecError
 from bench.records.limits import DEFAULT_TUNER
+from bench.report.text.command import DEFAULT_RESULTS
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def run(
     data_dir: DataDir = None,
     image_size: ImageSize = None,
     class_names: ClassNames = None,
-    results: Results = Path("results"),
+    results: Results = DEFAULT_RESULTS,
     again: Again = False,
     dry_run: DryRun = False,
     no_estimate: NoEstimate = False,
@@ -179,7 +179,7 @@ def resume(
             show_default="all unfinished runs",
         ),
     ] = None,
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

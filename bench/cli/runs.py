@@ -14,7 +14,7 @@ from bench.cli.options import Results, parse_folder
 from bench.cli.results import write_pages
 from bench.errors import SpecError, StoreError
 from bench.evaluation.text import counted
-from bench.report.text.command import command
+from bench.report.text.command import DEFAULT_RESULTS, command
 
 runs_app = typer.Typer(
     cls=Group,
@@ -43,7 +43,7 @@ SameResults = Annotated[
 @runs_app.callback()
 def runs(
     context: typer.Context,
-    results: Results = Path("results"),
+    results: Results = DEFAULT_RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the runs. The help text is set on `runs_app`."""

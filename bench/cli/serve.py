@@ -1,13 +1,13 @@
 """bench serve: the pages over HTTP on this machine, with the progress of runs."""
 
 import webbrowser
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.help import Command
 from bench.cli.options import Results
+from bench.report.text.command import DEFAULT_RESULTS
 
 serve_app = typer.Typer()
 
@@ -18,7 +18,7 @@ serve_app = typer.Typer()
     epilog="Examples:\n  bench serve\n  bench serve --port 8000 --open",
 )
 def serve(
-    results: Results = Path("results"),
+    results: Results = DEFAULT_RESULTS,
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, show_default="a free one", help="Port on 127.0.0.1.")
     ] = 0,
@@ -35,7 +35,7 @@ def serve(
     require_no_file(results)
     if not results.is_dir():
         typer.echo(f"There is no folder {results} yet: waiting for a run", err=True)
-    typer.echo(f"Making the pages of {results}", err=True)  # takes seconds
+    typer.echo(f"Generating the pages of {results}", err=True)  # takes seconds
     with Server(results, port) as server:
         typer.echo(f"{server.url} (stop with Ctrl-C)")
         if open_browser:

@@ -1,6 +1,5 @@
 """bench show: what a run found, and its model as plain Keras code."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +8,7 @@ from bench.cli.help import Command
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ExistingResults, RunName
 from bench.errors import ModelError, SpecError
+from bench.report.text.command import DEFAULT_RESULTS
 
 show_app = typer.Typer()
 
@@ -20,7 +20,7 @@ show_app = typer.Typer()
 )
 def show(
     name: RunName,
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
     code: Annotated[bool, typer.Option("--code", help="Print only the plain Keras code.")] = False,
     as_json: AsJson = False,
 ) -> None:

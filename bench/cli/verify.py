@@ -1,6 +1,5 @@
 """bench verify: check a finished run and retrain one of its refits."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +8,7 @@ from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, Quiet, RunDataset, RunName
 from bench.cli.results import write_pages
+from bench.report.text.command import DEFAULT_RESULTS
 from bench.signals import exit_code
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def verify(
         ),
     ] = None,
     data_dir: DataDir = None,
-    results: ExistingResults = Path("results"),
+    results: ExistingResults = DEFAULT_RESULTS,
     quiet: Quiet = False,
 ) -> None:
     """Check a finished run and retrain one of its refits.
 
-    Recomputes the numbers on the run's pages and checks its code and data. With the same CPU model and versions, the
+    Recomputes the pages of the run and checks its code and data. With the same CPU model and versions, the
     predictions must be identical bit for bit; otherwise the accuracy must lie inside the 95% prediction interval for
     one seed. The additional test-set evaluation is logged. If the code has changed but the predictions are identical,
     the new code's digest is added to the record.
@@ -83,13 +83,15 @@ def verify(
 
 
 def _check_pages(folder: "RunFolder", board: "Board") -> "Check":
-    """Recompute every published number of a run from its predictions."""
+    """Recompute the pages with results of a run from the records."""
     from bench.execution.verify import Check
     from bench.report.board import find_row
     from bench.report.build import check_run
+    from bench.report.text.command import command
 
     _, row = find_row(board, folder.dataset, folder.run_id)
     count, differing = check_run(board, row)
     if differing:
-        return Check(passed=False, text=f"numbers: recomputed values differ in {', '.join(differing)}")
-    return Check(passed=True, text=f"numbers: {count} pages and figures match the predictions")
+        remedy = f"rebuild them with `{command(board.results, 'report')}`, then verify again"
+        return Check(passed=False, text=f"pages: out of date or edited: {', '.join(differing)}; {remedy}")
+    return Check(passed=True, text=f"pages: {count} pages and figures match the records")

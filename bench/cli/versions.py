@@ -12,6 +12,7 @@ from bench.cli.options import AsJson, ClassNames, ImageSize, PixelRangeName, Qui
 from bench.cli.results import warn_unreadable, write_pages
 from bench.errors import RecordError, SearchError, SpecError, check_name
 from bench.records.limits import MAX_EPOCHS
+from bench.report.text.command import DEFAULT_RESULTS
 from bench.signals import exit_code, handle_signals
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def show(
         str | None,
         typer.Option(metavar="NAME", help="Show a family measured with `--family`.", show_default="reference models"),
     ] = None,
-    results: Results = Path("results"),
+    results: Results = DEFAULT_RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """Show accuracy and speed of the measured versions.
@@ -111,7 +112,7 @@ def measure(
     class_names: ClassNames = None,
     pixel_range: PixelRangeName = "auto",
     environments: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the tox environments.")] = Path(".tox"),
-    results: Results = Path("results"),
+    results: Results = DEFAULT_RESULTS,
     quiet: Quiet = False,
 ) -> None:
     """Run the missing measurements (takes hours) and update the page.

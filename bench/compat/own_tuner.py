@@ -282,7 +282,9 @@ def check_own_tuner() -> None:
         seen = []
         for _ in range(2):
             if not reset(oracle, initial, 1):
-                raise incompatible(KERAS_TUNER, "an oracle whose arguments are its attributes", "others")
+                raise incompatible(
+                    KERAS_TUNER, "an oracle that stores its constructor arguments as attributes", "one that does not"
+                )
             keep_in_memory(oracle)
             oracle.verbose = 0
             with trial_ids(oracle, 2):

@@ -69,7 +69,7 @@ def facts(run: RunProgress) -> dict[str, str]:
         failed = sum(trial.status == "failed" for trial in run.trials)
         search = {
             "trials": f"{run.ended_trials}{planned}" + (f" ({failed} failed)" if failed else ""),
-            "epochs of ended trials": f"{run.epochs} of {run.planned_epochs}",
+            "epochs (completed trials)": f"{run.epochs} of {run.planned_epochs}",
             f"best {score_name(spec)}": "no score yet" if best is None else f"{percent(best.score)}%",
         }
     left = "unknown" if run.seconds_left is None else f"about {duration(run.seconds_left)}"

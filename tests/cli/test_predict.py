@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.cli.predict import _inferred
 from bench.data import catalog
 from bench.data.development import load_development
+from bench.errors import DataError
 from bench.records.evaluation_log import EvaluationLog
 from command_line import call
 from whole_runs import Finished
@@ -81,6 +83,8 @@ def test_background_can_be_given_and_then_needs_no_dataset(tiny: Finished, photo
     command = ("predict", "tiny", photos / "light.png", "--background", "light", "--json")
     (value,) = json.loads(call(*command, cwd=tiny.results.parent).stdout)
     assert not value["inverted"]
+    with pytest.raises(DataError, match="or name the background of the training images with --background"):
+        _inferred(catalog.DatasetLocation(name="absent", digest="0" * 64))
 
 
 def test_files_that_cannot_be_read_are_named(tiny: Finished, photos: Path) -> None:

@@ -47,7 +47,8 @@ def test_edited_page_is_detected(copied: Finished) -> None:
     page = copied.results / "leaderboard.md"
     page.write_text(page.read_text() + "edited")
     done = call("verify", "tiny", cwd=copied.results.parent, code=1)
-    assert "FAILED  numbers: recomputed values differ in leaderboard.md" in done.stdout
+    remedy = "rebuild them with `python -m bench report`, then verify again"
+    assert f"FAILED  pages: out of date or edited: leaderboard.md; {remedy}" in done.stdout
     assert done.stdout.splitlines()[-1] == "tiny: not verified"
     assert page.read_text().endswith("edited")
 

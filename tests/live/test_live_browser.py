@@ -38,4 +38,4 @@ def test_page_shows_new_trials_without_a_reload_and_notices_the_end_of_the_serve
         assert problems == []
         server.shutdown()
         server.server_close()
-        opened.get_by_text("the server does not answer").wait_for()
+        opened.get_by_text(f"Start it again with bench serve --port {server.server_port}.").wait_for()

@@ -165,7 +165,7 @@ def test_stage_follows_trials_refits_and_a_time_limit() -> None:
 def test_ledger_without_a_plan_shows_the_budget() -> None:
     progress = shown([started(plan=None), *ended(0)])
     assert facts(progress)["trials"] == "1"
-    assert facts(progress)["epochs of ended trials"] == "3 of 18"
+    assert facts(progress)["epochs (completed trials)"] == "3 of 18"
 
 
 def test_running_runs_come_first(tmp_path: Path) -> None:

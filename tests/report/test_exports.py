@@ -16,11 +16,10 @@ from bench.errors import ExtensionError, StoreError
 from bench.records.ledger import TrialEnded
 from bench.records.store import all_folders
 from bench.report.exports.mlflow_runs import how_to_show, tracking_uri, write_runs
-from bench.report.exports.tables import TableExporter
+from bench.report.exports.tables import tables
 from bench.report.exports.tensorboard_logs import write_logs
-from bench.report.pages.contract import Page
 from bench.report.ranking import leaderboard
-from builders import add_run, make_trial
+from builders import add_reference, add_run, make_trial
 from command_line import call, run, variables
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "results"
@@ -92,11 +91,10 @@ def test_hyperparameter_of_several_types_becomes_text_in_parquet(tmp_path: Path)
     assert sorted(pd.read_parquet(tmp_path / "exported/trials.parquet")["hp_size"]) == ["3", "large"]
 
 
-def test_tables_are_an_exporter_as_packages_provide_them() -> None:
-    exporter = TableExporter("csv")
-    assert isinstance(exporter, Page)
-    files = exporter.files(leaderboard(GOLDEN))
-    assert {"runs.csv", "trials.csv"} < set(files)
+def test_without_searches_there_is_no_table_of_trials(tmp_path: Path) -> None:
+    record = add_reference(tmp_path)
+    names = [name for name, _ in tables(leaderboard(tmp_path), "csv")]
+    assert names == ["runs.csv", f"predictions/synthetic/{record.run_id}.csv"]
 
 
 # TensorBoard
@@ -114,14 +112,14 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def hparams(folder: Path) -> Any:
-    """The data of the HParams plugin, by tag."""
+def hparams(folder: Path, part: str = "session_start_info") -> Any:
+    """A part of the data of the HParams plugin."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     events = EventAccumulator(str(folder)).Reload()
-    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    return HParamsPluginData.FromString(content).session_start_info.hparams
+    content = events.SummaryMetadata(f"_hparams_/{part}").plugin_data.content
+    return getattr(HParamsPluginData.FromString(content), part)
 
 
 @pytest.mark.slow
@@ -137,7 +135,7 @@ def test_tensorboard_reads_curves_and_hyperparameters(tmp_path: Path) -> None:
     assert [step for step, _ in found["validation accuracy"]] == list(range(1, trial.epochs + 1))
     assert [value for _, value in found["validation accuracy"]] == pytest.approx(trial.curve.validation_accuracy)
     assert [value for _, value in found["training loss"]] == pytest.approx(trial.curve.training_loss)
-    assert set(hparams(folder / f"trial-{trial.trial_id}")) == set(trial.values)
+    assert set(hparams(folder / f"trial-{trial.trial_id}").hparams) == set(trial.values)
     refit = scalars(folder / "refit-0")
     assert [value for _, value in refit["training accuracy"]] == pytest.approx(record.refits[0].curve.training_accuracy)
     assert 0 < refit["test accuracy"][0][1] <= 1
@@ -151,15 +149,19 @@ def test_tensorboard_reads_curves_and_hyperparameters(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_tensorboard_has_the_score_that_chose_the_winner(tmp_path: Path) -> None:
+def test_tensorboard_has_the_score_that_chose_the_winner_and_the_status(tmp_path: Path) -> None:
+    from tensorboard.plugins.hparams import api_pb2
+
     trial = make_trial(0, 0.8, objective_score=0.7)
-    search = {"trials": (trial,), "winner": trial.trial_id}
+    search = {"trials": (trial, make_trial(1, 0.9, status="cut")), "winner": trial.trial_id}
     add_run(tmp_path / "results", spec={"objective": "macro-f1"}, search=search)
     board = leaderboard(tmp_path / "results")
     write_logs(board, tmp_path / "logs")
     (folder,) = tmp_path.glob("logs/*/*/trial-0000")
     ((epoch, score),) = scalars(folder)["validation macro F1"]
     assert (epoch, round(score, 6)) == (trial.epochs, 0.7)
+    assert hparams(folder, "session_end_info").status == api_pb2.STATUS_SUCCESS
+    assert hparams(folder.with_name("trial-0001"), "session_end_info").status == api_pb2.STATUS_UNKNOWN
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write"):
         write_logs(board, tmp_path / "file")

@@ -116,6 +116,7 @@ def test_click_on_a_header_sorts_by_number_down_and_back(opened: Open) -> None:
     assert page.locator("th[aria-sort=ascending]").count() == 1
     accuracy.click()
     assert [float(text.split()[0]) for text in cells(page, 4)] == sorted(numbers, reverse=True)
+    assert accuracy.evaluate("(button) => getComputedStyle(button, '::after').content").endswith('/ ""')  # is not read
     accuracy.click()
     assert cells(page, 4) == before
     assert page.locator("th[aria-sort]").count() == 0
@@ -132,6 +133,8 @@ def test_cells_without_a_value_come_last(opened: Open) -> None:
     for _ in range(2):
         rank.click()
         assert cells(page, 1)[-1] == "-"
+    descending = "['unknown (1 seed)', '2', 'not tested', '3'].toSorted((a, b) => compareCells(a, b, -1)).slice(0, 2)"
+    assert page.evaluate(descending) == ["3", "2"]
 
 
 def test_filter_shows_rows_with_all_words_and_counts_them(opened: Open) -> None:
@@ -139,7 +142,7 @@ def test_filter_shows_rows_with_all_words_and_counts_them(opened: Open) -> None:
     page.get_by_label("Filter rows").first.fill("TUNED ily3")
     assert cells(page, 2) == ["family3"]
     assert page.locator("output").first.inner_text() == "1 of 10 rows"
-    page.get_by_label("Filter rows").first.fill("")
+    page.get_by_role("searchbox", name="Filter rows, Table: ").first.fill("")
     assert len(cells(page, 2)) == 10
 
 
@@ -216,8 +219,11 @@ def test_code_can_be_copied(opened: Open) -> None:
     page = opened("synthetic/dense.html", permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy").click()
     # The clipboard answers later.
-    page.get_by_role("button", name="Copied").wait_for()
+    page.get_by_text("Copied", exact=True).wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == CODE
+    page.evaluate("() => { navigator.clipboard.writeText = async () => { throw new Error('blocked'); }; }")
+    page.get_by_role("button", name="Copy: Code of dense").click()
+    page.get_by_text("Copy failed").wait_for()
 
 
 def test_navigation_is_folded_on_a_narrow_window_only(opened: Open) -> None:

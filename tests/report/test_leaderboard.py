@@ -168,6 +168,11 @@ def test_a_table_of_one_row_keeps_all_columns(column: str) -> None:
     assert column in split_constant(pd.DataFrame({"model": ["a"], "CPU": ["x"]}))[0]
 
 
+def test_missing_values_leave_numbers_right_aligned() -> None:
+    frame = pd.DataFrame({"difference": ["+1.00 (0.50 to 1.50)", "-", "unknown", "unknown (1 seed)", "not tested"]})
+    assert table(frame).splitlines()[1].endswith("-:|")
+
+
 def test_the_forest_plot_is_drawn_with_a_line_for_people(tmp_path: Path) -> None:
     add_run(tmp_path)
     picture = build(leaderboard(tmp_path))["synthetic/figures/table-1-accuracy.png"]

@@ -24,7 +24,7 @@ async function update() {
     if (response.ok) show(new DOMParser().parseFromString(text, "text/html"));
     else problem = `Not up to date: ${text}`;
   } catch {
-    problem = "Not up to date: the server does not answer. Start it again with bench serve.";
+    problem = `Not up to date: the server does not answer. Start it again with bench serve --port ${location.port}.`;
   }
   const connection = document.getElementById("connection");
   if (connection.textContent !== problem) connection.textContent = problem;

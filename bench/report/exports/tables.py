@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -15,35 +14,24 @@ from bench.report.exports import runs_of
 from bench.report.frames import predictions_frame, runs_frame, trials_frame
 
 
-@dataclass(frozen=True, slots=True)
-class TableExporter:
-    """An exporter, as `bench.report.pages.contract` describes: all tables in one format."""
+def tables(board: Board, kind: TableFormat) -> Iterator[tuple[str, bytes]]:
+    """Runs, trials if there are any, and the predictions of each run, as path and content.
 
-    format: TableFormat
+    One by one, since all predictions together may be large.
 
-    @property
-    def name(self) -> str:
-        """The format."""
-        return self.format
-
-    def files(self, board: Board) -> Mapping[str, bytes]:
-        """All files: runs, trials, and the predictions of each run.
-
-        Raises:
-            ExtensionError: a library for the format is missing.
-            RecordError: the predictions of a run cannot be read.
-        """
-        return dict(self.each(board))
-
-    def each(self, board: Board) -> Iterator[tuple[str, bytes]]:
-        """The files one by one, as path and content, since all predictions together may be large."""
-        encode = _ENCODERS[self.format]
-        runs = runs_of(board)
-        yield f"runs.{self.format}", encode(runs_frame(board))
-        yield f"trials.{self.format}", encode(trials_frame(run.record for run in runs))
-        for run in runs:
-            frame = predictions_frame(run.record, run.folder.read_predictions(run.record))
-            yield f"predictions/{run.record.dataset.name}/{run.record.run_id}.{self.format}", encode(frame)
+    Raises:
+        ExtensionError: a library for the format is missing.
+        RecordError: the predictions of a run cannot be read.
+    """
+    encode = _ENCODERS[kind]
+    runs = runs_of(board)
+    yield f"runs.{kind}", encode(runs_frame(board))
+    trials = trials_frame(run.record for run in runs)
+    if not trials.empty:  # pandas cannot read an empty CSV file
+        yield f"trials.{kind}", encode(trials)
+    for run in runs:
+        frame = predictions_frame(run.record, run.folder.read_predictions(run.record))
+        yield f"predictions/{run.record.dataset.name}/{run.record.run_id}.{kind}", encode(frame)
 
 
 def _csv(frame: pd.DataFrame) -> bytes:

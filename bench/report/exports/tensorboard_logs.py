@@ -25,7 +25,6 @@ def write_logs(board: Board, folder: Path) -> tuple[int, int]:
         The number of runs written, and of those that were already there.
 
     Raises:
-        ExtensionError: TensorBoard is not installed.
         StoreError: the folder cannot be written.
     """
     written = existing = 0
@@ -65,7 +64,7 @@ def _write_trial(writer: "_Writer", run: Run, trial: TrialRecord) -> None:
     writer.curve(trial.curve)
     for name, score in score_of(run, trial).items():
         writer.scalar(name, score, trial.epochs)
-    writer.session_end(failed=trial.status == "failed")
+    writer.session_end(trial.status)
 
 
 @contextmanager
@@ -99,12 +98,12 @@ class _Writer:
 
         self._add(api.hparams_pb(dict(values), trial_id=name, start_time_secs=self._started))
 
-    def session_end(self, *, failed: bool) -> None:
-        """How the trial ended."""
+    def session_end(self, status: str) -> None:
+        """How the trial ended: its status in the record."""
         from tensorboard.plugins.hparams import api_pb2, summary
 
-        status = api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS
-        self._add(summary.session_end_pb(status, self._started))
+        statuses = {"ok": api_pb2.STATUS_SUCCESS, "failed": api_pb2.STATUS_FAILURE, "cut": api_pb2.STATUS_UNKNOWN}
+        self._add(summary.session_end_pb(statuses[status], self._started))
 
     def curve(self, curve: Curve) -> None:
         """One value per epoch, counted from 1."""

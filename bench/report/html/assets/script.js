@@ -4,6 +4,7 @@
 const MIN_SORTED_ROWS = 3;
 const MIN_FILTERED_ROWS = 8;
 const MIN_COLUMNS = 3;
+const STATUS_MILLISECONDS = 3000;
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 let chosenTheme = null;
@@ -35,7 +36,7 @@ function numberIn(text) {
 
 /** Ascending by number or else by text; cells without a value come last in both directions. */
 function compareCells(a, b, direction) {
-  const missing = (text) => text === "" || text === "-" || text === "?";
+  const missing = (text) => /^(|-|\?|unknown.*|not tested)$/.test(text);
   if (missing(a) || missing(b)) return missing(a) - missing(b);
   const difference = numberIn(a) - numberIn(b);
   return direction * (Number.isNaN(difference) ? a.localeCompare(b, "en", { numeric: true }) : difference);
@@ -69,6 +70,7 @@ function makeFilterable(table) {
   const input = document.createElement("input");
   const count = document.createElement("output");
   input.type = "search";
+  input.setAttribute("aria-label", `Filter rows, ${table.parentElement.getAttribute("aria-label")}`);
   label.className = "filter";
   label.append("Filter rows: ", input, count);
   table.parentElement.before(label);
@@ -85,13 +87,24 @@ function makeFilterable(table) {
 
 function makeCopyable(code) {
   const button = document.createElement("button");
+  const status = document.createElement("output");
+  const box = document.createElement("div");
+  const headings = [...document.querySelectorAll("main :is(h1, h2, h3)")];
+  const isBefore = (heading) => heading.compareDocumentPosition(code) & Node.DOCUMENT_POSITION_FOLLOWING;
   button.type = "button";
-  button.className = "copy";
   button.textContent = "Copy";
-  code.parentElement.before(button);
+  button.setAttribute("aria-label", `Copy: ${headings.findLast(isBefore)?.textContent ?? "code"}`);
+  box.className = "copy";
+  box.append(status, button);
+  code.parentElement.before(box);
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(code.textContent);
-    button.textContent = "Copied";
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      status.textContent = "Copied";
+    } catch {
+      status.textContent = "Copy failed";
+    }
+    setTimeout(() => { status.textContent = ""; }, STATUS_MILLISECONDS);
   });
 }
 
