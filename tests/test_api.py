@@ -14,7 +14,7 @@ import pytest
 
 import bench
 from bench.api.python_names import translated
-from bench.api.training import _training
+from bench.api.training import _training, _update_pages
 from bench.errors import DataError, ModelError, SpecError, StoreError
 from bench.records.choices import OBJECTIVES, PIXEL_RANGES, PRECISIONS, PRESETS, ClassWeights
 from bench.tuning import tuners
@@ -154,6 +154,11 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path
 )
 def test_options_in_messages_are_parameters_in_python(message: str, expected: str) -> None:
     assert translated(message) == expected
+
+
+def test_call_that_failed_writes_no_pages_if_no_run_is_finished(tmp_path: Path) -> None:
+    _update_pages(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_models_of_the_caller_can_be_freed_after_training() -> None:

@@ -26,6 +26,7 @@ from bench.execution.request import SearchRequest
 from bench.machine import usable_cores
 from bench.records.choices import ClassWeights, Objective, PixelRange, Precision, Preset
 from bench.records.limits import DEFAULT_TUNER
+from bench.records.store import all_folders
 from bench.report import build
 from bench.report.text.command import DEFAULT_RESULTS
 
@@ -237,7 +238,9 @@ def _warn(outcome: Outcome) -> None:
 
 
 def _update_pages(results: Path) -> None:
-    """Bring all pages up to date and warn of records that cannot be read."""
+    """Bring all pages up to date, if there are finished runs, and warn of records that cannot be read."""
+    if not any(folder.finished for folder in all_folders(results)):
+        return
     _, problems = build.write(results)
     for problem in problems:
         warnings.warn(f"could not be read: {problem}", stacklevel=4)
