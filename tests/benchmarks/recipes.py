@@ -24,12 +24,13 @@ from scipy import stats
 
 from bench.data import catalog
 from bench.machine import environment, supports_bfloat16
-from bench.records.choices import Precision, Preset
+from bench.records.choices import PRESETS, Precision, Preset
 from bench.records.encoding import encode, read_lines
 from bench.records.files import append_line
 from bench.records.spec import PROTOCOL_VERSION, SearchSpec
 from bench.report.runs import load
 from bench.seeds import derive_seed
+from bench.tuning.presets import PLANS
 
 sys.path.append(str(Path(__file__).parents[1]))
 from benchmarks.shared import machine_text, page, page_parser, publish, table, verdicts
@@ -61,7 +62,7 @@ class Recipe:
     batch_size: int
     learning_rate: float
     dropout: float  # after each fully connected layer
-    normalization: Literal["after pooling", "before activation", "none"]
+    normalization: Literal["after pooling", "before activation", "after activation", "none"]
     block_dropout: float = 0.0  # after each block
     activation: str = "relu"
     features: Literal["flatten", "average"] = "flatten"
@@ -133,6 +134,7 @@ SHARED: dict[str, dict[str, Any]] = {
     "shifts of 1 pixel, flips, mirror averaging": {"shift": 1, "flips": True, "mirror": True},
     "SGD 0.2 with Nesterov momentum": {"optimizer": "sgd", "learning_rate": 0.2},
     "no batch normalization": {"normalization": "none", "learning_rate": 0.001},
+    "batch normalization after activation": {"normalization": "after activation"},
 }
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "cnn": SHARED
@@ -233,7 +235,7 @@ def published() -> dict[str, Any]:
 
 
 def decision(family: str, variant: str, shared: Mapping[str, Any]) -> str:
-    """Whether the suite uses the variant: used, dropped, a hyperparameter of the family, or a matter of the preset.
+    """Whether the suite uses the variant: used, dropped, a hyperparameter of the family, or the epochs of a preset.
 
     Args:
         family: of the variant.
@@ -245,7 +247,9 @@ def decision(family: str, variant: str, shared: Mapping[str, Any]) -> str:
     if VARIANTS[family][variant].items() <= shared.items():
         return "used"
     if "epochs" in variant:
-        return "preset"
+        plans = {preset: PLANS[DATASET.name, family, preset] for preset in PRESETS}
+        same = [preset for preset, plan in plans.items() if plan.epochs == VARIANTS[family][variant]["epochs"]]
+        return f"preset {same[0]}" if same else "dropped"
     return "hyperparameter" if any(name in variant for name in HYPERPARAMETERS[family]) else "dropped"
 
 
@@ -263,9 +267,12 @@ def build(recipe: Recipe, shape: tuple[int, int, int], classes: int, steps: int)
     from keras import layers
 
     def activate(values: keras.KerasTensor) -> keras.KerasTensor:
-        if recipe.normalization == "before activation":
-            values = layers.BatchNormalization(momentum=recipe.momentum)(values)
-        return layers.Activation(recipe.activation)(values)
+        activation = layers.Activation(recipe.activation)
+        normalization = layers.BatchNormalization(momentum=recipe.momentum)
+        order = {"before activation": (normalization, activation), "after activation": (activation, normalization)}
+        for layer in order.get(recipe.normalization, (activation,)):
+            values = layer(values)
+        return values
 
     bias = recipe.normalization != "before activation"
     pixels = keras.Input(shape, dtype="uint8")
@@ -399,10 +406,14 @@ def train(variant: str, recipe: Recipe, seed: int, precision: Precision) -> Trai
         fit_seconds=seconds,
         cpu_seconds=cpu,
         precision=precision,
-        machine=machine_text(environment(), "TensorFlow", "Keras"),
+        machine=_machine(),
     )
     release_graphs()
     return result
+
+
+def _machine() -> str:
+    return machine_text(environment(), "TensorFlow", "Keras")
 
 
 def main(families: Sequence[str], seeds: int, workers: int, only: Sequence[str], page_only: bool) -> None:
@@ -418,7 +429,12 @@ def _train(families: Sequence[str], seeds: int, workers: int, only: Sequence[str
     for seed in range(seeds):
         for family in families:
             trained: list[Training] = read_lines(Training, RUNS / f"{family}.jsonl")
-            done = {(training.variant, training.seed): training.recipe for training in trained}
+            # Differences are paired with the base on the same machine.
+            done = {
+                (training.variant, training.seed): training.recipe
+                for training in trained
+                if training.variant != "base" or training.machine == _machine()
+            }
             for variant in VARIANTS[family]:
                 if only and variant not in only:
                     continue
@@ -455,17 +471,18 @@ def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
         "# Training recipes and layers",
         *sections,
         (
-            "Validation accuracy after the last epoch on the 10,000 validation images of split 0, mean over seeds. "
-            "The difference from the base is paired by seed, with its 95% confidence interval by Student's t; a "
-            "single seed gives none, and differences as small as these intervals are noise. If a variant has fewer "
-            "seeds, it is not the difference of the two means. CPU time covers training and validation; other work "
-            "on the machine may have slowed it down."
+            "Validation accuracy after the last epoch on the 10,000 validation images of split 0, mean over "
+            "trainings. The difference from the base is paired by machine and seed, with its 95% confidence interval "
+            "by Student's t; a single training gives none, and differences as small as these intervals are noise. If "
+            "a variant has fewer trainings than the base, it is not the difference of the two means. CPU time covers "
+            "training and validation; other work on the machine may have slowed it down."
         ),
         (
             "Decisions: variants that are used are part of the published families, which share one recipe, so that "
             "a variant may be used by a family that it does not help; momentum 0.9 suits short trainings, and was "
-            "not chosen for its accuracy here. A hyperparameter is left to the search, and the preset determines "
-            "the number of epochs and the largest network. All others were dropped."
+            "not chosen for its accuracy here. A hyperparameter is left to the search; a preset trains for as many "
+            "epochs as the variants that name it. All others were dropped. The [page on tuners](tuners.md) compares "
+            "numbers of rungs."
         ),
         "## Test accuracies with the chosen recipe",
         (
@@ -515,7 +532,7 @@ def _rows(family: str, trained: Sequence[Training]) -> Iterator[dict[str, str]]:
     scores = pd.DataFrame(
         {
             "variant": training.variant,
-            "seed": training.seed,
+            "seed": f"{training.machine}, {training.seed}",
             "accuracy": 100 * training.validation_accuracy[-1],
             "cpu": training.cpu_seconds,
             "parameters": training.parameters,
@@ -524,13 +541,13 @@ def _rows(family: str, trained: Sequence[Training]) -> Iterator[dict[str, str]]:
     )
     by_seed = scores.pivot_table(index="variant", columns="seed", values="accuracy")
     order = by_seed.mean(axis=1).sort_values(ascending=False).index
-    means = scores.groupby("variant").mean()
+    means = scores.groupby("variant")[["cpu", "parameters"]].mean()
     shared = published()
     for variant in order:
         yield {
             "variant": str(variant),
             "validation accuracy (%)": f"{by_seed.loc[variant].mean():.2f}",
-            "seeds": str(by_seed.loc[variant].count()),
+            "trainings": str(by_seed.loc[variant].count()),
             "difference from the base (pp)": _difference(by_seed.loc[variant] - by_seed.loc["base"]),
             "CPU time (s)": f"{means.loc[variant, 'cpu']:.0f}",
             "parameters": f"{means.loc[variant, 'parameters']:,.0f}",

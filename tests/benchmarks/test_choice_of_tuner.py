@@ -62,15 +62,26 @@ def trials(scores: Iterable[float]) -> list[TrialRecord]:
 
 def test_simulated_search_promotes_the_best_of_a_rung() -> None:
     rung = [tuners.Step(0, 0, 1)] * 3
-    search = tuners.simulate([*rung, tuners.Step(0, 1, 2), tuners.Step(1, 0, 2)], POOL, [0, 1, 3, 2])
+    orders = np.array([[0, 1, 3, 2], [3, 2, 0, 1]])
+    search, other = tuners.simulate([*rung, tuners.Step(0, 1, 2), tuners.Step(1, 0, 2)], POOL, orders)
     # One epoch each of 0, 1 and 3, the second epoch of 1, both epochs of 2; every trial takes 10 s to start.
     assert search.core_seconds.tolist() == [11, 23, 37, 49, 65]
     assert search.best.tolist() == [0, 0, 0, 0.65, 0.9]
+    # One epoch each of 3, 2 and 0, the second epoch of 0, both epochs of 1.
+    assert other.core_seconds.tolist() == [14, 27, 38, 49, 63]
+    assert other.best.tolist() == [0, 0, 0, 0.6, 0.65]
+
+
+def test_candidate_is_promoted_once() -> None:
+    steps = [tuners.Step(0, 0, 1)] * 3 + [tuners.Step(0, 1, 2)] * 2
+    (search,) = tuners.simulate(steps, POOL, np.array([[0, 1, 3]]))
+    assert search.core_seconds.tolist() == [11, 23, 37, 49, 60]
+    assert tuners.rungs(steps) == 2
 
 
 def test_rungs_of_different_brackets_are_separate() -> None:
     steps = [tuners.Step(0, 0, 1), tuners.Step(1, 0, 1), tuners.Step(1, 1, 2), tuners.Step(0, 1, 2)]
-    search = tuners.simulate(steps, POOL, [1, 0])
+    (search,) = tuners.simulate(steps, POOL, np.array([[1, 0]]))
     assert search.best.tolist() == [0, 0, 0.6, 0.65]
 
 
@@ -113,7 +124,7 @@ def test_simulated_search_is_that_of_the_oracle(tuner: str, budget: Budget) -> N
     # The oracle, which gets every result at once, draws candidates bracket by bracket.
     order = np.empty(len(drawn), dtype=np.int64)
     order[np.argsort([step.bracket for step in steps if step.initial_epoch == 0], kind="stable")] = drawn
-    search = tuners.simulate(steps, pool, order.tolist())
+    (search,) = tuners.simulate(steps, pool, order[np.newaxis])
     assert (search.best[-1], search.core_seconds[-1]) == (best, seconds)
 
 
@@ -208,6 +219,7 @@ def test_page_has_every_tuner_with_finished_searches(tmp_path: Path) -> None:
     write(results, make_spec(tuner="tpe", budget=Budget(trials=4, epochs=2)), trials([0.99] * 4))
     tuners.write_page(results, "synthetic", {"dense": BUDGET})
     page = (tmp_path / "tuners.md").read_text(encoding="utf-8")
+    page, larger = page.split("## Larger budgets")
     rows = re.findall(r"^\| dense +\| (\w+) +\| ([^|]*?) *\| +(\S+) \|", page, re.MULTILINE)
     assert [row[:2] for row in rows] == [
         ("grid", "1 run in full"),
@@ -218,6 +230,9 @@ def test_page_has_every_tuner_with_finished_searches(tmp_path: Path) -> None:
     assert (rows[0][2], rows[3][2]) == ("80.00", "90.50")
     assert "4 of 30 candidates fit into the budget; they differ only in units_1." in page
     assert "tpe has the highest mean, 90.50%" in page
+    # The pool has 20 candidates; a random search with 8 times the budget would draw 32.
+    budgets = re.findall(r"^\| dense +\| +(\d+) \| random ", larger, re.MULTILINE)
+    assert budgets == ["12", "24", "48"]
     assert "- dense, compared with the default, hyperband: no tuner is shown to be better" in page
     assert (tmp_path / "tuners-dense.png").exists()
 

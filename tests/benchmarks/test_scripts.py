@@ -274,8 +274,33 @@ def test_trainings_with_other_settings_are_refused() -> None:
 def test_variants_of_the_published_recipe_are_used() -> None:
     shared = {"batch_size": 128, "momentum": 0.9}
     variants = ("base", "batch 128", "batch normalization momentum 0.9", "batch 512", "dropout 0.3", "6 epochs")
-    expected = ["base", "used", "used", "dropped", "hyperparameter", "preset"]
+    expected = ["base", "used", "used", "dropped", "hyperparameter", "dropped"]
     assert [recipes.decision("dense", variant, shared) for variant in variants] == expected
+    assert recipes.decision("dense", "40 epochs", shared) == "preset long"
+
+
+def test_differences_are_paired_by_machine_and_seed() -> None:
+    def training(variant: str, machine: str, seed: int, accuracy: float) -> recipes.Training:
+        return recipes.Training(
+            variant=variant,
+            recipe=recipes.DENSE,
+            seed=seed,
+            validation_accuracy=(0.1, accuracy),
+            training_accuracy=(0.1, accuracy),
+            parameters=1000,
+            fit_seconds=2.0,
+            cpu_seconds=3.0,
+            precision="bfloat16",
+            machine=machine,
+        )
+
+    base = [training("base", "A", 0, 0.80), training("base", "B", 0, 0.90), training("base", "B", 1, 0.70)]
+    other = [training("flips", "A", 0, 0.81), training("flips", "B", 1, 0.73)]
+    rows = {row["variant"]: row for row in recipes._rows("dense", [*base, *other])}
+    # Differences of 1 and 3 points: 2 +/- 12.706 * sqrt(2) / sqrt(2).
+    assert rows["flips"]["difference from the base (pp)"] == "+2.00 (-10.71 to +14.71)"
+    assert (rows["flips"]["trainings"], rows["flips"]["validation accuracy (%)"]) == ("2", "77.00")
+    assert rows["base"]["difference from the base (pp)"] == "+0.00"
 
 
 # Start-up

@@ -19,6 +19,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
@@ -32,7 +33,8 @@ from scipy import stats
 import search_spaces
 from bench.data.catalog import DatasetLocation, locate
 from bench.data.development import facts, load_development
-from bench.evaluation.arrays import FloatArray
+from bench.errors import SearchError
+from bench.evaluation.arrays import FloatArray, IntArray
 from bench.evaluation.text import joined
 from bench.execution.models import family_space
 from bench.execution.options import Options
@@ -54,6 +56,8 @@ from bench.tuning.presets import PLANS
 from bench.tuning.proposer import Proposer
 from bench.tuning.space import count_candidates, parameters
 from bench.tuning.trials import Proposal
+from bench.tuning.tuner import Tuner
+from bench.tuning.tuners.hyperband import Hyperband
 
 sys.path.append(str(Path(__file__).parents[1]))
 from benchmarks.shared import TUNER_COLORS, machine_text, page, page_parser, publish, run_search, table
@@ -65,6 +69,8 @@ SIMULATIONS = 1000
 RESAMPLES = 200  # of the pool
 SIMULATIONS_PER_RESAMPLE = 50
 LEVEL = 0.95
+LARGER = (2, 4, 8)  # budgets of simulated searches, times the budget of the preset
+FACTORS = (2, 3, 4)  # of Hyperband; the default is 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,13 +220,18 @@ def make_pool(trials: Iterable[TrialRecord]) -> Pool:
     )
 
 
-def schedule(spec: SearchSpec) -> list[Step]:
-    """The trials of a search in the order in which one worker trains them: the longest of those that may start."""
+def schedule(spec: SearchSpec, tuner: Tuner | None = None) -> list[Step]:
+    """The trials of a search in the order in which one worker trains them: the longest of those that may start.
+
+    Args:
+        spec: of the search.
+        tuner: instead of that of the spec.
+    """
     import keras_tuner
 
     space = keras_tuner.HyperParameters()
     space.Float("any", 0, 1)
-    proposer = Proposer(tuners.choose(spec, space).oracle(spec, space), spec.budget.epochs)
+    proposer = Proposer((tuner or tuners.choose(spec, space)).oracle(spec, space), spec.budget.epochs)
     proposals: list[Proposal] = []
     steps: dict[str, Step] = {}  # by trial id
     waiting: list[Proposal] = []
@@ -255,24 +266,28 @@ def _bracket(proposal: Proposal, steps: Mapping[str, Step]) -> int:
     return new[-1].bracket + (new[-1].epochs != proposal.epochs) if new else 0
 
 
-def simulate(steps: Sequence[Step], pool: Pool, order: Iterable[int]) -> Trace:
-    """A search whose new candidates are those of `order`."""
-    new = iter(order)
-    rungs: dict[tuple[int, int], list[int]] = defaultdict(list)  # by bracket and epochs: candidates not promoted
-    trials = []
-    for step in steps:
+def simulate(steps: Sequence[Step], pool: Pool, orders: IntArray) -> list[Trace]:
+    """Searches whose new candidates are those of the rows of `orders`, shape (searches, new candidates or more)."""
+    searches = np.arange(len(orders))
+    new = iter(orders.T)
+    rungs: dict[tuple[int, int], list[int]] = defaultdict(list)  # by bracket and epochs: numbers of steps
+    trained = np.empty((len(steps), len(searches)), dtype=np.int64)  # candidate of each step
+    promoted = np.zeros(trained.shape, dtype=bool)
+    for number, step in enumerate(steps):
         if step.initial_epoch == 0:
-            candidate = next(new)
+            trained[number] = next(new)
         else:
-            rung = rungs[step.bracket, step.initial_epoch]
-            candidate = max(rung, key=lambda number: pool.curves[number, step.initial_epoch - 1])
-            rung.remove(candidate)
-        rungs[step.bracket, step.epochs].append(candidate)
-        seconds = pool.start_seconds[candidate]
-        seconds += (step.epochs - step.initial_epoch) * pool.epoch_seconds[candidate]
-        full = step.epochs == pool.curves.shape[1]
-        trials.append((seconds, pool.curves[candidate, -1] if full else 0.0))
-    return trace(trials)
+            rung = np.array(rungs[step.bracket, step.initial_epoch])
+            scores = np.where(promoted[rung], -1.0, pool.curves[trained[rung], step.initial_epoch - 1])
+            best = rung[scores.argmax(axis=0)]
+            promoted[best, searches] = True
+            trained[number] = trained[best, searches]
+        rungs[step.bracket, step.epochs].append(number)
+    lengths = np.array([[step.epochs - step.initial_epoch] for step in steps])
+    is_full = np.array([[step.epochs == pool.curves.shape[1]] for step in steps])
+    seconds = pool.start_seconds[trained] + lengths * pool.epoch_seconds[trained]
+    scores = np.where(is_full, pool.curves[trained, -1], 0.0)
+    return [trace(zip(*search, strict=True)) for search in zip(seconds.T, scores.T, strict=True)]
 
 
 def trace(trials: Iterable[tuple[float, float]]) -> Trace:
@@ -294,16 +309,19 @@ def simulated(steps: Sequence[Step], pool: Pool) -> Outcome:
     for sample in range(RESAMPLES):
         random = np.random.default_rng((0, sample))
         drawn = random.choice(candidates, len(candidates))
-        searches = (simulate(steps, pool, random.permutation(drawn)) for _ in range(SIMULATIONS_PER_RESAMPLE))
+        searches = simulate(steps, pool, _orders(random, drawn, SIMULATIONS_PER_RESAMPLE))
         means.append(100 * np.mean([search.best[-1] for search in searches]))
-    random = np.random.default_rng(1)
     return Outcome(
-        traces=tuple(simulate(steps, pool, random.permutation(candidates)) for _ in range(SIMULATIONS)),
+        traces=tuple(simulate(steps, pool, _orders(np.random.default_rng(1), candidates, SIMULATIONS))),
         epochs=sum(step.epochs - step.initial_epoch for step in steps),
         standard_error=float(np.std(means, ddof=1)),
         freedom=math.inf,
         resampled=np.array(means),
     )
+
+
+def _orders(random: np.random.Generator, candidates: IntArray, searches: int) -> IntArray:
+    return np.array([random.permutation(candidates) for _ in range(searches)])
 
 
 def measured(searches: Sequence[Sequence[TrialRecord]], epochs: int) -> Outcome:
@@ -349,7 +367,7 @@ def outcomes(searches: Sequence[Stored], budget: Budget) -> dict[str, Outcome]:
     pool = make_pool(_pool(searches))
     for tuner in SIMULATED:
         steps = schedule(_with_budget(searches[0].spec, tuner, budget))
-        if len(pool.curves) >= sum(step.initial_epoch == 0 for step in steps):
+        if suffices(pool, steps):
             found[tuner] = simulated(steps, pool)
     for tuner in ("grid", *RUN):
         trials = [stored.trials[: budget.trials] for stored in searches if stored.spec.tuner == tuner]
@@ -357,6 +375,11 @@ def outcomes(searches: Sequence[Stored], budget: Budget) -> dict[str, Outcome]:
         if complete:
             found[tuner] = measured(complete, budget.epochs)
     return dict(sorted(found.items()))
+
+
+def suffices(pool: Pool, steps: Sequence[Step]) -> bool:
+    """Whether the pool has as many candidates as the search draws."""
+    return len(pool.curves) >= sum(step.initial_epoch == 0 for step in steps)
 
 
 def _pool(searches: Sequence[Stored]) -> tuple[TrialRecord, ...]:
@@ -382,8 +405,7 @@ METHOD = f"""\
 - The winner is the full-length trial with the best validation accuracy after its last epoch. As the best of several, it
   is biased upwards, most for tuners with the most full-length trials. No search of this page used the test set; the log
   in their folder is of earlier ones.
-- Hyperband leaves a part of a small budget unused, since its rungs have whole numbers of trials. Larger budgets may
-  give another order.
+- Hyperband leaves a part of a small budget unused, since its rungs have whole numbers of trials.
 - Core-seconds are those of building and training models and of validation, without the time that a tuner takes for its
   proposals ([scaling.md](scaling.md))."""
 
@@ -466,6 +488,13 @@ def _page(
             "Best score of a full-length trial so far by core-seconds: median and 5th to 95th percentile of the "
             "searches; the table has means. Scores below the axis are not shown."
         ),
+        "## Larger budgets and other numbers of rungs",
+        (
+            "Hyperband with other factors, by which the epochs of a rung exceed those of the previous one, and larger "
+            "budgets with trials of the same length; all are simulated on the pool. Differences are from Hyperband "
+            "with factor 3, the default, and the same budget."
+        ),
+        table(row for family, mine in searches.items() for row in _larger(family, mine, budgets[family])),
         "## Method",
         METHOD,
         f"Generated by `python tests/benchmarks/{NAME}.py` from the ledgers in [{name}]({name}).",
@@ -488,14 +517,46 @@ def _rows(family: str, by_tuner: Mapping[str, Outcome]) -> Iterator[dict[str, st
         }
 
 
+def _larger(family: str, searches: Sequence[Stored], budget: Budget) -> Iterator[dict[str, str]]:
+    """Simulated searches with other budgets and numbers of rungs; without those that draw more than the pool has."""
+    pool = make_pool(_pool(searches))
+    for times in (1, *LARGER):
+        larger = replace(budget, trials=times * budget.trials)
+        hyperband, random = (_with_budget(searches[0].spec, tuner, larger) for tuner in SIMULATED)
+        schedules = {"random": schedule(random)}
+        for factor in FACTORS:
+            with suppress(SearchError):  # the budget is below one iteration
+                schedules[f"hyperband, factor {factor}"] = schedule(hyperband, Hyperband(factor))
+        found = {name: simulated(steps, pool) for name, steps in schedules.items() if suffices(pool, steps)}
+        for name, outcome in found.items():
+            yield {
+                "family": family,
+                "budget (epochs)": f"{larger.total_epochs:,}",
+                "tuner": name,
+                "rungs": str(rungs(schedules[name])),
+                "epochs": f"{outcome.epochs:,.0f}",
+                "validation accuracy of the winner, mean (%)": f"{outcome.scores.mean():.2f}",
+                "95% CI of the mean": _plus_minus(half_width(outcome.standard_error, outcome.freedom)),
+                f"difference from {DEFAULT_TUNER} (pp)": _difference(found, name, "hyperband, factor 3"),
+            }
+
+
+def rungs(steps: Iterable[Step]) -> int:
+    """Number of rungs of the bracket that has the most."""
+    lengths = defaultdict(set)
+    for step in steps:
+        lengths[step.bracket].add(step.epochs)
+    return max(map(len, lengths.values()))
+
+
 def _plus_minus(half: float) -> str:
     return "-" if math.isnan(half) else f"±{half:.2f}"
 
 
-def _difference(by_tuner: Mapping[str, Outcome], tuner: str) -> str:
-    if tuner == DEFAULT_TUNER or DEFAULT_TUNER not in by_tuner:
+def _difference(by_tuner: Mapping[str, Outcome], tuner: str, default: str = DEFAULT_TUNER) -> str:
+    if tuner == default or default not in by_tuner:
         return "-"
-    mean, half = difference(by_tuner[tuner], by_tuner[DEFAULT_TUNER])
+    mean, half = difference(by_tuner[tuner], by_tuner[default])
     return f"{mean:+.2f}" if math.isnan(half) else f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})"
 
 

@@ -15,14 +15,19 @@ from bench.tuning.space import count_candidates, enumerate_candidates, parameter
 from bench.tuning.trials import Plan
 from bench.tuning.tuner import Tuner, settings
 
-FACTOR = 3
-
 
 class Hyperband(Tuner):
     """Hyperband, with as many full iterations as the epoch budget allows.
 
+    Args:
+        factor: the epochs of a rung are those of the previous one times this factor, and about one trial of so many is
+            promoted.
+
     Source: Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization, JMLR 18, 2018.
     """
+
+    def __init__(self, factor: int = 3) -> None:
+        self.factor = factor
 
     def oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters) -> keras_tuner.Oracle:
         """Keras Tuner's Hyperband.
@@ -33,7 +38,7 @@ class Hyperband(Tuner):
         Raises:
             SearchError: the budget is below one iteration.
         """
-        budget, once = spec.budget, _one_iteration(spec)
+        budget, once = spec.budget, self._one_iteration(spec)
         iterations = budget.total_epochs // once.epochs
         if iterations < 1:
             raise SearchError(
@@ -41,7 +46,7 @@ class Hyperband(Tuner):
                 f"{budget.trials} trials x {budget.epochs} = {budget.total_epochs}: "
                 f"raise --trials to {-(-once.epochs // budget.epochs)} or choose --tuner random"
             )
-        oracle = _oracle(spec, hyperparameters, iterations)
+        oracle = self._oracle(spec, hyperparameters, iterations)
         space = parameters(hyperparameters)
         size = count_candidates(space)
         if size is not None and size < 2 * once.candidates * iterations:
@@ -63,21 +68,20 @@ class Hyperband(Tuner):
                 promotable |= {t.trial_id for t in (*scored[:room], *(pending if room else ()))}
         return promotable
 
+    def _one_iteration(self, spec: SearchSpec) -> Plan:
+        # With an infinite space: in a small one Hyperband runs out of new candidates, and the simulation would end
+        # early.
+        infinite = keras_tuner.HyperParameters()
+        infinite.Float("any", 0, 1)
+        return simulate(Proposer(self._oracle(spec, infinite, 1), spec.budget.epochs))
 
-def _one_iteration(spec: SearchSpec) -> Plan:
-    # With an infinite space: in a small one Hyperband runs out of new candidates, and the simulation would end early.
-    infinite = keras_tuner.HyperParameters()
-    infinite.Float("any", 0, 1)
-    return simulate(Proposer(_oracle(spec, infinite, 1), spec.budget.epochs))
-
-
-def _oracle(spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters, iterations: int) -> Any:
-    return keras_tuner.oracles.HyperbandOracle(
-        max_epochs=spec.budget.epochs,
-        factor=FACTOR,
-        hyperband_iterations=iterations,
-        **settings(spec, hyperparameters),
-    )
+    def _oracle(self, spec: SearchSpec, hyperparameters: keras_tuner.HyperParameters, iterations: int) -> Any:
+        return keras_tuner.oracles.HyperbandOracle(
+            max_epochs=spec.budget.epochs,
+            factor=self.factor,
+            hyperband_iterations=iterations,
+            **settings(spec, hyperparameters),
+        )
 
 
 TUNER = Hyperband()
