@@ -137,6 +137,15 @@ def test_accuracies_of_tuners_are_those_of_the_simulation() -> None:
             means = f"{mean}% for both on {family}" if same else f"{mean}% vs. {random_mean}% for {family}"
             assert means in text
             assert f"{low}% vs. {random_low}% for {family}" in text
+        larger = re.findall(
+            r"^\| \w+ +\| +(?:180|360|48|96) \| random .* ([+-][\d.]+) \(([+-][\d.]+) to ([+-][\d.]+)\) \|$",
+            page,
+            re.MULTILINE,
+        )
+        assert len(larger) == 4
+        assert all(float(low) <= 0 <= float(high) for _, low, high in larger)
+        assert f"differ by at most {max(abs(float(mean)) for mean, *_ in larger):.2f} points" in text
+        assert not re.search(r"hyperband with factor \d is shown to be better", page)
 
 
 def test_bound_of_bfloat16_is_that_of_the_benchmark() -> None:
