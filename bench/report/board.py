@@ -76,10 +76,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyResult:
-    """Several searches of a family that differ in their seed only, taken together."""
+    """Several searches of a family that differ in their seed and split only, taken together."""
 
     name: str
     searches: tuple[str, ...]  # labels of their rows
+    splits: int  # how many different ones they have
     interval: Interval | None  # of the mean accuracy of their winners, variance across searches included
 
 
@@ -118,6 +119,11 @@ class Table:
     def score(self) -> str:
         """Name of the score by which searches select, such as "validation accuracy"."""
         return score_name(self.compared[0].run.record.spec)
+
+    @property
+    def covers_splits(self) -> bool:
+        """Whether every family has searches on several splits, so that their variance includes that of splits."""
+        return all(family.splits > 1 for family in self.families)
 
     @property
     def compared_with(self) -> Row | None:

@@ -9,7 +9,7 @@ from bench.report.board import PairTest, Table
 from bench.report.ranking import leaderboard
 from bench.report.text.findings import findings
 from bench.report.text.statements import family_sentences, pair_sentence
-from builders import add_run
+from builders import add_run, page
 
 
 def table_of(results: Path, **errors: list[int]) -> Table:
@@ -40,6 +40,19 @@ def test_families_are_compared_over_their_searches(tmp_path: Path) -> None:
     finding = findings(table)[0]
     assert finding.startswith(sentence)
     assert "The interval covers splits, searches" in finding
+
+
+def test_searches_on_one_split_are_not_said_to_cover_splits(tmp_path: Path) -> None:
+    # As by three commands with --seed 0, 1 and 2 instead of one with --searches 3.
+    for family, count in (("cnn", 10), ("dense", 40)):
+        for seed in range(3):
+            add_run(tmp_path, [range(count + seed)] * 3, spec={"family": family, "seed": seed, "split": 0})
+    (table,) = leaderboard(tmp_path).tables
+    assert [family.splits for family in table.families] == [1, 1]
+    assert "The interval covers searches, refits and test images, but not other splits" in findings(table)[0]
+    text = page(tmp_path, "synthetic/README.md")
+    assert "searches that differ only in their seeds, each" in text
+    assert "includes refits but not splits, since searches of a family share one, and for the finite test set" in text
 
 
 def test_number_of_comparisons_of_families_is_stated(tmp_path: Path) -> None:

@@ -35,10 +35,12 @@ def _tuning(table: Table) -> str:
 def _families(table: Table) -> str:
     """The first test between families, or without one between tuned models."""
     if families := family_sentences(table):
-        return (
-            f"{families[0]} The interval covers splits, searches, refits and test images, but neither other training "
-            "images nor the choice of the search spaces."
+        covered = (
+            "splits, searches, refits and test images, but neither other training images nor"
+            if table.covers_splits
+            else "searches, refits and test images, but not other splits, other training images or"
         )
+        return f"{families[0]} The interval covers {covered} the choice of the search spaces."
     return next(iter(pair_sentences(table)), "")
 
 
