@@ -162,8 +162,8 @@ CALIBRATION_ERROR = Metric(
     digits=2,
     compute=lambda evaluated: evaluated.scores.calibration.expected_calibration_error,
     glossary="mean absolute difference between confidence and accuracy over ten bins of confidence, weighted by their "
-    "numbers of predictions (expected calibration error; Guo et al. 2017, On Calibration of Modern Neural Networks, "
-    "https://arxiv.org/abs/1706.04599)",
+    "numbers of predictions, which are pooled over refits (expected calibration error; Guo et al. 2017, On Calibration "
+    "of Modern Neural Networks, https://arxiv.org/abs/1706.04599)",
     details_only=True,
 )
 BRIER_SCORE = Metric(

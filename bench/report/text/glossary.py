@@ -18,14 +18,15 @@ _TERMS = {
     "core-seconds": "time that trials and refits took, each on one core",
     "dataset checksum, test-label checksum": "checksums of the development images and of the true classes of the test "
     "images; equal checksums mean equal data",
-    "epoch": "one pass over all training images",
+    "epoch": "one pass over the training images; a few that do not fill a step are left out, other ones in each epoch",
     "F1": "harmonic mean of precision (fraction of the images predicted as a class that belong to it) and recall",
     "family": "models of one architecture, whose hyperparameters a search chooses",
     "full-length trial": "a trial trained to the last epoch of its learning-rate schedule; only these can win",
     "out-of-bag R²": "fraction of the variance in trial scores that a random forest explains on trials it was not "
     "fitted on; 1 is perfect, 0 or less is no better than predicting the mean",
-    "parameters": "numbers that a fitted model stores, trainable or not",
-    "Pareto front": "the models for which no other model is both more accurate and cheaper",
+    "parameters": "numbers that a fitted model stores, trainable or not; of a random forest, the nodes of its trees",
+    "Pareto front": "the models for which no other model is more accurate without being more expensive, or cheaper "
+    "without being less accurate",
     "pp": "percentage points, the unit of differences of percentages",
     "preset": "a fixed plan of trials and epochs, sized for about 1 (quick), 10 (default) or 60 minutes (long) per "
     "family on two cores",
