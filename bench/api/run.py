@@ -49,7 +49,10 @@ class Run:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95% confidence interval of the test accuracy; None for a single seed."""
+        """Limits of the 95% confidence interval of the test accuracy, fractions in [0, 1].
+
+        None for a single seed, unless training is deterministic or the model was trained elsewhere.
+        """
         interval = self._row.run.interval
         return None if interval is None else (interval.low, interval.high)
 

@@ -156,7 +156,7 @@ def evaluate(
     results: str | Path = DEFAULT_RESULTS,
     progress: bool = True,
 ) -> Run:
-    """Evaluate a model that was trained elsewhere on the test set, and add it to the leaderboard, without a rank.
+    """Evaluate a model from elsewhere on the test set, and add it to the leaderboard, without a rank.
 
     Class order and pixel range are checked on validation images first. The evaluation is logged.
 

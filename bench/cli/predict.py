@@ -64,9 +64,10 @@ def predict(
     """Classify image files with a trained model.
 
     Images of any size, grayscale or color, are fitted to the training images: resized, padded with their background
-    (not if --image-size resized the training images), and inverted if their background is light and that of the
-    training images dark, or the reverse (grayscale only). Transparent pixels become white behind dark drawings and
-    black behind light ones (grayscale), or get the background of the training images (color).
+    (not if --image-size resized the training images, or if these have no common background), and inverted if their
+    background is light and that of the training images dark, or the reverse (grayscale only). Transparent pixels become
+    white behind dark drawings and black behind light ones (grayscale), or get the background of the training images
+    (color).
     """
     import numpy as np
 

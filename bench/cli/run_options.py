@@ -147,7 +147,7 @@ MaxPending = Annotated[
         max=MAX_PENDING,
         help="Maximum number of trials that may be pending when the tuner proposes another one; changing it changes "
         "the proposals.",
-        show_default="4 for bayesian and tpe, unlimited for others",
+        show_default="4 for bayesian and tpe, 256 for others",
     ),
 ]
 DryRun = Annotated[

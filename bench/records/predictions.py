@@ -16,7 +16,7 @@ from bench.records.files import write_atomic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictions:
-    """Predictions of the refits on the test set; every published metric is computed from these arrays alone.
+    """Predictions of the refits on the test set; every published test score is computed from these arrays alone.
 
     Log-probabilities in float16 preserve the log loss of confident errors; probabilities in float16 would not.
     """

@@ -46,6 +46,9 @@ def test_code_that_evaluates_the_model_ends_with_the_accuracy_to_expect(tmp_path
     assert f"{code}{expected}```" in text
     assert "\nScript with images in x_train and labels in y_train for TensorFlow with Keras 3" in text
     assert "Test accuracy here: 95.00% with 3 seeds." in text
+    single = add_reference(tmp_path, [range(20)], spec={"refit_seeds": 1})
+    run_folder(tmp_path, single.spec).write_plain(PlainKeras(code=code, recipe={}))
+    assert "# expected accuracy: 90.00%, as measured by keras" in model_page(tmp_path, "tutorial-linear")
 
 
 def test_damaged_code_is_a_problem_of_the_run(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.importance import ImportanceAnalysis, importances
-from bench.evaluation.text import accuracy_cell, counted, interval_text, percent, points, seconds
+from bench.evaluation.text import accuracy_cell, interval_text, percent, points, seconds
 from bench.records.objective import score_name
 from bench.records.record import Curve, SearchOutcome
 from bench.report.board import TOP_ROWS, Board, Row, Table
@@ -143,8 +143,9 @@ def _code(run: Run) -> str:
     """The plain code and, if it evaluates the model, the accuracy to expect; empty without code."""
     code = "" if run.plain is None else run.plain.code
     if "model.evaluate(" in code or "model.score(" in code:
-        refits = counted(len(run.record.refits), "refit")
-        code += f"# expected accuracy: {percent(run.scores.accuracy)}%, the mean of {refits} by keras-family-bench\n"
+        refits = len(run.record.refits)
+        basis = "as measured" if refits == 1 else f"the mean of {refits} refits"
+        code += f"# expected accuracy: {percent(run.scores.accuracy)}%, {basis} by keras-family-bench\n"
     return code
 
 
