@@ -109,7 +109,7 @@ def test_goal_is_met_only_with_the_accuracy_of_keras_tuner() -> None:
     ]
     less_accurate = [MEASURES[0], measure("suite", 1, 20.0, 0.9)]
     assert list(script._goals(less_accurate)) == [
-        ("dense, median speedup 5.00 (5.00 to 5.00 in 1 of 3 rounds), goal 4, but a lower test accuracy", False)
+        ("dense, median speedup 5.00 (5.00 to 5.00 in 1 of 3 rounds), goal 4, but a lower mean test accuracy", False)
     ]
 
 

@@ -575,7 +575,7 @@ def _goals(measures: Sequence[Measure]) -> Iterator[tuple[str, bool]]:
             accurate = row["accuracy claim holds"] == "yes"
             limits = f"{row['lowest']} to {row['highest']} in {row['rounds']} of {ROUNDS_PLANNED} rounds"
             text = f"{comparison}, median speedup {row['speedup, median']} ({limits}), goal {row['goal']}"
-            yield text + ("" if accurate else ", but a lower test accuracy"), accurate and row["goal met"] == "yes"
+            yield text + ("" if accurate else ", but a lower mean test accuracy"), accurate and row["goal met"] == "yes"
 
 
 def _difference_text(differences: Sequence[float]) -> str:

@@ -1,4 +1,4 @@
-"""Random search: independent uniform samples of the space, trained to full length."""
+"""Random search: random candidates, without repetition, trained to full length."""
 
 import keras_tuner
 
