@@ -18,7 +18,7 @@ INACTIVE = -1e9  # in place of the value of a number that does not exist
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """The candidates that fulfil some conditions."""
+    """The candidates that fulfill some conditions."""
 
     conditions: tuple[str, ...]  # such as "filters > 28"
     share: float  # of the candidates, in [0, 1]
