@@ -474,8 +474,8 @@ def _page(trainings: Mapping[str, Sequence[Training]]) -> str:
             "Validation accuracy after the last epoch on the 10,000 validation images of split 0, mean over "
             "trainings. The difference from the base is paired by machine and seed, with its 95% confidence interval "
             "by Student's t; a single training gives none, and differences as small as these intervals may be noise. "
-            "If a variant has fewer trainings than the base, it is not the difference of the two means. CPU time covers "
-            "training and validation; other work on the machine may have slowed it down."
+            "If a variant has fewer trainings than the base, it is not the difference of the two means. CPU time "
+            "covers training and validation; other work on the machine may have slowed it down."
         ),
         (
             "Decisions: variants that are used are part of the published families, which share one recipe, so that "
