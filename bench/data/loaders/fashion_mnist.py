@@ -9,8 +9,6 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.dataset import DataAccess, LabeledImages
-from bench.data.held_out import TestSetAccess
 from bench.data.loaders import folders, idx, published
 from bench.data.loaders.published import Labels, Pixels, Sources, VerifiedFiles
 from bench.data.samples import UNCHANGED
@@ -91,7 +89,7 @@ def rows_checksum(rows: Pixels) -> str:
     return hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()
 
 
-def default(data_dir: Path | None) -> Sources:
+def sources(data_dir: Path | None) -> Sources:
     """The sources of Fashion-MNIST for this machine, `data_dir` first."""
     return Sources(
         title="Fashion-MNIST",
@@ -110,21 +108,3 @@ def default(data_dir: Path | None) -> Sources:
         ),
         package="dataset-fashion-mnist",
     )
-
-
-def load_development(access: DataAccess, sources: Sources | None = None) -> LabeledImages:
-    """The 60,000 images published for training, in their published order.
-
-    Args:
-        access: names the user's data folder.
-        sources: where to look; None for `default`.
-
-    Raises:
-        DataError: no source has all files, or the first one that does fails the checksums.
-    """
-    return published.load_development(access, sources or default(access.data_dir))
-
-
-def load_test(access: TestSetAccess, sources: Sources | None = None) -> LabeledImages:
-    """The 10,000 images published for testing, in their published order; otherwise like `load_development`."""
-    return published.load_test(access, sources or default(access.data_dir))

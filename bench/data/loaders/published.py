@@ -86,8 +86,8 @@ class Sources:
     name: str  # of the dataset, for advice
     data_dir: Path | None
     cache: Path
-    system: Path | None  # files of the system package, if it is installed
-    keras: Path | None
+    system: Path | None = None  # files of the system package, if it is installed
+    keras: Path | None = None
     file_sets: tuple[FileSet, ...]  # the preferred form first
     package: str | None = None  # of Debian and Ubuntu
     apt_options: tuple[str, ...] = ()
