@@ -85,7 +85,7 @@ def sources(tmp_path: Path) -> Sources:
         cache=tmp_path / "cache",
         system=tmp_path / "system",
         keras=tmp_path / "keras",
-        file_sets=(tiny_files("http://127.0.0.1:9/"), fashion_mnist.CsvFiles(rows=CSV_ROWS, ranks=CSV_RANKS)),
+        file_sets=(tiny_files("http://127.0.0.1:9/"), fashion_mnist.CsvFiles(files=CSV_ROWS, ranks=CSV_RANKS)),
         package="dataset-tiny",
         apt_options=(f"Dir::Etc::SourceList={tmp_path / 'none.list'}", f"Dir::Etc::SourceParts={tmp_path / 'none'}"),
     )
