@@ -132,10 +132,7 @@ def _adapt(
 ) -> keras.Model:
     """From pixels to logits in the order of the dataset's classes, with built-in layers only."""
     pixels = keras.Input(data.image_shape, dtype="uint8", name="pixels")
-    converted = pixels
-    for layer in inputs.layers():
-        converted = layer(converted)
-    outputs = model(converted)
+    outputs = model(inputs.keras_tensor(pixels))
     check_output_shape(outputs, len(data.class_names))
     if _returns_probabilities(keras.Model(pixels, outputs), images):
         outputs = ops.log(ops.maximum(outputs, float(MIN_PROBABILITY)))
