@@ -90,13 +90,12 @@ class Trials:
                 self._project.ledger,
                 Scores(self._tuner.oracle),
                 report,
+                options=options,
                 title=str(self._tuner.project_name),
                 payload=str(shared.payload),
                 seed=self._resumed.search.seed,
-                precision=options.precision,
                 workers=workers.number,
                 deadline=None if options.time_limit is None else start + options.time_limit,
-                trial_timeout=options.trial_timeout,
             )
             try:
                 work([job], workers.executor, report)

@@ -10,6 +10,7 @@ import pytest
 
 from bench.own_tuner.job import SearchJob
 from bench.own_tuner.ledger import Ledger
+from bench.own_tuner.options import Options
 from bench.own_tuner.scores import Scores
 from bench.own_tuner.sequence import Proposal, TrialSequence
 from bench.training.own_tuner.exchange import TrialRun
@@ -192,10 +193,10 @@ def test_idle_worker_starts_a_waiting_trial_before_the_oracle_is_called(tmp_path
     source: Any = Oracle()
     source.log = lambda _proposal: None
     scores = Scores(SimpleNamespace(end_order=[]))
-    options: Any = {"title": "mine", "payload": "", "seed": 1, "precision": "float32", "workers": 2}
     sequence = TrialSequence(source, 32, {}, first_alone=False)
     ledger = Ledger(tmp_path / "search.jsonl")
-    job = SearchJob(sequence, source, ledger, scores, print, **options, deadline=None, trial_timeout=None)
+    shared: Any = {"options": Options(), "title": "mine", "payload": "", "seed": 1, "deadline": None}
+    job = SearchJob(sequence, source, ledger, scores, print, workers=2, **shared)
     proposed = []
     for in_flight in ((), ("trial 0",), ("trial 0", "trial 1")):
         job.advance(in_flight)
