@@ -22,7 +22,7 @@ CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(
 )
 
 
-def run_checks(*libraries: str) -> None:
+def run_checks(library: str) -> None:
     """Run the checks of "tensorflow", "keras_tuner", "own_tuner" or "dask".
 
     `set_bfloat16` runs its own check.
@@ -30,6 +30,5 @@ def run_checks(*libraries: str) -> None:
     Raises:
         CompatibilityError: an installed version does not behave as the tested ones do.
     """
-    for library in libraries:
-        for check in CHECKS[library]:
-            check()
+    for check in CHECKS[library]:
+        check()
