@@ -90,7 +90,7 @@ class SearchJob(Job):
         self._out_of_time = self._deadline is not None and time.perf_counter() >= self._deadline
         if not self._out_of_time:
             if len(in_flight) >= self._workers or not self._sequence.waiting(in_flight):
-                self._sequence.refill(in_flight, self._workers, self._source.log)
+                self._sequence.refill(in_flight, self._workers)
             self._scores.update(self._sequence.results, self._sequence.unreported)
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:

@@ -62,7 +62,7 @@ class Trials:
         if not self._resumed.results:
             return
         try:
-            self.sequence.refill((), 1, self._source.log)
+            self.sequence.refill((), 1)
         except RuntimeError as error:
             error.add_note(
                 f"These trials failed in an earlier call, see {self._project.ledger.path}. After a change of the code, "
