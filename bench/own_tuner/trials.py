@@ -44,7 +44,7 @@ class Trials:
         self._builder = builder
         # `build` of a hypermodel refers to all of it.
         self._code = text_of([type(tuner), getattr(tuner.hypermodel, "build", None)])
-        self._source = TunerSource(tuner, project, resumed.proposals, builder.built)
+        self._source = TunerSource(tuner, project, resumed.proposals, builder.space_after_build)
         self.sequence = TrialSequence(
             self._source,
             resumed.search.settings.max_pending,
