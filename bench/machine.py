@@ -42,6 +42,7 @@ RELEVANT_INSTRUCTION_SETS = (
     "i8mm",
     "sve",
 )
+QUOTA_FILES_V1 = ("cpu.cfs_quota_us", "cpu.cfs_period_us")  # of cgroups, version 1
 GIT_TIMEOUT_SECONDS = 20
 DISTRIBUTION = "keras-family-bench"
 
@@ -138,10 +139,7 @@ def discard_output() -> None:
 
 def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> str:
     """The content of /proc/cpuinfo; empty on systems other than Linux."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return _read(path)
 
 
 def _cpuinfo_field(text: str, *names: str) -> str:
@@ -198,18 +196,14 @@ def cgroup_quota(membership: Path, root: Path) -> float:
         membership: file that lists the process' cgroups (/proc/self/cgroup).
         root: mount point of the cgroup file systems (/sys/fs/cgroup).
     """
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return math.inf
     quotas = [math.inf]
-    for line in lines:
+    for line in _read(membership).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            quotas += [_quota_v2(folder) for folder in _and_parents(root, path)]
+            quotas += [_quota(folder, "cpu.max") for folder in _and_parents(root, path)]
         elif "cpu" in controllers.split(","):
             for mount in {root / "cpu", root / controllers}:
-                quotas += [_quota_v1(folder) for folder in _and_parents(mount, path)]
+                quotas += [_quota(folder, *QUOTA_FILES_V1) for folder in _and_parents(mount, path)]
     return min(quotas)
 
 
@@ -219,19 +213,16 @@ def _and_parents(mount: Path, path: str) -> list[Path]:
     return [mount.joinpath(*steps[:depth]) for depth in range(len(steps) + 1)]
 
 
-def _quota_v2(folder: Path) -> float:
-    quota, _, period = _read_line(folder / "cpu.max").partition(" ")
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else math.inf
+def _quota(folder: Path, *files: str) -> float:
+    """The CPU quota of a cgroup in cores, from files that contain its quota and its period."""
+    words = [word for file in files for word in _read(folder / file).split()]
+    return int(words[0]) / int(words[1]) if len(words) == 2 and all(map(str.isdigit, words)) else math.inf
 
 
-def _quota_v1(folder: Path) -> float:
-    quota, period = _read_line(folder / "cpu.cfs_quota_us"), _read_line(folder / "cpu.cfs_period_us")
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else math.inf
-
-
-def _read_line(path: Path) -> str:
+def _read(path: Path) -> str:
+    """The content of a file; empty if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 

@@ -1,4 +1,4 @@
-"""All uses of private or unstable APIs of TensorFlow, Keras Tuner, Dask and Python, each with a start-up check.
+"""All uses of private or unstable APIs of TensorFlow, Keras, Keras Tuner, Dask and Python, with checks of them.
 
 A check calls the API and verifies the outcome, so that a new version of a library stops a run with an error message
 instead of changing its results. The libraries are imported inside functions, since importing them takes seconds.
@@ -22,7 +22,7 @@ CHECKS: Mapping[str, tuple[Callable[[], None], ...]] = MappingProxyType(
 )
 
 
-def run_checks(*libraries: str) -> None:
+def run_checks(library: str) -> None:
     """Run the checks of "tensorflow", "keras_tuner", "own_tuner" or "dask".
 
     `set_bfloat16` runs its own check.
@@ -30,6 +30,5 @@ def run_checks(*libraries: str) -> None:
     Raises:
         CompatibilityError: an installed version does not behave as the tested ones do.
     """
-    for library in libraries:
-        for check in CHECKS[library]:
-            check()
+    for check in CHECKS[library]:
+        check()

@@ -1,10 +1,9 @@
 """Keras Tuner: the state of a user's tuner, whose trials run in other processes."""
 
-import contextlib
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from bench.compat.expectations import expecting, incompatible
@@ -138,7 +137,7 @@ def extend_trial(oracle: Any, trial: Any, hyperparameters: Any) -> None:
         CompatibilityError: the oracle's methods have changed.
     """
     trial.hyperparameters = hyperparameters
-    with contextlib.suppress(RuntimeError):  # not allowed, which ends the search when the trial ends
+    with suppress(RuntimeError):  # not allowed, which ends the search when the trial ends
         oracle.update_space(hyperparameters)
     with expecting(KERAS_TUNER, "an oracle with `_record_values`"):
         oracle._record_values(trial)  # noqa: SLF001 - not public

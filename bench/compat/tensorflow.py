@@ -185,7 +185,7 @@ def _check_once(enabled: bool, *_settings: object) -> None:
     check_bfloat16_active(enabled)
 
 
-def check_bfloat16_active(expected: bool = True) -> None:
+def check_bfloat16_active(expected: bool) -> None:
     """Check by the rounding of results whether a graph computes in bfloat16 or float32, as expected.
 
     Raises:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SETS = Path(__file__).parent / "sets"
 GROUP = "keras_family_bench.datasets"  # of entry points, each a DatasetDefinition
+EXPECTED = "expected the name of a dataset, or the path of images or of a Python file that defines a dataset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,7 @@ def locate(
     if not folders.exists(path):
         if path.name == dataset and path.suffix == "":
             _check_known(dataset, "and no such path exists")
-        raise SpecError(
-            f"{path} does not exist: expected the name of a dataset, or the path of images or of a Python file that "
-            "defines a dataset"
-        )
+        raise SpecError(f"{path} does not exist: {EXPECTED}")
     if data_dir is not None:
         raise SpecError(f"--data-dir is for datasets given by name, not for the images at {path}: remove it")
     from bench.data.importing import import_path
@@ -186,10 +184,7 @@ def _check_known(dataset: str, also: str = "") -> None:
 def _locate_file(path: Path, data_dir: Path | None) -> DatasetLocation:
     if not path.is_file():
         problem = "is not a file" if folders.exists(path) else "does not exist"
-        raise SpecError(
-            f"{path} {problem}: expected the name of a dataset, or the path of images or of a Python file that defines "
-            "a dataset"
-        )
+        raise SpecError(f"{path} {problem}: {EXPECTED}")
     if not re.fullmatch(r"\w+", path.stem, re.ASCII):
         raise SpecError(
             f"{path}: the file name is the dataset's name and must consist of letters, digits and _: rename the file"

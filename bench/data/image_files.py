@@ -34,9 +34,8 @@ def prepare(
 
     Transparent pixels of grayscale images become white if the visible ones are mostly dark, otherwise black; those of
     color images get the color of the training images' background. Grayscale images are inverted if their background is
-    light and that of the training images dark, or the reverse. Images of another aspect ratio
-    are padded with their own background if the training images have one and were not distorted either, otherwise
-    distorted.
+    light and that of the training images dark, or the reverse. Images of another aspect ratio are padded with their own
+    background if the training images have one and were not distorted either, otherwise distorted.
 
     Args:
         paths: of image files, or of npy files with one image (height, width) or (height, width, channels), or several

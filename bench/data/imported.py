@@ -7,7 +7,6 @@ from pathlib import Path
 from bench.data import cache
 from bench.data.dataset import DataAccess, LabeledImages
 from bench.data.definition import DatasetDefinition
-from bench.data.held_out import TestSetAccess
 
 LICENSE = "not stated"
 # Suffixes that are no part of a dataset's name.
@@ -36,16 +35,12 @@ def definition(digest: str, title: str, source: str) -> DatasetDefinition | None
         license=LICENSE,
         image_shape=metadata.image_shape,
         n_test=metadata.n_test,
-        development=partial(_load_development, digest, source),
-        test=partial(_load_test, digest, source),
+        development=partial(_load, digest, "development", source),
+        test=partial(_load, digest, "test", source),
         duplicates=metadata.duplicates,
         checksums=(metadata.checksum, metadata.test_checksum),
     )
 
 
-def _load_development(digest: str, source: str, _access: DataAccess) -> LabeledImages:
-    return *cache.images_and_labels(digest, "development"), source
-
-
-def _load_test(digest: str, source: str, _access: TestSetAccess) -> LabeledImages:
-    return *cache.images_and_labels(digest, "test"), source
+def _load(digest: str, part: str, source: str, _access: DataAccess) -> LabeledImages:
+    return *cache.images_and_labels(digest, part), source

@@ -1,6 +1,7 @@
 """Import datasets of users: check files at a path, or arrays, split off a test set, and cache the result."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _store(source: Source, reading: Reading) -> str:
     train, test = _resized(source.train, reading), None if source.test is None else _resized(source.test, reading)
     if test is None:
         development, held_out = splits.split_off_test_set(train.images, train.labels, names, train.where)
-        test = Samples(images=train.images, labels=train.labels, where=train.where)
+        test = train
     else:
         development, held_out = np.arange(len(train.labels)), np.arange(len(test.labels))
         _check_same_shape(train, test)
@@ -97,7 +98,7 @@ def _resized(samples: Samples, reading: Reading) -> Samples:
     size = reading.image_size
     if size is None or samples.images.shape[1:3] == size:
         return samples
-    return Samples(images=resize(samples.images, size), labels=samples.labels, where=samples.where)
+    return replace(samples, images=resize(samples.images, size))
 
 
 def _check_same_shape(train: Samples, test: Samples) -> None:

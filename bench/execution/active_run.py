@@ -68,7 +68,7 @@ class ActiveRun(RefitJob):
             self._start_session(PlannedSearch(trials=tuner.started.plan.trials, epochs=tuner.started.plan.epochs))
             recipe = tuner.started.own_recipe
             search = Search(spec, tuner, folder, earlier, retrains=recipe is not None and recipe.own_fit)
-            self.stage = self._search_stage = SearchStage(search, tuner.started.plan, folder, session, pace)
+            self.stage = self._search_stage = SearchStage(search, tuner.started.plan, folder, session.options, pace)
         else:
             self._start_session()
             self.start_refits({})

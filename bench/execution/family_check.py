@@ -18,8 +18,11 @@ from bench.records.choices import PRESETS, PixelRange
 from bench.records.dataset import DatasetFacts
 from bench.records.limits import DEFAULT_TUNER
 from bench.records.record import OwnRecipe
-from bench.records.spec import Budget, SearchSpec, TrialSpec, Value
+from bench.records.spec import Budget, Value
+from bench.tuning import tuners
 from bench.tuning.presets import cost_model_plan
+from bench.tuning.space import count_candidates, parameters
+from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker
 from search_spaces import FamilyLocation
 
@@ -82,15 +85,12 @@ def check_family(
         DataError: the data cannot be read.
     """
     worker.import_libraries()
-    from bench.tuning.space import count_candidates, parameters
-    from bench.tuning.tuners import random_candidates
-
     dataset = facts(options.dataset, load_development(options.dataset))
     budget = Budget(trials=candidates, epochs=1)
     spec = sampling_spec(family, dataset.name, budget, pixel_range=pixel_range)
     space = family_space(spec, dataset, family)
-    drawn = random_candidates(spec, space.hyperparameters, candidates)
-    trials = [_trial(spec, values, family) for values in drawn]
+    drawn = tuners.random_candidates(spec, space.hyperparameters, candidates)
+    trials = [replace(trial_spec(spec, values), file=family.file) for values in drawn]
     checking = CandidateJob("check", worker.check_candidate, trials, options)
     run_locally(checking, options.workers, report)
     costs = [checking.results[number] for number in sorted(checking.results)]
@@ -106,12 +106,6 @@ def check_family(
         regions=expensive_regions(trained, [cost.step_seconds for cost in costs]),
         coverage=_coverage(family, dataset, space, costs) if costs else (),
     )
-
-
-def _trial(spec: SearchSpec, values: Mapping[str, Value], family: FamilyLocation) -> TrialSpec:
-    from bench.tuning.trials import trial_spec
-
-    return replace(trial_spec(spec, values), file=family.file)
 
 
 def _failures(errors: Mapping[int, str], drawn: Sequence[Mapping[str, Value]]) -> tuple[Failure, ...]:
@@ -135,9 +129,6 @@ def _coverage(
     family: FamilyLocation, dataset: DatasetFacts, space: "Space", costs: "Sequence[CandidateCost]"
 ) -> tuple[PresetCoverage, ...]:
     """What each preset tries with the default tuner."""
-    from bench.tuning import tuners
-    from bench.tuning.space import count_candidates, parameters
-
     typical = median(cost.multiply_adds for cost in costs)
     coverage = []
     for preset in PRESETS:

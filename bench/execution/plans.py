@@ -11,7 +11,9 @@ from bench.execution.models import family_source, family_space
 from bench.records.choices import PixelRange, Preset
 from bench.records.record import OwnRecipe
 from bench.records.spec import Budget, SearchSpec
+from bench.tuning import tuners
 from bench.tuning.presets import BATCH_SIZE, OWN_BATCH_SIZE, PLANS, REFIT_SEEDS, PresetPlan, cost_model_plan
+from bench.workers.tasks import import_libraries
 from search_spaces import FamilyLocation
 
 TYPICAL_CANDIDATES = 9
@@ -39,12 +41,8 @@ def choose_plan(
     """
     plan = fixed_plan(preset, family, location.name, trials, epochs)
     plan = plan or _plan_by_cost(preset, family, location, pixel_range, notify)
-    return replace(
-        plan,
-        trials=_given(trials, plan.trials),
-        epochs=_given(epochs, plan.epochs),
-        refit_seeds=_given(refit_seeds, plan.refit_seeds),
-    )
+    given = {"trials": trials, "epochs": epochs, "refit_seeds": refit_seeds}
+    return replace(plan, **{name: number for name, number in given.items() if number is not None})
 
 
 def fixed_plan(
@@ -90,26 +88,19 @@ def batch_size(own_recipe: OwnRecipe | None) -> int:
     return BATCH_SIZE if own_recipe is None else OWN_BATCH_SIZE
 
 
-def _given(number: int | None, default: int) -> int:
-    return default if number is None else number
-
-
 def _plan_by_cost(
     preset: Preset, family: FamilyLocation, location: DatasetLocation, pixel_range: PixelRange | None, notify: Notify
 ) -> PresetPlan:
     """The plan of the cost model, for the median candidate of a few random ones."""
-    from bench.workers.tasks import import_libraries
-
     notify(f"Choosing trials and epochs for {family.name}, from the cost of its models")
     import_libraries()
     from bench.training.family import candidate_costs, load_family
-    from bench.tuning.tuners import random_candidates
 
     dataset = facts(location, load_development(location, notify))
     budget = Budget(trials=TYPICAL_CANDIDATES, epochs=1)
     spec = sampling_spec(family, dataset.name, budget, pixel_range=pixel_range)
     space = family_space(spec, dataset, family)
-    candidates = random_candidates(spec, space.hyperparameters, TYPICAL_CANDIDATES)
+    candidates = tuners.random_candidates(spec, space.hyperparameters, TYPICAL_CANDIDATES)
     loaded = load_family(family, dataset.image_shape, len(dataset.class_names), pixel_range=pixel_range)
     costs = candidate_costs(loaded, candidates)
     if not costs:

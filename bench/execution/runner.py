@@ -29,7 +29,6 @@ from bench.records.store import RunFolder, all_folders, now
 from bench.signals import defer_signals
 from bench.workers import tasks as worker
 from bench.workers.fork_server import StartMethod, fork_server
-from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
     from bench.execution.active_run import ActiveRun
@@ -182,19 +181,14 @@ def _cluster_workers(
     report: Report,
 ) -> Iterator[Workers]:
     """Workers of the user's cluster that have the same code and data."""
-    models = tuple(_models(to_train, options))
-    sources = {assignment.spec.model: assignment.spec.source for assignment in to_train}
+    specs = [assignment.spec for assignment in to_train]
+    models = tuple(spec.model if isinstance(spec, ReferenceSpec) else options.family(spec) for spec in specs)
+    sources = {spec.model: spec.source for spec in specs}
     info = partial(worker.worker_info, models, options.dataset)
     check = partial(rejection, local=local, sources=sources, checksum=dataset.checksum)
     with cluster_workers(scheduler, info, check, start_method=start_method, report=report) as workers:
         _check_environments(to_train, workers.environment)
         yield workers
-
-
-def _models(to_train: Sequence[Assignment], options: Options) -> Iterator[str | FamilyLocation]:
-    """What workers must have: names of reference models, and families."""
-    for spec in (assignment.spec for assignment in to_train):
-        yield spec.model if isinstance(spec, ReferenceSpec) else options.family(spec)
 
 
 def _check_environments(to_train: Sequence[Assignment], trained_on: Environment) -> None:

@@ -11,8 +11,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from bench.execution.eta import Pace
+from bench.execution.options import Options
 from bench.execution.scheduling import Task, TaskEnd
-from bench.execution.session import Session
 from bench.records.files import write_atomic
 from bench.records.objective import score_name
 from bench.records.record import TrialRecord
@@ -31,12 +31,12 @@ class SearchStage:
 
     name: Literal["search"] = "search"
 
-    def __init__(self, search: Search, plan: Plan, folder: RunFolder, session: Session, pace: Pace) -> None:
+    def __init__(self, search: Search, plan: Plan, folder: RunFolder, options: Options, pace: Pace) -> None:
         """Train the trials of `search`, which `plan` counts, within the time left according to `pace`."""
         self.search = search
         self.plan = plan
         self._folder = folder
-        self._session = session
+        self._options = options
         self._pace = pace
 
     def is_done(self, in_flight: Collection[str]) -> bool:
@@ -53,7 +53,7 @@ class SearchStage:
             start=partial(self._start, trial),
             on_end=partial(self._on_end, trial),
             initial_epoch=trial.spec.initial_epoch,
-            timeout=self._session.options.trial_timeout,
+            timeout=self._options.trial_timeout,
         )
 
     def stop_in_time(self, in_flight: Collection[str]) -> None:
@@ -70,9 +70,8 @@ class SearchStage:
     def _start(self, trial: PendingTrial) -> "partial[TrainedTrial]":
         # Without the parent's state, or if it is damaged, the trial starts from epoch 0 and ends with the same weights.
         state = None if trial.parent is None else _read_state(self._folder.state_file(trial.parent))
-        options = self._session.options
-        spec = replace(trial.spec, file=options.family_file(self.search.spec))
-        return partial(worker.train, spec, state, options.dataset, self._pace.seconds_until_cut())
+        spec = replace(trial.spec, file=self._options.family_file(self.search.spec))
+        return partial(worker.train, spec, state, self._options.dataset, self._pace.seconds_until_cut())
 
     def _on_end(self, trial: PendingTrial, end: TaskEnd, epoch_seconds: Sequence[float]) -> str:
         ended_seconds = self._pace.seconds

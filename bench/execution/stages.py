@@ -16,8 +16,9 @@ from bench.records.ledger import RefitEnded, ended_refits
 from bench.records.plain import PlainKeras
 from bench.records.predictions import Predictions
 from bench.records.record import Latency, RefitRecord
-from bench.records.spec import ReferenceSpec, RunSpec, TrialSpec, Value, refit_seed
+from bench.records.spec import RunSpec, SearchSpec, TrialSpec, Value, refit_seed
 from bench.records.store import RunFolder, now
+from bench.tuning.trials import trial_spec
 from bench.workers import tasks as worker
 from bench.workers.executor import TaskFailed
 from search_spaces import FamilyLocation
@@ -128,28 +129,22 @@ def refit_spec(spec: RunSpec, values: Mapping[str, Value], number: int) -> Trial
         values: the winner's hyperparameters; empty for a reference model.
         number: of the refit, from 0.
     """
-    refit = TrialSpec(
+    seed = refit_seed(spec, number)
+    if isinstance(spec, SearchSpec):
+        # With the split of the trial, for a `fit` of the model's own, which gets the validation images of the search.
+        trial = trial_spec(spec, values)
+        return replace(trial, part="development", seed=seed, precision="float32", objective=None)
+    return TrialSpec(
         dataset=spec.dataset,
         model=spec.model,
         values=values,
-        part="reference" if isinstance(spec, ReferenceSpec) else "development",
-        seed=refit_seed(spec, number),
+        part="reference",
+        seed=seed,
         initial_epoch=0,
-        epochs=spec.refit_epochs,
-        horizon=spec.refit_epochs,
+        epochs=spec.epochs,
+        horizon=spec.epochs,
         precision="float32",
         keep_state=False,
-    )
-    if isinstance(spec, ReferenceSpec):
-        return refit
-    return replace(
-        refit,
-        split=spec.split,  # for a `fit` of the model's own, which gets the validation images of the search
-        multiply_adds=spec.budget.multiply_adds,
-        source=spec.source,
-        definition=spec.definition,
-        class_weights=spec.class_weights,
-        pixel_range=spec.pixel_range,
     )
 
 

@@ -41,10 +41,10 @@ class Builder:
     @cached_property
     def declared(self) -> str:
         """Digest of the hyperparameters that the hypermodel declares by default; empty if it cannot be built."""
-        found = self.built({"space": [], "values": {}})
+        found = self.space_after_build({"space": [], "values": {}})
         return "" if found is None else space_digest(found)
 
-    def built(self, hyperparameters: Config) -> Config | None:
+    def space_after_build(self, hyperparameters: Config) -> Config | None:
         """The hyperparameters after their model was built; None if building crashes or takes too long.
 
         Raises:

@@ -8,11 +8,11 @@ from statistics import fmean
 from bench.execution.events import Message, Progress, Report
 from bench.execution.scheduling import Job, RunningTask, Task, TaskEnd
 from bench.own_tuner.ledger import Ledger, TrialEnded
+from bench.own_tuner.options import Options
 from bench.own_tuner.result import error_line
 from bench.own_tuner.scores import Scores
 from bench.own_tuner.sequence import Proposal, TrialSequence
 from bench.own_tuner.source import TunerSource
-from bench.records.choices import Precision
 from bench.records.store import now
 from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
 from bench.workers import tasks as worker
@@ -42,13 +42,12 @@ class SearchJob(Job):
         scores: Scores,
         report: Report,
         *,
+        options: Options,
         title: str,
         payload: str,
         seed: int,
-        precision: Precision,
         workers: int,
         deadline: float | None,
-        trial_timeout: float | None,
     ) -> None:
         """Train the trials of `sequence`.
 
@@ -58,13 +57,12 @@ class SearchJob(Job):
             ledger: of the search.
             scores: of the trials that have ended.
             report: called with messages.
+            options: of the execution.
             title: name of the search.
             payload: folder with what the workers need.
             seed: of the training.
-            precision: of the training.
             workers: number of worker processes.
             deadline: time.perf_counter() at which the search stops; None for no limit.
-            trial_timeout: seconds for a trial; None for no limit.
         """
         self.title = title
         self.trained = 0  # trials, in this session
@@ -73,12 +71,11 @@ class SearchJob(Job):
         self._ledger = ledger
         self._scores = scores
         self._report = report
+        self._options = options
         self._payload = payload
         self._seed = seed
-        self._precision = precision
         self._workers = workers
         self._deadline = deadline
-        self._trial_timeout = trial_timeout
         self._epochs = 0  # of the trials that have ended
         self._seconds: list[float] = []  # of those trained in this session
         self._out_of_time = False
@@ -93,7 +90,7 @@ class SearchJob(Job):
         self._out_of_time = self._deadline is not None and time.perf_counter() >= self._deadline
         if not self._out_of_time:
             if len(in_flight) >= self._workers or not self._sequence.waiting(in_flight):
-                self._sequence.refill(in_flight, self._workers, self._source.log)
+                self._sequence.refill(in_flight, self._workers)
             self._scores.update(self._sequence.results, self._sequence.unreported)
 
     def next_task(self, in_flight: Collection[str]) -> Task | None:
@@ -106,7 +103,7 @@ class SearchJob(Job):
             name=proposal.name,
             start=partial(self._start, proposal),
             on_end=partial(self._on_end, proposal),
-            timeout=self._trial_timeout,
+            timeout=self._options.trial_timeout,
         )
 
     def progress(self, running: Sequence[RunningTask]) -> Progress:
@@ -137,7 +134,7 @@ class SearchJob(Job):
             run=proposal.run,
             trials=self._source.states(proposal),
             seed=self._seed,
-            precision=self._precision,
+            precision=self._options.precision,
         )
         return partial(worker.train_own, task)
 

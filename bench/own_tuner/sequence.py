@@ -1,6 +1,6 @@
 """The order in which an oracle proposes trials and gets their results, whatever the number of workers."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Protocol
@@ -33,6 +33,9 @@ class Source(Protocol):
 
     def report(self, proposal: Proposal, result: TrialRun) -> None:
         """Report how a trial ended."""
+
+    def log(self, proposal: Proposal) -> None:
+        """Log a proposal whose result is not known yet."""
 
 
 class TrialSequence:
@@ -97,17 +100,16 @@ class TrialSequence:
         unreported = self._proposals[len(self.results) :]
         return [each for each in unreported if each.number not in self._early and each.name not in in_flight]
 
-    def refill(self, in_flight: Collection[str], wanted: int, log: Callable[[Proposal], None]) -> None:
+    def refill(self, in_flight: Collection[str], wanted: int) -> None:
         """Call the oracle until `wanted` trials are waiting, or as far as possible.
 
         Args:
             in_flight: names of trials that workers are training.
             wanted: number of trials.
-            log: called with every new proposal whose result is not known.
         """
         while not self.done and len(self.waiting(in_flight)) < wanted:
             if self._may_propose():
-                self._propose(log)
+                self._propose()
             elif len(self.results) in self._early:
                 self._report()
             else:
@@ -139,7 +141,7 @@ class TrialSequence:
             number += 1
         return False
 
-    def _propose(self, log: Callable[[Proposal], None]) -> None:
+    def _propose(self) -> None:
         proposal = self._source.propose()
         if not isinstance(proposal, Proposal):
             # An oracle may have proposals again after a result: a retry, or a promotion.
@@ -149,7 +151,7 @@ class TrialSequence:
         self._proposals.append(proposal)
         result = self._known.get((proposal.trial_id, proposal.run))
         if result is None:
-            log(proposal)
+            self._source.log(proposal)
         else:
             self._early[proposal.number] = result
 

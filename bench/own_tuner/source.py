@@ -26,7 +26,7 @@ class TunerSource:
         tuner: Any,
         project: Project,
         known: Mapping[tuple[str, int], TrialProposed],
-        built: Callable[[Config], Config | None],
+        space_after_build: Callable[[Config], Config | None],
     ) -> None:
         """Use the oracle of `tuner`.
 
@@ -34,9 +34,9 @@ class TunerSource:
             tuner: the user's.
             project: its folder.
             known: proposals of earlier sessions, by trial id and run.
-            built: returns hyperparameters after their model was built; None if it cannot be built.
+            space_after_build: returns hyperparameters after their model was built; None if it cannot be built.
         """
-        self._built = built
+        self._space_after_build = space_after_build
         self._tuner = tuner
         self._oracle = tuner.oracle
         self._project = project
@@ -122,7 +122,7 @@ class TunerSource:
             # of scikit-learn, or on another CPU model.
             found: Config = {"space": known.space or proposed["space"], "values": known.values}
         else:
-            found = self._built(proposed) or proposed
+            found = self._space_after_build(proposed) or proposed
         if found == proposed:
             return None
         compat.extend_trial(self._oracle, trial, compat.hyperparameters_of(found))

@@ -51,7 +51,9 @@ def start_or_resume(
     if not options.resume or (events and not succeeded and not _has_other_trials(tuner.oracle, events)):
         if ended:
             report(Message(text=f"No earlier trial succeeded ({len(ended)} failed): starting from the beginning"))
-        _start_again(project, tuner)
+        if tuner.oracle.trials:
+            _restart(tuner, project)
+        project.clear()
     elif succeeded and isinstance(search := events[0], SearchStarted):
         # The space of a tuner that Keras Tuner has reloaded is the one that it had at the end.
         space = search.space if tuner.oracle.trials else compat.space_config(tuner.oracle.get_space())
@@ -116,12 +118,6 @@ def _resumed(search: SearchStarted, events: Sequence[Event]) -> Resumed:
         proposals={(each.trial_id, each.run): each for each in events if isinstance(each, TrialProposed)},
         last=sessions[-1] if sessions else None,
     )
-
-
-def _start_again(project: Project, tuner: Any) -> None:
-    if tuner.oracle.trials:
-        _restart(tuner, project)
-    project.clear()
 
 
 def _restart(tuner: Any, project: Project) -> None:

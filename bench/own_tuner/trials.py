@@ -44,7 +44,7 @@ class Trials:
         self._builder = builder
         # `build` of a hypermodel refers to all of it.
         self._code = text_of([type(tuner), getattr(tuner.hypermodel, "build", None)])
-        self._source = TunerSource(tuner, project, resumed.proposals, builder.built)
+        self._source = TunerSource(tuner, project, resumed.proposals, builder.space_after_build)
         self.sequence = TrialSequence(
             self._source,
             resumed.search.settings.max_pending,
@@ -62,7 +62,7 @@ class Trials:
         if not self._resumed.results:
             return
         try:
-            self.sequence.refill((), 1, self._source.log)
+            self.sequence.refill((), 1)
         except RuntimeError as error:
             error.add_note(
                 f"These trials failed in an earlier call, see {self._project.ledger.path}. After a change of the code, "
@@ -90,13 +90,12 @@ class Trials:
                 self._project.ledger,
                 Scores(self._tuner.oracle),
                 report,
+                options=options,
                 title=str(self._tuner.project_name),
                 payload=str(shared.payload),
                 seed=self._resumed.search.seed,
-                precision=options.precision,
                 workers=workers.number,
                 deadline=None if options.time_limit is None else start + options.time_limit,
-                trial_timeout=options.trial_timeout,
             )
             try:
                 work([job], workers.executor, report)

@@ -179,9 +179,7 @@ class _Source:
     others: tuple[tf.Tensor, ...]  # labels and, if there are any, weights
     rows: NDArray[np.int32]  # of each image that is used
 
-    def gather(
-        self, batches: tf.data.Dataset, convert: Callable[[tf.Tensor], tf.Tensor] | None = None
-    ) -> tf.data.Dataset:
+    def gather(self, batches: tf.data.Dataset, convert: Callable[[tf.Tensor], tf.Tensor] | None) -> tf.data.Dataset:
         """Batches of images, labels and weights for `batches` of rows; `convert` is applied to the images."""
 
         def batch(rows: tf.Tensor) -> tuple[tf.Tensor, ...]:

@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import keras
-import keras_tuner
 
 from bench.baselines.tutorials import TUTORIALS
 from bench.records.spec import TrialSpec, Value
 from bench.training.batches import TrainingData, cached_development, training_data
-from bench.training.custom.discovery import unsearched
-from bench.training.custom.family import CustomFamily
+from bench.training.custom.family import Built, CustomFamily
 from bench.training.custom.fitting import Fit
-from bench.training.custom.interface import Interface
 from bench.training.custom.saving import self_contained_bytes
 from bench.training.family import SuiteFamily, family_of
 from bench.training.files import to_bytes
@@ -27,31 +24,19 @@ if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Custom:
-    """What a model that is not a Family needs in addition."""
-
-    hp: keras_tuner.HyperParameters  # with the values that its build used
-    interface: Interface
-    fit: Fit | None  # of its hypermodel; None if it does not override it
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
     """A compiled model with its initial weights, and its images."""
 
     model: keras.Model
     data: TrainingData
-    custom: Custom | None = None  # None for a Family and for a reference model
-
-    @property
-    def own_fit(self) -> Fit | None:
-        """The `fit` of its hypermodel; None if it does not override it."""
-        return None if self.custom is None else self.custom.fit
+    custom: Built | None = None  # None for a Family and for a reference model
+    own_fit: Fit | None = None  # of its hypermodel; None if it does not override it
 
     def unsearched(self, values: Mapping[str, Value]) -> Mapping[str, Value]:
         """The hyperparameters that it used although they are not among its `values`."""
-        return {} if self.custom is None else unsearched(self.custom.hp, dict(values))
+        used = {} if self.custom is None else self.custom.hp.values
+        return {name: value for name, value in used.items() if name not in values}
 
     def validation_scorer(self) -> Scorer | None:
         """Scores it on the held-back images; None if there are none."""
@@ -134,5 +119,4 @@ def _prepare_custom(family: CustomFamily, spec: TrialSpec, location: "DatasetLoc
         built.model.steps_per_execution = data.steps_per_execution
         if type(built.model).compute_metrics is keras.Model.compute_metrics:  # others may need the images
             create_variables(built.model, data.example_labels, [len(data.dataset.class_names)])
-    custom = Custom(hp=built.hp, interface=built.interface, fit=family.fit)
-    return Candidate(model=built.model, data=data, custom=custom)
+    return Candidate(model=built.model, data=data, custom=built, own_fit=family.fit)

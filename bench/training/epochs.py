@@ -13,7 +13,8 @@ import numpy as np
 from bench.compat.tensorflow import silence_graph_reports
 from bench.records.spec import TrialSpec
 from bench.seeds import derive_seed
-from bench.training.candidate import Candidate, Custom, training
+from bench.training.candidate import Candidate, training
+from bench.training.custom.family import Built
 from bench.training.custom.fitting import Fit, check_agreement, fit_by_itself, known
 from bench.training.outcome import EpochReport
 from bench.training.scoring import Scored, Scorer
@@ -51,8 +52,8 @@ def fit(
         NonFiniteLossError: the loss became NaN or infinite.
         UnsuitableModelError: the `fit` of the model's own reports something else than the suite measures.
     """
-    if candidate.custom is not None and (own_fit := candidate.custom.fit) is not None:
-        return _fit_by_itself(candidate, candidate.custom, own_fit, spec, report, deadline=deadline)
+    if candidate.custom is not None and candidate.own_fit is not None:
+        return _fit_by_itself(candidate, candidate.custom, candidate.own_fit, spec, report, deadline=deadline)
     scorer = None if candidate.custom is None and spec.objective is None else candidate.validation_scorer()
     # Keras evaluates a Family itself; the metrics of other models may be missing or have any name.
     own_metrics = candidate.custom is not None
@@ -79,7 +80,7 @@ def fit(
 
 
 def _fit_by_itself(
-    candidate: Candidate, custom: Custom, own_fit: Fit, spec: TrialSpec, report: EpochReport, *, deadline: float
+    candidate: Candidate, built: Built, own_fit: Fit, spec: TrialSpec, report: EpochReport, *, deadline: float
 ) -> Fitted:
     """Train by the `fit` of the hypermodel, which may stop early, from the first epoch."""
     monitor = EpochMonitor(report, deadline, None, only_known=True)
@@ -89,10 +90,10 @@ def _fit_by_itself(
     with suppress(_TimeLimitReached), silence_graph_reports(), training(spec):
         reported = fit_by_itself(
             own_fit,
-            custom.hp,
+            built.hp,
             candidate.model,
             candidate.data,
-            custom.interface,
+            built.interface,
             epochs=spec.epochs,
             callbacks=[monitor],
         )

@@ -15,6 +15,8 @@ from bench.baselines.external import ExternalModel
 from bench.data.dataset import Dataset
 from bench.data.splits import split
 from bench.errors import ModelError
+from bench.evaluation import scores
+from bench.evaluation.arrays import IntArray
 from bench.records.choices import PixelRange
 from bench.records.record import Curve, RefitRecord
 from bench.training.archives import check_archive
@@ -98,7 +100,8 @@ def _adapted(model: keras.Model, external: ExternalModel, data: Dataset) -> tupl
 
     Refused if another convention gives a much better accuracy.
     """
-    images, labels = _validation(data)
+    validation = split(data)[1]
+    images, labels = data.images[validation], data.labels[validation]
     shape = matching_shape(model, data.image_shape) or data.image_shape
     adapt = partial(_adapt, model, external, data, images)
     inputs = pixel_input(model, shape, external.pixel_range)
@@ -122,20 +125,12 @@ def _adapted(model: keras.Model, external: ExternalModel, data: Dataset) -> tupl
     return inputs, adapted, uncertain
 
 
-def _validation(data: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    validation = split(data)[1]
-    return data.images[validation], data.labels[validation]
-
-
 def _adapt(
     model: keras.Model, external: ExternalModel, data: Dataset, images: NDArray[np.uint8], inputs: PixelInput
 ) -> keras.Model:
     """From pixels to logits in the order of the dataset's classes, with built-in layers only."""
     pixels = keras.Input(data.image_shape, dtype="uint8", name="pixels")
-    converted = pixels
-    for layer in inputs.layers():
-        converted = layer(converted)
-    outputs = model(converted)
+    outputs = model(inputs.keras_tensor(pixels))
     check_output_shape(outputs, len(data.class_names))
     if _returns_probabilities(keras.Model(pixels, outputs), images):
         outputs = ops.log(ops.maximum(outputs, float(MIN_PROBABILITY)))
@@ -167,21 +162,19 @@ def _order(classes: tuple[str, ...], data: Dataset) -> list[int]:
     return [classes.index(name) for name in data.class_names]
 
 
-def _confusion(
-    model: keras.Model, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
+def _confusion(model: keras.Model, images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> IntArray:
     """Counts (true class, output)."""
-    confusion = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(confusion, (labels, predictor(model)(images).argmax(axis=1)), 1)
-    return confusion
+    predicted = predictor(model)(images).argmax(axis=1)
+    counts: IntArray = scores.confusion(predicted[np.newaxis], labels, classes)[0]
+    return counts
 
 
-def _best_accuracy(confusion: NDArray[np.int64]) -> float:
+def _best_accuracy(confusion: IntArray) -> float:
     """The accuracy with the best order of the outputs."""
     return float(confusion[np.arange(len(confusion)), _assignment(confusion)].sum() / confusion.sum())
 
 
-def _assignment(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+def _assignment(confusion: IntArray) -> NDArray[np.int64]:
     """The output that stands for each class, so that as many images as possible are classified correctly."""
     from scipy.optimize import linear_sum_assignment
 
@@ -189,7 +182,7 @@ def _assignment(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
     return assigned
 
 
-def _check_order(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> None:
+def _check_order(confusion: IntArray, class_names: tuple[str, ...]) -> None:
     accuracy, best = confusion.trace() / confusion.sum(), _best_accuracy(confusion)
     if best > accuracy + MARGIN:
         names = [class_names[label] for label in np.argsort(_assignment(confusion))]

@@ -3,7 +3,7 @@
 import math
 import shutil
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from bench.errors import SearchError
 from bench.records.ledger import LedgerEvent, RefitEnded, TrialEnded, TrialProposed, ended_trials
@@ -169,16 +169,7 @@ class Search:
         if number < len(self._ledger_proposals):
             proposal = self._as_in_ledger(proposal, self._ledger_proposals[number])
         else:
-            self._folder.append(
-                TrialProposed(
-                    time=now(),
-                    trial_id=proposal.trial_id,
-                    values=proposal.values,
-                    initial_epoch=proposal.initial_epoch,
-                    epochs=proposal.epochs,
-                    parent=proposal.parent,
-                )
-            )
+            self._folder.append(TrialProposed(time=now(), **asdict(proposal)))
         self._proposals.append(proposal)
         self._numbers[proposal.trial_id] = number
         if proposal.parent is not None:

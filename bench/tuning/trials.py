@@ -19,7 +19,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A trial proposed by the tuner."""
+    """A trial proposed by the tuner, with the fields of its line in the ledger."""
 
     trial_id: str
     values: Mapping[str, Value]  # active hyperparameters only

@@ -37,7 +37,7 @@ class TaskCompleted:
 
     key: str
     value: Any
-    lost_seconds: float = 0.0  # of earlier attempts, whose workers died; set by the scheduler
+    lost_seconds: float = 0.0  # of earlier attempts, whose workers died; set by the polling loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class TaskFailed:
     reason: str
     worker_died: bool  # crashed or killed at a timeout; the task may not be at fault
     fatal: bool = False  # the worker's setup is broken, so every task would fail
-    lost_seconds: float = 0.0  # on the worker; the scheduler adds those of earlier attempts
+    lost_seconds: float = 0.0  # on the worker; the polling loop adds those of earlier attempts
 
 
 Event = EpochCompleted | TaskCompleted | TaskFailed

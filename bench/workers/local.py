@@ -29,7 +29,7 @@ DASK_SETTINGS = {
     "distributed.worker.memory.terminate": 0.85,
     # The profiler samples stacks 100 times per second; those of Keras take megabytes per trial.
     "distributed.worker.profile.enabled": False,
-    # The scheduling loop retries tasks of dead workers, so that a crash is attributed to its trial.
+    # The polling loop retries tasks of dead workers, so that a crash is attributed to its trial.
     "distributed.scheduler.allowed-failures": 0,
     "distributed.nanny.pre-spawn-environ": WORKER_VARIABLES,
 }

@@ -31,6 +31,3 @@ class Pool(Protocol):
 
     def messages(self) -> list[str]:
         """Messages for the user since the last call."""
-
-    def close(self) -> None:
-        """Stop all tasks of this process, including running ones."""

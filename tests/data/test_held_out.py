@@ -14,7 +14,7 @@ import pytest
 from bench.data import TestSetAccess, catalog
 from bench.data.dataset import DataAccess
 from bench.data.held_out import HeldOutTestSet
-from bench.data.loaders import fashion_mnist
+from bench.data.loaders import fashion_mnist, published
 from bench.errors import DataError, StoreError
 from bench.records.evaluation_log import EvaluationLog
 
@@ -92,7 +92,7 @@ def test_loader_refuses_everything_but_an_access_object(name: str, forged: Any) 
 def test_shared_loader_refuses_it_too() -> None:
     forged: Any = DataAccess()
     with pytest.raises(TypeError, match="loading a test set needs a TestSetAccess"):
-        fashion_mnist.load_test(forged)
+        published.load_test(forged, fashion_mnist.sources(None))
 
 
 def test_access_object_cannot_be_built_without_a_log_entry() -> None:

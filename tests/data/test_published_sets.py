@@ -29,9 +29,7 @@ def place(folder: Path, name: str, content: bytes, parse: Any, **options: Any) -
     (folder / name).write_bytes(content)
     published_name = options.pop("published", name)
     file_set = VerifiedFiles(files={published_name: hashlib.sha256(content).hexdigest()}, parse=parse, **options)
-    return Sources(
-        title="Tiny", name="tiny", data_dir=folder, cache=folder / "c", system=None, keras=None, file_sets=(file_set,)
-    )
+    return Sources(title="Tiny", name="tiny", data_dir=folder, cache=folder / "c", file_sets=(file_set,))
 
 
 def archive(members: dict[str, bytes]) -> bytes:

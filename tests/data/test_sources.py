@@ -17,8 +17,8 @@ import pytest
 from bench.data import DataAccess, LabeledImages, catalog, development
 from bench.data.dataset import Notify, quiet
 from bench.data.loaders import fashion_mnist, folders, idx, published
-from bench.data.loaders.fashion_mnist import FILES, default, load_development, load_test
-from bench.data.loaders.published import Sources, VerifiedFiles
+from bench.data.loaders.fashion_mnist import FILES
+from bench.data.loaders.published import Sources, VerifiedFiles, load_development, load_test
 from bench.errors import DataError
 from held_out import access, open_test_set
 
@@ -85,7 +85,7 @@ def sources(tmp_path: Path) -> Sources:
         cache=tmp_path / "cache",
         system=tmp_path / "system",
         keras=tmp_path / "keras",
-        file_sets=(tiny_files("http://127.0.0.1:9/"), fashion_mnist.CsvFiles(rows=CSV_ROWS, ranks=CSV_RANKS)),
+        file_sets=(tiny_files("http://127.0.0.1:9/"), fashion_mnist.CsvFiles(files=CSV_ROWS, ranks=CSV_RANKS)),
         package="dataset-tiny",
         apt_options=(f"Dir::Etc::SourceList={tmp_path / 'none.list'}", f"Dir::Etc::SourceParts={tmp_path / 'none'}"),
     )
@@ -217,7 +217,7 @@ def test_csv_form_without_the_test_file_is_incomplete(sources: Sources, tmp_path
 @pytest.mark.slow
 @pytest.mark.long
 def test_csv_form_of_the_published_images(tmp_path: Path) -> None:
-    here = default(folders.user_folder())
+    here = fashion_mnist.sources(folders.user_folder())
     complete = [folder for folder in here.local_folders.values() if all(idx.find(folder, name) for name in FILES)]
     if not complete:
         pytest.skip("no folder of this machine has Fashion-MNIST: `python -m bench data fetch fashion_mnist` gets it")
@@ -320,7 +320,7 @@ def test_server_without_the_file_is_reported(sources: Sources, served: tuple[Pat
 
 
 def test_published_bytes(tmp_path: Path) -> None:
-    here = default(folders.user_folder())
+    here = fashion_mnist.sources(folders.user_folder())
     complete = [folder for folder in here.local_folders.values() if all(idx.find(folder, name) for name in FILES)]
     if not complete:
         pytest.skip("no folder of this machine has Fashion-MNIST: `python -m bench data fetch fashion_mnist` gets it")

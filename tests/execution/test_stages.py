@@ -15,7 +15,7 @@ from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
 from bench.execution.active_run import ActiveRun
 from bench.execution.eta import Pace
-from bench.execution.events import Report, RunFailed, RunFinished
+from bench.execution.events import RunFailed, RunFinished
 from bench.execution.options import Options
 from bench.execution.scheduling import Job, Task, TaskEnd, work
 from bench.execution.search_stage import SearchStage
@@ -137,21 +137,17 @@ def test_failed_refit_is_an_error_that_does_not_promise_that_anything_is_kept(tm
         task.on_end(TaskFailed(key="0", reason="killed", worker_died=True), [])
 
 
-def make_session(results: Path, tuner_process: TunerProcess, report: Report) -> Session:
-    return Session(
-        options=Options(results=results, dataset=DIGITS, workers=1),
+def active_run(folder: RunFolder, published: RunFolder | None = None) -> ActiveRun:
+    """A run of a reference model, started or resumed in `folder`."""
+    session = Session(
+        options=Options(results=folder.path, dataset=DIGITS, workers=1),
         dataset=make_dataset(),
         environment=make_environment(),
         started=at(0),
         start=0.0,
-        report=report,
-        tuner_process=tuner_process,
+        report=lambda _: None,
+        tuner_process=TunerProcess("spawn"),
     )
-
-
-def active_run(folder: RunFolder, published: RunFolder | None = None) -> ActiveRun:
-    """A run of a reference model, started or resumed in `folder`."""
-    session = make_session(folder.path, TunerProcess("spawn"), lambda _: None)
     return ActiveRun(make_reference_spec(), folder, session, published, waits=False)
 
 
@@ -187,9 +183,9 @@ def test_trial_whose_parent_has_a_damaged_state_starts_from_the_first_epoch(tmp_
     spec, folder = make_spec(), RunFolder(tmp_path / "run")
     first = Proposal(trial_id="0000", values={"units": 8}, initial_epoch=0, epochs=1, parent=None)
     source = Listed([first, replace(first, trial_id="0001", initial_epoch=1, epochs=3, parent="0000")])
-    session = make_session(tmp_path, TunerProcess("spawn"), lambda _: None)  # no process is started
     search, plan = Search(spec, source, folder, []), Plan(candidates=1, trials=2, epochs=3)
-    stage = SearchStage(search, plan, folder, session, Pace(spec, 1))
+    options = Options(results=tmp_path, dataset=DIGITS, workers=1)
+    stage = SearchStage(search, plan, folder, options, Pace(spec, 1))
     task = stage.next_task(())
     assert task is not None
     state: State = [np.arange(500)]

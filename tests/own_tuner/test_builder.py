@@ -15,4 +15,4 @@ def test_process_that_does_not_start_ends_the_search(monkeypatch: pytest.MonkeyP
     shared = Shared(tmp_path, str, "spawn")
     builder = Builder(object(), shared, None, print)
     with closing(builder), pytest.raises(SearchError, match="did not start within 0 s"):
-        builder.built({"space": [], "values": {}})
+        builder.space_after_build({"space": [], "values": {}})

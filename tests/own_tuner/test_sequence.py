@@ -10,6 +10,7 @@ import pytest
 
 from bench.own_tuner.job import SearchJob
 from bench.own_tuner.ledger import Ledger
+from bench.own_tuner.options import Options
 from bench.own_tuner.scores import Scores
 from bench.own_tuner.sequence import Proposal, TrialSequence
 from bench.training.own_tuner.exchange import TrialRun
@@ -34,6 +35,10 @@ class Oracle:
     proposed: list[Proposal] = field(default_factory=list)
     reported: int = 0
     retries: list[str] = field(default_factory=list)
+    logged: list[Proposal] = field(default_factory=list)
+
+    def log(self, proposal: Proposal) -> None:
+        self.logged.append(proposal)
 
     def propose(self) -> Proposal | NoProposal:
         if self.retries:
@@ -74,7 +79,7 @@ def run(sequence: TrialSequence, workers: int, seed: int = 0, until: int = 10_00
     chance, in_flight, most = random.Random(seed), dict[str, Proposal](), 0
     trained = 0
     while not sequence.done and trained < until:
-        sequence.refill(in_flight, workers, lambda _proposal: None)
+        sequence.refill(in_flight, workers)
         for proposal in sequence.waiting(in_flight)[: workers - len(in_flight)]:
             in_flight[proposal.name] = proposal
         most = max(most, len(in_flight))
@@ -135,7 +140,7 @@ def test_oracle_that_ends_the_search_is_told_at_once(results: str, max_failures:
     source = Oracle(max_failures=3)
     sequence = TrialSequence(source, 32, known, first_alone=False, max_failures=max_failures)
     with pytest.raises(RuntimeError, match="3 failures"):
-        sequence.refill((), 1, lambda _proposal: None)
+        sequence.refill((), 1)
     assert len(source.proposed) == (len(results) if max_failures else 12)
 
 
@@ -143,7 +148,7 @@ def test_oracle_that_continues_after_many_failures_is_asked_again() -> None:
     known = {(str(number), 1): FAILED for number in range(12)}
     source = Oracle(max_failures=99)
     sequence = TrialSequence(source, 32, known, first_alone=False, max_failures=3)
-    sequence.refill((), 1, lambda _proposal: None)
+    sequence.refill((), 1)
     assert sequence.complete
     assert source.calls[:8] == [
         *(f"propose trial {n}" for n in range(3)),
@@ -177,25 +182,24 @@ def test_resumed_search_makes_the_same_calls(until: int) -> None:
 def test_stopped_search_reports_what_it_can_and_proposes_no_more() -> None:
     source = Oracle()
     sequence = TrialSequence(source, 32, {}, first_alone=False)
-    sequence.refill((), 3, lambda _proposal: None)
+    sequence.refill((), 3)
     first, second, third = sequence.waiting(())
     sequence.finish(third, COMPLETED)
     sequence.finish(first, COMPLETED)
     sequence.flush()
     assert (sequence.done, sequence.complete) == (True, False)
     assert [proposal for proposal, _ in sequence.results] == [first]  # the second has no result
-    sequence.refill((), 3, lambda _proposal: None)
+    sequence.refill((), 3)
     assert source.proposed == [first, second, third]
 
 
 def test_idle_worker_starts_a_waiting_trial_before_the_oracle_is_called(tmp_path: Path) -> None:
     source: Any = Oracle()
-    source.log = lambda _proposal: None
     scores = Scores(SimpleNamespace(end_order=[]))
-    options: Any = {"title": "mine", "payload": "", "seed": 1, "precision": "float32", "workers": 2}
     sequence = TrialSequence(source, 32, {}, first_alone=False)
     ledger = Ledger(tmp_path / "search.jsonl")
-    job = SearchJob(sequence, source, ledger, scores, print, **options, deadline=None, trial_timeout=None)
+    shared: Any = {"options": Options(), "title": "mine", "payload": "", "seed": 1, "deadline": None}
+    job = SearchJob(sequence, source, ledger, scores, print, workers=2, **shared)
     proposed = []
     for in_flight in ((), ("trial 0",), ("trial 0", "trial 1")):
         job.advance(in_flight)
@@ -204,7 +208,7 @@ def test_idle_worker_starts_a_waiting_trial_before_the_oracle_is_called(tmp_path
 
 
 def test_only_proposals_without_a_known_result_are_logged() -> None:
-    logged: list[Proposal] = []
-    sequence = TrialSequence(Oracle(), 32, {("1", 1): COMPLETED}, first_alone=False)
-    sequence.refill((), 3, logged.append)
-    assert [proposal.trial_id for proposal in logged] == ["0", "2", "3"]
+    source = Oracle()
+    sequence = TrialSequence(source, 32, {("1", 1): COMPLETED}, first_alone=False)
+    sequence.refill((), 3)
+    assert [proposal.trial_id for proposal in source.logged] == ["0", "2", "3"]

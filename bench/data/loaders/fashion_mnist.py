@@ -9,10 +9,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.data.dataset import DataAccess, LabeledImages
-from bench.data.held_out import TestSetAccess
-from bench.data.loaders import folders, idx, published
-from bench.data.loaders.published import Labels, Pixels, Sources, VerifiedFiles
+from bench.data.loaders import folders, published
+from bench.data.loaders.published import FileSet, Labels, Pixels, Sources, VerifiedFiles
 from bench.data.samples import UNCHANGED
 from bench.errors import DataError
 
@@ -37,25 +35,17 @@ RANKS = Path(__file__).with_name("fashion_mnist_ranks.npz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CsvFiles:
-    """The CSV form; its images are returned in the order of the IDX files, so that both are the same dataset."""
+class CsvFiles(FileSet):
+    """The CSV form; its images are returned in the order of the IDX files, so that both are the same dataset.
 
-    rows: Mapping[str, str]  # file name to checksum of the sorted rows; that of the test set first
+    Its checksums are those of the sorted rows; the file of the test set is the first.
+    """
+
     ranks: Mapping[str, NDArray[np.integer]] | None = None  # by file name; None for those of Fashion-MNIST
-    url: str | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the files."""
-        return tuple(self.rows)
-
-    def find(self, folder: Path, name: str) -> Path | None:
-        """The file `name` in a folder, compressed or not."""
-        return idx.find(folder, name)
 
     def read(self, folder: Path, *, test: bool, remedy: str) -> tuple[Pixels, Labels]:
         """Verify both files by the checksums of their sorted rows."""
-        rows = {name: self._verified(folder, name, remedy) for name in self.rows}
+        rows = {name: self._verified(folder, name, remedy) for name in self.names}
         chosen = rows[self.names[0 if test else 1]]
         side = int((chosen.shape[1] - 1) ** 0.5)
         return chosen[:, 1:].reshape(-1, side, side, 1), chosen[:, 0]
@@ -70,9 +60,9 @@ class CsvFiles:
         flat = samples.images.reshape(len(samples.images), -1)
         rows = np.concatenate([samples.labels[:, np.newaxis].astype(np.uint8), flat], axis=1)
         in_order = rows[row_order(rows)]
-        if (found := rows_checksum(in_order)) != self.rows[name]:
+        if (found := rows_checksum(in_order)) != (expected := self.files[name]):
             raise DataError(
-                f"{path} differs from the published file. Expected SHA-256 {self.rows[name]} of its sorted rows, found "
+                f"{path} differs from the published file. Expected SHA-256 {expected} of its sorted rows, found "
                 f"{found} ({len(rows):,} rows). {remedy}"
             )
         ranks = np.load(RANKS, allow_pickle=False) if self.ranks is None else self.ranks
@@ -91,7 +81,7 @@ def rows_checksum(rows: Pixels) -> str:
     return hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()
 
 
-def default(data_dir: Path | None) -> Sources:
+def sources(data_dir: Path | None) -> Sources:
     """The sources of Fashion-MNIST for this machine, `data_dir` first."""
     return Sources(
         title="Fashion-MNIST",
@@ -106,25 +96,7 @@ def default(data_dir: Path | None) -> Sources:
                 parse=published.parse_idx,
                 url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             ),
-            CsvFiles(rows=ROWS),
+            CsvFiles(files=ROWS),
         ),
         package="dataset-fashion-mnist",
     )
-
-
-def load_development(access: DataAccess, sources: Sources | None = None) -> LabeledImages:
-    """The 60,000 images published for training, in their published order.
-
-    Args:
-        access: names the user's data folder.
-        sources: where to look; None for `default`.
-
-    Raises:
-        DataError: no source has all files, or the first one that does fails the checksums.
-    """
-    return published.load_development(access, sources or default(access.data_dir))
-
-
-def load_test(access: TestSetAccess, sources: Sources | None = None) -> LabeledImages:
-    """The 10,000 images published for testing, in their published order; otherwise like `load_development`."""
-    return published.load_test(access, sources or default(access.data_dir))

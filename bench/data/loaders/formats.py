@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bench.data.dataset import Notify
@@ -48,12 +49,7 @@ def read(path: Path, reading: Reading, allocate: Allocate, notify: Notify) -> So
         found = f"contains {' and '.join(formats)}" if formats else f"contains no dataset ({_listing(files)})"
         raise DataError(f"{path} {found}: {EXPECTED}")
     source = next(iter(formats.values()))()
-    return Source(
-        train=source.train,
-        test=source.test,
-        class_names=source.class_names or _names_in_folder(files),
-        grouped=source.grouped,
-    )
+    return replace(source, class_names=source.class_names or _names_in_folder(files))
 
 
 def files_of(path: Path) -> tuple[Path, ...]:

@@ -129,7 +129,7 @@ def _labeled(folder: Path, names: Sequence[str], root: Path) -> list[_Labeled]:
                 )
             if not is_image(path):
                 raise DataError(f"{path} is not an image: remove it; {EXPECTED_FILES}")
-        if not images and not _is_optional(folder):
+        if not images and folder.name.lower() not in VALIDATION:
             raise DataError(f"{folder / name} contains no images: add some, or remove the folder")
         items += [_Labeled(path, label) for path in images]
     return items
@@ -141,10 +141,6 @@ def _check_total(root: Path, shape: tuple[int, ...]) -> None:
             f"{root}: {shape[0]:,} images of {shape[1]} x {shape[2]} pixels take {size / 2**30:.1f} GiB (at most "
             f"{MAX_BYTES / 2**30:.0f} GiB): make them smaller with --image-size, e.g. --image-size 64x64"
         )
-
-
-def _is_optional(folder: Path) -> bool:
-    return folder.name.lower() in VALIDATION
 
 
 def _common_size(paths: Sequence[Path], headers: Sequence[Header]) -> tuple[int, int]:

@@ -28,11 +28,12 @@ def read(path: Path, reading: Reading) -> Samples:
     Raises:
         DataError: it is not such a file; names the line and the column.
     """
-    header = _header(path)
-    names = header or _default_names(path)
-    label = _label_column(names, path) if header else names[0]
-    position = names.index(label)
-    blocks = [_numbers(chunk, position, path) for chunk in _chunks(path, names, has_header=header is not None)]
+    names = _first_line(path)
+    if has_header := _is_header(names, path):
+        position = names.index(_label_column(names, path))
+    else:
+        names, position = ["label", *(f"pixel{number}" for number in range(1, len(names)))], 0
+    blocks = [_numbers(chunk, position, path) for chunk in _chunks(path, names, has_header=has_header)]
     if not sum(map(len, blocks)):
         raise DataError(f"{path} contains no images: {EXPECTED}")
     labels = np.concatenate([block[:, position] for block in blocks])
@@ -56,19 +57,14 @@ def _first_line(path: Path) -> list[str]:
     return fields
 
 
-def _header(path: Path) -> list[str] | None:
-    """The names of the columns; None if the first line is an image."""
-    fields = _first_line(path)
+def _is_header(fields: list[str], path: Path) -> bool:
+    """Whether the fields of the first line are names of columns, rather than an image."""
     if len(fields) > 16 and fields == [*map(str, range(len(fields)))]:
         raise DataError(
             f"{path}, line 1 has column numbers 0 to {len(fields) - 1} instead of names: write the file with "
             "header=False, or call the first column label"
         )
-    return None if all(re.fullmatch(r"[-+]?\d*\.?\d*(e[-+]?\d+)?", field) for field in fields) else fields
-
-
-def _default_names(path: Path) -> list[str]:
-    return ["label", *(f"pixel{number}" for number in range(1, len(_first_line(path))))]
+    return not all(re.fullmatch(r"[-+]?\d*\.?\d*(e[-+]?\d+)?", field) for field in fields)
 
 
 def _label_column(header: list[str], path: Path) -> str:

@@ -1,10 +1,11 @@
 """Published datasets: find their files on this machine, or else download them; checksums are always verified."""
 
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -21,20 +22,25 @@ Pixels = NDArray[np.uint8]
 Labels = NDArray[np.integer[Any]]
 
 
-class FileSet(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSet(ABC):
     """The files of one form in which a dataset is published."""
+
+    files: Mapping[str, str]  # name to checksum; the smallest first, so that an unwritable cache is noticed early
+    url: str | None = None  # where they can be downloaded, ends with /; None if they cannot
+    spellings: Mapping[str, tuple[str, ...]] | None = None  # other names of a file
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the files, smallest first, so that an unwritable cache is noticed early."""
-
-    @property
-    def url(self) -> str | None:
-        """Where they can be downloaded, ends with /; None if they cannot."""
+        """Names of the files."""
+        return tuple(self.files)
 
     def find(self, folder: Path, name: str) -> Path | None:
-        """The file `name` in a folder, in any of its spellings."""
+        """The file `name` in a folder, in any of its spellings, compressed or not."""
+        found = (idx.find(folder, spelling) for spelling in (name, *(self.spellings or {}).get(name, ())))
+        return next((path for path in found if path is not None), None)
 
+    @abstractmethod
     def read(self, folder: Path, *, test: bool, remedy: str) -> tuple[Pixels, Labels]:
         """Verify all files; return the test set or the development images.
 
@@ -44,23 +50,13 @@ class FileSet(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedFiles:
-    """Files that are verified byte for byte before they are parsed."""
+class VerifiedFiles(FileSet):
+    """Files that are verified byte for byte before they are parsed.
 
-    files: Mapping[str, str]  # name to SHA-256 of the decompressed bytes, or of the file as published
+    Their checksums are SHA-256 of the decompressed bytes, or of the file as published.
+    """
+
     parse: Callable[[Mapping[str, bytes], str, bool], tuple[Pixels, Labels]]  # decompressed content, folder, test
-    url: str | None = None
-    spellings: Mapping[str, tuple[str, ...]] | None = None  # other names of a file
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the files."""
-        return tuple(self.files)
-
-    def find(self, folder: Path, name: str) -> Path | None:
-        """The file `name` in a folder."""
-        found = (idx.find(folder, spelling) for spelling in (name, *(self.spellings or {}).get(name, ())))
-        return next((path for path in found if path is not None), None)
 
     def read(self, folder: Path, *, test: bool, remedy: str) -> tuple[Pixels, Labels]:
         """Verify all files, then parse them."""
@@ -86,8 +82,8 @@ class Sources:
     name: str  # of the dataset, for advice
     data_dir: Path | None
     cache: Path
-    system: Path | None  # files of the system package, if it is installed
-    keras: Path | None
+    system: Path | None = None  # files of the system package, if it is installed
+    keras: Path | None = None
     file_sets: tuple[FileSet, ...]  # the preferred form first
     package: str | None = None  # of Debian and Ubuntu
     apt_options: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.data import DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
+from bench.data import DatasetDefinition
 from bench.data.loaders import cifar, folders, published
 from bench.data.loaders.published import Sources, VerifiedFiles
 
@@ -21,7 +21,6 @@ def sources(data_dir: Path | None) -> Sources:
         name="cifar10",
         data_dir=data_dir,
         cache=folders.cache_folder() / "cifar10",
-        system=None,
         keras=folders.keras_folder() / "datasets",
         file_sets=(
             VerifiedFiles(
@@ -35,22 +34,12 @@ def sources(data_dir: Path | None) -> Sources:
     )
 
 
-def _development(access: DataAccess) -> LabeledImages:
-    """The 50,000 images published for training, in their published order."""
-    return published.load_development(access, sources(access.data_dir))
-
-
-def _test(access: TestSetAccess) -> LabeledImages:
-    """The 10,000 images published for testing, in their published order."""
-    return published.load_test(access, sources(access.data_dir))
-
-
 DATASET = DatasetDefinition(
     title="CIFAR-10",
     class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     license="not stated by its authors",
     image_shape=(32, 32, 3),
     n_test=10_000,
-    development=_development,
-    test=_test,
+    development=lambda access: published.load_development(access, sources(access.data_dir)),
+    test=lambda access: published.load_test(access, sources(access.data_dir)),
 )

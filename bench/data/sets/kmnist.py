@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.data import DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
+from bench.data import DatasetDefinition
 from bench.data.loaders import folders, published
 from bench.data.loaders.published import Sources, VerifiedFiles
 
@@ -23,20 +23,8 @@ def sources(data_dir: Path | None) -> Sources:
         name="kmnist",
         data_dir=data_dir,
         cache=folders.cache_folder() / "kmnist",
-        system=None,
-        keras=None,
         file_sets=tuple(VerifiedFiles(files=FILES, parse=published.parse_idx, url=url) for url in URLS),
     )
-
-
-def _development(access: DataAccess) -> LabeledImages:
-    """The 60,000 images published for training, in their published order."""
-    return published.load_development(access, sources(access.data_dir))
-
-
-def _test(access: TestSetAccess) -> LabeledImages:
-    """The 10,000 images published for testing, in their published order."""
-    return published.load_test(access, sources(access.data_dir))
 
 
 DATASET = DatasetDefinition(
@@ -45,6 +33,6 @@ DATASET = DatasetDefinition(
     license="CC BY-SA 4.0 (KMNIST dataset, created by CODH)",
     image_shape=(28, 28, 1),
     n_test=10_000,
-    development=_development,
-    test=_test,
+    development=lambda access: published.load_development(access, sources(access.data_dir)),
+    test=lambda access: published.load_test(access, sources(access.data_dir)),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data import DataAccess, DatasetDefinition, LabeledImages, TestSetAccess
+from bench.data import DatasetDefinition
 from bench.data.loaders import folders, published
 from bench.data.loaders.published import Labels, Pixels, Sources, VerifiedFiles
 
@@ -28,7 +28,6 @@ def sources(data_dir: Path | None) -> Sources:
         name="mnist",
         data_dir=data_dir,
         cache=folders.cache_folder() / "mnist",
-        system=None,
         keras=folders.keras_folder() / "datasets",
         file_sets=(
             VerifiedFiles(
@@ -50,22 +49,12 @@ def parse_keras(content: Mapping[str, bytes], _folder: str, test: bool) -> tuple
         return arrays[f"x_{part}"][..., np.newaxis], arrays[f"y_{part}"]
 
 
-def _development(access: DataAccess) -> LabeledImages:
-    """The 60,000 images published for training, in their published order."""
-    return published.load_development(access, sources(access.data_dir))
-
-
-def _test(access: TestSetAccess) -> LabeledImages:
-    """The 10,000 images published for testing, in their published order."""
-    return published.load_test(access, sources(access.data_dir))
-
-
 DATASET = DatasetDefinition(
     title="MNIST",
     class_names=tuple("0123456789"),
     license="CC BY-SA 3.0 (c) Yann LeCun and Corinna Cortes",
     image_shape=(28, 28, 1),
     n_test=10_000,
-    development=_development,
-    test=_test,
+    development=lambda access: published.load_development(access, sources(access.data_dir)),
+    test=lambda access: published.load_test(access, sources(access.data_dir)),
 )

@@ -42,14 +42,10 @@ def discover(declare: Declare) -> keras_tuner.HyperParameters:
     return found
 
 
-def unsearched(hp: keras_tuner.HyperParameters, values: Values) -> Values:
-    """The hyperparameters that a build used but that are not among the `values` it was given: at their defaults."""
-    return {name: value for name, value in hp.values.items() if name not in values}
-
-
 def _explore(declare: Declare, found: keras_tuner.HyperParameters, values: Values) -> list[Values]:
     """Build a candidate, add what it declares to `found`, and return the variations of what is new."""
-    hp = _with_values(values)
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(values)
     with suppress(Exception, SystemExit):
         declare(hp)
     before = {each.name for each in found.space}
@@ -83,9 +79,3 @@ def _random(found: keras_tuner.HyperParameters, seed: int) -> Values:
         if hp.is_active(each):
             hp.values[each.name] = each.random_sample(1_000 * seed + number)
     return dict(hp.values)
-
-
-def _with_values(values: Values) -> keras_tuner.HyperParameters:
-    hp = keras_tuner.HyperParameters()
-    hp.values = dict(values)
-    return hp

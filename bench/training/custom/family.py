@@ -203,7 +203,8 @@ class CustomFamily:
         Raises:
             UnsuitableModelError: it does not take the arguments that Keras Tuner passes.
         """
-        interface = self._interface_before_call(model)
+        shape = matching_shape(model, self._image_shape) or self._image_shape
+        interface = interface_of(model, shape, self._classes, self._pixel_range)
         images = random_images(self._image_shape, 2 * self._classes)
         labels = self.batching(interface).labels(np.arange(len(images)) % self._classes)
         pair = interface.arrays(images), labels
@@ -217,10 +218,6 @@ class CustomFamily:
         except _FitReachedError as reached:
             return own, reached.labels
         return own, None
-
-    def _interface_before_call(self, model: keras.Model) -> Interface:
-        shape = matching_shape(model, self._image_shape)
-        return interface_of(model, shape or self._image_shape, self._classes, self._pixel_range)
 
 
 class _FitReachedError(Exception):

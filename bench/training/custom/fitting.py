@@ -32,7 +32,7 @@ def fit_by_itself(
     interface: Interface,
     *,
     epochs: int,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Sequence[keras.callbacks.Callback],
 ) -> list[dict[str, float]]:
     """Call the `fit` of a hypermodel as Keras Tuner does, with arrays.
 

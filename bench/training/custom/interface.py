@@ -1,7 +1,7 @@
 """What a model takes and returns: shape, type and range of its inputs, encoding of its labels."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,15 +53,13 @@ class PixelInput:
         reshaped = tf.reshape(images, (-1, *self.shape))
         return reshaped if self.dtype == "uint8" else tf.cast(reshaped, tf.float32) * np.float32(self.scale)
 
-    def layers(self) -> Sequence[keras.Layer]:
-        """The same as layers of Keras."""
-        # float32 whatever the dtype policy, which a model may set, so that no pixel is rounded.
+    def keras_tensor(self, pixels: keras.KerasTensor) -> keras.KerasTensor:
+        """The same for a symbolic input, by layers of Keras."""
         if self.dtype == "uint8":
-            return [keras.layers.Reshape(self.shape, name="image")]
-        return [
-            keras.layers.Rescaling(self.scale, dtype="float32", name="scale"),
-            keras.layers.Reshape(self.shape, dtype="float32", name="image"),
-        ]
+            return keras.layers.Reshape(self.shape, name="image")(pixels)
+        # float32 whatever the dtype policy, which a model may set, so that no pixel is rounded.
+        scaled = keras.layers.Rescaling(self.scale, dtype="float32", name="scale")(pixels)
+        return keras.layers.Reshape(self.shape, dtype="float32", name="image")(scaled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

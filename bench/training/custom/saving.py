@@ -15,11 +15,8 @@ TOLERANCE = 1e-4
 def self_contained(model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int]) -> keras.Model:
     """An uncompiled copy of `model` that takes uint8 images (batch, *image_shape) and converts them itself."""
     pixels = keras.Input(image_shape, dtype="uint8", name="pixels")
-    images = pixels
-    for layer in inputs.layers():
-        images = layer(images)
     copied = _copy(model)
-    outputs = copied(images)
+    outputs = copied(inputs.keras_tensor(pixels))
     if copied is not model:
         copied.set_weights(model.get_weights())
     return keras.Model(pixels, outputs, name=f"{model.name}_with_pixels")

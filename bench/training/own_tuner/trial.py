@@ -1,11 +1,10 @@
 """Run a trial of a user's own tuner, in a worker, by Keras Tuner's own code."""
 
-import contextlib
 import pickle
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +91,7 @@ def _reported(update: Update) -> Execution:
 @contextmanager
 def _output(file: Path) -> Iterator[None]:
     """Write what is printed in the block to a file, since the workers share a terminal; removed if it is empty."""
-    with (
-        file.open("w", encoding="utf-8") as stream,
-        contextlib.redirect_stdout(stream),
-        contextlib.redirect_stderr(stream),
-    ):
+    with file.open("w", encoding="utf-8") as stream, redirect_stdout(stream), redirect_stderr(stream):
         yield
     if file.stat().st_size == 0:
         file.unlink()

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import resolve_name
-from types import ModuleType
 from typing import Any
 
 from bench.errors import ModelError
@@ -74,17 +73,10 @@ class Definitions:
 def _statements(module: str) -> dict[str, ast.stmt]:
     """The statements at the top of a module that bind a name, by name."""
     try:
-        tree = ast.parse(inspect.getsource(_imported(module)))
-    except (OSError, TypeError, SyntaxError) as error:
+        tree = ast.parse(inspect.getsource(import_module(module)))
+    except (ImportError, OSError, TypeError, SyntaxError) as error:
         raise ModelError(f"the source of {module} is not available: {error}") from error
     return {name: statement for statement in tree.body for name in _bound(statement)}
-
-
-def _imported(module: str) -> ModuleType:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ModelError(f"the source of {module} is not available: {error}") from error
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:

@@ -72,10 +72,7 @@ def test_interface_is_found_from_the_model(obj: str, shape: Any, dtype: str, sca
     assert inputs.ravel()[5] == pytest.approx(5 * scale)
     assert np.array_equal(interface.tensors(images).numpy(), inputs)
     pixels = keras.Input(SHAPE, dtype="uint8")
-    outputs = pixels
-    for layer in interface.layers():
-        outputs = layer(outputs)
-    assert np.array_equal(keras.Model(pixels, outputs)(images).numpy(), inputs)
+    assert np.array_equal(keras.Model(pixels, interface.keras_tensor(pixels))(images).numpy(), inputs)
     assert built.model(inputs).shape == (2, CLASSES)
 
 
@@ -205,9 +202,7 @@ def test_pixels_are_not_rounded_by_a_model_of_mixed_precision() -> None:
         family = family_of(build)
         family.recipe()
         pixels, images = keras.Input(SHAPE, dtype="uint8"), np.arange(64, dtype=np.uint8).reshape(1, *SHAPE)
-        outputs = pixels
-        for layer in family.build({}, seed=1).interface.layers():
-            outputs = layer(outputs)
+        outputs = family.build({}, seed=1).interface.keras_tensor(pixels)
         assert np.array_equal(
             keras.Model(pixels, outputs)(images).numpy(), images.astype(np.float32) * np.float32(1 / 255)
         )
