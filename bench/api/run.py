@@ -40,7 +40,7 @@ class Run:
     @property
     def record(self) -> RunRecord:
         """Everything recorded about the run, except its predictions."""
-        return self._row.run.record
+        return self._row.record
 
     @property
     def test_accuracy(self) -> float:

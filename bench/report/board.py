@@ -11,6 +11,7 @@ from bench.evaluation.comparison import LEVEL, Difference, Interval
 from bench.machine import machine_names
 from bench.records.dataset import DatasetFacts
 from bench.records.objective import score_name
+from bench.records.record import RunRecord
 from bench.report.runs import Run
 
 MAX_TIME_RATIO = 1.5  # between tuned models of one table, beyond which they are marked
@@ -59,6 +60,11 @@ class Row:
         return self.run.label
 
     @property
+    def record(self) -> RunRecord:
+        """What is stored of the run, without its predictions."""
+        return self.run.record
+
+    @property
     def test_accuracy(self) -> float:
         """Mean over seeds, in [0, 1]."""
         return self.run.scores.accuracy
@@ -66,12 +72,12 @@ class Row:
     @property
     def page(self) -> str:
         """Path of the model's page, relative to the results folder."""
-        return f"{self.run.record.dataset.name}/{self.page_name}"
+        return f"{self.record.dataset.name}/{self.page_name}"
 
     @property
     def page_name(self) -> str:
         """File name of the model's page."""
-        return f"{self.run.record.spec.model}.md"
+        return f"{self.record.spec.model}.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +123,7 @@ class Table:
     @property
     def score(self) -> str:
         """Name of the score by which searches select, such as "validation accuracy"."""
-        return score_name(self.compared[0].run.record.spec)
+        return score_name(self.compared[0].record.spec)
 
     @property
     def compared_with(self) -> Row | None:
@@ -126,10 +132,10 @@ class Table:
 
     def took_too_long(self, row: Row) -> bool:
         """Whether a tuned model took more than MAX_TIME_RATIO times the core-seconds of another of the same machine."""
-        if row.run.record.search is None:
+        if row.record.search is None:
             return False
-        machine = row.run.record.environment.machine
-        same = (other.run for other in self.rows if other.run.record.environment.machine == machine)
+        machine = row.record.environment.machine
+        same = (other.run for other in self.rows if other.record.environment.machine == machine)
         return row.run.core_seconds > MAX_TIME_RATIO * min(run.core_seconds for run in same)
 
     @property
@@ -153,12 +159,12 @@ class Table:
     @property
     def machines(self) -> tuple[str, ...]:
         """Names of the machines of the compared rows; times are comparable only if there is one."""
-        return tuple(machine_names(row.run.record.environment for row in self.compared).values())
+        return tuple(machine_names(row.record.environment for row in self.compared).values())
 
     @property
     def timed(self) -> tuple[Row, ...]:
         """The compared rows from the machine that most of them come from, so that their times are comparable."""
-        machines = [row.run.record.environment.machine for row in self.compared]
+        machines = [row.record.environment.machine for row in self.compared]
         machine = Counter(machines).most_common(1)[0][0]
         return tuple(row for row, own in zip(self.compared, machines, strict=True) if own == machine)
 
@@ -185,9 +191,9 @@ def find_row(board: Board, dataset: str, run_id: str) -> tuple[Table, Row]:
     """
     for table in board.tables:
         for row in table.everything:
-            if (table.dataset.name, row.run.record.run_id) == (dataset, run_id):
+            if (table.dataset.name, row.record.run_id) == (dataset, run_id):
                 return table, row
-    known = [f"{table.dataset.name}/{row.run.record.run_id}" for table in board.tables for row in table.everything]
+    known = [f"{table.dataset.name}/{row.record.run_id}" for table in board.tables for row in table.everything]
     raise RecordError(
         f"the run {dataset}/{run_id} is not on the leaderboard, whose runs are {', '.join(known) or 'none'}; "
         f"problems: {'; '.join(board.problems) or 'none'}"

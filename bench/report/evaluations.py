@@ -54,7 +54,7 @@ def evaluations_text(results: Path, tables: Sequence[Table]) -> str:
     missing = absent - _merged([each for each in evaluations if each.run in absent], tables)
     if not missing:
         return text
-    families = {_without_digest(row.run.record.run_id): row.run.record.spec.model for t in tables for row in t.rows}
+    families = {_without_digest(row.record.run_id): row.record.spec.model for t in tables for row in t.rows}
     others = (run for run in missing if not REPEAT.search(run))  # a repeat has the settings and code of a run
     earlier = Counter(family for run in others if (family := families.get(_without_digest(run))))
     of_families = "among them " + joined([f"{count} of {family}" for family, count in sorted(earlier.items())])
@@ -75,7 +75,7 @@ def _merged(evaluations: Sequence[TestSetEvaluation], tables: Sequence[Table]) -
     An identical reproduction is logged without its run id. Its evaluation is the last one before it ended.
     """
     reproductions = {
-        (_without_digest(row.run.record.run_id), reproduction.time)
+        (_without_digest(row.record.run_id), reproduction.time)
         for table in tables
         for row in table.everything
         for reproduction in row.run.reproductions

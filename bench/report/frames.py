@@ -41,7 +41,7 @@ def runs_frame(board: Board) -> pd.DataFrame:
 
 
 def _run_values(table: Table, row: Row) -> dict[str, Any]:
-    values, record, interval = row_json(table, row), row.run.record, row.run.interval
+    values, record, interval = row_json(table, row), row.record, row.run.interval
     versus = row.versus_best
     difference = None if versus is None else versus.difference
     spec = record.spec

@@ -111,9 +111,9 @@ def wide_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY, width: f
 
 def _further_cells(table: Table, row: Row, sort: str) -> dict[str, str]:
     """Columns that the leaderboard page lacks, and the one that the rows are sorted by first."""
-    search, metrics = row.run.record.search, _metrics(table)
+    search, metrics = row.record.search, _metrics(table)
     cells = {
-        "seeds": str(len(row.run.record.refits)),
+        "seeds": str(len(row.record.refits)),
         **{
             metric.heading: metric_text(row.run, metric)
             for name, metric in metrics.items()
@@ -136,7 +136,7 @@ def difference_note(table: Table) -> str:
 
 def machines_note(rows: Sequence[Row]) -> str:
     """That times are not comparable, if the rows come from several machines."""
-    machines = {row.run.record.environment.machine for row in rows}
+    machines = {row.record.environment.machine for row in rows}
     return "From different machines: times are not comparable." if len(machines) > 1 else ""
 
 

@@ -19,7 +19,7 @@ def rows_json(board: Board) -> list[dict[str, Any]]:
 
 def row_json(table: Table, row: Row) -> dict[str, Any]:
     """The values of one row."""
-    run, record, search = row.run, row.run.record, row.run.record.search
+    run, record, search = row.run, row.record, row.record.search
     best_rank, worst_rank = row.rank or (None, None)
     return {
         "dataset": record.dataset.name,

@@ -29,7 +29,7 @@ def run_row(results: Path, name: str) -> tuple[Table, Row]:
 
 def run_text(results: Path, table: Table, row: Row) -> str:
     """Result, architecture and hyperparameters of a run for the terminal."""
-    run, record = row.run, row.run.record
+    run, record = row.run, row.record
     ranked = f"Rank {rank_text(row)} of {counted(len(table.rows), 'tuned model')}. " if row.rank is not None else ""
     parts = [
         wrap(

@@ -36,8 +36,8 @@ def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, 
     parts = []
     for each in board.tables:
         # Reference models are not repeated below later tables.
-        rows = sorted_rows(each, [row for row in each.everything if row.run.record.run_id not in shown], sort)
-        shown |= {row.run.record.run_id for row in each.references}
+        rows = sorted_rows(each, [row for row in each.everything if row.record.run_id not in shown], sort)
+        shown |= {row.record.run_id for row in each.references}
         if not rows:
             continue
         if wide:

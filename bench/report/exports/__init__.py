@@ -11,7 +11,7 @@ from bench.report.runs import Run
 
 def runs_of(board: Board) -> list[Run]:
     """Every run of a leaderboard once; a reference model may be in several tables."""
-    runs = {(table.dataset.name, row.run.record.run_id): row.run for table in board.tables for row in table.everything}
+    runs = {(table.dataset.name, row.record.run_id): row.run for table in board.tables for row in table.everything}
     return list(runs.values())
 
 

@@ -40,7 +40,7 @@ def files(board: Board) -> Files:
 
 def _origin(datasets: Sequence[Sequence[Table]]) -> str:
     """The date and commit of the newest result on the page, and how many other commits there are."""
-    records = [row.run.record for first, *_ in datasets for row in first.compared]
+    records = [row.record for first, *_ in datasets for row in first.compared]
     newest_first = sorted(records, key=lambda record: record.finished, reverse=True)
     commits = list(dict.fromkeys(short_commit(record.environment.git_commit) for record in newest_first))
     if not records:
@@ -51,7 +51,7 @@ def _origin(datasets: Sequence[Sequence[Table]]) -> str:
 
 def _links(board: Board) -> list[Markdown]:
     """What else there is in the results folder, as links."""
-    is_tutorial = (row.run.record.is_tutorial for table in board.tables for row in table.references)
+    is_tutorial = (row.record.is_tutorial for table in board.tables for row in table.references)
     measured = (board.results / "versions" / "families").glob("*/versions/*.json")
     families = sorted({path.parents[1].name for path in measured})
     versions = "What changed between versions of TensorFlow and Keras"
@@ -113,7 +113,7 @@ def ranking(table: Table, folder: str = "") -> dict[str, Any]:
 
 
 def _caption(table: Table) -> Iterator[str]:
-    refits = sorted({len(row.run.record.refits) for row in table.compared})
+    refits = sorted({len(row.record.refits) for row in table.compared})
     if repeated := " or ".join(str(count) for count in refits if count > 1):
         yield (
             f"Test accuracy is the mean over {repeated} refits with different seeds, with its 95% CI, which accounts "
@@ -128,7 +128,7 @@ def _caption(table: Table) -> Iterator[str]:
         named = joined([kind for kind, exists in kinds.items() if exists])
         yield f"The 95% CI of {named} accounts for the finite test set of {table.dataset.n_test:,} images only."
     if (selected := table.compared_with) is not None:
-        splits = {row.run.record.spec.split for row in table.rows if isinstance(row.run.record.spec, SearchSpec)}
+        splits = {row.record.spec.split for row in table.rows if isinstance(row.record.spec, SearchSpec)}
         by_split = " (each split has its own validation images)" if len(splits) > 1 else ""
         yield (
             f"Differences are from {selected.label}, the tuned model with the best {table.score}{by_split}, with their "
@@ -144,10 +144,10 @@ def _caption(table: Table) -> Iterator[str]:
     if len(table.machines) == 1:
         yield prediction_note(table.compared)
     else:
-        names = machine_names(row.run.record.environment for row in table.compared)
+        names = machine_names(row.record.environment for row in table.compared)
         types = {"tuned models": table.rows, "reference models": table.references}
         trained_on = "; ".join(
-            f"{kind}: {joined(sorted({names[row.run.record.environment.machine] for row in rows}))}"
+            f"{kind}: {joined(sorted({names[row.record.environment.machine] for row in rows}))}"
             for kind, rows in types.items()
             if rows
         )
@@ -155,5 +155,5 @@ def _caption(table: Table) -> Iterator[str]:
             f"The rows come from different machines ({trained_on}), so this table has no times. Accuracies may differ "
             "slightly, since rounding in training depends on the machine; this is expected to act like another seed."
         )
-    if any(row.run.record.trained_elsewhere for row in table.references):
+    if any(row.record.trained_elsewhere for row in table.references):
         yield "The training data of models trained elsewhere is unknown and may contain test images."

@@ -49,9 +49,7 @@ def files(board: Board) -> Files:
     looks = styles(board)
     made: dict[str, bytes | Picture] = {}
     for page, placed in _by_page(board).items():
-        sections = [
-            _section(table, row, looks[row.run.record.spec.model].color) for table, row in placed if row.in_full
-        ]
+        sections = [_section(table, row, looks[row.record.spec.model].color) for table, row in placed if row.in_full]
         made[page] = _page(placed, sections)
         for section in sections:
             run = section["row"].run
@@ -72,7 +70,7 @@ def _by_page(board: Board) -> dict[str, list[tuple[Table, Row]]]:
 
 
 def _page(placed: Sequence[tuple[Table, Row]], sections: Sequence[dict[str, Any]]) -> bytes:
-    record = placed[0][1].run.record
+    record = placed[0][1].record
     return render(
         "model.md.j2",
         model=record.spec.model,
@@ -101,7 +99,7 @@ def _details(run: Run) -> dict[str, str]:
 
 def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
     """What the template shows of one run, with plots in `color`; empty frames and lists are left out."""
-    run, record, same = row.run, row.run.record, _same_predictions(table, row)
+    run, record, same = row.run, row.record, _same_predictions(table, row)
     constant = len(np.unique(run.scores.predicted)) == 1
     # Another page has the errors of both, or there is nothing to see in them.
     shows_errors = same is None and not constant
@@ -173,7 +171,7 @@ def _code_sentence(run: Run) -> str:
 def _better_code(table: Table, row: Row) -> Markdown | None:
     """The code of the tuned model that a reference model is compared with, if that is better."""
     tuned, test = table.selected_row, row.versus_best
-    if row.run.record.reference is None or test is None or test.verdict != "worse":
+    if row.record.reference is None or test is None or test.verdict != "worse":
         return None
     if tuned is None or tuned.run.plain is None:
         return None
@@ -184,14 +182,14 @@ def _search_section(search: SearchOutcome, row: Row) -> dict[str, Any]:
     """The parts of a section that a reference model lacks."""
     analysis = ImportanceAnalysis(unavailable_reason="it is computed only for the best model of a large table")
     if row.has_figures:
-        analysis = importances(search.space, search.trials, row.run.record.spec.refit_epochs)
+        analysis = importances(search.space, search.trials, row.record.spec.refit_epochs)
     return {
         "hyperparameters": hyperparameters.hyperparameters_table(search),
         "bounds": hyperparameters.bound_sentences(search),
         "importance": hyperparameters.importance_table(analysis),
         "importance_text": hyperparameters.importance_text(analysis),
-        "score": score_name(row.run.record.spec),
-        "trials": searches.trials_table(search, score_name(row.run.record.spec)),
+        "score": score_name(row.record.spec),
+        "trials": searches.trials_table(search, score_name(row.record.spec)),
         "failed": searches.failed_trials_table(search),
     }
 
@@ -209,7 +207,7 @@ def _reproduction_sentence(row: Row) -> str:
 
 
 def _scores(table: Table, row: Row) -> dict[str, str]:
-    run, search = row.run, row.run.record.search
+    run, search = row.run, row.record.search
     refits = run.scores.correct.mean(axis=1)
     tuned = (
         {}
@@ -237,17 +235,17 @@ def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
             scores.ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
             "budget": table.conditions["budget"],
             "hyperparameters": hyperparameters.candidate_text(search.winning_trial),
-            "run": row.run.record.run_id,
+            "run": row.record.run_id,
         }
         for table, row in placed
-        if (search := row.run.record.search) is not None
+        if (search := row.record.search) is not None
     )
 
 
 def _pictures(row: Row, color: str, *, of_errors: bool, of_training: bool) -> dict[str, Picture]:
     """The figures of a section by kind."""
     pictures = (_error_pictures(row.run) if of_errors else {}) | (_training_pictures(row, color) if of_training else {})
-    model = f"{row.label} on {row.run.record.dataset.title}"
+    model = f"{row.label} on {row.record.dataset.title}"
     return with_titles(pictures, {kind: f"{model}: {title}" for kind, title in TITLES.items()})
 
 
@@ -262,7 +260,7 @@ def _error_pictures(run: Run) -> dict[str, Picture]:
 
 
 def _training_pictures(row: Row, color: str) -> dict[str, Picture]:
-    record, search = row.run.record, row.run.record.search
+    record, search = row.record, row.record.search
     pictures = {}
     # scikit-learn's classifiers have no epochs.
     if any(refit.curve.training_loss for refit in record.refits):

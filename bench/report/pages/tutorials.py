@@ -57,8 +57,8 @@ def _tutorials(board: Board) -> list[list[tuple[Table, Row]]]:
     placed: dict[str, tuple[Table, Row]] = {}
     for table in board.tables:
         for row in table.references:
-            if row.run.record.is_tutorial:
-                placed.setdefault(row.run.record.run_id, (table, row))
+            if row.record.is_tutorial:
+                placed.setdefault(row.record.run_id, (table, row))
     tutorials: dict[tuple[str, int], list[tuple[Table, Row]]] = {}
     for table, row in sorted(placed.values(), key=_order):
         tutorials.setdefault((table.dataset.name, table.number), []).append((table, row))
@@ -67,7 +67,7 @@ def _tutorials(board: Board) -> list[list[tuple[Table, Row]]]:
 
 def _order(placed: tuple[Table, Row]) -> tuple[bool, str]:
     """Tutorials with a known source first."""
-    record = placed[1].run.record
+    record = placed[1].record
     return tutorial_title(record.spec.model).source is None, placed[1].label
 
 
@@ -75,8 +75,8 @@ def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
     """What readers recognize a tutorial by, its accuracy, and the tuned model that it is compared with."""
     return pd.DataFrame(
         {
-            "tutorial": _title_text(kind := tutorial_title(row.run.record.spec.model), row),
-            "layers and training": f"{kind.layers}{f'; states {own}' if (own := own_result(row.run.record)) else ''}",
+            "tutorial": _title_text(kind := tutorial_title(row.record.spec.model), row),
+            "layers and training": f"{kind.layers}{f'; states {own}' if (own := own_result(row.record)) else ''}",
             "test accuracy (%)": percent(row.test_accuracy),
             "more accurate tuned model": _better_text(table, row),
         }
@@ -161,14 +161,11 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
     tuned = table.selected_row
     if tuned is None:
         return []
-    families = dict.fromkeys(row.run.record.spec.model for row in table.rows)
+    families = dict.fromkeys(row.record.spec.model for row in table.rows)
     best = [
-        min(
-            (row for row in table.rows if row.run.record.spec.model == family),
-            key=lambda row: selection_order(row.run),
-        )
+        min((row for row in table.rows if row.record.spec.model == family), key=lambda row: selection_order(row.run))
         for family in families
-        if family != tuned.run.record.spec.model
+        if family != tuned.record.spec.model
     ]
     more_accurate = [
         (other.differing_text, row)
@@ -176,16 +173,9 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
         if (other.dataset, other.conditions[TEST_LABELS]) == (table.dataset, table.conditions[TEST_LABELS])
         if (row := other.selected_row) is not None and row.test_accuracy > tuned.test_accuracy
     ]
-    return [
-        *(
-            _other_model(f"Of family {row.run.record.spec.model}, the best by {table.score} is", row, tutorials)
-            for row in best
-        ),
-        *(
-            _other_model(f"A search under other conditions ({differing}) found", row, tutorials)
-            for differing, row in more_accurate
-        ),
-    ]
+    found = [(f"Of family {row.record.spec.model}, the best by {table.score} is", row) for row in best]
+    found += [(f"A search under other conditions ({differing}) found", row) for differing, row in more_accurate]
+    return [_other_model(text, row, tutorials) for text, row in found]
 
 
 def _other_model(text: str, row: Row, tutorials: Sequence[Row]) -> Markdown:
@@ -203,7 +193,7 @@ def _other_model(text: str, row: Row, tutorials: Sequence[Row]) -> Markdown:
 
 
 def _folder(row: Row) -> str:
-    return f"{row.run.record.dataset.name}/"
+    return f"{row.record.dataset.name}/"
 
 
 def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -212,10 +202,10 @@ def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            STATED: stated_result(row.run.record) or "none",
-            **_compared(published_accuracy(row.run.record), prediction_interval(row.run.scores.correct.mean(axis=1))),
+            STATED: stated_result(row.record) or "none",
+            **_compared(published_accuracy(row.record), prediction_interval(row.run.scores.correct.mean(axis=1))),
             "measured test accuracy (%)": accuracy_cell(row.test_accuracy, row.run.interval),
-            "seeds": str(len(row.run.record.refits)),
+            "seeds": str(len(row.record.refits)),
             **{metric.heading: metric.text(row.run.metrics[metric]) for metric in (TRAIN_TEST_GAP, LOG_LOSS)},
         }
         | ({"training time per refit (s)": seconds(row.run.training_seconds)} if one_machine else {})
@@ -229,8 +219,8 @@ def recipes_table(rows: Sequence[Row]) -> pd.DataFrame:
         {
             "model": row.label,
             "parameters": f"{row.run.costs['parameters']:,}",
-            "training accuracy (%)": percent(fmean(refit.train_accuracy for refit in row.run.record.refits)),
-            "recipe": row.run.record.reference.recipe if row.run.record.reference else "",
+            "training accuracy (%)": percent(fmean(refit.train_accuracy for refit in row.record.refits)),
+            "recipe": row.record.reference.recipe if row.record.reference else "",
         }
         for row in rows
     )
@@ -238,7 +228,7 @@ def recipes_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 def _machines(rows: Sequence[Row]) -> list[str]:
     """Names of the machines that trained these rows."""
-    return list(machine_names(row.run.record.environment for row in rows).values())
+    return list(machine_names(row.record.environment for row in rows).values())
 
 
 def _compared(published: PublishedAccuracy | None, limits: tuple[float, float] | None) -> dict[str, str]:

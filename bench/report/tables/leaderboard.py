@@ -20,7 +20,7 @@ _OTHER_PAGES = (TRAIN_TEST_GAP, MACRO_F1)  # the dataset's page shows these
 
 def row_type(row: Row) -> str:
     """Tuned, or the kind of reference model."""
-    reference, search = row.run.record.reference, row.run.record.search
+    reference, search = row.record.reference, row.record.search
     if reference is not None:
         return REFERENCE_TYPES[reference.group]
     return TUNED if search is None or search.own_recipe is None else f"{TUNED}, own recipe"

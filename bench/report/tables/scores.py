@@ -43,13 +43,13 @@ def uncertainty_table(table: Table) -> pd.DataFrame:
 
 
 def _basis(row: Row) -> dict[str, str]:
-    reference, interval = row.run.record.reference, row.run.interval
+    reference, interval = row.record.reference, row.run.interval
     deterministic = reference is not None and reference.deterministic
-    single = row.run.record.trained_elsewhere and len(row.run.record.refits) == 1
+    single = row.record.trained_elsewhere and len(row.record.refits) == 1
     note = " (deterministic)" if deterministic else " (one file)" if single else ""
     return {
         UNCERTAINTY: uncertainty_source(interval),
-        "seeds": f"{len(row.run.record.refits)}{note}",
+        "seeds": f"{len(row.record.refits)}{note}",
     }
 
 
@@ -69,7 +69,7 @@ def reproductions_table(table: Table) -> pd.DataFrame:
         {
             "model": row.label,
             ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
-            "seeds": str(len(row.run.record.refits)),
+            "seeds": str(len(row.record.refits)),
             "difference from the published row (pp)": points(row.test_accuracy - row.run.reproduces.scores.accuracy),
             "95% prediction interval (%)": prediction_interval_text(entry := reproduction_entry(row)),
             "different conditions": different_conditions_text(entry),
@@ -84,7 +84,7 @@ def reproduction_entry(row: Row) -> Reproduction | None:
     """The entry next to the published record that belongs to the row of a reproduction; None if it is missing."""
     published = row.run.reproduces
     entries = () if published is None else published.reproductions
-    return next((entry for entry in entries if entry.run_id == row.run.record.run_id), None)
+    return next((entry for entry in entries if entry.run_id == row.record.run_id), None)
 
 
 def prediction_interval_text(entry: Reproduction | None) -> str:
@@ -104,7 +104,7 @@ def different_conditions_text(entry: Reproduction | None) -> str:
 
 def families_table(table: Table) -> pd.DataFrame:
     """Families with several searches: the mean over them."""
-    refits = {row.label: len(row.run.record.refits) for row in table.rows}
+    refits = {row.label: len(row.record.refits) for row in table.rows}
     return pd.DataFrame(
         {
             "family": family.name,
@@ -121,7 +121,7 @@ def families_table(table: Table) -> pd.DataFrame:
 def rank_text(row: Row) -> str:
     """The range of ranks."""
     if row.rank is None:
-        return "-" if row.run.record.reference is not None or row.run.reproduces is not None else "?"
+        return "-" if row.record.reference is not None or row.run.reproduces is not None else "?"
     best, worst = row.rank
     return str(best) if best == worst else f"{best} to {worst}"
 

@@ -46,7 +46,7 @@ def family_sentences(table: Table) -> list[str]:
 
 def _searches_text(table: Table, a: FamilyResult, b: FamilyResult) -> str:
     """The numbers of searches and of refits that a comparison of two families is based on."""
-    refits = {row.label: len(row.run.record.refits) for row in table.rows}
+    refits = {row.label: len(row.record.refits) for row in table.rows}
     searches, refits_of_both = (len(a.searches), len(b.searches)), (refits[a.searches[0]], refits[b.searches[0]])
     each = " each" if searches[0] == searches[1] else ""
     return f"{_of_both(searches)} searches{each} with {_of_both(refits_of_both)} refits"
@@ -139,7 +139,7 @@ def _next_family(table: Table, family: FamilyResult) -> str:
 
 
 def _best_model(table: Table, row: Row) -> str:
-    record, interval = row.run.record, row.run.interval
+    record, interval = row.record, row.run.interval
     if row is not table.compared[0]:
         best = f"tuned model with the best {table.score}"
     else:
@@ -198,7 +198,7 @@ def _comparison(test: PairTest, best: str, other: str) -> str:
 
 def _hardest_class(best: Row, *, named: bool = False) -> str:
     """The classes with the lowest recall; `named` if the sentence before is not about this model."""
-    record, hardest, lowest = best.run.record, best.run.scores.by_class.hardest, best.run.scores.by_class.recall.min()
+    record, hardest, lowest = best.record, best.run.scores.by_class.hardest, best.run.scores.by_class.recall.min()
     start, end = ("The", f" of {best.label}") if named else ("Its", "")
     text = f"{start} hardest class{end} is {hardest[0]}, with a recall of {percent(lowest)}%"
     if lowest == 1:
