@@ -56,8 +56,7 @@ class Run:
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """Those of the winner; empty for a reference model."""
-        search = self.record.search
-        return {} if search is None else dict(search.winning_trial.values)
+        return dict(self.record.hyperparameters)
 
     @property
     def page(self) -> Path:

@@ -216,7 +216,7 @@ class RunFolder:
         if self.read_spec() != record.spec:
             raise RecordError(f"{self.spec_file}: differs from the spec in {self.record_file.name}: restore the file")
         logged = ended_trials(self.events())
-        for trial in record.search.trials if record.search is not None else ():
+        for trial in record.trials:
             if trial.duplicate_of is None and logged.get(trial.trial_id) != trial:
                 raise RecordError(
                     f"{self.ledger}: trial {trial.trial_id} differs from {self.record_file.name}: restore the file"

@@ -44,12 +44,10 @@ def _run_values(table: Table, row: Row) -> dict[str, Any]:
     values, record, interval = row_json(table, row), row.record, row.run.interval
     versus = row.versus_best
     difference = None if versus is None else versus.difference
-    spec = record.spec
-    winner = {} if record.search is None else record.search.winning_trial.values
     return {
         **{name: value for name, value in values.items() if name not in _NESTED},
-        "preset": spec.preset if isinstance(spec, SearchSpec) else None,
-        "seed": spec.seed,
+        "preset": record.spec.preset if isinstance(record.spec, SearchSpec) else None,
+        "seed": record.spec.seed,
         "ci_low": None if interval is None else interval.low,
         "ci_high": None if interval is None else interval.high,
         "difference": None if difference is None else difference.mean,
@@ -57,7 +55,7 @@ def _run_values(table: Table, row: Row) -> dict[str, Any]:
         "difference_high": None if difference is None else difference.high,
         "verdict": None if versus is None else versus.verdict,
         **values["metrics"],
-        **_hyperparameters(winner),
+        **hyperparameter_columns(record.hyperparameters),
     }
 
 
@@ -94,7 +92,7 @@ def _trial_values(trial: TrialRecord, winner: str) -> dict[str, Any]:
         "fit_seconds": trial.fit_seconds,
         "task_seconds": trial.task_seconds,
         "error": trial.error,
-        **_hyperparameters(trial.values),
+        **hyperparameter_columns(trial.values),
     }
 
 
@@ -110,7 +108,8 @@ def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return frame.astype({name: "Int64" for name in whole if len(values[name]) < len(rows)})
 
 
-def _hyperparameters(values: Mapping[str, Any]) -> dict[str, Any]:
+def hyperparameter_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by column name."""
     return {f"{HYPERPARAMETER}{name}": value for name, value in values.items()}
 
 

@@ -66,7 +66,7 @@ def run_json(row: Row) -> dict[str, Any]:
         "seeds": len(record.refits),
         "parameters": record.refits[0].parameters,
         "summary": run.summary,
-        "hyperparameters": {} if record.search is None else dict(record.search.winning_trial.values),
+        "hyperparameters": dict(record.hyperparameters),
         "recipe": None if record.reference is None else record.reference.recipe,
         "page": row.page,
     }

@@ -60,8 +60,8 @@ class Run:
     @property
     def core_seconds(self) -> float:
         """Seconds of all trials and refits; each occupies one core."""
-        trials = () if self.record.search is None else self.record.search.trials
-        return sum(trial.task_seconds for trial in trials) + sum(refit.task_seconds for refit in self.record.refits)
+        record = self.record
+        return sum(trial.task_seconds for trial in record.trials) + sum(refit.task_seconds for refit in record.refits)
 
     def value(self, metric: Metric) -> float | None:
         """The value of a metric; None for the train/test gap of a model trained elsewhere, on unknown images."""
@@ -256,8 +256,7 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
     )
     # The interval of a single model trained elsewhere accounts for the test images only.
     single = record.trained_elsewhere and len(record.refits) == 1
-    deterministic = single or (record.reference is not None and record.reference.deterministic)
-    correctness = Correctness(correct=scores.correct, deterministic=deterministic)
+    correctness = Correctness(correct=scores.correct, deterministic=record.deterministic or single)
     return Run(
         label=record.spec.model,
         folder=folder,

@@ -160,7 +160,7 @@ def _code_sentence(run: Run) -> str:
         limits = dict.fromkeys(f"{percent(each)}%" for each in (accuracies.min(), accuracies.max()))
         reached = f"{' to '.join(limits)} with {len(accuracies)} seeds"
     else:
-        other = "versions" if reference is not None and reference.deterministic else "seeds"
+        other = "versions" if run.record.deterministic else "seeds"
         reached = f"{percent(accuracies.item())}%; it may differ slightly with other {other}"
     return (
         f"{script} for {libraries}, without this package; one training took {seconds(run.training_seconds)} s here. "

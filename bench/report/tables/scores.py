@@ -43,14 +43,9 @@ def uncertainty_table(table: Table) -> pd.DataFrame:
 
 
 def _basis(row: Row) -> dict[str, str]:
-    reference, interval = row.record.reference, row.run.interval
-    deterministic = reference is not None and reference.deterministic
     single = row.record.trained_elsewhere and len(row.record.refits) == 1
-    note = " (deterministic)" if deterministic else " (one file)" if single else ""
-    return {
-        UNCERTAINTY: uncertainty_source(interval),
-        "seeds": f"{len(row.record.refits)}{note}",
-    }
+    note = " (deterministic)" if row.record.deterministic else " (one file)" if single else ""
+    return {UNCERTAINTY: uncertainty_source(row.run.interval), "seeds": f"{len(row.record.refits)}{note}"}
 
 
 def _leaderboard_metrics(row: Row) -> dict[str, str]:

@@ -33,8 +33,7 @@ class SearchProgress(NamedTuple):
 
 def full_length(row: Row) -> list[TrialRecord]:
     """Trials of a row's search that could win; none for a reference model."""
-    record = row.record
-    return [] if record.search is None else full_length_trials(record.search.trials, record.spec.refit_epochs)
+    return full_length_trials(row.record.trials, row.record.spec.refit_epochs)
 
 
 def _scores(row: Row) -> NDArray[np.float64]:

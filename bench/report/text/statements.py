@@ -207,9 +207,8 @@ def _hardest_class(best: Row, *, named: bool = False) -> str:
         text = f"{start} lowest recall{end} is {percent(lowest)}%, in {len(hardest)} classes"
     elif len(hardest) > 1:
         text = f"{start} hardest classes{end} are {joined(hardest)}, with a recall of {percent(lowest)}% each"
-    trials = record.search.trials if record.search is not None else ()
-    if failed := sum(trial.status == "failed" for trial in trials):
-        return f"{text}; {failed} of the {len(trials)} trials of its search failed."
+    if failed := sum(trial.status == "failed" for trial in record.trials):
+        return f"{text}; {failed} of the {len(record.trials)} trials of its search failed."
     return f"{text}."
 
 
