@@ -33,7 +33,7 @@ def row_json(table: Table, row: Row) -> dict[str, Any]:
         "reproduces": None if run.reproduces is None else run.reproduces.record.run_id,
         "tuner": record.spec.tuner if isinstance(record.spec, SearchSpec) else None,
         "test_accuracy": row.test_accuracy,
-        "test_accuracy_by_seed": run.scores.correct.mean(axis=1).tolist(),
+        "test_accuracy_by_seed": run.scores.accuracy_by_seed.tolist(),
         "interval": None if run.interval is None else asdict(run.interval),
         "seeds": len(record.refits),
         "n_test": record.dataset.n_test,

@@ -53,7 +53,7 @@ def _write_run(run: Run, target: Path) -> None:
         for trial in record.search.trials:
             with _writer(target / f"trial-{trial.trial_id}", started) as writer:
                 _write_trial(writer, run, trial)
-    for refit, accuracy in zip(record.refits, run.scores.correct.mean(axis=1), strict=True):
+    for refit, accuracy in zip(record.refits, run.scores.accuracy_by_seed, strict=True):
         with _writer(target / f"refit-{refit.number}", started) as writer:
             writer.curve(refit.curve)
             writer.scalar(TEST_ACCURACY, float(accuracy), refit.epochs)

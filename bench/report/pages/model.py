@@ -152,7 +152,7 @@ def _code_sentence(run: Run) -> str:
         return ""
     is_complete = "load_data()" in run.plain.code
     script = "Complete script" if is_complete else "Script with images in x_train and labels in y_train"
-    reference, accuracies = run.record.reference, run.scores.correct.mean(axis=1)
+    reference, accuracies = run.record.reference, run.scores.accuracy_by_seed
     libraries = "TensorFlow with Keras 3"
     if reference is not None and not reference.is_network:
         libraries = f"scikit-learn{', with images from Keras' if is_complete else ''}"
@@ -208,22 +208,14 @@ def _reproduction_sentence(row: Row) -> str:
 
 def _scores(table: Table, row: Row) -> dict[str, str]:
     run, search = row.run, row.record.search
-    refits = run.scores.correct.mean(axis=1)
-    tuned = (
-        {}
-        if search is None
-        else {
-            scores.NOT_DIFFERENT: scores.not_different_text(row, table),
-            f"{score_name(run.record.spec)} of the winner's trial (%)": percent(search.winning_trial.score),
-        }
-    )
-    return {
-        scores.ACCURACY: accuracy_cell(row.test_accuracy, run.interval),
-        **({"test accuracy of each refit (%)": ", ".join(map(percent, refits))} if len(refits) > 1 else {}),
-        **tuned,
-        **{metric.heading: scores.metric_text(run, metric) for metric in run.metrics},
-        **{name: cost for name, cost in costs.cost_cells(run).items() if cost != "-"},
-    }
+    cells = {scores.ACCURACY: accuracy_cell(row.test_accuracy, run.interval)}
+    if len(row.record.refits) > 1:
+        cells["test accuracy of each refit (%)"] = ", ".join(map(percent, run.scores.accuracy_by_seed))
+    if search is not None:
+        cells[scores.NOT_DIFFERENT] = scores.not_different_text(row, table)
+        cells[f"{score_name(run.record.spec)} of the winner's trial (%)"] = percent(search.winning_trial.score)
+    cells |= {metric.heading: scores.metric_text(run, metric) for metric in run.metrics}
+    return cells | {name: cost for name, cost in costs.cost_cells(run).items() if cost != "-"}
 
 
 def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
