@@ -90,7 +90,7 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
 def table_section(table: Table) -> dict[str, Any]:
     """What `_table.md.j2` shows; empty frames and lists are left out."""
     return {
-        **ranking(table),
+        **ranking(table, from_top=False),
         "uncertainty": scores.uncertainty_table(table),
         "pair_tests": pair_sentences(table),
         "families": scores.families_table(table),

@@ -68,42 +68,35 @@ def _dataset_section(board: Board, tables: Sequence[Table]) -> dict[str, Any]:
     table, dataset = tables[0], tables[0].dataset.name
     return {
         "name": dataset,
-        **ranking(table, f"{dataset}/"),
+        **ranking(table, from_top=True),
         "summary": summary(table),
         "findings": findings(table),
-        "code": _code_link(table, dataset),
+        "code": _code_link(table),
         "identical": identical_sentences(table),
         "human": human_accuracy(dataset),
         "left_out": left_out_sentence(table),
-        "others": [_other_link(other, dataset) for other in tables[1:]],
+        "others": [_other_link(other) for other in tables[1:]],
         "evaluations": evaluations_text(board.results, tables),
         "provenance": provenance_table(table),
     }
 
 
-def _code_link(table: Table, dataset: str) -> Markdown | None:
+def _code_link(table: Table) -> Markdown | None:
     """The code of the selected tuned model."""
     row = table.selected_row
-    if row is None or row.run.plain is None:
-        return None
-    return link(row.label, section_link(row, f"{dataset}/", code=True))
+    return None if row is None or row.run.plain is None else section_link(row, code=True, from_top=True)
 
 
-def _other_link(table: Table, dataset: str) -> Markdown:
+def _other_link(table: Table) -> Markdown:
     """The conditions in which a table differs from the first one, as a link to it, and links to its models."""
-    models = ", ".join(str(link(row.label, section_link(row, f"{dataset}/"))) for row in table.rows)
+    models = ", ".join(str(section_link(row, from_top=True)) for row in table.rows)
     heading = f"Table {table.number}: budget {table.conditions['budget']}"
-    return Markdown(f"{link(table.differing_text, f'{dataset}/README.md{anchor(heading)}')}: {models}")
+    return Markdown(f"{link(table.differing_text, f'{table.dataset.name}/README.md{anchor(heading)}')}: {models}")
 
 
-def ranking(table: Table, folder: str = "") -> dict[str, Any]:
-    """The models of a table, best first, with a caption of several sentences.
-
-    Args:
-        table: of the board.
-        folder: of the dataset's pages, as a prefix of links from the page that shows the table.
-    """
-    frame, shared = split_constant(leaderboard_table(table, folder), keep=("rank", "model", "type"))
+def ranking(table: Table, *, from_top: bool) -> dict[str, Any]:
+    """The models of a table, best first, with a caption of several sentences; `from_top` as in `section_link`."""
+    frame, shared = split_constant(leaderboard_table(table, from_top=from_top), keep=("rank", "model", "type"))
     return {
         "table": table,
         "reproduce": command_on(table.dataset.name, "reproduce"),

@@ -17,7 +17,7 @@ from bench.report.figures import model as figures
 from bench.report.figures.history import search_history
 from bench.report.figures.picture import Picture, with_titles
 from bench.report.figures.table import styles
-from bench.report.markdown import Markdown, link, render
+from bench.report.markdown import Markdown, render
 from bench.report.pages.contract import Files
 from bench.report.ranking import conditions
 from bench.report.runs import Run
@@ -105,8 +105,8 @@ def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
     shows_errors = same is None and not constant
     return {
         "row": row,
-        "link": link(row.label, section_link(row)),
-        "code": link("code", section_link(row, code=True)) if run.plain is not None else "",
+        "link": section_link(row),
+        "code": section_link(row, "code", code=True) if run.plain is not None else "",
         "plain_code": _code(run),
         "code_sentence": _code_sentence(run),
         "budget": "" if record.search is None else table.conditions["budget"],
@@ -175,7 +175,7 @@ def _better_code(table: Table, row: Row) -> Markdown | None:
         return None
     if tuned is None or tuned.run.plain is None:
         return None
-    return link(tuned.label, section_link(tuned, code=True))
+    return section_link(tuned, code=True)
 
 
 def _search_section(search: SearchOutcome, row: Row) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _title_text(kind: TutorialTitle, row: Row) -> Markdown:
     """What readers recognize a tutorial by, linked to its source if that is known, and a link to its page."""
     source = kind.source
     title = inline(kind.title) if source is None else f"{link(kind.title, source.url)}, by {inline(source.author)}"
-    return Markdown(f"{title} ({link(row.label, section_link(row, _folder(row)))})")
+    return Markdown(f"{title} ({section_link(row, from_top=True)})")
 
 
 def _better_text(table: Table, row: Row) -> str | Markdown:
@@ -96,7 +96,7 @@ def _better_text(table: Table, row: Row) -> str | Markdown:
     test, tuned = row.versus_best, table.selected_row
     if test is None or test.difference is None or tuned is None:
         return "-"
-    name, gain = link(tuned.label, section_link(tuned, _folder(tuned))), f"{points(-test.difference.mean)} pp"
+    name, gain = section_link(tuned, from_top=True), f"{points(-test.difference.mean)} pp"
     interval = f"95% CI {range_text(-test.difference.high, -test.difference.low)}"
     if test.verdict != "worse":
         verdict = "worse than this" if test.verdict == "better" else test.verdict
@@ -110,7 +110,7 @@ def _better_text(table: Table, row: Row) -> str | Markdown:
 
 def _code_link(row: Row) -> list[str]:
     """A link to the plain Keras code, if there is any."""
-    return [] if row.run.plain is None else [str(link("code", section_link(row, _folder(row), code=True)))]
+    return [] if row.run.plain is None else [str(section_link(row, "code", code=True, from_top=True))]
 
 
 def _notes(board: Board, placed: Sequence[tuple[Table, Row]]) -> list[str | Markdown]:
@@ -180,7 +180,6 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
 
 def _other_model(text: str, row: Row, tutorials: Sequence[Row]) -> Markdown:
     """A tuned model, its accuracy, gain over the tutorials, time if it is of the same machine, and code."""
-    name = link(row.label, section_link(row, _folder(row)))
     gains = sorted(row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials)
     gain = " to ".join(dict.fromkeys(map(points, (gains[0], gains[-1]))))
     one_machine = len(_machines([row, *tutorials])) == 1
@@ -189,11 +188,7 @@ def _other_model(text: str, row: Row, tutorials: Sequence[Row]) -> Markdown:
         *([f"{seconds(row.run.training_seconds)} s per training"] if one_machine else []),
         *_code_link(row),
     ]
-    return Markdown(f"{inline(text)} {name}: {', '.join(parts)}.")
-
-
-def _folder(row: Row) -> str:
-    return f"{row.record.dataset.name}/"
+    return Markdown(f"{inline(text)} {section_link(row, from_top=True)}: {', '.join(parts)}.")
 
 
 def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 from bench.evaluation.metric import MACRO_F1, TRAIN_TEST_GAP
 from bench.evaluation.text import accuracy_cell, difference_text, joined, percent
 from bench.report.board import Row, Table
-from bench.report.markdown import anchor, link
+from bench.report.markdown import Markdown, anchor, link
 from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import ACCURACY, REFERENCE_TYPES, metric_text, rank_text
 
@@ -61,18 +61,13 @@ def only_top_sentence(table: Table) -> str:
     return " ".join(sentences)
 
 
-def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
-    """All compared models, best first.
-
-    Args:
-        table: of the board.
-        folder: of the dataset's pages, as a prefix of links from the page that shows the table.
-    """
+def leaderboard_table(table: Table, *, from_top: bool) -> pd.DataFrame:
+    """All compared models, best first; `from_top` as in `section_link`."""
     one_machine = len(table.machines) == 1
     return pd.DataFrame(
         {
             **leaderboard_cells(table, row, with_times=one_machine),
-            "model": link(row.label, section_link(row, folder)),
+            "model": section_link(row, from_top=from_top),
         }
         for row in by_accuracy(table.compared)
     )
@@ -98,16 +93,18 @@ def leaderboard_cells(table: Table, row: Row, *, with_times: bool = True) -> dic
     }
 
 
-def section_link(row: Row, folder: str = "", *, code: bool = False) -> str:
-    """Where a row's section on its model's page is, or the code in it, as GitHub links to headings.
+def section_link(row: Row, text: str | None = None, *, code: bool = False, from_top: bool = False) -> Markdown:
+    """A link to a row's section on its model's page.
 
     Args:
         row: of the board.
-        folder: of the page, as a prefix.
-        code: whether to link to the code, if there is any.
+        text: of the link; by default the row's label.
+        code: whether to link to the code in the section, if there is any.
+        from_top: whether the link is on a page in the results folder, not in the folder of the dataset.
     """
     heading = f"code of {row.label}" if code and row.run.plain is not None else row.label
-    return f"{folder}{row.page_name}{anchor(heading) if row.in_full else ''}"
+    page = row.page if from_top else row.page_name
+    return link(text or row.label, f"{page}{anchor(heading) if row.in_full else ''}")
 
 
 def versus_selected_text(row: Row) -> str:
