@@ -70,6 +70,11 @@ class Row:
         return self.run.scores.accuracy
 
     @property
+    def predicted(self) -> bytes:
+        """The predicted classes of all refits, for comparing models."""
+        return self.run.scores.predicted.tobytes()
+
+    @property
     def page(self) -> str:
         """Path of the model's page, relative to the results folder."""
         return f"{self.record.dataset.name}/{self.page_name}"
@@ -144,12 +149,17 @@ class Table:
         return self.compared + self.reproductions
 
     @property
-    def distinct(self) -> tuple[Row, ...]:
-        """The compared rows without reference models that predict the same classes as an earlier one, seed by seed."""
-        references: dict[bytes, Row] = {}
+    def references_by_predictions(self) -> dict[bytes, list[Row]]:
+        """The reference models, those that predict the same classes, seed by seed, together."""
+        groups: dict[bytes, list[Row]] = {}
         for row in self.references:
-            references.setdefault(row.run.scores.predicted.tobytes(), row)
-        return (*self.rows, *references.values())
+            groups.setdefault(row.predicted, []).append(row)
+        return groups
+
+    @property
+    def distinct(self) -> tuple[Row, ...]:
+        """The compared rows; of reference models with the same predictions only the first."""
+        return (*self.rows, *(first for first, *_ in self.references_by_predictions.values()))
 
     @property
     def top(self) -> tuple[Row, ...]:

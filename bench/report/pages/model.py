@@ -1,7 +1,6 @@
 """<dataset>/<model>.md: what each run of a model is, how it was chosen, and what it classifies correctly."""
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -82,10 +81,9 @@ def _page(placed: Sequence[tuple[Table, Row]], sections: Sequence[dict[str, Any]
 
 
 def _same_predictions(table: Table, row: Row) -> Row | None:
-    """An earlier row of another model whose refits predict the same classes; its page has the pictures of both."""
-    earlier = takewhile(lambda other: other is not row, table.references)
-    same = (other for other in earlier if np.array_equal(other.run.scores.predicted, row.run.scores.predicted))
-    return next(same, None)
+    """The first reference model whose refits predict the same classes as those of `row`; its page has the pictures."""
+    first, *_ = table.references_by_predictions.get(row.predicted, [row])
+    return None if first is row else first
 
 
 def _details(run: Run) -> dict[str, str]:

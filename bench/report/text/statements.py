@@ -58,14 +58,10 @@ def _of_both(counts: tuple[int, int]) -> str:
 
 def identical_sentences(table: Table) -> list[str]:
     """The reference models whose refits all predict the same classes."""
-    groups: dict[tuple[int, bytes], list[str]] = {}
-    for row in table.references:
-        predicted = row.run.scores.predicted
-        groups.setdefault((len(predicted), predicted.tobytes()), []).append(row.label)
     return [
-        f"{joined(labels)} predict the same class for every test image, seed by seed."
-        for labels in groups.values()
-        if len(labels) > 1
+        f"{joined([row.label for row in rows])} predict the same class for every test image, seed by seed."
+        for rows in table.references_by_predictions.values()
+        if len(rows) > 1
     ]
 
 
