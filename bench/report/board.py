@@ -15,6 +15,7 @@ from bench.records.record import RunRecord
 from bench.report.runs import Run
 
 MAX_TIME_RATIO = 1.5  # between tuned models of one table, beyond which they are marked
+UNSET = {"objective": "accuracy", "class weights": "none"}  # conditions that are listed only if they are set
 TOP_ROWS = 10  # of a table are shown in full: more columns or sections would be unreadable
 
 Verdict = Literal["better", "worse", "not significantly different", "unknown"]
@@ -116,8 +117,8 @@ class Table:
         return self.rows + self.references
 
     def condition(self, name: str) -> str:
-        """A condition of the table; those that are not set are not listed."""
-        return self.conditions.get(name, "accuracy" if name == "objective" else "none")
+        """A condition of the table."""
+        return {**UNSET, **self.conditions}[name]
 
     @property
     def differing_text(self) -> str:
