@@ -1,4 +1,4 @@
-"""Numbers as text: percentages, intervals, seconds."""
+"""Numbers as text: percentages, intervals, seconds; and words."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -66,6 +66,11 @@ def counted(count: int, noun: str) -> str:
 def joined(words: Sequence[str]) -> str:
     """A list in a sentence: a, b and c."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1] if words else "")))
+
+
+def capitalized(text: str) -> str:
+    """The text with a capital first letter; Jinja's filter `capitalize` lowercases the other letters."""
+    return text[:1].upper() + text[1:]
 
 
 def accuracy_cell(accuracy: float, interval: "Interval | None") -> str:

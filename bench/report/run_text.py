@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from bench.evaluation.text import counted, interval_text, percent
+from bench.evaluation.text import capitalized, counted, interval_text, percent
 from bench.report.board import Row, Table, find_row
-from bench.report.markdown import capitalized
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
 from bench.report.runs import Run, find_run, load
