@@ -12,7 +12,7 @@ from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import ACCURACY, REFERENCE_TYPES, metric_text, rank_text
 
 TUNED = "tuned"
-COSTS = ("parameters", "training time per refit (s)", "prediction time (µs/image)")
+TIMES = ("training time per refit (s)", "prediction time (µs/image)")
 NOT_SIGNIFICANT = "n.s."
 MAX_FOREST_ROWS = 25
 _OTHER_PAGES = (TRAIN_TEST_GAP, MACRO_F1)  # the dataset's page shows these
@@ -75,8 +75,7 @@ def leaderboard_table(table: Table, *, from_top: bool) -> pd.DataFrame:
 
 def leaderboard_cells(table: Table, row: Row, *, with_times: bool = True) -> dict[str, str]:
     """The columns of one row as text: heading to cell."""
-    costs = {name: cost for name, cost in cost_cells(row.run).items() if name in COSTS}
-    selected = table.compared_with
+    costs, selected = cost_cells(row.run), table.compared_with
     return {
         "rank": rank_text(row),
         "model": row.label,
@@ -89,7 +88,7 @@ def leaderboard_cells(table: Table, row: Row, *, with_times: bool = True) -> dic
             for metric in row.run.metrics
             if not metric.details_only and metric not in _OTHER_PAGES
         },
-        **{name: cost for name, cost in costs.items() if with_times or name == "parameters"},
+        **{name: costs[name] for name in ("parameters", *(TIMES if with_times else ()))},
     }
 
 
