@@ -16,7 +16,7 @@ from bench.records.ledger import TrialEnded
 from bench.records.objective import score_name
 from bench.records.record import Curve, TrialRecord
 from bench.report.board import Board
-from bench.report.exports import runs_of, score_of
+from bench.report.exports import curve_points, runs_of, score_of
 from bench.report.frames import hyperparameter_columns
 from bench.report.runs import Run
 
@@ -155,11 +155,7 @@ class _Store:
     def _log_curve(self, run_id: str, curve: Curve, time: int, suffix: str = "") -> None:
         from mlflow.entities import Metric
 
-        metrics = [
-            Metric(_key(name.replace("_", " ") + suffix), value, time, epoch)
-            for name in curve.__slots__
-            for epoch, value in enumerate(getattr(curve, name), 1)
-        ]
+        metrics = [Metric(_key(name + suffix), value, time, epoch) for name, epoch, value in curve_points(curve)]
         self._client.log_batch(run_id, metrics=metrics)
 
 

@@ -12,7 +12,7 @@ from bench.records.objective import score_name
 from bench.records.record import Curve, TrialRecord
 from bench.records.spec import Value
 from bench.report.board import Board
-from bench.report.exports import runs_of, score_of
+from bench.report.exports import curve_points, runs_of, score_of
 from bench.report.runs import Run
 
 TEST_ACCURACY = "test accuracy"
@@ -107,9 +107,8 @@ class _Writer:
 
     def curve(self, curve: Curve) -> None:
         """One value per epoch, counted from 1."""
-        for name in curve.__slots__:
-            for epoch, value in enumerate(getattr(curve, name), 1):
-                self.scalar(name.replace("_", " "), value, epoch)
+        for name, epoch, value in curve_points(curve):
+            self.scalar(name, value, epoch)
 
     def scalar(self, tag: str, value: float, step: int) -> None:
         """A value after an epoch."""
