@@ -8,7 +8,7 @@ from typing import Literal
 
 from bench.errors import RecordError
 from bench.evaluation.comparison import LEVEL, Difference, Interval
-from bench.machine import machine_names
+from bench.machine import Machine, machine_names
 from bench.records.dataset import DatasetFacts
 from bench.records.objective import score_name
 from bench.records.record import RunRecord
@@ -168,9 +168,14 @@ class Table:
         return self.distinct[:TOP_ROWS]
 
     @property
+    def machine_names(self) -> dict[Machine, str]:
+        """Names of the machines of the compared rows."""
+        return machine_names(row.record.environment for row in self.compared)
+
+    @property
     def machines(self) -> tuple[str, ...]:
-        """Names of the machines of the compared rows; times are comparable only if there is one."""
-        return tuple(machine_names(row.record.environment for row in self.compared).values())
+        """The names; times are comparable only if there is one."""
+        return tuple(self.machine_names.values())
 
     @property
     def timed(self) -> tuple[Row, ...]:

@@ -5,7 +5,6 @@ from itertools import groupby
 from typing import Any
 
 from bench.evaluation.text import counted, joined
-from bench.machine import machine_names
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, Table, score_names
 from bench.report.evaluations import evaluations_text
@@ -137,8 +136,7 @@ def _caption(table: Table) -> Iterator[str]:
     if len(table.machines) == 1:
         yield prediction_note(table.compared)
     else:
-        names = machine_names(row.record.environment for row in table.compared)
-        types = {"tuned models": table.rows, "reference models": table.references}
+        names, types = table.machine_names, {"tuned models": table.rows, "reference models": table.references}
         trained_on = "; ".join(
             f"{kind}: {joined(sorted({names[row.record.environment.machine] for row in rows}))}"
             for kind, rows in types.items()

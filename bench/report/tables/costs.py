@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.text import number, seconds
-from bench.machine import machine_names
 from bench.report.board import Row, Table
 from bench.report.runs import Run
 
@@ -24,8 +23,7 @@ UNITS = {
 
 def costs_table(table: Table) -> pd.DataFrame:
     """The costs of each model, in the order of the scores; machines are named if there are several."""
-    names = machine_names(row.record.environment for row in table.compared)
-    fronts = pareto_fronts(table)
+    names, fronts = table.machine_names, pareto_fronts(table)
     return pd.DataFrame(
         {
             "model": row.label,
@@ -40,7 +38,7 @@ def costs_table(table: Table) -> pd.DataFrame:
 
 def timed_sentence(table: Table) -> str:
     """Whose times are compared, if the models come from several machines."""
-    names = machine_names(row.record.environment for row in table.compared)
+    names = table.machine_names
     if len(names) == 1 or len(table.timed) == 1:
         return ""
     machine = names[table.timed[0].record.environment.machine]
