@@ -192,7 +192,7 @@ def _comparison(test: PairTest, best: str, other: str) -> str:
     return f"It is {size} points {verdict} than {other}, a statistically significant difference."
 
 
-def _hardest_class(best: Row, *, named: bool = False) -> str:
+def _hardest_class(best: Row, *, named: bool) -> str:
     """The classes with the lowest recall; `named` if the sentence before is not about this model."""
     record, hardest, lowest = best.record, best.run.scores.by_class.hardest, best.run.scores.by_class.recall.min()
     start, end = ("The", f" of {best.label}") if named else ("Its", "")
