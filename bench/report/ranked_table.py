@@ -30,22 +30,17 @@ INTERVALS = "Test accuracy with its 95% confidence interval: ± half its width, 
 WIDTH = 200  # characters of a line of the wide table
 
 
-def sort_names(table: Table) -> tuple[str, ...]:
-    """Names of columns to sort by."""
-    return (ACCURACY, MODEL, *COSTS, *_metrics(table))
-
-
 def sorted_rows(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> list[Row]:
     """The rows, best first: the highest accuracy, the lowest cost; models by name; unknown costs are last.
 
     Raises:
         SpecError: there is no column `sort`.
     """
-    check_name("column", sort, sort_names(table))
+    check_name("column", sort, (ACCURACY, MODEL, *COSTS, *_metrics(table)))
     if sort == MODEL:
         return sorted(rows, key=lambda row: row.label)
     by_accuracy = sorted(rows, key=lambda row: -row.test_accuracy)
-    return sorted(by_accuracy, key=_order(table, sort))
+    return by_accuracy if sort == ACCURACY else sorted(by_accuracy, key=_order(table, sort))
 
 
 def sorted_board(board: Board, sort: str) -> Board:
@@ -65,8 +60,6 @@ def _sorted_table(table: Table, sort: str) -> Table:
 
 
 def _order(table: Table, sort: str) -> Callable[[Row], float]:
-    if sort == ACCURACY:
-        return lambda row: -row.test_accuracy
     if sort in COSTS:
         return lambda row: row.run.costs.get(COSTS[sort], float("inf"))
     metric = _metrics(table)[sort]

@@ -6,14 +6,8 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.metric import TEST_ACCURACY, Metric
-from bench.evaluation.text import (
-    accuracy_cell,
-    joined,
-    percent,
-    points,
-    range_text,
-    uncertainty_source,
-)
+from bench.evaluation.text import accuracy_cell, joined, percent, points, range_text, uncertainty_source
+from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
 from bench.report.runs import Run
@@ -21,7 +15,6 @@ from bench.report.runs import Run
 MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
 FIRST_NAMED = 5
 ACCURACY = TEST_ACCURACY.heading
-UNCERTAINTY = "main source of uncertainty"
 NOT_DIFFERENT = "tuned models not significantly different"
 REFERENCE_TYPES = {
     "tutorial": "published tutorial",
@@ -35,21 +28,19 @@ def uncertainty_table(table: Table) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            **_basis(row),
+            "main source of uncertainty": uncertainty_source(row.run.interval),
+            "seeds": f"{len(row.record.refits)}{_seeds_note(row.record)}",
             **({NOT_DIFFERENT: not_different_text(row, table)} if len(table.rows) > 1 else {}),
         }
         for row in table.compared
     )
 
 
-def _basis(row: Row) -> dict[str, str]:
-    single = row.record.trained_elsewhere and len(row.record.refits) == 1
-    note = " (deterministic)" if row.record.deterministic else " (one file)" if single else ""
-    return {UNCERTAINTY: uncertainty_source(row.run.interval), "seeds": f"{len(row.record.refits)}{note}"}
-
-
-def _leaderboard_metrics(row: Row) -> dict[str, str]:
-    return {metric.heading: metric_text(row.run, metric) for metric in row.run.metrics if not metric.details_only}
+def _seeds_note(record: RunRecord) -> str:
+    """Why a model with a single seed has an interval."""
+    if record.deterministic:
+        return " (deterministic)"
+    return " (one file)" if record.trained_elsewhere and len(record.refits) == 1 else ""
 
 
 def metric_text(run: Run, metric: Metric) -> str:
@@ -68,7 +59,7 @@ def reproductions_table(table: Table) -> pd.DataFrame:
             "difference from the published row (pp)": points(row.test_accuracy - row.run.reproduces.scores.accuracy),
             "95% prediction interval (%)": prediction_interval_text(entry := reproduction_entry(row)),
             "different conditions": different_conditions_text(entry),
-            **_leaderboard_metrics(row),
+            **{metric.heading: metric_text(row.run, metric) for metric in row.run.metrics if not metric.details_only},
         }
         for row in table.reproductions
         if row.run.reproduces is not None
