@@ -1,6 +1,6 @@
 """Numbers as text: percentages, intervals, seconds; and words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # its import takes seconds
@@ -17,6 +17,12 @@ def percent(fraction: float, digits: int = 2) -> str:
 def range_text(low: float, high: float) -> str:
     """Two fractions as percentages."""
     return f"{percent(low)} to {percent(high)}"
+
+
+def span_text(values: Iterable[float], text: Callable[[float], str]) -> str:
+    """The smallest and the largest value as `text` shows them, or one if they look the same."""
+    ordered = sorted(values)
+    return " to ".join(dict.fromkeys(map(text, (ordered[0], ordered[-1]))))
 
 
 def points(fraction: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.importance import ImportanceAnalysis, importances
-from bench.evaluation.text import accuracy_cell, counted, interval_text, percent, points, seconds
+from bench.evaluation.text import accuracy_cell, counted, interval_text, percent, points, seconds, span_text
 from bench.records.objective import score_name
 from bench.records.record import Curve, SearchOutcome
 from bench.report.board import TOP_ROWS, Board, Row, Table
@@ -155,8 +155,8 @@ def _code_sentence(run: Run) -> str:
     if reference is not None and not reference.is_network:
         libraries = f"scikit-learn{', with images from Keras' if is_complete else ''}"
     if len(accuracies) > 1:
-        limits = dict.fromkeys(f"{percent(each)}%" for each in (accuracies.min(), accuracies.max()))
-        reached = f"{' to '.join(limits)} with {len(accuracies)} seeds"
+        limits = span_text(accuracies, lambda accuracy: f"{percent(accuracy)}%")
+        reached = f"{limits} with {len(accuracies)} seeds"
     else:
         other = "versions" if run.record.deterministic else "seeds"
         reached = f"{percent(accuracies.item())}%; it may differ slightly with other {other}"

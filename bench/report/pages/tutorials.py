@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.evaluation.comparison import prediction_interval
 from bench.evaluation.metric import CALIBRATION_ERROR, LOG_LOSS, TRAIN_TEST_GAP
-from bench.evaluation.text import accuracy_cell, joined, percent, points, range_text, seconds
+from bench.evaluation.text import accuracy_cell, joined, percent, points, range_text, seconds, span_text
 from bench.machine import machine_names
 from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
@@ -121,10 +121,9 @@ def _notes(board: Board, placed: Sequence[tuple[Table, Row]]) -> list[str | Mark
         return []
     calibration = calibration_sentence([tuned, *rows])
     if calibration:
-        errors = sorted(row.run.metrics[CALIBRATION_ERROR] for row in rows)
-        limits = dict.fromkeys(CALIBRATION_ERROR.text(error) for error in (errors[0], errors[-1]))
+        errors = span_text((row.run.metrics[CALIBRATION_ERROR] for row in rows), CALIBRATION_ERROR.text)
         own = CALIBRATION_ERROR.text(tuned.run.metrics[CALIBRATION_ERROR])
-        calibration += f" Calibration error: {tuned.label} {own} pp, tutorials {' to '.join(limits)} pp."
+        calibration += f" Calibration error: {tuned.label} {own} pp, tutorials {errors} pp."
     others = other_models(board, table, rows)
     choice = [*filter(None, [_choice(table, tuned), calibration])]
     return [*filter(None, [_times_sentence(tuned, rows)]), *others, *identical_sentences(table), *choice]
@@ -134,10 +133,9 @@ def _times_sentence(tuned: Row, rows: Sequence[Row]) -> str:
     """How long the tuned model and the tutorials train; empty if they were trained on several machines."""
     if len(_machines([tuned, *rows])) > 1:
         return ""
-    times = sorted(row.run.training_seconds for row in rows)
-    limits = " to ".join(dict.fromkeys(map(seconds, (times[0], times[-1]))))
+    times = span_text((row.run.training_seconds for row in rows), seconds)
     return (
-        f"One training takes {seconds(tuned.run.training_seconds)} s for {tuned.label}, {limits} s for the tutorials, "
+        f"One training takes {seconds(tuned.run.training_seconds)} s for {tuned.label}, {times} s for the tutorials, "
         f"on {_machines([tuned])[0]}."
     )
 
@@ -180,8 +178,7 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
 
 def _other_model(text: str, row: Row, tutorials: Sequence[Row]) -> Markdown:
     """A tuned model, its accuracy, gain over the tutorials, time if it is of the same machine, and code."""
-    gains = sorted(row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials)
-    gain = " to ".join(dict.fromkeys(map(points, (gains[0], gains[-1]))))
+    gain = span_text((row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials), points)
     one_machine = len(_machines([row, *tutorials])) == 1
     parts = [
         f"{percent(row.test_accuracy)}%, {gain} pp compared with the tutorials",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from bench.evaluation.metric import CALIBRATION_ERROR, LOG_LOSS
-from bench.evaluation.text import joined, percent
+from bench.evaluation.text import joined, percent, span_text
 from bench.records.plain import label_smoothing
 from bench.report.board import Row
 from bench.report.runs import Run
@@ -44,8 +44,7 @@ def calibration_sentence(rows: Sequence[Row]) -> str:
     smoothed = [row for row in rows if _smoothing(row.run) and _confidence(row) < row.test_accuracy]
     for other in [row for row in rows if _loss(row.run) and not _smoothing(row.run)]:
         if worse := [row for row in smoothed if _is_worse(row, other)]:
-            gaps = sorted(row.test_accuracy - _confidence(row) for row in worse)
-            size = " to ".join(dict.fromkeys(percent(gap, 1) for gap in (gaps[0], gaps[-1])))
+            size = span_text((row.test_accuracy - _confidence(row) for row in worse), lambda gap: percent(gap, 1))
             names = joined([row.label for row in worse])
             return (
                 f"Label smoothing usually makes models less confident: the mean confidence of {names} is {size} points "
