@@ -193,6 +193,11 @@ class Board:
     tables: tuple[Table, ...]  # those of a dataset are adjacent
     problems: tuple[str, ...]  # runs that could not be read
 
+    @property
+    def placed(self) -> list[tuple[Table, Row]]:
+        """Every row with its table; a reference model has a row in every table of the same data."""
+        return [(table, row) for table in self.tables for row in table.everything]
+
 
 def score_names(tables: Iterable[Table]) -> str:
     """The scores by which the searches of several tables select."""
@@ -205,11 +210,10 @@ def find_row(board: Board, dataset: str, run_id: str) -> tuple[Table, Row]:
     Raises:
         RecordError: no such run is finished and readable, or a newer repeat has taken its place.
     """
-    for table in board.tables:
-        for row in table.everything:
-            if (table.dataset.name, row.record.run_id) == (dataset, run_id):
-                return table, row
-    known = [f"{table.dataset.name}/{row.record.run_id}" for table in board.tables for row in table.everything]
+    for table, row in board.placed:
+        if (table.dataset.name, row.record.run_id) == (dataset, run_id):
+            return table, row
+    known = [f"{table.dataset.name}/{row.record.run_id}" for table, row in board.placed]
     raise RecordError(
         f"the run {dataset}/{run_id} is not on the leaderboard, whose runs are {', '.join(known) or 'none'}; "
         f"problems: {'; '.join(board.problems) or 'none'}"

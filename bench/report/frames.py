@@ -37,7 +37,7 @@ def runs_frame(board: Board) -> pd.DataFrame:
     tuned model with its limits and verdict, all metrics, and the winner's hyperparameters with the prefix `hp_`. A
     reference model that is compared in several tables has a row in each.
     """
-    return _frame([_run_values(table, row) for table in board.tables for row in table.everything])
+    return _frame([_run_values(table, row) for table, row in board.placed])
 
 
 def _run_values(table: Table, row: Row) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from bench.tuning.space import count_candidates
 
 def rows_json(board: Board) -> list[dict[str, Any]]:
     """One dict per row."""
-    return [row_json(table, row) for table in board.tables for row in table.everything]
+    return [row_json(table, row) for table, row in board.placed]
 
 
 def row_json(table: Table, row: Row) -> dict[str, Any]:

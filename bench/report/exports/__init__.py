@@ -11,8 +11,7 @@ from bench.report.runs import Run
 
 def runs_of(board: Board) -> list[Run]:
     """Every run of a leaderboard once; a reference model may be in several tables."""
-    runs = {(table.dataset.name, row.record.run_id): row.run for table in board.tables for row in table.everything}
-    return list(runs.values())
+    return list({(table.dataset.name, row.record.run_id): row.run for table, row in board.placed}.values())
 
 
 def curve_points(curve: Curve) -> Iterator[tuple[str, int, float]]:

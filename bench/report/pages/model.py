@@ -58,13 +58,12 @@ def files(board: Board) -> Files:
 
 
 def _by_page(board: Board) -> dict[str, list[tuple[Table, Row]]]:
+    first: dict[tuple[str, str], tuple[Table, Row]] = {}  # reference models are in every table of their dataset
+    for table, row in board.placed:
+        first.setdefault((table.dataset.name, row.label), (table, row))
     pages: dict[str, list[tuple[Table, Row]]] = {}
-    placed = set()
-    for table in board.tables:
-        for row in table.everything:
-            if (table.dataset.name, row.label) not in placed:  # reference models are in every table of their dataset
-                placed.add((table.dataset.name, row.label))
-                pages.setdefault(row.page, []).append((table, row))
+    for table, row in first.values():
+        pages.setdefault(row.page, []).append((table, row))
     return pages
 
 
