@@ -65,7 +65,7 @@ def _verdict(table: Table, rows: Sequence[Row]) -> str:
 
 
 def _next_steps(results: Path, loaded: Loaded, rows: Sequence[Row]) -> str:
-    labels = [run.label for run in (*loaded.runs, *loaded.reproductions)]
+    labels = [run.label for run in loaded.all_runs]
     # Runs on several datasets may have the same label.
     names = [row.label if labels.count(row.label) == 1 else row.record.run_id for row in rows]
     commands = [("show", *names[:1])] if names else []

@@ -102,6 +102,11 @@ class Loaded:
     reproductions: tuple[Run, ...]  # runs whose predictions differ from those of the published run they reproduce
     problems: tuple[str, ...]  # one for each run that could not be read: file and reason
 
+    @property
+    def all_runs(self) -> tuple[Run, ...]:
+        """Runs, then reproductions."""
+        return self.runs + self.reproductions
+
 
 def load(results: Path) -> Loaded:
     """Every finished run that can be read; of repeated runs the newest only.
@@ -146,7 +151,7 @@ def find_run(loaded: Loaded, name: str) -> Run:
         SpecError: there is none, or there are several.
         RecordError: it cannot be read.
     """
-    every = (*loaded.runs, *loaded.reproductions)
+    every = loaded.all_runs
     matches = _named(every, name) or _first_searches(every, name)
     if len(matches) == 1:
         return matches[0]
@@ -167,8 +172,7 @@ def find_run(loaded: Loaded, name: str) -> Run:
 
 def find_all_runs(loaded: Loaded, name: str) -> list[Run]:
     """All runs that `name` can mean, on any dataset."""
-    every = (*loaded.runs, *loaded.reproductions)
-    return [*_named(every, name), *_first_searches(every, name)]
+    return [*_named(loaded.all_runs, name), *_first_searches(loaded.all_runs, name)]
 
 
 def _named(runs: Sequence[Run], name: str) -> list[Run]:
