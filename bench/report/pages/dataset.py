@@ -51,9 +51,9 @@ def files(board: Board) -> Files:
         first, *others = tables
         shown = [first, *(_without_repeats(table, first) for table in others)]
         sections = [dataset_section(table, looks) for table in shown]
-        made[f"{dataset}/README.md"] = _page(board, dataset, sections)
-        for section in sections:
-            start = f"{dataset}/figures/table-{section['scores']['table'].number}"
+        made[f"{dataset}/README.md"] = _page(board, shown, sections)
+        for table, section in zip(shown, sections, strict=True):
+            start = f"{dataset}/figures/table-{table.number}"
             made |= {f"{start}-{kind}.png": picture for kind, picture in section["pictures"].items()}
     return made
 
@@ -65,14 +65,12 @@ def _without_repeats(table: Table, first: Table) -> Table:
     return replace(table, references=tuple(kept))
 
 
-def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> bytes:
-    tables = [section["scores"]["table"] for section in sections]
+def _page(board: Board, tables: Sequence[Table], sections: Sequence[dict[str, Any]]) -> bytes:
     rows = [row for table in tables for row in table.everything]
     specs = [row.record.spec for row in rows]
     outcomes = [row.record.search for row in rows]
     return render(
         "dataset.md.j2",
-        dataset=dataset,
         title=tables[0].dataset.title,
         score=score_names(tables),
         model_pages=dict.fromkeys(link(row.record.spec.model, row.page_name) for row in rows),
