@@ -98,14 +98,9 @@ def _trial_values(trial: TrialRecord, winner: str) -> dict[str, Any]:
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row each; whole numbers stay whole where others are missing, which pandas makes fractions otherwise."""
-    values: dict[str, list[Any]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if value is not None:
-                values.setdefault(name, []).append(value)
-    whole = {name for name, given in values.items() if {type(value) for value in given} == {int}}
-    frame = pd.DataFrame(rows)
-    return frame.astype({name: "Int64" for name in whole if len(values[name]) < len(rows)})
+    given = pd.DataFrame(rows, dtype=object)
+    whole = [name for name in given if given[name].hasnans and set(map(type, given[name].dropna())) == {int}]
+    return pd.DataFrame(rows).astype(dict.fromkeys(whole, "Int64"))
 
 
 def hyperparameter_columns(values: Mapping[str, Any]) -> dict[str, Any]:
