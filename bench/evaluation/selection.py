@@ -1,4 +1,4 @@
-"""The value of a search budget: the best score so far, and its expectation for fewer trials."""
+"""The expected best score of a random search by its number of trials, and where those of two searches cross."""
 
 from dataclasses import dataclass
 

@@ -7,7 +7,7 @@ from bench.evaluation.text import capitalized, counted, interval_text, percent
 from bench.report.board import Row, Table, find_row
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
-from bench.report.runs import Run, find_run, load
+from bench.report.runs import find_run, load
 from bench.report.tables.details import two_columns
 from bench.report.tables.hyperparameters import hyperparameters_table
 from bench.report.tables.scores import rank_text
@@ -54,8 +54,7 @@ def recipe_text(recipe: dict[str, str]) -> str:
 
 def run_json(row: Row) -> dict[str, Any]:
     """The same as plain values."""
-    run: Run = row.run
-    record = run.record
+    run, record = row.run, row.record
     return {
         "run_id": record.run_id,
         "label": row.label,

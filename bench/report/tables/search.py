@@ -1,4 +1,4 @@
-"""Searches: their trials, what the winners chose, and what the budget bought."""
+"""Searches: their progress, their trials, and the validation scores of their winners."""
 
 from collections.abc import Sequence
 from itertools import combinations
