@@ -116,22 +116,19 @@ def load(results: Path) -> Loaded:
     """
     problems: list[str] = []
     declared = metrics()
+    finished = [folder for folder in all_folders(results) if folder.finished]
+    records = dict(_read_each(finished, lambda folder: (folder, read_record(folder)), problems))
 
-    def read(pairs: Iterable[tuple[RunFolder, RunRecord]]) -> list[Run]:
-        return _read_each(pairs, lambda pair: _read_run(*pair, declared), problems)
+    def read(folders: Iterable[RunFolder]) -> list[Run]:
+        return _read_each(folders, lambda folder: _read_run(folder, records[folder], declared), problems)
 
-    folders = [folder for folder in all_folders(results) if folder.finished]
-    records = _read_each(folders, lambda folder: (folder, read_record(folder)), problems)
-    published = {record.run_id: record for _, record in records if record.reproduces is None}
+    published = {record.run_id: record for record in records.values() if record.reproduces is None}
     # A reproduction without its published run is an ordinary run.
-    reproducing = [pair for pair in records if _reproduced(pair[1]) in published]
+    reproducing = [folder for folder, record in records.items() if _reproduced(record) in published]
+    by_time = sorted(records.items(), key=lambda item: (item[1].finished, item[1].run_id))
     # By spec, not by folder: a migrated record keeps the folder name of its original digest.
-    newest = {
-        pair[1].spec: pair
-        for pair in sorted(records, key=lambda pair: (pair[1].finished, pair[1].run_id))
-        if _reproduced(pair[1]) not in published
-    }
-    runs = read(sorted(newest.values(), key=lambda pair: str(pair[0].path)))
+    newest = {record.spec: folder for folder, record in by_time if _reproduced(record) not in published}
+    runs = read(sorted(newest.values(), key=lambda folder: str(folder.path)))
     labels = row_labels([run.record.spec for run in runs])
     rows = {run.record.spec: replace(run, label=labels[run.record.spec]) for run in runs}
     originals = {run_id: rows[record.spec] for run_id, record in published.items() if record.spec in rows}
