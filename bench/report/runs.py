@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ExtensionError, RecordError, SpecError
+from bench.evaluation.arrays import IntArray
 from bench.evaluation.comparison import Interval, interval
 from bench.evaluation.metric import TRAIN_TEST_GAP, Evaluated, Metric, metrics
 from bench.evaluation.scores import Scores, probabilities, score
@@ -41,7 +42,7 @@ class Run:
     correctness: Correctness
     interval: Interval | None  # of the test accuracy; None for a single seed
     test_labels: str  # digest of the true classes, equal for runs evaluated on the same test set
-    labels: NDArray[np.int64]  # true classes of the test images, (n_test,)
+    labels: IntArray  # true classes of the test images, (n_test,)
     wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.misclassifications
     reproductions: tuple[Reproduction, ...]  # of this published run, oldest first
     plain: PlainKeras | None = None  # the model as code

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bench.evaluation.arrays import FloatArray
 from bench.evaluation.importance import full_length_trials
 from bench.evaluation.selection import crossover, expected_best_score
 from bench.evaluation.text import percent, points, seconds
@@ -36,7 +36,7 @@ def full_length(row: Row) -> list[TrialRecord]:
     return full_length_trials(row.record.trials, row.record.spec.refit_epochs)
 
 
-def _scores(row: Row) -> NDArray[np.float64]:
+def _scores(row: Row) -> FloatArray:
     return np.array([trial.score for trial in full_length(row)])
 
 
