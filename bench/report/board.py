@@ -92,6 +92,7 @@ class FamilyResult:
 
     name: str
     searches: tuple[str, ...]  # labels of their rows
+    refits: int  # of each search
     interval: Interval | None  # of the mean accuracy of their winners, variance across searches included
 
 

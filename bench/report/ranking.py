@@ -140,8 +140,13 @@ def _families(tuned: Sequence[Run]) -> tuple[tuple[FamilyResult, ...], tuple[Pai
         correctness = Correctness(correct=np.stack([run.scores.correct.mean(axis=0) for run in runs]))
         digest = spec.digest[:SHORT_DIGEST]
         name = spec.model if variants[spec.model] == 1 else f"{spec.name.removesuffix(spec.digest)}{digest}"
-        searches = tuple(run.label for run in runs)
-        results.append((correctness, FamilyResult(name=name, searches=searches, interval=interval(correctness))))
+        family = FamilyResult(
+            name=name,
+            searches=tuple(run.label for run in runs),
+            refits=spec.refit_seeds,
+            interval=interval(correctness),
+        )
+        results.append((correctness, family))
     if not results:
         return (), ()
     results.sort(key=lambda pair: (-float(pair[0].correct.mean()), pair[1].name))

@@ -90,13 +90,12 @@ def different_conditions_text(entry: Reproduction | None) -> str:
 
 def families_table(table: Table) -> pd.DataFrame:
     """Families with several searches: the mean over them."""
-    refits = {row.label: len(row.record.refits) for row in table.rows}
     return pd.DataFrame(
         {
             "family": family.name,
             ACCURACY: accuracy_cell(family.interval.mean, family.interval),
             "searches": str(len(family.searches)),
-            "refits per search": joined(sorted({str(refits[label]) for label in family.searches})),
+            "refits per search": str(family.refits),
             "variance across searches (% of squared half-width)": percent(family.interval.seed_variance_share, 0),
         }
         for family in table.families

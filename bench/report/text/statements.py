@@ -32,7 +32,7 @@ def family_sentences(table: Table) -> list[str]:
     sentences = []
     for test in table.family_tests:
         if test.difference is not None:
-            trained = _searches_text(table, families[test.a], families[test.b])
+            trained = _searches_text(families[test.a], families[test.b])
             basis = f"{trained}; {table.dataset.n_test:,} test images, paired; {p_text(test.p_adjusted)}"
             if pairs > 1:
                 basis += f" after Holm's correction for {pairs} pairs of families"
@@ -44,16 +44,14 @@ def family_sentences(table: Table) -> list[str]:
     return sentences
 
 
-def _searches_text(table: Table, a: FamilyResult, b: FamilyResult) -> str:
+def _searches_text(a: FamilyResult, b: FamilyResult) -> str:
     """The numbers of searches and of refits that a comparison of two families is based on."""
-    refits = {row.label: len(row.record.refits) for row in table.rows}
-    searches, refits_of_both = (len(a.searches), len(b.searches)), (refits[a.searches[0]], refits[b.searches[0]])
-    each = " each" if searches[0] == searches[1] else ""
-    return f"{_of_both(searches)} searches{each} with {_of_both(refits_of_both)} refits"
+    each = " each" if len(a.searches) == len(b.searches) else ""
+    return f"{_of_both(len(a.searches), len(b.searches))} searches{each} with {_of_both(a.refits, b.refits)} refits"
 
 
-def _of_both(counts: tuple[int, int]) -> str:
-    return joined(list(dict.fromkeys(map(str, counts))))
+def _of_both(a: int, b: int) -> str:
+    return str(a) if a == b else f"{a} and {b}"
 
 
 def identical_sentences(table: Table) -> list[str]:
