@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from statistics import fmean
+from typing import Any
 
 import pandas as pd
 
@@ -33,45 +34,43 @@ name = "tutorials"
 
 def files(board: Board) -> Files:
     """tutorials.md, if a tutorial was trained."""
-    sections = []
-    for placed in _tutorials(board):
-        rows = [row for _, row in placed]
-        sections.append(
-            {
-                "title": placed[0][0].dataset.title,
-                "score": placed[0][0].score,
-                "titles": titles_table(placed),
-                "notes": _notes(board, placed),
-                "measured": tutorials_table(rows),
-                "recipes": recipes_table(rows),
-                "machines": _machines(rows),
-            }
-        )
-    return (
-        {"tutorials.md": render("tutorials.md.j2", sections=sections, max_width=MAX_TESTED_WIDTH)} if sections else {}
-    )
+    sections = [_section(board, table, rows) for table, rows in _tutorials(board)]
+    if not sections:
+        return {}
+    return {"tutorials.md": render("tutorials.md.j2", sections=sections, max_width=MAX_TESTED_WIDTH)}
 
 
-def _tutorials(board: Board) -> list[list[tuple[Table, Row]]]:
-    """The tutorials that were trained and the first table that has them; those of the same data together."""
-    placed: dict[str, tuple[Table, Row]] = {}
+def _section(board: Board, table: Table, rows: Sequence[Row]) -> dict[str, Any]:
+    """What the template shows of the tutorials in one table."""
+    return {
+        "title": table.dataset.title,
+        "score": table.score,
+        "titles": titles_table(table, rows),
+        "notes": _notes(board, table, rows),
+        "measured": tutorials_table(rows),
+        "recipes": recipes_table(rows),
+        "machines": _machines(rows),
+    }
+
+
+def _tutorials(board: Board) -> list[tuple[Table, list[Row]]]:
+    """The first tables that have the tutorials that were trained, and these."""
+    placed: list[tuple[Table, list[Row]]] = []
+    known: set[str] = set()
     for table in board.tables:
-        for row in table.references:
-            if row.record.is_tutorial:
-                placed.setdefault(row.record.run_id, (table, row))
-    tutorials: dict[tuple[str, int], list[tuple[Table, Row]]] = {}
-    for table, row in sorted(placed.values(), key=_order):
-        tutorials.setdefault((table.dataset.name, table.number), []).append((table, row))
-    return list(tutorials.values())
+        rows = [row for row in table.references if row.record.is_tutorial and row.record.run_id not in known]
+        known |= {row.record.run_id for row in rows}
+        if rows:
+            placed.append((table, sorted(rows, key=_order)))
+    return sorted(placed, key=lambda pair: _order(pair[1][0]))
 
 
-def _order(placed: tuple[Table, Row]) -> tuple[bool, str]:
+def _order(row: Row) -> tuple[bool, str]:
     """Tutorials with a known source first."""
-    record = placed[1].record
-    return tutorial_title(record.spec.model).source is None, placed[1].label
+    return tutorial_title(row.record.spec.model).source is None, row.label
 
 
-def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
+def titles_table(table: Table, rows: Sequence[Row]) -> pd.DataFrame:
     """What readers recognize a tutorial by, its accuracy, and the tuned model that it is compared with."""
     return pd.DataFrame(
         {
@@ -80,7 +79,7 @@ def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
             "test accuracy (%)": percent(row.test_accuracy),
             "more accurate tuned model": _better_text(table, row),
         }
-        for table, row in placed
+        for row in rows
     )
 
 
@@ -113,9 +112,8 @@ def _code_link(row: Row) -> list[str]:
     return [] if row.run.plain is None else [str(section_link(row, "code", code=True, from_top=True))]
 
 
-def _notes(board: Board, placed: Sequence[tuple[Table, Row]]) -> list[str | Markdown]:
+def _notes(board: Board, table: Table, rows: Sequence[Row]) -> list[str | Markdown]:
     """What is to be known about the tuned model that the tutorials are compared with; none without one."""
-    table, rows = placed[0][0], [row for _, row in placed]
     tuned = table.selected_row
     if tuned is None:
         return []
@@ -124,9 +122,14 @@ def _notes(board: Board, placed: Sequence[tuple[Table, Row]]) -> list[str | Mark
         errors = span_text((row.run.metrics[CALIBRATION_ERROR] for row in rows), CALIBRATION_ERROR.text)
         own = CALIBRATION_ERROR.text(tuned.run.metrics[CALIBRATION_ERROR])
         calibration += f" Calibration error: {tuned.label} {own} pp, tutorials {errors} pp."
-    others = other_models(board, table, rows)
-    choice = [*filter(None, [_choice(table, tuned), calibration])]
-    return [*filter(None, [_times_sentence(tuned, rows)]), *others, *identical_sentences(table), *choice]
+    notes: list[str | Markdown] = [
+        _times_sentence(tuned, rows),
+        *other_models(board, table, rows),
+        *identical_sentences(table),
+        _choice(table, tuned),
+        calibration,
+    ]
+    return [note for note in notes if note]
 
 
 def _times_sentence(tuned: Row, rows: Sequence[Row]) -> str:
