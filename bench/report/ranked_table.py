@@ -76,14 +76,14 @@ def ranked_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> pd.
         sort: what they are sorted by; the last column shows it, or the training time.
     """
     heading, cell = _last_column(table, sort)
-    compared_with = _compared_with(table)
+    subtracted = _subtracted_row(table)
     accuracies = _accuracy_cells(rows)
     return pd.DataFrame(
         {
             "rank": rank_text(row).replace(" to ", "-"),
             "model": row.label,
             "test accuracy (%)": accuracy,
-            "diff. (pp)": "-" if row is compared_with else points(row.test_accuracy - compared_with.test_accuracy),
+            "diff. (pp)": "-" if row is subtracted else points(row.test_accuracy - subtracted.test_accuracy),
             "params": _thousands(row.run.costs["parameters"]),
             heading: cell(row),
         }
@@ -122,7 +122,7 @@ def _further_cells(table: Table, row: Row, sort: str) -> dict[str, str]:
 
 def difference_note(table: Table) -> str:
     """What the differences of `ranked_table` are from."""
-    label = _compared_with(table).label
+    label = _subtracted_row(table).label
     choice = f"the tuned model with the best {table.score}" if table.selected_row else "the most accurate"
     return f"Differences are from {label}, {choice}."
 
@@ -133,7 +133,8 @@ def machines_note(rows: Sequence[Row]) -> str:
     return "From different machines: times are not comparable." if len(machines) > 1 else ""
 
 
-def _compared_with(table: Table) -> Row:
+def _subtracted_row(table: Table) -> Row:
+    """The row that differences are from; unlike `table.compared_with`, also in a table without tuned models."""
     return table.selected_row or max(table.compared, key=lambda row: row.test_accuracy)
 
 
