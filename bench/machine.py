@@ -45,6 +45,7 @@ RELEVANT_INSTRUCTION_SETS = (
 QUOTA_FILES_V1 = ("cpu.cfs_quota_us", "cpu.cfs_period_us")  # of cgroups, version 1
 GIT_TIMEOUT_SECONDS = 20
 DISTRIBUTION = "keras-family-bench"
+Machine = tuple[str, int, tuple[str, ...]]  # CPU model, usable cores, instruction sets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +68,12 @@ class Environment:
     threads: int = 1  # in each training process; always 1 before schema 3
 
     @property
-    def machine(self) -> tuple[str, int, tuple[str, ...]]:
-        """What must be equal for times to be comparable: CPU model, usable cores, instruction sets."""
+    def machine(self) -> Machine:
+        """What must be equal for times to be comparable."""
         return self.cpu, self.cores, self.instruction_sets
 
 
-def machine_names(environments: Iterable[Environment]) -> dict[tuple[str, int, tuple[str, ...]], str]:
+def machine_names(environments: Iterable[Environment]) -> dict[Machine, str]:
     """Name each machine by its CPU model, and by cores and instruction sets where several have the same CPU model."""
     machines = sorted({environment.machine for environment in environments})
     models = Counter(cpu for cpu, _, _ in machines)

@@ -40,7 +40,7 @@ class Run:
     @property
     def record(self) -> RunRecord:
         """Everything recorded about the run, except its predictions."""
-        return self._row.run.record
+        return self._row.record
 
     @property
     def test_accuracy(self) -> float:
@@ -59,8 +59,7 @@ class Run:
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """Those of the winner; empty for a reference model."""
-        search = self.record.search
-        return {} if search is None else dict(search.winning_trial.values)
+        return dict(self.record.hyperparameters)
 
     @property
     def page(self) -> Path:

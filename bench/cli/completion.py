@@ -1,12 +1,12 @@
 """What a shell completes after an option: names of families, datasets, tuners, reference models and runs."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import typer
 
 import search_spaces
+from bench.report.text.command import DEFAULT_RESULTS
 
 
 def families(incomplete: str) -> list[str]:
@@ -45,14 +45,15 @@ def run_ids(context: typer.Context, incomplete: str) -> list[str]:
     """Run ids of the results folder that the command line names."""
     from bench.records.store import all_folders
 
-    results = Path(context.params.get("results") or "results")
+    results = Path(context.params.get("results") or DEFAULT_RESULTS)
     return _matching(sorted(folder.run_id for folder in all_folders(results)), incomplete)
 
 
 def _model(run_id: str) -> str:
+    from bench.records.store import without_digest
     from bench.tuning import tuners
 
-    name = re.sub(r"-repeat\d+$", "", run_id).rpartition("-")[0]
+    name = without_digest(run_id)
     model, _, tuner = name.rpartition("-")
     return model if tuner in tuners.names() else name
 

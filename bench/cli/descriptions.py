@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import search_spaces
+from bench.evaluation.text import capitalized
 
 if TYPE_CHECKING:
     from bench.baselines.tutorials import Tutorial
@@ -41,7 +42,7 @@ def reference_models() -> dict[str, str]:
     from bench.baselines.tutorials import TUTORIALS
 
     return {
-        name: _sentence(CLASSIFIERS[name].recipe) if name in CLASSIFIERS else _tutorial(TUTORIALS[name])
+        name: capitalized(CLASSIFIERS[name].recipe) if name in CLASSIFIERS else _tutorial(TUTORIALS[name])
         for name in NAMES
     }
 
@@ -49,10 +50,6 @@ def reference_models() -> dict[str, str]:
 def _tutorial(tutorial: "Tutorial") -> str:
     layers = (tutorial.layers.__doc__ or tutorial.name).rstrip(".")
     return f"{layers}; {tutorial.output}, batches of {tutorial.batch_size}, {tutorial.epochs} epochs"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _described(names: Iterable[str], folders: Iterable[str], entry_points: Mapping[str, EntryPoint]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bench.cli.datasets import notify
 from bench.evaluation.text import counted
 from bench.signals import handle_signals
 
@@ -74,12 +75,12 @@ def _print_estimates(planned: "Sequence[tuple[SearchSpec, RunFolder]]", options:
 
     def report(event: Event) -> None:
         if isinstance(event, Message):
-            typer.echo(event.text, err=True)
+            notify(event.text)
 
-    data = load_development(options.dataset, lambda text: typer.echo(text, err=True))
+    data = load_development(options.dataset, notify)
     dataset = facts(options.dataset, data)
     for spec, folder in planned:
-        typer.echo(f"Timing a few training steps of {spec.family} candidates", err=True)
+        notify(f"Timing a few training steps of {spec.family} candidates")
         space = family_space(spec, dataset, options.family(spec))
         expected = forecast(spec, space.hyperparameters, dataset, options, report)
         typer.echo(f"{_title(spec, options, folder)}\n{_forecast_text(spec, expected)}")

@@ -4,7 +4,6 @@ Color and width are those of the terminal; into a file or a pipe it is plain tex
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -97,16 +96,9 @@ def without_range(explanation: str) -> str:
 def _commands(group: Any, context: Any) -> dict[str, list[Entry]]:
     """The commands of a group, by kind."""
     sections: dict[str, list[Entry]] = {}
-    for command in _visible(group, context):
-        sections.setdefault(command.rich_help_panel or "Commands", []).append((command.name, _first_line(command.help)))
+    for name in group.list_commands(context) if isinstance(group, TyperGroup) else ():
+        command: Any = group.get_command(context, name)
+        if not command.hidden:
+            summary = " ".join((command.help or "").partition("\n\n")[0].split())
+            sections.setdefault(command.rich_help_panel or "Commands", []).append((name, summary))
     return sections
-
-
-def _visible(group: Any, context: Any) -> Iterator[Any]:
-    if isinstance(group, TyperGroup):
-        commands = (group.get_command(context, name) for name in group.list_commands(context))
-        yield from (command for command in commands if command is not None and not command.hidden)
-
-
-def _first_line(text: str | None) -> str:
-    return " ".join((text or "").partition("\n\n")[0].split())

@@ -14,11 +14,9 @@ from bench.records.choices import Background
 from bench.report.text.command import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from bench.data.catalog import DatasetLocation
     from bench.data.image_files import PreparedImage
+    from bench.evaluation.arrays import FloatArray
     from bench.records.record import RunRecord
 
 predict_app = typer.Typer()
@@ -112,7 +110,7 @@ def _inferred(location: "DatasetLocation") -> Background:
 
 
 def _ranked(
-    record: "RunRecord", images: "Sequence[PreparedImage]", probabilities: "NDArray[np.float64]", top: int
+    record: "RunRecord", images: "Sequence[PreparedImage]", probabilities: "FloatArray", top: int
 ) -> list[dict[str, Any]]:
     """The most probable classes of each image, as plain values."""
     names = record.dataset.class_names

@@ -38,7 +38,7 @@ def show(
     if not code and not as_json:
         typer.echo(run_text(results, table, row))
     try:
-        rebuilt = plain_code(row.run.folder, row.run.record)
+        rebuilt = plain_code(row.run.folder, row.record)
     except ModelError as error:
         if code:
             raise

@@ -10,9 +10,8 @@ Source: Guo et al. 2017, On Calibration of Modern Neural Networks, https://arxiv
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.evaluation.arrays import FloatArray, IntArray
+from bench.evaluation.arrays import BoolArray, FloatArray, IntArray
 
 BINS = 10
 
@@ -59,7 +58,7 @@ def calibration(probability: FloatArray, labels: IntArray) -> Calibration:
     )
 
 
-def _reliability_bins(confidence: FloatArray, correct: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
+def _reliability_bins(confidence: FloatArray, correct: BoolArray) -> tuple[ReliabilityBin, ...]:
     number = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     counts = np.bincount(number)
     confidence_sums = np.bincount(number, weights=confidence)

@@ -62,22 +62,20 @@ def accuracy_changes(pairs: Sequence[tuple[Correctness, Correctness]]) -> tuple[
     equivalent = holm(np.array([p_equivalent(difference.mean, variance) for difference, variance in estimates]))
     different = holm(np.array([difference.p_value for difference, _ in estimates]))
     changes = []
-    for number, (difference, variance) in enumerate(estimates):
-        older, newer = pairs[number]
+    for (older, newer), (difference, variance), *p_values in zip(pairs, estimates, equivalent, different, strict=True):
+        mean, seeds, comparisons = difference.mean, len(older.correct), len(pairs)
         half = variance.half_width(EQUIVALENCE_LEVEL).item()
-        decided = min(equivalent[number], different[number]) < 1 - LEVEL
+        decided = min(p_values) < 1 - LEVEL
         changes.append(
             AccuracyChange(
                 difference=difference,
                 identical=np.array_equal(older.correct, newer.correct),
-                low=difference.mean - half,
-                high=difference.mean + half,
-                p_equivalent=float(equivalent[number]),
-                p_different=float(different[number]),
-                additional_seeds=None
-                if decided
-                else additional_seeds(difference.mean, variance, len(older.correct), comparisons=len(pairs)),
-                test_set_too_small=not decided and _is_too_small(difference.mean, variance, comparisons=len(pairs)),
+                low=mean - half,
+                high=mean + half,
+                p_equivalent=float(p_values[0]),
+                p_different=float(p_values[1]),
+                additional_seeds=None if decided else additional_seeds(mean, variance, seeds, comparisons),
+                test_set_too_small=not decided and _is_too_small(mean, variance, comparisons),
             )
         )
     return tuple(changes)

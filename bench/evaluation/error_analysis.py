@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.evaluation.arrays import BoolArray
+
 ClassNumbers = NDArray[np.integer]  # of any width
 
 
@@ -83,7 +85,7 @@ def majority(predicted: ClassNumbers) -> ClassNumbers:
     return majority
 
 
-def _errors(predicted: ClassNumbers, labels: ClassNumbers, selected: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _errors(predicted: ClassNumbers, labels: ClassNumbers, selected: BoolArray) -> list[tuple[int, int]]:
     """(true, predicted) for each error among the selected images."""
     where = (predicted != labels) & selected
     return list(zip(labels[where].tolist(), predicted[where].tolist(), strict=True))

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bench.errors import ExtensionError, MetricError
+from bench.evaluation.arrays import FloatArray, IntArray
 from bench.evaluation.scores import Scores
 from bench.extensions import extensions, load_extension
 
@@ -22,8 +20,8 @@ _SCALE = {"%": 100, "pp": 100}  # units of values that are computed as fractions
 class Evaluated:
     """What metrics are computed from: the predictions of one model's refits on the test set."""
 
-    probabilities: NDArray[np.float64]  # (seeds, n_test, classes), each row sums to 1
-    labels: NDArray[np.int64]  # true class numbers, (n_test,)
+    probabilities: FloatArray  # (seeds, n_test, classes), each row sums to 1
+    labels: IntArray  # true class numbers, (n_test,)
     class_names: tuple[str, ...]
     train_accuracy: float  # mean over refits, on the images they were fitted on, in [0, 1]
     scores: Scores  # what the report computes for every model, so that a metric need not compute it again

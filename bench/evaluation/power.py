@@ -5,6 +5,7 @@ distributions of what a comparison estimates: the mean difference (normal) and e
 (chi-squared). Tests check these draws against simulated predictions of individual images.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from bench.evaluation.variance import Variance
 DRAWS = 20_000
 TARGET_POWER = 0.8
 MAX_SEEDS = 100
+STEPS = 2**17  # in which detectable differences are computed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,24 +63,17 @@ def required_seeds(difference: float, components: VarianceComponents) -> int | N
     most = min(power_with_unlimited_seeds(difference, components), power(difference, components, MAX_SEEDS))
     if most < TARGET_POWER:
         return None
-    insufficient, sufficient = 1, MAX_SEEDS
-    while sufficient - insufficient > 1:
-        middle = (insufficient + sufficient) // 2
-        if power(difference, components, middle) >= TARGET_POWER:
-            sufficient = middle
-        else:
-            insufficient = middle
-    return sufficient
+    numbers = range(2, MAX_SEEDS + 1)
+    return numbers[bisect_left(numbers, TARGET_POWER, key=lambda seeds: power(difference, components, seeds))]
 
 
 def minimum_detectable_difference(components: VarianceComponents, seeds: int | None) -> float:
     """The smallest difference, as a fraction, detected with TARGET_POWER; `seeds` None means unlimited seeds."""
-    undetected, detected = 0.0, 1.0
-    while detected - undetected > 1e-5:
-        middle = (undetected + detected) / 2
-        achieved = power_with_unlimited_seeds(middle, components) if seeds is None else power(middle, components, seeds)
-        if achieved >= TARGET_POWER:
-            detected = middle
-        else:
-            undetected = middle
-    return detected
+
+    def achieved(step: int) -> float:
+        difference = step / STEPS
+        if seeds is None:
+            return power_with_unlimited_seeds(difference, components)
+        return power(difference, components, seeds)
+
+    return bisect_left(range(STEPS), TARGET_POWER, key=achieved) / STEPS

@@ -78,6 +78,12 @@ class Scores:
         """Mean over seeds, in [0, 1]."""
         return float(self.correct.mean())
 
+    @property
+    def accuracy_by_seed(self) -> FloatArray:
+        """In [0, 1], shape (k,)."""
+        accuracies: FloatArray = self.correct.mean(axis=1)
+        return accuracies
+
 
 def score(predictions: Predictions, names: Sequence[str]) -> Scores:
     """All metrics of one model, from the predictions of its refits and the class names.

@@ -1,4 +1,4 @@
-"""The value of a search budget: the best score so far, and its expectation for fewer trials."""
+"""The expected best score of a random search by its number of trials, and where those of two searches cross."""
 
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ def _log_choose(n: NDArray[np.integer], k: NDArray[np.integer]) -> FloatArray:
     return logarithm
 
 
-def crossover(a: FloatArray, b: FloatArray, seed: int = 0) -> Crossover | None:
+def crossover(a: FloatArray, b: FloatArray) -> Crossover | None:
     """The number of trials at which the expected best scores of two random searches cross, or None if not significant.
 
     Significant if at least 97.5% of the bootstrap resamples of the trials cross in the same direction as the data.
@@ -66,9 +66,8 @@ def crossover(a: FloatArray, b: FloatArray, seed: int = 0) -> Crossover | None:
     Args:
         a: scores of the trials of one search, shape (N,).
         b: scores of the trials of the other, shape (M,).
-        seed: of the bootstrap.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     resampled = [np.vstack([scores, random.choice(scores, (RESAMPLES, len(scores)))]) for scores in (a, b)]
     shorter = min(len(a), len(b))
     difference = _expected_best_scores(resampled[0])[:, :shorter] - _expected_best_scores(resampled[1])[:, :shorter]

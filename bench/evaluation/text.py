@@ -1,6 +1,6 @@
-"""Numbers as text: percentages, intervals, seconds."""
+"""Numbers as text: percentages, intervals, seconds; and words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # its import takes seconds
@@ -17,6 +17,12 @@ def percent(fraction: float, digits: int = 2) -> str:
 def range_text(low: float, high: float) -> str:
     """Two fractions as percentages."""
     return f"{percent(low)} to {percent(high)}"
+
+
+def span_text(values: Iterable[float], text: Callable[[float], str]) -> str:
+    """The smallest and the largest value as `text` shows them, or one if they look the same."""
+    ordered = sorted(values)
+    return " to ".join(dict.fromkeys(map(text, (ordered[0], ordered[-1]))))
 
 
 def points(fraction: float) -> str:
@@ -66,6 +72,11 @@ def counted(count: int, noun: str) -> str:
 def joined(words: Sequence[str]) -> str:
     """A list in a sentence: a, b and c."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1] if words else "")))
+
+
+def capitalized(text: str) -> str:
+    """The text with a capital first letter; Jinja's filter `capitalize` lowercases the other letters."""
+    return text[:1].upper() + text[1:]
 
 
 def accuracy_cell(accuracy: float, interval: "Interval | None") -> str:

@@ -53,9 +53,9 @@ def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
     from bench.training.plain.rebuild import rebuild
     from bench.training.plain.script import plain_keras
 
-    values = {} if record.search is None else record.search.winning_trial.values
+    spec = refit_spec(record.spec, record.hyperparameters, 0)
     # With the present code; whether it has changed is said below.
-    spec = replace(refit_spec(record.spec, values, 0), file=options.family_file(record.spec), source=None)
+    spec = replace(spec, file=options.family_file(record.spec), source=None)
     try:
         model, settings = rebuild(spec, record.dataset)
     except ModelError:

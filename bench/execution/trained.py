@@ -80,7 +80,7 @@ def training_command(folder: RunFolder, record: RunRecord) -> str:
         words = ["run", "--family", last_options(folder).family(spec).text, *_search_options(spec)]
     else:
         words = ["reproduce", spec.model]
-        words += _option("refit-seeds", spec.refit_seeds, 1 if _deterministic(record) else DEFAULT_REFIT_SEEDS)
+        words += _option("refit-seeds", spec.refit_seeds, 1 if record.deterministic else DEFAULT_REFIT_SEEDS)
         words += _option("seed", spec.seed, 0)
     words += _dataset_options(run_dataset(folder))
     words += _option("results", str(folder.results), "results")
@@ -114,10 +114,6 @@ def _search_options(spec: SearchSpec) -> list[str]:
 
 def _option(name: str, value: object, default: object) -> list[str]:
     return [] if value == default else [f"--{name}", str(value)]
-
-
-def _deterministic(record: RunRecord) -> bool:
-    return record.reference is not None and record.reference.deterministic
 
 
 def _dataset_options(location: DatasetLocation) -> list[str]:

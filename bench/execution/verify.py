@@ -98,11 +98,10 @@ def _first_refit(record: RunRecord, source: str, options: Options, report: Repor
     """Retrain the first refit with the current code, whose digest is `source`, and predict the test set with it."""
     worker.import_libraries()
     spec = msgspec.structs.replace(record.spec, refit_seeds=1, source=source)
-    values = {} if record.search is None else record.search.winning_trial.values
     report(Message(text=f"Retraining {spec.model} with its first seed"))
     with TemporaryDirectory(prefix="bench-verify-") as name:
         refit = KeptEvaluation(spec, RunFolder(Path(name)), options, Pace(spec, workers=1), record.run_id)
-        refit.start_refits(values)
+        refit.start_refits(record.hyperparameters)
         run_locally(refit, 1, report)
         return refit.predictions
 

@@ -3,7 +3,7 @@
 import mimetypes
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,16 +71,14 @@ class LivePages:
     def _made(self) -> Site:
         return site(self._results, {PAGE: Body(title="Live", html="")})
 
-    def _records_state(self) -> list[tuple[Path, int]]:
-        return sorted(self._modified())
-
-    def _modified(self) -> Iterator[tuple[Path, int]]:
+    def _records_state(self) -> dict[Path, int]:
+        """The files that pages are made from, with the times of their last changes."""
+        state = {}
         for pattern in CHANGING:
             for path in (self._results / "records").glob(pattern):
-                try:
-                    yield path, path.stat().st_mtime_ns
-                except FileNotFoundError:  # deleted at this moment
-                    continue
+                with suppress(FileNotFoundError):  # deleted at this moment
+                    state[path] = path.stat().st_mtime_ns
+        return state
 
 
 class Server(ThreadingHTTPServer):

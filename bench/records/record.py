@@ -254,6 +254,21 @@ class RunRecord:
         return self.origin if isinstance(self.origin, ReferenceModel) else None
 
     @property
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """The trials of the search; none for a reference model."""
+        return () if self.search is None else self.search.trials
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Value]:
+        """Those of the winner; none for a reference model."""
+        return {} if self.search is None else self.search.winning_trial.values
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether all seeds give the same model."""
+        return self.reference is not None and self.reference.deterministic
+
+    @property
     def is_tutorial(self) -> bool:
         """Whether it is a model of a published tutorial."""
         return self.reference is not None and self.reference.group == "tutorial"

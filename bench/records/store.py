@@ -1,5 +1,6 @@
 """Run folders: spec and append-only ledger, then predictions and record."""
 
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +20,8 @@ from bench.records.record import READABLE_SCHEMAS, RunRecord
 from bench.records.reproductions import Reproduction
 from bench.records.spec import RunSpec
 from bench.records.upgrades import upgrade_event, upgrade_record, upgrade_spec
+
+REPEAT = re.compile(r"-repeat\d+$")  # at the end of the run id of a rerun
 
 
 class _Versioned(msgspec.Struct):
@@ -216,7 +219,7 @@ class RunFolder:
         if self.read_spec() != record.spec:
             raise RecordError(f"{self.spec_file}: differs from the spec in {self.record_file.name}: restore the file")
         logged = ended_trials(self.events())
-        for trial in record.search.trials if record.search is not None else ():
+        for trial in record.trials:
             if trial.duplicate_of is None and logged.get(trial.trial_id) != trial:
                 raise RecordError(
                     f"{self.ledger}: trial {trial.trial_id} differs from {self.record_file.name}: restore the file"
@@ -244,6 +247,11 @@ def run_folder(results: Path, spec: RunSpec, repeat: int = 1) -> RunFolder:
     """The folder of `spec` under `results`; `repeat` counts from 1, and each rerun gets the next number."""
     suffix = "" if repeat == 1 else f"-repeat{repeat}"
     return RunFolder(results / "records" / spec.dataset / f"{spec.name}{suffix}")
+
+
+def without_digest(run_id: str) -> str:
+    """The model, and the tuner of a search, in the name of a run folder."""
+    return REPEAT.sub("", run_id).rpartition("-")[0]
 
 
 def all_folders(results: Path) -> Iterator[RunFolder]:

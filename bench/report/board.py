@@ -8,12 +8,14 @@ from typing import Literal
 
 from bench.errors import RecordError
 from bench.evaluation.comparison import LEVEL, Difference, Interval
-from bench.machine import machine_names
+from bench.machine import Machine, machine_names
 from bench.records.dataset import DatasetFacts
 from bench.records.objective import score_name
+from bench.records.record import RunRecord
 from bench.report.runs import Run
 
 MAX_TIME_RATIO = 1.5  # between tuned models of one table, beyond which they are marked
+UNSET = {"objective": "accuracy", "class weights": "none"}  # conditions that are listed only if they are set
 TOP_ROWS = 10  # of a table are shown in full: more columns or sections would be unreadable
 
 Verdict = Literal["better", "worse", "not significantly different", "unknown"]
@@ -59,19 +61,29 @@ class Row:
         return self.run.label
 
     @property
+    def record(self) -> RunRecord:
+        """What is stored of the run, without its predictions."""
+        return self.run.record
+
+    @property
     def test_accuracy(self) -> float:
         """Mean over seeds, in [0, 1]."""
         return self.run.scores.accuracy
 
     @property
+    def predicted(self) -> bytes:
+        """The predicted classes of all refits, for comparing models."""
+        return self.run.scores.predicted.tobytes()
+
+    @property
     def page(self) -> str:
         """Path of the model's page, relative to the results folder."""
-        return f"{self.run.record.dataset.name}/{self.page_name}"
+        return f"{self.record.dataset.name}/{self.page_name}"
 
     @property
     def page_name(self) -> str:
         """File name of the model's page."""
-        return f"{self.run.record.spec.model}.md"
+        return f"{self.record.spec.model}.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +93,7 @@ class FamilyResult:
     name: str
     searches: tuple[str, ...]  # labels of their rows
     splits: int  # how many different ones they have
+    refits: int  # of each search
     interval: Interval | None  # of the mean accuracy of their winners, variance across searches included
 
 
@@ -106,8 +119,8 @@ class Table:
         return self.rows + self.references
 
     def condition(self, name: str) -> str:
-        """A condition of the table; those that are not set are not listed."""
-        return self.conditions.get(name, "accuracy" if name == "objective" else "none")
+        """A condition of the table."""
+        return {**UNSET, **self.conditions}[name]
 
     @property
     def differing_text(self) -> str:
@@ -118,7 +131,7 @@ class Table:
     @property
     def score(self) -> str:
         """Name of the score by which searches select, such as "validation accuracy"."""
-        return score_name(self.compared[0].run.record.spec)
+        return score_name(self.compared[0].record.spec)
 
     @property
     def covers_splits(self) -> bool:
@@ -132,10 +145,10 @@ class Table:
 
     def took_too_long(self, row: Row) -> bool:
         """Whether a tuned model took more than MAX_TIME_RATIO times the core-seconds of another of the same machine."""
-        if row.run.record.search is None:
+        if row.record.search is None:
             return False
-        machine = row.run.record.environment.machine
-        same = (other.run for other in self.rows if other.run.record.environment.machine == machine)
+        machine = row.record.environment.machine
+        same = (other.run for other in self.rows if other.record.environment.machine == machine)
         return row.run.core_seconds > MAX_TIME_RATIO * min(run.core_seconds for run in same)
 
     @property
@@ -144,12 +157,17 @@ class Table:
         return self.compared + self.reproductions
 
     @property
-    def distinct(self) -> tuple[Row, ...]:
-        """The compared rows without reference models that predict the same classes as an earlier one, seed by seed."""
-        references: dict[bytes, Row] = {}
+    def references_by_predictions(self) -> dict[bytes, list[Row]]:
+        """The reference models, those that predict the same classes, seed by seed, together."""
+        groups: dict[bytes, list[Row]] = {}
         for row in self.references:
-            references.setdefault(row.run.scores.predicted.tobytes(), row)
-        return (*self.rows, *references.values())
+            groups.setdefault(row.predicted, []).append(row)
+        return groups
+
+    @property
+    def distinct(self) -> tuple[Row, ...]:
+        """The compared rows; of reference models with the same predictions only the first."""
+        return (*self.rows, *(first for first, *_ in self.references_by_predictions.values()))
 
     @property
     def top(self) -> tuple[Row, ...]:
@@ -157,14 +175,19 @@ class Table:
         return self.distinct[:TOP_ROWS]
 
     @property
+    def machine_names(self) -> dict[Machine, str]:
+        """Names of the machines of the compared rows."""
+        return machine_names(row.record.environment for row in self.compared)
+
+    @property
     def machines(self) -> tuple[str, ...]:
-        """Names of the machines of the compared rows; times are comparable only if there is one."""
-        return tuple(machine_names(row.run.record.environment for row in self.compared).values())
+        """The names; times are comparable only if there is one."""
+        return tuple(self.machine_names.values())
 
     @property
     def timed(self) -> tuple[Row, ...]:
         """The compared rows from the machine that most of them come from, so that their times are comparable."""
-        machines = [row.run.record.environment.machine for row in self.compared]
+        machines = [row.record.environment.machine for row in self.compared]
         machine = Counter(machines).most_common(1)[0][0]
         return tuple(row for row, own in zip(self.compared, machines, strict=True) if own == machine)
 
@@ -176,6 +199,11 @@ class Board:
     results: Path
     tables: tuple[Table, ...]  # those of a dataset are adjacent
     problems: tuple[str, ...]  # runs that could not be read
+
+    @property
+    def placed(self) -> list[tuple[Table, Row]]:
+        """Every row with its table; a reference model has a row in every table of the same data."""
+        return [(table, row) for table in self.tables for row in table.everything]
 
 
 def score_names(tables: Iterable[Table]) -> str:
@@ -189,11 +217,10 @@ def find_row(board: Board, dataset: str, run_id: str) -> tuple[Table, Row]:
     Raises:
         RecordError: no such run is finished and readable, or a newer repeat has taken its place.
     """
-    for table in board.tables:
-        for row in table.everything:
-            if (table.dataset.name, row.run.record.run_id) == (dataset, run_id):
-                return table, row
-    known = [f"{table.dataset.name}/{row.run.record.run_id}" for table in board.tables for row in table.everything]
+    for table, row in board.placed:
+        if (table.dataset.name, row.record.run_id) == (dataset, run_id):
+            return table, row
+    known = [f"{table.dataset.name}/{row.record.run_id}" for table, row in board.placed]
     raise RecordError(
         f"the run {dataset}/{run_id} is not on the leaderboard, whose runs are {', '.join(known) or 'none'}; "
         f"problems: {'; '.join(board.problems) or 'none'}"

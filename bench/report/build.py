@@ -94,7 +94,7 @@ def check_run(board: Board, row: Row) -> tuple[int, tuple[str, ...]]:
     Returns:
         How many were compared, and the names of those that differ.
     """
-    folder = row.run.record.dataset.name
+    folder = row.record.dataset.name
     shared = {"leaderboard.md", "tutorials.md", f"{folder}/README.md", row.page}
     pictures = (f"{folder}/figures/{row.run.stem}-", f"{folder}/figures/table-")
     files = {name: file for name, file in build(board).items() if name in shared or name.startswith(pictures)}

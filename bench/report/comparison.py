@@ -18,12 +18,11 @@ from bench.report.board import PairTest
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import conditions, data_of
 from bench.report.runs import Loaded, Run, find_all_runs, find_run, load
-from bench.report.tables.costs import CORE_SECONDS, cost_cells
+from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import metric_text
 from bench.report.text.statements import pair_sentence
 
 SHOWN_IMAGES = 10
-TIMES = (CORE_SECONDS, "search time (s)", "training time per refit (s)", "prediction time (µs/image)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -152,13 +151,13 @@ def _scores(a: Run, b: Run) -> pd.DataFrame:
     same_machine = a.record.environment.machine == b.record.environment.machine
 
     def column(run: Run) -> dict[str, str]:
-        times = {} if same_machine else dict.fromkeys(TIMES, "other machine")
+        costs = cost_cells(run)
+        other = {**dict.fromkeys(costs, "other machine"), "parameters": costs["parameters"]}
         return {
             "test accuracy (%)": accuracy_cell(run.scores.accuracy, run.interval),
             "seeds": str(len(run.record.refits)),
             **{metric.heading: metric_text(run, metric) for metric in run.metrics},
-            **cost_cells(run),
-            **times,
+            **(costs if same_machine else other),
         }
 
     values_a, values_b = column(a), column(b)

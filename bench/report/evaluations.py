@@ -1,6 +1,5 @@
 """How often the test set of a dataset was evaluated for a results folder."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +8,9 @@ from bench.errors import RecordError
 from bench.evaluation.text import counted, joined
 from bench.records.evaluation_log import EvaluationLog, TestSetEvaluation
 from bench.records.migrate import OLD_LOG
-from bench.records.store import all_folders
+from bench.records.store import REPEAT, all_folders, without_digest
 from bench.report.board import Table
 from bench.report.runs import relative_to
-
-REPEAT = re.compile(r"-repeat\d+$")  # at the end of a run id
 
 
 def count_evaluations(results: Path, dataset: str) -> int:
@@ -54,9 +51,9 @@ def evaluations_text(results: Path, tables: Sequence[Table]) -> str:
     missing = absent - _merged([each for each in evaluations if each.run in absent], tables)
     if not missing:
         return text
-    families = {_without_digest(row.run.record.run_id): row.run.record.spec.model for t in tables for row in t.rows}
+    families = {without_digest(row.record.run_id): row.record.spec.model for t in tables for row in t.rows}
     others = (run for run in missing if not REPEAT.search(run))  # a repeat has the settings and code of a run
-    earlier = Counter(family for run in others if (family := families.get(_without_digest(run))))
+    earlier = Counter(family for run in others if (family := families.get(without_digest(run))))
     of_families = "among them " + joined([f"{count} of {family}" for family, count in sorted(earlier.items())])
     are, accuracies = "are", "Their test accuracies"
     if len(missing) == 1:
@@ -75,19 +72,14 @@ def _merged(evaluations: Sequence[TestSetEvaluation], tables: Sequence[Table]) -
     An identical reproduction is logged without its run id. Its evaluation is the last one before it ended.
     """
     reproductions = {
-        (_without_digest(row.run.record.run_id), reproduction.time)
+        (without_digest(row.record.run_id), reproduction.time)
         for table in tables
         for row in table.everything
         for reproduction in row.run.reproductions
         if reproduction.identical
     }
     earlier = (
-        [each.run for each in evaluations if each.time <= time and _without_digest(each.run) == kind]
+        [each.run for each in evaluations if each.time <= time and without_digest(each.run) == kind]
         for kind, time in reproductions
     )
     return {runs[-1] for runs in earlier if runs}
-
-
-def _without_digest(run_id: str) -> str:
-    """The model, and the tuner of a search."""
-    return REPEAT.sub("", run_id).rpartition("-")[0]

@@ -37,19 +37,17 @@ def runs_frame(board: Board) -> pd.DataFrame:
     tuned model with its limits and verdict, all metrics, and the winner's hyperparameters with the prefix `hp_`. A
     reference model that is compared in several tables has a row in each.
     """
-    return _frame([_run_values(table, row) for table in board.tables for row in table.everything])
+    return _frame([_run_values(table, row) for table, row in board.placed])
 
 
 def _run_values(table: Table, row: Row) -> dict[str, Any]:
-    values, record, interval = row_json(table, row), row.run.record, row.run.interval
+    values, record, interval = row_json(table, row), row.record, row.run.interval
     versus = row.versus_best
     difference = None if versus is None else versus.difference
-    spec = record.spec
-    winner = {} if record.search is None else record.search.winning_trial.values
     return {
         **{name: value for name, value in values.items() if name not in _NESTED},
-        "preset": spec.preset if isinstance(spec, SearchSpec) else None,
-        "seed": spec.seed,
+        "preset": record.spec.preset if isinstance(record.spec, SearchSpec) else None,
+        "seed": record.spec.seed,
         "ci_low": None if interval is None else interval.low,
         "ci_high": None if interval is None else interval.high,
         "difference": None if difference is None else difference.mean,
@@ -57,7 +55,7 @@ def _run_values(table: Table, row: Row) -> dict[str, Any]:
         "difference_high": None if difference is None else difference.high,
         "verdict": None if versus is None else versus.verdict,
         **values["metrics"],
-        **_hyperparameters(winner),
+        **hyperparameter_columns(record.hyperparameters),
     }
 
 
@@ -94,23 +92,19 @@ def _trial_values(trial: TrialRecord, winner: str) -> dict[str, Any]:
         "fit_seconds": trial.fit_seconds,
         "task_seconds": trial.task_seconds,
         "error": trial.error,
-        **_hyperparameters(trial.values),
+        **hyperparameter_columns(trial.values),
     }
 
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row each; whole numbers stay whole where others are missing, which pandas makes fractions otherwise."""
-    values: dict[str, list[Any]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if value is not None:
-                values.setdefault(name, []).append(value)
-    whole = {name for name, given in values.items() if {type(value) for value in given} == {int}}
-    frame = pd.DataFrame(rows)
-    return frame.astype({name: "Int64" for name in whole if len(values[name]) < len(rows)})
+    given = pd.DataFrame(rows, dtype=object)
+    whole = [name for name in given if given[name].hasnans and set(map(type, given[name].dropna())) == {int}]
+    return pd.DataFrame(rows).astype(dict.fromkeys(whole, "Int64"))
 
 
-def _hyperparameters(values: Mapping[str, Any]) -> dict[str, Any]:
+def hyperparameter_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by column name."""
     return {f"{HYPERPARAMETER}{name}": value for name, value in values.items()}
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tabulate import tabulate
 
+from bench.evaluation.text import capitalized
 from bench.report.tables.constant import constant_sentence, split_constant
 
 PACKAGE = "bench.report"
@@ -102,11 +103,6 @@ def inline(text: str | Markdown) -> str:
     # Inside a word, as in `my_net`, an underscore is no emphasis.
     special = r"[|*<>`\\\[\]]|(?<![^\W_])_|_(?![^\W_])"
     return re.sub(special, r"\\\g<0>", " ".join(text.split()))
-
-
-def capitalized(text: str) -> str:
-    """The text with a capital first letter; Jinja's filter `capitalize` lowercases the other letters."""
-    return text[:1].upper() + text[1:]
 
 
 def code_block(text: str, language: str = "text") -> str:

@@ -111,7 +111,7 @@ def _runs(results: Path, loaded: Loaded, dataset: str | None, names: Sequence[st
 
 
 def _seed_std(run: Run) -> float:
-    return 0.0 if run.correctness.deterministic else float(run.scores.correct.mean(axis=1).std(ddof=1))
+    return 0.0 if run.correctness.deterministic else float(run.scores.accuracy_by_seed.std(ddof=1))
 
 
 def _minutes(runs: Sequence[Run], seeds: int) -> float | None:

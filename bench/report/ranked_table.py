@@ -30,22 +30,17 @@ INTERVALS = "Test accuracy with its 95% confidence interval: ± half its width, 
 WIDTH = 200  # characters of a line of the wide table
 
 
-def sort_names(table: Table) -> tuple[str, ...]:
-    """Names of columns to sort by."""
-    return (ACCURACY, MODEL, *COSTS, *_metrics(table))
-
-
 def sorted_rows(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> list[Row]:
     """The rows, best first: the highest accuracy, the lowest cost; models by name; unknown costs are last.
 
     Raises:
         SpecError: there is no column `sort`.
     """
-    check_name("column", sort, sort_names(table))
+    check_name("column", sort, (ACCURACY, MODEL, *COSTS, *_metrics(table)))
     if sort == MODEL:
         return sorted(rows, key=lambda row: row.label)
     by_accuracy = sorted(rows, key=lambda row: -row.test_accuracy)
-    return sorted(by_accuracy, key=_order(table, sort))
+    return by_accuracy if sort == ACCURACY else sorted(by_accuracy, key=_order(table, sort))
 
 
 def sorted_board(board: Board, sort: str) -> Board:
@@ -65,8 +60,6 @@ def _sorted_table(table: Table, sort: str) -> Table:
 
 
 def _order(table: Table, sort: str) -> Callable[[Row], float]:
-    if sort == ACCURACY:
-        return lambda row: -row.test_accuracy
     if sort in COSTS:
         return lambda row: row.run.costs.get(COSTS[sort], float("inf"))
     metric = _metrics(table)[sort]
@@ -83,14 +76,14 @@ def ranked_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> pd.
         sort: what they are sorted by; the last column shows it, or the training time.
     """
     heading, cell = _last_column(table, sort)
-    compared_with = _compared_with(table)
+    subtracted = _subtracted_row(table)
     accuracies = _accuracy_cells(rows)
     return pd.DataFrame(
         {
             "rank": rank_text(row).replace(" to ", "-"),
             "model": row.label,
             "test accuracy (%)": accuracy,
-            "diff. (pp)": "-" if row is compared_with else points(row.test_accuracy - compared_with.test_accuracy),
+            "diff. (pp)": "-" if row is subtracted else points(row.test_accuracy - subtracted.test_accuracy),
             "params": _thousands(row.run.costs["parameters"]),
             heading: cell(row),
         }
@@ -111,9 +104,9 @@ def wide_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY, width: f
 
 def _further_cells(table: Table, row: Row, sort: str) -> dict[str, str]:
     """Columns that the leaderboard page lacks, and the one that the rows are sorted by first."""
-    search, metrics = row.run.record.search, _metrics(table)
+    search, metrics = row.record.search, _metrics(table)
     cells = {
-        "seeds": str(len(row.run.record.refits)),
+        "seeds": str(len(row.record.refits)),
         **{
             metric.heading: metric_text(row.run, metric)
             for name, metric in metrics.items()
@@ -129,18 +122,19 @@ def _further_cells(table: Table, row: Row, sort: str) -> dict[str, str]:
 
 def difference_note(table: Table) -> str:
     """What the differences of `ranked_table` are from."""
-    label = _compared_with(table).label
+    label = _subtracted_row(table).label
     choice = f"the tuned model with the best {table.score}" if table.selected_row else "the most accurate"
     return f"Differences are from {label}, {choice}."
 
 
 def machines_note(rows: Sequence[Row]) -> str:
     """That times are not comparable, if the rows come from several machines."""
-    machines = {row.run.record.environment.machine for row in rows}
+    machines = {row.record.environment.machine for row in rows}
     return "From different machines: times are not comparable." if len(machines) > 1 else ""
 
 
-def _compared_with(table: Table) -> Row:
+def _subtracted_row(table: Table) -> Row:
+    """The row that differences are from; unlike `table.compared_with`, also in a table without tuned models."""
     return table.selected_row or max(table.compared, key=lambda row: row.test_accuracy)
 
 

@@ -15,14 +15,13 @@ from bench.evaluation.variance import Correctness
 from bench.records.choices import Preset
 from bench.records.objective import objective_name
 from bench.records.spec import RunSpec, SearchSpec
-from bench.report.board import TOP_ROWS, Board, FamilyResult, PairTest, Row, Table
+from bench.report.board import TOP_ROWS, UNSET, Board, FamilyResult, PairTest, Row, Table
 from bench.report.row_labels import SHORT_DIGEST, without_search_number
 from bench.report.runs import Loaded, Run, load
 from bench.tuning.presets import CORE_SECONDS
 
 TEST_LABELS = "test-label checksum"  # name of a condition
 _PRESET_ORDER: tuple[Preset, ...] = ("default", "long", "quick")  # the default is what most readers look for
-UNSET = {"objective": "accuracy", "class weights": "none"}  # conditions that are listed only if they are set
 MIN_SEARCHES = 3  # of a family, to estimate the variance across searches
 
 
@@ -62,21 +61,18 @@ def _table_order(run: Run) -> tuple[str, int, int, int, tuple[str, ...], str]:
 
 def conditions(run: Run) -> dict[str, str]:
     """Conditions that must be equal for two runs to be ranked together: name to value."""
-    spec, budget, precision = run.record.spec, "none (no search)", "none (no search)"
+    spec = run.record.spec
+    kind, budget, precision, goal = "reference", "none (no search)", "none (no search)", UNSET
     if isinstance(spec, SearchSpec):
-        budget, precision = _budget_text(spec), spec.precision
-    protocol = f"version {spec.protocol} ({'tuned' if isinstance(spec, SearchSpec) else 'reference'} models)"
-    return {"budget": budget, "search precision": precision, "protocol": protocol} | _goal(spec) | data_of(run)
-
-
-def _goal(spec: RunSpec) -> dict[str, str]:
-    """What was optimized, where it is not plain accuracy."""
-    goal: dict[str, str] = {}
-    if isinstance(spec, SearchSpec) and spec.objective is not None:
-        goal["objective"] = objective_name(spec)
-    if isinstance(spec, SearchSpec) and spec.class_weights is not None:
-        goal["class weights"] = spec.class_weights
-    return goal
+        kind, budget, precision = "tuned", _budget_text(spec), spec.precision
+        goal = {"objective": objective_name(spec), "class weights": spec.class_weights or "none"}
+    return {
+        "budget": budget,
+        "search precision": precision,
+        "protocol": f"version {spec.protocol} ({kind} models)",
+        **{name: value for name, value in goal.items() if value != UNSET[name]},
+        **data_of(run),
+    }
 
 
 def _budget_text(spec: SearchSpec) -> str:
@@ -120,11 +116,7 @@ def _table(
         number=number,
         dataset=group[0].record.dataset,
         conditions=here,
-        differs={
-            name: first.get(name, UNSET.get(name, "none"))
-            for name in {**first, **here}
-            if here.get(name) != first.get(name)
-        },
+        differs={name: {**UNSET, **first}[name] for name in {**first, **here} if here.get(name) != first.get(name)},
         rows=rows,
         selected_row=rows[selected] if rows else None,
         references=untuned,
@@ -152,6 +144,7 @@ def _families(tuned: Sequence[Run]) -> tuple[tuple[FamilyResult, ...], tuple[Pai
             name=name,
             searches=tuple(run.label for run in runs),
             splits=len({run.record.spec.split for run in runs if isinstance(run.record.spec, SearchSpec)}),
+            refits=spec.refit_seeds,
             interval=interval(correctness),
         )
         results.append((correctness, family))

@@ -14,12 +14,12 @@ from bench.tuning.space import count_candidates
 
 def rows_json(board: Board) -> list[dict[str, Any]]:
     """One dict per row."""
-    return [row_json(table, row) for table in board.tables for row in table.everything]
+    return [row_json(table, row) for table, row in board.placed]
 
 
 def row_json(table: Table, row: Row) -> dict[str, Any]:
     """The values of one row."""
-    run, record, search = row.run, row.run.record, row.run.record.search
+    run, record, search = row.run, row.record, row.record.search
     best_rank, worst_rank = row.rank or (None, None)
     return {
         "dataset": record.dataset.name,
@@ -33,7 +33,7 @@ def row_json(table: Table, row: Row) -> dict[str, Any]:
         "reproduces": None if run.reproduces is None else run.reproduces.record.run_id,
         "tuner": record.spec.tuner if isinstance(record.spec, SearchSpec) else None,
         "test_accuracy": row.test_accuracy,
-        "test_accuracy_by_seed": run.scores.correct.mean(axis=1).tolist(),
+        "test_accuracy_by_seed": run.scores.accuracy_by_seed.tolist(),
         "interval": None if run.interval is None else asdict(run.interval),
         "seeds": len(record.refits),
         "n_test": record.dataset.n_test,

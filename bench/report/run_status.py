@@ -53,15 +53,14 @@ def _status(folder: RunFolder) -> RunStatus:
 def _finished(folder: RunFolder, status: RunStatus) -> RunStatus:
     record = read_record(folder)
     folder.read_predictions(record)
-    trials = record.search.trials if record.search is not None else ()
     return replace(
         status,
         spec=record.spec,
         finished=True,
         reproduces=record.reproduces,
         reproductions=len(folder.reproductions()),
-        trials=len(trials),
-        epochs=_trained_epochs(trials),
+        trials=len(record.trials),
+        epochs=_trained_epochs(record.trials),
         refits=len(record.refits),
         started=record.started,
         last_event=record.finished,

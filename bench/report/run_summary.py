@@ -1,6 +1,6 @@
 """The runs of one command: a ranked table, the verdict, and where to look next."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +20,12 @@ def run_summary(results: Path, run_ids: Sequence[str]) -> str:
     """
     loaded, shown, parts = load(results), list[Row](), []
     for table in _board(results, loaded, run_ids).tables:
-        known = {row.run.record.run_id for row in shown}  # reference models are in several tables
-        rows = [row for row in table.everything if row.run.record.run_id in {*run_ids} - known]
+        known = {row.record.run_id for row in shown}  # reference models are in several tables
+        rows = [row for row in table.everything if row.record.run_id in {*run_ids} - known]
         if rows:
-            parts.append("\n\n".join([_table_text(table, rows), *_verdict(table, rows)]))
+            parts += [_table_text(table, rows), _verdict(table, rows)]
             shown += rows
-    return "\n\n".join([*parts, _next_steps(results, loaded, shown)])
+    return "\n\n".join(filter(None, [*parts, _next_steps(results, loaded, shown)]))
 
 
 def _board(results: Path, loaded: Loaded, run_ids: Sequence[str]) -> Board:
@@ -54,21 +54,20 @@ def _table_text(table: Table, rows: Sequence[Row]) -> str:
     return f"{wrap(f'{title}, {table.dataset.n_test:,} test images')}\n\n{text}\n\n{notes}"
 
 
-def _verdict(table: Table, rows: Sequence[Row]) -> Iterator[str]:
+def _verdict(table: Table, rows: Sequence[Row]) -> str:
     """Tests between the tuned models, and of each reference model, or the best one, against the best of them."""
     tuned = any(_is_tuned(row.run) for row in rows)
     sentences = [*family_sentences(table), *pair_sentences(table)] if tuned else []
-    references = [row for row in rows if row.run.record.reference is not None] or table.references[:1]
+    references = [row for row in rows if row.record.reference is not None] or table.references[:1]
     tests = [row.versus_best for row in references if row.versus_best is not None]
     sentences += [pair_sentence(test, table.dataset.n_test) for test in tests]
-    if sentences:
-        yield wrap("\n".join(sentences))
+    return wrap("\n".join(sentences))
 
 
 def _next_steps(results: Path, loaded: Loaded, rows: Sequence[Row]) -> str:
-    labels = [run.label for run in (*loaded.runs, *loaded.reproductions)]
+    labels = [run.label for run in loaded.all_runs]
     # Runs on several datasets may have the same label.
-    names = [row.label if labels.count(row.label) == 1 else row.run.record.run_id for row in rows]
+    names = [row.label if labels.count(row.label) == 1 else row.record.run_id for row in rows]
     commands = [("show", *names[:1])] if names else []
     commands += [("compare", *names[:2])] if len(names) > 1 else []
     return "\n".join(

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from bench.evaluation.text import counted, interval_text, percent
+from bench.evaluation.text import capitalized, counted, interval_text, percent
 from bench.report.board import Row, Table, find_row
-from bench.report.markdown import capitalized
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
-from bench.report.runs import Run, find_run, load
+from bench.report.runs import find_run, load
 from bench.report.tables.details import two_columns
 from bench.report.tables.hyperparameters import hyperparameters_table
 from bench.report.tables.scores import rank_text
@@ -29,7 +28,7 @@ def run_row(results: Path, name: str) -> tuple[Table, Row]:
 
 def run_text(results: Path, table: Table, row: Row) -> str:
     """Result, architecture and hyperparameters of a run for the terminal."""
-    run, record = row.run, row.run.record
+    run, record = row.run, row.record
     ranked = f"Rank {rank_text(row)} of {counted(len(table.rows), 'tuned model')}. " if row.rank is not None else ""
     parts = [
         wrap(
@@ -55,8 +54,7 @@ def recipe_text(recipe: dict[str, str]) -> str:
 
 def run_json(row: Row) -> dict[str, Any]:
     """The same as plain values."""
-    run: Run = row.run
-    record = run.record
+    run, record = row.run, row.record
     return {
         "run_id": record.run_id,
         "label": row.label,
@@ -66,7 +64,7 @@ def run_json(row: Row) -> dict[str, Any]:
         "seeds": len(record.refits),
         "parameters": record.refits[0].parameters,
         "summary": run.summary,
-        "hyperparameters": {} if record.search is None else dict(record.search.winning_trial.values),
+        "hyperparameters": dict(record.hyperparameters),
         "recipe": None if record.reference is None else record.reference.recipe,
         "page": row.page,
     }

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, ExtensionError, RecordError, SpecError
+from bench.evaluation.arrays import IntArray
 from bench.evaluation.comparison import Interval, interval
 from bench.evaluation.metric import TRAIN_TEST_GAP, Evaluated, Metric, metrics
 from bench.evaluation.scores import Scores, probabilities, score
@@ -41,7 +42,7 @@ class Run:
     correctness: Correctness
     interval: Interval | None  # of the test accuracy; None for a single seed
     test_labels: str  # digest of the true classes, equal for runs evaluated on the same test set
-    labels: NDArray[np.int64]  # true classes of the test images, (n_test,)
+    labels: IntArray  # true classes of the test images, (n_test,)
     wrong_images: NDArray[np.uint8]  # (m, height, width, channels), in the order of scores.misclassifications
     reproductions: tuple[Reproduction, ...]  # of this published run, oldest first
     plain: PlainKeras | None = None  # the model as code
@@ -60,8 +61,8 @@ class Run:
     @property
     def core_seconds(self) -> float:
         """Seconds of all trials and refits; each occupies one core."""
-        trials = () if self.record.search is None else self.record.search.trials
-        return sum(trial.task_seconds for trial in trials) + sum(refit.task_seconds for refit in self.record.refits)
+        record = self.record
+        return sum(trial.task_seconds for trial in record.trials) + sum(refit.task_seconds for refit in record.refits)
 
     def value(self, metric: Metric) -> float | None:
         """The value of a metric; None for the train/test gap of a model trained elsewhere, on unknown images."""
@@ -102,6 +103,11 @@ class Loaded:
     reproductions: tuple[Run, ...]  # runs whose predictions differ from those of the published run they reproduce
     problems: tuple[str, ...]  # one for each run that could not be read: file and reason
 
+    @property
+    def all_runs(self) -> tuple[Run, ...]:
+        """Runs, then reproductions."""
+        return self.runs + self.reproductions
+
 
 def load(results: Path) -> Loaded:
     """Every finished run that can be read; of repeated runs the newest only.
@@ -111,22 +117,19 @@ def load(results: Path) -> Loaded:
     """
     problems: list[str] = []
     declared = metrics()
+    finished = [folder for folder in all_folders(results) if folder.finished]
+    records = dict(_read_each(finished, lambda folder: (folder, read_record(folder)), problems))
 
-    def read(pairs: Iterable[tuple[RunFolder, RunRecord]]) -> list[Run]:
-        return _read_each(pairs, lambda pair: _read_run(*pair, declared), problems)
+    def read(folders: Iterable[RunFolder]) -> list[Run]:
+        return _read_each(folders, lambda folder: _read_run(folder, records[folder], declared), problems)
 
-    folders = [folder for folder in all_folders(results) if folder.finished]
-    records = _read_each(folders, lambda folder: (folder, read_record(folder)), problems)
-    published = {record.run_id: record for _, record in records if record.reproduces is None}
+    published = {record.run_id: record for record in records.values() if record.reproduces is None}
     # A reproduction without its published run is an ordinary run.
-    reproducing = [pair for pair in records if _reproduced(pair[1]) in published]
+    reproducing = [folder for folder, record in records.items() if _reproduced(record) in published]
+    by_time = sorted(records.items(), key=lambda item: (item[1].finished, item[1].run_id))
     # By spec, not by folder: a migrated record keeps the folder name of its original digest.
-    newest = {
-        pair[1].spec: pair
-        for pair in sorted(records, key=lambda pair: (pair[1].finished, pair[1].run_id))
-        if _reproduced(pair[1]) not in published
-    }
-    runs = read(sorted(newest.values(), key=lambda pair: str(pair[0].path)))
+    newest = {record.spec: folder for folder, record in by_time if _reproduced(record) not in published}
+    runs = read(sorted(newest.values(), key=lambda folder: str(folder.path)))
     labels = row_labels([run.record.spec for run in runs])
     rows = {run.record.spec: replace(run, label=labels[run.record.spec]) for run in runs}
     originals = {run_id: rows[record.spec] for run_id, record in published.items() if record.spec in rows}
@@ -146,7 +149,7 @@ def find_run(loaded: Loaded, name: str) -> Run:
         SpecError: there is none, or there are several.
         RecordError: it cannot be read.
     """
-    every = (*loaded.runs, *loaded.reproductions)
+    every = loaded.all_runs
     matches = _named(every, name) or _first_searches(every, name)
     if len(matches) == 1:
         return matches[0]
@@ -167,8 +170,7 @@ def find_run(loaded: Loaded, name: str) -> Run:
 
 def find_all_runs(loaded: Loaded, name: str) -> list[Run]:
     """All runs that `name` can mean, on any dataset."""
-    every = (*loaded.runs, *loaded.reproductions)
-    return [*_named(every, name), *_first_searches(every, name)]
+    return [*_named(loaded.all_runs, name), *_first_searches(loaded.all_runs, name)]
 
 
 def _named(runs: Sequence[Run], name: str) -> list[Run]:
@@ -256,8 +258,7 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
     )
     # The interval of a single model trained elsewhere accounts for the test images only.
     single = record.trained_elsewhere and len(record.refits) == 1
-    deterministic = single or (record.reference is not None and record.reference.deterministic)
-    correctness = Correctness(correct=scores.correct, deterministic=deterministic)
+    correctness = Correctness(correct=scores.correct, deterministic=record.deterministic or single)
     return Run(
         label=record.spec.model,
         folder=folder,

@@ -36,8 +36,8 @@ def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, 
     parts = []
     for each in board.tables:
         # Reference models are not repeated below later tables.
-        rows = sorted_rows(each, [row for row in each.everything if row.run.record.run_id not in shown], sort)
-        shown |= {row.run.record.run_id for row in each.references}
+        rows = sorted_rows(each, [row for row in each.everything if row.record.run_id not in shown], sort)
+        shown |= {row.record.run_id for row in each.references}
         if not rows:
             continue
         if wide:
@@ -46,10 +46,11 @@ def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, 
             frame = ranked_table(each, rows, sort)
         drawn = table(frame) if markdown else narrow_table(frame)
         below = _wide_notes(each, drawn) if wide else difference_note(each)
-        parts.append("\n\n".join([*map(wrap, [_title(each), *_notes(each)]), drawn, *filter(None, [wrap(below)])]))
+        paragraphs = [wrap(_title(each)), wrap(_notes(each)), drawn, wrap(below)]
+        parts.append("\n\n".join(filter(None, paragraphs)))
     if board.tables:
         parts.append("Intervals are 95% confidence intervals." if wide else wrap(INTERVALS))
-    if not board.tables and not board.problems:
+    elif not board.problems:
         parts.append("No finished run yet.")
     if board.problems:
         parts.append("\n".join(["Could not be read:", *(f"  {problem}" for problem in board.problems)]))
@@ -70,13 +71,12 @@ def _title(table: Table) -> str:
     return f"{table.dataset.title}, budget {table.conditions['budget']}, {counted(len(table.rows), 'tuned model')}"
 
 
-def _notes(table: Table) -> list[str]:
+def _notes(table: Table) -> str:
     notes = [
         f"Not ranked with the first table: {name} is {table.condition(name)} here, {there} there."
         for name, there in table.differs.items()
     ]
-    if note := machines_note(table.everything):
-        notes.append(note)
+    notes.append(machines_note(table.everything))
     if any(row.rank is None for row in table.rows):
         notes.append("?: no rank, since a single seed gives no variance estimate.")
-    return ["\n".join(notes)] if notes else []
+    return "\n".join(filter(None, notes))

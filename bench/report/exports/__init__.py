@@ -1,9 +1,9 @@
 """Results for other programs: tables of plain values, TensorBoard logs, MLflow runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from bench.records.objective import score_name
-from bench.records.record import TrialRecord
+from bench.records.record import Curve, TrialRecord
 from bench.records.spec import SearchSpec
 from bench.report.board import Board
 from bench.report.runs import Run
@@ -11,8 +11,14 @@ from bench.report.runs import Run
 
 def runs_of(board: Board) -> list[Run]:
     """Every run of a leaderboard once; a reference model may be in several tables."""
-    runs = {(table.dataset.name, row.run.record.run_id): row.run for table in board.tables for row in table.everything}
-    return list(runs.values())
+    return list({(table.dataset.name, row.record.run_id): row.run for table, row in board.placed}.values())
+
+
+def curve_points(curve: Curve) -> Iterator[tuple[str, int, float]]:
+    """Name, epoch, counted from 1, and value of every point of learning curves."""
+    for name in curve.__slots__:
+        for epoch, value in enumerate(getattr(curve, name), 1):
+            yield name.replace("_", " "), epoch, value
 
 
 def score_of(run: Run, trial: TrialRecord) -> Mapping[str, float]:

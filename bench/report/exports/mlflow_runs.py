@@ -16,8 +16,8 @@ from bench.records.ledger import TrialEnded
 from bench.records.objective import score_name
 from bench.records.record import Curve, TrialRecord
 from bench.report.board import Board
-from bench.report.exports import runs_of, score_of
-from bench.report.frames import HYPERPARAMETER
+from bench.report.exports import curve_points, runs_of, score_of
+from bench.report.frames import hyperparameter_columns
 from bench.report.runs import Run
 
 RUN_TAG = "keras_family_bench.run_id"
@@ -110,13 +110,11 @@ class _Store:
         start, end = _milliseconds(record.started), _milliseconds(record.finished)
         tags = {RUN_TAG: record.run_id, "mlflow.runName": run.label, "model": record.spec.model}
         parent = self._client.create_run(experiment, start_time=start, tags=tags).info.run_id
-        spec = msgspec.to_builtins(record.spec)
-        values = {} if record.search is None else record.search.winning_trial.values
-        winner = {f"{HYPERPARAMETER}{name}": value for name, value in values.items()}
-        self._log(parent, {**spec, **winner}, _results(run), end)
+        parameters = msgspec.to_builtins(record.spec) | hyperparameter_columns(record.hyperparameters)
+        self._log(parent, parameters, _results(run), end)
         for refit in record.refits:
             self._log_curve(parent, refit.curve, end, suffix=f" refit {refit.number}")
-        for trial in record.search.trials if record.search is not None else ():
+        for trial in record.trials:
             self._add_trial(run, trial, parent, experiment, trial_ends[trial.duplicate_of or trial.trial_id])
         self._client.set_terminated(parent, "FINISHED", end)
 
@@ -157,11 +155,7 @@ class _Store:
     def _log_curve(self, run_id: str, curve: Curve, time: int, suffix: str = "") -> None:
         from mlflow.entities import Metric
 
-        metrics = [
-            Metric(_key(name.replace("_", " ") + suffix), value, time, epoch)
-            for name in curve.__slots__
-            for epoch, value in enumerate(getattr(curve, name), 1)
-        ]
+        metrics = [Metric(_key(name + suffix), value, time, epoch) for name, epoch, value in curve_points(curve)]
         self._client.log_batch(run_id, metrics=metrics)
 
 
@@ -170,7 +164,7 @@ def _trial_ends(run: Run) -> dict[str, int]:
     record, folder = run.record, run.folder
     events = [event for event in folder.events() if isinstance(event, TrialEnded)]
     ends = {event.trial.trial_id: _milliseconds(event.time) for event in events}
-    for trial in record.search.trials if record.search is not None else ():
+    for trial in record.trials:
         if trial.duplicate_of is None and trial.trial_id not in ends:
             raise RecordError(f"{folder.ledger}: the end of trial {trial.trial_id} is missing: restore the file")
     return ends

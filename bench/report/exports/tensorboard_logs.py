@@ -12,7 +12,7 @@ from bench.records.objective import score_name
 from bench.records.record import Curve, TrialRecord
 from bench.records.spec import Value
 from bench.report.board import Board
-from bench.report.exports import runs_of, score_of
+from bench.report.exports import curve_points, runs_of, score_of
 from bench.report.runs import Run
 
 TEST_ACCURACY = "test accuracy"
@@ -53,7 +53,7 @@ def _write_run(run: Run, target: Path) -> None:
         for trial in record.search.trials:
             with _writer(target / f"trial-{trial.trial_id}", started) as writer:
                 _write_trial(writer, run, trial)
-    for refit, accuracy in zip(record.refits, run.scores.correct.mean(axis=1), strict=True):
+    for refit, accuracy in zip(record.refits, run.scores.accuracy_by_seed, strict=True):
         with _writer(target / f"refit-{refit.number}", started) as writer:
             writer.curve(refit.curve)
             writer.scalar(TEST_ACCURACY, float(accuracy), refit.epochs)
@@ -107,9 +107,8 @@ class _Writer:
 
     def curve(self, curve: Curve) -> None:
         """One value per epoch, counted from 1."""
-        for name in curve.__slots__:
-            for epoch, value in enumerate(getattr(curve, name), 1):
-                self.scalar(name.replace("_", " "), value, epoch)
+        for name, epoch, value in curve_points(curve):
+            self.scalar(name, value, epoch)
 
     def scalar(self, tag: str, value: float, step: int) -> None:
         """A value after an epoch."""

@@ -51,31 +51,29 @@ def files(board: Board) -> Files:
         first, *others = tables
         shown = [first, *(_without_repeats(table, first) for table in others)]
         sections = [dataset_section(table, looks) for table in shown]
-        made[f"{dataset}/README.md"] = _page(board, dataset, sections)
-        for section in sections:
-            start = f"{dataset}/figures/table-{section['scores']['table'].number}"
+        made[f"{dataset}/README.md"] = _page(board, shown, sections)
+        for table, section in zip(shown, sections, strict=True):
+            start = f"{dataset}/figures/table-{table.number}"
             made |= {f"{start}-{kind}.png": picture for kind, picture in section["pictures"].items()}
     return made
 
 
 def _without_repeats(table: Table, first: Table) -> Table:
     """A later table without the reference models of the first one, except the best."""
-    repeated = {row.run.record.run_id for row in first.references}
-    kept = (row for place, row in enumerate(table.references) if not place or row.run.record.run_id not in repeated)
+    repeated = {row.record.run_id for row in first.references}
+    kept = (row for place, row in enumerate(table.references) if not place or row.record.run_id not in repeated)
     return replace(table, references=tuple(kept))
 
 
-def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> bytes:
-    tables = [section["scores"]["table"] for section in sections]
+def _page(board: Board, tables: Sequence[Table], sections: Sequence[dict[str, Any]]) -> bytes:
     rows = [row for table in tables for row in table.everything]
-    specs = [row.run.record.spec for row in rows]
-    outcomes = [row.run.record.search for row in rows]
+    specs = [row.record.spec for row in rows]
+    outcomes = [row.record.search for row in rows]
     return render(
         "dataset.md.j2",
-        dataset=dataset,
         title=tables[0].dataset.title,
         score=score_names(tables),
-        model_pages=dict.fromkeys(link(row.run.record.spec.model, row.page_name) for row in rows),
+        model_pages=dict.fromkeys(link(row.record.spec.model, row.page_name) for row in rows),
         sections=sections,
         evaluations=evaluations_text(board.results, tables),
         own_recipes=any(search is not None and search.own_recipe is not None for search in outcomes),
@@ -90,7 +88,7 @@ def _page(board: Board, dataset: str, sections: Sequence[dict[str, Any]]) -> byt
 def table_section(table: Table) -> dict[str, Any]:
     """What `_table.md.j2` shows; empty frames and lists are left out."""
     return {
-        **ranking(table),
+        **ranking(table, from_top=False),
         "uncertainty": scores.uncertainty_table(table),
         "pair_tests": pair_sentences(table),
         "families": scores.families_table(table),
@@ -111,7 +109,7 @@ def dataset_section(table: Table, looks: figures.Styles) -> dict[str, Any]:
         "left_out": left_out_sentence(table),
         "only_top": only_top_sentence(table),
         "selection": searches.selection_table(table.top),
-        "at_bounds": winners_at_bounds([search for row in table.rows if (search := row.run.record.search) is not None]),
+        "at_bounds": winners_at_bounds([search for row in table.rows if (search := row.record.search) is not None]),
         "crossovers": searches.crossover_sentences(table.top),
         "confused": errors.confused_classes_table(table),
         "fixed": pd.DataFrame() if compared is None else errors.error_changes_table(*compared),

@@ -5,7 +5,6 @@ from itertools import groupby
 from typing import Any
 
 from bench.evaluation.text import counted, joined
-from bench.machine import machine_names
 from bench.records.spec import SearchSpec
 from bench.report.board import Board, Table, score_names
 from bench.report.evaluations import evaluations_text
@@ -40,7 +39,7 @@ def files(board: Board) -> Files:
 
 def _origin(datasets: Sequence[Sequence[Table]]) -> str:
     """The date and commit of the newest result on the page, and how many other commits there are."""
-    records = [row.run.record for first, *_ in datasets for row in first.compared]
+    records = [row.record for first, *_ in datasets for row in first.compared]
     newest_first = sorted(records, key=lambda record: record.finished, reverse=True)
     commits = list(dict.fromkeys(short_commit(record.environment.git_commit) for record in newest_first))
     if not records:
@@ -51,7 +50,7 @@ def _origin(datasets: Sequence[Sequence[Table]]) -> str:
 
 def _links(board: Board) -> list[Markdown]:
     """What else there is in the results folder, as links."""
-    is_tutorial = (row.run.record.is_tutorial for table in board.tables for row in table.references)
+    is_tutorial = (row.record.is_tutorial for table in board.tables for row in table.references)
     measured = (board.results / "versions" / "families").glob("*/versions/*.json")
     families = sorted({path.parents[1].name for path in measured})
     versions = "What changed between versions of TensorFlow and Keras"
@@ -68,42 +67,35 @@ def _dataset_section(board: Board, tables: Sequence[Table]) -> dict[str, Any]:
     table, dataset = tables[0], tables[0].dataset.name
     return {
         "name": dataset,
-        **ranking(table, f"{dataset}/"),
+        **ranking(table, from_top=True),
         "summary": summary(table),
         "findings": findings(table),
-        "code": _code_link(table, dataset),
+        "code": _code_link(table),
         "identical": identical_sentences(table),
         "human": human_accuracy(dataset),
         "left_out": left_out_sentence(table),
-        "others": [_other_link(other, dataset) for other in tables[1:]],
+        "others": [_other_link(other) for other in tables[1:]],
         "evaluations": evaluations_text(board.results, tables),
         "provenance": provenance_table(table),
     }
 
 
-def _code_link(table: Table, dataset: str) -> Markdown | None:
+def _code_link(table: Table) -> Markdown | None:
     """The code of the selected tuned model."""
     row = table.selected_row
-    if row is None or row.run.plain is None:
-        return None
-    return link(row.label, section_link(row, f"{dataset}/", code=True))
+    return None if row is None or row.run.plain is None else section_link(row, code=True, from_top=True)
 
 
-def _other_link(table: Table, dataset: str) -> Markdown:
+def _other_link(table: Table) -> Markdown:
     """The conditions in which a table differs from the first one, as a link to it, and links to its models."""
-    models = ", ".join(str(link(row.label, section_link(row, f"{dataset}/"))) for row in table.rows)
+    models = ", ".join(str(section_link(row, from_top=True)) for row in table.rows)
     heading = f"Table {table.number}: budget {table.conditions['budget']}"
-    return Markdown(f"{link(table.differing_text, f'{dataset}/README.md{anchor(heading)}')}: {models}")
+    return Markdown(f"{link(table.differing_text, f'{table.dataset.name}/README.md{anchor(heading)}')}: {models}")
 
 
-def ranking(table: Table, folder: str = "") -> dict[str, Any]:
-    """The models of a table, best first, with a caption of several sentences.
-
-    Args:
-        table: of the board.
-        folder: of the dataset's pages, as a prefix of links from the page that shows the table.
-    """
-    frame, shared = split_constant(leaderboard_table(table, folder), keep=("rank", "model", "type"))
+def ranking(table: Table, *, from_top: bool) -> dict[str, Any]:
+    """The models of a table, best first, with a caption of several sentences; `from_top` as in `section_link`."""
+    frame, shared = split_constant(leaderboard_table(table, from_top=from_top), keep=("rank", "model", "type"))
     return {
         "table": table,
         "reproduce": command_on(table.dataset.name, "reproduce"),
@@ -113,7 +105,7 @@ def ranking(table: Table, folder: str = "") -> dict[str, Any]:
 
 
 def _caption(table: Table) -> Iterator[str]:
-    refits = sorted({len(row.run.record.refits) for row in table.compared})
+    refits = sorted({len(row.record.refits) for row in table.compared})
     if repeated := " or ".join(str(count) for count in refits if count > 1):
         yield (
             f"Test accuracy is the mean over {repeated} refits with different seeds, with its 95% CI, which accounts "
@@ -128,7 +120,7 @@ def _caption(table: Table) -> Iterator[str]:
         named = joined([kind for kind, exists in kinds.items() if exists])
         yield f"The 95% CI of {named} accounts for the finite test set of {table.dataset.n_test:,} images only."
     if (selected := table.compared_with) is not None:
-        splits = {row.run.record.spec.split for row in table.rows if isinstance(row.run.record.spec, SearchSpec)}
+        splits = {row.record.spec.split for row in table.rows if isinstance(row.record.spec, SearchSpec)}
         by_split = " (each split has its own validation images)" if len(splits) > 1 else ""
         yield (
             f"Differences are from {selected.label}, the tuned model with the best {table.score}{by_split}, with their "
@@ -144,10 +136,9 @@ def _caption(table: Table) -> Iterator[str]:
     if len(table.machines) == 1:
         yield prediction_note(table.compared)
     else:
-        names = machine_names(row.run.record.environment for row in table.compared)
-        types = {"tuned models": table.rows, "reference models": table.references}
+        names, types = table.machine_names, {"tuned models": table.rows, "reference models": table.references}
         trained_on = "; ".join(
-            f"{kind}: {joined(sorted({names[row.run.record.environment.machine] for row in rows}))}"
+            f"{kind}: {joined(sorted({names[row.record.environment.machine] for row in rows}))}"
             for kind, rows in types.items()
             if rows
         )
@@ -155,5 +146,5 @@ def _caption(table: Table) -> Iterator[str]:
             f"The rows come from different machines ({trained_on}), so this table has no times. Accuracies may differ "
             "slightly, since rounding in training depends on the machine; this is expected to act like another seed."
         )
-    if any(row.run.record.trained_elsewhere for row in table.references):
+    if any(row.record.trained_elsewhere for row in table.references):
         yield "The training data of models trained elsewhere is unknown and may contain test images."

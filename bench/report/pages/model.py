@@ -1,14 +1,13 @@
 """<dataset>/<model>.md: what each run of a model is, how it was chosen, and what it classifies correctly."""
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.evaluation.importance import ImportanceAnalysis, importances
-from bench.evaluation.text import accuracy_cell, interval_text, percent, points, seconds
+from bench.evaluation.text import accuracy_cell, interval_text, percent, points, seconds, span_text
 from bench.records.objective import score_name
 from bench.records.record import Curve, SearchOutcome
 from bench.report.board import TOP_ROWS, Board, Row, Table
@@ -17,7 +16,7 @@ from bench.report.figures import model as figures
 from bench.report.figures.history import search_history
 from bench.report.figures.picture import Picture, with_titles
 from bench.report.figures.table import styles
-from bench.report.markdown import Markdown, link, render
+from bench.report.markdown import Markdown, render
 from bench.report.pages.contract import Files
 from bench.report.ranking import conditions
 from bench.report.runs import Run
@@ -49,9 +48,7 @@ def files(board: Board) -> Files:
     looks = styles(board)
     made: dict[str, bytes | Picture] = {}
     for page, placed in _by_page(board).items():
-        sections = [
-            _section(table, row, looks[row.run.record.spec.model].color) for table, row in placed if row.in_full
-        ]
+        sections = [_section(table, row, looks[row.record.spec.model].color) for table, row in placed if row.in_full]
         made[page] = _page(placed, sections)
         for section in sections:
             run = section["row"].run
@@ -61,18 +58,17 @@ def files(board: Board) -> Files:
 
 
 def _by_page(board: Board) -> dict[str, list[tuple[Table, Row]]]:
+    first: dict[tuple[str, str], tuple[Table, Row]] = {}  # reference models are in every table of their dataset
+    for table, row in board.placed:
+        first.setdefault((table.dataset.name, row.label), (table, row))
     pages: dict[str, list[tuple[Table, Row]]] = {}
-    placed = set()
-    for table in board.tables:
-        for row in table.everything:
-            if (table.dataset.name, row.label) not in placed:  # reference models are in every table of their dataset
-                placed.add((table.dataset.name, row.label))
-                pages.setdefault(row.page, []).append((table, row))
+    for table, row in first.values():
+        pages.setdefault(row.page, []).append((table, row))
     return pages
 
 
 def _page(placed: Sequence[tuple[Table, Row]], sections: Sequence[dict[str, Any]]) -> bytes:
-    record = placed[0][1].run.record
+    record = placed[0][1].record
     return render(
         "model.md.j2",
         model=record.spec.model,
@@ -84,10 +80,9 @@ def _page(placed: Sequence[tuple[Table, Row]], sections: Sequence[dict[str, Any]
 
 
 def _same_predictions(table: Table, row: Row) -> Row | None:
-    """An earlier row of another model whose refits predict the same classes; its page has the pictures of both."""
-    earlier = takewhile(lambda other: other is not row, table.references)
-    same = (other for other in earlier if np.array_equal(other.run.scores.predicted, row.run.scores.predicted))
-    return next(same, None)
+    """The first reference model whose refits predict the same classes as those of `row`; its page has the pictures."""
+    first, *_ = table.references_by_predictions.get(row.predicted, [row])
+    return None if first is row else first
 
 
 def _details(run: Run) -> dict[str, str]:
@@ -101,14 +96,14 @@ def _details(run: Run) -> dict[str, str]:
 
 def _section(table: Table, row: Row, color: str) -> dict[str, Any]:
     """What the template shows of one run, with plots in `color`; empty frames and lists are left out."""
-    run, record, same = row.run, row.run.record, _same_predictions(table, row)
+    run, record, same = row.run, row.record, _same_predictions(table, row)
     constant = len(np.unique(run.scores.predicted)) == 1
     # Another page has the errors of both, or there is nothing to see in them.
     shows_errors = same is None and not constant
     return {
         "row": row,
-        "link": link(row.label, section_link(row)),
-        "code": link("code", section_link(row, code=True)) if run.plain is not None else "",
+        "link": section_link(row),
+        "code": section_link(row, "code", code=True) if run.plain is not None else "",
         "plain_code": _code(run),
         "code_sentence": _code_sentence(run),
         "budget": "" if record.search is None else table.conditions["budget"],
@@ -155,15 +150,15 @@ def _code_sentence(run: Run) -> str:
         return ""
     is_complete = "load_data()" in run.plain.code
     script = "Complete script" if is_complete else "Script with images in x_train and labels in y_train"
-    reference, accuracies = run.record.reference, run.scores.correct.mean(axis=1)
+    reference, accuracies = run.record.reference, run.scores.accuracy_by_seed
     libraries = "TensorFlow with Keras 3"
     if reference is not None and not reference.is_network:
         libraries = f"scikit-learn{', with images from Keras' if is_complete else ''}"
     if len(accuracies) > 1:
-        limits = dict.fromkeys(f"{percent(each)}%" for each in (accuracies.min(), accuracies.max()))
-        reached = f"{' to '.join(limits)} with {len(accuracies)} seeds"
+        limits = span_text(accuracies, lambda accuracy: f"{percent(accuracy)}%")
+        reached = f"{limits} with {len(accuracies)} seeds"
     else:
-        other = "versions" if reference is not None and reference.deterministic else "seeds"
+        other = "versions" if run.record.deterministic else "seeds"
         reached = f"{percent(accuracies.item())}%; it may differ slightly with other {other}"
     return (
         f"{script} for {libraries}, without this package; one training took {seconds(run.training_seconds)} s here. "
@@ -174,25 +169,25 @@ def _code_sentence(run: Run) -> str:
 def _better_code(table: Table, row: Row) -> Markdown | None:
     """The code of the tuned model that a reference model is compared with, if that is better."""
     tuned, test = table.selected_row, row.versus_best
-    if row.run.record.reference is None or test is None or test.verdict != "worse":
+    if row.record.reference is None or test is None or test.verdict != "worse":
         return None
     if tuned is None or tuned.run.plain is None:
         return None
-    return link(tuned.label, section_link(tuned, code=True))
+    return section_link(tuned, code=True)
 
 
 def _search_section(search: SearchOutcome, row: Row) -> dict[str, Any]:
     """The parts of a section that a reference model lacks."""
     analysis = ImportanceAnalysis(unavailable_reason="it is computed only for the best model of a large table")
     if row.has_figures:
-        analysis = importances(search.space, search.trials, row.run.record.spec.refit_epochs)
+        analysis = importances(search.space, search.trials, row.record.spec.refit_epochs)
     return {
         "hyperparameters": hyperparameters.hyperparameters_table(search),
         "bounds": hyperparameters.bound_sentences(search),
         "importance": hyperparameters.importance_table(analysis),
         "importance_text": hyperparameters.importance_text(analysis),
-        "score": score_name(row.run.record.spec),
-        "trials": searches.trials_table(search, score_name(row.run.record.spec)),
+        "score": score_name(row.record.spec),
+        "trials": searches.trials_table(search, score_name(row.record.spec)),
         "failed": searches.failed_trials_table(search),
     }
 
@@ -210,23 +205,15 @@ def _reproduction_sentence(row: Row) -> str:
 
 
 def _scores(table: Table, row: Row) -> dict[str, str]:
-    run, search = row.run, row.run.record.search
-    refits = run.scores.correct.mean(axis=1)
-    tuned = (
-        {}
-        if search is None
-        else {
-            scores.NOT_DIFFERENT: scores.not_different_text(row, table),
-            f"{score_name(run.record.spec)} of the winner's trial (%)": percent(search.winning_trial.score),
-        }
-    )
-    return {
-        scores.ACCURACY: accuracy_cell(row.test_accuracy, run.interval),
-        **({"test accuracy of each refit (%)": ", ".join(map(percent, refits))} if len(refits) > 1 else {}),
-        **tuned,
-        **{metric.heading: scores.metric_text(run, metric) for metric in run.metrics},
-        **{name: cost for name, cost in costs.cost_cells(run).items() if cost != "-"},
-    }
+    run, search = row.run, row.record.search
+    cells = {scores.ACCURACY: accuracy_cell(row.test_accuracy, run.interval)}
+    if len(row.record.refits) > 1:
+        cells["test accuracy of each refit (%)"] = ", ".join(map(percent, run.scores.accuracy_by_seed))
+    if search is not None:
+        cells[scores.NOT_DIFFERENT] = scores.not_different_text(row, table)
+        cells[f"{score_name(run.record.spec)} of the winner's trial (%)"] = percent(search.winning_trial.score)
+    cells |= {metric.heading: scores.metric_text(run, metric) for metric in run.metrics}
+    return cells | {name: cost for name, cost in costs.cost_cells(run).items() if cost != "-"}
 
 
 def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
@@ -238,17 +225,17 @@ def _others_table(placed: Iterable[tuple[Table, Row]]) -> pd.DataFrame:
             scores.ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
             "budget": table.conditions["budget"],
             "hyperparameters": hyperparameters.candidate_text(search.winning_trial),
-            "run": row.run.record.run_id,
+            "run": row.record.run_id,
         }
         for table, row in placed
-        if (search := row.run.record.search) is not None
+        if (search := row.record.search) is not None
     )
 
 
 def _pictures(row: Row, color: str, *, of_errors: bool, of_training: bool) -> dict[str, Picture]:
     """The figures of a section by kind."""
     pictures = (_error_pictures(row.run) if of_errors else {}) | (_training_pictures(row, color) if of_training else {})
-    model = f"{row.label} on {row.run.record.dataset.title}"
+    model = f"{row.label} on {row.record.dataset.title}"
     return with_titles(pictures, {kind: f"{model}: {title}" for kind, title in TITLES.items()})
 
 
@@ -263,7 +250,7 @@ def _error_pictures(run: Run) -> dict[str, Picture]:
 
 
 def _training_pictures(row: Row, color: str) -> dict[str, Picture]:
-    record, search = row.run.record, row.run.record.search
+    record, search = row.record, row.record.search
     pictures = {}
     # scikit-learn's classifiers have no epochs.
     if any(refit.curve.training_loss for refit in record.refits):

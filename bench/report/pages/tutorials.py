@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from statistics import fmean
+from typing import Any
 
 import pandas as pd
 
 from bench.evaluation.comparison import prediction_interval
 from bench.evaluation.metric import CALIBRATION_ERROR, LOG_LOSS, TRAIN_TEST_GAP
-from bench.evaluation.text import accuracy_cell, joined, percent, points, range_text, seconds
+from bench.evaluation.text import accuracy_cell, joined, percent, points, range_text, seconds, span_text
 from bench.machine import machine_names
 from bench.records.record import PublishedAccuracy
 from bench.report.board import Board, Row, Table
@@ -33,54 +34,52 @@ name = "tutorials"
 
 def files(board: Board) -> Files:
     """tutorials.md, if a tutorial was trained."""
-    sections = []
-    for placed in _tutorials(board):
-        rows = [row for _, row in placed]
-        sections.append(
-            {
-                "title": placed[0][0].dataset.title,
-                "score": placed[0][0].score,
-                "titles": titles_table(placed),
-                "notes": _notes(board, placed),
-                "measured": tutorials_table(rows),
-                "recipes": recipes_table(rows),
-                "machines": _machines(rows),
-            }
-        )
-    return (
-        {"tutorials.md": render("tutorials.md.j2", sections=sections, max_width=MAX_TESTED_WIDTH)} if sections else {}
-    )
+    sections = [_section(board, table, rows) for table, rows in _tutorials(board)]
+    if not sections:
+        return {}
+    return {"tutorials.md": render("tutorials.md.j2", sections=sections, max_width=MAX_TESTED_WIDTH)}
 
 
-def _tutorials(board: Board) -> list[list[tuple[Table, Row]]]:
-    """The tutorials that were trained and the first table that has them; those of the same data together."""
-    placed: dict[str, tuple[Table, Row]] = {}
+def _section(board: Board, table: Table, rows: Sequence[Row]) -> dict[str, Any]:
+    """What the template shows of the tutorials in one table."""
+    return {
+        "title": table.dataset.title,
+        "score": table.score,
+        "titles": titles_table(table, rows),
+        "notes": _notes(board, table, rows),
+        "measured": tutorials_table(rows),
+        "recipes": recipes_table(rows),
+        "machines": _machines(rows),
+    }
+
+
+def _tutorials(board: Board) -> list[tuple[Table, list[Row]]]:
+    """The first tables that have the tutorials that were trained, and these."""
+    placed: list[tuple[Table, list[Row]]] = []
+    known: set[str] = set()
     for table in board.tables:
-        for row in table.references:
-            if row.run.record.is_tutorial:
-                placed.setdefault(row.run.record.run_id, (table, row))
-    tutorials: dict[tuple[str, int], list[tuple[Table, Row]]] = {}
-    for table, row in sorted(placed.values(), key=_order):
-        tutorials.setdefault((table.dataset.name, table.number), []).append((table, row))
-    return list(tutorials.values())
+        rows = [row for row in table.references if row.record.is_tutorial and row.record.run_id not in known]
+        known |= {row.record.run_id for row in rows}
+        if rows:
+            placed.append((table, sorted(rows, key=_order)))
+    return sorted(placed, key=lambda pair: _order(pair[1][0]))
 
 
-def _order(placed: tuple[Table, Row]) -> tuple[bool, str]:
+def _order(row: Row) -> tuple[bool, str]:
     """Tutorials with a known source first."""
-    record = placed[1].run.record
-    return tutorial_title(record.spec.model).source is None, placed[1].label
+    return tutorial_title(row.record.spec.model).source is None, row.label
 
 
-def titles_table(placed: Sequence[tuple[Table, Row]]) -> pd.DataFrame:
+def titles_table(table: Table, rows: Sequence[Row]) -> pd.DataFrame:
     """What readers recognize a tutorial by, its accuracy, and the tuned model that it is compared with."""
     return pd.DataFrame(
         {
-            "tutorial": _title_text(kind := tutorial_title(row.run.record.spec.model), row),
-            "layers and training": f"{kind.layers}{f'; states {own}' if (own := own_result(row.run.record)) else ''}",
+            "tutorial": _title_text(kind := tutorial_title(row.record.spec.model), row),
+            "layers and training": f"{kind.layers}{f'; states {own}' if (own := own_result(row.record)) else ''}",
             "test accuracy (%)": percent(row.test_accuracy),
             "more accurate tuned model": _better_text(table, row),
         }
-        for table, row in placed
+        for row in rows
     )
 
 
@@ -88,7 +87,7 @@ def _title_text(kind: TutorialTitle, row: Row) -> Markdown:
     """What readers recognize a tutorial by, linked to its source if that is known, and a link to its page."""
     source = kind.source
     title = inline(kind.title) if source is None else f"{link(kind.title, source.url)}, by {inline(source.author)}"
-    return Markdown(f"{title} ({link(row.label, section_link(row, _folder(row)))})")
+    return Markdown(f"{title} ({section_link(row, from_top=True)})")
 
 
 def _better_text(table: Table, row: Row) -> str | Markdown:
@@ -96,7 +95,7 @@ def _better_text(table: Table, row: Row) -> str | Markdown:
     test, tuned = row.versus_best, table.selected_row
     if test is None or test.difference is None or tuned is None:
         return "-"
-    name, gain = link(tuned.label, section_link(tuned, _folder(tuned))), f"{points(-test.difference.mean)} pp"
+    name, gain = section_link(tuned, from_top=True), f"{points(-test.difference.mean)} pp"
     interval = f"95% CI {range_text(-test.difference.high, -test.difference.low)}"
     if test.verdict != "worse":
         verdict = "worse than this" if test.verdict == "better" else test.verdict
@@ -110,34 +109,36 @@ def _better_text(table: Table, row: Row) -> str | Markdown:
 
 def _code_link(row: Row) -> list[str]:
     """A link to the plain Keras code, if there is any."""
-    return [] if row.run.plain is None else [str(link("code", section_link(row, _folder(row), code=True)))]
+    return [] if row.run.plain is None else [str(section_link(row, "code", code=True, from_top=True))]
 
 
-def _notes(board: Board, placed: Sequence[tuple[Table, Row]]) -> list[str | Markdown]:
+def _notes(board: Board, table: Table, rows: Sequence[Row]) -> list[str | Markdown]:
     """What is to be known about the tuned model that the tutorials are compared with; none without one."""
-    table, rows = placed[0][0], [row for _, row in placed]
     tuned = table.selected_row
     if tuned is None:
         return []
     calibration = calibration_sentence([tuned, *rows])
     if calibration:
-        errors = sorted(row.run.metrics[CALIBRATION_ERROR] for row in rows)
-        limits = dict.fromkeys(CALIBRATION_ERROR.text(error) for error in (errors[0], errors[-1]))
+        errors = span_text((row.run.metrics[CALIBRATION_ERROR] for row in rows), CALIBRATION_ERROR.text)
         own = CALIBRATION_ERROR.text(tuned.run.metrics[CALIBRATION_ERROR])
-        calibration += f" Calibration error: {tuned.label} {own} pp, tutorials {' to '.join(limits)} pp."
-    others = other_models(board, table, rows)
-    choice = [*filter(None, [_choice(table, tuned), calibration])]
-    return [*filter(None, [_times_sentence(tuned, rows)]), *others, *identical_sentences(table), *choice]
+        calibration += f" Calibration error: {tuned.label} {own} pp, tutorials {errors} pp."
+    notes: list[str | Markdown] = [
+        _times_sentence(tuned, rows),
+        *other_models(board, table, rows),
+        *identical_sentences(table),
+        _choice(table, tuned),
+        calibration,
+    ]
+    return [note for note in notes if note]
 
 
 def _times_sentence(tuned: Row, rows: Sequence[Row]) -> str:
     """How long the tuned model and the tutorials train; empty if they were trained on several machines."""
     if len(_machines([tuned, *rows])) > 1:
         return ""
-    times = sorted(row.run.training_seconds for row in rows)
-    limits = " to ".join(dict.fromkeys(map(seconds, (times[0], times[-1]))))
+    times = span_text((row.run.training_seconds for row in rows), seconds)
     return (
-        f"One training takes {seconds(tuned.run.training_seconds)} s for {tuned.label}, {limits} s for the tutorials, "
+        f"One training takes {seconds(tuned.run.training_seconds)} s for {tuned.label}, {times} s for the tutorials, "
         f"on {_machines([tuned])[0]}."
     )
 
@@ -161,14 +162,11 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
     tuned = table.selected_row
     if tuned is None:
         return []
-    families = dict.fromkeys(row.run.record.spec.model for row in table.rows)
+    families = dict.fromkeys(row.record.spec.model for row in table.rows)
     best = [
-        min(
-            (row for row in table.rows if row.run.record.spec.model == family),
-            key=lambda row: selection_order(row.run),
-        )
+        min((row for row in table.rows if row.record.spec.model == family), key=lambda row: selection_order(row.run))
         for family in families
-        if family != tuned.run.record.spec.model
+        if family != tuned.record.spec.model
     ]
     more_accurate = [
         (other.differing_text, row)
@@ -176,34 +174,21 @@ def other_models(board: Board, table: Table, tutorials: Sequence[Row]) -> list[M
         if (other.dataset, other.conditions[TEST_LABELS]) == (table.dataset, table.conditions[TEST_LABELS])
         if (row := other.selected_row) is not None and row.test_accuracy > tuned.test_accuracy
     ]
-    return [
-        *(
-            _other_model(f"Of family {row.run.record.spec.model}, the best by {table.score} is", row, tutorials)
-            for row in best
-        ),
-        *(
-            _other_model(f"A search under other conditions ({differing}) found", row, tutorials)
-            for differing, row in more_accurate
-        ),
-    ]
+    found = [(f"Of family {row.record.spec.model}, the best by {table.score} is", row) for row in best]
+    found += [(f"A search under other conditions ({differing}) found", row) for differing, row in more_accurate]
+    return [_other_model(text, row, tutorials) for text, row in found]
 
 
 def _other_model(text: str, row: Row, tutorials: Sequence[Row]) -> Markdown:
     """A tuned model, its accuracy, gain over the tutorials, time if it is of the same machine, and code."""
-    name = link(row.label, section_link(row, _folder(row)))
-    gains = sorted(row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials)
-    gain = " to ".join(dict.fromkeys(map(points, (gains[0], gains[-1]))))
+    gain = span_text((row.test_accuracy - tutorial.test_accuracy for tutorial in tutorials), points)
     one_machine = len(_machines([row, *tutorials])) == 1
     parts = [
         f"{percent(row.test_accuracy)}%, {gain} pp compared with the tutorials",
         *([f"{seconds(row.run.training_seconds)} s per training"] if one_machine else []),
         *_code_link(row),
     ]
-    return Markdown(f"{inline(text)} {name}: {', '.join(parts)}.")
-
-
-def _folder(row: Row) -> str:
-    return f"{row.run.record.dataset.name}/"
+    return Markdown(f"{inline(text)} {section_link(row, from_top=True)}: {', '.join(parts)}.")
 
 
 def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
@@ -212,10 +197,10 @@ def tutorials_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            STATED: stated_result(row.run.record) or "none",
-            **_compared(published_accuracy(row.run.record), prediction_interval(row.run.scores.correct.mean(axis=1))),
+            STATED: stated_result(row.record) or "none",
+            **_compared(published_accuracy(row.record), prediction_interval(row.run.scores.accuracy_by_seed)),
             "measured test accuracy (%)": accuracy_cell(row.test_accuracy, row.run.interval),
-            "seeds": str(len(row.run.record.refits)),
+            "seeds": str(len(row.record.refits)),
             **{metric.heading: metric.text(row.run.metrics[metric]) for metric in (TRAIN_TEST_GAP, LOG_LOSS)},
         }
         | ({"training time per refit (s)": seconds(row.run.training_seconds)} if one_machine else {})
@@ -229,8 +214,8 @@ def recipes_table(rows: Sequence[Row]) -> pd.DataFrame:
         {
             "model": row.label,
             "parameters": f"{row.run.costs['parameters']:,}",
-            "training accuracy (%)": percent(fmean(refit.train_accuracy for refit in row.run.record.refits)),
-            "recipe": row.run.record.reference.recipe if row.run.record.reference else "",
+            "training accuracy (%)": percent(fmean(refit.train_accuracy for refit in row.record.refits)),
+            "recipe": row.record.reference.recipe if row.record.reference else "",
         }
         for row in rows
     )
@@ -238,7 +223,7 @@ def recipes_table(rows: Sequence[Row]) -> pd.DataFrame:
 
 def _machines(rows: Sequence[Row]) -> list[str]:
     """Names of the machines that trained these rows."""
-    return list(machine_names(row.run.record.environment for row in rows).values())
+    return list(machine_names(row.record.environment for row in rows).values())
 
 
 def _compared(published: PublishedAccuracy | None, limits: tuple[float, float] | None) -> dict[str, str]:

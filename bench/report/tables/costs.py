@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.text import number, seconds
-from bench.machine import machine_names
 from bench.report.board import Row, Table
 from bench.report.runs import Run
 
@@ -24,8 +23,7 @@ UNITS = {
 
 def costs_table(table: Table) -> pd.DataFrame:
     """The costs of each model, in the order of the scores; machines are named if there are several."""
-    names = machine_names(row.run.record.environment for row in table.compared)
-    fronts = pareto_fronts(table)
+    names, fronts = table.machine_names, pareto_fronts(table)
     return pd.DataFrame(
         {
             "model": row.label,
@@ -33,17 +31,17 @@ def costs_table(table: Table) -> pd.DataFrame:
             CORE_SECONDS: core_seconds_cell(table, row),
             "on the Pareto front for": ", ".join(cost for cost in fronts if row.label in fronts[cost]) or "-",
         }
-        | ({"machine": names[row.run.record.environment.machine]} if len(names) > 1 else {})
+        | ({"machine": names[row.record.environment.machine]} if len(names) > 1 else {})
         for row in table.compared
     )
 
 
 def timed_sentence(table: Table) -> str:
     """Whose times are compared, if the models come from several machines."""
-    names = machine_names(row.run.record.environment for row in table.compared)
+    names = table.machine_names
     if len(names) == 1 or len(table.timed) == 1:
         return ""
-    machine = names[table.timed[0].run.record.environment.machine]
+    machine = names[table.timed[0].record.environment.machine]
     return f"Of times, the Pareto fronts contain only models from {machine}."
 
 
@@ -66,7 +64,7 @@ def cost_cells(run: Run) -> dict[str, str]:
 
 def prediction_note(rows: Sequence[Row]) -> str:
     """How the prediction times of the rows were measured."""
-    if all(row.run.record.finished >= TIMED_ALONE_SINCE for row in rows):
+    if all(row.record.finished >= TIMED_ALONE_SINCE for row in rows):
         return "The prediction time is measured in batches while no other task of the command runs."
     return (
         "The prediction time is measured in batches; for runs that ended before December 2026, another task of the "

@@ -19,7 +19,7 @@ SHOWN_MISCLASSIFICATIONS = 25
 
 def class_f1(rows: Sequence[Row]) -> pd.DataFrame:
     """F1 of each class (row) for models of a table (columns), the class with the lowest mean first."""
-    names = rows[0].run.record.dataset.class_names
+    names = rows[0].record.dataset.class_names
     f1 = pd.DataFrame({row.label: row.run.scores.by_class.f1[: len(names)] for row in rows}, index=list(names))
     return f1.loc[f1.mean(axis=1).sort_values(kind="stable").index]
 
@@ -49,8 +49,7 @@ def confused_classes_table(table: Table) -> pd.DataFrame:
     """The pairs of classes that the best models confuse most often: pairs as rows, models as columns."""
     names = table.dataset.class_names
     confused = {
-        row.label: (row.run.scores.confusion + row.run.scores.confusion.T) / len(row.run.record.refits)
-        for row in table.top
+        row.label: (row.run.scores.confusion + row.run.scores.confusion.T) / len(row.record.refits) for row in table.top
     }
     mean = np.mean(list(confused.values()), axis=0)
     a, b = np.triu_indices(len(names), 1)
@@ -80,7 +79,7 @@ def confused_classes(run: Run) -> Iterator[dict[str, str]]:
 
 def misclassified_table(row: Row) -> pd.DataFrame:
     """The test images that a model misclassifies with the highest confidence."""
-    names, refits = row.run.record.dataset.class_names, len(row.run.record.refits)
+    names, refits = row.record.dataset.class_names, len(row.record.refits)
     return pd.DataFrame(
         {
             "test image": str(error.index),
@@ -144,7 +143,7 @@ def error_comparison(table: Table) -> tuple[Row, Row] | None:
 
 def error_changes_table(first: Row, second: Row) -> pd.DataFrame:
     """The errors of the first model that the second fixes, by classes, most first."""
-    names = first.run.record.dataset.class_names
+    names = first.record.dataset.class_names
     changes = error_changes(first.run.scores.predicted, second.run.scores.predicted, first.run.labels)
     return pd.DataFrame(
         {

@@ -7,12 +7,12 @@ import pandas as pd
 from bench.evaluation.metric import MACRO_F1, TRAIN_TEST_GAP
 from bench.evaluation.text import accuracy_cell, difference_text, joined, percent
 from bench.report.board import Row, Table
-from bench.report.markdown import anchor, link
+from bench.report.markdown import Markdown, anchor, link
 from bench.report.tables.costs import cost_cells
 from bench.report.tables.scores import ACCURACY, REFERENCE_TYPES, metric_text, rank_text
 
 TUNED = "tuned"
-COSTS = ("parameters", "training time per refit (s)", "prediction time (µs/image)")
+TIMES = ("training time per refit (s)", "prediction time (µs/image)")
 NOT_SIGNIFICANT = "n.s."
 MAX_FOREST_ROWS = 25
 _OTHER_PAGES = (TRAIN_TEST_GAP, MACRO_F1)  # the dataset's page shows these
@@ -20,7 +20,7 @@ _OTHER_PAGES = (TRAIN_TEST_GAP, MACRO_F1)  # the dataset's page shows these
 
 def row_type(row: Row) -> str:
     """Tuned, or the kind of reference model."""
-    reference, search = row.run.record.reference, row.run.record.search
+    reference, search = row.record.reference, row.record.search
     if reference is not None:
         return REFERENCE_TYPES[reference.group]
     return TUNED if search is None or search.own_recipe is None else f"{TUNED}, own recipe"
@@ -61,18 +61,13 @@ def only_top_sentence(table: Table) -> str:
     return " ".join(sentences)
 
 
-def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
-    """All compared models, best first.
-
-    Args:
-        table: of the board.
-        folder: of the dataset's pages, as a prefix of links from the page that shows the table.
-    """
+def leaderboard_table(table: Table, *, from_top: bool) -> pd.DataFrame:
+    """All compared models, best first; `from_top` as in `section_link`."""
     one_machine = len(table.machines) == 1
     return pd.DataFrame(
         {
             **leaderboard_cells(table, row, with_times=one_machine),
-            "model": link(row.label, section_link(row, folder)),
+            "model": section_link(row, from_top=from_top),
         }
         for row in by_accuracy(table.compared)
     )
@@ -80,8 +75,7 @@ def leaderboard_table(table: Table, folder: str = "") -> pd.DataFrame:
 
 def leaderboard_cells(table: Table, row: Row, *, with_times: bool = True) -> dict[str, str]:
     """The columns of one row as text: heading to cell."""
-    costs = {name: cost for name, cost in cost_cells(row.run).items() if name in COSTS}
-    selected = table.compared_with
+    costs, selected = cost_cells(row.run), table.compared_with
     return {
         "rank": rank_text(row),
         "model": row.label,
@@ -94,20 +88,22 @@ def leaderboard_cells(table: Table, row: Row, *, with_times: bool = True) -> dic
             for metric in row.run.metrics
             if not metric.details_only and metric not in _OTHER_PAGES
         },
-        **{name: cost for name, cost in costs.items() if with_times or name == "parameters"},
+        **{name: costs[name] for name in ("parameters", *(TIMES if with_times else ()))},
     }
 
 
-def section_link(row: Row, folder: str = "", *, code: bool = False) -> str:
-    """Where a row's section on its model's page is, or the code in it, as GitHub links to headings.
+def section_link(row: Row, text: str | None = None, *, code: bool = False, from_top: bool = False) -> Markdown:
+    """A link to a row's section on its model's page.
 
     Args:
         row: of the board.
-        folder: of the page, as a prefix.
-        code: whether to link to the code, if there is any.
+        text: of the link; by default the row's label.
+        code: whether to link to the code in the section, if there is any.
+        from_top: whether the link is on a page in the results folder, not in the folder of the dataset.
     """
     heading = f"code of {row.label}" if code and row.run.plain is not None else row.label
-    return f"{folder}{row.page_name}{anchor(heading) if row.in_full else ''}"
+    page = row.page if from_top else row.page_name
+    return link(text or row.label, f"{page}{anchor(heading) if row.in_full else ''}")
 
 
 def versus_selected_text(row: Row) -> str:

@@ -13,7 +13,7 @@ def provenance_table(table: Table) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            "run": (record := row.run.record).run_id,
+            "run": (record := row.record).run_id,
             "finished (UTC)": record.finished[:10],
             "commit": short_commit(record.environment.git_commit),
             "code digest": record.spec.source[:COMMIT_DIGITS],

@@ -6,14 +6,8 @@ import numpy as np
 import pandas as pd
 
 from bench.evaluation.metric import TEST_ACCURACY, Metric
-from bench.evaluation.text import (
-    accuracy_cell,
-    joined,
-    percent,
-    points,
-    range_text,
-    uncertainty_source,
-)
+from bench.evaluation.text import accuracy_cell, joined, percent, points, range_text, uncertainty_source
+from bench.records.record import RunRecord
 from bench.records.reproductions import Reproduction
 from bench.report.board import TOP_ROWS, Row, Table
 from bench.report.runs import Run
@@ -21,7 +15,6 @@ from bench.report.runs import Run
 MAX_NAMED = TOP_ROWS - 1  # of more models that are not significantly different, only the first FIRST_NAMED are named
 FIRST_NAMED = 5
 ACCURACY = TEST_ACCURACY.heading
-UNCERTAINTY = "main source of uncertainty"
 NOT_DIFFERENT = "tuned models not significantly different"
 REFERENCE_TYPES = {
     "tutorial": "published tutorial",
@@ -35,26 +28,19 @@ def uncertainty_table(table: Table) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            **_basis(row),
+            "main source of uncertainty": uncertainty_source(row.run.interval),
+            "seeds": f"{len(row.record.refits)}{_seeds_note(row.record)}",
             **({NOT_DIFFERENT: not_different_text(row, table)} if len(table.rows) > 1 else {}),
         }
         for row in table.compared
     )
 
 
-def _basis(row: Row) -> dict[str, str]:
-    reference, interval = row.run.record.reference, row.run.interval
-    deterministic = reference is not None and reference.deterministic
-    single = row.run.record.trained_elsewhere and len(row.run.record.refits) == 1
-    note = " (deterministic)" if deterministic else " (one file)" if single else ""
-    return {
-        UNCERTAINTY: uncertainty_source(interval),
-        "seeds": f"{len(row.run.record.refits)}{note}",
-    }
-
-
-def _leaderboard_metrics(row: Row) -> dict[str, str]:
-    return {metric.heading: metric_text(row.run, metric) for metric in row.run.metrics if not metric.details_only}
+def _seeds_note(record: RunRecord) -> str:
+    """Why a model with a single seed has an interval."""
+    if record.deterministic:
+        return " (deterministic)"
+    return " (one file)" if record.trained_elsewhere and len(record.refits) == 1 else ""
 
 
 def metric_text(run: Run, metric: Metric) -> str:
@@ -69,11 +55,11 @@ def reproductions_table(table: Table) -> pd.DataFrame:
         {
             "model": row.label,
             ACCURACY: accuracy_cell(row.test_accuracy, row.run.interval),
-            "seeds": str(len(row.run.record.refits)),
+            "seeds": str(len(row.record.refits)),
             "difference from the published row (pp)": points(row.test_accuracy - row.run.reproduces.scores.accuracy),
             "95% prediction interval (%)": prediction_interval_text(entry := reproduction_entry(row)),
             "different conditions": different_conditions_text(entry),
-            **_leaderboard_metrics(row),
+            **{metric.heading: metric_text(row.run, metric) for metric in row.run.metrics if not metric.details_only},
         }
         for row in table.reproductions
         if row.run.reproduces is not None
@@ -84,7 +70,7 @@ def reproduction_entry(row: Row) -> Reproduction | None:
     """The entry next to the published record that belongs to the row of a reproduction; None if it is missing."""
     published = row.run.reproduces
     entries = () if published is None else published.reproductions
-    return next((entry for entry in entries if entry.run_id == row.run.record.run_id), None)
+    return next((entry for entry in entries if entry.run_id == row.record.run_id), None)
 
 
 def prediction_interval_text(entry: Reproduction | None) -> str:
@@ -104,13 +90,12 @@ def different_conditions_text(entry: Reproduction | None) -> str:
 
 def families_table(table: Table) -> pd.DataFrame:
     """Families with several searches: the mean over them."""
-    refits = {row.label: len(row.run.record.refits) for row in table.rows}
     return pd.DataFrame(
         {
             "family": family.name,
             ACCURACY: accuracy_cell(family.interval.mean, family.interval),
             "searches": str(len(family.searches)),
-            "refits per search": joined(sorted({str(refits[label]) for label in family.searches})),
+            "refits per search": str(family.refits),
             "variance across searches (% of squared half-width)": percent(family.interval.seed_variance_share, 0),
         }
         for family in table.families
@@ -121,7 +106,7 @@ def families_table(table: Table) -> pd.DataFrame:
 def rank_text(row: Row) -> str:
     """The range of ranks."""
     if row.rank is None:
-        return "-" if row.run.record.reference is not None or row.run.reproduces is not None else "?"
+        return "-" if row.record.reference is not None or row.run.reproduces is not None else "?"
     best, worst = row.rank
     return str(best) if best == worst else f"{best} to {worst}"
 

@@ -1,4 +1,4 @@
-"""Searches: their trials, what the winners chose, and what the budget bought."""
+"""Searches: their progress, their trials, and the validation scores of their winners."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from bench.evaluation.arrays import FloatArray
 from bench.evaluation.importance import full_length_trials
 from bench.evaluation.selection import crossover, expected_best_score
 from bench.evaluation.text import percent, points, seconds
@@ -33,22 +33,21 @@ class SearchProgress(NamedTuple):
 
 def full_length(row: Row) -> list[TrialRecord]:
     """Trials of a row's search that could win; none for a reference model."""
-    record = row.run.record
-    return [] if record.search is None else full_length_trials(record.search.trials, record.spec.refit_epochs)
+    return full_length_trials(row.record.trials, row.record.spec.refit_epochs)
 
 
-def _scores(row: Row) -> NDArray[np.float64]:
+def _scores(row: Row) -> FloatArray:
     return np.array([trial.score for trial in full_length(row)])
 
 
 def _is_random(row: Row) -> bool:
-    spec = row.run.record.spec
+    spec = row.record.spec
     return isinstance(spec, SearchSpec) and spec.tuner == "random"
 
 
 def search_progress(row: Row) -> SearchProgress | None:
     """The progress of a row's search; None for a reference model, and without a scored full-length trial."""
-    record = row.run.record
+    record = row.record
     if record.search is None:
         return None
     epochs, elapsed, best = 0.0, 0.0, 0.0
@@ -76,7 +75,7 @@ def selection_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": row.label,
-            f"{score_name(row.run.record.spec)} of the winner (%)": percent(search.winning_trial.score),
+            f"{score_name(row.record.spec)} of the winner (%)": percent(search.winning_trial.score),
             "test accuracy (%)": percent(row.test_accuracy),
             "test minus validation (pp)": _difference(row, search),
             "trials (of candidates in the space)": f"{len(search.trials):,} ({space_size(search)})",
@@ -84,7 +83,7 @@ def selection_table(rows: Sequence[Row]) -> pd.DataFrame:
             "epochs trained": f"{search.trained_epochs:,}",
         }
         for row in rows
-        if (search := row.run.record.search) is not None
+        if (search := row.record.search) is not None
     )
 
 
@@ -96,7 +95,7 @@ def space_size(search: SearchOutcome) -> str:
 
 def _difference(row: Row, search: SearchOutcome) -> str:
     """Test accuracy minus validation accuracy."""
-    is_accuracy = objective_name(row.run.record.spec) == NAMES[None]
+    is_accuracy = objective_name(row.record.spec) == NAMES[None]
     return points(row.test_accuracy - search.winning_trial.score) if is_accuracy else "-"
 
 
@@ -113,7 +112,7 @@ def crossover_sentences(rows: Sequence[Row]) -> list[str]:
         earlier = b if later is a else a
         sentences.append(
             f"From {crossing.trials:.0f} random trials on (95% CI {crossing.low:.0f} to {crossing.high:.0f}) the "
-            f"expected best {score_name(later.run.record.spec)} of {later.label} is higher than that of "
+            f"expected best {score_name(later.record.spec)} of {later.label} is higher than that of "
             f"{earlier.label}; just before that it is lower."
         )
     return sentences

@@ -1,1 +1,1 @@
-"""Numbers, hyperparameters and test results as text."""
+"""Sentences, titles, glossary, signatures and commands: text of pages and of the terminal."""

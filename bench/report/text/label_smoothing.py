@@ -4,15 +4,20 @@ import math
 from collections.abc import Sequence
 
 from bench.evaluation.metric import CALIBRATION_ERROR, LOG_LOSS
-from bench.evaluation.text import joined, percent
+from bench.evaluation.text import joined, percent, span_text
 from bench.records.plain import label_smoothing
 from bench.report.board import Row
 from bench.report.runs import Run
 
 
+def _loss(run: Run) -> str:
+    """The loss in the stored recipe of a model; empty if it is unknown."""
+    return "" if run.plain is None else run.plain.recipe.get("loss", "")
+
+
 def _smoothing(run: Run) -> float:
-    """The label smoothing in the stored recipe of a model; 0 if it has none or there is no recipe."""
-    return 0.0 if run.plain is None else label_smoothing(run.plain.recipe.get("loss", ""))
+    """The label smoothing of a model; 0 if it has none or its loss is unknown."""
+    return label_smoothing(_loss(run))
 
 
 def training_loss_sentence(run: Run) -> str:
@@ -36,12 +41,10 @@ def calibration_sentence(rows: Sequence[Row]) -> str:
     It shows if a model is less confident than accurate, and a model without label smoothing is less accurate but has
     both a lower log loss and a lower calibration error.
     """
-    recipes = [(row, {} if row.run.plain is None else row.run.plain.recipe) for row in rows]
-    for other in [row for row, recipe in recipes if "loss" in recipe and not _smoothing(row.run)]:
-        worse = [row for row in rows if _smoothing(row.run) and _is_underconfident(row) and _is_worse(row, other)]
-        if worse:
-            gaps = sorted(row.test_accuracy - _confidence(row) for row in worse)
-            size = " to ".join(dict.fromkeys(percent(gap, 1) for gap in (gaps[0], gaps[-1])))
+    smoothed = [row for row in rows if _smoothing(row.run) and _confidence(row) < row.test_accuracy]
+    for other in [row for row in rows if _loss(row.run) and not _smoothing(row.run)]:
+        if worse := [row for row in smoothed if _is_worse(row, other)]:
+            size = span_text((row.test_accuracy - _confidence(row) for row in worse), lambda gap: percent(gap, 1))
             names = joined([row.label for row in worse])
             return (
                 f"Label smoothing usually makes models less confident: the mean confidence of {names} is {size} points "
@@ -52,15 +55,12 @@ def calibration_sentence(rows: Sequence[Row]) -> str:
 
 
 def _confidence(row: Row) -> float:
+    """Mean confidence."""
     return sum(each.fraction * each.confidence for each in row.run.scores.calibration.bins)
-
-
-def _is_underconfident(row: Row) -> bool:
-    return _confidence(row) < row.test_accuracy
 
 
 def _is_worse(row: Row, other: Row) -> bool:
     """Whether a model is more accurate than another, and worse calibrated by both metrics."""
-    metrics = (LOG_LOSS, CALIBRATION_ERROR)
-    is_worse = all(row.run.metrics[metric] > other.run.metrics[metric] for metric in metrics)
-    return row.test_accuracy > other.test_accuracy and is_worse
+    return row.test_accuracy > other.test_accuracy and all(
+        row.run.metrics[metric] > other.run.metrics[metric] for metric in (LOG_LOSS, CALIBRATION_ERROR)
+    )

@@ -32,7 +32,7 @@ def family_sentences(table: Table) -> list[str]:
     sentences = []
     for test in table.family_tests:
         if test.difference is not None:
-            trained = _searches_text(table, families[test.a], families[test.b])
+            trained = _searches_text(families[test.a], families[test.b])
             basis = f"{trained}; {table.dataset.n_test:,} test images, paired; {p_text(test.p_adjusted)}"
             if pairs > 1:
                 basis += f" after Holm's correction for {pairs} pairs of families"
@@ -44,28 +44,22 @@ def family_sentences(table: Table) -> list[str]:
     return sentences
 
 
-def _searches_text(table: Table, a: FamilyResult, b: FamilyResult) -> str:
+def _searches_text(a: FamilyResult, b: FamilyResult) -> str:
     """The numbers of searches and of refits that a comparison of two families is based on."""
-    refits = {row.label: len(row.run.record.refits) for row in table.rows}
-    searches, refits_of_both = (len(a.searches), len(b.searches)), (refits[a.searches[0]], refits[b.searches[0]])
-    each = " each" if searches[0] == searches[1] else ""
-    return f"{_of_both(searches)} searches{each} with {_of_both(refits_of_both)} refits"
+    each = " each" if len(a.searches) == len(b.searches) else ""
+    return f"{_of_both(len(a.searches), len(b.searches))} searches{each} with {_of_both(a.refits, b.refits)} refits"
 
 
-def _of_both(counts: tuple[int, int]) -> str:
-    return joined(list(dict.fromkeys(map(str, counts))))
+def _of_both(a: int, b: int) -> str:
+    return str(a) if a == b else f"{a} and {b}"
 
 
 def identical_sentences(table: Table) -> list[str]:
     """The reference models whose refits all predict the same classes."""
-    groups: dict[tuple[int, bytes], list[str]] = {}
-    for row in table.references:
-        predicted = row.run.scores.predicted
-        groups.setdefault((len(predicted), predicted.tobytes()), []).append(row.label)
     return [
-        f"{joined(labels)} predict the same class for every test image, seed by seed."
-        for labels in groups.values()
-        if len(labels) > 1
+        f"{joined([row.label for row in rows])} predict the same class for every test image, seed by seed."
+        for rows in table.references_by_predictions.values()
+        if len(rows) > 1
     ]
 
 
@@ -139,7 +133,7 @@ def _next_family(table: Table, family: FamilyResult) -> str:
 
 
 def _best_model(table: Table, row: Row) -> str:
-    record, interval = row.run.record, row.run.interval
+    record, interval = row.record, row.run.interval
     if row is not table.compared[0]:
         best = f"tuned model with the best {table.score}"
     else:
@@ -196,9 +190,9 @@ def _comparison(test: PairTest, best: str, other: str) -> str:
     return f"It is {size} points {verdict} than {other}, a statistically significant difference."
 
 
-def _hardest_class(best: Row, *, named: bool = False) -> str:
+def _hardest_class(best: Row, *, named: bool) -> str:
     """The classes with the lowest recall; `named` if the sentence before is not about this model."""
-    record, hardest, lowest = best.run.record, best.run.scores.by_class.hardest, best.run.scores.by_class.recall.min()
+    record, hardest, lowest = best.record, best.run.scores.by_class.hardest, best.run.scores.by_class.recall.min()
     start, end = ("The", f" of {best.label}") if named else ("Its", "")
     text = f"{start} hardest class{end} is {hardest[0]}, with a recall of {percent(lowest)}%"
     if lowest == 1:
@@ -207,9 +201,8 @@ def _hardest_class(best: Row, *, named: bool = False) -> str:
         text = f"{start} lowest recall{end} is {percent(lowest)}%, in {len(hardest)} classes"
     elif len(hardest) > 1:
         text = f"{start} hardest classes{end} are {joined(hardest)}, with a recall of {percent(lowest)}% each"
-    trials = record.search.trials if record.search is not None else ()
-    if failed := sum(trial.status == "failed" for trial in trials):
-        return f"{text}; {failed} of the {len(trials)} trials of its search failed."
+    if failed := sum(trial.status == "failed" for trial in record.trials):
+        return f"{text}; {failed} of the {len(record.trials)} trials of its search failed."
     return f"{text}."
 
 
