@@ -128,8 +128,10 @@ def _write(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any], fol
 @contextmanager
 def _without_files(tuner: Any, resumed: Resumed) -> Iterator[None]:
     """Let the oracle of a tuner write no files: those of an earlier call stay until the oracle has its results."""
-    id_length = next((len(trial_id) for trial_id, _ in resumed.proposals), None)
-    with compat.held_files(tuner), compat.seeded_values(tuner.oracle), compat.trial_ids(tuner.oracle, id_length):
+    ids = resumed.ids
+    length, number = (len(ids[0]) if ids else None), len(resumed.search.base) + len(ids)
+    earlier = compat.earlier_trials(tuner.oracle, length, number)
+    with compat.held_files(tuner), compat.seeded_values(tuner.oracle), earlier:
         yield
 
 

@@ -14,6 +14,7 @@ from bench.training.own_tuner.exchange import TrialRun, Update
 
 pytestmark = pytest.mark.slow
 
+SUCCESSFUL = TrialRun(status="COMPLETED", updates=(Update(metrics={"value": 0.5}, step=0),))
 FAILED = TrialRun(status="INVALID", message="ValueError: a mistake")
 
 
@@ -34,13 +35,12 @@ def test_trials_that_ended_after_one_that_is_running_at_the_end_are_kept(tmp_pat
     with compat.held_files(tuner):
         sequence.refill((), 5, source.log)
         for proposal in sequence.waiting(())[1:]:
-            value = Update(metrics={"value": proposal.number}, step=0)
-            sequence.finish(proposal, TrialRun(status="COMPLETED", updates=(value,)) if proposal.number == 4 else FAILED)
+            sequence.finish(proposal, SUCCESSFUL if proposal.number == 4 else FAILED)
         sequence.flush()
         compat.retry_ongoing(tuner.oracle, tuner.tuner_id)
     project.write_state()
     for each in (tuner, make(tmp_path)):
         statuses = [each.oracle.trials[str(number)].status for number in range(5)]
         assert statuses == ["RUNNING", *["FAILED"] * 3, "COMPLETED"]
-        assert each.oracle.get_best_trials(1)[0].score == 4
+        assert each.oracle.get_best_trials(1)[0].score == 0.5
         assert each.oracle.get_state()["retry_queue"] == ["0"]

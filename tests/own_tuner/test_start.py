@@ -11,7 +11,7 @@ import pytest
 from bench.compat import own_tuner as compat
 from bench.errors import SearchError
 from bench.own_tuner.identity import labeled, settings
-from bench.own_tuner.ledger import TrialEnded
+from bench.own_tuner.ledger import TrialEnded, TrialProposed
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
 from bench.own_tuner.start import Resumed, start_or_resume
@@ -79,13 +79,27 @@ def test_trials_of_a_later_search_by_keras_tuner_are_kept(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("length", "expected"), [(1, "9 10 11"), (2, "09 10 11"), (4, "0009 0010 0011")])
-def test_ids_of_trials_are_as_long_as_in_an_earlier_call(length: int, expected: str, tmp_path: Path) -> None:
-    oracle = make(tmp_path, max_trials=12).oracle
-    with compat.trial_ids(oracle, length):
+@pytest.mark.parametrize(("max_trials", "number"), [(12, 3), (3, 12)])
+def test_trials_of_an_earlier_call_are_proposed_with_their_ids_whatever_max_trials_is(
+    length: int, expected: str, max_trials: int, number: int, tmp_path: Path
+) -> None:
+    oracle = make(tmp_path, max_trials=max_trials).oracle
+    with compat.earlier_trials(oracle, length, number):
         ids = [oracle.create_trial(f"slot{number}").trial_id for number in range(12)]
         assert oracle.create_trial("more").status == "STOPPED"
     assert ids[9:] == expected.split()
     assert type(oracle.max_trials) is int
+    assert oracle.max_trials == max_trials
+
+
+def test_trials_up_to_the_last_that_has_ended_are_kept_if_max_trials_becomes_smaller(tmp_path: Path) -> None:
+    project = Project(tuner := make(tmp_path, max_trials=5))
+    start(tuner, [], 1)
+    for trial_id in "0123":
+        project.ledger.append(TrialProposed(time=now(), trial_id=trial_id, run=1, values={}))
+    for trial_id in "20":
+        project.ledger.append(TrialEnded(time=now(), trial_id=trial_id, run=1, result=SUCCESSFUL))
+    assert start(make(tmp_path, max_trials=1), [], 1).ids == ["0", "1", "2"]
 
 
 def test_options_that_keras_tuner_restores_are_known() -> None:
