@@ -164,7 +164,7 @@ def retry_ongoing(oracle: Any, tuner_id: str) -> None:
         CompatibilityError: the oracle's attributes have changed.
     """
     with expecting(KERAS_TUNER, "an oracle with `ongoing_trials`, `tuner_ids` and `_retry_queue`"):
-        # The queue's last trial is the first to be retried. Trials that ended after too many failures are still ongoing.
+        # The queue's last trial is the first to be retried. After too many failures, trials that ended are ongoing.
         ongoing = [trial.trial_id for trial in reversed(oracle.ongoing_trials.values())]
         oracle._retry_queue += [each for each in ongoing if each not in oracle.end_order]  # noqa: SLF001 - not public
         oracle.ongoing_trials = {}

@@ -28,7 +28,8 @@ class SearchResult:
     def executions(self) -> "pd.DataFrame":
         """One row per model that was trained: its metrics in its best epoch, and the hyperparameters of its trial.
 
-        A trial that failed has one row, with its error. Hyperparameters have the prefix `hp_`.
+        A trial that failed has one row, with its error. Hyperparameters have the prefix `hp_`. As in `curves`, epochs
+        are counted from the first of the trial that a promoted one continues from.
         """
         import pandas as pd
 
@@ -67,19 +68,25 @@ def _rows(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
     values = proposal.values if result.values is None else result.values
     hyperparameters = {f"hp_{name}": value for name, value in values.items()}
     for number, execution in enumerate(result.executions):
-        yield trial | {"execution": number} | _measured(execution) | {"error": result.message} | hyperparameters
+        measured = _measured(execution, _first(proposal))
+        yield trial | {"execution": number} | measured | {"error": result.message} | hyperparameters
     if not result.executions:
         yield trial | {"execution": 0, "error": result.message} | hyperparameters
 
 
-def _measured(execution: Execution) -> dict[str, Any]:
+def _first(proposal: Proposal) -> int:
+    """Number of epochs that the trial which a promoted one continues from was trained for."""
+    return int(proposal.values.get("tuner/initial_epoch", 0))
+
+
+def _measured(execution: Execution, first: int) -> dict[str, Any]:
     metrics = {name: float(value) for name, value in execution.metrics.items()}
-    best = None if execution.best_epoch is None else execution.best_epoch + 1
+    best = None if execution.best_epoch is None else first + execution.best_epoch + 1
     return metrics | {"best_epoch": best, "epochs": execution.epochs or None, "seconds": execution.seconds or None}
 
 
 def _curves(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
-    first = int(proposal.values.get("tuner/initial_epoch", 0))
+    first = _first(proposal)
     for number, execution in enumerate(result.executions):
         for epoch in range(execution.epochs):
             values = {name: float(curve[epoch]) for name, curve in execution.curves.items() if epoch < len(curve)}

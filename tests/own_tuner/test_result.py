@@ -35,7 +35,7 @@ def test_every_execution_is_a_row_and_so_is_a_failed_trial() -> None:
     assert frame["status"].tolist() == ["COMPLETED", "COMPLETED", "INVALID"]
     assert frame["val_loss"].tolist()[0] == 0.5
     assert math.isnan(frame["val_loss"].tolist()[1])
-    assert frame["best_epoch"].tolist()[0] == 2  # counted from 1
+    assert frame["best_epoch"].tolist()[0] == 4  # as in `curves`
     assert frame["seconds"].isna().tolist() == [False, True, True]  # unknown, or failed
     assert frame["hp_units"].tolist() == [8, 8, 4]
     assert frame["hp_batch"].tolist()[:2] == [32, 32]  # a hyperparameter that only fit declares
