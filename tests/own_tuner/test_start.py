@@ -7,6 +7,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+from sklearn.model_selection import KFold
 
 from bench.compat import own_tuner as compat
 from bench.errors import SearchError
@@ -115,6 +116,20 @@ def test_what_scores_depend_on_is_a_setting_of_the_search(tmp_path: Path) -> Non
     found = settings(tuner, labeled((np.zeros(3), [1], 32), named), Options(), {"space": []})
     assert found.arguments == {"argument 3": "32", "class_weight": "{0: 0.5}", "units": "[8, 4]"}
     assert (found.options["loss"], found.options.keys() & {"optimizer", "metrics"}) == ("'mse'", set())
+
+
+def test_numbers_of_numpy_and_objects_of_libraries_are_compared_by_value(tmp_path: Path) -> None:
+    def found(rate: float, folds: int, weight: float) -> tuple[Any, Any, Any]:
+        tuner = make(tmp_path, optimizer=keras.optimizers.Adam(rate))
+        tuner.cv = KFold(folds)
+        named = {"class_weight": dict(zip(np.unique([0, 1]), np.float32([weight, 1]), strict=True))}
+        new = settings(tuner, labeled((np.zeros(3), np.int64(32)), named), Options(), {"space": []})
+        return new.options["optimizer"], new.options["cv"], new.arguments
+
+    first = found(0.5, 3, 0.25)
+    assert found(0.5, 3, 0.25) == first
+    assert first[2] == {"argument 2": "32", "class_weight": "{0: 0.25, 1: 1.0}"}
+    assert all(before != after for before, after in zip(first, found(0.25, 5, 0.5), strict=True))
 
 
 @pytest.mark.parametrize("method", ["run_trial", "_build_and_fit_model", "_try_build", "_build_hypermodel", None])
