@@ -13,7 +13,7 @@ import cloudpickle
 from bench.compat import own_tuner as compat
 from bench.errors import SpecError
 from bench.own_tuner.options import Options
-from bench.training.own_tuner.content import KerasSettings, is_data_factory, keras_settings
+from bench.training.own_tuner.content import KerasSettings, keras_settings
 from bench.training.own_tuner.payload import is_large
 
 INSTEAD = "or use tuner.search"
@@ -133,7 +133,8 @@ def check_arguments(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Non
         if _is_dataset(value):
             raise SpecError(
                 f"{label} is a tf.data.Dataset, which cannot be sent to worker processes: pass a function that makes "
-                "it, such as `def make_data(): return tf.data.Dataset...` and then make_data, without calling it"
+                "it, such as `def make_data(): return tf.data.Dataset...` and then make_data, without calling it; a "
+                "run_trial of your own gets the function, and calls it"
             )
 
 
@@ -186,11 +187,9 @@ def check_objects(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, An
 
 
 def _labeled(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every argument, and every member of a tuple among them, with a label; without functions that make data."""
+    """Every argument, and every member of a tuple among them, with a label."""
     positions: list[tuple[int | str, Any]] = [*enumerate(arguments), *named.items()]
     for position, value in positions:
-        if is_data_factory(position, value):
-            continue
         label = position if isinstance(position, str) else f"argument {position + 1}"
         members = value if isinstance(value, tuple | list) and len(value) <= 3 else ()
         yield from ((f"{label}[{index}]", member) for index, member in enumerate(members))

@@ -19,6 +19,7 @@ from bench.machine import environment
 from bench.own_tuner import requirements
 from bench.own_tuner.builder import Builder
 from bench.own_tuner.identity import labeled
+from bench.own_tuner.model_code import text_of
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
 from bench.own_tuner.result import SearchResult, error_line
@@ -27,7 +28,7 @@ from bench.own_tuner.start import Resumed, start_or_resume
 from bench.own_tuner.trials import Trials
 from bench.signals import defer_signals
 from bench.training.own_tuner import payload
-from bench.training.own_tuner.content import Content, custom_objects, keras_settings
+from bench.training.own_tuner.content import Content, custom_objects, data_factories, keras_settings
 from bench.workers.fork_server import StartMethod
 
 
@@ -69,7 +70,9 @@ def search(
         resumed = start_or_resume(project, tuner, labeled(arguments, named), options, report=report)
         with _without_files(tuner, resumed):
             tuner.on_search_begin()
-            trials = Trials(tuner, project, resumed, options, builder)
+            # `build` of a hypermodel refers to all of it.
+            code = text_of([type(tuner), getattr(tuner.hypermodel, "build", None), *data_factories(arguments, named)])
+            trials = Trials(tuner, project, resumed, options, builder, code=code)
             trials.replay()
             with _files_at_the_end(tuner, project, trials):
                 if trials.sequence.done:

@@ -16,7 +16,6 @@ from bench.own_tuner.builder import Builder
 from bench.own_tuner.identity import check_model, declared_space
 from bench.own_tuner.job import FatalTrialError, SearchJob
 from bench.own_tuner.ledger import SessionStarted
-from bench.own_tuner.model_code import text_of
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
 from bench.own_tuner.result import SearchResult
@@ -34,16 +33,17 @@ HINT = "Completed trials are saved: repeat the call to continue"
 class Trials:
     """The trials of a search: those in its ledger, and those that are trained now."""
 
-    def __init__(self, tuner: Any, project: Project, resumed: Resumed, options: Options, builder: Builder) -> None:
-        """Use the oracle of `tuner`, which is in the state in which the search started."""
+    def __init__(
+        self, tuner: Any, project: Project, resumed: Resumed, options: Options, builder: Builder, *, code: str
+    ) -> None:
+        """Use the oracle of `tuner`, which is in the state in which the search started; `code` is a digest."""
         self._tuner = tuner
         self._project = project
         self._resumed = resumed
         self._options = options
         self._trained = 0
         self._builder = builder
-        # `build` of a hypermodel refers to all of it.
-        self._code = text_of([type(tuner), getattr(tuner.hypermodel, "build", None)])
+        self._code = code
         self._source = TunerSource(tuner, project, resumed.proposals, builder.built)
         self.sequence = TrialSequence(
             self._source,
@@ -180,8 +180,9 @@ class Trials:
         last = self._resumed.last
         if last is not None and last.code not in (None, self._code):
             warnings.warn(
-                f"the code of the hypermodel has changed since the trials in {self._project.ledger.path}, whose scores "
-                "are reused: to retrain them, use bench.search(..., resume=False)",
+                "the code of the hypermodel or of its data has changed since the trials in "
+                f"{self._project.ledger.path}, whose scores are reused: to retrain them, use bench.search(..., "
+                "resume=False)",
                 stacklevel=5,
             )
 

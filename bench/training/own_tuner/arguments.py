@@ -7,8 +7,7 @@ from typing import Any
 import keras
 
 from bench.compat import own_tuner as compat
-
-VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+from bench.training.own_tuner.content import VARIABLE
 
 
 def declared_arguments(tuner: Any, model: Any = keras.Model) -> tuple[set[str], bool]:
