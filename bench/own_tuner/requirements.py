@@ -20,13 +20,14 @@ INSTEAD = "or use tuner.search"
 OPTIONS = (*(field.name for field in fields(Options)), "progress")
 
 
-def check(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+def check(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any], options: Options) -> None:
     """Check that a search with `tuner` and these arguments of `fit` can run in other processes.
 
     Raises:
         SpecError: it cannot.
     """
     check_tuner(tuner)
+    check_options(tuner, options)
     check_names(tuner, named)
     check_arguments(arguments, named)
     check_data(tuner, arguments, named)
@@ -83,6 +84,23 @@ def check_keras(tuner: Any, settings: KerasSettings) -> None:
             f"the global dtype policy of Keras is {settings.dtype_policy}: leave it at float32, and choose "
             f"bench.search(..., precision=...) or set the policy inside run_trial, {INSTEAD}"
         )
+
+
+def check_options(tuner: Any, options: Options) -> None:
+    """Check that no option that is set is also an argument of the user's `run_trial` or `fit`, which would not get it.
+
+    Raises:
+        SpecError: one is.
+    """
+    from bench.training.own_tuner.arguments import declared_arguments
+
+    names, _ = declared_arguments(tuner)
+    for field in fields(options):
+        if field.name in names and getattr(options, field.name) != field.default:
+            raise SpecError(
+                f"{field.name} is an option of bench.search, and an argument of your run_trial or fit, which does not "
+                "get it: rename that argument"
+            )
 
 
 def check_names(tuner: Any, named: Mapping[str, Any]) -> None:

@@ -58,7 +58,7 @@ def search(
     """
     start = perf_counter()
     named = {name: each for name, each in named.items() if name != "callbacks" or each is not None}
-    requirements.check(tuner, arguments, named)
+    requirements.check(tuner, arguments, named, options)
     check_versions(environment())
     run_checks("own_tuner")
     project = Project(tuner)
