@@ -1,7 +1,10 @@
 """What is sent to workers: arrays in files that are mapped into memory, everything else pickled."""
 
+import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -38,6 +41,32 @@ def test_arrays_in_data_frames_and_functions_are_found(tmp_path: Path) -> None:
     copy, copied_total = payload.read(tmp_path)
     pd.testing.assert_frame_equal(copy, frame)
     assert copied_total() == total()
+
+
+CLIP = """
+class Clip:
+    def __init__(self, function):
+        self.function = function
+
+def double(x):
+    return 2 * x
+
+def build():
+    return Clip(double)
+"""
+
+
+def test_trial_may_pickle_what_its_script_defines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, worker = (ModuleType("__main__") for _ in range(2))
+    exec(CLIP, vars(script))
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    payload.write(tmp_path, {"build": script.build})
+    monkeypatch.setitem(sys.modules, "__main__", worker)
+    saved = pickle.dumps(payload.read(tmp_path)["build"]())
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    loaded = pickle.loads(saved)
+    assert type(loaded) is script.Clip
+    assert loaded.function is script.double
 
 
 def test_changes_stay_in_the_process(tmp_path: Path) -> None:

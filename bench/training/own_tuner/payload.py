@@ -4,7 +4,9 @@ import hashlib
 import io
 import pickle
 import shutil
+import sys
 from pathlib import Path
+from types import FunctionType
 from typing import IO, Any
 
 import cloudpickle
@@ -35,13 +37,21 @@ def write(folder: Path | None, content: Any) -> str:
 def _dump(content: Any, file: IO[bytes], folder: Path | None) -> str:
     pickler = _Pickler(file, folder)
     pickler.dump(content)
+    pickler.dump(dict(pickler.main))
     return pickler.digest.hexdigest()[:32]
 
 
 def read(folder: Path) -> Any:
-    """A new copy of the stored object; changes of its large arrays stay in this process."""
+    """A new copy of the stored object; changes of its large arrays stay in this process.
+
+    Functions and classes of the script that stored it become part of the main module, where pickle looks for them when
+    a trial saves a model that uses them.
+    """
     with (folder / OBJECTS).open("rb") as file:
-        return _Unpickler(file, folder).load()
+        unpickler = _Unpickler(file, folder)
+        content = unpickler.load()
+        vars(sys.modules["__main__"]).update(unpickler.load())
+    return content
 
 
 def is_large(obj: Any) -> bool:
@@ -57,10 +67,13 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, file: IO[bytes], folder: Path | None) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self.digest = hashlib.sha256()
+        self.main: dict[str, Any] = {}  # functions and classes of the main module, by name
         self._folder = folder
         self._names: dict[int, tuple[str | None, Any]] = {}  # of files, by id of the array, which is kept alive
 
     def persistent_id(self, obj: Any) -> str | None:
+        if isinstance(obj, FunctionType | type) and obj.__module__ == "__main__":
+            self.main[obj.__qualname__] = obj
         if not _is_array(obj):
             return None
         if id(obj) not in self._names:
