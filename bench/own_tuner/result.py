@@ -54,6 +54,13 @@ class SearchResult:
         return f"{trials}, {self.trained} of them trained in this call{state}"
 
 
+def no_success(result: SearchResult, ledger: Path) -> str:
+    """That no trial succeeded, and why, as far as trials have ended."""
+    errors = [error_line(run) for _, run in result.results]
+    first = f". The first error is {errors[0]}; tracebacks are in {ledger}" if errors else ""
+    return f"no trial succeeded: {result!r}{first}"
+
+
 def error_line(result: TrialRun) -> str:
     """The exception at the end of the traceback of a failed trial in one line, or the first line of another text."""
     lines = (result.message or "").strip().splitlines()

@@ -22,7 +22,7 @@ from bench.own_tuner.identity import labeled
 from bench.own_tuner.model_code import text_of
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
-from bench.own_tuner.result import SearchResult, error_line
+from bench.own_tuner.result import SearchResult, no_success
 from bench.own_tuner.shared import Shared
 from bench.own_tuner.start import Resumed, start_or_resume
 from bench.own_tuner.trials import Trials
@@ -82,16 +82,12 @@ def search(
                 tuner.on_search_end()
         result = trials.result()
     best = next(iter(tuner.oracle.get_best_trials(1)), None)
-    if best is not None and best.status == "COMPLETED":  # Keras Tuner returns failed trials if no other exist
+    succeeded = best is not None and best.status == "COMPLETED"  # Keras Tuner returns failed trials if no other exist
+    if succeeded:
         score = f"{result.objective} {best.score:.4g} (trial {best.trial_id})"
         report(Message(text=f"Best {score} after {perf_counter() - start:.0f} s: {result!r}"))
-    if result.results and all(run.status != "COMPLETED" for _, run in result.results):
-        (_, first), *_ = result.results
-        warnings.warn(
-            f"no trial succeeded: {result!r}. The first error is {error_line(first)}; tracebacks are in "
-            f"{project.ledger.path}",
-            stacklevel=3,
-        )
+    if (result.results or not succeeded) and all(run.status != "COMPLETED" for _, run in result.results):
+        warnings.warn(no_success(result, project.ledger.path), stacklevel=3)
     return result
 
 
