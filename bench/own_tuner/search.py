@@ -103,7 +103,7 @@ def _content(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -
         arguments=arguments,
         named=dict(named),
         cwd=str(Path.cwd()),
-        image_data_format=keras_settings().image_data_format,
+        settings=keras_settings(),
     )
 
 

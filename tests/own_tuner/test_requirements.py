@@ -123,6 +123,7 @@ def test_callback_outside_of_a_list_is_an_error() -> None:
 )
 def test_global_setting_that_workers_cannot_follow_is_an_error(changed: dict[str, str], message: str) -> None:
     settings = {"backend": "tensorflow", "dtype_policy": "float32", "image_data_format": "channels_first"}
+    settings["floatx"] = "float32"
     tuner: Any = SimpleNamespace(hypermodel=None)
     requirements.check_keras(tuner, KerasSettings(**settings))
     with pytest.raises(SpecError, match=message):
@@ -143,7 +144,9 @@ class OwnTuner(StockTuner):
 
 
 def test_build_may_set_the_dtype_policy_but_then_run_trial_may_not_expect_it() -> None:
-    settings = KerasSettings(backend="tensorflow", dtype_policy="mixed_bfloat16", image_data_format="channels_last")
+    settings = KerasSettings(
+        backend="tensorflow", dtype_policy="mixed_bfloat16", image_data_format="channels_last", floatx="float32"
+    )
     requirements.check_keras(StockTuner(), settings)
     with pytest.raises(SpecError, match=r"set the policy inside run_trial"):
         requirements.check_keras(OwnTuner(), settings)

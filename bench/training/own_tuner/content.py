@@ -23,7 +23,7 @@ class Content:
     arguments: tuple[Any, ...]
     named: Mapping[str, Any]
     cwd: str  # folder in which relative paths are meant
-    image_data_format: str  # of Keras
+    settings: "KerasSettings"
 
 
 class CustomObjects(dict[str, Any]):
@@ -60,6 +60,7 @@ class KerasSettings:
     backend: str
     dtype_policy: str
     image_data_format: str
+    floatx: str
 
 
 def keras_settings() -> KerasSettings:
@@ -70,6 +71,7 @@ def keras_settings() -> KerasSettings:
         backend=keras.config.backend(),
         dtype_policy=keras.config.dtype_policy().name,
         image_data_format=keras.config.image_data_format(),
+        floatx=keras.config.floatx(),
     )
 
 
@@ -103,7 +105,8 @@ def load(folder: Path) -> Content:
             "what it needs from installed packages or from files next to the script, and create Keras objects inside "
             "of build"
         ) from error
-    keras.config.set_image_data_format(content.image_data_format)
+    keras.config.set_image_data_format(content.settings.image_data_format)
+    keras.config.set_floatx(content.settings.floatx)
     return content
 
 
