@@ -103,6 +103,20 @@ def test_models_have_the_precision_that_the_script_has_set(tmp_path: Path) -> No
         keras.config.set_dtype_policy("float32")
 
 
+class Halved(keras.Sequential):  # type: ignore[misc]
+    def fit(self, x: Any, y: Any, callbacks: Any = None) -> Any:
+        return super().fit(x[::2], y[::2], callbacks=callbacks, verbose=0)
+
+
+def test_fit_of_a_model_may_have_few_arguments(tmp_path: Path) -> None:
+    def build_halved(hp: Any) -> Any:
+        model = Halved([keras.Input((5,)), layers.Dense(hp.Int("units", 3, 3), "softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    completed(keras_tuner.RandomSearch(build_halved, "loss", max_trials=1, directory=tmp_path), X, Y)
+
+
 class Folds(keras_tuner.RandomSearch):  # type: ignore[misc]
     def run_trial(self, trial: Any, *arguments: Any, callbacks: Any) -> Any:
         hp, best = trial.hyperparameters, keras.callbacks.ModelCheckpoint(Path(self.project_dir, "best.keras"))

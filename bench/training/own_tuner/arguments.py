@@ -61,6 +61,12 @@ def trains_by_keras(tuner: Any, callbacks: Collection[Any]) -> bool:
     return type(model).__module__.startswith("keras.") and "fit" not in vars(model)
 
 
+def takes(function: Any, name: str) -> bool:
+    """Whether a function may be called with an argument of that name."""
+    names, more = _keywords(function, 0)
+    return more or name in names
+
+
 def _has_own_trial(tuner: Any) -> bool:
     return compat.overridden(tuner, "run_trial") or compat.overridden(tuner, "_build_and_fit_model")
 
