@@ -66,7 +66,8 @@ class Trials:
         except RuntimeError as error:
             error.add_note(
                 f"These trials failed in an earlier call, see {self._project.ledger.path}. After a change of the code, "
-                "create the tuner with overwrite=True, or start again with bench.search(..., resume=False)."
+                "create the tuner with overwrite=True, or start again with bench.search(..., resume=False). To "
+                "continue, create it with a larger max_consecutive_failed_trials."
             )
             raise
 
