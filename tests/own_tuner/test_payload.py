@@ -92,6 +92,13 @@ def test_digest_depends_on_values_shapes_and_types(array: Any, change: Callable[
     assert payload.write(tmp_path, [change(array)]) != digest
 
 
+def test_digest_depends_on_texts() -> None:
+    frame = pd.DataFrame({"text": np.array(["good", "bad"], dtype=object), "stars": [5, 1]})
+    digest = payload.write(None, [frame])
+    assert payload.write(None, [frame.copy()]) == digest
+    assert payload.write(None, [frame.replace("good", "fine")]) != digest
+
+
 def test_earlier_content_is_removed(tmp_path: Path) -> None:
     payload.write(tmp_path, [LARGE, LARGE + 1])
     payload.write(tmp_path, [1])

@@ -63,6 +63,12 @@ def _is_array(obj: Any) -> bool:
     return type(obj) in (np.ndarray, np.memmap) and not obj.dtype.hasobject
 
 
+def _may_have_texts(obj: Any) -> bool:
+    """Whether an object is an array of NumPy or pandas whose elements may be texts."""
+    library = type(obj).__module__.partition(".")[0]
+    return library in ("numpy", "pandas") and str(getattr(obj, "dtype", "")) in ("object", "str", "string")
+
+
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, file: IO[bytes], folder: Path | None) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
@@ -74,6 +80,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def persistent_id(self, obj: Any) -> str | None:
         if isinstance(obj, FunctionType | type) and obj.__module__ == "__main__":
             self.main[obj.__qualname__] = obj
+        if _may_have_texts(obj):  # other objects may have addresses
+            texts = (each for each in np.asarray(obj, object).ravel() if isinstance(each, str))
+            self.digest.update("\0".join(texts).encode(errors="replace"))
         if not _is_array(obj):
             return None
         if id(obj) not in self._names:
