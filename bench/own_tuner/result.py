@@ -47,10 +47,11 @@ class SearchResult:
         return pd.DataFrame(rows, columns=None if rows else ["trial", "execution", "epoch"])
 
     def __repr__(self) -> str:
-        failed = sum(result.status != "COMPLETED" for _, result in self.results)
+        statuses = {proposal.trial_id: result.status for proposal, result in self.results}  # of their last runs
+        failed = sum(status != "COMPLETED" for status in statuses.values())
         failures = f" ({failed} failed)" if failed else ""
         state = "" if self.complete else ". Time is up: repeat the call to continue"
-        trials = f"{counted(len(self.results), 'trial')}{failures} in {self.project}"
+        trials = f"{counted(len(statuses), 'trial')}{failures} in {self.project}"
         return f"{trials}, {self.trained} of them trained in this call{state}"
 
 

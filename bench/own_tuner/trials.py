@@ -104,7 +104,7 @@ class Trials:
             except FatalTrialError as error:
                 raise error.original from None
             finally:
-                self._trained = job.trained
+                self._trained = len(job.trained)
         self.sequence.flush()
         report(job.progress(()))  # `work` reports none at the end
 
@@ -127,7 +127,8 @@ class Trials:
 
     def _report_reused(self, report: Report) -> None:
         """Say how many trials of earlier calls are reused, if any, and whether some of them failed."""
-        statuses = [result.status for result in self._resumed.results.values()]
+        # Of the last run of each trial.
+        statuses = {trial_id: result.status for (trial_id, _), result in self._resumed.results.items()}.values()
         if not statuses:
             return
         options = ", ".join(f"{name}={value}" for name, value in compat.restored_options(self._tuner.oracle).items())

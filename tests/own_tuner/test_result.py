@@ -61,6 +61,12 @@ def test_summary_counts_trials_and_says_how_to_continue() -> None:
     )
 
 
+def test_summary_counts_a_retried_trial_once() -> None:
+    again = replace(FAILED, number=3, run=2)
+    results = (*RESULT.results, (again, TrialRun(status="COMPLETED", executions=EXECUTIONS[:1])))
+    assert repr(replace(RESULT, complete=True, results=results)).startswith("2 trials in work/mine, ")
+
+
 def test_search_without_success_says_why() -> None:
     ledger = Path("work/mine/search.jsonl")
     failed = replace(RESULT, complete=True, results=RESULT.results[1:])
