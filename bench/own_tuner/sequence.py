@@ -52,6 +52,7 @@ class TrialSequence:
         *,
         first_alone: bool,
         max_failures: int | None = None,
+        earlier: int = 0,
     ) -> None:
         """Start with no trials.
 
@@ -61,6 +62,7 @@ class TrialSequence:
             known: results of an earlier session, by trial id and run.
             first_alone: propose the second trial only after the result of the first, which may extend the space.
             max_failures: consecutive failures after which the oracle ends the search; None if that is unknown.
+            earlier: number of trials that the oracle proposed in earlier sessions.
         """
         self.results: list[tuple[Proposal, TrialRun]] = []  # as reported to the oracle
         self._source = source
@@ -68,6 +70,7 @@ class TrialSequence:
         self._known = dict(known)
         self._first_alone = first_alone
         self._max_failures = max_failures
+        self._earlier = earlier
         self._proposals: list[Proposal] = []
         self._early: dict[int, TrialRun] = {}  # results that have not been reported yet, by number
         self._oracle_waits = False
@@ -99,14 +102,14 @@ class TrialSequence:
         return [each for each in unreported if each.number not in self._early and each.name not in in_flight]
 
     def refill(self, in_flight: Collection[str], wanted: int, log: Callable[[Proposal], None]) -> None:
-        """Call the oracle until all known results are used and `wanted` trials are waiting, or as far as possible.
+        """Call the oracle until it has proposed the earlier trials and `wanted` are waiting, or as far as possible.
 
         Args:
             in_flight: names of trials that workers are training.
             wanted: number of trials.
             log: called with every new proposal whose result is not known.
         """
-        while not self.done and (self._known or len(self.waiting(in_flight)) < wanted):
+        while not self.done and (len(self._proposals) < self._earlier or len(self.waiting(in_flight)) < wanted):
             if self._may_propose():
                 self._propose(log)
             elif len(self.results) in self._early:
@@ -157,7 +160,7 @@ class TrialSequence:
             self._ended = len(self.results) == len(self._proposals)
             return
         self._proposals.append(proposal)
-        result = self._known.pop((proposal.trial_id, proposal.run), None)
+        result = self._known.get((proposal.trial_id, proposal.run))
         if result is None:
             log(proposal)
         else:

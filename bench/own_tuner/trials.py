@@ -51,10 +51,11 @@ class Trials:
             resumed.results,
             first_alone=may_extend_space(tuner),
             max_failures=compat.max_failures(tuner),
+            earlier=len(resumed.proposals),
         )
 
     def replay(self) -> None:
-        """Report the results that the ledger has, if any, until a trial has to be trained.
+        """Propose the trials of earlier calls, if any, and report their results, until a trial has to be trained.
 
         Raises:
             RuntimeError: too many consecutive trials had failed.

@@ -205,12 +205,12 @@ def test_search_that_is_stopped_after_failures_reports_the_other_results(results
 
 
 def test_results_after_a_trial_without_one_are_known_before_it_is_trained() -> None:
-    source = Oracle()
-    sequence = TrialSequence(source, 32, {("1", 1): COMPLETED, ("3", 1): COMPLETED}, first_alone=False)
+    source, known = Oracle(), {("1", 1): COMPLETED, ("3", 1): COMPLETED}
+    sequence = TrialSequence(source, 32, known, first_alone=False, earlier=5)
     sequence.refill((), 1, lambda _proposal: None)
     sequence.flush()  # no worker could start
     assert [proposal.trial_id for proposal, _ in sequence.results] == ["1", "3"]
-    assert len(source.proposed) == 4
+    assert len(source.proposed) == 5
 
 
 def test_idle_worker_starts_a_waiting_trial_before_the_oracle_is_called(tmp_path: Path) -> None:
