@@ -1,5 +1,7 @@
 """What is sent to workers: arrays in files that are mapped into memory, everything else pickled."""
 
+import inspect
+import linecache
 import pickle
 import sys
 from collections.abc import Callable
@@ -67,6 +69,20 @@ def test_trial_may_pickle_what_its_script_defines(tmp_path: Path, monkeypatch: p
     loaded = pickle.loads(saved)
     assert type(loaded) is script.Clip
     assert loaded.function is script.double
+
+
+def test_source_of_a_script_is_known_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, file = ModuleType("__main__"), tmp_path / "script.py"
+    file.write_text(CLIP)
+    exec(compile(CLIP, str(file), "exec"), vars(script))
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    payload.write(tmp_path / "payload", script.build)
+    file.write_text(f"# changed\n{CLIP}")
+    linecache.clearcache()
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    build = payload.read(tmp_path / "payload")
+    linecache.checkcache()
+    assert inspect.getsource(build) == "def build():\n    return Clip(double)\n"
 
 
 def test_changes_stay_in_the_process(tmp_path: Path) -> None:

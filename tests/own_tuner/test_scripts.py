@@ -119,11 +119,21 @@ assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
 OWN_FIT = (
     DIGITS
     + """
+import tensorflow as tf
+
 class Net(keras_tuner.HyperModel):
     def build(self, hp):
         return build_model(hp)
 
     def fit(self, hp, model, x, y, validation_data=None, **kwargs):
+        @tf.function  # which needs the source of the function
+        def all_positive():
+            for each in tf.constant([1, 2]):
+                if each < 0:
+                    return False
+            return True
+
+        assert all_positive()
         if hp.Boolean("flip"):
             x, validation_data = x[:, ::-1], (validation_data[0][:, ::-1], validation_data[1])
         return model.fit(

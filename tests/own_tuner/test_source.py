@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import keras_tuner
 import pytest
 
@@ -22,9 +23,8 @@ def make(folder: Path) -> Any:
     space = keras_tuner.HyperParameters()
     space.Float("x", -1.0, 1.0)
     objective = keras_tuner.Objective("value", "min")
-    return keras_tuner.RandomSearch(
-        objective=objective, hyperparameters=space, max_trials=5, seed=1, directory=str(folder)
-    )
+    options = {"hyperparameters": space, "max_trials": 5, "seed": 1, "directory": str(folder)}
+    return keras_tuner.RandomSearch(lambda _hp: keras.Sequential(), objective, **options)
 
 
 def test_trials_that_ended_after_one_that_is_running_at_the_end_are_kept(tmp_path: Path) -> None:
