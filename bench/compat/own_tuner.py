@@ -55,14 +55,17 @@ def seeded_values(oracle: Any) -> Iterator[None]:
 
 
 @contextmanager
-def trial_ids(oracle: Any, length: int | None) -> Iterator[None]:
-    """Inside the block, an oracle gives trials ids of at least `length` digits; None for as many as `max_trials` has.
+def earlier_trials(oracle: Any, length: int | None, number: int) -> Iterator[None]:
+    """Inside the block, an oracle proposes the trials of an earlier call, with their ids, whatever `max_trials` is now.
 
-    Otherwise a larger `max_trials` may give all trials other ids than in an earlier call.
+    Args:
+        oracle: of the tuner.
+        length: digits of the ids; None for as many as `max_trials` has.
+        number: of trials that are proposed even if `max_trials` is smaller.
     """
     maximum = oracle.max_trials
-    if length not in (None, len(str(maximum))):
-        oracle.max_trials = _TrialCount(maximum or 0)
+    if length is not None:
+        oracle.max_trials = _TrialCount(max(maximum, number) if maximum else 0)
         oracle.max_trials.digits = length
     try:
         yield
@@ -160,9 +163,9 @@ def retry_ongoing(oracle: Any, tuner_id: str) -> None:
         CompatibilityError: the oracle's attributes have changed.
     """
     with expecting(KERAS_TUNER, "an oracle with `ongoing_trials`, `tuner_ids` and `_retry_queue`"):
-        # The queue's last trial is the first to be retried.
-        for trial in reversed(oracle.ongoing_trials.values()):
-            oracle._retry_queue.append(trial.trial_id)  # noqa: SLF001 - not public
+        # The queue's last trial is the first to be retried. After too many failures, trials that ended are ongoing.
+        ongoing = [trial.trial_id for trial in reversed(oracle.ongoing_trials.values())]
+        oracle._retry_queue += [each for each in ongoing if each not in oracle.end_order]  # noqa: SLF001 - not public
         oracle.ongoing_trials = {}
         oracle.tuner_ids = {tuner_id}
 
@@ -286,7 +289,7 @@ def check_own_tuner() -> None:
                 )
             keep_in_memory(oracle)
             oracle.verbose = 0
-            with trial_ids(oracle, 2):
+            with earlier_trials(oracle, 2, 0):
                 for number in range(3):
                     trial = oracle.create_trial(f"slot{number}")
                     seen.append(trial.hyperparameters.values.get("x"))

@@ -5,6 +5,8 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from bench.compat import own_tuner as compat
 from bench.errors import SearchError
 from bench.own_tuner.ledger import Settings
@@ -18,7 +20,7 @@ MAX_PENDING = {False: 32, True: 4}
 # Of the arguments of `fit`: other data are a warning, and scores hardly depend on callbacks.
 NOT_COMPARED = ("verbose", "callbacks", "x", "y", "sample_weight", "validation_data")
 MAX_TEXT = 1_000  # characters of a list or a dictionary; longer ones are data
-TUNER_OPTIONS = ("loss", "optimizer", "metrics", "max_model_size")
+TUNER_OPTIONS = ("loss", "optimizer", "metrics", "max_model_size", "cv", "scoring")  # the last two of SklearnTuner
 FAILURES = ("max_retries_per_trial", "max_consecutive_failed_trials")
 MAY_CHANGE = ("max_trials", "hyperparameters", "seed", "objective", *FAILURES)
 FIX = "Restore it, create the tuner with overwrite=True, or choose another project_name"
@@ -26,7 +28,8 @@ FIX = "Restore it, create the tuner with overwrite=True, or choose another proje
 
 def labeled(arguments: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `fit` with a name, and those of its others that are numbers or strings."""
-    positional = {f"argument {number}": each for number, each in enumerate(arguments, 1) if isinstance(each, PLAIN)}
+    plain = (*PLAIN, np.number)
+    positional = {f"argument {number}": each for number, each in enumerate(arguments, 1) if isinstance(each, plain)}
     return positional | dict(named)
 
 
@@ -113,8 +116,24 @@ def check_same(before: Settings, now: Settings, ledger: str) -> None:
 
 def _plain(values: Mapping[str, Any], ignored: Collection[str]) -> dict[str, str]:
     """The representations of plain values; that of another object may be a memory address."""
-    texts = {name: repr(value) for name, value in sorted(values.items()) if name not in ignored and _is_plain(value)}
+    described = {name: _described(value) for name, value in sorted(values.items()) if name not in ignored}
+    texts = {name: repr(value) for name, value in described.items() if _is_plain(value)}
     return {name: text for name, text in texts.items() if len(text) <= MAX_TEXT}
+
+
+def _described(value: Any) -> Any:
+    """`value` with plain values in place of NumPy's numbers, and of objects of Keras and scikit-learn."""
+    library = type(value).__module__.partition(".")[0]
+    if isinstance(value, np.generic):
+        return value.item()
+    if library == "sklearn":
+        return repr(value)
+    if library == "keras" and hasattr(value, "get_config"):
+        config = {"class": type(value).__name__, **value.get_config()}
+        return _described({name: each for name, each in config.items() if name != "name"})  # it may be numbered
+    if isinstance(value, Mapping):
+        return {_described(name): _described(each) for name, each in value.items()}
+    return [*map(_described, value)] if isinstance(value, list) else value
 
 
 def _is_plain(value: Any) -> bool:

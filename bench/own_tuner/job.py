@@ -65,7 +65,7 @@ class SearchJob(Job):
             deadline: time.perf_counter() at which the search stops; None for no limit.
         """
         self.title = title
-        self.trained = 0  # trials, in this session
+        self.trained: set[str] = set()  # ids of trials, in this session
         self._sequence = sequence
         self._source = source
         self._ledger = ledger
@@ -150,7 +150,7 @@ class SearchJob(Job):
         if result.status != "COMPLETED":
             self._report(Message(text=f"{proposal.name} failed: {error_line(result)}"))
         self._epochs += len(epoch_seconds)
-        self.trained += 1
+        self.trained.add(proposal.trial_id)
         event = TrialEnded(time=now(), trial_id=proposal.trial_id, run=proposal.run, result=result)
         self._ledger.append(event)
         self._sequence.finish(proposal, result)

@@ -47,10 +47,10 @@ class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag_field="event
 
     time: str
     environment: Environment
-    data: str  # digest of the arrays
+    data: str  # digest of the arrays, also those of texts
     declared: str  # digest of the hyperparameters that the hypermodel declares by default; empty if unknown
     workers: int
-    code: str | None = None  # digest of the hypermodel's code; None in ledgers of earlier versions
+    code: str | None = None  # digest of the code of hypermodel and data; None in ledgers of earlier versions
 
 
 class TrialProposed(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="trial_proposed"):

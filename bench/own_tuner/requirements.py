@@ -13,20 +13,21 @@ import cloudpickle
 from bench.compat import own_tuner as compat
 from bench.errors import SpecError
 from bench.own_tuner.options import Options
-from bench.training.own_tuner.content import KerasSettings, is_data_factory, keras_settings
+from bench.training.own_tuner.content import KerasSettings, keras_settings
 from bench.training.own_tuner.payload import is_large
 
 INSTEAD = "or use tuner.search"
 OPTIONS = (*(field.name for field in fields(Options)), "progress")
 
 
-def check(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+def check(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any], options: Options) -> None:
     """Check that a search with `tuner` and these arguments of `fit` can run in other processes.
 
     Raises:
         SpecError: it cannot.
     """
     check_tuner(tuner)
+    check_options(tuner, options)
     check_names(tuner, named)
     check_arguments(arguments, named)
     check_data(tuner, arguments, named)
@@ -85,6 +86,23 @@ def check_keras(tuner: Any, settings: KerasSettings) -> None:
         )
 
 
+def check_options(tuner: Any, options: Options) -> None:
+    """Check that no option that is set is also an argument of the user's `run_trial` or `fit`, which would not get it.
+
+    Raises:
+        SpecError: one is.
+    """
+    from bench.training.own_tuner.arguments import declared_arguments
+
+    names, _ = declared_arguments(tuner)
+    for field in fields(options):
+        if field.name in names and getattr(options, field.name) != field.default:
+            raise SpecError(
+                f"{field.name} is an option of bench.search, and an argument of your run_trial or fit, which does not "
+                "get it: rename that argument"
+            )
+
+
 def check_names(tuner: Any, named: Mapping[str, Any]) -> None:
     """Check that `fit` has the named arguments, among which are misspelled options of the search.
 
@@ -133,7 +151,8 @@ def check_arguments(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Non
         if _is_dataset(value):
             raise SpecError(
                 f"{label} is a tf.data.Dataset, which cannot be sent to worker processes: pass a function that makes "
-                "it, such as `def make_data(): return tf.data.Dataset...` and then make_data, without calling it"
+                "it, such as `def make_data(): return tf.data.Dataset...` and then make_data, without calling it; a "
+                "run_trial of your own gets the function, and calls it"
             )
 
 
@@ -186,11 +205,9 @@ def check_objects(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, An
 
 
 def _labeled(arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every argument, and every member of a tuple among them, with a label; without functions that make data."""
+    """Every argument, and every member of a tuple among them, with a label."""
     positions: list[tuple[int | str, Any]] = [*enumerate(arguments), *named.items()]
     for position, value in positions:
-        if is_data_factory(position, value):
-            continue
         label = position if isinstance(position, str) else f"argument {position + 1}"
         members = value if isinstance(value, tuple | list) and len(value) <= 3 else ()
         yield from ((f"{label}[{index}]", member) for index, member in enumerate(members))

@@ -28,7 +28,8 @@ class SearchResult:
     def executions(self) -> "pd.DataFrame":
         """One row per model that was trained: its metrics in its best epoch, and the hyperparameters of its trial.
 
-        A trial that failed has one row, with its error. Hyperparameters have the prefix `hp_`.
+        A trial that failed has one row, with its error. Hyperparameters have the prefix `hp_`. As in `curves`, epochs
+        are counted from the first of the trial that a promoted one continues from.
         """
         import pandas as pd
 
@@ -46,11 +47,19 @@ class SearchResult:
         return pd.DataFrame(rows, columns=None if rows else ["trial", "execution", "epoch"])
 
     def __repr__(self) -> str:
-        failed = sum(result.status != "COMPLETED" for _, result in self.results)
+        statuses = {proposal.trial_id: result.status for proposal, result in self.results}  # of their last runs
+        failed = sum(status != "COMPLETED" for status in statuses.values())
         failures = f" ({failed} failed)" if failed else ""
         state = "" if self.complete else ". Time is up: repeat the call to continue"
-        trials = f"{counted(len(self.results), 'trial')}{failures} in {self.project}"
+        trials = f"{counted(len(statuses), 'trial')}{failures} in {self.project}"
         return f"{trials}, {self.trained} of them trained in this call{state}"
+
+
+def no_success(result: SearchResult, ledger: Path) -> str:
+    """That no trial succeeded, and why, as far as trials have ended."""
+    errors = [error_line(run) for _, run in result.results]
+    first = f". The first error is {errors[0]}; tracebacks are in {ledger}" if errors else ""
+    return f"no trial succeeded: {result!r}{first}"
 
 
 def error_line(result: TrialRun) -> str:
@@ -67,19 +76,25 @@ def _rows(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
     values = proposal.values if result.values is None else result.values
     hyperparameters = {f"hp_{name}": value for name, value in values.items()}
     for number, execution in enumerate(result.executions):
-        yield trial | {"execution": number} | _measured(execution) | {"error": result.message} | hyperparameters
+        measured = _measured(execution, _first(proposal))
+        yield trial | {"execution": number} | measured | {"error": result.message} | hyperparameters
     if not result.executions:
         yield trial | {"execution": 0, "error": result.message} | hyperparameters
 
 
-def _measured(execution: Execution) -> dict[str, Any]:
+def _first(proposal: Proposal) -> int:
+    """Number of epochs that the trial which a promoted one continues from was trained for."""
+    return int(proposal.values.get("tuner/initial_epoch", 0))
+
+
+def _measured(execution: Execution, first: int) -> dict[str, Any]:
     metrics = {name: float(value) for name, value in execution.metrics.items()}
-    best = None if execution.best_epoch is None else execution.best_epoch + 1
+    best = None if execution.best_epoch is None else first + execution.best_epoch + 1
     return metrics | {"best_epoch": best, "epochs": execution.epochs or None, "seconds": execution.seconds or None}
 
 
 def _curves(proposal: Proposal, result: TrialRun) -> Iterator[dict[str, Any]]:
-    first = int(proposal.values.get("tuner/initial_epoch", 0))
+    first = _first(proposal)
     for number, execution in enumerate(result.executions):
         for epoch in range(execution.epochs):
             values = {name: float(curve[epoch]) for name, curve in execution.curves.items() if epoch < len(curve)}

@@ -18,8 +18,13 @@ class Scores:
         self._oracle = oracle
         self._seen = 0
         self.ended = len(oracle.end_order)
-        self.failed = 0
+        self._failed: set[str] = set()  # ids; a retried trial has several results
         self._best: float | None = None
+
+    @property
+    def failed(self) -> int:
+        """Number of failed trials."""
+        return len(self._failed)
 
     @property
     def total(self) -> int | None:
@@ -40,7 +45,8 @@ class Scores:
         """
         for proposal, _ in results[self._seen :]:
             trial = self._oracle.get_trial(proposal.trial_id)
-            self.failed += trial.status == "FAILED"
+            if trial.status == "FAILED":
+                self._failed.add(proposal.trial_id)
             if trial.status == "COMPLETED":
                 self._add(float(trial.score))
         self._seen = len(results)

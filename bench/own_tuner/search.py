@@ -19,15 +19,16 @@ from bench.machine import environment
 from bench.own_tuner import requirements
 from bench.own_tuner.builder import Builder
 from bench.own_tuner.identity import labeled
+from bench.own_tuner.model_code import text_of
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
-from bench.own_tuner.result import SearchResult, error_line
+from bench.own_tuner.result import SearchResult, no_success
 from bench.own_tuner.shared import Shared
 from bench.own_tuner.start import Resumed, start_or_resume
 from bench.own_tuner.trials import Trials
 from bench.signals import defer_signals
 from bench.training.own_tuner import payload
-from bench.training.own_tuner.content import Content, custom_objects, keras_settings
+from bench.training.own_tuner.content import Content, custom_objects, data_factories, keras_settings
 from bench.workers.fork_server import StartMethod
 
 
@@ -57,7 +58,7 @@ def search(
     """
     start = perf_counter()
     named = {name: each for name, each in named.items() if name != "callbacks" or each is not None}
-    requirements.check(tuner, arguments, named)
+    requirements.check(tuner, arguments, named, options)
     check_versions(environment())
     run_checks("own_tuner")
     project = Project(tuner)
@@ -69,7 +70,9 @@ def search(
         resumed = start_or_resume(project, tuner, labeled(arguments, named), options, report=report)
         with _without_files(tuner, resumed):
             tuner.on_search_begin()
-            trials = Trials(tuner, project, resumed, options, builder)
+            # `build` of a hypermodel refers to all of it.
+            code = text_of([type(tuner), getattr(tuner.hypermodel, "build", None), *data_factories(arguments, named)])
+            trials = Trials(tuner, project, resumed, options, builder, code=code)
             trials.replay()
             with _files_at_the_end(tuner, project, trials):
                 if trials.sequence.done:
@@ -79,16 +82,12 @@ def search(
                 tuner.on_search_end()
         result = trials.result()
     best = next(iter(tuner.oracle.get_best_trials(1)), None)
-    if best is not None and best.status == "COMPLETED":  # Keras Tuner returns failed trials if no other exist
+    succeeded = best is not None and best.status == "COMPLETED"  # Keras Tuner returns failed trials if no other exist
+    if succeeded:
         score = f"{result.objective} {best.score:.4g} (trial {best.trial_id})"
         report(Message(text=f"Best {score} after {perf_counter() - start:.0f} s: {result!r}"))
-    if result.results and all(run.status != "COMPLETED" for _, run in result.results):
-        (_, first), *_ = result.results
-        warnings.warn(
-            f"no trial succeeded: {result!r}. The first error is {error_line(first)}; tracebacks are in "
-            f"{project.ledger.path}",
-            stacklevel=3,
-        )
+    if (result.results or not succeeded) and all(run.status != "COMPLETED" for _, run in result.results):
+        warnings.warn(no_success(result, project.ledger.path), stacklevel=3)
     return result
 
 
@@ -104,7 +103,7 @@ def _content(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -
         arguments=arguments,
         named=dict(named),
         cwd=str(Path.cwd()),
-        image_data_format=keras_settings().image_data_format,
+        settings=keras_settings(),
     )
 
 
@@ -128,8 +127,10 @@ def _write(tuner: Any, arguments: tuple[Any, ...], named: Mapping[str, Any], fol
 @contextmanager
 def _without_files(tuner: Any, resumed: Resumed) -> Iterator[None]:
     """Let the oracle of a tuner write no files: those of an earlier call stay until the oracle has its results."""
-    id_length = next((len(trial_id) for trial_id, _ in resumed.proposals), None)
-    with compat.held_files(tuner), compat.seeded_values(tuner.oracle), compat.trial_ids(tuner.oracle, id_length):
+    ids = resumed.ids
+    length, number = (len(ids[0]) if ids else None), len(resumed.search.base) + len(ids)
+    earlier = compat.earlier_trials(tuner.oracle, length, number)
+    with compat.held_files(tuner), compat.seeded_values(tuner.oracle), earlier:
         yield
 
 

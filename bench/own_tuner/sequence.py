@@ -1,6 +1,7 @@
 """The order in which an oracle proposes trials and gets their results, whatever the number of workers."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Protocol
@@ -42,8 +43,8 @@ class TrialSequence:
     """Calls an oracle in an order that depends on nothing but its answers and the results of trials.
 
     A result is reported only if the oracle cannot propose: because `max_pending` trials await their results, or since
-    it waits itself. Results are reported in order of proposal. If so many trials in a row have failed that the oracle
-    ends the search once it knows, it is told at once.
+    it waits itself. Results are reported in order of proposal, until the search is stopped. If so many trials in a row
+    have failed that the oracle ends the search once it knows, it is told at once.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class TrialSequence:
         *,
         first_alone: bool,
         max_failures: int | None = None,
+        earlier: int = 0,
     ) -> None:
         """Start with no trials.
 
@@ -63,6 +65,7 @@ class TrialSequence:
             known: results of an earlier session, by trial id and run.
             first_alone: propose the second trial only after the result of the first, which may extend the space.
             max_failures: consecutive failures after which the oracle ends the search; None if that is unknown.
+            earlier: number of trials that the oracle proposed in earlier sessions.
         """
         self.results: list[tuple[Proposal, TrialRun]] = []  # as reported to the oracle
         self._source = source
@@ -70,6 +73,7 @@ class TrialSequence:
         self._known = dict(known)
         self._first_alone = first_alone
         self._max_failures = max_failures
+        self._earlier = earlier
         self._proposals: list[Proposal] = []
         self._early: dict[int, TrialRun] = {}  # results that have not been reported yet, by number
         self._oracle_waits = False
@@ -101,17 +105,17 @@ class TrialSequence:
         return [each for each in unreported if each.number not in self._early and each.name not in in_flight]
 
     def refill(self, in_flight: Collection[str], wanted: int) -> None:
-        """Call the oracle until `wanted` trials are waiting, or as far as possible.
+        """Call the oracle until it has proposed the earlier trials and `wanted` are waiting, or as far as possible.
 
         Args:
             in_flight: names of trials that workers are training.
             wanted: number of trials.
         """
-        while not self.done and len(self.waiting(in_flight)) < wanted:
+        while not self.done and (len(self._proposals) < self._earlier or len(self.waiting(in_flight)) < wanted):
             if self._may_propose():
                 self._propose()
             elif len(self.results) in self._early:
-                self._report()
+                self._report(len(self.results))
             else:
                 return
 
@@ -120,10 +124,19 @@ class TrialSequence:
         self._early[proposal.number] = result
 
     def flush(self) -> None:
-        """Report the results that can be reported in order, and propose nothing more."""
+        """Report all results, in the end those after a trial that has none, and propose nothing more.
+
+        Raises:
+            RuntimeError: too many consecutive trials have failed.
+        """
         self._stopped = self._stopped or not self.done
-        while len(self.results) in self._early:
-            self._report()
+        try:
+            while len(self.results) in self._early:
+                self._report(len(self.results))
+        finally:
+            for number in sorted(self._early):
+                with suppress(RuntimeError):  # failures before and after a trial that has not ended
+                    self._report(number)
 
     def _may_propose(self) -> bool:
         maximum = 1 if self._first_alone and not self.results else self._max_pending
@@ -155,9 +168,8 @@ class TrialSequence:
         else:
             self._early[proposal.number] = result
 
-    def _report(self) -> None:
-        proposal = self._proposals[len(self.results)]
-        result = self._early.pop(proposal.number)
+    def _report(self, number: int) -> None:
+        proposal, result = self._proposals[number], self._early.pop(number)
         self.results.append((proposal, result))
         self._oracle_waits = False
         self._source.report(proposal, result)

@@ -25,6 +25,13 @@ class Resumed:
     proposals: Mapping[tuple[str, int], TrialProposed]  # by trial id and run
     last: SessionStarted | None  # None before the first session
 
+    @property
+    def ids(self) -> Sequence[str]:
+        """Of the trials up to the last one that has a result, in order of proposal."""
+        proposed = list(dict.fromkeys(trial_id for trial_id, _ in self.proposals))
+        ended = {trial_id for trial_id, _ in self.results}
+        return proposed[: max((number for number, each in enumerate(proposed, 1) if each in ended), default=0)]
+
 
 def start_or_resume(
     project: Project, tuner: Any, arguments: Mapping[str, Any], options: Options, *, report: Report

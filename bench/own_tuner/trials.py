@@ -16,7 +16,6 @@ from bench.own_tuner.builder import Builder
 from bench.own_tuner.identity import check_model, declared_space
 from bench.own_tuner.job import FatalTrialError, SearchJob
 from bench.own_tuner.ledger import SessionStarted
-from bench.own_tuner.model_code import text_of
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
 from bench.own_tuner.result import SearchResult
@@ -34,16 +33,17 @@ HINT = "Completed trials are saved: repeat the call to continue"
 class Trials:
     """The trials of a search: those in its ledger, and those that are trained now."""
 
-    def __init__(self, tuner: Any, project: Project, resumed: Resumed, options: Options, builder: Builder) -> None:
-        """Use the oracle of `tuner`, which is in the state in which the search started."""
+    def __init__(
+        self, tuner: Any, project: Project, resumed: Resumed, options: Options, builder: Builder, *, code: str
+    ) -> None:
+        """Use the oracle of `tuner`, which is in the state in which the search started; `code` is a digest."""
         self._tuner = tuner
         self._project = project
         self._resumed = resumed
         self._options = options
         self._trained = 0
         self._builder = builder
-        # `build` of a hypermodel refers to all of it.
-        self._code = text_of([type(tuner), getattr(tuner.hypermodel, "build", None)])
+        self._code = code
         self._source = TunerSource(tuner, project, resumed.proposals, builder.space_after_build)
         self.sequence = TrialSequence(
             self._source,
@@ -51,10 +51,11 @@ class Trials:
             resumed.results,
             first_alone=may_extend_space(tuner),
             max_failures=compat.max_failures(tuner),
+            earlier=len(resumed.proposals),
         )
 
     def replay(self) -> None:
-        """Report the results that the ledger has, if any, until a trial has to be trained.
+        """Propose the trials of earlier calls, if any, and report their results, until a trial has to be trained.
 
         Raises:
             RuntimeError: too many consecutive trials had failed.
@@ -66,7 +67,8 @@ class Trials:
         except RuntimeError as error:
             error.add_note(
                 f"These trials failed in an earlier call, see {self._project.ledger.path}. After a change of the code, "
-                "create the tuner with overwrite=True, or start again with bench.search(..., resume=False)."
+                "create the tuner with overwrite=True, or start again with bench.search(..., resume=False). To "
+                "continue, create it with a larger max_consecutive_failed_trials."
             )
             raise
 
@@ -102,7 +104,7 @@ class Trials:
             except FatalTrialError as error:
                 raise error.original from None
             finally:
-                self._trained = job.trained
+                self._trained = len(job.trained)
         self.sequence.flush()
         report(job.progress(()))  # `work` reports none at the end
 
@@ -125,7 +127,8 @@ class Trials:
 
     def _report_reused(self, report: Report) -> None:
         """Say how many trials of earlier calls are reused, if any, and whether some of them failed."""
-        statuses = [result.status for result in self._resumed.results.values()]
+        # Of the last run of each trial.
+        statuses = {trial_id: result.status for (trial_id, _), result in self._resumed.results.items()}.values()
         if not statuses:
             return
         options = ", ".join(f"{name}={value}" for name, value in compat.restored_options(self._tuner.oracle).items())
@@ -179,8 +182,9 @@ class Trials:
         last = self._resumed.last
         if last is not None and last.code not in (None, self._code):
             warnings.warn(
-                f"the code of the hypermodel has changed since the trials in {self._project.ledger.path}, whose scores "
-                "are reused: to retrain them, use bench.search(..., resume=False)",
+                "the code of the hypermodel or of its data has changed since the trials in "
+                f"{self._project.ledger.path}, whose scores are reused: to retrain them, use bench.search(..., "
+                "resume=False)",
                 stacklevel=5,
             )
 

@@ -21,6 +21,7 @@ def prepare_process(precision: Precision) -> None:
         CompatibilityError: TensorFlow computes in a different precision.
     """
     use_one_thread()
+    keras.config.set_floatx("float32")  # a search may have set it
     keras.config.set_dtype_policy("float32")
     set_bfloat16(precision == "bfloat16")
 

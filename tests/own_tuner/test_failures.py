@@ -76,6 +76,7 @@ assert trials["nan"].message == "val_loss is NaN"
 assert "ValueError: too large" in trials["error"].message and "Traceback" in trials["error"].message
 runs = {kind: tuner.oracle._run_times[trial.trial_id] for kind, trial in trials.items()}
 assert runs == {"good": 1, "error": 2, "failed": 1, "nan": 2}, runs
+assert repr(result).startswith("8 trials (6 failed) in ") and result.trained == 8, result
 frame = result.executions
 assert len(frame) == 12 and (frame[frame["hp_kind"] == "error"]["status"] == "INVALID").all(), frame
 tuner.results_summary()

@@ -211,7 +211,7 @@ def test_call_that_was_corrected_trains_again_and_one_without_anything_to_train_
     assert re.search(end, done.stderr, re.MULTILINE)
     assert done.stderr.splitlines()[-1].endswith("untitled_project, 0 of them trained in this call")
     assert done.stderr.count("UserWarning: the data differs from that of the earlier trials in ") == 1
-    assert done.stderr.count("UserWarning: the code of the hypermodel has changed since the trials in ") == 1
+    assert done.stderr.count("UserWarning: the code of the hypermodel or of its data has changed since ") == 1
 
 
 CELLS = (

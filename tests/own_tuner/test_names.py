@@ -9,7 +9,8 @@ import keras_tuner
 import pytest
 
 from bench.errors import SpecError
-from bench.own_tuner.requirements import check_data, check_names
+from bench.own_tuner.options import Options
+from bench.own_tuner.requirements import check_data, check_names, check_options
 
 pytestmark = pytest.mark.slow
 
@@ -83,6 +84,18 @@ def test_names_that_fit_may_use_are_accepted(tmp_path: Path) -> None:
     check(tmp_path, None, OwnTrial, folds=3)
     with pytest.raises(SpecError, match=r"did you mean folds\?"):
         check(tmp_path, None, OwnTrial, fold=3)
+
+
+class SeededTrial(keras_tuner.RandomSearch):  # type: ignore[misc]
+    def run_trial(self, trial: Any, *, seed: int = 0) -> Any:
+        raise NotImplementedError
+
+
+def test_option_that_is_also_an_argument_of_a_trial_is_an_error(tmp_path: Path) -> None:
+    tuner = SeededTrial(objective="val_loss", max_trials=1, directory=str(tmp_path))
+    check_options(tuner, Options(workers=2))
+    with pytest.raises(SpecError, match=r"^seed is an option of bench\.search, and an argument .*: rename"):
+        check_options(tuner, Options(seed=3))
 
 
 VALIDATION = r"^the objective val_loss needs validation_data or validation_split$"

@@ -1,7 +1,12 @@
 """What is sent to workers: arrays in files that are mapped into memory, everything else pickled."""
 
+import inspect
+import linecache
+import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -40,6 +45,46 @@ def test_arrays_in_data_frames_and_functions_are_found(tmp_path: Path) -> None:
     assert copied_total() == total()
 
 
+CLIP = """
+class Clip:
+    def __init__(self, function):
+        self.function = function
+
+def double(x):
+    return 2 * x
+
+def build():
+    return Clip(double)
+"""
+
+
+def test_trial_may_pickle_what_its_script_defines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, worker = (ModuleType("__main__") for _ in range(2))
+    exec(CLIP, vars(script))
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    payload.write(tmp_path, {"build": script.build})
+    monkeypatch.setitem(sys.modules, "__main__", worker)
+    saved = pickle.dumps(payload.read(tmp_path)["build"]())
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    loaded = pickle.loads(saved)
+    assert type(loaded) is script.Clip
+    assert loaded.function is script.double
+
+
+def test_source_of_a_script_is_known_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, file = ModuleType("__main__"), tmp_path / "script.py"
+    file.write_text(CLIP)
+    exec(compile(CLIP, str(file), "exec"), vars(script))
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    payload.write(tmp_path / "payload", script.build)
+    file.write_text(f"# changed\n{CLIP}")
+    linecache.clearcache()
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    build = payload.read(tmp_path / "payload")
+    linecache.checkcache()
+    assert inspect.getsource(build) == "def build():\n    return Clip(double)\n"
+
+
 def test_changes_stay_in_the_process(tmp_path: Path) -> None:
     payload.write(tmp_path, [LARGE])
     payload.read(tmp_path)[0][:] = -1
@@ -61,6 +106,13 @@ def test_digest_depends_on_values_shapes_and_types(array: Any, change: Callable[
     digest = payload.write(tmp_path, [array])
     assert payload.write(tmp_path, [array.copy()]) == payload.write(None, [array]) == digest
     assert payload.write(tmp_path, [change(array)]) != digest
+
+
+def test_digest_depends_on_texts() -> None:
+    frame = pd.DataFrame({"text": np.array(["good", "bad"], dtype=object), "stars": [5, 1]})
+    digest = payload.write(None, [frame])
+    assert payload.write(None, [frame.copy()]) == digest
+    assert payload.write(None, [frame.replace("good", "fine")]) != digest
 
 
 def test_earlier_content_is_removed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from bench.errors import SpecError
 from bench.own_tuner import requirements
 from bench.own_tuner.options import Options
-from bench.training.own_tuner.content import KerasSettings
+from bench.training.own_tuner.content import KerasSettings, data_factories
 
 X = np.zeros((100_000, 2))
 
@@ -25,12 +26,25 @@ class Logger:
         self.lock = threading.Lock()
 
 
+LOGGER = Logger()
+
+
 def test_generator_is_an_error_but_its_function_is_not() -> None:
     with pytest.raises(SpecError, match=r"argument 1 is a generator.*pass the function"):
         requirements.check_arguments((batches(),), {})
     with pytest.raises(SpecError, match=r"validation_data is a generator"):
         requirements.check_arguments((X,), {"validation_data": batches()})
     requirements.check_arguments((batches,), {"validation_data": batches})
+
+
+def batches_of(size: int, start: int = 0) -> Iterator[int]:
+    yield size + start
+
+
+def test_functions_that_make_data_need_no_arguments() -> None:
+    made = partial(batches_of, 3)
+    assert data_factories((made, batches), {"validation_data": batches, "callbacks": batches}) == [made, batches]
+    assert data_factories((batches_of,), {"x": X}) == []
 
 
 class BackupAndRestore:
@@ -54,6 +68,8 @@ def test_backups_of_all_trials_in_the_same_folder_are_an_error() -> None:
         ((X,), {"validation_data": (X, Logger())}, r"validation_data\[1\]"),
         ((X,), {"callbacks": [Logger()]}, "the callback Logger"),
         ((X,), {"sample_weight": Logger()}, "sample_weight"),
+        ((lambda: LOGGER.lock,), {}, "argument 1"),
+        ((X,), {"validation_data": lambda: LOGGER.lock}, "validation_data"),
     ],
 )
 def test_object_that_cannot_be_pickled_is_named(arguments: Any, named: Any, label: str) -> None:
@@ -107,6 +123,7 @@ def test_callback_outside_of_a_list_is_an_error() -> None:
 )
 def test_global_setting_that_workers_cannot_follow_is_an_error(changed: dict[str, str], message: str) -> None:
     settings = {"backend": "tensorflow", "dtype_policy": "float32", "image_data_format": "channels_first"}
+    settings["floatx"] = "float32"
     tuner: Any = SimpleNamespace(hypermodel=None)
     requirements.check_keras(tuner, KerasSettings(**settings))
     with pytest.raises(SpecError, match=message):
@@ -127,7 +144,9 @@ class OwnTuner(StockTuner):
 
 
 def test_build_may_set_the_dtype_policy_but_then_run_trial_may_not_expect_it() -> None:
-    settings = KerasSettings(backend="tensorflow", dtype_policy="mixed_bfloat16", image_data_format="channels_last")
+    settings = KerasSettings(
+        backend="tensorflow", dtype_policy="mixed_bfloat16", image_data_format="channels_last", floatx="float32"
+    )
     requirements.check_keras(StockTuner(), settings)
     with pytest.raises(SpecError, match=r"set the policy inside run_trial"):
         requirements.check_keras(OwnTuner(), settings)

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from bench.own_tuner.result import SearchResult, error_line
+from bench.own_tuner.result import SearchResult, error_line, no_success
 from bench.own_tuner.sequence import Proposal
 from bench.training.own_tuner.exchange import Execution, TrialRun
 
@@ -35,7 +35,7 @@ def test_every_execution_is_a_row_and_so_is_a_failed_trial() -> None:
     assert frame["status"].tolist() == ["COMPLETED", "COMPLETED", "INVALID"]
     assert frame["val_loss"].tolist()[0] == 0.5
     assert math.isnan(frame["val_loss"].tolist()[1])
-    assert frame["best_epoch"].tolist()[0] == 2  # counted from 1
+    assert frame["best_epoch"].tolist()[0] == 4  # as in `curves`
     assert frame["seconds"].isna().tolist() == [False, True, True]  # unknown, or failed
     assert frame["hp_units"].tolist() == [8, 8, 4]
     assert frame["hp_batch"].tolist()[:2] == [32, 32]  # a hyperparameter that only fit declares
@@ -58,6 +58,25 @@ def test_curves_have_their_columns_even_without_a_known_epoch() -> None:
 def test_summary_counts_trials_and_says_how_to_continue() -> None:
     assert repr(RESULT) == (
         "2 trials (1 failed) in work/mine, 1 of them trained in this call. Time is up: repeat the call to continue"
+    )
+
+
+def test_summary_counts_a_retried_trial_once() -> None:
+    again = replace(FAILED, number=3, run=2)
+    results = (*RESULT.results, (again, TrialRun(status="COMPLETED", executions=EXECUTIONS[:1])))
+    assert repr(replace(RESULT, complete=True, results=results)).startswith("2 trials in work/mine, ")
+
+
+def test_search_without_success_says_why() -> None:
+    ledger = Path("work/mine/search.jsonl")
+    failed = replace(RESULT, complete=True, results=RESULT.results[1:])
+    assert no_success(failed, ledger) == (
+        "no trial succeeded: 1 trial (1 failed) in work/mine, 1 of them trained in this call. The first error is "
+        "ValueError: too large; tracebacks are in work/mine/search.jsonl"
+    )
+    assert no_success(replace(RESULT, trained=0, results=()), ledger) == (
+        "no trial succeeded: 0 trials in work/mine, 0 of them trained in this call. Time is up: repeat the call to "
+        "continue"
     )
 
 

@@ -119,11 +119,21 @@ assert {trial.status for trial in tuner.oracle.trials.values()} == {"COMPLETED"}
 OWN_FIT = (
     DIGITS
     + """
+import tensorflow as tf
+
 class Net(keras_tuner.HyperModel):
     def build(self, hp):
         return build_model(hp)
 
     def fit(self, hp, model, x, y, validation_data=None, **kwargs):
+        @tf.function  # which needs the source of the function
+        def all_positive():
+            for each in tf.constant([1, 2]):
+                if each < 0:
+                    return False
+            return True
+
+        assert all_positive()
         if hp.Boolean("flip"):
             x, validation_data = x[:, ::-1], (validation_data[0][:, ::-1], validation_data[1])
         return model.fit(
@@ -258,18 +268,28 @@ assert len(scores) == 20 and all(score == x * x + 1 for x, score in scores.items
 
 SKLEARN = """
 import keras_tuner
-from sklearn import datasets, linear_model, model_selection, svm
+from sklearn import base, datasets, linear_model, model_selection, pipeline, svm
+
+class Centered(base.TransformerMixin, base.BaseEstimator):
+    def fit(self, x, y=None):
+        self.mean_ = x.mean(axis=0)
+        return self
+
+    def transform(self, x):
+        return x - self.mean_
 
 def build_model(hp):
     if hp.Choice("kind", ["ridge", "svm"]) == "ridge":
         return linear_model.RidgeClassifier(alpha=hp.Float("alpha", 1e-3, 1, sampling="log"))
-    return svm.SVC(C=hp.Float("C", 1e-2, 10, sampling="log"))
+    return pipeline.make_pipeline(Centered(), svm.SVC(C=hp.Float("C", 1e-2, 10, sampling="log")))
 
 x, y = datasets.load_iris(return_X_y=True)
 oracle = keras_tuner.oracles.RandomSearchOracle(keras_tuner.Objective("score", "max"), max_trials=6, seed=1)
 tuner = keras_tuner.tuners.SklearnTuner(oracle, build_model, cv=model_selection.StratifiedKFold(3))
 tuner.search(x, y)
 assert tuner.get_best_models()[0].predict(x).shape == (150,)
+trials = tuner.oracle.trials.values()
+assert [trial.status for trial in trials] == ["COMPLETED"] * 6, [trial.message for trial in trials]
 assert tuner.oracle.get_best_trials()[0].score > 0.9
 """
 

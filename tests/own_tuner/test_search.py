@@ -151,7 +151,7 @@ def test_killed_search_with_other_workers_has_the_same_results(
     assert oracle_file(project) == oracle_file(expected)
     assert sum(isinstance(event, TrialEnded) for event in events(project)) == len(results(expected))
     assert f"{len(results(expected)) - kept} of them trained in this call" in done.stdout
-    assert "the code of the hypermodel has changed" not in done.stderr
+    assert "the code of the hypermodel" not in done.stderr
 
 
 @pytest.mark.long
@@ -175,7 +175,7 @@ def test_interrupted_search_leaves_files_of_keras_tuner_and_continues(
     kill_script(searching(tuner, 2), tmp_path, project / "search.jsonl", 4, signal.SIGINT)
     last = (tmp_path / "log.txt").read_text().splitlines()[-2:]
     assert last[0].endswith("KeyboardInterrupt")
-    assert last[1].endswith("run the same call again to continue the search.")
+    assert last[1].endswith("run the same call again to resume.")
     assert not (project / "search_data").exists()
     run_script(f"\ntuner = {TUNERS[tuner]}\nassert len(tuner.oracle.end_order) >= 3\n", tmp_path)
     # Keras Tuner itself restores neither the position of a grid search nor the random state of Bayesian optimization.

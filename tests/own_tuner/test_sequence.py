@@ -1,6 +1,7 @@
 """The order of an oracle's calls: the same whatever the number of workers and the durations of trials."""
 
 import random
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -179,7 +180,7 @@ def test_resumed_search_makes_the_same_calls(until: int) -> None:
     assert resumed.calls == uninterrupted.calls
 
 
-def test_stopped_search_reports_what_it_can_and_proposes_no_more() -> None:
+def test_stopped_search_reports_all_results_and_proposes_no_more() -> None:
     source = Oracle()
     sequence = TrialSequence(source, 32, {}, first_alone=False)
     sequence.refill((), 3)
@@ -188,9 +189,33 @@ def test_stopped_search_reports_what_it_can_and_proposes_no_more() -> None:
     sequence.finish(first, COMPLETED)
     sequence.flush()
     assert (sequence.done, sequence.complete) == (True, False)
-    assert [proposal for proposal, _ in sequence.results] == [first]  # the second has no result
+    assert [proposal for proposal, _ in sequence.results] == [first, third]  # the second has no result
     sequence.refill((), 3)
     assert source.proposed == [first, second, third]
+
+
+@pytest.mark.parametrize(("results", "fails"), [("FF-FC", False), ("FFFC-C", True)])
+def test_search_that_is_stopped_after_failures_reports_the_other_results(results: str, fails: bool) -> None:
+    source = Oracle(max_failures=3)
+    sequence = TrialSequence(source, 32, {}, first_alone=False)
+    sequence.refill((), len(results))
+    for proposal, result in zip(sequence.waiting(()), results, strict=True):
+        if result != "-":
+            sequence.finish(proposal, FAILED if result == "F" else COMPLETED)
+    with pytest.raises(RuntimeError) if fails else nullcontext():
+        sequence.flush()
+    assert [int(proposal.trial_id) for proposal, _ in sequence.results] == [
+        number for number, result in enumerate(results) if result != "-"
+    ]
+
+
+def test_results_after_a_trial_without_one_are_known_before_it_is_trained() -> None:
+    source, known = Oracle(), {("1", 1): COMPLETED, ("3", 1): COMPLETED}
+    sequence = TrialSequence(source, 32, known, first_alone=False, earlier=5)
+    sequence.refill((), 1)
+    sequence.flush()  # no worker could start
+    assert [proposal.trial_id for proposal, _ in sequence.results] == ["1", "3"]
+    assert len(source.proposed) == 5
 
 
 def test_idle_worker_starts_a_waiting_trial_before_the_oracle_is_called(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+from sklearn.model_selection import KFold
 
 from bench.compat import own_tuner as compat
 from bench.errors import SearchError
 from bench.own_tuner.identity import labeled, settings
-from bench.own_tuner.ledger import TrialEnded
+from bench.own_tuner.ledger import TrialEnded, TrialProposed
 from bench.own_tuner.options import Options
 from bench.own_tuner.project import Project
 from bench.own_tuner.start import Resumed, start_or_resume
@@ -79,13 +80,27 @@ def test_trials_of_a_later_search_by_keras_tuner_are_kept(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("length", "expected"), [(1, "9 10 11"), (2, "09 10 11"), (4, "0009 0010 0011")])
-def test_ids_of_trials_are_as_long_as_in_an_earlier_call(length: int, expected: str, tmp_path: Path) -> None:
-    oracle = make(tmp_path, max_trials=12).oracle
-    with compat.trial_ids(oracle, length):
+@pytest.mark.parametrize(("max_trials", "number"), [(12, 3), (3, 12)])
+def test_trials_of_an_earlier_call_are_proposed_with_their_ids_whatever_max_trials_is(
+    length: int, expected: str, max_trials: int, number: int, tmp_path: Path
+) -> None:
+    oracle = make(tmp_path, max_trials=max_trials).oracle
+    with compat.earlier_trials(oracle, length, number):
         ids = [oracle.create_trial(f"slot{number}").trial_id for number in range(12)]
         assert oracle.create_trial("more").status == "STOPPED"
     assert ids[9:] == expected.split()
     assert type(oracle.max_trials) is int
+    assert oracle.max_trials == max_trials
+
+
+def test_trials_up_to_the_last_that_has_ended_are_kept_if_max_trials_becomes_smaller(tmp_path: Path) -> None:
+    project = Project(tuner := make(tmp_path, max_trials=5))
+    start(tuner, [], 1)
+    for trial_id in "0123":
+        project.ledger.append(TrialProposed(time=now(), trial_id=trial_id, run=1, values={}))
+    for trial_id in "20":
+        project.ledger.append(TrialEnded(time=now(), trial_id=trial_id, run=1, result=SUCCESSFUL))
+    assert start(make(tmp_path, max_trials=1), [], 1).ids == ["0", "1", "2"]
 
 
 def test_options_that_keras_tuner_restores_are_known() -> None:
@@ -101,6 +116,20 @@ def test_what_scores_depend_on_is_a_setting_of_the_search(tmp_path: Path) -> Non
     found = settings(tuner, labeled((np.zeros(3), [1], 32), named), Options(), {"space": []})
     assert found.arguments == {"argument 3": "32", "class_weight": "{0: 0.5}", "units": "[8, 4]"}
     assert (found.options["loss"], found.options.keys() & {"optimizer", "metrics"}) == ("'mse'", set())
+
+
+def test_numbers_of_numpy_and_objects_of_libraries_are_compared_by_value(tmp_path: Path) -> None:
+    def found(rate: float, folds: int, weight: float) -> tuple[Any, Any, Any]:
+        tuner = make(tmp_path, optimizer=keras.optimizers.Adam(rate))
+        tuner.cv = KFold(folds)
+        named = {"class_weight": dict(zip(np.unique([0, 1]), np.float32([weight, 1]), strict=True))}
+        new = settings(tuner, labeled((np.zeros(3), np.int64(32)), named), Options(), {"space": []})
+        return new.options["optimizer"], new.options["cv"], new.arguments
+
+    first = found(0.5, 3, 0.25)
+    assert found(0.5, 3, 0.25) == first
+    assert first[2] == {"argument 2": "32", "class_weight": "{0: 0.25, 1: 1.0}"}
+    assert all(before != after for before, after in zip(first, found(0.25, 5, 0.5), strict=True))
 
 
 @pytest.mark.parametrize("method", ["run_trial", "_build_and_fit_model", "_try_build", "_build_hypermodel", None])

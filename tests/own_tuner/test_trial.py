@@ -11,7 +11,7 @@ import pytest
 from keras import layers
 
 from bench.training.own_tuner import payload, trial
-from bench.training.own_tuner.content import Content, custom_objects
+from bench.training.own_tuner.content import Content, custom_objects, keras_settings
 from bench.training.own_tuner.exchange import FatalFailure, TrialRun, TrialTask
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ def run(tuner: Any, *arguments: Any, **named: Any) -> Any:
         arguments=arguments,
         named=named,
         cwd=str(Path.cwd()),
-        image_data_format="channels_last",
+        settings=keras_settings(),
     )
     payload.write(folder, content)
     state = tuner.oracle.create_trial("tuner0").get_state()
@@ -83,6 +83,38 @@ def test_metric_may_need_tensors(tmp_path: Path) -> None:
 
     tuner = keras_tuner.RandomSearch(build_eager, "loss", max_trials=1, directory=tmp_path)
     assert "share" in completed(tuner, X, Y).executions[0].metrics
+
+
+class ItemSize(keras_tuner.HyperModel):  # type: ignore[misc]
+    def build(self, hp: Any) -> Any:
+        return build(hp)
+
+    def fit(self, _hp: Any, model: Any, *_arguments: Any, **_named: Any) -> float:
+        return float(model.weights[0].numpy().itemsize)
+
+
+def test_models_have_the_precision_that_the_script_has_set(tmp_path: Path) -> None:
+    keras.config.set_floatx("float64")
+    try:
+        tuner = keras_tuner.RandomSearch(ItemSize(), max_trials=1, directory=tmp_path)
+        assert completed(tuner, X, Y).updates[0].metrics == {"default_objective": 8}
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+
+
+class Halved(keras.Sequential):  # type: ignore[misc]
+    def fit(self, x: Any, y: Any, callbacks: Any = None) -> Any:
+        return super().fit(x[::2], y[::2], callbacks=callbacks, verbose=0)
+
+
+def test_fit_of_a_model_may_have_few_arguments(tmp_path: Path) -> None:
+    def build_halved(hp: Any) -> Any:
+        model = Halved([keras.Input((5,)), layers.Dense(hp.Int("units", 3, 3), "softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    completed(keras_tuner.RandomSearch(build_halved, "loss", max_trials=1, directory=tmp_path), X, Y)
 
 
 class Folds(keras_tuner.RandomSearch):  # type: ignore[misc]

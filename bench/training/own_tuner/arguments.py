@@ -7,8 +7,7 @@ from typing import Any
 import keras
 
 from bench.compat import own_tuner as compat
-
-VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+from bench.training.own_tuner.content import VARIABLE
 
 
 def declared_arguments(tuner: Any, model: Any = keras.Model) -> tuple[set[str], bool]:
@@ -60,6 +59,12 @@ def trains_by_keras(tuner: Any, callbacks: Collection[Any]) -> bool:
     except Exception:  # noqa: BLE001 - the user's code may raise anything; trials report it
         return False
     return type(model).__module__.startswith("keras.") and "fit" not in vars(model)
+
+
+def takes(function: Any, name: str) -> bool:
+    """Whether a function may be called with an argument of that name."""
+    names, more = _keywords(function, 0)
+    return more or name in names
 
 
 def _has_own_trial(tuner: Any) -> bool:

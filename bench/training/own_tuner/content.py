@@ -1,7 +1,8 @@
 """What a search sends to its workers once."""
 
+import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ class Content:
     arguments: tuple[Any, ...]
     named: Mapping[str, Any]
     cwd: str  # folder in which relative paths are meant
-    image_data_format: str  # of Keras
+    settings: "KerasSettings"
 
 
 class CustomObjects(dict[str, Any]):
@@ -59,6 +60,7 @@ class KerasSettings:
     backend: str
     dtype_policy: str
     image_data_format: str
+    floatx: str
 
 
 def keras_settings() -> KerasSettings:
@@ -69,6 +71,7 @@ def keras_settings() -> KerasSettings:
         backend=keras.config.backend(),
         dtype_policy=keras.config.dtype_policy().name,
         image_data_format=keras.config.image_data_format(),
+        floatx=keras.config.floatx(),
     )
 
 
@@ -102,10 +105,12 @@ def load(folder: Path) -> Content:
             "what it needs from installed packages or from files next to the script, and create Keras objects inside "
             "of build"
         ) from error
-    keras.config.set_image_data_format(content.image_data_format)
+    keras.config.set_image_data_format(content.settings.image_data_format)
+    keras.config.set_floatx(content.settings.floatx)
     return content
 
 
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 DATA = ("x", "validation_data")  # arguments of `fit` that may be functions which make the data
 
 
@@ -123,5 +128,14 @@ def materialized(position: int | str, value: Any) -> Any:
 
 
 def is_data_factory(position: int | str, value: Any) -> bool:
-    """Whether an argument is a function that makes data."""
-    return (position == 0 or position in DATA) and isinstance(value, FunctionType | MethodType | partial)
+    """Whether an argument is a function that makes data; one that needs arguments is for a `fit` of the user's own."""
+    if not (position == 0 or position in DATA) or not isinstance(value, FunctionType | MethodType | partial):
+        return False
+    parameters = inspect.signature(value).parameters.values()
+    return all(each.default is not each.empty or each.kind in VARIABLE for each in parameters)
+
+
+def data_factories(arguments: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+    """The functions that make data among the arguments of `fit`."""
+    positions: list[tuple[int | str, Any]] = [*enumerate(arguments), *named.items()]
+    return [value for position, value in positions if is_data_factory(position, value)]

@@ -16,6 +16,7 @@ from bench.compat import own_tuner as compat
 from bench.seeds import derive_seed
 from bench.training.custom.shared_arrays import passing_shared_tensors
 from bench.training.outcome import EpochReport
+from bench.training.own_tuner.arguments import takes
 from bench.training.own_tuner.content import materialized
 from bench.training.own_tuner.exchange import Execution, Number, TrialTask, number
 from bench.training.state import create_variables
@@ -86,8 +87,8 @@ class Executions:
         def fit_on_materialized_data(hp: Any, model: Any, *arguments: Any, **named: Any) -> Any:
             arguments = tuple(materialized(position, value) for position, value in enumerate(arguments))
             named = {name: materialized(name, value) for name, value in named.items()}
-            # A `fit` of the user's own may set it, and it may be the fifth positional argument.
-            if "verbose" in named or not (own_fit or len(arguments) > 4):
+            # A `fit` of the user's own may set it or not have it, and it may be the fifth positional argument.
+            if "verbose" in named or not (own_fit or len(arguments) > 4 or not takes(model.fit, "verbose")):
                 named["verbose"] = 0
             for callback in named.get("callbacks") or ():
                 if isinstance(callback, keras.callbacks.ModelCheckpoint):
