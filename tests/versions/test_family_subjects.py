@@ -122,6 +122,19 @@ def test_operations_of_a_family_are_timed(text: str, tmp_path: Path) -> None:
     assert set(configs) == {"build"}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [f"net={MODELS}:build_own_parts", f"net={MODELS}:build_model", "linear"])
+def test_building_is_timed_without_clearing_the_session(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.versions.family_timing import load_workload, operations
+
+    task = operations(load_workload(text, "digits"))["build"](tmp_path)
+    assert task.setup() == ()
+    monkeypatch.delattr("keras.utils.clear_session")  # it collects garbage, which may take longer than building
+    assert task.is_valid(task.run())
+
+
 SEEDS = 3  # of a run, instead of SEEDS_PER_RUN
 
 
