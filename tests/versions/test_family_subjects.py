@@ -53,6 +53,7 @@ def test_records_of_a_family_are_apart_from_those_of_the_reference_models(tmp_pa
     assert "all development images of digits" in text
     assert "net (%)" in text
     assert "[published tutorials]" not in text
+    assert "`save` and `load`: a .keras file, optimizer included in the file, but not loaded.\n" in text
     assert "[published tutorials]" in bytes(pages["versions.md"]).decode()  # type: ignore[arg-type]
     board_page = bytes(leaderboard.files(board)["leaderboard.md"]).decode()  # type: ignore[arg-type]
     assert "versions of TensorFlow and Keras](versions.md)" in board_page
