@@ -99,12 +99,14 @@ def _measure_speed(
                 continue
             report(f"speed, start {number} of {plan.starts}: {interpreter.name}")
             records[interpreter.name] = _with_start(record, interpreter, plan)
-            # Earlier starts are dropped only after a success, and for all versions at once, to keep the rotation.
-            for name in records if replacing else (interpreter.name,):
-                write(plan.results, records[name])
-            if replacing:
-                replacing = False
-                report(STARTS_DROPPED)
+            if not replacing:
+                write(plan.results, records[interpreter.name])
+        if replacing:
+            # Earlier starts are dropped only after a success of every version: a new one may fail.
+            for record in records.values():
+                write(plan.results, record)
+            replacing = False
+            report(STARTS_DROPPED)
 
 
 def _measure_accuracy(
