@@ -143,7 +143,8 @@ def _existing_or_new(interpreter: Interpreter, plan: Plan) -> VersionRecord:
     if plan.again or not record.starts:
         # Trained models are kept: they do not depend on the code that times them.
         return replace(record, code=code, environment=interpreter.environment, starts=(), configs={})
-    if plan.starts and record.code != code:
+    # A page must not show the speed of one version of a family, and the accuracy of another.
+    if record.code != code and (plan.starts or plan.subject.conditions is not None):
         raise SpecError(
             f"the speed in {path} was measured with other code (digest {record.code}, now {code}): "
             "use --again to measure it again; trained models are kept"

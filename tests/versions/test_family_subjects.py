@@ -18,7 +18,7 @@ from bench.errors import SpecError
 from bench.report.board import Board
 from bench.report.pages import leaderboard
 from bench.versions import measure as measured
-from bench.versions.environments import find, run_python
+from bench.versions.environments import Interpreter, find, run_python
 from bench.versions.measure import Plan, measure
 from bench.versions.page import PAGE
 from bench.versions.record import ProcessStart, path_of, read, write
@@ -79,6 +79,15 @@ def test_digest_of_the_timed_code_covers_the_family(tmp_path: Path) -> None:
     other_images = DatasetLocation("digits", digest="1" * 64)
     for change in ({"dataset": other_images}, {"dataset": DatasetLocation("mnist")}, {"pixel_range": "0-1"}):
         assert subject(**change).code(CHECKOUT) != subject().code(CHECKOUT)
+
+
+def test_accuracy_of_an_edited_family_is_not_added_to_its_earlier_speed(tmp_path: Path) -> None:
+    record = make_record("tf216", "2.16", trained=())
+    write(family_root(tmp_path, "net"), record)
+    here = Interpreter(name=record.name, python=Path(sys.executable), environment=record.environment)
+    plan = Plan(checkout=CHECKOUT, results=tmp_path, starts=0, seeds=12, subject=subject())
+    with pytest.raises(SpecError, match=r"tf216\.json was measured with other code .* use --again to measure it again"):
+        measure([here], plan, print)
 
 
 def test_options_of_the_images_reach_training_and_timing(tmp_path: Path) -> None:
