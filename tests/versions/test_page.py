@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from bench.report import build
-from bench.versions.record import pack, path_of, read_all, write
+from bench.versions.record import ProcessStart, pack, path_of, read_all, write
 from bench.versions.series import all_series
 from builders import make_environment
 from version_records import IMAGES, make_record, make_results, make_starts, page_text, table_row
@@ -134,9 +134,12 @@ def test_versions_not_measured_in_rotation_are_not_compared_by_speed(tmp_path: P
     assert "not compared: not measured in rotation" in page_text(tmp_path)
 
 
-def test_additional_starts_of_one_version_do_not_affect_the_ratio(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", [(), make_starts(0.1, month=3)])
+def test_starts_added_to_one_version_after_the_other_do_not_affect_the_ratio(
+    tmp_path: Path, later: tuple[ProcessStart, ...]
+) -> None:
     write(tmp_path, make_record("tf216", "2.16.2", starts=(*make_starts(0.1), *make_starts(0.9, month=2))))
-    write(tmp_path, make_record("tf217", "2.17.1", starts=make_starts(0.2)))
+    write(tmp_path, make_record("tf217", "2.17.1", starts=(*make_starts(0.2), *later)))
     assert " 2.00 " in table_row(page_text(tmp_path), "step (cnn)")
 
 
