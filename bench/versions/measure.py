@@ -91,6 +91,13 @@ def _measure_speed(
     interpreters: Sequence[Interpreter], plan: Plan, records: dict[str, VersionRecord], report: Report
 ) -> None:
     """Add the missing process starts, one version after the other in each round."""
+    counts = {name: len(record.starts) for name, record in records.items()}
+    behind = [name for name, count in counts.items() if count < min(plan.starts, max(counts.values()) - 1)]
+    if behind:
+        report(
+            f"new starts of {', '.join(behind)} are not compared with earlier ones of other versions, since these "
+            "were not measured in rotation: to compare them, use --again"
+        )
     replacing = plan.again
     for number in range(1, plan.starts + 1):
         for interpreter in interpreters:

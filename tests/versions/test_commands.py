@@ -110,6 +110,15 @@ def test_all_versions_keep_their_starts_if_a_new_one_fails(tmp_path: Path) -> No
     assert read(path_of(results, "tf216")).starts == make_starts(0.1)
 
 
+def test_a_version_added_without_again_is_announced_as_not_compared(tmp_path: Path) -> None:
+    write(tmp_path / "results", make_record("tf216", "2.16", code=ReferenceModels().code(CHECKOUT)))
+    add_environment(tmp_path)
+    options = add_environment(tmp_path, timing_script(tmp_path), version="2.17")
+    done = call("versions", "measure", *options, "--starts", "4", "--seeds", "0", cwd=CHECKOUT)
+    assert "new starts of tf217 are not compared with earlier ones of other versions" in done.stderr
+    assert len(read(path_of(tmp_path / "results", "tf217")).starts) == 4
+
+
 def test_new_starts_are_kept_if_a_later_one_fails(tmp_path: Path) -> None:
     results, timed = tmp_path / "results", timing_script(tmp_path)
     write(results, make_record("tf216", "2.16"))
