@@ -83,6 +83,8 @@ def test_speed_and_memory_are_omitted_if_nothing_was_timed(tmp_path: Path) -> No
 def test_accuracy_is_omitted_if_nothing_was_trained(tmp_path: Path) -> None:
     for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
         write(tmp_path, make_record(name, version, trained=()))
+    elsewhere = make_environment(tensorflow="2.18.1", cpu="Another")
+    write(tmp_path, make_record("tf218", "2.18.1", starts=(), trained=(), environment=elsewhere))
     assert "### Caveats\n\nSpeed: 6 process starts on Synthetic CPU A with 1 thread;" in page_text(tmp_path)
 
 
@@ -110,14 +112,24 @@ def test_reason_why_accuracy_is_not_compared_is_shown(tmp_path: Path, changes: d
     assert f"not compared: {reason}" in table_row(page_text(tmp_path), STEP)
 
 
-@pytest.mark.parametrize("machine", [{"cpu": "Another"}, {"cores": 64}, {"instruction_sets": ("avx",)}])
-def test_versions_on_different_machines_are_compared_by_accuracy_only(tmp_path: Path, machine: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("machine", "changed"),
+    [
+        ({"cpu": "Another"}, "cpu Synthetic CPU A to Another"),
+        ({"cores": 64}, "cores 2 to 64"),
+        ({"instruction_sets": ("avx", "fma")}, "instruction_sets avx2 to avx fma"),
+    ],
+)
+def test_versions_on_different_machines_are_compared_by_accuracy_only(
+    tmp_path: Path, machine: dict[str, Any], changed: str
+) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     environment = make_environment(tensorflow="2.17.1", **machine)
     write(tmp_path, make_record("tf217", "2.17.1", seconds=9.0, environment=environment))
     text = page_text(tmp_path)
     assert "equivalent" in table_row(text, STEP)
     assert f"measured on different machines ({', '.join(machine)})" in text
+    assert f"- {STEP}: tensorflow 2.16.2 to 2.17.1; {changed}.\n" in text
 
 
 def test_versions_with_different_reference_workloads_are_not_compared_by_speed(tmp_path: Path) -> None:
