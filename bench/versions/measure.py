@@ -34,7 +34,7 @@ from bench.versions.record import (
 from bench.versions.subjects import ReferenceModels, Subject
 
 STARTS_DROPPED = "earlier starts were dropped; to resume after an interruption, omit --again"
-TIMEOUT_SECONDS = 600  # for one process to time every operation
+TIMEOUT_SECONDS = 3600  # for one process to time every operation, those of a large model take many minutes
 COMPARABLE = (*MACHINE, "tensorflow", "keras", "numpy")  # fields that must not change while a record is extended
 
 Report = Callable[[str], None]
