@@ -1,6 +1,7 @@
 """versions.md: verdicts, ratios, and the reasons why versions are not compared."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from bench.report import build
 from bench.versions.record import ProcessStart, pack, path_of, read_all, write
 from bench.versions.series import all_series
+from bench.versions.subjects import family_root
 from builders import make_environment
 from version_records import IMAGES, make_record, make_results, make_starts, page_text, table_row
 
@@ -272,6 +274,28 @@ def test_damaged_record_is_named_on_the_page_of_the_others(tmp_path: Path) -> No
     assert "Could not be read: versions/tf216.json: " in text
     assert table_row(text, "2.17.1")
     assert (len(problems), build.check(tmp_path)) == (1, problems)
+
+
+def test_page_and_figures_are_removed_with_the_records(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(family_root(tmp_path, "net"), make_record(name, version))
+    build.write(tmp_path)
+    shutil.rmtree(family_root(tmp_path, "net"))
+    files = ("versions-net.md", "versions/figures/time-net-1.png")
+    assert build.check(tmp_path) == (
+        "leaderboard.md is out of date",
+        *(f"{name} belongs to no record" for name in files),
+    )
+    build.write(tmp_path)
+    assert not [name for name in files if (tmp_path / name).exists()]
+
+
+def test_pages_of_a_results_folder_inside_another_are_kept(tmp_path: Path) -> None:
+    inner = tmp_path / "nightly"
+    write(inner, make_record("tf216", "2.16.2"))
+    build.write(inner)
+    build.write(tmp_path)
+    assert build.check(inner) == build.check(tmp_path) == ()
 
 
 def test_page_is_kept_if_every_record_is_damaged(tmp_path: Path) -> None:
