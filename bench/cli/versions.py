@@ -49,7 +49,9 @@ def show(
     from bench.versions.subjects import family_root, measured_families
 
     if family is not None:
-        check_name("measured family", family, measured_families(results))
+        if not (measured := measured_families(results)):
+            raise SpecError(f"no family measured in {results}: use `python -m bench versions measure --family FAMILY`")
+        check_name("measured family", family, measured)
         results = family_root(results, family)
     records, problems = read_all(results)
     if problems and not records:

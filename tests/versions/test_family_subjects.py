@@ -67,6 +67,8 @@ def test_show_prints_a_family(tmp_path: Path) -> None:
     assert row["version"] == "tf216"
     done = call("versions", "show", "--family", "nat", cwd=tmp_path, code=2)
     assert "unknown measured family 'nat': valid names are net. Did you mean net?" in done.stderr
+    done = call("versions", "show", "--family", "net", "--results", "empty", cwd=tmp_path, code=2)
+    assert "no family measured in empty: use" in done.stderr
 
 
 def test_digest_of_the_timed_code_covers_the_family(tmp_path: Path) -> None:
