@@ -62,6 +62,8 @@ def test_too_few_starts_for_a_single_change_are_stated(tmp_path: Path, starts: i
         "compared with only 4 process starts each; with fewer than 5, an operation cannot count as changed unless"
     )
     assert (sentence in text) == few
+    assert ("a change of a single operation is never significant, however large" in text) == few
+    assert ("changes of speed below 2% are often missed" in text) != few
 
 
 def test_speed_table_is_omitted_if_nothing_is_compared(tmp_path: Path) -> None:
