@@ -45,7 +45,9 @@ ELSEWHERE = {
     ".tox/.tox/bin/uv pip install --python .tox/keras315 --no-deps keras-nightly": (
         "tests/versions/test_environments.py"
     ),
-    "python -m bench versions measure tf221 keras315 --results nightly": "tests/versions/test_measure.py",
+    "python -m bench versions measure tf221 keras315 --family my.py:build_model --dataset digits --results nightly": (
+        "tests/versions/test_family_subjects.py"
+    ),
     "python -m bench versions measure --results repeated": "tests/versions/test_measure.py",
     "python -m bench versions measure tf216 tf221 --family my.py:build_model --dataset digits": (
         "tests/versions/test_family_subjects.py"

@@ -49,7 +49,9 @@ def show(
     from bench.versions.subjects import family_root, measured_families
 
     if family is not None:
-        check_name("measured family", family, measured_families(results))
+        if not (measured := measured_families(results)):
+            raise SpecError(f"no family measured in {results}: use `python -m bench versions measure --family FAMILY`")
+        check_name("measured family", family, measured)
         results = family_root(results, family)
     records, problems = read_all(results)
     if problems and not records:
@@ -90,7 +92,11 @@ def measure(
     ] = 12,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Measure speed again, replacing earlier timings; trained models are kept."),
+        typer.Option(
+            "--again",
+            help="Measure speed again, replacing earlier timings once every version has been timed; trained models are "
+            "kept.",
+        ),
     ] = False,
     family: Annotated[
         str | None,
@@ -157,15 +163,17 @@ def measure(
         with handle_signals():
             interpreters = find(environments, tuple(names or ()), plan.checkout)
             measure_versions(interpreters, plan, report)
-    except SearchError:
+    except (SearchError, KeyboardInterrupt) as stop:
         write_pages(plan.results)
-        raise
-    except KeyboardInterrupt as interrupt:
-        write_pages(plan.results)
+        what = "Interrupted. " if isinstance(stop, KeyboardInterrupt) else ""
+        dropped = STARTS_DROPPED in steps
+        saved = "Completed measurements are saved" if dropped or not again else "Earlier timings are kept"
         # With --again, a repeated command would drop the new starts as well.
-        option = " without --again" if STARTS_DROPPED in steps else ""
-        typer.echo(f"Interrupted. Completed measurements are saved. To resume, repeat the command{option}.", err=True)
-        raise typer.Exit(exit_code(interrupt)) from None
+        option = " without --again" if dropped else ""
+        typer.echo(f"{what}{saved}. To resume, repeat the command{option}.", err=True)
+        if isinstance(stop, KeyboardInterrupt):
+            raise typer.Exit(exit_code(stop)) from None
+        raise
     write_pages(plan.results)
     page = "versions.md" if family is None else f"versions-{plan.subject.models[0]}.md"
     option = "" if family is None else f" --family {plan.subject.models[0]}"

@@ -10,7 +10,7 @@ from bench.records.store import all_folders
 from bench.report.board import Board, Row
 from bench.report.evaluations import count_evaluations
 from bench.report.figures.picture import Picture, stored_digest
-from bench.report.markdown import MARK_PREFIX
+from bench.report.markdown import MARK_PREFIX, mark
 from bench.report.pages import BUILT_IN, pages
 from bench.report.pages.contract import Files, Page, ReportsProblems
 from bench.report.ranking import leaderboard
@@ -108,7 +108,7 @@ def _state(results: Path) -> tuple[Files, tuple[str, ...], list[str]]:
     of_pages = (problem for page in makers if isinstance(page, ReportsProblems) for problem in page.problems(board))
     problems = (*board.problems, *of_pages)
     # The pages of a record that cannot be read now are its last remains.
-    return files, problems, [] if problems else _stale(results, files)
+    return files, problems, [] if problems else _stale(results, files, makers)
 
 
 def _changed(results: Path, files: Files) -> list[str]:
@@ -135,14 +135,17 @@ def _damages(results: Path, known: Sequence[str]) -> Iterator[str]:
                 yield problem
 
 
-def _stale(results: Path, files: Files) -> list[str]:
-    """Files that the built-in pages made once and no page makes anymore.
+def _stale(results: Path, files: Files, makers: Sequence[Page]) -> list[str]:
+    """Files that pages of the packages of `makers` made once and no page makes anymore.
 
     Files with another mark or none are kept: they are of a package that may not be installed here, or of a person.
     """
-    # A folder with records of its own is another results folder.
-    folders = [path for path in results.iterdir() if path.is_dir() and not (path / "records").exists()]
+    inside = [path for path in results.iterdir() if path.is_dir()]
+    # A folder with records of its own or a leaderboard is another results folder.
+    folders = [path for path in inside if not any((path / name).exists() for name in ("records", "leaderboard.md"))]
     candidates = [file for folder in (results, *folders) for file in folder.glob("*.md") if file.is_file()]
-    marked = [file for file in candidates if file.read_bytes().startswith(MARK_PREFIX.encode())]
+    modules = (getattr(page, "__name__", type(page).__module__) for page in makers)
+    marks = tuple(each.encode() for each in (MARK_PREFIX, *(mark(name.rpartition(".")[0]) for name in modules)))
+    marked = [file for file in candidates if file.read_bytes().startswith(marks)]
     pictures = [file for folder in folders for file in folder.glob("figures/*.png") if stored_digest(file) is not None]
     return sorted({path.relative_to(results).as_posix() for path in (*marked, *pictures)} - set(files))

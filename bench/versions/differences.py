@@ -1,19 +1,21 @@
-"""Differences between two versions that may explain a change: library versions and Keras' default settings."""
+"""Differences between two versions that may explain a change: libraries, the machine, Keras' default settings."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from bench.versions.record import VersionRecord
+from bench.versions.record import MACHINE, VersionRecord
 
 LIBRARIES = ("tensorflow", "keras", "numpy")
 MAX_DIFFERENCES = 12  # listed per pair of configurations
 MAX_VALUE_LENGTH = 60  # characters
 ABSENT = "absent"
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a setting that is no plain value; it differs between processes
 
 
 def differences(records: Sequence[VersionRecord], versions: Mapping[str, str]) -> dict[str, list[str]]:
-    """For each version but the first, the changed libraries and settings; keys such as "2.16.2 to 2.17.1".
+    """For each version but the first, what changed of libraries, machine and settings; keys as "2.16.2 to 2.17.1".
 
     Args:
         records: oldest first.
@@ -22,14 +24,19 @@ def differences(records: Sequence[VersionRecord], versions: Mapping[str, str]) -
     by_pair = {}
     for old, new in pairwise(records):
         lines = [
-            f"{name} {getattr(old.environment, name)} to {getattr(new.environment, name)}"
-            for name in LIBRARIES
-            if getattr(old.environment, name) != getattr(new.environment, name)
+            f"{name} {_text(before)} to {_text(after)}"
+            for name in (*LIBRARIES, *MACHINE)
+            if (before := getattr(old.environment, name)) != (after := getattr(new.environment, name))
         ]
         common = old.configs.keys() & new.configs.keys()  # empty if the speed of one was not measured
         lines += config_differences(*({name: each.configs[name] for name in sorted(common)} for each in (old, new)))
         by_pair[f"{versions[old.name]} to {versions[new.name]}"] = lines
     return by_pair
+
+
+def _text(value: object) -> str:
+    """A version, or a property of the machine."""
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def config_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -48,7 +55,7 @@ def _differing_values(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterato
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted(old.keys() | new.keys()):
             yield from _differing_values(old.get(name, ABSENT), new.get(name, ABSENT), (*path, name))
-    elif old != new:
+    elif old != new and _as_code(old) != _as_code(new):
         yield path, old, new
 
 
@@ -66,6 +73,6 @@ def _shortened(value: Any) -> str:
 def _as_code(value: Any) -> str:
     """A value as Python code; Keras serializes an object to a map with the name of its class."""
     if not isinstance(value, Mapping) or "class_name" not in value:
-        return repr(value)
+        return ADDRESS.sub("", repr(value))
     arguments = ", ".join(f"{name}={_as_code(each)}" for name, each in (value.get("config") or {}).items())
     return f"{value['class_name']}({arguments})"

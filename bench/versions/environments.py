@@ -80,9 +80,7 @@ def run_python(python: Path, checkout: Path, *arguments: object, timeout: float 
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise SearchError(
-            f"{name} did not finish within {timeout:g} s: check whether it hangs, then repeat the command"
-        ) from error
+        raise SearchError(f"{name} did not finish within {timeout:g} s: check whether it hangs") from error
     if done.returncode != 0:
         output = "\n".join(done.stdout.strip().splitlines()[-SHOWN_LINES:])
         raise SearchError(f"{name} failed with exit code {done.returncode}:\n{output}")

@@ -268,7 +268,7 @@ def release_notes(series: Series) -> dict[str, list[Markdown]]:
 
 
 def _releases(old: Version, new: Version) -> list[str]:
-    """The minor releases after `old` up to `new`, and `new`."""
+    """The minor releases after `old` up to `new`, and `new`; pre-releases and nightly builds have no notes."""
     minors = range(old.minor + 1, new.minor + 1) if old.major == new.major else ()
-    releases = dict.fromkeys([*(f"{new.major}.{minor}.0" for minor in minors), str(new)])
-    return [] if old == new else list(releases)
+    releases = dict.fromkeys([*(f"{new.major}.{minor}.0" for minor in minors), new.public])
+    return [release for release in releases if old < Version(release) <= new and not Version(release).is_prerelease]

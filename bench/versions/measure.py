@@ -34,7 +34,7 @@ from bench.versions.record import (
 from bench.versions.subjects import ReferenceModels, Subject
 
 STARTS_DROPPED = "earlier starts were dropped; to resume after an interruption, omit --again"
-TIMEOUT_SECONDS = 600  # for one process to time every operation
+TIMEOUT_SECONDS = 3600  # for one process to time every operation, those of a large model take many minutes
 COMPARABLE = (*MACHINE, "tensorflow", "keras", "numpy")  # fields that must not change while a record is extended
 
 Report = Callable[[str], None]
@@ -91,6 +91,13 @@ def _measure_speed(
     interpreters: Sequence[Interpreter], plan: Plan, records: dict[str, VersionRecord], report: Report
 ) -> None:
     """Add the missing process starts, one version after the other in each round."""
+    counts = {name: len(record.starts) for name, record in records.items()}
+    behind = [name for name, count in counts.items() if count < min(plan.starts, max(counts.values()) - 1)]
+    if behind:
+        report(
+            f"new starts of {', '.join(behind)} are not compared with earlier ones of other versions, since these "
+            "were not measured in rotation: to compare them, use --again"
+        )
     replacing = plan.again
     for number in range(1, plan.starts + 1):
         for interpreter in interpreters:
@@ -99,12 +106,14 @@ def _measure_speed(
                 continue
             report(f"speed, start {number} of {plan.starts}: {interpreter.name}")
             records[interpreter.name] = _with_start(record, interpreter, plan)
-            # Earlier starts are dropped only after a success, and for all versions at once, to keep the rotation.
-            for name in records if replacing else (interpreter.name,):
-                write(plan.results, records[name])
-            if replacing:
-                replacing = False
-                report(STARTS_DROPPED)
+            if not replacing:
+                write(plan.results, records[interpreter.name])
+        if replacing:
+            # Earlier starts are dropped only after a success of every version: a new one may fail.
+            for record in records.values():
+                write(plan.results, record)
+            replacing = False
+            report(STARTS_DROPPED)
 
 
 def _measure_accuracy(
@@ -141,7 +150,8 @@ def _existing_or_new(interpreter: Interpreter, plan: Plan) -> VersionRecord:
     if plan.again or not record.starts:
         # Trained models are kept: they do not depend on the code that times them.
         return replace(record, code=code, environment=interpreter.environment, starts=(), configs={})
-    if plan.starts and record.code != code:
+    # A page must not show the speed of one version of a family, and the accuracy of another.
+    if record.code != code and (plan.starts or plan.subject.conditions is not None):
         raise SpecError(
             f"the speed in {path} was measured with other code (digest {record.code}, now {code}): "
             "use --again to measure it again; trained models are kept"

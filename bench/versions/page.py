@@ -90,6 +90,7 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
         for number, each in enumerate(series, start=1)
         if not (changes := changes_by_update(each)).empty
     }
+    comparisons = [speed_comparisons(each) for each in series]
     delays = facts_table(records, DELAY_FACTS, digits=3)
     delay_page = None if delays.empty else f"epoch-delay{suffix}.md"
     page = render(
@@ -113,16 +114,17 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
                 "speed": speed_table(each),
                 "cumulative": cumulative_table(each),
                 "figure": name if (name := f"versions/figures/time{suffix}-{number}.png") in figures else None,
-                **speed_comparisons(each),
+                **compared,
                 "differences": differences(each.records, each.versions),
             }
-            for number, each in enumerate(series, start=1)
+            for number, (each, compared) in enumerate(zip(series, comparisons, strict=True), start=1)
         ],
         memory=facts_table(records, MEMORY_FACTS, digits=0),
         delay_page=delay_page,
         environments=environments_table(records),
         names=VERSION_NAMES,
         scope=scope(records),
+        few_starts=any(each["fewest_starts"] < each["required_starts"] for each in comparisons if each["comparisons"]),
         margin=f"{100 * EQUIVALENCE_MARGIN:g}",
     )
     files: dict[str, bytes | Picture] = {f"versions{suffix}.md": page, **figures}

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
+from datetime import UTC, datetime
+from itertools import pairwise, takewhile
 from typing import Literal
 
 import numpy as np
@@ -158,9 +158,10 @@ def _speed(pairs: Iterable[Pair]) -> list[dict[str, SpeedChange] | str]:
 
 
 def _common_starts(old: VersionRecord, new: VersionRecord) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """By operation, the relative seconds of both from the starts in rotation; one may have additional later ones."""
+    """By operation, the relative seconds of both from the starts in rotation; there may be additional later ones."""
     older, newer = _relative_seconds(old), _relative_seconds(new)
-    counts = {name: min(len(older[name]), len(newer[name])) for name in newer if name in older}
+    in_rotation = _starts_in_rotation(old.starts, new.starts)
+    counts = {name: min(len(older[name]), len(newer[name]), in_rotation) for name in newer if name in older}
     return {name: (older[name][:count], newer[name][:count]) for name, count in counts.items()}
 
 
@@ -187,12 +188,12 @@ def _speed_incomparable(old: VersionRecord, new: VersionRecord) -> str | None:
     references = {start.reference for start in (*old.starts, *new.starts)}
     if len(references) > 1:
         return f"measured against different reference workloads ({', '.join(sorted(references))})"
-    return None if _in_rotation(old.starts, new.starts) else "not measured in rotation"
+    return None if _starts_in_rotation(old.starts, new.starts) >= MIN_STARTS else "not measured in rotation"
 
 
-def _in_rotation(a: Sequence[ProcessStart], b: Sequence[ProcessStart]) -> bool:
-    """Whether the starts alternate, so that a busy machine affects both versions alike."""
-    first, second = ([datetime.fromisoformat(start.started) for start in starts] for starts in (a, b))
-    return all(
-        x <= y for late, early in ((first, second), (second, first)) for x, y in zip(late, early[1:], strict=False)
-    )
+def _starts_in_rotation(a: Sequence[ProcessStart], b: Sequence[ProcessStart]) -> int:
+    """How many first starts of each alternate, so that a busy machine affects both versions alike."""
+    end = datetime.max.replace(tzinfo=UTC)
+    first, second = ([*(datetime.fromisoformat(start.started) for start in starts), end] for starts in (a, b))
+    turns = zip(first, second, first[1:], second[1:], strict=False)
+    return sum(takewhile(bool, (x <= next_y and y <= next_x for x, y, next_x, next_y in turns)))

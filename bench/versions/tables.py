@@ -174,7 +174,7 @@ def _ratio_text(change: SpeedChange | None) -> str:
 
 
 def scope(records: Sequence[VersionRecord]) -> dict[str, str]:
-    """How many seeds and process starts there are, on which CPU and with how many threads, and what they can miss.
+    """How many seeds and process starts there are, these on which CPU and with how many threads, and what they miss.
 
     Records without seeds or without starts are left out; "-" if all are.
     """
@@ -182,7 +182,7 @@ def scope(records: Sequence[VersionRecord]) -> dict[str, str]:
     return {
         "seeds": _distinct(str(len(results.seeds)) for record in records for results in record.trained),
         "starts": _distinct(str(len(record.starts)) for record in records if record.starts),
-        "cpu": _distinct(record.environment.cpu for record in records),
+        "cpu": _distinct(record.environment.cpu for record in records if record.starts),
         "threads": _distinct(counted(start.threads, "thread") for record in records for start in record.starts),
         "missed": f"{percent(DETECTABLE * median(variation.values()), 0)}%" if variation else "",
         "variation": _variation_text(variation) if variation else "",

@@ -15,14 +15,21 @@ from version_records import make_record, make_starts, table_row
 CHECKOUT = Path(__file__).parents[2]
 
 
-def failing_environment(folder: Path) -> tuple[str, ...]:
-    """Options to measure with an interpreter that reports what is installed, and fails at everything else."""
-    python = folder / "environments" / "tf216" / "bin" / "python"
+def add_environment(folder: Path, script: str = "echo broken; exit 3", version: str = "2.16") -> tuple[str, ...]:
+    """Options to measure with an interpreter that reports what is installed, and runs `script` for everything else."""
+    name = f"tf{version.replace('.', '')}"
+    python, installed = folder / "environments" / name / "bin" / "python", folder / f"{name}.json"
     python.parent.mkdir(parents=True)
-    (folder / "environment.json").write_bytes(msgspec.json.encode(make_environment(tensorflow="2.16")))
-    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec cat {folder}/environment.json\necho broken; exit 3\n')
+    installed.write_bytes(msgspec.json.encode(make_environment(tensorflow=version)))
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec cat {installed}\n{script}\n')
     python.chmod(0o755)
     return "--environments", f"{folder}/environments", "--results", f"{folder}/results"
+
+
+def timing_script(folder: Path) -> str:
+    """Shell code that answers a request to time the operations."""
+    (folder / "start.json").write_bytes(msgspec.json.encode((make_starts(0.2)[0], {})))
+    return f'cp {folder}/start.json "$3"'
 
 
 def test_show_prints_a_table(tmp_path: Path) -> None:
@@ -86,17 +93,48 @@ def test_measure_requires_a_checkout(tmp_path: Path) -> None:
 def test_failing_version_keeps_its_starts_and_the_page_is_updated(tmp_path: Path) -> None:
     results = tmp_path / "results"
     write(results, make_record("tf216", "2.16"))
-    options = failing_environment(tmp_path)
+    options = add_environment(tmp_path)
     done = call("versions", "measure", *options, "--again", "--seeds", "0", cwd=CHECKOUT, code=2)
     assert "tf216 failed with exit code 3:\nbroken" in done.stderr
     assert read(path_of(results, "tf216")).starts == make_starts(0.1)
     assert "2.16" in table_row((results / "versions.md").read_text(), "2.16")
 
 
+def test_all_versions_keep_their_starts_if_a_new_one_fails(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    write(results, make_record("tf216", "2.16"))
+    add_environment(tmp_path, timing_script(tmp_path))
+    options = add_environment(tmp_path, version="2.17")
+    done = call("versions", "measure", *options, "--again", "--seeds", "0", cwd=CHECKOUT, code=2)
+    assert "\nEarlier timings are kept. To resume, repeat the command.\n" in done.stderr
+    assert read(path_of(results, "tf216")).starts == make_starts(0.1)
+
+
+def test_a_version_added_without_again_is_announced_as_not_compared(tmp_path: Path) -> None:
+    write(tmp_path / "results", make_record("tf216", "2.16", code=ReferenceModels().code(CHECKOUT)))
+    add_environment(tmp_path)
+    options = add_environment(tmp_path, timing_script(tmp_path), version="2.17")
+    done = call("versions", "measure", *options, "--starts", "4", "--seeds", "0", cwd=CHECKOUT)
+    assert "new starts of tf217 are not compared with earlier ones of other versions" in done.stderr
+    assert len(read(path_of(tmp_path / "results", "tf217")).starts) == 4
+
+
+def test_new_starts_are_kept_if_a_later_one_fails(tmp_path: Path) -> None:
+    results, timed = tmp_path / "results", timing_script(tmp_path)
+    write(results, make_record("tf216", "2.16"))
+    write(results, make_record("tf217", "2.17"))
+    add_environment(tmp_path, timed)
+    once = f"[ -e {tmp_path}/once ] && exit 3; touch {tmp_path}/once; {timed}"
+    options = add_environment(tmp_path, once, version="2.17")
+    done = call("versions", "measure", *options, "--again", "--seeds", "0", cwd=CHECKOUT, code=2)
+    assert "\nCompleted measurements are saved. To resume, repeat the command without --again.\n" in done.stderr
+    assert [len(read(path_of(results, name)).starts) for name in ("tf216", "tf217")] == [2, 1]
+
+
 def test_damaged_record_is_named_once_if_nothing_is_missing(tmp_path: Path) -> None:
     write(tmp_path / "results", make_record("tf216", "2.16", code=ReferenceModels().code(CHECKOUT)))
     path_of(tmp_path / "results", "tf217").write_bytes(b"{")
-    done = call("versions", "measure", *failing_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
+    done = call("versions", "measure", *add_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
     assert "All measurements are complete; see " in done.stdout
     assert "or `python -m bench versions show" in done.stdout
     assert done.stderr.count("Could not be read: ") == 1

@@ -23,6 +23,14 @@ def test_objects_are_shown_as_code() -> None:
     ]
 
 
+def test_addresses_of_objects_are_no_differences() -> None:
+    old, new = (
+        {"build": {"layers": {"a": {"f": f"<function swish at {at}>", "n": n}}}}
+        for at, n in (("0x7f1", 1), ("0x9b2", 2))
+    )
+    assert config_differences(old, new) == ["n: 1 to 2 (build layers a)"]
+
+
 def test_long_lists_are_truncated() -> None:
     lines = config_differences({}, {str(number): number for number in range(20)})
     assert len(lines) == 13

@@ -18,7 +18,7 @@ from bench.errors import SpecError
 from bench.report.board import Board
 from bench.report.pages import leaderboard
 from bench.versions import measure as measured
-from bench.versions.environments import find, run_python
+from bench.versions.environments import Interpreter, find, run_python
 from bench.versions.measure import Plan, measure
 from bench.versions.page import PAGE
 from bench.versions.record import ProcessStart, path_of, read, write
@@ -53,6 +53,7 @@ def test_records_of_a_family_are_apart_from_those_of_the_reference_models(tmp_pa
     assert "all development images of digits" in text
     assert "net (%)" in text
     assert "[published tutorials]" not in text
+    assert "`save` and `load`: a .keras file, optimizer included in the file, but not loaded.\n" in text
     assert "[published tutorials]" in bytes(pages["versions.md"]).decode()  # type: ignore[arg-type]
     board_page = bytes(leaderboard.files(board)["leaderboard.md"]).decode()  # type: ignore[arg-type]
     assert "versions of TensorFlow and Keras](versions.md)" in board_page
@@ -66,6 +67,8 @@ def test_show_prints_a_family(tmp_path: Path) -> None:
     assert row["version"] == "tf216"
     done = call("versions", "show", "--family", "nat", cwd=tmp_path, code=2)
     assert "unknown measured family 'nat': valid names are net. Did you mean net?" in done.stderr
+    done = call("versions", "show", "--family", "net", "--results", "empty", cwd=tmp_path, code=2)
+    assert "no family measured in empty: use" in done.stderr
 
 
 def test_digest_of_the_timed_code_covers_the_family(tmp_path: Path) -> None:
@@ -78,6 +81,15 @@ def test_digest_of_the_timed_code_covers_the_family(tmp_path: Path) -> None:
     other_images = DatasetLocation("digits", digest="1" * 64)
     for change in ({"dataset": other_images}, {"dataset": DatasetLocation("mnist")}, {"pixel_range": "0-1"}):
         assert subject(**change).code(CHECKOUT) != subject().code(CHECKOUT)
+
+
+def test_accuracy_of_an_edited_family_is_not_added_to_its_earlier_speed(tmp_path: Path) -> None:
+    record = make_record("tf216", "2.16", trained=())
+    write(family_root(tmp_path, "net"), record)
+    here = Interpreter(name=record.name, python=Path(sys.executable), environment=record.environment)
+    plan = Plan(checkout=CHECKOUT, results=tmp_path, starts=0, seeds=12, subject=subject())
+    with pytest.raises(SpecError, match=r"tf216\.json was measured with other code .* use --again to measure it again"):
+        measure([here], plan, print)
 
 
 def test_options_of_the_images_reach_training_and_timing(tmp_path: Path) -> None:
@@ -120,6 +132,19 @@ def test_operations_of_a_family_are_timed(text: str, tmp_path: Path) -> None:
     )
     assert all(timing.seconds > 0 for timing in start.operations.values())
     assert set(configs) == {"build"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [f"net={MODELS}:build_own_parts", f"net={MODELS}:build_model", "linear"])
+def test_building_is_timed_without_clearing_the_session(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.versions.family_timing import load_workload, operations
+
+    task = operations(load_workload(text, "digits"))["build"](tmp_path)
+    assert task.setup() == ()
+    monkeypatch.delattr("keras.utils.clear_session")  # it collects garbage, which may take longer than building
+    assert task.is_valid(task.run())
 
 
 SEEDS = 3  # of a run, instead of SEEDS_PER_RUN

@@ -237,6 +237,20 @@ def test_release_notes_include_skipped_minor_releases(tmp_path: Path) -> None:
     assert [*map(str, notes)] == [note("2.17.0"), note("2.18.0"), note("2.19.0")]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("2.20.0", "2.22.0.dev20261130", ["2.21.0"]),
+        ("2.21.0", "2.22.0rc1", []),
+        ("2.22.0rc1", "2.22.0", ["2.22.0"]),
+        ("2.21.0", "2.21.1+local", ["2.21.1"]),
+    ],
+)
+def test_release_notes_are_those_of_final_releases(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
+    (notes,) = release_notes(series(tmp_path, ("tf221", old, 0.9, 0.1), ("tf222", new, 0.9, 0.1))).values()
+    assert [*map(str, notes)] == [*map(note, expected)]
+
+
 def test_times_since_the_oldest_version_are_cumulative(tmp_path: Path) -> None:
     made = series(tmp_path, ("tf216", "2.16.2", 0.9, 0.1), ("tf217", "2.17.1", 0.9, 0.2), ("tf218", "2.18.1", 0.9, 0.4))
     times = times_since_oldest(made)

@@ -1,6 +1,7 @@
 """versions.md: verdicts, ratios, and the reasons why versions are not compared."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from bench.report import build
-from bench.versions.record import pack, path_of, read_all, write
+from bench.versions.record import ProcessStart, pack, path_of, read_all, write
 from bench.versions.series import all_series
+from bench.versions.subjects import family_root
 from builders import make_environment
 from version_records import IMAGES, make_record, make_results, make_starts, page_text, table_row
 
@@ -60,6 +62,8 @@ def test_too_few_starts_for_a_single_change_are_stated(tmp_path: Path, starts: i
         "compared with only 4 process starts each; with fewer than 5, an operation cannot count as changed unless"
     )
     assert (sentence in text) == few
+    assert ("a change of a single operation is never significant, however large" in text) == few
+    assert ("changes of speed below 2% are often missed" in text) != few
 
 
 def test_speed_table_is_omitted_if_nothing_is_compared(tmp_path: Path) -> None:
@@ -83,6 +87,8 @@ def test_speed_and_memory_are_omitted_if_nothing_was_timed(tmp_path: Path) -> No
 def test_accuracy_is_omitted_if_nothing_was_trained(tmp_path: Path) -> None:
     for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
         write(tmp_path, make_record(name, version, trained=()))
+    elsewhere = make_environment(tensorflow="2.18.1", cpu="Another")
+    write(tmp_path, make_record("tf218", "2.18.1", starts=(), trained=(), environment=elsewhere))
     assert "### Caveats\n\nSpeed: 6 process starts on Synthetic CPU A with 1 thread;" in page_text(tmp_path)
 
 
@@ -110,14 +116,24 @@ def test_reason_why_accuracy_is_not_compared_is_shown(tmp_path: Path, changes: d
     assert f"not compared: {reason}" in table_row(page_text(tmp_path), STEP)
 
 
-@pytest.mark.parametrize("machine", [{"cpu": "Another"}, {"cores": 64}, {"instruction_sets": ("avx",)}])
-def test_versions_on_different_machines_are_compared_by_accuracy_only(tmp_path: Path, machine: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("machine", "changed"),
+    [
+        ({"cpu": "Another"}, "cpu Synthetic CPU A to Another"),
+        ({"cores": 64}, "cores 2 to 64"),
+        ({"instruction_sets": ("avx", "fma")}, "instruction_sets avx2 to avx fma"),
+    ],
+)
+def test_versions_on_different_machines_are_compared_by_accuracy_only(
+    tmp_path: Path, machine: dict[str, Any], changed: str
+) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     environment = make_environment(tensorflow="2.17.1", **machine)
     write(tmp_path, make_record("tf217", "2.17.1", seconds=9.0, environment=environment))
     text = page_text(tmp_path)
     assert "equivalent" in table_row(text, STEP)
     assert f"measured on different machines ({', '.join(machine)})" in text
+    assert f"- {STEP}: tensorflow 2.16.2 to 2.17.1; {changed}.\n" in text
 
 
 def test_versions_with_different_reference_workloads_are_not_compared_by_speed(tmp_path: Path) -> None:
@@ -134,9 +150,12 @@ def test_versions_not_measured_in_rotation_are_not_compared_by_speed(tmp_path: P
     assert "not compared: not measured in rotation" in page_text(tmp_path)
 
 
-def test_additional_starts_of_one_version_do_not_affect_the_ratio(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", [(), make_starts(0.1, month=3)])
+def test_starts_added_to_one_version_after_the_other_do_not_affect_the_ratio(
+    tmp_path: Path, later: tuple[ProcessStart, ...]
+) -> None:
     write(tmp_path, make_record("tf216", "2.16.2", starts=(*make_starts(0.1), *make_starts(0.9, month=2))))
-    write(tmp_path, make_record("tf217", "2.17.1", starts=make_starts(0.2)))
+    write(tmp_path, make_record("tf217", "2.17.1", starts=(*make_starts(0.2), *later)))
     assert " 2.00 " in table_row(page_text(tmp_path), "step (cnn)")
 
 
@@ -257,6 +276,28 @@ def test_damaged_record_is_named_on_the_page_of_the_others(tmp_path: Path) -> No
     assert "Could not be read: versions/tf216.json: " in text
     assert table_row(text, "2.17.1")
     assert (len(problems), build.check(tmp_path)) == (1, problems)
+
+
+def test_page_and_figures_are_removed_with_the_records(tmp_path: Path) -> None:
+    for name, version in (("tf216", "2.16.2"), ("tf217", "2.17.1")):
+        write(family_root(tmp_path, "net"), make_record(name, version))
+    build.write(tmp_path)
+    shutil.rmtree(family_root(tmp_path, "net"))
+    files = ("versions-net.md", "versions/figures/time-net-1.png")
+    assert build.check(tmp_path) == (
+        "leaderboard.md is out of date",
+        *(f"{name} belongs to no record" for name in files),
+    )
+    build.write(tmp_path)
+    assert not [name for name in files if (tmp_path / name).exists()]
+
+
+def test_pages_of_a_results_folder_inside_another_are_kept(tmp_path: Path) -> None:
+    inner = tmp_path / "nightly"
+    write(inner, make_record("tf216", "2.16.2"))
+    build.write(inner)
+    build.write(tmp_path)
+    assert build.check(inner) == build.check(tmp_path) == ()
 
 
 def test_page_is_kept_if_every_record_is_damaged(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ class Page(Protocol):
     def files(self, board: Board) -> Files:
         """The files it makes; none if there is nothing to show.
 
-        Once no page makes them anymore, only the Markdown of the built-in pages and pictures in `<dataset>/figures/`
-        are removed; other pages keep their pictures elsewhere.
+        Once no page makes them anymore, Markdown with the `mark` of the page's package and pictures in
+        `<folder>/figures/` are removed. While the package is not installed, its Markdown stays, but not such pictures.
         """
 
 

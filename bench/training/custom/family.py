@@ -75,6 +75,10 @@ class CustomFamily:
         check_output_shape(model.outputs[0], self._classes)
         return Built(model=model, hp=hp, interface=interface)
 
+    def unchecked_default(self) -> keras.Model:
+        """The default candidate as the hypermodel returns it, in the current session of Keras."""
+        return self._check(self._hypermodel.build(keras_tuner.HyperParameters()))
+
     def batching(self, interface: Interface) -> Batching:
         """Batch size and labels."""
         one_hot = self._classes if interface.labels == "one-hot" else 0
