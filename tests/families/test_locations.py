@@ -121,6 +121,8 @@ def test_two_families_with_one_name_are_refused_and_the_same_one_twice_is_not(fo
         "tuner = kt.RandomSearch(build_model, 'val_accuracy')\ntuner.search(x, y)\n",
         "tuner = keras_tuner.Hyperband(build_model)\nif x:\n    tuner.search(x, y)\n",
         "BayesianOptimization(build_model).search(x, y)\n",
+        "tuner = make_tuner()\ntuner.search(x, y, epochs=3)\n",
+        "def main():\n    if x:\n        tuner.search(x, y, validation_split=0.2)\n\nmain()\n",
     ],
 )
 def test_file_that_starts_a_search_when_imported_is_refused(folder: Path, code: str) -> None:
@@ -133,12 +135,29 @@ def test_file_that_starts_a_search_when_imported_is_refused(folder: Path, code: 
 @pytest.mark.parametrize(
     "code",
     [
+        "model = build_model(hp)\nhistory = model.fit(x, y, epochs=50)\n",
+        "with strategy.scope():\n    build_model(hp).fit(x, validation_data=(x, y))\n",
+        "def train():\n    return build_model(hp).fit(x, y, epochs=5)\n\nhistory = train()\n",
+    ],
+)
+def test_file_that_trains_a_model_when_imported_is_refused(folder: Path, code: str) -> None:
+    with (folder / "my_net.py").open("a") as file:
+        file.write(code)
+    with pytest.raises(SpecError, match=r"my_net\.py trains a model when it is imported \(line \d+: .*\.fit\): move"):
+        locate_families(["my_net.py:build_model"])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
         "tuner = kt.RandomSearch(build_model, 'val_accuracy')\nif __name__ == '__main__':\n    tuner.search(x, y)\n",
         "import re\nfound = re.search('a', 'b')\n",
         "def main():\n    kt.RandomSearch(build_model).search(x)\n",
+        "def train():\n    build_model(hp).fit(x, y, epochs=5)\n\nif __name__ == '__main__':\n    train()\n",
+        "scaler = StandardScaler().fit(x)\n",
     ],
 )
-def test_file_that_searches_only_as_a_script_is_accepted(folder: Path, code: str) -> None:
+def test_file_that_trains_only_as_a_script_is_accepted(folder: Path, code: str) -> None:
     with (folder / "my_net.py").open("a") as file:
         file.write(code)
     assert locate_families(["my_net.py:build_model"])
