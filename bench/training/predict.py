@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+import search_spaces
 from bench.data.held_out import HeldOutTestSet
 from bench.records.predictions import Predictions
 from bench.records.record import Latency
@@ -106,7 +107,8 @@ def load_model(content: bytes, family: FamilyLocation | None, source: str | None
         SearchError: the code of the family has another digest.
     """
     has_own_code = family is not None and not is_family_class(family, source)  # which imports it
-    model = from_bytes(content, own_code=has_own_code)
+    module = search_spaces.imported(family) if family is not None and has_own_code else None
+    model = from_bytes(content, own_code=has_own_code, module=module)
     _remove_softmax(model)
     return model
 

@@ -83,6 +83,7 @@ def test_file_name_with_a_dash_gives_a_valid_name(folder: Path) -> None:
         ("my_net.py:bild_model", r"defines no 'bild_model'; it defines my_net\.py:Wide or my_net\.py:build_model"),
         ("other.py:build_model", r"other\.py does not exist: expected the name of a family, or"),
         ("my_net.txt/:x", r"does not exist"),
+        ("my_net.ipynb:build_model", r"my_net\.ipynb does not exist: call bench\.run\(build_model, .* notebook"),
         ("no_such_module:x", "there is no module 'no_such_module'"),
         ("keras_tuner.nothing:x", "there is no module 'keras_tuner.nothing'"),
         ("a b:x", "'a b' is neither a file nor a module"),
@@ -258,6 +259,18 @@ def test_two_files_of_one_name_are_two_modules(folder: Path) -> None:
     assert search_spaces.load(locate("same_stem.py:build"))(None) == 1
     assert search_spaces.load(locate("sub/same_stem.py:build"))(None) == 2
     assert search_spaces.load(locate("same_stem.py:build"))(None) == 1
+
+
+def test_helper_of_another_folder_is_not_taken_for_the_one_of_the_same_name(folder: Path) -> None:
+    for name in ("first", "second"):
+        (folder / name).mkdir()
+        (folder / name / f"{name}_net.py").write_text("import same_helper\n\ndef build(hp): return same_helper.NAME\n")
+        (folder / name / "same_helper.py").write_text(f"NAME = {name!r}\n")
+    assert search_spaces.load(locate("first/first_net.py:build"))(None) == "first"
+    expected = r"imports .*second/same_helper\.py, but .* same name, .*first/same_helper\.py, is .*: rename one"
+    with pytest.raises(ImportError, match=expected):
+        search_spaces.load(locate("second/second_net.py:build"))
+    assert search_spaces.load(locate("first/first_net.py:build"))(None) == "first"
 
 
 def test_failed_import_is_raised_and_tried_again(folder: Path) -> None:

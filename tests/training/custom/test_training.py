@@ -1,6 +1,7 @@
 """Training models that are not a Family on the digits: scores, promotion, own `fit`, refits, evaluation."""
 
 import os
+import sys
 import warnings
 from dataclasses import replace
 from functools import cache
@@ -261,6 +262,42 @@ def test_layers_edited_after_the_refits_are_not_evaluated(tmp_path: Path) -> Non
     # As in a process that has not trained: under another name, the family is imported again.
     with pytest.raises(SearchError, match="the code of family 'other' has changed since the run was started"):
         predicted(replace(spec.family, name="other"))
+
+
+SCALED = """
+import keras
+from keras import layers
+
+{decorator}
+class Scaled(layers.Layer):
+    def call(self, x):
+        return {factor} * x
+
+def build_model(hp):
+    model = keras.Sequential([layers.Flatten(), Scaled(), layers.Dense(10, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+"""
+
+
+@pytest.mark.parametrize("decorator", ["", "@keras.saving.register_keras_serializable()"])
+def test_layers_are_those_of_the_family_although_another_file_has_the_same_name(
+    decorator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"same_name_{len(decorator)}.py"
+    specs = []
+    for factor in (1, 0):
+        (tmp_path / str(factor)).mkdir()
+        file = tmp_path / str(factor) / name
+        file.write_text(SCALED.format(decorator=decorator, factor=factor))
+        specs.append(make_spec("build_model", definition=f"{name}:build_model", file=str(file)))
+    images = load_development(DIGITS).images[:50]
+    content = prepare(specs[0], DIGITS).saved()
+    expected = predict.load_model(content, specs[0].family)(images).numpy()
+    if not decorator:  # as in another worker, in which the other file is imported first
+        monkeypatch.delitem(sys.modules, Path(name).stem)
+    prepare(specs[1], DIGITS)
+    assert np.array_equal(predict.load_model(content, specs[0].family)(images).numpy(), expected)
 
 
 def test_refit_with_its_own_fit_is_trained_on_the_training_images_of_the_search() -> None:
