@@ -15,7 +15,7 @@ from bench.training.batches import TrainingData, cached_development, training_da
 from bench.training.custom.discovery import unsearched
 from bench.training.custom.family import CustomFamily
 from bench.training.custom.fitting import Fit
-from bench.training.custom.interface import Interface
+from bench.training.custom.interface import Interface, check_outputs
 from bench.training.custom.saving import self_contained_bytes
 from bench.training.family import SuiteFamily, family_of
 from bench.training.files import to_bytes
@@ -127,6 +127,9 @@ def _prepare_custom(family: CustomFamily, spec: TrialSpec, location: "DatasetLoc
         # Its fit may need validation images, to stop early for instance.
         spec = replace(spec, part="train")
     built = family.build(spec.values, spec.seed)
+    dataset = cached_development(location)
+    # Hyperparameters may decide what a model ends with.
+    check_outputs(built.model, built.interface, dataset.image_shape, len(dataset.class_names))
     # Keras would repeat it for each candidate; `CustomFamily.recipe` warns once.
     warnings.filterwarnings("ignore", message=".*received `from_logits=True`")
     data = family.data(training_data(spec, location), built.interface)

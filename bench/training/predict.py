@@ -14,7 +14,7 @@ import search_spaces
 from bench.data.held_out import HeldOutTestSet
 from bench.records.predictions import Predictions
 from bench.records.record import Latency
-from bench.training.custom.interface import are_probabilities, random_images
+from bench.training.custom.interface import are_probabilities, last_layer, random_images
 from bench.training.family import is_family_class
 from bench.training.files import from_bytes
 from search_spaces import FamilyLocation
@@ -114,13 +114,8 @@ def load_model(content: bytes, family: FamilyLocation | None, source: str | None
 
 
 def _remove_softmax(model: keras.Model) -> None:
-    if not hasattr(model, "outputs"):  # a subclass of keras.Model, whose layers may be in any order
-        return
-    # Operations of keras.ops, which may follow the last layer, are not among the layers.
-    last = (model.operations if hasattr(model, "operations") else model.layers)[-1]
-    if isinstance(last, keras.Model):
-        _remove_softmax(last)
-    elif getattr(last, "activation", None) is keras.activations.softmax:
+    last = last_layer(model)
+    if getattr(last, "activation", None) is keras.activations.softmax:
         last.activation = keras.activations.linear
 
 

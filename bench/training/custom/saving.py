@@ -6,10 +6,14 @@ import keras
 import numpy as np
 
 from bench.training.custom import UnsuitableModelError, one_line
-from bench.training.custom.interface import PixelInput, random_images
+from bench.training.custom.interface import PixelInput, all_layers, random_images
 from bench.training.files import from_bytes, to_bytes
 
 TOLERANCE = 1e-4
+LAMBDA_ADVICE = (
+    "A lambda in a Lambda layer cannot use names such as tf or keras once it is loaded: define a function at the top "
+    "of a file, and pass that to the layer. "
+)
 
 
 def self_contained(model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int]) -> keras.Model:
@@ -37,13 +41,28 @@ def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tu
         content = to_bytes(self_contained(model, inputs, image_shape))
         outputs = _outputs(from_bytes(content, own_code=True), images)
     except Exception as error:
+        has_lambda = any(
+            getattr(getattr(each, "function", None), "__name__", "") == "<lambda>" for each in all_layers(model)
+        )
         raise UnsuitableModelError(
-            f"the model cannot be saved and loaded: {one_line(error, 300)}. Layers and models of your own need "
-            "get_config, and must be defined in a file, not in a notebook"
+            f"the model cannot be saved and loaded: {one_line(error, 300)}. "
+            f"{LAMBDA_ADVICE if has_lambda else ''}Layers and models of your own need get_config, and must be defined "
+            "in a file, not in a notebook"
         ) from error
     if not np.allclose(outputs, expected, rtol=TOLERANCE, atol=TOLERANCE):
         raise UnsuitableModelError("the model predicts something else after it was saved and loaded")
     return content
+
+
+def own_parts(model: keras.Model) -> set[Any]:
+    """Names of the classes, and code of the functions, outside Keras that a model and its layers are made of."""
+    parts = set()
+    for layer in (model, *all_layers(model)):
+        for part in (type(layer), getattr(layer, "activation", None), getattr(layer, "function", None)):
+            module = getattr(part, "__module__", None) or "keras"  # None for what is no class and no function
+            if module.partition(".")[0] != "keras":
+                parts.add(getattr(part, "__code__", None) or (module, type(part), getattr(part, "__qualname__", "")))
+    return parts
 
 
 def _copy(model: keras.Model) -> keras.Model:

@@ -196,6 +196,12 @@ def test_weights_of_an_earlier_candidate_are_refused_if_any_candidate_trains_the
         family_of(build).space()
 
 
+def test_optimizer_of_an_earlier_candidate_is_refused() -> None:
+    optimizer = keras.optimizers.Adam(1e-3)
+    with pytest.raises(UnsuitableModelError, match=r"its optimizer is created outside .*: create it inside"):
+        family_of(lambda _: softmax_model(optimizer=optimizer)).space()
+
+
 def test_pixels_are_not_rounded_by_a_model_of_mixed_precision() -> None:
     def build(_: Any) -> keras.Model:
         keras.mixed_precision.set_global_policy("mixed_float16")
@@ -386,7 +392,7 @@ def single_sigmoid(_: Any) -> keras.Model:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda _: None, "expected a compiled keras.Model, it built NoneType"),
+        (lambda _: None, "expected a compiled keras.Model, it built NoneType: end with return model"),
         (lambda _: layers.Dense(3), "expected a compiled keras.Model, it built Dense"),
         (lambda _: keras.Sequential([layers.Dense(3)]), "not compiled: call model.compile before returning it"),
         (several_inputs, "expected a model with one input, found 2"),
@@ -432,17 +438,60 @@ def test_loss_that_expects_probabilities_needs_them(activation: Any) -> None:
         family_of(build).recipe()
 
 
+@pytest.mark.parametrize("loss", ["mse", lambda y, p: keras.ops.mean(keras.ops.square(y - p), axis=-1)])
+def test_sigmoid_at_the_end_is_refused_whatever_the_loss_is(loss: Any) -> None:
+    def build(_: Any) -> keras.Model:
+        model = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES), layers.Activation("sigmoid")])
+        model.compile("adam", loss)
+        return model
+
+    with pytest.raises(UnsuitableModelError, match=r"do not sum to 1, since it ends with sigmoid: end with "):
+        family_of(build).recipe()
+
+
+def test_model_without_a_loss_is_refused_before_it_is_trained_by_its_own_loop() -> None:
+    def build(_: Any) -> keras.Model:
+        model = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES)])
+        model.compile("adam")
+        return model
+
+    family = CustomFamily(Hypermodel(build=build, fit=lambda *_, **__: 0.0), SHAPE, CLASSES, None)
+    with pytest.raises(UnsuitableModelError, match=r"its loss on validation .* be computed: .*Provide a `loss`"):
+        family.recipe()
+
+
+class NoConfig(layers.Layer):  # type: ignore[misc]
+    def __init__(self, factor: Any) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def call(self, x: Any) -> Any:
+        return self.factor * x
+
+
 def test_model_that_cannot_be_saved_is_refused_before_it_is_trained() -> None:
-    class NoConfig(layers.Layer):  # type: ignore[misc]
-        def __init__(self, factor: Any) -> None:
-            super().__init__()
-            self.factor = factor
-
-        def call(self, x: Any) -> Any:
-            return self.factor * x
-
     with pytest.raises(UnsuitableModelError, match=r"cannot be saved and loaded: .*need get_config"):
         family_of(lambda _: softmax_model(NoConfig(np.float32(2)))).recipe()
+
+
+def test_candidate_that_cannot_be_saved_is_refused_before_the_search() -> None:
+    def build(hp: Any) -> keras.Model:
+        return softmax_model(NoConfig(np.float32(2)) if hp.Boolean("own") else layers.Identity())
+
+    family = family_of(build)
+    family.recipe()
+    with pytest.raises(UnsuitableModelError, match=r"^with own=True, the model cannot be saved and loaded: "):
+        family.space()
+
+
+def triple(x: Any) -> Any:
+    return keras.ops.tile(x, (1, 1, 1, 3))
+
+
+def test_function_of_a_lambda_layer_must_be_found_when_it_is_loaded() -> None:
+    family_of(lambda _: softmax_model(layers.Lambda(triple))).recipe()
+    with pytest.raises(UnsuitableModelError, match=r"A lambda in a Lambda layer cannot use names such as tf or keras"):
+        family_of(lambda _: softmax_model(layers.Lambda(lambda x: keras.ops.tile(x, (1, 1, 1, 3))))).recipe()
 
 
 @pytest.mark.parametrize(

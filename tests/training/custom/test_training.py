@@ -86,6 +86,12 @@ def test_softmax_before_a_loss_of_logits_is_reported_once_and_not_for_each_candi
         train("build_softmax_as_logits", epochs=1)
 
 
+def test_candidate_whose_outputs_are_no_probabilities_fails() -> None:
+    train("build_sigmoid", values={"output": "softmax"}, epochs=1)
+    with pytest.raises(UnsuitableModelError, match="the loss expects probabilities, but the outputs do not sum to 1"):
+        train("build_sigmoid", values={"output": "sigmoid"}, epochs=1)
+
+
 def test_promoted_trial_with_its_own_fit_is_retrained_and_the_cost_is_counted() -> None:
     start, full = train("INSTANCE", keep_state=True, epochs=1), trained("INSTANCE")
     assert start.state is None
