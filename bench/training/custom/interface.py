@@ -275,8 +275,12 @@ def _range(model: keras.Model, shape: Shape, pixel_range: PixelRange | None) -> 
     if pixel_range is not None:
         return 1 / 255 if pixel_range == "0-1" else 1.0, f"--pixel-range is {pixel_range}"
     for layer in all_layers(model):
-        if isinstance(layer, keras.layers.Rescaling) and np.all(np.abs(np.asarray(layer.scale)) < 0.5):
-            return 1.0, "it has a Rescaling layer"
+        if isinstance(layer, keras.layers.Rescaling):
+            scale = np.abs(np.asarray(layer.scale))
+            if np.all(scale < 0.5):
+                return 1.0, "it has a Rescaling layer"
+            if np.all(scale > 100):  # for what follows, such as a model of keras.applications that divides them again
+                return 1 / 255, "its first Rescaling layer multiplies them"
         if isinstance(layer, keras.layers.Normalization):
             return _range_of_normalization(layer)
     if _operations_expect_255(model, shape):

@@ -103,8 +103,9 @@ def test_pixel_range_overrides_what_is_found(pixel_range: Any, high: float) -> N
         (lambda: layers.Normalization(mean=72.9, variance=8000.0), 255),
         (lambda: layers.Normalization(mean=0.286, variance=0.12), 1),
         (lambda: keras.Sequential([layers.Rescaling(1 / 255)]), 255),
+        (lambda: keras.Sequential([layers.Rescaling(255.0), layers.Rescaling(1 / 127.5, offset=-1)]), 1),
     ],
-    ids=["rescaling", "to 255", "normalization", "normalization of fractions", "nested"],
+    ids=["rescaling", "to 255", "normalization", "normalization of fractions", "nested", "to 255 and back"],
 )
 def test_range_is_that_of_the_first_rescaling_or_normalization_layer(layer: Any, high: float) -> None:
     interface = family_of(lambda _: softmax_model(layer())).build({}, seed=1).interface
@@ -524,6 +525,16 @@ def test_shape_and_classes_are_given_to_parameters_of_these_names() -> None:
     hypermodel(build, SHAPE, 5).build(keras_tuner.HyperParameters())
     hypermodel(Net, SHAPE, 5)
     assert seen == [(SHAPE, 5, SHAPE, 5, 2), (5, 2)]
+
+
+def test_what_a_hypermodel_prints_when_it_is_made_is_discarded(capsys: pytest.CaptureFixture[str]) -> None:
+    class Net(keras_tuner.HyperModel):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            print("made")
+
+    hypermodel(Net, SHAPE, 5)
+    assert capsys.readouterr().out == ""
 
 
 def test_instance_of_a_family_is_refused_and_its_class_is_accepted() -> None:
