@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bench.data.development import load_development
 from bench.data.held_out import HeldOutTestSet
@@ -20,9 +21,11 @@ from bench.data.splits import split
 from bench.errors import SearchError
 from bench.records.evaluation_log import EvaluationLog
 from bench.training import epochs, fit, predict
+from bench.training import family as families
 from bench.training.candidate import prepare
 from bench.training.custom import UnsuitableModelError, shared_arrays
 from bench.training.outcome import TrainedTrial
+from bench.training.precision import prepare_process
 from custom_models import CLASSES, DIGITS, FILE, custom, location, make_spec
 from search_spaces import FamilyLocation, source_digest
 
@@ -304,6 +307,43 @@ def test_layers_are_those_of_the_family_although_another_file_has_the_same_name(
         monkeypatch.delitem(sys.modules, Path(name).stem)
     prepare(specs[1], DIGITS)
     assert np.array_equal(predict.load_model(content, specs[0].family)(images).numpy(), expected)
+
+
+GLOBALS = """
+import keras
+import tensorflow as tf
+
+keras.config.set_floatx("float64")
+keras.config.set_image_data_format("channels_first")
+tf.config.optimizer.set_jit(True)
+INITIAL = keras.initializers.HeNormal()
+
+def build_model(hp):
+    tf.config.run_functions_eagerly(True)
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10, "softmax", kernel_initializer=INITIAL)])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+"""
+
+
+def test_candidates_depend_neither_on_the_process_nor_on_settings_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "globals_net.py").write_text(GLOBALS)
+    spec = make_spec("build_model", definition="globals_net.py:build_model", file=str(tmp_path / "globals_net.py"))
+    spec = replace(spec, source=source_digest(spec.family))
+    weights = []
+    for _ in range(2):  # as in two workers
+        prepare_process("float32")
+        weights.append(prepare(spec, DIGITS).model.get_weights()[0])
+        monkeypatch.delitem(sys.modules, "globals_net")
+        families._checked_object.cache_clear()
+    assert np.array_equal(*weights)
+    assert weights[0].dtype == np.float32
+    assert keras.config.image_data_format() == "channels_last"
+    assert not tf.config.optimizer.get_jit()
+    prepare_process("float32")
+    assert not tf.config.functions_run_eagerly()
 
 
 def test_refit_with_its_own_fit_is_trained_on_the_training_images_of_the_search() -> None:
