@@ -139,9 +139,11 @@ def load(location: FamilyLocation) -> Any:
     """Import the file or module of `location` and return its object.
 
     Raises:
-        ValueError: there is no such object.
+        ValueError: there is no such file or object.
         Exception: whatever the import raises.
     """
+    if location.file is not None and not Path(location.file).is_file():
+        raise ValueError(f"the model needs the code of its family, and {location.file} does not exist: restore it")
     if location.file is not None and location.is_pickled:
         return pickle.loads(Path(location.file).read_bytes())  # noqa: S301 - written by bench.api.families
     module = import_file(Path(location.file)) if location.file is not None else importlib.import_module(location.where)

@@ -36,6 +36,16 @@ def from_bytes(content: bytes, *, own_code: bool = False, module: ModuleType | N
         return keras.models.load_model(path, compile=False, safe_mode=not own_code, custom_objects=objects)
 
 
+def has_own_code(content: bytes) -> bool:
+    """Whether a .keras file names classes or functions outside Keras, or contains code."""
+    config = read_config(content, "the model")
+    return any(
+        serialized["class_name"] == "__lambda__"
+        or str(serialized.get("module") or "keras").partition(".")[0] not in ("keras", "builtins")
+        for serialized in serialized_objects(config)
+    )
+
+
 def own_objects(content: bytes, own_module: ModuleType | None = None) -> dict[str, Any]:
     """The classes and functions outside Keras that a .keras file names; Keras finds registered ones only."""
     objects: dict[str, Any] = {}

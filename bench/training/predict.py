@@ -16,7 +16,7 @@ from bench.records.predictions import Predictions
 from bench.records.record import Latency
 from bench.training.custom.interface import are_probabilities, last_layer, random_images
 from bench.training.family import is_family_class
-from bench.training.files import from_bytes
+from bench.training.files import from_bytes, has_own_code
 from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
@@ -100,15 +100,16 @@ def load_model(content: bytes, family: FamilyLocation | None, source: str | None
 
     Args:
         content: the file.
-        family: of the model, whose code may define layers; None for a reference model.
+        family: of the model, whose code is needed only if it defines layers; None for a reference model.
         source: code digest that the family must have; None if it is not checked.
 
     Raises:
         SearchError: the code of the family has another digest.
     """
-    has_own_code = family is not None and not is_family_class(family, source)  # which imports it
-    module = search_spaces.imported(family) if family is not None and has_own_code else None
-    model = from_bytes(content, own_code=has_own_code, module=module)
+    if family is not None and has_own_code(content) and not is_family_class(family, source):  # which imports it
+        model = from_bytes(content, own_code=True, module=search_spaces.imported(family))
+    else:
+        model = from_bytes(content)
     _remove_softmax(model)
     return model
 
