@@ -14,6 +14,7 @@ from keras import layers
 from bench.training.custom import UnsuitableModelError
 from bench.training.custom.family import CustomFamily
 from bench.training.custom.hypermodel import Hypermodel, hypermodel
+from bench.training.custom.interface import are_probabilities
 from bench.training.custom.labels import encoding_of
 from bench.training.family import SuiteFamily, load_family
 from bench.training.fit import model_summary
@@ -221,6 +222,14 @@ def test_pixels_are_not_rounded_by_a_model_of_mixed_precision() -> None:
     finally:
         keras.utils.clear_session()
         keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_rounded_probabilities_are_probabilities(dtype: str) -> None:
+    logits = np.random.default_rng(0).normal(size=(1_000, CLASSES))
+    outputs = keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.softmax(logits), dtype))
+    assert are_probabilities(outputs)
+    assert not are_probabilities(outputs * outputs.dtype.type(1.01))
 
 
 # Labels
