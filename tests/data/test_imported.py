@@ -454,6 +454,12 @@ def test_test_set_of_another_size_is_refused() -> None:
         catalog.from_arrays((noise(30, 4, 4), y), (noise(30, 5, 4), y))
 
 
+def test_class_names_in_another_order_than_the_folders_are_refused(photos: Path) -> None:
+    with pytest.raises(DataError, match=r"classes are cat, dog, .* but --class-names is dog, cat: remove it, or"):
+        locate(photos, class_names=("dog", "cat"))
+    assert locate(photos, class_names=("cat", "hound")).definition().class_names == ("cat", "hound")
+
+
 def test_pixels_in_another_range_are_refused(tmp_path: Path) -> None:
     x, y = noise(30, 4, 4), np.arange(30) % 2
     digits = x // 16 + 1.0  # from 0 to 16, as scikit-learn's
