@@ -188,7 +188,7 @@ def import_file(file: Path) -> ModuleType:
     return module
 
 
-def imported(location: FamilyLocation) -> ModuleType | None:
+def family_module(location: FamilyLocation) -> ModuleType | None:
     """The module of the file of `location`, if this process has imported it."""
     if location.file is None or location.is_pickled:
         return None

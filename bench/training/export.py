@@ -141,7 +141,7 @@ def _onnx_missing() -> ModelError:
 
 
 def _load_keras(path: Path, family: FamilyLocation | None) -> Predict:
-    module = None if family is None else search_spaces.imported(family)
+    module = None if family is None else search_spaces.family_module(family)
     predict = tf.function(from_bytes(path.read_bytes(), own_code=family is not None, module=module))
     return lambda images: predict(tf.constant(images), training=False).numpy()
 

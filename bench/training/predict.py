@@ -107,7 +107,7 @@ def load_model(content: bytes, family: FamilyLocation | None, source: str | None
         SearchError: the code of the family has another digest.
     """
     if family is not None and has_own_code(content) and not is_family_class(family, source):  # which imports it
-        model = from_bytes(content, own_code=True, module=search_spaces.imported(family))
+        model = from_bytes(content, own_code=True, module=search_spaces.family_module(family))
     else:
         model = from_bytes(content)
     _remove_softmax(model)
