@@ -189,9 +189,11 @@ def import_file(file: Path) -> ModuleType:
 
 
 def family_module(location: FamilyLocation) -> ModuleType | None:
-    """The module of the file of `location`, if this process has imported it."""
-    if location.file is None or location.is_pickled:
+    """The module that defines `location`, if this process has imported it."""
+    if location.is_pickled or location.definition is None:
         return None
+    if location.file is None:
+        return sys.modules.get(location.where)
     file = Path(location.file)
     modules = (sys.modules.get(name) for name in _module_names(file))
     return next((each for each in modules if _file_of(each) == file.resolve()), None)
@@ -199,9 +201,10 @@ def family_module(location: FamilyLocation) -> ModuleType | None:
 
 def is_module_name(name: str, module: ModuleType) -> bool:
     """Whether a process may have imported the file of `module` as `name`; others may call it differently."""
-    file = _file_of(module)
-    plain = "" if file is None else _module_names(file)[0]
-    return re.fullmatch(rf"{re.escape(plain)}(_[0-9a-f]{{{DIGEST_LENGTH}}})?", name) is not None
+    if name == module.__name__ or "." in module.__name__:
+        return name == module.__name__
+    plain = _module_names(Path(str(module.__file__)))[0]
+    return re.fullmatch(rf"{plain}(_[0-9a-f]{{{DIGEST_LENGTH}}})?", name) is not None
 
 
 def _check_helpers(file: Path) -> None:
@@ -249,10 +252,10 @@ def _display_name(attribute: str, otherwise: str) -> str:
 def _module_name(file: Path) -> str:
     """The name under which to import `file`."""
     plain, unique = _module_names(file)
-    if (loaded := _file_of(sys.modules.get(plain))) is not None:
-        taken = loaded != file
-    else:
-        taken = plain in sys.modules or importlib.util.find_spec(plain) is not None
+    loaded = sys.modules.get(plain)
+    found = importlib.util.find_spec(plain) if loaded is None else loaded.__spec__
+    # It is found by its own name if its folder is on the path.
+    taken = loaded is not None if found is None else Path(str(found.origin)).resolve() != file
     return unique if taken else plain
 
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import keras
@@ -34,6 +35,7 @@ class Custom:
     hp: keras_tuner.HyperParameters  # with the values that its build used
     interface: Interface
     fit: Fit | None  # of its hypermodel; None if it does not override it
+    module: ModuleType | None  # that defines its family; None if that is not in a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,7 +74,8 @@ class Candidate:
     def saved(self) -> bytes:
         """The content of a .keras file, which takes uint8 images, without the optimizer."""
         if self.custom is not None:
-            return self_contained_bytes(self.model, self.custom.interface, self.data.dataset.image_shape)
+            custom, shape = self.custom, self.data.dataset.image_shape
+            return self_contained_bytes(self.model, custom.interface, shape, custom.module)
         # Without the optimizer, whose variables are twice as large as the weights.
         return to_bytes(portable(self.model))
 
@@ -137,5 +140,5 @@ def _prepare_custom(family: CustomFamily, spec: TrialSpec, location: "DatasetLoc
         built.model.steps_per_execution = data.steps_per_execution
         if type(built.model).compute_metrics is keras.Model.compute_metrics:  # others may need the images
             create_variables(built.model, data.example_labels, [len(data.dataset.class_names)])
-    custom = Custom(hp=built.hp, interface=built.interface, fit=family.fit)
+    custom = Custom(hp=built.hp, interface=built.interface, fit=family.fit, module=family.module)
     return Candidate(model=built.model, data=data, custom=custom)

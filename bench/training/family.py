@@ -86,7 +86,8 @@ def load_family(
         if pixel_range is not None:
             raise UnsuitableModelError("--pixel-range is for models that are not a Family, which scales pixels itself")
         return SuiteFamily(kind=obj, image_shape=image_shape, classes=classes)
-    return CustomFamily(hypermodel(obj, image_shape, classes), image_shape, classes, pixel_range)
+    module = search_spaces.family_module(location)
+    return CustomFamily(hypermodel(obj, image_shape, classes), image_shape, classes, pixel_range, module)
 
 
 def is_family_class(location: FamilyLocation, source: str | None = None) -> bool:

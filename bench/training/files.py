@@ -26,7 +26,7 @@ def from_bytes(content: bytes, *, own_code: bool = False, module: ModuleType | N
     Args:
         content: of the file.
         own_code: load layers, models and functions that are defined in modules imported already, and code in the file.
-        module: of the model's family, if that is a file; where the model was saved, it may have had another name.
+        module: that defines the model's family; where the model was saved, it may have had another name.
     """
     objects = own_objects(content, module) if own_code else {}
     # In this scope, they come before others that are registered with Keras under the same names.
@@ -38,22 +38,31 @@ def from_bytes(content: bytes, *, own_code: bool = False, module: ModuleType | N
 
 def has_own_code(content: bytes) -> bool:
     """Whether a .keras file names classes or functions outside Keras, or contains code."""
-    config = read_config(content, "the model")
-    return any(
-        serialized["class_name"] == "__lambda__"
-        or str(serialized.get("module") or "keras").partition(".")[0] not in ("keras", "builtins")
-        for serialized in serialized_objects(config)
-    )
+    return any(map(_is_own, serialized_objects(read_config(content, "the model"))))
 
 
-def own_objects(content: bytes, own_module: ModuleType | None = None) -> dict[str, Any]:
-    """The classes and functions outside Keras that a .keras file names; Keras finds registered ones only."""
+def own_objects(content: bytes, module: ModuleType | None = None) -> dict[str, Any]:
+    """The classes and functions outside Keras that a .keras file names, also those that are not registered with Keras.
+
+    `module` is that of the model's family, which has those that the file names without a module.
+    """
     objects: dict[str, Any] = {}
-    for serialized in serialized_objects(read_config(content, "the model")):
-        called = str(serialized.get("module"))
-        is_own = own_module is not None and search_spaces.is_module_name(called, own_module)
-        module = own_module if is_own else sys.modules.get(called)
-        name = serialized["class_name"] if serialized["class_name"] != "function" else serialized.get("config")
-        if module is not None and module.__name__.partition(".")[0] != "keras" and hasattr(module, str(name)):
-            objects |= dict.fromkeys((str(name), str(serialized.get("registered_name"))), getattr(module, str(name)))
+    for serialized in filter(_is_own, serialized_objects(read_config(content, "the model"))):
+        called = serialized["config"] if serialized["class_name"] == "function" else serialized["class_name"]
+        defined_in = str(serialized.get("module") or "builtins")
+        if module is not None and (defined_in == "builtins" or search_spaces.is_module_name(defined_in, module)):
+            there: ModuleType | None = module
+        else:
+            there = sys.modules.get(defined_in)
+        name = str(called).rpartition(">")[2]  # after the package under which it is registered
+        if hasattr(there, name):
+            names = (name, str(called), str(serialized.get("registered_name")))
+            objects |= dict.fromkeys(names, getattr(there, name))
     return objects
+
+
+def _is_own(serialized: dict[str, Any]) -> bool:
+    """Whether a serialized object is defined outside Keras, or may be: of functions, only the names are known."""
+    kind, module = serialized["class_name"], str(serialized.get("module") or "keras")
+    is_registered = ">" in str(serialized.get("registered_name"))
+    return kind in ("function", "__lambda__") or is_registered or module.partition(".")[0] not in ("keras", "builtins")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -50,9 +51,18 @@ class CustomFamily:
     """Models with their own training recipe, for images of one shape."""
 
     def __init__(
-        self, hypermodel: Hypermodel, image_shape: tuple[int, int, int], classes: int, pixel_range: PixelRange | None
+        self,
+        hypermodel: Hypermodel,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        pixel_range: PixelRange | None,
+        module: ModuleType | None = None,
     ) -> None:
-        """Build candidates of `hypermodel`, which receive pixels in `pixel_range`; None if the model decides."""
+        """Build candidates of `hypermodel`, which receive pixels in `pixel_range`; None if the model decides.
+
+        `module` defines it and its layers; None if they are not in a file.
+        """
+        self.module = module
         self._hypermodel = hypermodel
         self._image_shape = image_shape
         self._classes = classes
@@ -127,7 +137,7 @@ class CustomFamily:
         """Why a candidate cannot be saved, which otherwise only the refits would find out if it wins the search."""
         built = self.build(values, seed=1)
         try:
-            self_contained_bytes(built.model, built.interface, self._image_shape)
+            self_contained_bytes(built.model, built.interface, self._image_shape, self.module)
         except UnsuitableModelError as error:
             yield f"with {', '.join(f'{name}={value}' for name, value in values.items())}, {error}"
 
@@ -142,7 +152,7 @@ class CustomFamily:
         warn_of_softmax(built.model, outputs)
         encode = self.batching(built.interface).labels
         check_loss(built.model, built.interface, self._image_shape, encode(np.arange(len(outputs)) % self._classes))
-        self_contained_bytes(built.model, built.interface, self._image_shape)
+        self_contained_bytes(built.model, built.interface, self._image_shape, self.module)
         how, fit = f"batches of {BATCH_SIZE}", self._hypermodel.fit
         labels: Any = encode(np.arange(2 * self._classes) % self._classes)
         if fit is not None:

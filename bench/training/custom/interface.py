@@ -206,7 +206,8 @@ def check_loss(
     """
     inputs = keras.ops.convert_to_tensor(interface.arrays(random_images(image_shape, len(labels))))
     try:
-        with silence_stderr():
+        with silence_stderr(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             model.compute_loss(x=inputs, y=keras.ops.convert_to_tensor(labels), y_pred=model(inputs, training=False))
     except Exception as error:
         raise UnsuitableModelError(f"its loss on validation images cannot be computed: {one_line(error)}") from error

@@ -1,5 +1,6 @@
 """Save a model so that it takes uint8 images and, unless it has layers of its own, loads without any other code."""
 
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -29,8 +30,10 @@ def self_contained(model: keras.Model, inputs: PixelInput, image_shape: tuple[in
     return keras.Model(pixels, outputs, name=f"{model.name}_with_pixels")
 
 
-def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int]) -> bytes:
-    """The content of a .keras file with the `self_contained` model.
+def self_contained_bytes(
+    model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int], module: ModuleType | None = None
+) -> bytes:
+    """The content of a .keras file with the `self_contained` model, whose family is defined in `module`.
 
     Raises:
         UnsuitableModelError: it cannot be saved and loaded, or then predicts something else.
@@ -39,7 +42,7 @@ def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tu
     expected = _outputs(model, inputs.arrays(images))
     try:
         content = to_bytes(self_contained(model, inputs, image_shape))
-        outputs = _outputs(from_bytes(content, own_code=True), images)
+        outputs = _outputs(from_bytes(content, own_code=True, module=module), images)
     except Exception as error:
         has_lambda = any(
             getattr(getattr(each, "function", None), "__name__", "") == "<lambda>" for each in all_layers(model)

@@ -1,5 +1,6 @@
 """What models that are not a Family take and return, and how those that cannot be used are refused."""
 
+import sys
 import warnings
 from functools import cache
 from typing import Any
@@ -498,10 +499,14 @@ def triple(x: Any) -> Any:
     return keras.ops.tile(x, (1, 1, 1, 3))
 
 
-def test_function_of_a_lambda_layer_must_be_found_when_it_is_loaded() -> None:
-    family_of(lambda _: softmax_model(layers.Lambda(triple))).recipe()
+def test_function_of_a_layer_must_be_found_when_it_is_loaded() -> None:
+    def recipe(*before: keras.Layer) -> None:
+        hypermodel = Hypermodel(build=lambda _: softmax_model(*before), fit=None)
+        CustomFamily(hypermodel, SHAPE, CLASSES, None, sys.modules[__name__]).recipe()
+
+    recipe(layers.Lambda(triple), layers.Dense(3, activation=triple))
     with pytest.raises(UnsuitableModelError, match=r"A lambda in a Lambda layer cannot use names such as tf or keras"):
-        family_of(lambda _: softmax_model(layers.Lambda(lambda x: keras.ops.tile(x, (1, 1, 1, 3))))).recipe()
+        recipe(layers.Lambda(lambda x: keras.ops.tile(x, (1, 1, 1, 3))))
 
 
 @pytest.mark.parametrize(

@@ -366,6 +366,7 @@ def test_saved_model_of_built_in_layers_loads_without_other_code_and_predicts_th
     expected = candidate.model(candidate.custom.interface.arrays(images)).numpy()
     assert np.allclose(loaded(images).numpy(), expected, atol=1e-6)
     assert len(loaded.variables) == len(candidate.model.variables)  # no optimizer
+    # Nor is the code of the family needed, unless the model has layers of its own.
     moved = replace(spec.family, file=str(tmp_path / "moved.py"))
     assert predict.load_model(candidate.saved(), moved)(images).shape == (50, CLASSES)
     own = prepare(make_spec("build_own_parts", part="development"), DIGITS).saved()
