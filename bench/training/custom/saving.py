@@ -48,13 +48,19 @@ def self_contained_bytes(
             getattr(getattr(each, "function", None), "__name__", "") == "<lambda>" for each in all_layers(model)
         )
         raise UnsuitableModelError(
-            f"the model cannot be saved and loaded: {one_line(error, 300)}. "
+            f"the model cannot be saved and loaded: {one_line(_innermost(error), 300)}. "
             f"{LAMBDA_ADVICE if has_lambda else ''}Layers and models of your own need get_config, and must be defined "
             "in a file, not in a notebook"
         ) from error
     if not np.allclose(outputs, expected, rtol=TOLERANCE, atol=TOLERANCE):
         raise UnsuitableModelError("the model predicts something else after it was saved and loaded")
     return content
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first of the errors that Keras raised one after the other: the last does not name the layer or function."""
+    inner = error.__cause__ or error.__context__
+    return error if inner is None else _innermost(inner)
 
 
 def own_parts(model: keras.Model) -> set[Any]:
