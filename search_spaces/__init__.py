@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces import _location
 from search_spaces._digest import canonical_source, code_digest, module_files, package_folders
-from search_spaces._location import PICKLED, FamilyLocation, is_definition
+from search_spaces._location import PICKLED, FamilyLocation, family_module, is_definition, is_module_name
 
 if TYPE_CHECKING:
     from search_spaces._family import Family
@@ -38,7 +38,9 @@ __all__ = [
     "add_current_folder",
     "canonical_source",
     "code_digest",
+    "family_module",
     "is_definition",
+    "is_module_name",
     "load",
     "locate",
     "names",

@@ -4,10 +4,12 @@ import ast
 from pathlib import Path
 
 TUNERS = ("BayesianOptimization", "GridSearch", "Hyperband", "RandomSearch", "Tuner")  # of Keras Tuner
+TRAINING = ("fit", "search")  # methods that train, if they are called with one of the following arguments
+TRAINING_ARGUMENTS = ("epochs", "validation_data", "validation_split")
 
 
 def check_file(file: Path, where: str, attribute: str, expected: str) -> None:
-    """Check that a file could define an object, and does not start a search when imported.
+    """Check that a file could define an object, and does not train when it is imported.
 
     Args:
         file: the file.
@@ -25,10 +27,12 @@ def check_file(file: Path, where: str, attribute: str, expected: str) -> None:
         problem = f"defines no {attribute!r}" if attribute else "needs the name of an object in it"
         likely = " or ".join(f"{where}:{name}" for name in _likely(statements))
         raise ValueError(f"{where} {problem}{f'; it defines {likely}' if likely else f': {expected}'}")
-    if (call := _search_call(statements)) is not None:
+    if (call := _training_call([*statements, *_called(statements)])) is not None:
+        function = ast.unparse(call.func)
+        does = "starts a search" if function.endswith(".search") else "trains a model"
         raise ValueError(
-            f"{where} starts a search when it is imported (line {call.lineno}: {ast.unparse(call.func)}): move it "
-            'below `if __name__ == "__main__":`'
+            f"{where} {does} when it is imported (line {call.lineno}: {function}): move it below "
+            '`if __name__ == "__main__":`'
         )
 
 
@@ -64,13 +68,31 @@ def _likely(statements: list[ast.stmt]) -> list[str]:
     return [*classes, *(node.name for node in functions if [each.arg for each in node.args.args[:1]] == ["hp"])]
 
 
-def _search_call(statements: list[ast.stmt]) -> ast.Call | None:
-    """A call of `search` on a tuner of Keras Tuner, if a statement contains one."""
-    simple = [node for node in statements if not hasattr(node, "body")]
-    calls = [each for node in simple for each in ast.walk(node) if isinstance(each, ast.Call)]
+def _called(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements of the functions that statements call, such as main()."""
+    names = {ast.unparse(call.func) for call in _calls(statements)}
+    functions = [node for node in statements if isinstance(node, ast.FunctionDef) and node.name in names]
+    return [each for function in functions for each in _top_level(function.body)]
+
+
+def _training_call(statements: list[ast.stmt]) -> ast.Call | None:
+    """A call of `search` on a tuner of Keras Tuner, or one that trains a model, if a statement contains one."""
+    calls = _calls(statements)
     tuners = {ast.unparse(call) for call in calls if ast.unparse(call.func).rpartition(".")[2] in TUNERS}
-    for node in simple:
+    for node in statements:
         if isinstance(node, ast.Assign) and ast.unparse(node.value) in tuners:
             tuners |= set(_bound(node))
-    searches = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "search"]
-    return next((call for call in searches if ast.unparse(call.func).removesuffix(".search") in tuners), None)
+    return next((call for call in calls if _trains(call, tuners)), None)
+
+
+def _trains(call: ast.Call, tuners: set[str]) -> bool:
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in TRAINING:
+        return False
+    is_search = call.func.attr == "search" and ast.unparse(call.func.value) in tuners
+    return is_search or any(each.arg in TRAINING_ARGUMENTS for each in call.keywords)
+
+
+def _calls(statements: list[ast.stmt]) -> list[ast.Call]:
+    """The calls in statements, without those in blocks, which are statements of their own."""
+    simple = [node for node in statements if not hasattr(node, "body")]
+    return [each for node in simple for each in ast.walk(node) if isinstance(each, ast.Call)]

@@ -20,8 +20,10 @@ GENERIC = (
     *("build", "build_hypermodel", "build_model", "builder", "create_model", "get_model", "hyper_model", "hypermodel"),
     *("make_model", "model", "model_builder", "tune_model"),
 )
+DIGEST_LENGTH = 8  # of a file's path, in the name of its module if the plain one is taken
 CONTENT = "__content__"  # of the file of an imported module, which may be edited while a notebook is open
 EXAMPLES = "my.py:build_model or package.module:MyHyperModel"
+NOTEBOOK = "call bench.run(build_model, ...) in the notebook, or move the function to a file such as my.py"
 PICKLED = ".pkl"  # suffix of the file of an object of a script or a notebook; its stem is the digest of its code
 
 
@@ -72,7 +74,8 @@ def locate(text: str) -> FamilyLocation:
     if _is_path(where):
         file = Path(where).expanduser().resolve()
         if file.suffix != ".py" or not file.is_file():
-            raise ValueError(f"{where} {'is not a Python file' if file.exists() else 'does not exist'}: {_expected()}")
+            problem = "is not a Python file" if file.exists() else "does not exist"
+            raise ValueError(f"{where} {problem}: {NOTEBOOK if file.suffix == '.ipynb' else _expected()}")
         check_file(file, where, attribute, _expected())
         location = FamilyLocation(
             name=name or _display_name(attribute, file.stem), definition=f"{file.name}:{attribute}", file=str(file)
@@ -117,8 +120,13 @@ def _files_of(location: FamilyLocation) -> dict[str, Path]:
         _module_file(location.where)
         return module_files((location.where,), package_folders(location.where))
     file = _existing(location.file)
+    return {"": file} | _helpers(file)
+
+
+def _helpers(file: Path) -> dict[str, Path]:
+    """Name to file of the modules that a file imports from its folder."""
     packages = {path.name: [str(path)] for path in file.parent.iterdir() if path.is_dir()}
-    return {"": file} | module_files(imported_modules(file), {"": [str(file.parent)]} | packages)
+    return module_files(imported_modules(file), {"": [str(file.parent)]} | packages)
 
 
 def _existing(file: str) -> Path:
@@ -131,9 +139,11 @@ def load(location: FamilyLocation) -> Any:
     """Import the file or module of `location` and return its object.
 
     Raises:
-        ValueError: there is no such object.
+        ValueError: there is no such file or object.
         Exception: whatever the import raises.
     """
+    if location.file is not None and not Path(location.file).is_file():
+        raise ValueError(f"the model needs the code of its family, and {location.file} does not exist: restore it")
     if location.file is not None and location.is_pickled:
         return pickle.loads(Path(location.file).read_bytes())  # noqa: S301 - written by bench.api.families
     module = import_file(Path(location.file)) if location.file is not None else importlib.import_module(location.where)
@@ -148,11 +158,16 @@ def import_file(file: Path) -> ModuleType:
 
     Its module is called as if its folder were on the path, so that saved models refer to its classes by that name,
     unless that is the name of another module.
+
+    Raises:
+        ImportError: a module of the same name as one in its folder was imported from another folder.
+        Exception: whatever the import raises.
     """
     name, content = _module_name(file), file.read_bytes()
     loaded = sys.modules.get(name)
     if loaded is not None and vars(loaded).get(CONTENT) in (content, None):
         return loaded
+    _check_helpers(file)
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} cannot be imported")
@@ -173,6 +188,45 @@ def import_file(file: Path) -> ModuleType:
     return module
 
 
+def family_module(location: FamilyLocation) -> ModuleType | None:
+    """The module that defines `location`, if this process has imported it."""
+    if location.is_pickled or location.definition is None:
+        return None
+    if location.file is None:
+        return sys.modules.get(location.where)
+    file = Path(location.file)
+    modules = (sys.modules.get(name) for name in _module_names(file))
+    return next((each for each in modules if _file_of(each) == file.resolve()), None)
+
+
+def is_module_name(name: str, module: ModuleType) -> bool:
+    """Whether a process may have imported the file of `module` as `name`; others may call it differently."""
+    if name == module.__name__ or "." in module.__name__:
+        return name == module.__name__
+    plain = _module_names(Path(str(module.__file__)))[0]
+    return re.fullmatch(rf"{plain}(_[0-9a-f]{{{DIGEST_LENGTH}}})?", name) is not None
+
+
+def _check_helpers(file: Path) -> None:
+    """Python would take a module that was imported from another folder for the helper of the same name."""
+    for name, helper in _helpers(file).items():
+        loaded = _file_of(sys.modules.get(name))
+        if loaded is not None and loaded != helper.resolve() and not _is_installed(name, loaded):
+            raise ImportError(
+                f"{file} imports {helper}, but a module of the same name, {loaded}, is imported already: rename one "
+                "of them, or use the families in separate commands"
+            )
+
+
+def _is_installed(name: str, file: Path) -> bool:
+    top = name.partition(".")[0]
+    return bool({"site-packages", "dist-packages"} & {*file.parts}) or top in {
+        *sys.stdlib_module_names,
+        "bench",
+        __package__,
+    }
+
+
 def _parts(text: str) -> tuple[str, str, str]:
     """Name, file or module, and object; empty where `text` has none."""
     match = re.fullmatch(r"(?:(\w+)=)?(.*?)(?::([^:/\\]*))?", text)
@@ -183,7 +237,7 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 def _is_path(text: str) -> bool:
-    return text.endswith(".py") or "/" in text or "\\" in text
+    return text.endswith((".py", ".ipynb")) or "/" in text or "\\" in text
 
 
 def _expected() -> str:
@@ -197,13 +251,23 @@ def _display_name(attribute: str, otherwise: str) -> str:
 
 def _module_name(file: Path) -> str:
     """The name under which to import `file`."""
+    plain, unique = _module_names(file)
+    loaded = sys.modules.get(plain)
+    found = importlib.util.find_spec(plain) if loaded is None else loaded.__spec__
+    # It is found by its own name if its folder is on the path.
+    taken = loaded is not None if found is None else Path(str(found.origin)).resolve() != file
+    return unique if taken else plain
+
+
+def _module_names(file: Path) -> tuple[str, str]:
+    """The name under which `file` is imported, and that if the first is taken in a process."""
     plain = re.sub(r"\W", "_", file.stem)
-    loaded = getattr(sys.modules.get(plain), "__file__", None)
-    if loaded is not None:
-        taken = Path(loaded).resolve() != file
-    else:
-        taken = plain in sys.modules or importlib.util.find_spec(plain) is not None
-    return f"{plain}_{sha256(str(file).encode()).hexdigest()[:8]}" if taken else plain
+    return plain, f"{plain}_{sha256(str(file).encode()).hexdigest()[:DIGEST_LENGTH]}"
+
+
+def _file_of(module: ModuleType | None) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return None if file is None else Path(file).resolve()
 
 
 def _module_file(module: str) -> Path:

@@ -167,6 +167,19 @@ def test_models_of_the_caller_can_be_freed_after_training() -> None:
     assert gc.get_freeze_count() == 0
 
 
+@pytest.mark.slow  # imports Keras
+def test_dtype_policy_of_the_caller_is_kept() -> None:
+    import keras
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        with _training(progress=False):
+            keras.utils.clear_session()  # as when candidates are built
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 def test_help_of_run_names_every_valid_value() -> None:
     text = str(bench.run.__doc__)
     names = (

@@ -1,6 +1,7 @@
 """Train from Python: searches, and checks of finished runs."""
 
 import gc
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -249,11 +250,23 @@ def _update_pages(results: Path) -> None:
 @contextmanager
 def _training(progress: bool) -> Iterator[Report]:
     """Train inside the block: worker processes must not run the caller's script again."""
-    with without_main_module(), interruptible_display(quiet=not progress) as report:
+    with without_main_module(), _same_dtype_policy(), interruptible_display(quiet=not progress) as report:
         try:
             yield report
         finally:
             gc.unfreeze()  # otherwise the caller's models, frozen with the libraries, would never be freed
+
+
+@contextmanager
+def _same_dtype_policy() -> Iterator[None]:
+    """Keep the caller's policy, such as mixed_float16, although building candidates in the block clears it."""
+    keras = sys.modules.get("keras")
+    policy = None if keras is None else keras.config.dtype_policy()
+    try:
+        yield
+    finally:
+        if keras is not None:
+            keras.config.set_dtype_policy(policy)
 
 
 def _locate(dataset: Dataset, data_dir: str | Path | None, reading: Reading) -> DatasetLocation:

@@ -110,7 +110,11 @@ def locate(
                 f"--image-size and --class-names are for images given by path, not for the dataset {dataset!r}: remove "
                 "them"
             )
-        return _locate_file(path, data_dir) if path.suffix == ".py" else _locate_name(dataset, data_dir)
+        if path.suffix == ".py":
+            return _locate_file(path, data_dir)
+        if data_dir is None and folders.exists(path):
+            notify(f"{dataset} is the known dataset; for your images at the path of the same name, pass ./{dataset}")
+        return _locate_name(dataset, data_dir)
     if not folders.exists(path):
         if path.name == dataset and path.suffix == "":
             _check_known(dataset, "and no such path exists")

@@ -20,6 +20,7 @@ from bench.errors import DataError
 from bench.seeds import derive_seed
 
 COPIED_ROWS = 4_096
+MIN_LARGEST_PIXEL = 32  # of all images of a part; if it is smaller, their range is not 0 to 255
 
 Arrays = tuple[Any, Any]  # images and labels
 
@@ -90,6 +91,8 @@ def _store(source: Source, reading: Reading) -> str:
         development = np.random.default_rng(derive_seed(0, "order of imported images")).permutation(development)
     parts = _part(train, development, names), _part(test, held_out, names)
     splits.check_splittable(parts[0])
+    for part in parts:
+        _check_brightness(part)
     counts = duplicates.count(parts[0].images, parts[1].images)
     return cache.store(*parts, counts, own_test_set=source.test is not None)
 
@@ -106,6 +109,16 @@ def _check_same_shape(train: Samples, test: Samples) -> None:
         raise DataError(
             f"{train.where} has images of shape {train.images.shape[1:]}, {test.where} of {test.images.shape[1:]}: "
             "both must have the same shape; --image-size makes heights and widths equal"
+        )
+
+
+def _check_brightness(part: Dataset) -> None:
+    """Refuse pixels in another range, such as 0 and 1, scikit-learn's digits from 0 to 16, or 12 of 16 bits."""
+    largest = int(part.images.max())
+    if largest < MIN_LARGEST_PIXEL:
+        raise DataError(
+            f"{part.source}: the largest pixel is {largest} of 255, so that models would see black images: rescale all "
+            f"pixels, e.g. multiply them by {255 // max(1, largest)}"
         )
 
 

@@ -204,7 +204,13 @@ def class_names(source: Source, asked: Sequence[str]) -> tuple[str, ...]:
             f"{source.train.where}: label {largest}, but there are {len(labels)} images: labels must be 0 to the "
             "number of classes minus 1"
         )
-    given = tuple(asked) or source.class_names
+    known = source.class_names
+    if any(name in known and known.index(name) != label for label, name in enumerate(asked)):
+        raise DataError(
+            f"{source.train.where}: the classes are {', '.join(known)}, in the order of the labels, but --class-names "
+            f"is {', '.join(asked)}: remove it, or give the names in that order"
+        )
+    given = tuple(asked) or known
     classes = max(len(given), largest + 1)
     for part in filter(None, (source.train, source.test)):
         _check_classes(part, classes, given, is_train=part is source.train)

@@ -6,6 +6,7 @@ from time import perf_counter
 
 from bench.baselines.external import ExternalModel, describe_external, external_spec
 from bench.data.development import facts, load_development
+from bench.errors import ModelError
 from bench.execution.eta import Pace
 from bench.execution.events import Message, Report, RunFinished
 from bench.execution.folders import locked
@@ -47,6 +48,7 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
         from bench.training.external import adopt
 
         adopted = [adopt(model, number, data) for number, model in enumerate(models)]
+        _check_same_model(models, [each.refit.parameters for each in adopted])
         for each in adopted:
             write_atomic(folder.model_file(each.refit.number), each.content)
         evaluation = KeptEvaluation(spec, folder, options, Pace(spec, workers=1), folder.run_id)
@@ -73,6 +75,15 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
         )
         _write(folder, record, evaluation.predictions, options)
     return RunFinished(folder=folder, trained=True, warnings=tuple(filter(None, (each.warning for each in adopted))))
+
+
+def _check_same_model(models: Sequence[ExternalModel], parameters: Sequence[int]) -> None:
+    if len(set(parameters)) > 1:
+        sizes = ", ".join(f"{model.name} has {number:,}" for model, number in zip(models, parameters, strict=True))
+        raise ModelError(
+            f"several files must be one model trained with several seeds, but {sizes} parameters: evaluate different "
+            "models one by one, each with a --name of its own"
+        )
 
 
 def _write(folder: RunFolder, record: RunRecord, predictions: Predictions, options: Options) -> None:

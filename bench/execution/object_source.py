@@ -17,6 +17,7 @@ from bench.errors import SpecError
 from search_spaces import canonical_source, code_digest
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
+MAX_BYTES = 1_000  # of longer ones, such as arrays, the text would take several times as much memory
 LIBRARIES = ("bench", "keras", "keras_tuner", "search_spaces", "tensorflow")  # also from a checkout
 # Members of a class that say nothing about its code, or depend on its place.
 BOOKKEEPING = frozenset(
@@ -48,7 +49,9 @@ def _sources(
     obj: Any, own: Callable[[Any], str], parts: Callable[[Any], Iterable[Any]], seen: dict[int, tuple[int, Any]]
 ) -> Iterator[str]:
     """The sources for `digest`; `seen` has the objects before this one with their numbers, by id."""
-    if isinstance(obj, PLAIN):  # each time: small numbers and many strings exist once
+    if isinstance(obj, bytes) and len(obj) > MAX_BYTES:
+        yield sha256(obj).hexdigest()
+    elif isinstance(obj, PLAIN):  # each time: small numbers and many strings exist once
         yield repr(obj)
     elif id(obj) in seen:
         yield f"object {seen[id(obj)][0]}"

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import keras
@@ -13,6 +14,7 @@ from bench.records.spec import TrialSpec, Value
 from bench.training.batches import TrainingData, cached_development, training_data
 from bench.training.custom.family import Built, CustomFamily
 from bench.training.custom.fitting import Fit
+from bench.training.custom.interface import check_outputs
 from bench.training.custom.saving import self_contained_bytes
 from bench.training.family import SuiteFamily, family_of
 from bench.training.files import to_bytes
@@ -32,6 +34,7 @@ class Candidate:
     data: TrainingData
     custom: Built | None = None  # None for a Family and for a reference model
     own_fit: Fit | None = None  # of its hypermodel; None if it does not override it
+    module: ModuleType | None = None  # that defines its family; None if that is not in a file
 
     def unsearched(self, values: Mapping[str, Value]) -> Mapping[str, Value]:
         """The hyperparameters that it used although they are not among its `values`."""
@@ -57,7 +60,7 @@ class Candidate:
     def saved(self) -> bytes:
         """The content of a .keras file, which takes uint8 images, without the optimizer."""
         if self.custom is not None:
-            return self_contained_bytes(self.model, self.custom.interface, self.data.dataset.image_shape)
+            return self_contained_bytes(self.model, self.custom.interface, self.data.dataset.image_shape, self.module)
         # Without the optimizer, whose variables are twice as large as the weights.
         return to_bytes(portable(self.model))
 
@@ -112,6 +115,9 @@ def _prepare_custom(family: CustomFamily, spec: TrialSpec, location: "DatasetLoc
         # Its fit may need validation images, to stop early for instance.
         spec = replace(spec, part="train")
     built = family.build(spec.values, spec.seed)
+    dataset = cached_development(location)
+    # Hyperparameters may decide what a model ends with.
+    check_outputs(built.model, built.interface, dataset.image_shape, len(dataset.class_names))
     # Keras would repeat it for each candidate; `CustomFamily.recipe` warns once.
     warnings.filterwarnings("ignore", message=".*received `from_logits=True`")
     data = family.data(training_data(spec, location), built.interface)
@@ -119,4 +125,4 @@ def _prepare_custom(family: CustomFamily, spec: TrialSpec, location: "DatasetLoc
         built.model.steps_per_execution = data.steps_per_execution
         if type(built.model).compute_metrics is keras.Model.compute_metrics:  # others may need the images
             create_variables(built.model, data.example_labels, [len(data.dataset.class_names)])
-    return Candidate(model=built.model, data=data, custom=built, own_fit=family.fit)
+    return Candidate(model=built.model, data=data, custom=built, own_fit=family.fit, module=family.module)

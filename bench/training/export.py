@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+import search_spaces
 from bench.errors import ModelError
 from bench.machine import install_command, silence_stderr
 from bench.records.choices import ModelFormat
@@ -89,7 +90,7 @@ def exported(target: Path, kind: ModelFormat, family: FamilyLocation | None = No
         ModelError: it cannot be loaded.
     """
     loaders: Mapping[ModelFormat, Callable[[Path], Predict]] = {
-        "keras": lambda path: _load_keras(path, own_code=family is not None),
+        "keras": lambda path: _load_keras(path, family),
         "savedmodel": _load_saved_model,
         "onnx": _load_onnx,
     }
@@ -139,8 +140,9 @@ def _onnx_missing() -> ModelError:
     return ModelError(f"ONNX needs tf2onnx and onnxruntime, which are not installed: run `{command}`")
 
 
-def _load_keras(path: Path, *, own_code: bool) -> Predict:
-    predict = tf.function(from_bytes(path.read_bytes(), own_code=own_code))
+def _load_keras(path: Path, family: FamilyLocation | None) -> Predict:
+    module = None if family is None else search_spaces.family_module(family)
+    predict = tf.function(from_bytes(path.read_bytes(), own_code=family is not None, module=module))
     return lambda images: predict(tf.constant(images), training=False).numpy()
 
 

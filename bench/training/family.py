@@ -18,6 +18,7 @@ from bench.records.spec import SearchSpec, TrialSpec, Value
 from bench.training.custom import UnsuitableModelError
 from bench.training.custom.family import CustomFamily
 from bench.training.custom.hypermodel import hypermodel
+from bench.training.precision import reset_settings
 from bench.training.size import multiply_adds
 from search_spaces import Family, FamilyLocation
 
@@ -85,7 +86,8 @@ def load_family(
         if pixel_range is not None:
             raise UnsuitableModelError("--pixel-range is for models that are not a Family, which scales pixels itself")
         return SuiteFamily(kind=obj, image_shape=image_shape, classes=classes)
-    return CustomFamily(hypermodel(obj, image_shape, classes), image_shape, classes, pixel_range)
+    module = search_spaces.family_module(location)
+    return CustomFamily(hypermodel(obj, image_shape, classes), image_shape, classes, pixel_range, module)
 
 
 def is_family_class(location: FamilyLocation, source: str | None = None) -> bool:
@@ -147,4 +149,10 @@ def _checked_object(location: FamilyLocation, source: str) -> Any:
             f"the code of family {location.name!r} has changed since the run was started, from digest {source} to "
             f"{found}: restore it and resume, or start a new run"
         )
-    return _import(location)
+    # What a module draws when it is imported, such as the seed of an initializer, must be the same in every process,
+    # and what it sets globally must not affect other models.
+    keras.utils.set_random_seed(1)
+    try:
+        return _import(location)
+    finally:
+        reset_settings()

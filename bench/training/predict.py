@@ -10,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+import search_spaces
 from bench.data.held_out import HeldOutTestSet
 from bench.records.predictions import Predictions
 from bench.records.record import Latency
-from bench.training.custom.interface import are_probabilities, random_images
+from bench.training.custom.interface import are_probabilities, last_layer, random_images
 from bench.training.family import is_family_class
-from bench.training.files import from_bytes
+from bench.training.files import from_bytes, has_own_code
 from search_spaces import FamilyLocation
 
 if TYPE_CHECKING:
@@ -99,26 +100,23 @@ def load_model(content: bytes, family: FamilyLocation | None, source: str | None
 
     Args:
         content: the file.
-        family: of the model, whose code may define layers; None for a reference model.
+        family: of the model, whose code is needed only if it defines layers; None for a reference model.
         source: code digest that the family must have; None if it is not checked.
 
     Raises:
         SearchError: the code of the family has another digest.
     """
-    has_own_code = family is not None and not is_family_class(family, source)  # which imports it
-    model = from_bytes(content, own_code=has_own_code)
+    if family is not None and has_own_code(content) and not is_family_class(family, source):  # which imports it
+        model = from_bytes(content, own_code=True, module=search_spaces.family_module(family))
+    else:
+        model = from_bytes(content)
     _remove_softmax(model)
     return model
 
 
 def _remove_softmax(model: keras.Model) -> None:
-    if not hasattr(model, "outputs"):  # a subclass of keras.Model, whose layers may be in any order
-        return
-    # Operations of keras.ops, which may follow the last layer, are not among the layers.
-    last = (model.operations if hasattr(model, "operations") else model.layers)[-1]
-    if isinstance(last, keras.Model):
-        _remove_softmax(last)
-    elif getattr(last, "activation", None) is keras.activations.softmax:
+    last = last_layer(model)
+    if getattr(last, "activation", None) is keras.activations.softmax:
         last.activation = keras.activations.linear
 
 

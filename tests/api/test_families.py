@@ -2,6 +2,7 @@
 
 import importlib
 import threading
+import tracemalloc
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -148,6 +149,20 @@ def test_closures_are_told_apart() -> None:
         return lambda hp: units
 
     assert source_of(with_units(8)) != source_of(with_units(16))
+
+
+def test_large_arrays_count_without_much_memory() -> None:
+    def using(values: Any) -> Any:
+        return lambda hp: values
+
+    images = np.zeros((3_000, 28, 28), np.float32)
+    tracemalloc.start()
+    first = source_of(using(images))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * images.nbytes
+    images[2_000, 3, 4] = 1
+    assert source_of(using(images)) != first
 
 
 def test_layers_of_a_script_count_with_their_settings_and_weights_whenever_they_were_made() -> None:

@@ -366,6 +366,11 @@ def test_refused_model_leaves_nothing_behind(evaluated: Path, digits: Dataset, t
     trained(digits, order=ORDER).save(tmp_path / "order.keras")
     failed = call("evaluate", "order.keras", "--name", "order", "--dataset", "digits", cwd=tmp_path, code=2)
     assert "state the order with --classes" in failed.stderr
+    trained(digits).save(tmp_path / "small.keras")
+    trained(digits, first=lambda: layers.Dense(2)).save(tmp_path / "large.keras")
+    models = ("small.keras", "large.keras", "--name", "two", "--dataset", "digits")
+    failed = call("evaluate", *models, cwd=tmp_path, code=2)
+    assert "small.keras has 2,410, large.keras has 4,462 parameters: evaluate different models one" in failed.stderr
     assert not list(tmp_path.glob("results/records/*/*"))
     assert "is taken by another model" in call("evaluate", "order.keras", "--name", "cnn", cwd=tmp_path, code=2).stderr
     assert (

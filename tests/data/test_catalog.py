@@ -94,6 +94,16 @@ def test_name_like_no_other_lists_the_valid_names_only() -> None:
         catalog.locate("zzz")
 
 
+def test_path_of_the_same_name_is_mentioned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    messages: list[str] = []
+    assert catalog.locate("digits", notify=messages.append) == DatasetLocation("digits")
+    assert messages == []
+    (tmp_path / "digits").mkdir()
+    assert catalog.locate("digits", notify=messages.append) == DatasetLocation("digits")
+    assert [line.rpartition(" ")[2] for line in messages] == ["./digits"]
+
+
 def test_package_file_is_not_a_dataset() -> None:
     with pytest.raises(SpecError, match="unknown dataset"):
         catalog.locate("__init__")

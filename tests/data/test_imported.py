@@ -454,6 +454,25 @@ def test_test_set_of_another_size_is_refused() -> None:
         catalog.from_arrays((noise(30, 4, 4), y), (noise(30, 5, 4), y))
 
 
+def test_class_names_in_another_order_than_the_folders_are_refused(photos: Path) -> None:
+    with pytest.raises(DataError, match=r"classes are cat, dog, .* but --class-names is dog, cat: remove it, or"):
+        locate(photos, class_names=("dog", "cat"))
+    assert locate(photos, class_names=("cat", "hound")).definition().class_names == ("cat", "hound")
+
+
+def test_pixels_in_another_range_are_refused(tmp_path: Path) -> None:
+    x, y = noise(30, 4, 4), np.arange(30) % 2
+    digits = x // 16 + 1.0  # from 0 to 16, as scikit-learn's
+    with pytest.raises(DataError, match=r"x_train: the largest pixel is 16 of 255, .*: rescale .* multiply them by 15"):
+        catalog.from_arrays((digits, y))
+    with pytest.raises(DataError, match="x_test: the largest pixel is 16 of 255"):
+        catalog.from_arrays((digits / 16, y), (digits, y))
+    assert load_development(catalog.from_arrays((digits / 16, y), (digits / 16, y))).images.max() == 255
+    np.savez(tmp_path / "a.npz", x=x % 2, y=y)
+    with pytest.raises(DataError, match=r"a\.npz: x: the largest pixel is 1 of 255, .* multiply them by 255"):
+        locate(tmp_path / "a.npz")
+
+
 def test_images_of_several_sizes_are_no_array() -> None:
     with pytest.raises(DataError, match=r"x_train, y_train: .*: expected arrays of images of one size, and of labels"):
         catalog.from_arrays(([noise(1)[0], noise(1, 3, 3)[0]], [0, 1]))

@@ -66,6 +66,14 @@ def build_softmax_as_logits(hp):
     return model
 
 
+def build_sigmoid(hp):
+    """A search that includes an output that does not sum to 1."""
+    output = hp.Choice("output", ["softmax", "sigmoid"])
+    model = keras.Sequential([layers.Flatten(), layers.Dense(10, activation=output)])
+    model.compile("adam", "categorical_crossentropy")
+    return model
+
+
 def build_uint8(hp):
     """A model whose input is uint8, as those of this suite."""
     inputs = keras.Input((8, 8, 1), dtype="uint8")

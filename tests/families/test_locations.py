@@ -83,6 +83,7 @@ def test_file_name_with_a_dash_gives_a_valid_name(folder: Path) -> None:
         ("my_net.py:bild_model", r"defines no 'bild_model'; it defines my_net\.py:Wide or my_net\.py:build_model"),
         ("other.py:build_model", r"other\.py does not exist: expected the name of a family, or"),
         ("my_net.txt/:x", r"does not exist"),
+        ("my_net.ipynb:build_model", r"my_net\.ipynb does not exist: call bench\.run\(build_model, .* notebook"),
         ("no_such_module:x", "there is no module 'no_such_module'"),
         ("keras_tuner.nothing:x", "there is no module 'keras_tuner.nothing'"),
         ("a b:x", "'a b' is neither a file nor a module"),
@@ -121,6 +122,8 @@ def test_two_families_with_one_name_are_refused_and_the_same_one_twice_is_not(fo
         "tuner = kt.RandomSearch(build_model, 'val_accuracy')\ntuner.search(x, y)\n",
         "tuner = keras_tuner.Hyperband(build_model)\nif x:\n    tuner.search(x, y)\n",
         "BayesianOptimization(build_model).search(x, y)\n",
+        "tuner = make_tuner()\ntuner.search(x, y, epochs=3)\n",
+        "def main():\n    if x:\n        tuner.search(x, y, validation_split=0.2)\n\nmain()\n",
     ],
 )
 def test_file_that_starts_a_search_when_imported_is_refused(folder: Path, code: str) -> None:
@@ -133,12 +136,29 @@ def test_file_that_starts_a_search_when_imported_is_refused(folder: Path, code: 
 @pytest.mark.parametrize(
     "code",
     [
+        "model = build_model(hp)\nhistory = model.fit(x, y, epochs=50)\n",
+        "with strategy.scope():\n    build_model(hp).fit(x, validation_data=(x, y))\n",
+        "def train():\n    return build_model(hp).fit(x, y, epochs=5)\n\nhistory = train()\n",
+    ],
+)
+def test_file_that_trains_a_model_when_imported_is_refused(folder: Path, code: str) -> None:
+    with (folder / "my_net.py").open("a") as file:
+        file.write(code)
+    with pytest.raises(SpecError, match=r"my_net\.py trains a model when it is imported \(line \d+: .*\.fit\): move"):
+        locate_families(["my_net.py:build_model"])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
         "tuner = kt.RandomSearch(build_model, 'val_accuracy')\nif __name__ == '__main__':\n    tuner.search(x, y)\n",
         "import re\nfound = re.search('a', 'b')\n",
         "def main():\n    kt.RandomSearch(build_model).search(x)\n",
+        "def train():\n    build_model(hp).fit(x, y, epochs=5)\n\nif __name__ == '__main__':\n    train()\n",
+        "scaler = StandardScaler().fit(x)\n",
     ],
 )
-def test_file_that_searches_only_as_a_script_is_accepted(folder: Path, code: str) -> None:
+def test_file_that_trains_only_as_a_script_is_accepted(folder: Path, code: str) -> None:
     with (folder / "my_net.py").open("a") as file:
         file.write(code)
     assert locate_families(["my_net.py:build_model"])
@@ -239,6 +259,18 @@ def test_two_files_of_one_name_are_two_modules(folder: Path) -> None:
     assert search_spaces.load(locate("same_stem.py:build"))(None) == 1
     assert search_spaces.load(locate("sub/same_stem.py:build"))(None) == 2
     assert search_spaces.load(locate("same_stem.py:build"))(None) == 1
+
+
+def test_helper_of_another_folder_is_not_taken_for_the_one_of_the_same_name(folder: Path) -> None:
+    for name in ("first", "second"):
+        (folder / name).mkdir()
+        (folder / name / f"{name}_net.py").write_text("import same_helper\n\ndef build(hp): return same_helper.NAME\n")
+        (folder / name / "same_helper.py").write_text(f"NAME = {name!r}\n")
+    assert search_spaces.load(locate("first/first_net.py:build"))(None) == "first"
+    expected = r"imports .*second/same_helper\.py, but .* same name, .*first/same_helper\.py, is .*: rename one"
+    with pytest.raises(ImportError, match=expected):
+        search_spaces.load(locate("second/second_net.py:build"))
+    assert search_spaces.load(locate("first/first_net.py:build"))(None) == "first"
 
 
 def test_failed_import_is_raised_and_tried_again(folder: Path) -> None:

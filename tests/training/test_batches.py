@@ -141,7 +141,7 @@ def test_memory_mapped_images_are_not_copied(tmp_path: Path, monkeypatch: pytest
     images = np.zeros((10_000, size // 10_000, 1, 1), np.uint8)  # small, so that batches take little memory
     images[:, 0, 0, 0], images[:, 1, 0, 0] = np.arange(10_000) % 256, np.arange(10_000) // 256
     labels = np.arange(10_000) % 2
-    mapped = load_development(from_arrays((images, labels), (images[:10], labels[:10])))
+    mapped = load_development(from_arrays((images, labels), (images[-10:], labels[-10:])))
     del images
     data = TrainingData(dataset=mapped, fitted=np.arange(9_000), held_back=np.arange(9_000, 10_000))
     before = _anonymous_bytes()

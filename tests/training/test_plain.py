@@ -388,6 +388,13 @@ class Own(keras.Model):  # type: ignore[misc]
         return x
 
 
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """As in many notebooks, without get_config."""
+
+    def __call__(self, step: Any) -> Any:
+        return 1e-3 * keras.ops.minimum(1.0, step / 100)
+
+
 def test_model_that_cannot_be_written_is_refused(digits: DatasetFacts) -> None:
     inputs = keras.Input((8, 8, 1))
     inner = keras.Model(inputs, layers.Dense(10)(layers.Flatten()(inputs)))
@@ -397,6 +404,10 @@ def test_model_that_cannot_be_written_is_refused(digits: DatasetFacts) -> None:
         plain_keras(compiled(keras.Sequential([layers.Dense(10)])), digits, SETTINGS)
     with pytest.raises(ModelError, match="subclass Own"):
         plain_keras(compiled(Own()), digits, SETTINGS)
+    warming_up = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(10)])
+    warming_up.compile(keras.optimizers.Adam(WarmUp()), "mse")
+    with pytest.raises(ModelError, match=r"cannot be written as code: .*'WarmUp' must override `get_config\(\)`"):
+        plain_keras(warming_up, digits, SETTINGS)
 
 
 def test_numbers_are_short() -> None:

@@ -1,7 +1,8 @@
 """A hypermodel or a function of the user as a family: its space, its candidates, and how they are trained."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -15,12 +16,13 @@ from bench.seeds import derive_seed
 from bench.training.batches import Batching, TrainingData
 from bench.training.custom import UnsuitableModelError, one_line
 from bench.training.custom.discovery import discover
-from bench.training.custom.fitting import Fit, call
+from bench.training.custom.fitting import Fit, FitReachedError, call, stop
 from bench.training.custom.hypermodel import Hypermodel
 from bench.training.custom.interface import (
     ADVICE,
     Interface,
     Shape,
+    check_loss,
     check_metrics,
     check_output_shape,
     check_outputs,
@@ -28,9 +30,10 @@ from bench.training.custom.interface import (
     matching_shape,
     possible_shapes,
     random_images,
+    warn_of_softmax,
 )
 from bench.training.custom.labels import loss_name
-from bench.training.custom.saving import self_contained_bytes
+from bench.training.custom.saving import own_parts, self_contained_bytes
 
 BATCH_SIZE = 32  # the default of Keras, with which Keras Tuner trains models whose `fit` sets none
 
@@ -48,9 +51,18 @@ class CustomFamily:
     """Models with their own training recipe, for images of one shape."""
 
     def __init__(
-        self, hypermodel: Hypermodel, image_shape: tuple[int, int, int], classes: int, pixel_range: PixelRange | None
+        self,
+        hypermodel: Hypermodel,
+        image_shape: tuple[int, int, int],
+        classes: int,
+        pixel_range: PixelRange | None,
+        module: ModuleType | None = None,
     ) -> None:
-        """Build candidates of `hypermodel`, which receive pixels in `pixel_range`; None if the model decides."""
+        """Build candidates of `hypermodel`, which receive pixels in `pixel_range`; None if the model decides.
+
+        `module` defines it and its layers; None if they are not in a file.
+        """
+        self.module = module
         self._hypermodel = hypermodel
         self._image_shape = image_shape
         self._classes = classes
@@ -92,20 +104,28 @@ class CustomFamily:
         """The hyperparameters of all candidates, by building some of them.
 
         Raises:
-            UnsuitableModelError: the default candidate cannot be trained on the images, saved or loaded, or candidates
-                share weights.
-            Exception: whatever building it raises.
+            UnsuitableModelError: the default candidate cannot be trained on the images, one with other classes or
+                functions outside Keras cannot be saved or loaded, or candidates share weights or an optimizer.
+            Exception: whatever building the default candidate raises.
         """
         default = self.build({}, seed=1).model  # kept, so that no other variables get its ids
         known, shared = set(map(id, default.variables)), set[int]()
+        saved, problems = own_parts(default), list[str]()  # the default candidate is saved by `recipe`
 
         def declare(hp: keras_tuner.HyperParameters) -> None:
             keras.utils.clear_session()
             keras.utils.set_random_seed(1)
             model = self._check(self._hypermodel.build(hp))
             shared.update(known.intersection(map(id, model.trainable_variables)))
+            if _optimizer(model) is _optimizer(default):
+                problems.append(
+                    "its optimizer is created outside build_model, but each can train one model only: create it inside"
+                )
             if self._hypermodel.fit is not None:
                 self._declare_in_fit(self._hypermodel.fit, hp, model, class_weights)
+            if not (parts := own_parts(model)) <= saved:
+                saved.update(parts)
+                problems.extend(self._save_problem(hp.values))
 
         found = discover(declare)
         if shared:
@@ -113,7 +133,17 @@ class CustomFamily:
                 "it trains layers that are created outside build_model, so that each candidate would continue from the "
                 "weights of others: create them inside it"
             )
+        if problems:
+            raise UnsuitableModelError(problems[0])
         return found
+
+    def _save_problem(self, values: Mapping[str, Value]) -> Iterator[str]:
+        """Why a candidate cannot be saved, which otherwise only the refits would find out if it wins the search."""
+        built = self.build(values, seed=1)
+        try:
+            self_contained_bytes(built.model, built.interface, self._image_shape, self.module)
+        except UnsuitableModelError as error:
+            yield f"with {', '.join(f'{name}={value}' for name, value in values.items())}, {error}"
 
     def recipe(self) -> OwnRecipe:
         """How the default candidate is trained, after checks that it can be evaluated.
@@ -122,10 +152,13 @@ class CustomFamily:
             UnsuitableModelError: it cannot.
         """
         built = self.build({}, seed=1)
-        check_outputs(built.model, built.interface, self._image_shape, self._classes)
-        self_contained_bytes(built.model, built.interface, self._image_shape)
+        outputs = check_outputs(built.model, built.interface, self._image_shape, self._classes)
+        warn_of_softmax(built.model, outputs)
+        encode = self.batching(built.interface).labels
+        check_loss(built.model, built.interface, self._image_shape, encode(np.arange(len(outputs)) % self._classes))
+        self_contained_bytes(built.model, built.interface, self._image_shape, self.module)
         how, fit = f"batches of {BATCH_SIZE}", self._hypermodel.fit
-        labels: Any = self.batching(built.interface).labels(np.arange(2 * self._classes) % self._classes)
+        labels: Any = encode(np.arange(2 * self._classes) % self._classes)
         if fit is not None:
             own, labels = self._declare_in_fit(fit, built.hp, built.model, None)
             how = "its own fit" + (", which sets the number of epochs" if "epochs" in own else "")
@@ -153,7 +186,8 @@ class CustomFamily:
 
     def _check(self, model: Any) -> keras.Model:
         if not isinstance(model, keras.Model):
-            raise UnsuitableModelError(f"expected a compiled keras.Model, it built {type(model).__name__}")
+            hint = ": end with return model" if model is None else ""
+            raise UnsuitableModelError(f"expected a compiled keras.Model, it built {type(model).__name__}{hint}")
         if not model.compiled:
             own_fit = "; fit may then still have its own training loop" if self._hypermodel.fit is not None else ""
             raise UnsuitableModelError(f"the model is not compiled: call model.compile before returning it{own_fit}")
@@ -212,29 +246,18 @@ class CustomFamily:
         images = random_images(self._image_shape, 2 * self._classes)
         labels = self.batching(interface).labels(np.arange(len(images)) % self._classes)
         pair = interface.arrays(images), labels
-        model.fit = _stop
+        model.fit = stop
         arguments: dict[str, Any] = {"epochs": 1, "callbacks": [], "verbose": 0, "validation_data": pair}
         if class_weights is not None:
             arguments["class_weight"] = dict.fromkeys(range(self._classes), 1.0)
         own = list[str]()
         try:
             call(fit, hp, model, pair, arguments, own=own)
-        except _FitReachedError as reached:
+        except FitReachedError as reached:
             return own, reached.labels
         return own, None
 
 
-class _FitReachedError(Exception):
-    """`model.fit` was called with `labels`."""
-
-    def __init__(self, labels: Any) -> None:
-        super().__init__()
-        self.labels = labels
-
-
-def _stop(x: Any = None, y: Any = None, *_arguments: Any, **named: Any) -> None:  # noqa: ARG001 - those of model.fit
-    if named.get("validation_split"):
-        raise UnsuitableModelError(
-            "its fit must validate on the images that it is given, instead of validation_split: pass on validation_data"
-        )
-    raise _FitReachedError(y)
+def _optimizer(model: keras.Model) -> Any:
+    """The optimizer of a compiled model, without the one that Keras wraps around it for mixed precision."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)

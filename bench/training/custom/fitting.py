@@ -99,6 +99,28 @@ def call(
                 raise
 
 
+class FitReachedError(Exception):
+    """`model.fit` was called with `labels`."""
+
+    def __init__(self, labels: Any) -> None:
+        super().__init__()
+        self.labels = labels
+
+
+def stop(x: Any = None, y: Any = None, *_arguments: Any, **named: Any) -> None:  # noqa: ARG001 - those of model.fit
+    """Takes the place of `model.fit`.
+
+    Raises:
+        FitReachedError: always.
+        UnsuitableModelError: it validates on training images.
+    """
+    if named.get("validation_split"):
+        raise UnsuitableModelError(
+            "its fit must validate on the images that it is given, instead of validation_split: pass on validation_data"
+        )
+    raise FitReachedError(y)
+
+
 def _argument(error: TypeError, problem: str) -> str:
     match = re.search(rf"{problem} '(\w+)'", str(error))
     return match[1] if match else ""

@@ -37,7 +37,7 @@ def hypermodel(obj: Any, image_shape: tuple[int, int, int], classes: int) -> Hyp
     known: dict[str, Any] = dict.fromkeys(("input_shape", "image_shape"), image_shape)
     known |= dict.fromkeys(("classes", "num_classes", "n_classes"), classes)
     if isinstance(obj, type) and issubclass(obj, keras_tuner.HyperModel):
-        obj = obj(**_arguments(obj, known, skipped=0))
+        obj = _silently(obj)(**_arguments(obj, known, skipped=0))
     if isinstance(obj, keras_tuner.HyperModel):
         return Hypermodel(build=_silently(obj.build), fit=_silently(obj.fit) if overridden(obj, "fit") else None)
     if isinstance(obj, keras.Model) or not callable(obj):

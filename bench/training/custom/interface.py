@@ -149,26 +149,66 @@ def interface_of(model: keras.Model, shape: Shape, classes: int, pixel_range: Pi
     return Interface(shape=found.shape, dtype=found.dtype, scale=found.scale, reason=found.reason, labels=labels)
 
 
-def check_outputs(model: keras.Model, interface: Interface, image_shape: tuple[int, int, int], classes: int) -> None:
-    """Check on random images that a model returns probabilities or logits, as its loss expects.
+def check_outputs(
+    model: keras.Model, interface: Interface, image_shape: tuple[int, int, int], classes: int
+) -> NDArray[Any]:
+    """Check on random images that a model returns probabilities or logits, as its loss expects; returns its outputs.
 
     Raises:
         UnsuitableModelError: it does not.
     """
-    images = random_images(image_shape)
-    outputs = keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(interface.arrays(images)), training=False))
+    images = interface.arrays(random_images(image_shape))
+    outputs: NDArray[Any] = keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(images), training=False))
     check_output_shape(outputs, classes)
     if expects_probabilities(model.loss) and not are_probabilities(outputs):
         raise UnsuitableModelError(
             "the loss expects probabilities, but the outputs do not sum to 1: end with "
             f'Dense({classes}, activation="softmax"), or use the loss with from_logits=True'
         )
+    if getattr(getattr(last_layer(model), "activation", None), "__name__", "") == "sigmoid":
+        raise UnsuitableModelError(
+            f'its outputs do not sum to 1, since it ends with sigmoid: end with Dense({classes}, activation="softmax")'
+        )
+    return outputs
+
+
+def warn_of_softmax(model: keras.Model, outputs: NDArray[Any]) -> None:
+    """Warn if the loss of a model expects logits, but its outputs are probabilities."""
     if expects_logits(model.loss) and are_probabilities(outputs):
         warnings.warn(
             "the loss of the model has from_logits=True, but its outputs are probabilities: end without softmax, or "
             "use the loss with from_logits=False",
             stacklevel=2,
         )
+
+
+def last_layer(model: keras.Model) -> Any:
+    """The last layer or operation of a model, also inside the last one.
+
+    None for a subclass of keras.Model, whose layers may be in any order.
+    """
+    if not has_inputs(model):
+        return None
+    # Operations of keras.ops, which may follow the last layer, are not among the layers.
+    last = (model.operations if hasattr(model, "operations") else model.layers)[-1]
+    return last_layer(last) if isinstance(last, keras.Model) else last
+
+
+def check_loss(
+    model: keras.Model, interface: Interface, image_shape: tuple[int, int, int], labels: NDArray[Any]
+) -> None:
+    """Check that the loss can be computed, as for the validation images, for random images with encoded `labels`.
+
+    Raises:
+        UnsuitableModelError: it cannot.
+    """
+    inputs = keras.ops.convert_to_tensor(interface.arrays(random_images(image_shape, len(labels))))
+    try:
+        with silence_stderr(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.compute_loss(x=inputs, y=keras.ops.convert_to_tensor(labels), y_pred=model(inputs, training=False))
+    except Exception as error:
+        raise UnsuitableModelError(f"its loss on validation images cannot be computed: {one_line(error)}") from error
 
 
 def check_metrics(model: keras.Model, labels: NDArray[Any], classes: int) -> None:
@@ -221,7 +261,8 @@ def check_output_shape(outputs: Any, classes: int) -> None:
 
 def are_probabilities(outputs: NDArray[Any]) -> bool:
     """Whether every row of outputs (n, classes) sums to 1."""
-    return bool((outputs >= 0).all() and np.allclose(outputs.astype(np.float64).sum(axis=1), 1, atol=1e-3))
+    tolerance = 1e-3 if outputs.dtype.itemsize >= 4 else 5e-3  # bfloat16 has 8 significant bits
+    return bool((outputs >= 0).all() and np.allclose(outputs.astype(np.float64).sum(axis=1), 1, atol=tolerance))
 
 
 def random_images(image_shape: tuple[int, ...], n: int = 4) -> NDArray[np.uint8]:
@@ -234,8 +275,12 @@ def _range(model: keras.Model, shape: Shape, pixel_range: PixelRange | None) -> 
     if pixel_range is not None:
         return 1 / 255 if pixel_range == "0-1" else 1.0, f"--pixel-range is {pixel_range}"
     for layer in all_layers(model):
-        if isinstance(layer, keras.layers.Rescaling) and np.all(np.abs(np.asarray(layer.scale)) < 0.5):
-            return 1.0, "it has a Rescaling layer"
+        if isinstance(layer, keras.layers.Rescaling):
+            scale = np.abs(np.asarray(layer.scale))
+            if np.all(scale < 0.5):
+                return 1.0, "it has a Rescaling layer"
+            if np.all(scale > 100):  # for what follows, such as a model of keras.applications that divides them again
+                return 1 / 255, "its first Rescaling layer multiplies them"
         if isinstance(layer, keras.layers.Normalization):
             return _range_of_normalization(layer)
     if _operations_expect_255(model, shape):

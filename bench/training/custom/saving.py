@@ -1,15 +1,20 @@
 """Save a model so that it takes uint8 images and, unless it has layers of its own, loads without any other code."""
 
+from types import ModuleType
 from typing import Any
 
 import keras
 import numpy as np
 
 from bench.training.custom import UnsuitableModelError, one_line
-from bench.training.custom.interface import PixelInput, random_images
+from bench.training.custom.interface import PixelInput, all_layers, random_images
 from bench.training.files import from_bytes, to_bytes
 
 TOLERANCE = 1e-4
+LAMBDA_ADVICE = (
+    "A lambda in a Lambda layer cannot use names such as tf or keras once it is loaded: define a function at the top "
+    "of a file, and pass that to the layer. "
+)
 
 
 def self_contained(model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int]) -> keras.Model:
@@ -22,8 +27,10 @@ def self_contained(model: keras.Model, inputs: PixelInput, image_shape: tuple[in
     return keras.Model(pixels, outputs, name=f"{model.name}_with_pixels")
 
 
-def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int]) -> bytes:
-    """The content of a .keras file with the `self_contained` model.
+def self_contained_bytes(
+    model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int], module: ModuleType | None = None
+) -> bytes:
+    """The content of a .keras file with the `self_contained` model, whose family is defined in `module`.
 
     Raises:
         UnsuitableModelError: it cannot be saved and loaded, or then predicts something else.
@@ -32,15 +39,36 @@ def self_contained_bytes(model: keras.Model, inputs: PixelInput, image_shape: tu
     expected = _outputs(model, inputs.arrays(images))
     try:
         content = to_bytes(self_contained(model, inputs, image_shape))
-        outputs = _outputs(from_bytes(content, own_code=True), images)
+        outputs = _outputs(from_bytes(content, own_code=True, module=module), images)
     except Exception as error:
+        has_lambda = any(
+            getattr(getattr(each, "function", None), "__name__", "") == "<lambda>" for each in all_layers(model)
+        )
         raise UnsuitableModelError(
-            f"the model cannot be saved and loaded: {one_line(error, 300)}. Layers and models of your own need "
-            "get_config, and must be defined in a file, not in a notebook"
+            f"the model cannot be saved and loaded: {one_line(_innermost(error), 300)}. "
+            f"{LAMBDA_ADVICE if has_lambda else ''}Layers and models of your own need get_config, and must be defined "
+            "in a file, not in a notebook"
         ) from error
     if not np.allclose(outputs, expected, rtol=TOLERANCE, atol=TOLERANCE):
         raise UnsuitableModelError("the model predicts something else after it was saved and loaded")
     return content
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first of the errors that Keras raised one after the other: the last does not name the layer or function."""
+    inner = error.__cause__ or error.__context__
+    return error if inner is None else _innermost(inner)
+
+
+def own_parts(model: keras.Model) -> set[Any]:
+    """Names of the classes, and code of the functions, outside Keras that a model and its layers are made of."""
+    parts = set()
+    for layer in (model, *all_layers(model)):
+        for part in (type(layer), getattr(layer, "activation", None), getattr(layer, "function", None)):
+            module = getattr(part, "__module__", None) or "keras"  # None for what is no class and no function
+            if module.partition(".")[0] != "keras":
+                parts.add(getattr(part, "__code__", None) or (module, type(part), getattr(part, "__qualname__", "")))
+    return parts
 
 
 def _copy(model: keras.Model) -> keras.Model:

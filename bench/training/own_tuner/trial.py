@@ -19,7 +19,7 @@ from bench.training.own_tuner.content import Content, load
 from bench.training.own_tuner.exchange import Execution, FatalFailure, TrialRun, TrialTask, Update
 from bench.training.own_tuner.executions import Executions
 from bench.training.own_tuner.oracle import TrialOracle
-from bench.training.precision import prepare_process
+from bench.training.precision import set_precision
 
 OUTPUT = "output.txt"  # in the folder of a trial: what it printed
 
@@ -35,7 +35,7 @@ def run(task: TrialTask, report: EpochReport) -> TrialRun | FatalFailure:
         SearchError: the folder of the search is not on this machine, or the tuner cannot be loaded here.
     """
     started = time.perf_counter()
-    prepare_process(task.precision)
+    set_precision(task.precision)  # a script keeps its other settings
     content, trial = _prepare(task)
     tuner, named = content.tuner, dict(content.named)
     folder = Path(tuner.get_trial_dir(task.trial_id))

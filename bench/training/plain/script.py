@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from bench.errors import ModelError
 from bench.records.dataset import DatasetFacts
 from bench.records.plain import KERAS_DATASETS, PlainKeras, data_lines, label_smoothing
 from bench.training.custom.interface import Interface, all_layers
@@ -65,7 +66,10 @@ class _Compiled:
     """The arguments of `compile` as expressions."""
 
     def __init__(self, model: keras.Model, expressions: Expressions) -> None:
-        config: Mapping[str, Any] = model.get_compile_config()
+        try:
+            config: Mapping[str, Any] = model.get_compile_config()
+        except NotImplementedError as error:  # of a learning-rate schedule of the user's own
+            raise ModelError(f"the optimizer, the loss or a metric cannot be written as code: {error}") from error
         self.optimizer = expressions.object(config["optimizer"], ignored=("name",))
         rate = config["optimizer"]["config"].get("learning_rate")
         self._schedule = expressions.object(rate) if isinstance(rate, Mapping) else None

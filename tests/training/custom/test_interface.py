@@ -1,5 +1,6 @@
 """What models that are not a Family take and return, and how those that cannot be used are refused."""
 
+import sys
 import warnings
 from functools import cache
 from typing import Any
@@ -14,6 +15,7 @@ from keras import layers
 from bench.training.custom import UnsuitableModelError
 from bench.training.custom.family import CustomFamily
 from bench.training.custom.hypermodel import Hypermodel, hypermodel
+from bench.training.custom.interface import are_probabilities
 from bench.training.custom.labels import encoding_of
 from bench.training.family import SuiteFamily, load_family
 from bench.training.fit import model_summary
@@ -100,8 +102,9 @@ def test_pixel_range_overrides_what_is_found(pixel_range: Any, high: float) -> N
         (lambda: layers.Normalization(mean=72.9, variance=8000.0), 255),
         (lambda: layers.Normalization(mean=0.286, variance=0.12), 1),
         (lambda: keras.Sequential([layers.Rescaling(1 / 255)]), 255),
+        (lambda: keras.Sequential([layers.Rescaling(255.0), layers.Rescaling(1 / 127.5, offset=-1)]), 1),
     ],
-    ids=["rescaling", "to 255", "normalization", "normalization of fractions", "nested"],
+    ids=["rescaling", "to 255", "normalization", "normalization of fractions", "nested", "to 255 and back"],
 )
 def test_range_is_that_of_the_first_rescaling_or_normalization_layer(layer: Any, high: float) -> None:
     interface = family_of(lambda _: softmax_model(layer())).build({}, seed=1).interface
@@ -193,6 +196,12 @@ def test_weights_of_an_earlier_candidate_are_refused_if_any_candidate_trains_the
         family_of(build).space()
 
 
+def test_optimizer_of_an_earlier_candidate_is_refused() -> None:
+    optimizer = keras.optimizers.Adam(1e-3)
+    with pytest.raises(UnsuitableModelError, match=r"its optimizer is created outside .*: create it inside"):
+        family_of(lambda _: softmax_model(optimizer=optimizer)).space()
+
+
 def test_pixels_are_not_rounded_by_a_model_of_mixed_precision() -> None:
     def build(_: Any) -> keras.Model:
         keras.mixed_precision.set_global_policy("mixed_float16")
@@ -209,6 +218,14 @@ def test_pixels_are_not_rounded_by_a_model_of_mixed_precision() -> None:
     finally:
         keras.utils.clear_session()
         keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_rounded_probabilities_are_probabilities(dtype: str) -> None:
+    logits = np.random.default_rng(0).normal(size=(1_000, CLASSES))
+    outputs = keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.softmax(logits), dtype))
+    assert are_probabilities(outputs)
+    assert not are_probabilities(outputs * outputs.dtype.type(1.01))
 
 
 # Labels
@@ -381,7 +398,7 @@ def single_sigmoid(_: Any) -> keras.Model:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda _: None, "expected a compiled keras.Model, it built NoneType"),
+        (lambda _: None, "expected a compiled keras.Model, it built NoneType: end with return model"),
         (lambda _: layers.Dense(3), "expected a compiled keras.Model, it built Dense"),
         (lambda _: keras.Sequential([layers.Dense(3)]), "not compiled: call model.compile before returning it"),
         (several_inputs, "expected a model with one input, found 2"),
@@ -427,17 +444,64 @@ def test_loss_that_expects_probabilities_needs_them(activation: Any) -> None:
         family_of(build).recipe()
 
 
+@pytest.mark.parametrize("loss", ["mse", lambda y, p: keras.ops.mean(keras.ops.square(y - p), axis=-1)])
+def test_sigmoid_at_the_end_is_refused_whatever_the_loss_is(loss: Any) -> None:
+    def build(_: Any) -> keras.Model:
+        model = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES), layers.Activation("sigmoid")])
+        model.compile("adam", loss)
+        return model
+
+    with pytest.raises(UnsuitableModelError, match=r"do not sum to 1, since it ends with sigmoid: end with "):
+        family_of(build).recipe()
+
+
+def test_model_without_a_loss_is_refused_before_it_is_trained_by_its_own_loop() -> None:
+    def build(_: Any) -> keras.Model:
+        model = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES)])
+        model.compile("adam")
+        return model
+
+    family = CustomFamily(Hypermodel(build=build, fit=lambda *_, **__: 0.0), SHAPE, CLASSES, None)
+    with pytest.raises(UnsuitableModelError, match=r"its loss on validation .* be computed: .*Provide a `loss`"):
+        family.recipe()
+
+
+class NoConfig(layers.Layer):  # type: ignore[misc]
+    def __init__(self, factor: Any) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def call(self, x: Any) -> Any:
+        return self.factor * x
+
+
 def test_model_that_cannot_be_saved_is_refused_before_it_is_trained() -> None:
-    class NoConfig(layers.Layer):  # type: ignore[misc]
-        def __init__(self, factor: Any) -> None:
-            super().__init__()
-            self.factor = factor
-
-        def call(self, x: Any) -> Any:
-            return self.factor * x
-
     with pytest.raises(UnsuitableModelError, match=r"cannot be saved and loaded: .*need get_config"):
         family_of(lambda _: softmax_model(NoConfig(np.float32(2)))).recipe()
+
+
+def test_candidate_that_cannot_be_saved_is_refused_before_the_search() -> None:
+    def build(hp: Any) -> keras.Model:
+        return softmax_model(NoConfig(np.float32(2)) if hp.Boolean("own") else layers.Identity())
+
+    family = family_of(build)
+    family.recipe()
+    with pytest.raises(UnsuitableModelError, match=r"^with own=True, the model cannot be saved and loaded: "):
+        family.space()
+
+
+def triple(x: Any) -> Any:
+    return keras.ops.tile(x, (1, 1, 1, 3))
+
+
+def test_function_of_a_layer_must_be_found_when_it_is_loaded() -> None:
+    def recipe(*before: keras.Layer) -> None:
+        hypermodel = Hypermodel(build=lambda _: softmax_model(*before), fit=None)
+        CustomFamily(hypermodel, SHAPE, CLASSES, None, sys.modules[__name__]).recipe()
+
+    recipe(layers.Lambda(triple), layers.Dense(3, activation=triple))
+    with pytest.raises(UnsuitableModelError, match=r"name 'keras' is not defined\. A lambda in a Lambda layer"):
+        recipe(layers.Lambda(lambda x: keras.ops.tile(x, (1, 1, 1, 3))))
 
 
 @pytest.mark.parametrize(
@@ -470,6 +534,16 @@ def test_shape_and_classes_are_given_to_parameters_of_these_names() -> None:
     hypermodel(build, SHAPE, 5).build(keras_tuner.HyperParameters())
     hypermodel(Net, SHAPE, 5)
     assert seen == [(SHAPE, 5, SHAPE, 5, 2), (5, 2)]
+
+
+def test_what_a_hypermodel_prints_when_it_is_made_is_discarded(capsys: pytest.CaptureFixture[str]) -> None:
+    class Net(keras_tuner.HyperModel):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            print("made")
+
+    hypermodel(Net, SHAPE, 5)
+    assert capsys.readouterr().out == ""
 
 
 def test_instance_of_a_family_is_refused_and_its_class_is_accepted() -> None:

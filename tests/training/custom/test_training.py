@@ -1,6 +1,7 @@
 """Training models that are not a Family on the digits: scores, promotion, own `fit`, refits, evaluation."""
 
 import os
+import sys
 import warnings
 from dataclasses import replace
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bench.data.development import load_development
 from bench.data.held_out import HeldOutTestSet
@@ -19,9 +21,11 @@ from bench.data.splits import split
 from bench.errors import SearchError
 from bench.records.evaluation_log import EvaluationLog
 from bench.training import epochs, fit, predict
+from bench.training import family as families
 from bench.training.candidate import prepare
 from bench.training.custom import UnsuitableModelError, shared_arrays
 from bench.training.outcome import TrainedTrial
+from bench.training.precision import prepare_process
 from custom_models import CLASSES, DIGITS, FILE, custom, location, make_spec
 from search_spaces import FamilyLocation, source_digest
 
@@ -83,6 +87,12 @@ def test_softmax_before_a_loss_of_logits_is_reported_once_and_not_for_each_candi
         custom("build_softmax_as_logits").recipe()
     with warnings.catch_warnings():  # as errors
         train("build_softmax_as_logits", epochs=1)
+
+
+def test_candidate_whose_outputs_are_no_probabilities_fails() -> None:
+    train("build_sigmoid", values={"output": "softmax"}, epochs=1)
+    with pytest.raises(UnsuitableModelError, match="the loss expects probabilities, but the outputs do not sum to 1"):
+        train("build_sigmoid", values={"output": "sigmoid"}, epochs=1)
 
 
 def test_promoted_trial_with_its_own_fit_is_retrained_and_the_cost_is_counted() -> None:
@@ -263,6 +273,79 @@ def test_layers_edited_after_the_refits_are_not_evaluated(tmp_path: Path) -> Non
         predicted(replace(spec.family, name="other"))
 
 
+SCALED = """
+import keras
+from keras import layers
+
+{decorator}
+class Scaled(layers.Layer):
+    def call(self, x):
+        return {factor} * x
+
+def build_model(hp):
+    model = keras.Sequential([layers.Flatten(), Scaled(), layers.Dense(10, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+"""
+
+
+@pytest.mark.parametrize("decorator", ["", "@keras.saving.register_keras_serializable()"])
+def test_layers_are_those_of_the_family_although_another_file_has_the_same_name(
+    decorator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"same_name_{len(decorator)}.py"
+    specs = []
+    for factor in (1, 0):
+        (tmp_path / str(factor)).mkdir()
+        file = tmp_path / str(factor) / name
+        file.write_text(SCALED.format(decorator=decorator, factor=factor))
+        specs.append(make_spec("build_model", definition=f"{name}:build_model", file=str(file)))
+    images = load_development(DIGITS).images[:50]
+    content = prepare(specs[0], DIGITS).saved()
+    expected = predict.load_model(content, specs[0].family)(images).numpy()
+    if not decorator:  # as in another worker, in which the other file is imported first
+        monkeypatch.delitem(sys.modules, Path(name).stem)
+    prepare(specs[1], DIGITS)
+    assert np.array_equal(predict.load_model(content, specs[0].family)(images).numpy(), expected)
+
+
+GLOBALS = """
+import keras
+import tensorflow as tf
+
+keras.config.set_floatx("float64")
+keras.config.set_image_data_format("channels_first")
+tf.config.optimizer.set_jit(True)
+INITIAL = keras.initializers.HeNormal()
+
+def build_model(hp):
+    tf.config.run_functions_eagerly(True)
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10, "softmax", kernel_initializer=INITIAL)])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+"""
+
+
+def test_candidates_depend_neither_on_the_process_nor_on_settings_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "globals_net.py").write_text(GLOBALS)
+    spec = make_spec("build_model", definition="globals_net.py:build_model", file=str(tmp_path / "globals_net.py"))
+    spec = replace(spec, source=source_digest(spec.family))
+    weights = []
+    for _ in range(2):  # as in two workers
+        prepare_process("float32")
+        weights.append(prepare(spec, DIGITS).model.get_weights()[0])
+        monkeypatch.delitem(sys.modules, "globals_net")
+        families._checked_object.cache_clear()
+    assert np.array_equal(*weights)
+    assert weights[0].dtype == np.float32
+    assert keras.config.image_data_format() == "channels_last"
+    assert not tf.config.optimizer.get_jit()
+    prepare_process("float32")
+    assert not tf.config.functions_run_eagerly()
+
+
 def test_refit_with_its_own_fit_is_trained_on_the_training_images_of_the_search() -> None:
     spec = make_spec("INSTANCE", part="development", split=2)
     candidate = prepare(spec, DIGITS)
@@ -283,6 +366,12 @@ def test_saved_model_of_built_in_layers_loads_without_other_code_and_predicts_th
     expected = candidate.model(candidate.custom.interface.arrays(images)).numpy()
     assert np.allclose(loaded(images).numpy(), expected, atol=1e-6)
     assert len(loaded.variables) == len(candidate.model.variables)  # no optimizer
+    # Nor is the code of the family needed, unless the model has layers of its own.
+    moved = replace(spec.family, file=str(tmp_path / "moved.py"))
+    assert predict.load_model(candidate.saved(), moved)(images).shape == (50, CLASSES)
+    own = prepare(make_spec("build_own_parts", part="development"), DIGITS).saved()
+    with pytest.raises(ValueError, match=r"moved\.py does not exist: restore it"):
+        predict.load_model(own, moved)
 
 
 # A `fit` that sets arguments of `model.fit` itself
