@@ -82,11 +82,12 @@ def search(
                 tuner.on_search_end()
         result = trials.result()
     best = next(iter(tuner.oracle.get_best_trials(1)), None)
-    succeeded = best is not None and best.status == "COMPLETED"  # Keras Tuner returns failed trials if no other exist
-    if succeeded:
+    if best is not None and best.status != "COMPLETED":  # Keras Tuner returns failed trials if no other exist
+        best = None
+    if best is not None:
         score = f"{result.objective} {best.score:.4g} (trial {best.trial_id})"
         report(Message(text=f"Best {score} after {perf_counter() - start:.0f} s: {result!r}"))
-    if (result.results or not succeeded) and all(run.status != "COMPLETED" for _, run in result.results):
+    if (result.results or best is None) and all(run.status != "COMPLETED" for _, run in result.results):
         warnings.warn(no_success(result, project.ledger.path), stacklevel=3)
     return result
 

@@ -122,7 +122,7 @@ def test_numbers_of_numpy_and_objects_of_libraries_are_compared_by_value(tmp_pat
     def found(rate: float, folds: int, weight: float) -> tuple[Any, Any, Any]:
         tuner = make(tmp_path, optimizer=keras.optimizers.Adam(rate))
         tuner.cv = KFold(folds)
-        named = {"class_weight": dict(zip(np.unique([0, 1]), np.float32([weight, 1]), strict=True))}
+        named = {"class_weight": dict(zip(np.unique([0, 1]), np.array([weight, 1], np.float32), strict=True))}
         new = settings(tuner, labeled((np.zeros(3), np.int64(32)), named), Options(), {"space": []})
         return new.options["optimizer"], new.options["cv"], new.arguments
 
