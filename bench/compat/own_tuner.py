@@ -64,8 +64,9 @@ def earlier_trials(oracle: Any, length: int | None, number: int) -> Iterator[Non
         number: of trials that are proposed even if `max_trials` is smaller.
     """
     maximum = oracle.max_trials
-    if length is not None:
-        oracle.max_trials = _TrialCount(max(maximum, number) if maximum else 0)
+    count = max(maximum, number) if maximum else maximum
+    if length is not None and (length, count) != (len(str(maximum)), maximum):
+        oracle.max_trials = _TrialCount(count or 0)
         oracle.max_trials.digits = length
     try:
         yield

@@ -2,6 +2,8 @@
 
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,11 +31,26 @@ def from_bytes(content: bytes, *, own_code: bool = False, module: ModuleType | N
         module: that defines the model's family; where the model was saved, it may have had another name.
     """
     objects = own_objects(content, module) if own_code else {}
-    # In this scope, they come before others that are registered with Keras under the same names.
-    with tempfile.TemporaryDirectory() as folder, keras.saving.custom_object_scope(objects):
+    with tempfile.TemporaryDirectory() as folder, _registered(objects):
         path = Path(folder) / "model.keras"
         path.write_bytes(content)
         return keras.models.load_model(path, compile=False, safe_mode=not own_code, custom_objects=objects)
+
+
+@contextmanager
+def _registered(objects: dict[str, Any]) -> Iterator[None]:
+    """Inside the block, objects replace those of other families that are registered with Keras under the same names.
+
+    Keras prefers registered objects to those that are given to `load_model`.
+    """
+    registry = keras.saving.get_custom_objects()
+    before = dict(registry)
+    registry.update(objects)
+    try:
+        yield
+    finally:
+        registry.clear()
+        registry.update(before)
 
 
 def has_own_code(content: bytes) -> bool:

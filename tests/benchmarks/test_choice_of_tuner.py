@@ -223,8 +223,8 @@ def test_page_has_every_tuner_with_finished_searches(tmp_path: Path) -> None:
     rows = re.findall(r"^\| dense +\| (\w+) +\| ([^|]*?) *\| +(\S+) \|", page, re.MULTILINE)
     assert [row[:2] for row in rows] == [
         ("grid", "1 run in full"),
-        ("hyperband", "1,000 simulated"),
-        ("random", "1,000 simulated"),
+        ("hyperband", "10,000 simulated"),
+        ("random", "10,000 simulated"),
         ("tpe", "2 run in full"),
     ]
     assert (rows[0][2], rows[3][2]) == ("80.00", "90.50")

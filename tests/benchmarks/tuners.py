@@ -57,7 +57,6 @@ from bench.tuning.proposer import Proposer
 from bench.tuning.space import count_candidates, parameters
 from bench.tuning.trials import Proposal
 from bench.tuning.tuner import Tuner
-from bench.tuning.tuners.hyperband import Hyperband
 
 sys.path.append(str(Path(__file__).parents[1]))
 from benchmarks.shared import TUNER_COLORS, machine_text, page, page_parser, publish, run_search, table
@@ -65,7 +64,7 @@ from benchmarks.shared import TUNER_COLORS, machine_text, page, page_parser, pub
 NAME = "tuners"
 SIMULATED = ("hyperband", "random")
 RUN = ("bayesian", "tpe")
-SIMULATIONS = 1000
+SIMULATIONS = 10_000
 RESAMPLES = 200  # of the pool
 SIMULATIONS_PER_RESAMPLE = 50
 LEVEL = 0.95
@@ -537,6 +536,8 @@ def _rows(family: str, by_tuner: Mapping[str, Outcome]) -> Iterator[dict[str, st
 
 def other_settings(family: str, searches: Sequence[Stored], budget: Budget) -> Iterator[Settings]:
     """Simulated searches with larger budgets and other factors; without those that draw more than the pool has."""
+    from bench.tuning.tuners.hyperband import Hyperband
+
     pool = make_pool(_pool(searches))
     for times in (1, *LARGER):
         larger = replace(budget, trials=times * budget.trials)
