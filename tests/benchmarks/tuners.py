@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -56,10 +57,12 @@ from bench.tuning.presets import PLANS
 from bench.tuning.proposer import Proposer
 from bench.tuning.space import count_candidates, parameters
 from bench.tuning.trials import Proposal
-from bench.tuning.tuner import Tuner
 
 sys.path.append(str(Path(__file__).parents[1]))
 from benchmarks.shared import TUNER_COLORS, machine_text, page, page_parser, publish, run_search, table
+
+if TYPE_CHECKING:
+    from bench.tuning.tuner import Tuner
 
 NAME = "tuners"
 SIMULATED = ("hyperband", "random")
@@ -230,7 +233,7 @@ def make_pool(trials: Iterable[TrialRecord]) -> Pool:
     )
 
 
-def schedule(spec: SearchSpec, tuner: Tuner | None = None) -> list[Step]:
+def schedule(spec: SearchSpec, tuner: "Tuner | None" = None) -> list[Step]:
     """The trials of a search in the order in which one worker trains them: the longest of those that may start.
 
     Args:
