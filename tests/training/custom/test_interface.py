@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -74,10 +75,7 @@ def test_interface_is_found_from_the_model(obj: str, shape: Any, dtype: str, sca
     assert inputs.ravel()[5] == pytest.approx(5 * scale)
     assert np.array_equal(interface.tensors(images).numpy(), inputs)
     pixels = keras.Input(SHAPE, dtype="uint8")
-    outputs = pixels
-    for layer in interface.layers():
-        outputs = layer(outputs)
-    assert np.array_equal(keras.Model(pixels, outputs)(images).numpy(), inputs)
+    assert np.array_equal(keras.Model(pixels, interface.keras_tensor(pixels))(images).numpy(), inputs)
     assert built.model(inputs).shape == (2, CLASSES)
 
 
@@ -214,9 +212,7 @@ def test_pixels_are_not_rounded_by_a_model_of_mixed_precision() -> None:
         family = family_of(build)
         family.recipe()
         pixels, images = keras.Input(SHAPE, dtype="uint8"), np.arange(64, dtype=np.uint8).reshape(1, *SHAPE)
-        outputs = pixels
-        for layer in family.build({}, seed=1).interface.layers():
-            outputs = layer(outputs)
+        outputs = family.build({}, seed=1).interface.keras_tensor(pixels)
         assert np.array_equal(
             keras.Model(pixels, outputs)(images).numpy(), images.astype(np.float32) * np.float32(1 / 255)
         )
@@ -504,13 +500,13 @@ def double(x: Any) -> Any:
 
 
 def test_function_of_a_layer_must_be_found_when_it_is_loaded() -> None:
-    def recipe(*before: keras.Layer) -> None:
-        hypermodel = Hypermodel(build=lambda _: softmax_model(*before), fit=None)
+    def recipe(*before: Callable[[], keras.Layer]) -> None:
+        hypermodel = Hypermodel(build=lambda _: softmax_model(*(make() for make in before)), fit=None)
         CustomFamily(hypermodel, SHAPE, CLASSES, None, sys.modules[__name__]).recipe()
 
-    recipe(layers.Lambda(triple), layers.Dense(3, activation=double))
+    recipe(lambda: layers.Lambda(triple), lambda: layers.Dense(3, activation=double))
     with pytest.raises(UnsuitableModelError, match=r"name 'keras' is not defined\. A lambda in a Lambda layer"):
-        recipe(layers.Lambda(lambda x: keras.ops.tile(x, (1, 1, 1, 3))))
+        recipe(lambda: layers.Lambda(lambda x: keras.ops.tile(x, (1, 1, 1, 3))))
 
 
 @pytest.mark.parametrize(
