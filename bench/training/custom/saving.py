@@ -1,5 +1,7 @@
 """Save a model so that it takes uint8 images and, unless it has layers of its own, loads without any other code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -17,20 +19,12 @@ LAMBDA_ADVICE = (
 )
 
 
-def self_contained(model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int]) -> keras.Model:
-    """An uncompiled copy of `model` that takes uint8 images (batch, *image_shape) and converts them itself."""
-    pixels = keras.Input(image_shape, dtype="uint8", name="pixels")
-    copied = _copy(model)
-    outputs = copied(inputs.keras_tensor(pixels))
-    if copied is not model:
-        copied.set_weights(model.get_weights())
-    return keras.Model(pixels, outputs, name=f"{model.name}_with_pixels")
-
-
 def self_contained_bytes(
     model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int], module: ModuleType | None = None
 ) -> bytes:
-    """The content of a .keras file with the `self_contained` model, whose family is defined in `module`.
+    """The content of a .keras file with a copy of `model` that takes uint8 images (batch, *image_shape).
+
+    It converts them itself, and is not compiled. `module` defines the family of the model.
 
     Raises:
         UnsuitableModelError: it cannot be saved and loaded, or then predicts something else.
@@ -38,7 +32,8 @@ def self_contained_bytes(
     images = random_images(image_shape)
     expected = _outputs(model, inputs.arrays(images))
     try:
-        content = to_bytes(self_contained(model, inputs, image_shape))
+        with _without_compilation(model):
+            content = to_bytes(_self_contained(model, inputs, image_shape))
         outputs = _outputs(from_bytes(content, own_code=True, module=module), images)
     except Exception as error:
         has_lambda = any(
@@ -71,10 +66,28 @@ def own_parts(model: keras.Model) -> set[Any]:
     return parts
 
 
-def _copy(model: keras.Model) -> keras.Model:
-    """A copy without optimizer and loss, with new weights; the model itself if it cannot be copied."""
+@contextmanager
+def _without_compilation(model: keras.Model) -> Iterator[None]:
+    """Copy and save a model without its optimizer and loss, which may be of the user's own."""
     compiled = model.compiled
-    model.compiled = False  # otherwise the copy is compiled too, and a loss of the user's own would be saved with it
+    model.compiled = False
+    try:
+        yield
+    finally:
+        model.compiled = compiled
+
+
+def _self_contained(model: keras.Model, inputs: PixelInput, image_shape: tuple[int, int, int]) -> keras.Model:
+    pixels = keras.Input(image_shape, dtype="uint8", name="pixels")
+    copied = _copy(model)
+    outputs = copied(inputs.keras_tensor(pixels))
+    if copied is not model:
+        copied.set_weights(model.get_weights())
+    return keras.Model(pixels, outputs, name=f"{model.name}_with_pixels")
+
+
+def _copy(model: keras.Model) -> keras.Model:
+    """A copy with new weights; the model itself if it cannot be copied."""
     try:
         return keras.models.clone_model(model)
     except Exception:  # noqa: BLE001 - a user's code may raise anything
@@ -82,8 +95,6 @@ def _copy(model: keras.Model) -> keras.Model:
             return type(model).from_config(model.get_config())
         except Exception:  # noqa: BLE001 - a user's code may raise anything
             return model
-    finally:
-        model.compiled = compiled
 
 
 def _outputs(model: keras.Model, inputs: Any) -> Any:
