@@ -81,9 +81,8 @@ def search(
                     trials.train(shared, start, report)
                 tuner.on_search_end()
         result = trials.result()
-    best = next(iter(tuner.oracle.get_best_trials(1)), None)
-    if best is not None and best.status != "COMPLETED":  # Keras Tuner returns failed trials if no other exist
-        best = None
+    # Keras Tuner returns failed trials if no other exist.
+    best = next((each for each in tuner.oracle.get_best_trials(1) if each.status == "COMPLETED"), None)
     if best is not None:
         score = f"{result.objective} {best.score:.4g} (trial {best.trial_id})"
         report(Message(text=f"Best {score} after {perf_counter() - start:.0f} s: {result!r}"))
