@@ -136,6 +136,9 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path
     for dataset in (None, np.zeros((5, 8, 8)), {"x": 1}):
         with pytest.raises(DataError, match=r"expected a pair of arrays \(x_train, y_train\), got"):
             bench.run("cnn", dataset, results=tmp_path / "results")
+    arrays = np.zeros((5, 8, 8), np.uint8), np.zeros(5, np.int64)
+    with pytest.raises(SpecError, match=r"^data_dir is for datasets given by name, not for arrays: remove it"):
+        bench.run("cnn", arrays, data_dir=tmp_path, results=tmp_path / "results")
     with pytest.raises(StoreError, match=r"no results folder .* with results, .* `python -m bench run --family cnn`"):
         bench.leaderboard(tmp_path / "results")
     assert not list(tmp_path.iterdir())

@@ -273,6 +273,8 @@ def _locate(dataset: Dataset, data_dir: str | Path | None, reading: Reading) -> 
     """Where a dataset is; arrays are stored in the cache."""
     if isinstance(dataset, str | Path):
         return catalog.locate(str(dataset), None if data_dir is None else Path(data_dir), reading)
+    if data_dir is not None:
+        raise SpecError("data_dir is for datasets given by name, not for arrays: remove it")
     pairs = isinstance(dataset, list | tuple) and all(isinstance(part, list | tuple) for part in dataset)
     if pairs and [len(part) for part in dataset] == [2, 2]:
         return catalog.from_arrays(*dataset, reading=reading)

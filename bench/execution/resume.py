@@ -81,6 +81,11 @@ def run_dataset(
         if located.path is None and located.name != found.name:
             raise SpecError(f"the run {folder.run_id} was trained on {found.name}, got --dataset {dataset}")
         return replace(located, name=found.name)  # the files may have been renamed
+    if data_dir is not None and found.digest is not None:
+        raise SpecError(
+            f"--data-dir is for datasets given by name, but the run {folder.run_id} was trained on images at a path: "
+            "remove it, or pass --dataset PATH if they have moved"
+        )
     # A published run may come from another machine.
     known = found.data_dir if found.data_dir is not None and found.data_dir.is_dir() else None
     return replace(found, data_dir=data_dir or known)

@@ -58,6 +58,8 @@ def test_run_is_verified_without_naming_its_path(cwd: Path) -> None:
     done = call("verify", "tiny", cwd=cwd)
     assert "data: checksum" in done.stdout
     assert "tiny: VERIFIED" in done.stdout
+    refused = call("verify", "tiny", "--data-dir", ".", cwd=cwd, code=2)
+    assert "--data-dir is for datasets given by name" in refused.stderr
 
 
 def test_changed_folder_is_another_run_in_another_table(cwd: Path, tmp_path: Path) -> None:
