@@ -131,6 +131,19 @@ def build_own_parts(hp):
     return model
 
 
+def twice_silu(x):
+    return keras.ops.silu(2 * x)
+
+
+def build_functions(hp):
+    """Functions of the user's own in layers, and a lambda; such a model cannot be copied."""
+    model = keras.Sequential([layers.Lambda(lambda x: x / 255), layers.Flatten()])
+    model.add(layers.Dense(hp.Choice("units", [8, 16]), activation=twice_silu))
+    model.add(layers.Dense(10, "softmax"))
+    model.compile("adam", focal)
+    return model
+
+
 class MyModel(keras.Model):
     """A subclass of keras.Model."""
 

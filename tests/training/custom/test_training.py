@@ -39,6 +39,7 @@ KINDS = [
     "build_flat",
     "build_rows",
     "build_own_parts",
+    "build_functions",
     "build_subclass",
     "INSTANCE",
     "StopsEarly",
