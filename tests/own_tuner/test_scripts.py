@@ -128,10 +128,11 @@ class Net(keras_tuner.HyperModel):
     def fit(self, hp, model, x, y, validation_data=None, **kwargs):
         @tf.function  # which needs the source of the function
         def all_positive():
+            positive = True
             for each in tf.constant([1, 2]):
                 if each < 0:
-                    return False
-            return True
+                    positive = False
+            return positive
 
         assert all_positive()
         if hp.Boolean("flip"):
