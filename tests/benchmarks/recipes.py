@@ -215,10 +215,10 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "double the learning rate": {"learning_rate": 0.008},
     },
 }
-# Variants that became hyperparameters of a family.
-HYPERPARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "cnn": ("flips", "shifts", "dropout", "blocks", "half the learning rate"),
-    "dense": ("flips", "dropout", "units", "gelu", "learning rate"),
+# Fields of a recipe that became hyperparameters of a family.
+HYPERPARAMETERS: Mapping[str, set[str]] = {
+    "cnn": {"flips", "mirror", "shift", "dropout", "blocks", "learning_rate"},
+    "dense": {"flips", "mirror", "dropout", "units", "activation", "learning_rate"},
 }
 
 
@@ -250,7 +250,7 @@ def decision(family: str, variant: str, shared: Mapping[str, Any]) -> str:
         plans = {preset: PLANS[DATASET.name, family, preset] for preset in PRESETS}
         same = [preset for preset, plan in plans.items() if plan.epochs == VARIANTS[family][variant]["epochs"]]
         return f"preset {same[0]}" if same else "dropped"
-    return "hyperparameter" if any(name in variant for name in HYPERPARAMETERS[family]) else "dropped"
+    return "hyperparameter" if VARIANTS[family][variant].keys() <= HYPERPARAMETERS[family] else "dropped"
 
 
 def recipe(family: str, variant: str) -> Recipe:

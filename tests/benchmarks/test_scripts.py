@@ -277,6 +277,7 @@ def test_variants_of_the_published_recipe_are_used() -> None:
     expected = ["base", "used", "used", "dropped", "hyperparameter", "dropped"]
     assert [recipes.decision("dense", variant, shared) for variant in variants] == expected
     assert recipes.decision("dense", "40 epochs", shared) == "preset long"
+    assert recipes.decision("cnn", "block dropout 0.1", shared) == "dropped"
 
 
 def test_differences_are_paired_by_machine_and_seed() -> None:
