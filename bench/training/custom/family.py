@@ -30,6 +30,7 @@ from bench.training.custom.interface import (
     matching_shape,
     possible_shapes,
     random_images,
+    warn_of_same_weights,
     warn_of_softmax,
 )
 from bench.training.custom.labels import loss_name
@@ -157,6 +158,7 @@ class CustomFamily:
         encode = self.batching(built.interface).labels
         check_loss(built.model, built.interface, self._image_shape, encode(np.arange(len(outputs)) % self._classes))
         self_contained_bytes(built.model, built.interface, self._image_shape, self.module)
+        warn_of_same_weights(built.model, self.build({}, seed=2).model)
         how, fit = f"batches of {BATCH_SIZE}", self._hypermodel.fit
         labels: Any = encode(np.arange(2 * self._classes) % self._classes)
         if fit is not None:

@@ -182,6 +182,17 @@ def warn_of_softmax(model: keras.Model, outputs: NDArray[Any]) -> None:
         )
 
 
+def warn_of_same_weights(model: keras.Model, other: keras.Model) -> None:
+    """Warn if two candidates that were built with different seeds have the same initial weights."""
+    pairs = zip(model.trainable_variables, other.trainable_variables, strict=False)
+    if all(np.array_equal(*map(keras.ops.convert_to_numpy, pair)) for pair in pairs):
+        warnings.warn(
+            "the model has the same initial weights for every seed, so that its confidence interval does not cover "
+            "their randomness: remove seeds from build_model and from initializers, unless this is intended",
+            stacklevel=2,
+        )
+
+
 def last_layer(model: keras.Model) -> Any:
     """The last layer or operation of a model, also inside the last one.
 

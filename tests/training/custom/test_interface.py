@@ -491,6 +491,17 @@ def test_candidate_that_cannot_be_saved_is_refused_before_the_search() -> None:
         family.space()
 
 
+def test_same_initial_weights_for_every_seed_are_a_warning() -> None:
+    def build(_: Any) -> keras.Model:
+        keras.utils.set_random_seed(42)
+        return softmax_model()
+
+    with pytest.warns(UserWarning, match="same initial weights for every seed.*: remove seeds from build_model"):
+        family_of(build).recipe()
+    seeded = keras.initializers.GlorotUniform(seed=42)
+    family_of(lambda _: softmax_model(layers.Conv2D(2, 3, kernel_initializer=seeded))).recipe()  # the last layer is not
+
+
 def triple(x: Any) -> Any:
     return keras.ops.tile(x, (1, 1, 1, 3))
 
