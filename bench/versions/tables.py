@@ -174,7 +174,7 @@ def _ratio_text(change: SpeedChange | None) -> str:
 
 
 def scope(records: Sequence[VersionRecord]) -> dict[str, str]:
-    """How many seeds and process starts there are, these on which CPU and with how many threads, and what they miss.
+    """Numbers of seeds and process starts, the CPU and threads of the starts, and the changes that these miss.
 
     Records without seeds or without starts are left out; "-" if all are.
     """
