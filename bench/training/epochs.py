@@ -16,8 +16,9 @@ from bench.seeds import derive_seed
 from bench.training.candidate import Candidate, training
 from bench.training.custom.family import Built
 from bench.training.custom.fitting import Fit, check_agreement, fit_by_itself, known
-from bench.training.outcome import EpochReport
+from bench.training.outcome import EpochReport, State
 from bench.training.scoring import Scored, Scorer
+from bench.training.state import averaged_weights, averages_weights, get_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Fitted:
     seconds: float  # wall clock
     cut: bool  # stopped by its deadline
     score: float | None  # objective on the validation images; None if it is the last validation accuracy in `logs`
+    state: State | None = None  # to continue training; None unless `spec.keep_state` and all epochs completed
 
 
 class NonFiniteLossError(Exception):
@@ -57,7 +59,9 @@ def fit(
     scorer = None if candidate.custom is None and spec.objective is None else candidate.validation_scorer()
     # Keras evaluates a Family itself; the metrics of other models may be missing or have any name.
     own_metrics = candidate.custom is not None
-    monitor = EpochMonitor(report, deadline, scorer if own_metrics else None, only_known=own_metrics)
+    monitor = EpochMonitor(
+        report, deadline, scorer if own_metrics else None, only_known=own_metrics, keep_state=spec.keep_state
+    )
     batches = candidate.data.training_batches(spec.seed, first_epoch, spec.epochs)
     started = time.perf_counter()
     with suppress(_TimeLimitReached), silence_graph_reports(), training(spec):
@@ -76,7 +80,7 @@ def fit(
     score = None
     if spec.objective is not None and scorer is not None and not cut:
         score = (monitor.scored or scorer()).objective(spec.objective)
-    return Fitted(logs=monitor.logs, seconds=seconds, cut=cut, score=score)
+    return Fitted(logs=monitor.logs, seconds=seconds, cut=cut, score=score, state=monitor.state)
 
 
 def _fit_by_itself(
@@ -103,7 +107,8 @@ def _fit_by_itself(
     scored = None if cut or scorer is None else scorer()
     if scored is not None:
         _require_finite({"val_loss": scored.loss}, spec.epochs)
-        check_agreement(reported or logs, scored)
+        if not averages_weights(candidate.model):  # otherwise each epoch is scored before the weights are averaged
+            check_agreement(reported or logs, scored)
         if not monitor.logs:  # otherwise it has reported each epoch
             report(spec.epochs, (time.perf_counter() - started) / spec.epochs)
     score = None if scored is None else scored.objective(spec.objective)
@@ -113,7 +118,15 @@ def _fit_by_itself(
 class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports epochs; stops training if the loss is not finite or time is up."""
 
-    def __init__(self, report: EpochReport, deadline: float, scorer: Scorer | None, *, only_known: bool) -> None:
+    def __init__(
+        self,
+        report: EpochReport,
+        deadline: float,
+        scorer: Scorer | None,
+        *,
+        only_known: bool,
+        keep_state: bool = False,
+    ) -> None:
         """Report epochs until `deadline`.
 
         Args:
@@ -121,14 +134,17 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             deadline: time.perf_counter() at which training stops.
             scorer: measures validation accuracy and loss after each epoch; None if Keras does, or nothing.
             only_known: ignore metrics that are neither a loss nor an accuracy.
+            keep_state: copy the state after the last epoch.
         """
         super().__init__()
         self.report = report
         self.deadline = deadline
         self.scorer = scorer
         self.only_known = only_known
+        self.keep_state = keep_state
         self.scored: Scored | None = None  # after the last completed epoch
         self.logs: list[dict[str, float]] = []  # of each completed epoch
+        self.state: State | None = None
         self.epoch_started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras'
@@ -148,10 +164,14 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         """Store and report the epoch."""
         values = known(logs or {}) if self.only_known else dict(logs or {})
         if self.scorer is not None:
-            self.scored = self.scorer()
+            with averaged_weights(self.model):
+                self.scored = self.scorer()
             values |= {"val_loss": self.scored.loss, "val_accuracy": self.scored.accuracy}
         _require_finite(values, epoch + 1)
         self.logs.append(values)
+        if self.keep_state and epoch + 1 == self.params["epochs"]:
+            # Before the end of `fit`, which may replace the weights by their moving average.
+            self.state = get_state(self.model)
         self.report(epoch + 1, time.perf_counter() - self.epoch_started)
 
 

@@ -19,7 +19,7 @@ from bench.training.batches import MAX_STEPS_PER_EXECUTION, cached_development
 from bench.training.candidate import prepare, training
 from bench.training.outcome import EpochReport, State, StepTimes, TrainedTrial
 from bench.training.precision import prepare_process
-from bench.training.state import get_state, set_state
+from bench.training.state import set_state
 
 if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
@@ -58,7 +58,7 @@ def train(
         parameters=model.count_params(),
         fit_seconds=fitted.seconds,
         task_seconds=0.0,
-        state=get_state(model) if spec.keep_state and not fitted.cut and not own_fit else None,
+        state=fitted.state,
         cut=fitted.cut,
         objective_score=fitted.score,
         unsearched=candidate.unsearched(spec.values),

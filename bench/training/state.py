@@ -1,6 +1,7 @@
 """Training state of a model: weights, random generators and optimizer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -34,6 +35,25 @@ def set_state(model: keras.Model, state: State) -> None:
     """Restore a state saved from a model of the same architecture."""
     model.optimizer.build(model.trainable_variables)
     for variable, value in zip(_variables(model), state, strict=True):
+        variable.assign(value)
+
+
+def averages_weights(model: keras.Model) -> bool:
+    """Whether `fit` ends by replacing the weights by their moving average (`use_ema` of the optimizer)."""
+    optimizer = getattr(model, "optimizer", None)  # a model with a loop of its own may not be compiled
+    return bool(getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False))
+
+
+@contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Give `model` the weights with which `fit` would end now."""
+    if not averages_weights(model):
+        yield
+        return
+    weights = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    yield
+    for variable, value in zip(model.trainable_variables, weights, strict=True):
         variable.assign(value)
 
 

@@ -66,6 +66,13 @@ def build_softmax_as_logits(hp):
     return model
 
 
+def build_averaged(hp):
+    """`fit` ends with the moving average of the weights."""
+    model = keras.Sequential([layers.Flatten(), layers.Dense(hp.Choice("units", [8, 16])), layers.Dense(10, "softmax")])
+    model.compile(keras.optimizers.Adam(0.01, use_ema=True), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def build_sigmoid(hp):
     """A search that includes an output that does not sum to 1."""
     output = hp.Choice("output", ["softmax", "sigmoid"])
@@ -200,6 +207,15 @@ class StopsEarly(MyHyperModel):
     def fit(self, hp, model, x, y, callbacks=(), **kwargs):
         stop = keras.callbacks.EarlyStopping(patience=0, restore_best_weights=True, min_delta=0.5)
         return model.fit(x, y, callbacks=[*callbacks, stop], **kwargs)
+
+
+class AveragesWeights(MyHyperModel):
+    """`fit` ends with the moving average of the weights, but reports scores of the weights themselves."""
+
+    def build(self, hp):
+        model = super().build(hp)
+        model.compile(keras.optimizers.Adam(use_ema=True), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
 
 
 class OwnLoop(MyHyperModel):

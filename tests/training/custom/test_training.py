@@ -39,10 +39,12 @@ KINDS = [
     "build_flat",
     "build_rows",
     "build_own_parts",
+    "build_averaged",
     "build_functions",
     "build_subclass",
     "INSTANCE",
     "StopsEarly",
+    "AveragesWeights",
     "OwnLoop",
 ]
 REPEATED = ("build_model", "build_subclass", "StopsEarly", "OwnLoop")
@@ -71,7 +73,7 @@ def test_every_kind_of_model_trains_and_some_of_each_sort_repeat_exactly(obj: st
         assert first.curve == second.curve
 
 
-@pytest.mark.parametrize("obj", ["build_model", "build_cnn", "build_rows"])
+@pytest.mark.parametrize("obj", ["build_model", "build_cnn", "build_rows", "build_averaged"])
 def test_promoted_trial_equals_one_trained_without_a_break(obj: str) -> None:
     start = train(obj, keep_state=True, epochs=1)
     rest = train(obj, start.state, initial_epoch=1, keep_state=True)
@@ -120,6 +122,16 @@ def test_score_is_measured_on_the_validation_images_whatever_the_metrics_are_cal
         assert len(trial.curve.validation_loss) == 3
     assert trained("build_cnn").curve.training_accuracy == ()
     assert len(trained("build_uint8").curve.training_accuracy) == 3
+
+
+def test_every_epoch_is_scored_with_the_averaged_weights_with_which_fit_would_end() -> None:
+    spec = make_spec("build_averaged")
+    candidate = prepare(spec, DIGITS)
+    fitted = epochs.fit(candidate, spec, lambda *_: None)
+    scorer = candidate.validation_scorer()
+    assert scorer is not None
+    last = fitted.logs[-1]
+    assert (last["val_loss"], last["val_accuracy"]) == (scorer().loss, scorer().accuracy)
 
 
 def test_hyperparameters_of_fit_reach_it() -> None:
