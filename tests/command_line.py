@@ -19,13 +19,12 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
-import bench
 import search_spaces
 from bench.cli.app import main
 from bench.compat.processes import fork_server_process
 from bench.workers.fork_server import StartMethod, fork_server
+from processes import SOURCE
 
-SOURCE = Path(bench.__file__).parents[1]
 FAMILIES = Path(__file__).parent / "families"
 SECONDS = 240  # timeout of a command, enough even on a busy machine
 

@@ -3,8 +3,6 @@
 import gc
 import os
 import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import get_args
@@ -19,7 +17,7 @@ from bench.errors import DataError, ModelError, SpecError, StoreError
 from bench.records.choices import OBJECTIVES, PIXEL_RANGES, PRECISIONS, PRESETS, ClassWeights
 from bench.tuning import tuners
 from builders import add_reference
-from command_line import SOURCE
+from processes import python
 
 GOLDEN = Path(__file__).parent / "golden" / "results"
 
@@ -28,8 +26,7 @@ def test_import_of_bench_loads_no_library() -> None:
     code = (
         "import sys, bench; print(sorted({name.split('.')[0] for name in sys.modules} & {'pandas', 'numpy', 'dask'}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=SOURCE, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert python(code) == "[]\n"
 
 
 def test_version_is_that_of_the_project() -> None:

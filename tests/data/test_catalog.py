@@ -13,6 +13,7 @@ from bench.data.development import facts, load_development
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import DataError, ExtensionError, SpecError
 from bench.records.evaluation_log import EvaluationLog
+from processes import python
 
 SHADES = '''"""Eight dark or light images of 2 x 3 pixels, two of them for testing."""
 
@@ -79,8 +80,7 @@ def test_listing_names_imports_no_dataset() -> None:
         "import sys; from bench.data import catalog; names = catalog.names(); "
         "print([m for m in sys.modules if m.startswith(('bench.data.sets', 'sklearn', 'keras', 'tensorflow'))])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert python(code) == "[]\n"
 
 
 @pytest.mark.parametrize("typo", ["fashion-mnist", "Fashion_MNIST", "fashon_mnist"])

@@ -11,7 +11,8 @@ import pytest
 
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.store import RunFolder
-from command_line import SOURCE, call, run, variables
+from command_line import call, run, variables
+from processes import SOURCE
 from whole_runs import Finished
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]

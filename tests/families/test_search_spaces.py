@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import search_spaces
-from command_line import SOURCE, variables
+from command_line import variables
+from processes import SOURCE, python
 
 REAL = Path(search_spaces.__file__).parent
 FAMILY = '''"""What it is."""
@@ -63,8 +64,7 @@ def test_names_and_digests_import_no_keras() -> None:
         "import sys, search_spaces; [search_spaces.source_digest(name) for name in search_spaces.names()]; "
         "print([m for m in sys.modules if m.split('.')[0] in ('bench', 'keras', 'keras_tuner', 'tensorflow')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert python(code) == "[]\n"
 
 
 @pytest.mark.usefixtures("families")

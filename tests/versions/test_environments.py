@@ -6,7 +6,7 @@ import pytest
 
 from bench.errors import SpecError
 from bench.versions.environments import find
-from command_line import SOURCE
+from processes import SOURCE
 
 
 def test_invalid_environment_names_are_rejected(tmp_path: Path) -> None:
