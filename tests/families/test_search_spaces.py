@@ -14,6 +14,7 @@ import pytest
 
 import search_spaces
 from command_line import variables
+from packages import install
 from processes import SOURCE, python
 
 REAL = Path(search_spaces.__file__).parent
@@ -169,12 +170,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "__init__.py").write_text("")
     (folder / "main.py").write_text(f"from ._blocks import block\n{FAMILY}")
     (folder / "_blocks.py").write_text("def block(x): return x\n")
-    metadata = site / "their_package-1.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text(
-        "[keras_family_bench.families]\ntheirs = their_package.families.main:Mine\n"
-    )
+    install(site, "their-package", "[keras_family_bench.families]\ntheirs = their_package.families.main:Mine\n")
     monkeypatch.syspath_prepend(site)
     return folder
 
