@@ -6,24 +6,8 @@ from typing import Any
 import pytest
 
 from bench.errors import SpecError
-from bench.records.spec import Budget, ReferenceSpec, SearchSpec, TrialSpec, refit_seed, trial_seed
-from builders import make_reference_spec, make_spec
-
-
-def make_trial_spec(**changes: Any) -> TrialSpec:
-    fields: dict[str, Any] = {
-        "dataset": "digits",
-        "model": "dense",
-        "values": {"units": 32},
-        "part": "train",
-        "seed": 5,
-        "initial_epoch": 0,
-        "epochs": 2,
-        "horizon": 6,
-        "precision": "float32",
-        "keep_state": False,
-    }
-    return TrialSpec(**fields | changes)
+from bench.records.spec import Budget, ReferenceSpec, SearchSpec, refit_seed, trial_seed
+from builders import make_reference_spec, make_spec, make_trial_spec
 
 
 def test_budget_counts_epochs_of_all_trials_together() -> None:
@@ -162,7 +146,7 @@ def test_trial_epochs_must_be_in_order(epochs: tuple[int, int, int]) -> None:
 
 
 def test_trial_spec_reaches_a_worker_unchanged() -> None:
-    spec = make_trial_spec()
+    spec = make_trial_spec(values={"units": 32})
     assert pickle.loads(pickle.dumps(spec)) == spec
 
 
