@@ -1,7 +1,7 @@
 """The tuners: how they spend a budget, and proposals that are repeatable, clean and quiet."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from bench.tuning.space import enumerate_candidates, parameters
 from bench.tuning.trials import NoProposal, Plan, Proposal
 from builders import make_spec
 from processes import python
+from spaces import key
 
 pytestmark = pytest.mark.slow
 
@@ -37,10 +38,6 @@ def start(search_spec: SearchSpec, hyperparameters: HyperParameters | None = Non
 
 def plan(search_spec: SearchSpec, hyperparameters: HyperParameters) -> Plan:
     return tuners.choose(search_spec, hyperparameters).plan(search_spec, hyperparameters)
-
-
-def key(values: Mapping[str, Value]) -> str:
-    return json.dumps(dict(values), sort_keys=True)
 
 
 def play(proposer: Proposer, ahead: int = 4) -> list[Proposal]:
