@@ -136,6 +136,9 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path
     arrays = np.zeros((5, 8, 8), np.uint8), np.zeros(5, np.int64)
     with pytest.raises(SpecError, match=r"^data_dir is for datasets given by name, not for arrays: remove it"):
         bench.run("cnn", arrays, data_dir=tmp_path, results=tmp_path / "results")
+    for model, found in ((3, "int"), ([], "none"), ([3], "int")):
+        with pytest.raises(SpecError, match=rf"^model must be a Keras model.*\.keras file.*, got {found}$"):
+            bench.evaluate(model, name="mine", dataset="digits", results=tmp_path / "results")
     with pytest.raises(StoreError, match=r"no results folder .* with results, .* `python -m bench run --family cnn`"):
         bench.leaderboard(tmp_path / "results")
     assert not list(tmp_path.iterdir())
