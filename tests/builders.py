@@ -21,8 +21,9 @@ from bench.records.record import (
     SearchOutcome,
     TrialRecord,
 )
+from bench.records.reproductions import Reproduction
 from bench.records.space import Condition, Parameter
-from bench.records.spec import Budget, ReferenceSpec, RunSpec, SearchSpec
+from bench.records.spec import Budget, ReferenceSpec, RunSpec, SearchSpec, TrialSpec
 from bench.records.store import RunFolder, run_folder
 from bench.report.build import build
 from bench.report.ranking import leaderboard
@@ -62,6 +63,23 @@ def make_reference_spec(**changes: Any) -> ReferenceSpec:
         "refit_seeds": 3,
     }
     return ReferenceSpec(**fields | changes)
+
+
+def make_trial_spec(**changes: Any) -> TrialSpec:
+    """Three epochs of a candidate of `dense` on digits; its horizon is its last epoch."""
+    fields: dict[str, Any] = {
+        "dataset": "digits",
+        "model": "dense",
+        "values": {},
+        "part": "train",
+        "seed": 1,
+        "initial_epoch": 0,
+        "epochs": 3,
+        "horizon": changes.get("epochs", 3),
+        "precision": "float32",
+        "keep_state": False,
+    }
+    return TrialSpec(**fields | changes)
 
 
 def make_environment(**changes: Any) -> Environment:
@@ -156,6 +174,23 @@ def make_refit(number: int, **changes: Any) -> RefitRecord:
         "task_seconds": 22.0 + number,
     }
     return RefitRecord(**fields | changes)
+
+
+def make_reproduction(**changes: Any) -> Reproduction:
+    """A reproduction with the predictions of the published run."""
+    fields: dict[str, Any] = {
+        "time": "2026-02-01T00:00:00+00:00",
+        "run_id": None,
+        "environment": make_environment(),
+        "search_precision": "float32",
+        "conditions": {},
+        "identical": True,
+        "changed_predictions": 0,
+        "test_accuracy": 0.9,
+        "prediction_interval": (0.88, 0.92),
+        "total_seconds": 100.0,
+    }
+    return Reproduction(**fields | changes)
 
 
 def make_space() -> tuple[Parameter, ...]:

@@ -19,20 +19,25 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
 
-import bench
 import search_spaces
 from bench.cli.app import main
 from bench.compat.processes import fork_server_process
 from bench.workers.fork_server import StartMethod, fork_server
+from processes import SOURCE
 
-SOURCE = Path(bench.__file__).parents[1]
 FAMILIES = Path(__file__).parent / "families"
+STOP_POINTS = Path(__file__).parent / "stop_points"
 SECONDS = 240  # timeout of a command, enough even on a busy machine
 
 
 def variables(*first: Path, **changes: str) -> dict[str, str]:
     """This process' environment with the tested packages and the tests' families on PYTHONPATH, after `first`."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*first, SOURCE, FAMILIES)))} | changes
+
+
+def killed_before(point: str) -> dict[str, str]:
+    """`variables` with which a command kills itself just before `point`, in the notation of tests/stop_points."""
+    return variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {point}")
 
 
 def command(*arguments: object) -> list[str]:

@@ -7,6 +7,7 @@ from bench.data.catalog import DatasetLocation
 from bench.records.spec import TrialSpec
 from bench.training.custom.family import CustomFamily
 from bench.training.family import load_family
+from builders import make_trial_spec
 from search_spaces import FamilyLocation
 
 FILE = Path(__file__).parent / "families" / "plain_models.py"
@@ -29,17 +30,9 @@ def custom(obj: str, **options: Any) -> CustomFamily:
 def make_spec(obj: str, **changes: Any) -> TrialSpec:
     """Three epochs of the default candidate of an object of the file."""
     fields: dict[str, Any] = {
-        "dataset": "digits",
         "model": obj.replace(".", "_"),
         "definition": f"{FILE.name}:{obj}",
         "file": str(FILE),
-        "values": {},
-        "part": "train",
-        "seed": 1,
-        "initial_epoch": 0,
-        "epochs": 3,
         "horizon": 3,
-        "precision": "float32",
-        "keep_state": False,
     }
-    return TrialSpec(**fields | changes)
+    return make_trial_spec(**fields | changes)

@@ -18,6 +18,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 from command_line import call, training_here, variables
+from packages import install
 
 ROOT = Path(__file__).parents[1]
 PAGES = tuple(
@@ -234,14 +235,11 @@ class Reader:
         declared = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         name, version = declared["name"], declared["version"]
         (self.site / name.replace("-", "_")).symlink_to(project / name.replace("-", "_"))
-        metadata = self.site / f"{name.replace('-', '_')}-{version}.dist-info"
-        metadata.mkdir()
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         groups = (
             "\n".join([f"[{group}]", *(f"{key} = {value}" for key, value in points.items())])
             for group, points in declared["entry-points"].items()
         )
-        (metadata / "entry_points.txt").write_text("\n".join(groups) + "\n")
+        install(self.site, name, "\n".join(groups) + "\n", version)
 
     def stop_servers(self) -> None:
         """Kill the processes that commands have left running, such as a scheduler."""

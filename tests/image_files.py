@@ -1,4 +1,4 @@
-"""Small image datasets on disk, for tests."""
+"""Small image datasets, in memory and on disk, for tests."""
 
 import struct
 from pathlib import Path
@@ -8,12 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.data.dataset import Dataset
+
 SIDE = 6
 
 
 def noise(n: int, *shape: int, seed: int = 0) -> NDArray[np.uint8]:
     """Distinct images of random pixels, (n, *shape)."""
     return np.random.default_rng(seed).integers(0, 256, (n, *(shape or (SIDE, SIDE))), dtype=np.uint8)
+
+
+def tiny_dataset(**changes: Any) -> Dataset:
+    """A dataset of the images and labels in `changes`, by default of two classes."""
+    fields: dict[str, Any] = {
+        "name": "tiny",
+        "title": "Tiny",
+        "class_names": ("a", "b"),
+        "source": "a test",
+        "license": "none",
+    }
+    return Dataset(**fields | changes)
 
 
 def save(path: Path, pixels: NDArray[Any], **options: Any) -> Path:

@@ -1,8 +1,8 @@
-"""Real Python processes that work on a run folder, for tests of kills and locks."""
+"""Real Python processes: what one prints, and those that work on a run folder, for tests of kills and locks."""
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,12 @@ def proposed(n):
     time = "2026-01-01T00:00:00+00:00"
     return TrialProposed(time=time, trial_id=str(n), values=values, initial_epoch=0, epochs=3, parent=None)
 """
+
+
+def python(code: str, env: Mapping[str, str] | None = None) -> str:
+    """What a new process prints that runs `code` and can import the tested packages."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=SOURCE, env=env, capture_output=True, text=True, check=True).stdout
 
 
 @contextmanager

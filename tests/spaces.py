@@ -1,6 +1,16 @@
-"""Search spaces for tests, declared by hand, without a model."""
+"""Search spaces for tests, declared by hand, without a model, and their candidates as text."""
+
+import json
+from collections.abc import Mapping
 
 from keras_tuner import HyperParameters
+
+from bench.records.spec import Value
+
+
+def key(values: Mapping[str, Value]) -> str:
+    """A candidate as text."""
+    return json.dumps(dict(values), sort_keys=True)
 
 
 def flat() -> HyperParameters:

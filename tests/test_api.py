@@ -3,8 +3,6 @@
 import gc
 import os
 import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import get_args
@@ -19,7 +17,7 @@ from bench.errors import DataError, ModelError, SpecError, StoreError
 from bench.records.choices import OBJECTIVES, PIXEL_RANGES, PRECISIONS, PRESETS, ClassWeights
 from bench.tuning import tuners
 from builders import add_reference
-from command_line import SOURCE
+from processes import python
 
 GOLDEN = Path(__file__).parent / "golden" / "results"
 
@@ -28,8 +26,7 @@ def test_import_of_bench_loads_no_library() -> None:
     code = (
         "import sys, bench; print(sorted({name.split('.')[0] for name in sys.modules} & {'pandas', 'numpy', 'dask'}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=SOURCE, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert python(code) == "[]\n"
 
 
 def test_version_is_that_of_the_project() -> None:
@@ -139,6 +136,9 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path
     arrays = np.zeros((5, 8, 8), np.uint8), np.zeros(5, np.int64)
     with pytest.raises(SpecError, match=r"^data_dir is for datasets given by name, not for arrays: remove it"):
         bench.run("cnn", arrays, data_dir=tmp_path, results=tmp_path / "results")
+    for model, found in ((3, "int"), ([], "none"), ([3], "int")):
+        with pytest.raises(SpecError, match=rf"^model must be a Keras model.*\.keras file.*, got {found}$"):
+            bench.evaluate(model, name="mine", dataset="digits", results=tmp_path / "results")
     with pytest.raises(StoreError, match=r"no results folder .* with results, .* `python -m bench run --family cnn`"):
         bench.leaderboard(tmp_path / "results")
     assert not list(tmp_path.iterdir())

@@ -19,7 +19,6 @@ import distributed
 import pytest
 from distributed import nanny, worker_memory
 
-import bench
 from bench.compat import run_checks
 from bench.compat.dask import WorkerDeathLog, cluster_workers, isolate_dask_sampling
 from bench.compat.own_tuner import overridden
@@ -27,6 +26,7 @@ from bench.compat.processes import fork_server_process, without_main_module
 from bench.compat.tensorflow import check_bfloat16_active, set_bfloat16, without_autotune
 from bench.errors import CompatibilityError
 from bench.machine import supports_bfloat16, variables
+from processes import SOURCE
 
 FULL = "tcp://127.0.0.1:1"
 
@@ -327,7 +327,7 @@ def test_tensorflow_without_onednn_never_passes_for_bfloat16() -> None:
     code = "from bench.compat.tensorflow import set_bfloat16; set_bfloat16(True)"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=Path(bench.__file__).parents[1],
+        cwd=SOURCE,
         env=variables(TF_ENABLE_ONEDNN_OPTS="0", PYTHONPATH=os.environ.get("PYTHONPATH", "")),
         capture_output=True,
         text=True,
@@ -357,7 +357,7 @@ sys.exit(process.exitcode)
 def test_new_process_does_not_execute_a_script_without_a_main_guard(method: str, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     command = [sys.executable, "script.py", method]
-    env = variables(PYTHONPATH=str(Path(bench.__file__).parents[1]))
+    env = variables(PYTHONPATH=str(SOURCE))
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "executed.txt").read_text() == "once\n"

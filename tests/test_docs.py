@@ -140,9 +140,8 @@ def test_links_lead_to_files(page: str) -> None:
 
 
 def test_every_page_can_be_reached() -> None:
-    index = text_of("docs/index.md")
-    missing = [page for page in PAGES if page.startswith("docs/") and Path(page).stem not in f"{index} index"]
-    assert missing == []
+    listed = {"index", *re.findall(r"^\w+$", text_of("docs/index.md"), re.MULTILINE)}
+    assert [page for page in PAGES if page.startswith("docs/") and Path(page).stem not in listed] == []
 
 
 def sphinx_module(name: str) -> Any:

@@ -7,14 +7,7 @@ import pytest
 
 from bench.errors import SpecError
 from bench.extensions import extensions
-
-
-def install(folder: Path, name: str, entry_points: str) -> None:
-    """Make a distribution with entry points, as pip does."""
-    info = folder / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(entry_points)
+from packages import install
 
 
 def test_extensions_are_the_entry_points_of_installed_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

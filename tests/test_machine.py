@@ -5,13 +5,11 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import bench
 from bench.machine import (
     affinity_cores,
     cgroup_quota,
@@ -26,6 +24,7 @@ from bench.machine import (
     supports_bfloat16,
     usable_cores,
 )
+from processes import python
 
 EPYC = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -158,10 +157,7 @@ def test_system_without_cgroups_is_unlimited(tmp_path: Path) -> None:
 def test_pinned_process_counts_the_cores_it_is_pinned_to() -> None:
     core = min(os.sched_getaffinity(0))
     code = f"import os; os.sched_setaffinity(0, {{{core}}}); from bench.machine import *; print(usable_cores())"
-    printed = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(bench.__file__).parents[1], capture_output=True, check=True, text=True
-    ).stdout
-    assert printed == "1\n"
+    assert python(code) == "1\n"
 
 
 def test_usable_cores_do_not_exceed_those_of_the_machine() -> None:
@@ -269,7 +265,4 @@ def test_environment_imports_none_of_the_libraries_it_lists() -> None:
         "import sys; from bench.machine import environment; environment();"
         "print(sorted({'tensorflow', 'keras', 'keras_tuner', 'numpy', 'sklearn', 'distributed'} & set(sys.modules)))"
     )
-    printed = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(bench.__file__).parents[1], capture_output=True, check=True, text=True
-    ).stdout
-    assert printed == "[]\n"
+    assert python(code) == "[]\n"

@@ -28,12 +28,6 @@ if sys.prefix == sys.base_prefix:
 """
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh clone."""
-    return clone_to(tmp_path_factory.mktemp("readme") / "clone")
-
-
 def test_readme_has_the_main_commands() -> None:
     commands = {command for block in blocks("README.md") for command in block.commands}
     assert MAIN in commands
@@ -158,7 +152,7 @@ def test_bound_of_bfloat16_is_that_of_the_benchmark() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_main_command_runs_on_an_externally_managed_python_without_ensurepip(clone: Path, tmp_path: Path) -> None:
+def test_main_command_runs_on_an_externally_managed_python_without_ensurepip(tmp_path: Path) -> None:
     system = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     if subprocess.run([system, "-m", "pip", "--version"], capture_output=True, check=False).returncode != 0:
         pytest.skip(f"{system} has no pip")
@@ -171,6 +165,7 @@ def test_main_command_runs_on_an_externally_managed_python_without_ensurepip(clo
     environment = variables(PATH=f"{tmp_path}:/usr/bin:/bin")
     # Dependencies come from this environment, where tox has installed what the package declares: once is enough.
     environment |= {"PYTHONPATH": f"{tmp_path}:{sysconfig.get_path('purelib')}"}
+    clone = clone_to(tmp_path / "clone")
 
     def shell(line: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

@@ -1,11 +1,7 @@
 """A seed is a function of its labels and of nothing else."""
 
-import subprocess
-import sys
-from pathlib import Path
-
-import bench
 from bench.seeds import derive_seed
+from processes import python
 
 
 def test_known_value_never_changes() -> None:
@@ -15,12 +11,8 @@ def test_known_value_never_changes() -> None:
 
 def test_another_process_derives_the_same_seed() -> None:
     code = "from bench.seeds import derive_seed; print(derive_seed(7, 'trial', 'x'))"
-    command = [sys.executable, "-c", code]
     # hash() salts strings differently in each process, so a seed made with it would differ.
-    printed = subprocess.run(
-        command, cwd=Path(bench.__file__).parents[1], env={"PYTHONHASHSEED": "5"}, capture_output=True, check=True
-    ).stdout
-    assert int(printed) == derive_seed(7, "trial", "x")
+    assert int(python(code, env={"PYTHONHASHSEED": "5"})) == derive_seed(7, "trial", "x")
 
 
 def test_seed_is_never_zero_and_fits_31_bits() -> None:

@@ -63,6 +63,14 @@ def make_record(
     return VersionRecord(**fields | changes)
 
 
+def add_interpreter(environments: Path, name: str, script: str) -> None:
+    """A tox environment whose interpreter is a shell script."""
+    python = environments / name / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+
+
 def page_text(results: Path) -> str:
     """versions.md of a results folder."""
     content = PAGE.files(Board(results=results, tables=(), problems=()))["versions.md"]

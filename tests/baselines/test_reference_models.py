@@ -1,11 +1,9 @@
 """Names, specs and descriptions of the reference models."""
 
-import subprocess
-import sys
-
 from bench.baselines import catalog
 from bench.records.record import PublishedAccuracy
 from builders import make_dataset
+from processes import python
 
 NAMES = (
     "tutorial-linear",
@@ -28,8 +26,7 @@ def test_names_import_neither_keras_nor_scikit_learn() -> None:
         "import sys; from bench.baselines import catalog; [catalog.source(name) for name in catalog.NAMES]; "
         "print([m for m in sys.modules if m.split('.')[0] in ('keras', 'sklearn', 'tensorflow')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert python(code) == "[]\n"
 
 
 def test_deterministic_model_is_trained_once_and_a_classifier_has_no_epochs() -> None:

@@ -1,4 +1,4 @@
-"""The published tutorials as Keras models: their layers, equivalent forms, and their place in the search spaces."""
+"""The published tutorials as Keras models: their layers, and equivalent forms."""
 
 from dataclasses import replace
 
@@ -58,6 +58,3 @@ def test_integer_and_one_hot_labels_train_alike() -> None:
     assert TUTORIALS["tutorial-cnn"].labels == "one-hot"
     integers = TUTORIALS["tutorial-dense-256-dropout"]
     assert_close(weights(integers), weights(replace(integers, labels="one-hot")))
-
-
-# The search spaces contain the tutorials' architectures

@@ -13,10 +13,10 @@ import pytest
 from bench.machine import environment
 from bench.records.choices import Precision
 from bench.records.record import Curve
-from bench.records.spec import TrialSpec
 from bench.report.pages.benchmarks import goals_of
 from benchmarks import bfloat16, large_dataset, memory, recipes, scaling, startup
 from benchmarks.shared import VERDICTS
+from builders import make_trial_spec
 
 # Memory
 
@@ -211,18 +211,7 @@ def test_difference_is_of_the_same_candidate_with_its_interval() -> None:
 def _training(
     candidate: int, number: int, precision: Precision, *, score: float, error: str | None = None
 ) -> bfloat16.Training:
-    spec = TrialSpec(
-        dataset="digits",
-        model="dense",
-        values={"units": candidate},
-        part="train",
-        seed=number + 1,
-        initial_epoch=0,
-        epochs=2,
-        horizon=2,
-        precision=precision,
-        keep_state=False,
-    )
+    spec = make_trial_spec(values={"units": candidate}, seed=number + 1, epochs=2, precision=precision)
     return bfloat16.Training(
         candidate=candidate,
         seed_number=number,

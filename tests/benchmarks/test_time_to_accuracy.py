@@ -11,10 +11,9 @@ import pytest
 from bench.machine import environment
 from bench.records.encoding import encode, read_lines
 from bench.records.files import append_line
-from bench.records.spec import TrialSpec
 from bench.tuning.presets import PLANS
 from benchmarks import time_to_accuracy as script
-from builders import make_environment
+from builders import make_environment, make_trial_spec
 
 PLAN = PLANS["digits", "dense", "quick"]
 
@@ -40,18 +39,7 @@ def measure(side: script.Side, number: int, seconds: float, *accuracies: float) 
 
 
 def training(number: int, seconds: Sequence[float], accuracy: Sequence[float]) -> script.Training:
-    spec = TrialSpec(
-        dataset="digits",
-        model="dense",
-        values={"units": 64},
-        part="train",
-        seed=number + 1,
-        initial_epoch=0,
-        epochs=len(seconds),
-        horizon=len(seconds),
-        precision="float32",
-        keep_state=False,
-    )
+    spec = make_trial_spec(values={"units": 64}, seed=number + 1, epochs=len(seconds))
     return script.Training(
         run="dense-hyperband-0123456789",
         number=number,

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -19,9 +20,10 @@ from bench.errors import DataError, ModelError
 from bench.execution.export import export_model
 from bench.records.choices import ModelFormat
 from bench.records.evaluation_log import EvaluationLog
-from bench.training import export
+from bench.training import export, fit
 from bench.training.custom.saving import self_contained_bytes
 from bench.training.inference import class_probabilities
+from builders import make_trial_spec
 from command_line import call, run
 from custom_models import SHAPE, custom, location
 from search_spaces._mirror import portable
@@ -79,29 +81,16 @@ def test_exported_model_gives_the_same_probabilities(
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained model that averages over mirror images."""
-    from bench.records.spec import TrialSpec
-    from bench.training import fit
-
-    spec = TrialSpec(
-        dataset="digits",
-        model="cnn",
-        values={
-            "filters": 8,
-            "blocks": 1,
-            "dense_units": 64,
-            "random_shifts": True,
-            "horizontal_flips": True,
-            "learning_rate": 0.004,
-            "dropout": 0.1,
-        },
-        part="development",
-        seed=3,
-        initial_epoch=0,
-        epochs=1,
-        horizon=1,
-        precision="float32",
-        keep_state=False,
-    )
+    values = {
+        "filters": 8,
+        "blocks": 1,
+        "dense_units": 64,
+        "random_shifts": True,
+        "horizontal_flips": True,
+        "learning_rate": 0.004,
+        "dropout": 0.1,
+    }
+    spec = make_trial_spec(model="cnn", values=values, part="development", seed=3, epochs=1)
     _, content = fit.refit(spec, 0, catalog.locate("digits"), lambda *_: None)
     file = tmp_path_factory.mktemp("mirrored") / "model.keras"
     file.write_bytes(content)
@@ -172,8 +161,6 @@ def test_export_that_differs_is_not_written(tiny: Finished, tmp_path: Path, monk
 
 
 def test_other_data_than_that_of_the_run_is_refused(tiny: Finished, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     other = replace(tiny.record, dataset=replace(tiny.record.dataset, checksum="0" * 64))
     with pytest.raises(DataError, match="the run was trained on data with checksum 000000000000"):
         export_model(

@@ -1,14 +1,11 @@
-"""bench new-family and check-family as real processes."""
+"""bench new-family and check-family: the template, and what a check reports."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-import search_spaces
 from command_line import call, training_here
-
-CUSTOM = Path(__file__).parents[1] / "families" / "plain_models.py"
 
 
 def test_template_is_a_family_with_a_digest(tmp_path: Path) -> None:
@@ -115,7 +112,3 @@ def test_error_of_keras_in_training_names_family_and_step(tmp_path: Path) -> Non
     )
     done = call("check-family", "mine.py:build_model", "--dataset", "digits", "--workers", "1", cwd=tmp_path, code=1)
     assert "(in train_step, mine.py:6, while training mine.py:build_model)" in done.stdout
-
-
-def test_plain_models_of_the_tests_are_located_without_importing_them() -> None:
-    assert search_spaces.locate(f"{CUSTOM}:build_model").name == "plain_models"

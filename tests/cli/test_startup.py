@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from command_line import SOURCE, variables
+from command_line import variables
+from processes import SOURCE, python
 from whole_runs import Finished
 
 needs_tox = pytest.mark.skipif("TOX_ENV_NAME" not in os.environ, reason="outside tox the checkout is tested")
@@ -72,8 +73,7 @@ def test_runner_imports_no_slow_library_before_the_fork_server_starts() -> None:
         "import bench.cli.app, bench.execution.runner, sys;"
         "print(sorted({'distributed', 'pandas', 'scipy', 'sklearn', 'statsmodels'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == "[]\n"
+    assert python(code) == "[]\n"
 
 
 @pytest.mark.slow

@@ -13,6 +13,8 @@ from bench.data.development import facts, load_development
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import DataError, ExtensionError, SpecError
 from bench.records.evaluation_log import EvaluationLog
+from packages import install
+from processes import python
 
 SHADES = '''"""Eight dark or light images of 2 x 3 pixels, two of them for testing."""
 
@@ -55,13 +57,10 @@ def shades(tmp_path: Path) -> Path:
     return file
 
 
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """Put a module `shades_package` and the metadata of a distribution that declares an entry point on the path."""
+def install_shades(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Put a distribution with a module `shades_package` and an entry point on the path."""
     (folder / "shades_package.py").write_text(SHADES)
-    metadata = folder / "shades_package-1.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: shades-package\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text(f"[keras_family_bench.datasets]\n{name} = {value}\n")
+    install(folder, "shades-package", f"[keras_family_bench.datasets]\n{name} = {value}\n")
     monkeypatch.syspath_prepend(folder)
     monkeypatch.delitem(sys.modules, "shades_package", raising=False)
 
@@ -79,8 +78,7 @@ def test_listing_names_imports_no_dataset() -> None:
         "import sys; from bench.data import catalog; names = catalog.names(); "
         "print([m for m in sys.modules if m.startswith(('bench.data.sets', 'sklearn', 'keras', 'tensorflow'))])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert python(code) == "[]\n"
 
 
 @pytest.mark.parametrize("typo", ["fashion-mnist", "Fashion_MNIST", "fashon_mnist"])
@@ -191,7 +189,7 @@ def test_file_without_a_valid_definition_is_refused(shades: Path, content: str, 
 
 
 def test_entry_point_is_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, monkeypatch, "shades", "shades_package:SHADES")
+    install_shades(tmp_path, monkeypatch, "shades", "shades_package:SHADES")
     assert "shades" in catalog.names()
     assert "shades_package" not in sys.modules
     location = catalog.locate("shades")
@@ -200,7 +198,7 @@ def test_entry_point_is_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_entry_point_and_built_in_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, monkeypatch, "digits", "shades_package:SHADES")
+    install_shades(tmp_path, monkeypatch, "digits", "shades_package:SHADES")
     with pytest.raises(SpecError, match="'digits' is both built in and the entry point shades_package:SHADES"):
         catalog.locate("digits")
 
@@ -215,7 +213,7 @@ def test_entry_point_and_built_in_of_one_name_are_refused(tmp_path: Path, monkey
 def test_entry_point_that_is_not_a_definition_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, message: str
 ) -> None:
-    install(tmp_path, monkeypatch, "shades", value)
+    install_shades(tmp_path, monkeypatch, "shades", value)
     with pytest.raises(ExtensionError, match=f"{value} {message}"):
         catalog.locate("shades").definition()
 

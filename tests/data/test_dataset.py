@@ -8,22 +8,15 @@ import pytest
 
 from bench.data.dataset import Dataset
 from bench.errors import DataError
+from image_files import tiny_dataset
 
 IMAGES = np.arange(16, dtype=np.uint8).reshape(4, 2, 2, 1)
 LABELS = np.array([0, 1, 1, 0])
 
 
 def make(**changes: Any) -> Dataset:
-    fields: dict[str, Any] = {
-        "name": "tiny",
-        "title": "Tiny",
-        "images": IMAGES,
-        "labels": LABELS,
-        "class_names": ("a", "b"),
-        "source": "a test",
-        "license": "none",
-    }
-    return Dataset(**fields | changes)
+    arrays: dict[str, Any] = {"images": IMAGES, "labels": LABELS}
+    return tiny_dataset(**arrays | changes)
 
 
 def test_checksum_covers_image_bytes_then_label_bytes() -> None:

@@ -8,29 +8,20 @@ from bench.data.duplicates import count, first_copies
 from bench.data.splits import split, split_off_test_set, split_sizes
 from bench.errors import DataError
 from bench.records.dataset import DuplicateCounts
-from image_files import noise
+from image_files import noise, tiny_dataset
 
 NAMES = ("a", "b")
 
 
 def dataset(copies: list[int]) -> Dataset:
-    images = noise(max(copies) + 1, 3, 3, 1)[copies]
-    return Dataset(
-        name="tiny",
-        title="Tiny",
-        images=images,
-        labels=np.array(copies) % 2,
-        class_names=NAMES,
-        source="a test",
-        license="none",
-    )
+    return tiny_dataset(images=noise(max(copies) + 1, 3, 3, 1)[copies], labels=np.array(copies) % 2)
 
 
 def test_first_copies() -> None:
     assert first_copies(noise(3, 2, 2, 1)[[0, 1, 0, 2, 1]]).tolist() == [0, 1, 0, 3, 1]
 
 
-def test_images_of_other_shape_are_compared_by_their_bytes() -> None:
+def test_no_images_have_no_first_copies() -> None:
     assert first_copies(np.zeros((0, 2, 2, 1), np.uint8)).tolist() == []
 
 

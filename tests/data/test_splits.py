@@ -10,18 +10,12 @@ from bench.data.dataset import Dataset
 from bench.data.development import load_development
 from bench.data.splits import split, validation_size
 from bench.errors import DataError
+from image_files import tiny_dataset
 
 
 def with_labels(labels: list[int]) -> Dataset:
-    return Dataset(
-        name="tiny",
-        title="Tiny",
-        images=np.arange(4 * len(labels), dtype=np.uint8).reshape(-1, 2, 2, 1),  # distinct
-        labels=np.array(labels),
-        class_names=("a", "b"),
-        source="a test",
-        license="none",
-    )
+    images = np.arange(4 * len(labels), dtype=np.uint8).reshape(-1, 2, 2, 1)  # distinct
+    return tiny_dataset(images=images, labels=np.array(labels))
 
 
 def test_a_sixth_is_for_validation() -> None:

@@ -1,6 +1,7 @@
 """Estimates of the remaining time, on trials with times worked out by hand."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,16 +77,19 @@ def test_epochs_that_an_own_fit_trains_again_are_no_overhead() -> None:
         assert each.epochs_until_cut() == pytest.approx(49.75, abs=1)
 
 
-def test_time_limit_excludes_waits_for_other_runs() -> None:
-    limited = pace(start=time.perf_counter() - 10, limit=70)
+def test_time_limit_excludes_waits_for_other_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [110.0]
+    monkeypatch.setattr("bench.execution.eta.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    limited = pace(start=100, limit=70)
     limited.wait()
+    now[0] += 1
     limited.wait()
-    time.sleep(0.3)
-    assert limited.seconds_until_cut() == pytest.approx(60, abs=0.1)
-    assert limited.end_wait() == pytest.approx(0.3, abs=0.1)
+    now[0] += 2
+    assert limited.seconds_until_cut() == 60
+    assert limited.end_wait() == 3
     assert limited.end_wait() == 0
-    time.sleep(0.3)
-    assert limited.seconds_until_cut() == pytest.approx(59.7, abs=0.1)
+    now[0] += 4
+    assert limited.seconds_until_cut() == 56
 
 
 def test_without_a_time_limit_trials_are_never_cut() -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from bench.records.spec import SearchSpec
 from bench.records.store import all_folders
-from command_line import Started, run, started, variables
+from command_line import Started, killed_before, run, started
 from whole_runs import (
     DIGITS,
     SMALL,
@@ -36,7 +36,6 @@ from whole_runs import (
 # The first test of a chain waits for all its sessions.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-STOP_POINTS = Path(__file__).parents[1] / "stop_points"
 ALL_TUNERS = {"random": SMALL, **TUNERS}
 
 
@@ -200,7 +199,7 @@ class Chain:
 
     def kill_at_point(self, point: Point, workers: int) -> None:
         """Let a session kill itself at `point`."""
-        with self._session(workers, variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {point.before}")) as running:
+        with self._session(workers, killed_before(point.before)) as running:
             assert running.end() == -signal.SIGKILL, f"never reached {point.before!r}:\n{running.text}"
             nothing_left = running.nothing_left()
         if point.torn and (file := ledger(self._cwd)) is not None:

@@ -18,11 +18,8 @@ from bench.execution.reproduction import compare, reproduction_text, settle, set
 from bench.records.spec import RunSpec
 from bench.records.store import RunFolder, all_folders, run_folder
 from builders import make_environment, make_predictions, make_reference_spec, make_run, make_spec, write_run
-from command_line import call, started, variables
+from command_line import call, killed_before, started
 from whole_runs import TINY, Finished
-
-STOP_POINTS = Path(__file__).parents[1] / "stop_points"
-
 
 # Choice of the run folder
 
@@ -288,8 +285,7 @@ def killed_again_and_again(kills: Iterable[tuple[tuple[object, ...], str]], cwd:
     """The output of all sessions."""
     output = ""
     for arguments, stop in kills:
-        env = variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {stop}")
-        with started(*arguments, cwd=cwd, env=env) as running:
+        with started(*arguments, cwd=cwd, env=killed_before(stop)) as running:
             assert running.end() == -signal.SIGKILL, f"never reached {stop!r}:\n{running.text}"
             output += running.text
     return output

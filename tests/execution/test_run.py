@@ -82,11 +82,6 @@ def test_code_is_on_the_page_and_written_again_by_the_report(tiny: Finished, tmp
     assert file.read_bytes() == written
 
 
-def test_stored_code_is_shown(tiny: Finished) -> None:
-    code = json.loads(tiny.folder.plain_file.read_text())["code"]
-    assert call("show", "tiny", "--code", cwd=tiny.results.parent).stdout == code
-
-
 def test_run_prints_its_row_and_where_the_report_is(tiny: Finished) -> None:
     scores = load(tiny.results).runs[0].scores
     assert f"{100 * scores.accuracy:.2f}" in tiny.stdout
@@ -118,6 +113,7 @@ def test_run_prints_its_progress_and_nothing_else(tiny: Finished) -> None:
 def test_time_left_is_within_a_factor_of_four(tiny: Finished) -> None:
     timed = re.findall(r"\[(\d+):(\d\d)\] .* time left (\d+):(\d\d)", tiny.stderr)
     total = tiny.record.total_seconds
+    assert timed
     for minutes, seconds, minutes_left, seconds_left in timed:
         expected = int(minutes) * 60 + int(seconds) + int(minutes_left) * 60 + int(seconds_left)
         assert total / 4 < expected < 4 * total, tiny.stderr

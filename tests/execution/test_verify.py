@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+import bench
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.store import RunFolder
-from command_line import SOURCE, call, run, variables
+from command_line import call, run, variables
+from processes import SOURCE
 from whole_runs import Finished
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
@@ -118,5 +120,6 @@ def test_changed_code_with_identical_predictions_is_added_to_the_record(copied: 
     assert f"'tiny' has changed, from digest 000000000000 to {source}; predictions are identical" in done.stdout
     assert copied.folder.read_record().sources == ("0" * 12, source)
     call("report", "--check", cwd=copied.results.parent)
-    second = call("verify", "tiny", cwd=copied.results.parent)
-    assert f"code: 'tiny' matches the record, digest {source}" in second.stdout
+    checks = bench.verify("tiny", copied.results, progress=False)
+    assert [check.passed for check in checks] == [True] * 4
+    assert checks[1].text == f"code: 'tiny' matches the record, digest {source}"

@@ -22,6 +22,7 @@ from bench.training.family import SuiteFamily, load_family
 from bench.tuning.space import count_candidates, enumerate_candidates, parameters
 from bench.tuning.tuners import random_candidates
 from builders import make_spec
+from packages import install
 from search_spaces import cnn, mixer, resnet
 from search_spaces._mirror import portable
 
@@ -296,10 +297,7 @@ def test_entry_point_may_be_a_family_or_any_hypermodel(
         "from search_spaces import Family\n\n\nclass Mine(Family):\n    pass\n\n\n"
         "def build_model(hp):\n    pass\n\n\nMODELS = 3\n"
     )
-    metadata = tmp_path / "entry_family-1.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: entry-family\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text(f"[keras_family_bench.families]\ntheirs = {value}\n")
+    install(tmp_path, "entry-family", f"[keras_family_bench.families]\ntheirs = {value}\n")
     monkeypatch.syspath_prepend(tmp_path)
     location = search_spaces.locate("theirs")
     if kind is not None:

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 import search_spaces
-from command_line import SOURCE, variables
+from command_line import variables
+from packages import install
+from processes import SOURCE, python
 
 REAL = Path(search_spaces.__file__).parent
 FAMILY = '''"""What it is."""
@@ -63,8 +65,7 @@ def test_names_and_digests_import_no_keras() -> None:
         "import sys, search_spaces; [search_spaces.source_digest(name) for name in search_spaces.names()]; "
         "print([m for m in sys.modules if m.split('.')[0] in ('bench', 'keras', 'keras_tuner', 'tensorflow')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert python(code) == "[]\n"
 
 
 @pytest.mark.usefixtures("families")
@@ -169,12 +170,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "__init__.py").write_text("")
     (folder / "main.py").write_text(f"from ._blocks import block\n{FAMILY}")
     (folder / "_blocks.py").write_text("def block(x): return x\n")
-    metadata = site / "their_package-1.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text(
-        "[keras_family_bench.families]\ntheirs = their_package.families.main:Mine\n"
-    )
+    install(site, "their-package", "[keras_family_bench.families]\ntheirs = their_package.families.main:Mine\n")
     monkeypatch.syspath_prepend(site)
     return folder
 

@@ -295,20 +295,17 @@ assert tuner.oracle.get_best_trials()[0].score > 0.9
 """
 
 SCRIPTS = {
-    name.lower(): text
-    for name, text in {
-        "REGRESSION": REGRESSION,
-        "SEQUENCES": SEQUENCES,
-        "DATASETS": DATASETS,
-        "GENERATORS": GENERATORS,
-        "OWN_FIT": OWN_FIT,
-        "OWN_MODEL": OWN_MODEL,
-        "OWN_LAYER": OWN_LAYER,
-        "CHECKPOINTS": CHECKPOINTS,
-        "OWN_SCORES": OWN_SCORES,
-        "OWN_RUN_TRIAL": OWN_RUN_TRIAL,
-        "SKLEARN": SKLEARN,
-    }.items()
+    "regression": REGRESSION,
+    "sequences": SEQUENCES,
+    "datasets": DATASETS,
+    "generators": GENERATORS,
+    "own_fit": OWN_FIT,
+    "own_model": OWN_MODEL,
+    "own_layer": OWN_LAYER,
+    "checkpoints": CHECKPOINTS,
+    "own_scores": OWN_SCORES,
+    "own_run_trial": OWN_RUN_TRIAL,
+    "sklearn": SKLEARN,
 }
 
 

@@ -2,13 +2,11 @@
 
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from bench.errors import RecordError
+from bench.errors import RecordError, StoreError
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.ledger import SessionStarted, TrialEnded, TrialProposed
 from bench.records.migrate import migrate
@@ -16,10 +14,9 @@ from bench.records.record import SCHEMA_VERSION, RunRecord
 from bench.records.spec import ReferenceSpec
 from bench.records.store import RunFolder, all_folders
 from builders import make_reference_spec
-from command_line import variables
+from command_line import killed_before, run
 
 SCHEMAS = Path(__file__).parents[1] / "golden" / "schemas"
-STOP_POINTS = Path(__file__).parents[1] / "stop_points"
 OLD = ("1", "2", "3", "4", "5")
 
 
@@ -114,10 +111,7 @@ def test_migration_killed_at_any_step_is_completed_by_repeating_it(stop: str, re
     shutil.copytree(results, tmp_path / "undisturbed")
     migrate(tmp_path / "undisturbed")
     before = {record.run_id: record for record in records(results).values()}
-    command = [sys.executable, "-m", "bench", "runs", "migrate", "--results", str(results)]
-    env = variables(STOP_POINTS, STOP_BEFORE=f"SIGKILL {stop}")
-    killed = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run("runs", "migrate", "--results", results, cwd=tmp_path, env=killed_before(stop), code=-signal.SIGKILL)
     assert {record.run_id: record for record in records(results).values()} == before
     migrate(results)
     assert contents(results) == contents(tmp_path / "undisturbed")
@@ -134,7 +128,7 @@ def contents(results: Path) -> dict[str, bytes]:
 def test_folder_in_the_way_of_a_new_name_is_named(results: Path) -> None:
     taken = RunFolder(results / "records/synthetic/baseline-logistic-regression-680c7ccb0a")
     taken.write_spec(make_reference_spec())
-    with pytest.raises(Exception, match="cannot be renamed to baseline-logistic-regression-680c7ccb0a"):
+    with pytest.raises(StoreError, match="cannot be renamed to baseline-logistic-regression-680c7ccb0a"):
         migrate(results)
 
 

@@ -7,8 +7,8 @@ import pytest
 from bench.errors import SpecError
 from bench.records.spec import Budget
 from bench.report.comparison import compare_runs, comparison_json, comparison_text
-from bench.report.comparison_pictures import write_pictures
 from builders import NAMES, add_reference, add_run, make_dataset, make_environment
+from command_line import call
 
 
 def test_images_are_listed_that_most_refits_of_only_one_model_classify_correctly(tmp_path: Path) -> None:
@@ -34,20 +34,20 @@ def test_images_are_listed_that_most_refits_of_only_one_model_classify_correctly
 
 
 def test_images_that_only_one_run_gets_right_are_drawn(tmp_path: Path) -> None:
-    add_run(tmp_path, [[0, 2]] * 3)
-    add_run(tmp_path, [[0, 1]] * 3, spec={"family": "cnn"})
-    paths = write_pictures(compare_runs(tmp_path, "dense", "cnn"), tmp_path / "changed")
-    assert [path.name for path in paths] == [
-        "dense-correct-cnn-misclassified.png",
-        "cnn-correct-dense-misclassified.png",
-    ]
-    assert all(path.read_bytes()[1:4] == b"PNG" for path in paths)
+    add_run(tmp_path / "results", [[0, 2]] * 3)
+    add_run(tmp_path / "results", [[0, 1]] * 3, spec={"family": "cnn"})
+    done = call("compare", "dense", "cnn", "--pictures", "changed", cwd=tmp_path)
+    paths = ["changed/dense-correct-cnn-misclassified.png", "changed/cnn-correct-dense-misclassified.png"]
+    assert done.stderr.splitlines() == [f"Pictures: {path}" for path in paths]
+    assert all((tmp_path / path).read_bytes()[1:4] == b"PNG" for path in paths)
 
 
 def test_no_picture_is_drawn_if_both_classify_all_images_alike(tmp_path: Path) -> None:
-    add_run(tmp_path, [[0]] * 3)
-    add_run(tmp_path, [[0]] * 3, spec={"family": "cnn"})
-    assert write_pictures(compare_runs(tmp_path, "dense", "cnn"), tmp_path / "changed") == ()
+    add_run(tmp_path / "results", [[0]] * 3)
+    add_run(tmp_path / "results", [[0]] * 3, spec={"family": "cnn"})
+    done = call("compare", "dense", "cnn", "--pictures", "changed", cwd=tmp_path)
+    assert done.stderr.startswith("No pictures: ")
+    assert not (tmp_path / "changed").exists()
 
 
 def test_single_refits_are_compared_by_mcnemars_test_only(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from bench.errors import MetricError
 from bench.evaluation.metric import BUILT_IN, Metric
 from builders import add_run
 from command_line import Called, call
+from packages import install
 
 MODULE = """
 from bench.evaluation.metric import Metric
@@ -51,17 +52,14 @@ csv = outside_package:csv
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an installed distribution."""
     folder = tmp_path_factory.mktemp("site")
-    install(folder, "outside_package", MODULE, ENTRY_POINTS)
+    install_module(folder, "outside_package", MODULE, ENTRY_POINTS)
     return folder
 
 
-def install(folder: Path, name: str, module: str, entry_points: str) -> None:
+def install_module(folder: Path, name: str, module: str, entry_points: str) -> None:
     """Install a distribution with a single module."""
     (folder / f"{name}.py").write_text(module)
-    metadata = folder / f"{name}-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(entry_points)
+    install(folder, name, entry_points)
 
 
 def call_with(site: Path, *arguments: object, cwd: Path, code: int = 0) -> Called:
@@ -131,7 +129,7 @@ def test_a_page_is_written_and_checked(site: Path, results: Path) -> None:
     ids=["import", "exception", "nan"],
 )
 def test_broken_metric_is_named(module: str, expected: str, site: Path, results: Path, tmp_path: Path) -> None:
-    install(tmp_path, "broken", module, "[keras_family_bench.metrics]\nbroken = broken:top_2\n")
+    install_module(tmp_path, "broken", module, "[keras_family_bench.metrics]\nbroken = broken:top_2\n")
     failed = call_with(tmp_path, "leaderboard", cwd=results.parent, code=2)
     assert expected in failed.stderr
     assert "uninstall the package" in failed.stderr
@@ -149,7 +147,7 @@ def test_broken_page_is_named_and_no_traceback_is_shown(
     code: str, expected: str, results: Path, tmp_path: Path
 ) -> None:
     module = f"class Csv:\n    name = 'csv'\n\n    def files(self, board):\n        {code}\n\n\ncsv = Csv()\n"
-    install(tmp_path, "broken", module, "[keras_family_bench.pages]\nbroken = broken:csv\n")
+    install_module(tmp_path, "broken", module, "[keras_family_bench.pages]\nbroken = broken:csv\n")
     assert expected in call_with(tmp_path, "report", "--check", cwd=results.parent, code=2).stderr
 
 
@@ -161,7 +159,7 @@ def test_stale_file_that_another_command_removes_first_is_no_error(results: Path
         "            return Figure()\n\n"
         "        return {'meanwhile.png': picture('meanwhile', [], draw)}\n\n\npage = Meanwhile()\n"
     )
-    install(tmp_path, "meanwhile", module, "[keras_family_bench.pages]\nmeanwhile = meanwhile:page\n")
+    install_module(tmp_path, "meanwhile", module, "[keras_family_bench.pages]\nmeanwhile = meanwhile:page\n")
     shutil.copytree(results, tmp_path / "results")
     figures = tmp_path / "results" / "synthetic" / "figures"
     shutil.copy(next(figures.glob("*.png")), figures / "stale.png")
@@ -177,7 +175,7 @@ def test_without_the_package_its_metric_is_gone(results: Path) -> None:
 
 def test_two_metrics_of_one_name_are_an_error(site: Path, results: Path, tmp_path: Path) -> None:
     module = MODULE.replace("top-2 accuracy", "log loss")
-    install(tmp_path, "second", module, "[keras_family_bench.metrics]\nsecond = second:top_2\n")
+    install_module(tmp_path, "second", module, "[keras_family_bench.metrics]\nsecond = second:top_2\n")
     failed = call_with(tmp_path, "leaderboard", cwd=results.parent, code=2)
     assert "second:top_2 in keras_family_bench.metrics: there is another metric called 'log loss'" in failed.stderr
 

@@ -20,6 +20,7 @@ from bench.report.html.site import Site, site, write_html
 from bench.report.markdown import heading_id, inline
 from bench.report.ranking import leaderboard
 from builders import add_reference, add_run
+from contrast import contrast
 
 GRID = """# Title
 
@@ -238,18 +239,6 @@ def test_files_are_written_and_stale_ones_removed(tmp_path: Path) -> None:
     assert not model.exists()
     assert [path for path in first.parent.rglob("*.png") if stored_digest(path) is not None] == []
     assert (first.parent / "notes.html").exists()
-
-
-def luminance(color: str) -> float:
-    """Relative luminance: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
-    channels = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a: str, b: str) -> float:
-    low, high = sorted((luminance(a), luminance(b)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def test_text_has_a_contrast_of_at_least_4_5_in_both_modes() -> None:

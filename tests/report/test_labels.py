@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from bench.report.figures.heat_map import text_color
 from bench.report.figures.labels import label_ends, label_points
+from contrast import contrast
 
 
 def overlaps(figure: Figure) -> list[tuple[str, str]]:
@@ -59,11 +60,3 @@ def test_name_without_a_free_place_is_left_out() -> None:
 def test_numbers_in_heat_maps_have_enough_contrast(name: str) -> None:
     for color in mpl.colormaps[name](np.linspace(0, 1, 100)):
         assert contrast(color, text_color(color)) >= 4.5
-
-
-def contrast(color: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]", text: str) -> float:
-    """The contrast ratio of the Web Content Accessibility Guidelines."""
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color[:3]]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    lighter, darker = sorted([luminance, float(text == "white")], reverse=True)
-    return float((lighter + 0.05) / (darker + 0.05))

@@ -1,38 +1,19 @@
 """Reproductions of published runs: their rows, the published model's page, and what they leave unchanged."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bench.records.evaluation_log import EvaluationLog
-from bench.records.reproductions import Reproduction
 from bench.records.store import RunFolder, all_folders, now
 from bench.report.board import Table
 from bench.report.build import build, check, write
 from bench.report.ranking import leaderboard
 from bench.report.rows_json import rows_json
 from bench.report.terminal import leaderboard_text
-from builders import add_reference, add_run, make_environment, page
+from builders import add_reference, add_run, make_environment, make_reproduction, page
 
 PUBLISHED = [range(20), range(1, 21), range(2, 22)]  # misclassified images of 200 in each seed
 OTHER = [range(22), range(1, 23), range(2, 24)]
 MACHINE = make_environment(cpu="Synthetic CPU B", keras="3.13.0")
-
-
-def make_reproduction(**changes: Any) -> Reproduction:
-    fields: dict[str, Any] = {
-        "time": "2026-02-01T00:00:00+00:00",
-        "run_id": None,
-        "environment": MACHINE,
-        "search_precision": "float32",
-        "conditions": {},
-        "identical": True,
-        "changed_predictions": 0,
-        "test_accuracy": 0.9,
-        "prediction_interval": (0.88, 0.92),
-        "total_seconds": 100.0,
-    }
-    return Reproduction(**fields | changes)
 
 
 def publish(results: Path) -> RunFolder:
@@ -55,6 +36,7 @@ def reproduce_differently(results: Path, published: RunFolder, repeat: int = 2) 
     published.append_reproduction(
         make_reproduction(
             run_id=run.run_id,
+            environment=MACHINE,
             conditions={"keras": ("3.15.1", "3.13.0")},
             identical=False,
             changed_predictions=6,
@@ -72,7 +54,7 @@ def only_table(results: Path) -> Table:
 def test_an_identical_reproduction_adds_no_row_and_is_listed_on_the_models_page(tmp_path: Path) -> None:
     published = publish(tmp_path)
     before = page(tmp_path, "leaderboard.md")
-    published.append_reproduction(make_reproduction())
+    published.append_reproduction(make_reproduction(environment=MACHINE))
     assert page(tmp_path, "leaderboard.md") == before
     text = page(tmp_path, "synthetic/dense.md").split("### Reproductions")[1]
     assert "2026-02-01" in text
@@ -165,6 +147,6 @@ def test_a_damaged_file_of_reproductions_is_a_problem(tmp_path: Path) -> None:
 
 def test_an_interval_is_missing_for_a_single_seed(tmp_path: Path) -> None:
     published = publish(tmp_path)
-    single = replace(make_reproduction(), prediction_interval=None, identical=False, changed_predictions=1)
+    single = make_reproduction(prediction_interval=None, identical=False, changed_predictions=1)
     published.append_reproduction(single)
     assert "1 changed prediction " in page(tmp_path, "synthetic/dense.md")

@@ -11,19 +11,13 @@ from bench.data.dataset import Dataset
 from bench.data.development import load_development
 from bench.errors import StoreError
 from bench.report.figures.samples import write_samples
+from image_files import noise, tiny_dataset
 
 
 def tiny() -> Dataset:
     """Three color images with awkward class names."""
-    return Dataset(
-        name="tiny",
-        title="Tiny",
-        images=np.random.default_rng(1).integers(0, 256, (3, 4, 6, 3), dtype=np.uint8),
-        labels=np.array([0, 1, 0]),
-        class_names=("costs $_ or ^$", "a name that is longer than the image is wide, by far"),
-        source="a test",
-        license="none",
-    )
+    names = ("costs $_ or ^$", "a name that is longer than the image is wide, by far")
+    return tiny_dataset(images=noise(3, 4, 6, 3), labels=np.array([0, 1, 0]), class_names=names)
 
 
 def test_three_figures_are_written(tmp_path: Path) -> None:

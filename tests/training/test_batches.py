@@ -11,7 +11,6 @@ from bench.baselines.tutorials import TUTORIALS
 from bench.data.catalog import DatasetLocation, from_arrays
 from bench.data.development import load_development
 from bench.data.splits import split
-from bench.records.spec import TrialSpec
 from bench.training.batches import (
     Batching,
     TrainingData,
@@ -19,6 +18,7 @@ from bench.training.batches import (
     epoch_orders,
     training_data,
 )
+from builders import make_trial_spec
 from search_spaces._recipe import BATCH_SIZE
 
 pytestmark = pytest.mark.slow
@@ -89,19 +89,7 @@ def test_recipe_of_a_tutorial_drops_no_steps() -> None:
 
 def test_tutorial_holds_back_the_last_images_and_gets_the_labels_it_was_published_with() -> None:
     tutorial = TUTORIALS["tutorial-cnn"]
-    spec = TrialSpec(
-        dataset="digits",
-        model=tutorial.name,
-        values={},
-        part="reference",
-        seed=1,
-        initial_epoch=0,
-        epochs=2,
-        horizon=2,
-        precision="float32",
-        keep_state=False,
-    )
-    data = training_data(spec, DIGITS)
+    data = training_data(make_trial_spec(model=tutorial.name, part="reference"), DIGITS)
     # 80% of the 1,437 development images, rounded down.
     assert data.fitted.tolist() == list(range(1149))
     assert data.held_back is not None

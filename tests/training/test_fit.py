@@ -23,6 +23,7 @@ from bench.training import epochs, fit
 from bench.training.candidate import prepare
 from bench.training.epochs import NonFiniteLossError
 from bench.training.outcome import State, TrainedTrial
+from builders import make_trial_spec
 from machine import slowness
 
 pytestmark = pytest.mark.slow
@@ -56,19 +57,9 @@ CANDIDATES: dict[str, dict[str, Value]] = {
 
 
 def make_spec(model: str = "dense", **changes: Any) -> TrialSpec:
-    fields: dict[str, Any] = {
-        "dataset": "digits",
-        "model": model,
-        "values": CANDIDATES.get(model, {"units": 16, "learning_rate": 0.002}),
-        "part": "train",
-        "seed": 1,
-        "initial_epoch": 0,
-        "epochs": EPOCHS,
-        "horizon": EPOCHS,
-        "precision": "float32",
-        "keep_state": True,
-    }
-    return TrialSpec(**fields | changes)
+    values = CANDIDATES.get(model, {"units": 16, "learning_rate": 0.002})
+    fields: dict[str, Any] = {"values": values, "epochs": EPOCHS, "horizon": EPOCHS, "keep_state": True}
+    return make_trial_spec(model=model, **fields | changes)
 
 
 def train(spec: TrialSpec, state: State | None = None) -> TrainedTrial:

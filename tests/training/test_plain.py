@@ -25,6 +25,7 @@ from bench.training.plain.expressions import number
 from bench.training.plain.rebuild import rebuild
 from bench.training.plain.script import FitSettings, plain_keras
 from bench.workers.fork_server import WORKER_VARIABLES
+from builders import make_trial_spec
 from custom_models import make_spec
 
 pytestmark = pytest.mark.slow
@@ -123,18 +124,7 @@ def digits() -> DatasetFacts:
 
 
 def spec(model: str, values: Mapping[str, Value], part: Any = "development") -> TrialSpec:
-    return TrialSpec(
-        dataset="digits",
-        model=model,
-        values=values,
-        part=part,
-        seed=11,
-        initial_epoch=0,
-        epochs=2,
-        horizon=2,
-        precision="float32",
-        keep_state=False,
-    )
+    return make_trial_spec(model=model, values=values, part=part, seed=11, epochs=2)
 
 
 @cache

@@ -17,10 +17,11 @@ from bench.records.choices import Precision
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.predictions import Predictions
 from bench.records.record import Latency
-from bench.records.spec import TrialSpec, Value
+from bench.records.spec import Value
 from bench.training import fit
 from bench.training.predict import WRONG_IMAGES, evaluate, kept_wrong_images, most_confidently_wrong
 from bench.workers import tasks
+from builders import make_trial_spec
 from held_out import held_out, open_test_set
 
 pytestmark = pytest.mark.slow
@@ -38,18 +39,7 @@ VALUES: dict[str, Value] = {
 
 def trained(seed: int, precision: Precision = "float32") -> bytes:
     """The .keras file of a model after one epoch."""
-    spec = TrialSpec(
-        dataset="digits",
-        model="dense",
-        values=VALUES,
-        part="development",
-        seed=seed,
-        initial_epoch=0,
-        epochs=1,
-        horizon=1,
-        precision=precision,
-        keep_state=False,
-    )
+    spec = make_trial_spec(values=VALUES, part="development", seed=seed, epochs=1, precision=precision)
     _, model = fit.refit(spec, 0, catalog.locate("digits"), lambda *_: None)
     return model
 

@@ -14,6 +14,7 @@ from bench.tuning import tuners
 from bench.tuning.search import Search
 from bench.tuning.trials import Plan
 from builders import make_spec
+from packages import install
 
 pytestmark = pytest.mark.slow
 
@@ -58,11 +59,8 @@ TUNER = Halving()
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install the file as a distribution: an entry in its metadata, and the folder on the path."""
     (tmp_path / "outside_halving.py").write_text(HALVING)
-    metadata = tmp_path / "outside_halving-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-halving\nVersion: 1.0\n")
     entries = "halving = outside_halving:TUNER\nbroken = outside_halving:Halving\ngrid = outside_halving:TUNER\n"
-    (metadata / "entry_points.txt").write_text(f"[{tuners.GROUP}]\n{entries}")
+    install(tmp_path, "outside-halving", f"[{tuners.GROUP}]\n{entries}")
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
 

@@ -1,23 +1,18 @@
 """Parameters, size and candidates of a search space declared with Keras Tuner."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import keras_tuner
 import pytest
 from keras_tuner import HyperParameters
 
 import spaces
-from bench.records.spec import Value
 from bench.tuning.space import count_candidates, enumerate_candidates, parameters
+from spaces import key
 
 pytestmark = pytest.mark.slow
 
 Space = Callable[[], HyperParameters]
-
-
-def key(values: Mapping[str, Value]) -> str:
-    return json.dumps(dict(values), sort_keys=True)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from bench.versions.record import path_of, read, write
 from bench.versions.subjects import ReferenceModels
 from builders import make_environment
 from command_line import call
-from version_records import make_record, make_starts, table_row
+from version_records import add_interpreter, make_record, make_starts, table_row
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -18,11 +18,9 @@ CHECKOUT = Path(__file__).parents[2]
 def add_environment(folder: Path, script: str = "echo broken; exit 3", version: str = "2.16") -> tuple[str, ...]:
     """Options to measure with an interpreter that reports what is installed, and runs `script` for everything else."""
     name = f"tf{version.replace('.', '')}"
-    python, installed = folder / "environments" / name / "bin" / "python", folder / f"{name}.json"
-    python.parent.mkdir(parents=True)
+    installed = folder / f"{name}.json"
     installed.write_bytes(msgspec.json.encode(make_environment(tensorflow=version)))
-    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec cat {installed}\n{script}\n')
-    python.chmod(0o755)
+    add_interpreter(folder / "environments", name, f'[ "$1" = -c ] && exec cat {installed}\n{script}')
     return "--environments", f"{folder}/environments", "--results", f"{folder}/results"
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from bench.errors import SpecError
 from bench.versions.environments import find
-from command_line import SOURCE
+from processes import SOURCE
+from version_records import add_interpreter
 
 
 def test_invalid_environment_names_are_rejected(tmp_path: Path) -> None:
@@ -22,9 +23,6 @@ def test_missing_environments_are_named_with_the_command_that_creates_them(tmp_p
 
 
 def test_interpreter_without_the_libraries_is_rejected(tmp_path: Path) -> None:
-    python = tmp_path / "tf216" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text("#!/bin/sh\necho No module named msgspec >&2; exit 1\n")
-    python.chmod(0o755)
+    add_interpreter(tmp_path, "tf216", "echo No module named msgspec >&2; exit 1")
     with pytest.raises(SpecError, match="No module named msgspec"):
         find(tmp_path, (), SOURCE)

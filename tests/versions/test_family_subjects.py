@@ -24,7 +24,7 @@ from bench.versions.page import PAGE
 from bench.versions.record import ProcessStart, path_of, read, write
 from bench.versions.subjects import FamilySubject, ReferenceModels, family_root, measured_families
 from command_line import call
-from version_records import make_record
+from version_records import add_interpreter, make_record
 
 CHECKOUT = Path(__file__).parents[2]
 MODELS = Path(__file__).parents[1] / "families" / "plain_models.py"
@@ -154,10 +154,7 @@ SEEDS = 3  # of a run, instead of SEEDS_PER_RUN
 def test_accuracy_of_a_family_is_measured_and_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("measure", "subjects"):
         monkeypatch.setattr(f"bench.versions.{module}.SEEDS_PER_RUN", SEEDS)
-    python = tmp_path / "environments" / "tf1" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    python.chmod(0o755)
+    add_interpreter(tmp_path / "environments", "tf1", f'exec {sys.executable} "$@"')
     here = find(tmp_path / "environments", (), CHECKOUT)
     plan = Plan(checkout=CHECKOUT, results=tmp_path / "results", starts=0, seeds=SEEDS, subject=subject())
     steps: list[str] = []

@@ -14,7 +14,7 @@ from bench.versions.environments import Interpreter, find
 from bench.versions.measure import Plan, _merged, measure
 from bench.versions.record import path_of, read, read_all, write
 from bench.versions.subjects import ReferenceModels
-from version_records import make_record, make_results, make_starts
+from version_records import add_interpreter, make_record, make_results, make_starts
 
 CHECKOUT = Path(__file__).parents[2]
 DROPPED = "earlier starts were dropped; to resume after an interruption, omit --again"
@@ -122,10 +122,7 @@ def test_recorded_seeds_of_other_images_are_not_dropped() -> None:
 def here(tmp_path: Path) -> list[Interpreter]:
     """The interpreter of the tests, as two environments."""
     for name in ("tf1", "tf2"):
-        python = tmp_path / "environments" / name / "bin" / "python"
-        python.parent.mkdir(parents=True)
-        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-        python.chmod(0o755)
+        add_interpreter(tmp_path / "environments", name, f'exec {sys.executable} "$@"')
     return list(find(tmp_path / "environments", (), CHECKOUT))
 
 

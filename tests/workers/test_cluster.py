@@ -23,7 +23,8 @@ from bench.workers.cluster import REFRESH_SECONDS, ClusterPool
 from bench.workers.executor import Executor, TaskFailed
 from bench.workers.tasks import WorkerInfo
 from builders import make_environment
-from command_line import SOURCE, call, started, variables
+from command_line import call, started, variables
+from processes import SOURCE
 from tuner_scripts import run_script
 from whole_runs import TINY, Finished, assert_equal_runs, finished
 

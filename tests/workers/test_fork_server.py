@@ -18,6 +18,7 @@ from bench.machine import variables
 from bench.workers.executor import Executor, TaskCompleted
 from bench.workers.fork_server import WORKER_VARIABLES, fork_server
 from bench.workers.local import LocalPool
+from processes import SOURCE
 
 pytestmark = [
     pytest.mark.slow,
@@ -189,7 +190,7 @@ def test_server_imports_the_package_of_the_caller_and_not_that_of_the_current_fo
     script = tmp_path / "scripts" / "script.py"
     script.parent.mkdir()
     script.write_text(SHADOWED)
-    path = os.pathsep.join([str(Path(bench.__file__).parents[1]), str(Path(tasks.__file__).parent)])
+    path = os.pathsep.join([str(SOURCE), str(Path(tasks.__file__).parent)])
     done = subprocess.run(
         [sys.executable, str(script)],
         cwd=tmp_path,

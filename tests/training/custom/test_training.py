@@ -55,8 +55,15 @@ def train(obj: str, state: Any = None, **changes: Any) -> TrainedTrial:
 
 
 @cache
+def reported(obj: str) -> tuple[TrainedTrial, list[tuple[int, float]]]:
+    """The default candidate, and the epochs and seconds that were reported."""
+    reports: list[tuple[int, float]] = []
+    spec = make_spec(obj, keep_state=True)
+    return fit.train(spec, None, DIGITS, None, lambda *report: reports.append(report)), reports
+
+
 def trained(obj: str) -> TrainedTrial:
-    return train(obj, keep_state=True, values={})
+    return reported(obj)[0]
 
 
 def score(trial: TrainedTrial) -> float:
@@ -156,11 +163,10 @@ def test_fit_with_its_own_loop_is_scored_without_a_curve() -> None:
     assert trial.objective_score > 0.5
 
 
-@pytest.mark.parametrize(("obj", "reported"), [("INSTANCE", [1, 2, 3]), ("OwnLoop", [3])])
-def test_own_fit_reports_the_seconds_of_single_epochs(obj: str, reported: list[int]) -> None:
-    reports: list[tuple[int, float]] = []
-    trial = fit.train(make_spec(obj), None, DIGITS, None, lambda *report: reports.append(report))
-    assert [epochs for epochs, _ in reports] == reported
+@pytest.mark.parametrize(("obj", "expected"), [("INSTANCE", [1, 2, 3]), ("OwnLoop", [3])])
+def test_own_fit_reports_the_seconds_of_single_epochs(obj: str, expected: list[int]) -> None:
+    trial, reports = reported(obj)
+    assert [epochs for epochs, _ in reports] == expected
     assert 0 < 3 * fmean(seconds for _, seconds in reports) <= trial.fit_seconds
 
 
