@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -112,8 +112,9 @@ def _move(temporary: Path, final: Path) -> None:
 def _remove_leftovers(target: Path) -> None:
     """Remove what killed imports left."""
     for path in target.glob(f"{TEMPORARY}*"):
-        if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another import has just ended
+            if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def metadata(digest: str) -> Metadata | None:

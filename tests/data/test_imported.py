@@ -389,6 +389,12 @@ def test_interrupted_import_leaves_nothing_behind(photos: Path) -> None:
     assert not cache.folder().exists() or not any(cache.folder().iterdir())
 
 
+def test_import_that_ends_at_the_same_time_is_no_error(photos: Path) -> None:
+    cache.folder().mkdir(parents=True)
+    (cache.folder() / ".import-gone").symlink_to("nowhere")  # as its folder would be, listed and then removed
+    assert len(load_development(locate(photos))) == 16
+
+
 # Duplicates
 
 
