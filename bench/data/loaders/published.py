@@ -103,7 +103,8 @@ class Sources:
         """What to do with a file in `folder` that is damaged or another one."""
         fetch = f"run `python -m bench data fetch {self.name}`."
         if folder == self.data_dir:  # files of MNIST, Fashion-MNIST and Kuzushiji-MNIST have the same names
-            return f"Choose the folder of {self.title} with --data-dir or BENCH_DATA_DIR, or remove the file and {fetch}"
+            choose = f"Choose the folder of {self.title} with --data-dir or BENCH_DATA_DIR"
+            return f"{choose}, or remove the file and {fetch}"
         return f"Delete it and {fetch}"
 
 
