@@ -31,7 +31,7 @@ from bench.records.encoding import encode, read_json
 from bench.records.files import write_atomic
 
 # Raised when the same files give other arrays: another way to decode, to convert, to order or to split off a test set.
-IMPORT_VERSION = 2
+IMPORT_VERSION = 3
 DIGEST_CHARACTERS = 32
 METADATA = "dataset.json"
 TEMPORARY = ".import-"  # prefix of folders that are not yet complete

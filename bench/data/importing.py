@@ -86,7 +86,7 @@ def _store(source: Source, reading: Reading) -> str:
     else:
         development, held_out = np.arange(len(train.labels)), np.arange(len(test.labels))
         _check_same_shape(train, test)
-    if source.grouped or (np.diff(train.labels[development]) >= 0).all():
+    if source.grouped or _is_grouped(train.labels[development]):
         development = np.random.default_rng(derive_seed(0, "order of imported images")).permutation(development)
     parts = _part(train, development, names), _part(test, held_out, names)
     splits.check_splittable(parts[0])
@@ -94,6 +94,12 @@ def _store(source: Source, reading: Reading) -> str:
         _check_brightness(part)
     counts = duplicates.count(parts[0].images, parts[1].images)
     return cache.store(*parts, counts, own_test_set=source.test is not None)
+
+
+def _is_grouped(labels: NDArray[np.int64]) -> bool:
+    """Whether the class changes from one image to the next less than half as often as in random order."""
+    shares = np.bincount(labels) / len(labels)
+    return bool(np.count_nonzero(np.diff(labels)) < len(labels) * (1 - np.square(shares).sum()) / 2)
 
 
 def _resized(samples: Samples, reading: Reading) -> Samples:

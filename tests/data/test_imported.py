@@ -64,8 +64,9 @@ def test_development_images_of_a_folder_are_not_in_the_order_of_their_classes(ph
     assert labels.tolist() != sorted(labels)
 
 
-def test_images_in_the_order_of_their_classes_are_shuffled_whatever_their_format(tmp_path: Path) -> None:
-    x, y = noise(30, 4, 4), np.arange(30) // 15
+@pytest.mark.parametrize("y", [np.arange(30) // 15, 1 - np.arange(30) // 15, np.tile(np.arange(15) // 8, 2)])
+def test_images_in_the_order_of_their_classes_are_shuffled_whatever_their_format(tmp_path: Path, y: Any) -> None:
+    x = noise(30, 4, 4)
     np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:15], y_test=y[10:25])
     for location in (locate(tmp_path / "a.npz"), catalog.from_arrays((x, y), (x[:15], y[10:25]))):
         development = load_development(location)
