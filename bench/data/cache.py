@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from bench.records.encoding import encode, read_json
 from bench.records.files import write_atomic
 
 # Raised when the same files give other arrays: another way to decode, to convert, to order or to split off a test set.
-IMPORT_VERSION = 2
+IMPORT_VERSION = 3
 DIGEST_CHARACTERS = 32
 METADATA = "dataset.json"
 TEMPORARY = ".import-"  # prefix of folders that are not yet complete
@@ -112,8 +112,9 @@ def _move(temporary: Path, final: Path) -> None:
 def _remove_leftovers(target: Path) -> None:
     """Remove what killed imports left."""
     for path in target.glob(f"{TEMPORARY}*"):
-        if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another import has just ended
+            if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def metadata(digest: str) -> Metadata | None:

@@ -204,7 +204,7 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[module.__name__] = module  # dataclasses look up their module there
     try:
         SourceFileLoader(module.__name__, str(path)).exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         kind = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
         raise DataError(f"{path} cannot be imported: {kind}{error}") from error
     return module

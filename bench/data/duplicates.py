@@ -26,11 +26,11 @@ def first_copies_in(dataset: Dataset) -> NDArray[np.int64]:
 
 def count(development: NDArray[np.uint8], test: NDArray[np.uint8]) -> DuplicateCounts:
     """Count the duplicates inside the development images, inside the test set, and between both."""
-    inside = [set(_digests(part)) for part in (development, test)]
+    seen, held_out = set(_digests(development)), _digests(test)
     return DuplicateCounts(
-        development=len(development) - len(inside[0]),
-        test=len(test) - len(inside[1]),
-        shared=sum(digest in inside[0] for digest in _digests(test)),
+        development=len(development) - len(seen),
+        test=len(test) - len(set(held_out)),
+        shared=sum(digest in seen for digest in held_out),
     )
 
 

@@ -15,11 +15,10 @@ from bench.data.imported import LICENSE
 from bench.data.loaders import confined, formats
 from bench.data.loaders.images import resize
 from bench.data.loaders.npz import as_samples
-from bench.data.samples import UNCHANGED, Reading, Samples, Source, class_names
+from bench.data.samples import UNCHANGED, Reading, Samples, Source, blocks, class_names
 from bench.errors import DataError
 from bench.seeds import derive_seed
 
-COPIED_ROWS = 4_096
 MIN_LARGEST_PIXEL = 32  # of all images of a part; if it is smaller, their range is not 0 to 255
 
 Arrays = tuple[Any, Any]  # images and labels
@@ -87,7 +86,7 @@ def _store(source: Source, reading: Reading) -> str:
     else:
         development, held_out = np.arange(len(train.labels)), np.arange(len(test.labels))
         _check_same_shape(train, test)
-    if source.grouped or (np.diff(train.labels[development]) >= 0).all():
+    if source.grouped or _is_grouped(train.labels[development]):
         development = np.random.default_rng(derive_seed(0, "order of imported images")).permutation(development)
     parts = _part(train, development, names), _part(test, held_out, names)
     splits.check_splittable(parts[0])
@@ -97,11 +96,21 @@ def _store(source: Source, reading: Reading) -> str:
     return cache.store(*parts, counts, own_test_set=source.test is not None)
 
 
+def _is_grouped(labels: NDArray[np.int64]) -> bool:
+    """Whether the class changes from one image to the next less than half as often as in random order."""
+    shares = np.bincount(labels) / len(labels)
+    return bool(np.count_nonzero(np.diff(labels)) < len(labels) * (1 - np.square(shares).sum()) / 2)
+
+
 def _resized(samples: Samples, reading: Reading) -> Samples:
+    """Samples of the size that the user asked for, in a temporary file as in `_selected`."""
     size = reading.image_size
     if size is None or samples.images.shape[1:3] == size:
         return samples
-    return replace(samples, images=resize(samples.images, size))
+    images = cache.allocate((len(samples.images), *size, samples.images.shape[-1]))
+    for block in blocks(images):
+        images[block] = resize(samples.images[block], size)
+    return replace(samples, images=images)
 
 
 def _check_same_shape(train: Samples, test: Samples) -> None:
@@ -138,6 +147,6 @@ def _part(samples: Samples, indices: NDArray[np.int64], names: tuple[str, ...]) 
 def _selected(images: NDArray[np.uint8], indices: NDArray[np.int64]) -> NDArray[np.uint8]:
     """The images at `indices`, in a temporary file, so that a large dataset does not fill the memory."""
     selected = cache.allocate((len(indices), *images.shape[1:]))
-    for start in range(0, len(indices), COPIED_ROWS):
-        selected[start : start + COPIED_ROWS] = images[indices[start : start + COPIED_ROWS]]
+    for block in blocks(selected):
+        selected[block] = images[indices[block]]
     return selected

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.errors import DataError, SpecError
 
-BLOCK_BYTES = 2**25  # arrays are checked in blocks, so that temporary arrays stay small
+BLOCK_BYTES = 2**25  # arrays are processed in blocks, so that temporary arrays stay small
 RESCALE = "rescale all pixels, e.g. by (x - low) / (high - low) with the limits of the training images"
 EXPECTED_PIXELS = "expected whole numbers from 0 to 255, or fractions from 0 to 1"
 
@@ -66,7 +66,7 @@ def as_pixels(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
         raise DataError(f"{where} has pixels of type {values.dtype}: {EXPECTED_PIXELS}")
     scale = pixel_scale(values, where)
     pixels = np.empty(values.shape, np.uint8)
-    for block in _blocks(values):
+    for block in blocks(values):
         pixels[block] = np.rint(values[block] * scale)
     return pixels
 
@@ -80,7 +80,7 @@ def pixel_scale(values: NDArray[Any], where: str) -> int:
     if values.dtype.kind in "bu" and values.dtype.itemsize == 1:
         return 255 if values.dtype.kind == "b" else 1
     largest, first_fraction = 0.0, ""
-    for block in _blocks(values):
+    for block in blocks(values):
         part = values[block]
         _refuse(~np.isfinite(part), values, block, where, "replace it, or remove the image")
         _refuse((part < 0) | (part > 255), values, block, where, RESCALE)
@@ -92,7 +92,8 @@ def pixel_scale(values: NDArray[Any], where: str) -> int:
     return 255 if values.dtype.kind == "f" and largest <= 1 else 1
 
 
-def _blocks(values: NDArray[Any]) -> Iterator[slice]:
+def blocks(values: NDArray[Any]) -> Iterator[slice]:
+    """Parts of an array along its first axis, of BLOCK_BYTES or a single row."""
     rows = max(1, BLOCK_BYTES * len(values) // max(1, values.nbytes))
     return (slice(start, start + rows) for start in range(0, len(values), rows))
 

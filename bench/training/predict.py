@@ -60,7 +60,7 @@ def evaluate(
     ]
     test = test_set.open()
     # Rounded first, so that the misclassified images can be recomputed from the stored predictions.
-    log_probabilities = np.stack([predict(test.images) for predict in predictors]).astype(np.float16)
+    log_probabilities = np.stack([predict(test.images).astype(np.float16) for predict in predictors])
     wrong_indices = most_confidently_wrong(log_probabilities, test.labels, kept_wrong_images(test.image_shape))
     predictions = Predictions(
         log_probabilities=log_probabilities,

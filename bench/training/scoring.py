@@ -28,13 +28,14 @@ class Scored:
         return float((self.predicted == self.labels).mean())
 
     def objective(self, name: Objective | None) -> float:
-        """Accuracy, macro F1 or balanced accuracy, in [0, 1]."""
+        """Accuracy, macro F1 or balanced accuracy, in [0, 1]; classes without images do not count."""
         if name is None:
             return self.accuracy
         report = class_report(
             confusion(self.predicted[None], self.labels, self.classes), tuple(map(str, range(self.classes)))
         )
-        return float((report.f1 if name == "macro-f1" else report.recall)[self.classes])
+        by_class = (report.f1 if name == "macro-f1" else report.recall)[: self.classes]
+        return float(by_class[report.support[: self.classes] > 0].mean())
 
 
 class Scorer:

@@ -8,8 +8,8 @@ import keras
 def multiply_adds(model: keras.Model) -> int:
     """Multiply-adds of matrix products and convolutions for one image, in the forward pass.
 
-    Each weight matrix or kernel is applied once per output position: exact for dense and convolutional layers, an
-    estimate for others. Additions, activations and normalization are not counted.
+    Each weight matrix or kernel, frozen or not, is applied once per output position: exact for dense and convolutional
+    layers, an estimate for others. Additions, activations and normalization are not counted.
     """
     return sum(_multiply_adds(layer) for layer in model.layers)
 
@@ -17,6 +17,9 @@ def multiply_adds(model: keras.Model) -> int:
 def _multiply_adds(layer: keras.Layer) -> int:
     if isinstance(layer, keras.Model):
         return multiply_adds(layer)
-    shape = getattr(layer, "output", None) is not None and layer.output.shape
-    positions = prod(side or 1 for side in shape[1:-1]) if shape else 1
-    return sum(positions * prod(weight.shape) for weight in layer.trainable_weights if len(weight.shape) > 1)
+    if isinstance(layer, keras.layers.Normalization):
+        return 0
+    output = getattr(layer, "output", None)
+    first = output[0] if isinstance(output, list | tuple) else output
+    positions = prod(side or 1 for side in getattr(first, "shape", ())[1:-1])
+    return sum(positions * prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)

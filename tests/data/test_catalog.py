@@ -174,9 +174,10 @@ def test_name_that_is_taken_or_malformed_is_refused(shades: Path, name: str, mes
         (f"{SHADES}\nfrom dataclasses import replace\nSECOND = replace(SHADES, title='x')\n", "found 2"),
         ("import no_such_package\n", "cannot be imported: ModuleNotFoundError: No module named 'no_such_package'"),
         ("def broken(:\n", r"cannot be imported: SyntaxError: .*line 1"),
+        (f"{SHADES}\nraise SystemExit(0)\n", "cannot be imported: SystemExit: 0"),
         (SHADES.replace("(2, 3, 1)", "(2, 3)"), r"cannot be imported: DatasetDefinition: image_shape must be"),
     ],
-    ids=["none", "two", "import error", "syntax error", "invalid definition"],
+    ids=["none", "two", "import error", "syntax error", "exit", "invalid definition"],
 )
 def test_file_without_a_valid_definition_is_refused(shades: Path, content: str, message: str) -> None:
     shades.write_text(content)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.data import cache, catalog
+from bench.data import cache, catalog, samples
 from bench.data.catalog import DatasetLocation
 from bench.data.dataset import Dataset
 from bench.data.development import facts, load_development
@@ -64,8 +64,9 @@ def test_development_images_of_a_folder_are_not_in_the_order_of_their_classes(ph
     assert labels.tolist() != sorted(labels)
 
 
-def test_images_in_the_order_of_their_classes_are_shuffled_whatever_their_format(tmp_path: Path) -> None:
-    x, y = noise(30, 4, 4), np.arange(30) // 15
+@pytest.mark.parametrize("y", [np.arange(30) // 15, 1 - np.arange(30) // 15, np.tile(np.arange(15) // 8, 2)])
+def test_images_in_the_order_of_their_classes_are_shuffled_whatever_their_format(tmp_path: Path, y: Any) -> None:
+    x = noise(30, 4, 4)
     np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:15], y_test=y[10:25])
     for location in (locate(tmp_path / "a.npz"), catalog.from_arrays((x, y), (x[:15], y[10:25]))):
         development = load_development(location)
@@ -162,6 +163,19 @@ def test_image_size(tmp_path: Path) -> None:
     assert load_development(location).image_shape == (3, 5, 1)
     np.savez(tmp_path / "a.npz", x=noise(20, 8, 8, 3), y=np.arange(20) % 2)
     assert load_development(locate(tmp_path / "a.npz", image_size=(3, 5))).image_shape == (3, 5, 3)
+
+
+def test_image_size_for_which_there_is_no_space_is_refused() -> None:
+    with pytest.raises(DataError, match=r"cannot write decoded images to .*: No space left on device\. Free up space"):
+        catalog.from_arrays((noise(30, 4, 4), np.arange(30) % 2), reading=Reading(image_size=(10**6, 10**6)))
+
+
+def test_images_are_copied_and_resized_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = noise(30, 8, 8, 3), np.arange(30) % 2
+    whole = load_development(catalog.from_arrays((x, y), reading=Reading(image_size=(3, 5))))
+    shutil.rmtree(cache.folder())
+    monkeypatch.setattr(samples, "BLOCK_BYTES", 100)  # two images of 45 bytes
+    assert load_development(catalog.from_arrays((x, y), reading=Reading(image_size=(3, 5)))).checksum == whole.checksum
 
 
 def test_class_names_by_option_and_by_file(photos: Path, tmp_path: Path) -> None:
@@ -374,6 +388,12 @@ def test_interrupted_import_leaves_nothing_behind(photos: Path) -> None:
     with pytest.raises(DataError, match="cannot be read as an image"):
         locate(photos)
     assert not cache.folder().exists() or not any(cache.folder().iterdir())
+
+
+def test_import_that_ends_at_the_same_time_is_no_error(photos: Path) -> None:
+    cache.folder().mkdir(parents=True)
+    (cache.folder() / ".import-gone").symlink_to("nowhere")  # as its folder would be, listed and then removed
+    assert len(load_development(locate(photos))) == 16
 
 
 # Duplicates

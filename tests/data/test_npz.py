@@ -1,6 +1,7 @@
 """Datasets in .npz files: names of arrays, number types, and errors; pickles are never loaded."""
 
 import pickle
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,19 @@ def test_damaged_array_is_refused(tmp_path: Path) -> None:
     content[content.index(X.tobytes()) + 5] ^= 255
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"a\.npz: x is damaged: Bad CRC-32"):
+        read(path)
+
+
+def test_damaged_compressed_array_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, x=X, y=Y)
+    with zipfile.ZipFile(path) as archive:
+        header = archive.getinfo("x.npy").header_offset
+    content = bytearray(path.read_bytes())
+    # After 30 bytes and two fields, whose lengths are at 26, is the compressed array; it has no block of this type.
+    content[header + 30 + sum(struct.unpack_from("<2H", content, header + 26))] = 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.npz: x is damaged: .*invalid block type"):
         read(path)
 
 

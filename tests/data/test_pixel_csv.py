@@ -57,13 +57,21 @@ def test_color_and_other_shapes(tmp_path: Path) -> None:
 
 
 def test_pieces_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pixel_csv, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(pixel_csv, "CHUNK_VALUES", 15)  # three rows
     samples = read(write_csv(tmp_path / "a.csv", csv_rows(8)))
     assert samples.images[:, 0, 1, 0].tolist() == list(range(8))
     assert samples.labels.dtype == np.int64
 
 
-@pytest.mark.parametrize("chunk_rows", [2, 5_000])
+def test_pieces_of_larger_images_have_fewer_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pixel_csv, "CHUNK_VALUES", 26)
+    for columns, expected in ((5, [5]), (13, [2, 2, 1]), (50, [1] * 5)):
+        path = write_csv(tmp_path / "a.csv", [",".join(["1"] * columns)] * 5, None)
+        names = [str(number) for number in range(columns)]
+        assert [len(chunk) for chunk in pixel_csv._chunks(path, names, has_header=False)] == expected
+
+
+@pytest.mark.parametrize("chunk_values", [10, 25_000])  # 2 or 5,000 rows
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -84,9 +92,9 @@ def test_pieces_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_error_names_line_and_column(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_rows: int, row: str, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_values: int, row: str, message: str
 ) -> None:
-    monkeypatch.setattr(pixel_csv, "CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr(pixel_csv, "CHUNK_VALUES", chunk_values)
     path = write_csv(tmp_path / "a.csv", [*csv_rows(3), row, *csv_rows(2)])
     with pytest.raises(DataError, match=message) as caught:
         read(path)

@@ -163,6 +163,13 @@ def test_damaged_file_is_refused_and_never_skipped(sources: Sources, tmp_path: P
         assert expected in str(caught.value)
 
 
+def test_files_of_another_dataset_in_a_data_folder_need_not_be_deleted(sources: Sources, tmp_path: Path) -> None:
+    mine = fill(tmp_path / "mine")
+    (mine / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(images(7, 9)))
+    with pytest.raises(DataError, match=r"Choose the folder of Tiny with --data-dir or BENCH_DATA_DIR, or remove"):
+        read(replace(sources, data_dir=mine))
+
+
 def test_wrong_checksum_is_refused(sources: Sources) -> None:
     fill(sources.cache)
     other = images(7, 9)

@@ -1,6 +1,7 @@
 """NumPy's .npz files with the arrays of images and labels; pickles in them are never loaded."""
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def _arrays(path: Path, limit: int) -> dict[str, NDArray[Any]]:
 def _array(file: Mapping[str, NDArray[Any]], name: str, path: Path) -> NDArray[Any]:
     try:
         values = file[name]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, SyntaxError, MemoryError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError, MemoryError) as error:
         if "allow_pickle" in str(error):
             raise DataError(
                 f"{path}: {name} is an array of Python objects, which is never loaded: expected an array of numbers, "

@@ -12,7 +12,7 @@ from bench.data.loaders.bounded import open_binary
 from bench.data.samples import Reading, Samples, row_shape
 from bench.errors import DataError
 
-CHUNK_ROWS = 5_000
+CHUNK_VALUES = 4_000_000  # pixels that are parsed at a time, since numbers take much more memory than pixels
 EXCESS = "excess"  # column of the first field beyond the last pixel, which no line may have
 LABEL_COLUMNS = ("label", "labels", "class", "target", "y")
 PIXEL_COLUMN = re.compile(r"(pixel|px|p)?[_ ]?\d+([x_]\d+)*", re.IGNORECASE)
@@ -33,13 +33,16 @@ def read(path: Path, reading: Reading) -> Samples:
         position = names.index(_label_column(names, path))
     else:
         names, position = ["label", *(f"pixel{number}" for number in range(1, len(names)))], 0
-    blocks = [_numbers(chunk, position, path) for chunk in _chunks(path, names, has_header=has_header)]
-    if not sum(map(len, blocks)):
+    labels, pixels = [], []
+    for chunk in _chunks(path, names, has_header=has_header):
+        values = _numbers(chunk, position, path)
+        labels.append(values[:, position].astype(np.int64))
+        pixels.append(np.delete(values, position, axis=1).astype(np.uint8))
+    if not sum(map(len, labels)):
         raise DataError(f"{path} contains no images: {EXPECTED}")
-    labels = np.concatenate([block[:, position] for block in blocks])
-    pixels = np.concatenate([np.delete(block, position, axis=1).astype(np.uint8) for block in blocks])
-    shape = row_shape(pixels.shape[1], str(path), reading.image_size)
-    return Samples(images=pixels.reshape(-1, *shape), labels=labels.astype(np.int64), where=str(path))
+    images = np.concatenate(pixels)
+    shape = row_shape(images.shape[1], str(path), reading.image_size)
+    return Samples(images=images.reshape(-1, *shape), labels=np.concatenate(labels), where=str(path))
 
 
 def _first_line(path: Path) -> list[str]:
@@ -82,7 +85,7 @@ def _label_column(header: list[str], path: Path) -> str:
 
 def _chunks(path: Path, names: list[str], *, has_header: bool) -> Iterator[pd.DataFrame]:
     """The rows in pieces; the index is the line number in the file."""
-    lines = 1 + has_header
+    lines, rows = 1 + has_header, max(1, CHUNK_VALUES // len(names))
     with open_binary(path) as file:
         try:
             for chunk in pd.read_csv(
@@ -91,7 +94,7 @@ def _chunks(path: Path, names: list[str], *, has_header: bool) -> Iterator[pd.Da
                 names=[*names, EXCESS],
                 index_col=False,
                 skiprows=int(has_header),
-                chunksize=CHUNK_ROWS,
+                chunksize=rows,
                 skip_blank_lines=False,
                 skipinitialspace=True,
                 low_memory=False,
@@ -102,7 +105,7 @@ def _chunks(path: Path, names: list[str], *, has_header: bool) -> Iterator[pd.Da
                 too_long = chunk.index[chunk.pop(EXCESS).notna()]
                 if len(too_long):
                     raise DataError(f"{path}, line {too_long[0]} has more than {len(names)} columns: {EXPECTED}")
-                yield _without_empty_end(chunk)
+                yield _without_empty_end(chunk, rows)
         except pd.errors.EmptyDataError:
             return
         except pd.errors.ParserError as error:
@@ -111,9 +114,9 @@ def _chunks(path: Path, names: list[str], *, has_header: bool) -> Iterator[pd.Da
             raise DataError(f"{path} is not a text file: {EXPECTED}") from error
 
 
-def _without_empty_end(chunk: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the last piece without empty lines at the end of the file."""
-    if len(chunk) == CHUNK_ROWS:
+def _without_empty_end(chunk: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """The rows of a piece, without empty lines at its end if it is the last one, which has fewer than `rows`."""
+    if len(chunk) == rows:
         return chunk
     filled = np.flatnonzero(chunk.notna().any(axis="columns"))
     return chunk.iloc[: filled[-1] + 1 if len(filled) else 0]

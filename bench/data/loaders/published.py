@@ -99,10 +99,13 @@ class Sources:
         }
         return {title: folder for title, folder in places.items() if folder is not None}
 
-    @property
-    def remedy(self) -> str:
-        """What to do with a damaged file."""
-        return f"Delete it and run `python -m bench data fetch {self.name}`."
+    def remedy(self, folder: Path) -> str:
+        """What to do with a file in `folder` that is damaged or another one."""
+        fetch = f"run `python -m bench data fetch {self.name}`."
+        if folder == self.data_dir:  # files of MNIST, Fashion-MNIST and Kuzushiji-MNIST have the same names
+            choose = f"Choose the folder of {self.title} with --data-dir or BENCH_DATA_DIR"
+            return f"{choose}, or remove the file and {fetch}"
+        return f"Delete it and {fetch}"
 
 
 def load_development(access: DataAccess, sources: Sources) -> LabeledImages:
@@ -130,7 +133,7 @@ def parse_idx(content: Mapping[str, bytes], folder: str, test: bool) -> tuple[Pi
 
 def _read(sources: Sources, notify: Notify, *, test: bool) -> LabeledImages:
     folder, file_set, source = _locate(sources, notify)
-    return *file_set.read(folder, test=test, remedy=sources.remedy), source
+    return *file_set.read(folder, test=test, remedy=sources.remedy(folder)), source
 
 
 def _locate(sources: Sources, notify: Notify) -> tuple[Path, FileSet, str]:
