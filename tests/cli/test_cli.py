@@ -497,7 +497,9 @@ def test_damaged_record_is_named_after_training(
     assert f"Could not be read: {damaged.relative_to(results)}: " in capsys.readouterr().err
 
 
-def test_pages_are_up_to_date_after_an_interruption_or_a_failure(results: Path) -> None:
+def test_pages_are_up_to_date_after_an_interruption_or_a_failure(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupt(_: object) -> NoReturn:
         raise KeyboardInterrupt
 
@@ -505,6 +507,7 @@ def test_pages_are_up_to_date_after_an_interruption_or_a_failure(results: Path) 
     page.unlink()
     with pytest.raises(typer.Exit):
         execute(interrupt, "training", results, quiet=True)
+    assert capsys.readouterr().err == "Interrupted; repeat the command to continue.\n"
     assert page.exists()
     page.unlink()
     failed = RunFailed(folder=next(all_folders(results)), reason="it failed")
