@@ -106,7 +106,9 @@ def delete(
     if not yes:
         if not sys.stdin.isatty():
             raise SpecError(f"deleting {run_id} cannot be undone: confirm with --yes")
-        typer.confirm(f"Delete {folder.path} ({folder.disk_bytes() / 1e6:.1f} MB)?", abort=True)
+        if not typer.confirm(f"Delete {folder.path} ({folder.disk_bytes() / 1e6:.1f} MB)?"):
+            typer.echo("Nothing deleted.", err=True)
+            return
     with folder.lock():
         try:
             shutil.rmtree(folder.path)

@@ -666,6 +666,28 @@ def terminal() -> Iterator[tuple[int, int]]:
     os.close(ours)
 
 
+@pytest.mark.parametrize(
+    ("answer", "code", "message"), [(b"n\n", 0, "Nothing deleted.\n"), (b"\x04", 130, "\naborted\n")]
+)
+def test_run_is_not_deleted_without_a_yes(
+    answer: bytes,
+    code: int,
+    message: str,
+    results: Path,
+    call: Call,
+    terminal: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = next(all_folders(results))
+    ours, its = terminal
+    os.write(ours, answer)
+    with os.fdopen(its, encoding="utf-8") as stdin, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        done = call("runs", "delete", folder.run_id, code=code)
+    assert done.stderr == message
+    assert folder.path.exists()
+
+
 @pytest.mark.slow
 def test_no_color_is_respected_on_a_terminal(results: Path, terminal: tuple[int, int]) -> None:
     ours, its = terminal
