@@ -103,7 +103,7 @@ def check_family(
     from bench.machine import usable_cores
 
     (located,) = locate_families([family])
-    location = locate_dataset(dataset, data_dir, image_size, class_names)
+    location = locate_dataset(dataset, data_dir, image_size, class_names, quiet=quiet)
     options = Options(results=Path(), dataset=location, workers=workers or usable_cores())
     try:
         with interruptible_display(quiet=quiet) as report:

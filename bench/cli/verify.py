@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.datasets import notify
+from bench.cli.datasets import notifier
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, Quiet, RunDataset, RunName
 from bench.cli.results import write_pages
@@ -57,7 +57,7 @@ def verify(
     folder = find_run(loaded, name).folder
     options = Options(
         results=results,
-        dataset=run_dataset(folder, dataset, data_dir, notify),
+        dataset=run_dataset(folder, dataset, data_dir, notifier(quiet=quiet)),
         workers=1,
         family_files=run_family_files(folder, family),
     )

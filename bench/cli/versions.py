@@ -144,7 +144,7 @@ def measure(
 
     subject: Subject = ReferenceModels()
     if family is not None:
-        location = locate_dataset(dataset or DATASET, None, image_size, class_names)
+        location = locate_dataset(dataset or DATASET, None, image_size, class_names, quiet=quiet)
         subject = _family_subject(family, location, epochs, None if pixel_range == "auto" else pixel_range)
     elif (dataset, epochs, image_size, class_names, pixel_range) != (None, None, None, None, "auto"):
         raise SpecError(

@@ -618,6 +618,13 @@ def test_options_of_images_by_path(photos: Path, call: Call) -> None:
     assert refused == "error: --data-dir is for datasets given by name, not for the images at photos: remove it\n"
 
 
+def test_quiet_hides_the_import_of_images(photos: Path, call: Call) -> None:
+    command = ("run", "--family", "dense", "--dataset", "photos", *("--trials", "1", "--epochs", "1"))
+    done = call(*command, "--dry-run", "--no-estimate", "--quiet")
+    assert "dense on photos, " in done.stdout
+    assert done.stderr == ""
+
+
 def test_folder_of_images_is_fetched_into_the_cache(photos: Path, call: Call) -> None:
     text = call("data", "fetch", "photos").stdout
     assert text.startswith("photos: 16 development images from ")
