@@ -45,7 +45,8 @@ def run_ids(context: typer.Context, incomplete: str) -> list[str]:
     """Run ids of the results folder that the command line names."""
     from bench.records.store import all_folders
 
-    results = Path(context.params.get("results") or DEFAULT_RESULTS)
+    group = context.parent.params if context.parent is not None else {}  # `bench runs` has --results, too
+    results = Path(context.params.get("results") or group.get("results") or DEFAULT_RESULTS)
     return _matching(sorted(folder.run_id for folder in all_folders(results)), incomplete)
 
 

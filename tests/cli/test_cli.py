@@ -213,6 +213,16 @@ def test_shell_completes_runs_and_their_models_only(results: Path, call: Call, m
     assert set(completions("show ", call, monkeypatch)) == {"cnn", "dense", "tutorial-linear", *runs}
 
 
+@pytest.mark.parametrize(
+    "words", ["runs --results elsewhere delete ", "runs delete --results elsewhere ", "show --results elsewhere "]
+)
+def test_shell_completes_runs_of_the_named_results_folder(
+    words: str, results: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results.rename(results.with_name("elsewhere"))
+    assert "dense-random-8510e80bc9" in completions(words, call, monkeypatch)
+
+
 def test_list_describes_families_datasets_tuners_and_reference_models_in_a_line_each(call: Call) -> None:
     text = call("list").stdout
     for line in (
@@ -528,6 +538,11 @@ def test_runs_as_json_has_the_state_of_each(results: Path, call: Call) -> None:
     states = json.loads(call("runs", "--json").stdout)
     assert sorted(state["finished"] for state in states) == [False, *[True] * (len(states) - 1)]
     assert all(state["disk_bytes"] > 0 for state in states)
+
+
+def test_json_of_runs_is_for_the_list_only(results: Path, call: Call) -> None:
+    done = call("runs", "--json", "migrate", code=2)
+    assert done.stderr == "error: --json is for the list of runs, not for migrate: remove it\n"
 
 
 def test_results_option_can_precede_or_follow_delete(call: Call) -> None:
