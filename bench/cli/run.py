@@ -115,6 +115,8 @@ def run(
 
     if no_estimate and not dry_run:
         raise SpecError("--no-estimate needs --dry-run")
+    if scheduler is not None and workers is not None:
+        raise SpecError("--workers is for processes on this machine, --scheduler for those of a cluster: choose one")
     located = locate_families(_chosen(families or ()))
     location = locate_dataset(dataset, data_dir, image_size, class_names, quiet=quiet)
     request = SearchRequest(

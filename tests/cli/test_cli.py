@@ -136,6 +136,10 @@ def test_unknown_option_is_named(call: Call) -> None:
             "error: invalid value for '--trials': must be greater than or equal to 1\nSee: bench run --help\n",
         ),
         (["run", "--family", "cnn", "--no-estimate"], "error: --no-estimate needs --dry-run\n"),
+        (
+            ["run", "--family", "cnn", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
+            "error: --workers is for processes on this machine, --scheduler for those of a cluster: choose one\n",
+        ),
         (["reproduce", "--quiet", "--verbose", "--dataset", "digits"], "error: --quiet and --verbose: choose one\n"),
         (["show", "cnn"], "error: there is no results folder results: "),
     ],
