@@ -5,6 +5,7 @@ import signal
 import socket
 import stat
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,6 +177,21 @@ def test_open_shows_the_live_page_in_the_browser(results: Path, browser_log: Pat
         url = url_of(running)
         running.wait_until(browser_log.exists, "browser")
         assert browser_log.read_text() == f"{url}\n"
+
+
+@pytest.mark.slow
+def test_page_is_served_to_a_browser_that_runs_in_the_terminal(results: Path, tmp_path: Path) -> None:
+    script, page = tmp_path / "browser.py", tmp_path / "page.html"
+    page.touch()
+    script.write_text(
+        "import pathlib, sys\n"
+        "from urllib.request import ProxyHandler, build_opener\n"
+        "page = build_opener(ProxyHandler({})).open(sys.argv[1], timeout=60).read()\n"
+        "pathlib.Path(sys.argv[2]).write_bytes(page)\n"
+    )
+    env = variables(BROWSER=f"{sys.executable} {script} %s {page}")
+    with started("serve", "--open", "--results", results, cwd=results, env=env) as running:
+        running.wait_until(lambda: "<h1>Live</h1>" in page.read_text(), "page in the browser")
 
 
 @pytest.mark.slow
