@@ -16,9 +16,12 @@ from bench.errors import SpecError
 from bench.live.server import Server
 from bench.report.build import write
 from bench.report.html.site import site
+from bench.versions.record import write as write_version
+from bench.versions.subjects import family_root
 from builders import add_run, make_predictions, make_run, make_spec, write_unfinished_run
 from command_line import call, started, variables
 from served import get, request, serving, url_of
+from version_records import make_record
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +117,16 @@ def test_page_waits_for_a_run_in_a_folder_that_does_not_exist_yet(tmp_path: Path
         assert not results.exists()
         add_run(results)
         assert get(server, "/synthetic/dense.html")[0] == 200
+
+
+@pytest.mark.parametrize(("family", "page"), [(None, "versions.html"), ("mine", "versions-mine.html")])
+def test_page_of_versions_appears_when_one_is_measured(family: str | None, page: str, tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        assert get(server, f"/{page}")[0] == 404
+        write_version(tmp_path if family is None else family_root(tmp_path, family), make_record("tf216", "2.16.2"))
+        status, _, content = get(server, f"/{page}")
+        assert status == 200
+        assert b"2.16.2" in content
 
 
 def test_file_instead_of_a_results_folder_is_an_error(results: Path) -> None:
