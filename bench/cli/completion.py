@@ -10,8 +10,13 @@ from bench.report.text.command import DEFAULT_RESULTS
 
 
 def families(incomplete: str) -> list[str]:
-    """Names of families."""
+    """Names of families, and `all`."""
     return _matching(["all", *search_spaces.names()], incomplete)
+
+
+def family(incomplete: str) -> list[str]:
+    """Names of families, where one is expected."""
+    return _matching(search_spaces.names(), incomplete)
 
 
 def datasets(incomplete: str) -> list[str]:

@@ -149,6 +149,7 @@ def plan(
         str | None,
         typer.Option(
             metavar="DATASET",
+            autocompletion=completion.datasets,
             help="Dataset name (see `bench list`) or path.",
             show_default="that of the runs, else the only one, else fashion_mnist",
         ),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.datasets import locate_dataset
 from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
@@ -102,13 +103,19 @@ def measure(
         str | None,
         typer.Option(
             metavar="FAMILY",
+            autocompletion=completion.family,
             show_default="two published models",
             help="Measure the default candidate of a family, as for `bench run --family`.",
         ),
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(metavar="DATASET", show_default="fashion_mnist_12k", help="Dataset of --family."),
+        typer.Option(
+            metavar="DATASET",
+            autocompletion=completion.datasets,
+            show_default="fashion_mnist_12k",
+            help="Dataset of --family.",
+        ),
     ] = None,
     epochs: Annotated[
         int | None,

@@ -192,7 +192,11 @@ def completions(words: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> list
     ("words", "expected"),
     [
         ("run --family ", {"all", "cnn", "dense"}),
+        ("check-family ", {"cnn", "dense"}),
+        ("versions measure --family ", {"cnn", "dense"}),
         ("run --dataset fa", {"fashion_mnist", "fashion_mnist_12k"}),
+        ("plan --dataset fa", {"fashion_mnist", "fashion_mnist_12k"}),
+        ("versions measure --dataset fa", {"fashion_mnist", "fashion_mnist_12k"}),
         ("run --tuner r", {"random"}),
         ("reproduce tutorial-c", {"tutorial-cnn"}),
         ("lea", {"leaderboard"}),
