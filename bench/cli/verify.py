@@ -53,14 +53,16 @@ def verify(
     from bench.report.ranking import rank
     from bench.report.runs import find_run, load
 
+    notify = notifier(quiet=quiet)
     loaded = load(results)
     folder = find_run(loaded, name).folder
     options = Options(
         results=results,
-        dataset=run_dataset(folder, dataset, data_dir, notifier(quiet=quiet)),
+        dataset=run_dataset(folder, dataset, data_dir, notify),
         workers=1,
         family_files=run_family_files(folder, family),
     )
+    notify("Comparing the pages with the records")
     pages = _check_pages(folder, rank(results, loaded))
     try:
         with interruptible_display(quiet=quiet) as report:

@@ -481,7 +481,7 @@ def test_changed_page_fails_the_check_and_is_rebuilt(results: Path, call: Call) 
     assert call("report").stdout == "results/leaderboard.md\n"
     assert page.read_bytes() == original
     assert call("report", "--check").stdout == "All pages are up to date.\n"
-    assert call("report").stderr == "0 files written or removed\n"
+    assert call("report").stderr == "Generating the pages of results\n0 files written or removed\n"
 
 
 @pytest.fixture
