@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.evaluation.text import counted
+from bench.evaluation.text import counted, duration
 from bench.signals import exit_code, handle_signals
 
 if TYPE_CHECKING:
@@ -104,7 +104,10 @@ def _budget_text(spec: "SearchSpec") -> str:
 
 
 def _refits_text(spec: "SearchSpec") -> str:
-    return f"  refits: {counted(spec.refit_seeds, 'seed')}, {counted(spec.refit_epochs, 'epoch')} each"
+    refits = f"  refits: {counted(spec.refit_seeds, 'seed')}, {counted(spec.refit_epochs, 'epoch')} each"
+    if spec.time_limit is None:
+        return refits
+    return f"{refits}\n  time limit: {duration(spec.time_limit)}, which may end the search earlier"
 
 
 def _forecast_text(spec: "SearchSpec", expected: "Forecast") -> str:

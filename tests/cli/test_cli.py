@@ -174,6 +174,8 @@ def test_plan_of_all_families_is_printed_without_timing_or_importing_tensorflow(
         *("--dry-run", "--no-estimate"),
     ).stdout
     assert "search: up to 1 epoch, equivalent to 1 trial of 1 epoch\n  refits: 1 seed, 1 epoch each\n" in once
+    limited = call("run", "--family", "cnn", "--dataset", "digits", "--time-limit", "10m", "--dry-run", "--no-estimate")
+    assert "epochs each\n  time limit: 10:00, which may end the search earlier\n" in limited.stdout
     assert list(tmp_path.iterdir()) == []
     assert not {"tensorflow", "keras"} & (set(sys.modules) - before)
 
