@@ -4,7 +4,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 
 
 class Terminated(KeyboardInterrupt):
@@ -80,6 +79,8 @@ def shield_children_from_sigint() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    from multiprocessing import resource_tracker  # here, so that commands that train nothing start faster
+
     # Starting the resource tracker later would unblock the signal in the thread that starts it.
     resource_tracker.ensure_running()
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -46,6 +46,19 @@ def class_folders(root: Path, *, per_class: int = 10, names: tuple[str, ...] = (
     return root
 
 
+def announced_digits(path: Path) -> Path:
+    """A Python file that defines the dataset digits, but announces when it loads them, as downloads do."""
+    path.write_text(
+        "from dataclasses import replace\n\n"
+        "from bench.data.sets import digits\n\n\n"
+        "def development(access):\n"
+        "    access.notify('loading digits')\n"
+        "    return digits.DATASET.development(access)\n\n\n"
+        "DATASET = replace(digits.DATASET, development=development)\n"
+    )
+    return path
+
+
 def write_csv(path: Path, rows: list[str], header: str | None = "label,pixel1,pixel2,pixel3,pixel4") -> Path:
     """A CSV file of these lines."""
     path.write_text("\n".join(([header] if header else []) + rows) + "\n")

@@ -1,6 +1,7 @@
 """The README's main command runs, and the numbers in the README and the documentation are those in results/."""
 
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -34,6 +35,18 @@ def test_readme_has_the_main_commands() -> None:
     assert TESTS in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert TESTS in TEXT
     assert MAIN.startswith(INSTALL.partition(" && . .venv")[0])
+
+
+def test_ci_fails_if_tox_cannot_be_installed_though_an_earlier_one_is_there(tmp_path: Path) -> None:
+    scripts = {".venv/bin/tox": "exit 0", "bin/python3": "exit 1", "bin/chromium": "exit 0"}
+    for name, text in scripts.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / ".ci").mkdir()
+    ci = shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    done = subprocess.run(["bash", ci], env=variables(PATH=f"{tmp_path}/bin:/usr/bin:/bin"), check=False)
+    assert done.returncode == 1
 
 
 def test_tables_of_the_leaderboard_are_copies() -> None:

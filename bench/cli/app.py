@@ -25,6 +25,7 @@ from bench.cli.verify import verify_app
 from bench.cli.versions import versions_app
 from bench.errors import BenchError
 from bench.machine import discard_output
+from bench.signals import exit_code
 
 app = typer.Typer(
     cls=Group,
@@ -84,9 +85,9 @@ def main() -> None:
         _end(str(error))
     except typer.TyperException as error:
         _end_usage(error)
-    except typer.Abort:
-        typer.echo("aborted", err=True)
-        sys.exit(1)
+    except typer.Abort:  # Ctrl-C or Ctrl-D instead of an answer
+        typer.echo("\naborted", err=True)
+        sys.exit(exit_code(KeyboardInterrupt()))
     except OSError as error:
         if error.errno != errno.ENOSPC or error.filename is not None:
             raise

@@ -10,8 +10,13 @@ from bench.report.text.command import DEFAULT_RESULTS
 
 
 def families(incomplete: str) -> list[str]:
-    """Names of families."""
+    """Names of families, and `all`."""
     return _matching(["all", *search_spaces.names()], incomplete)
+
+
+def family(incomplete: str) -> list[str]:
+    """Names of families, where one is expected."""
+    return _matching(search_spaces.names(), incomplete)
 
 
 def datasets(incomplete: str) -> list[str]:
@@ -45,7 +50,8 @@ def run_ids(context: typer.Context, incomplete: str) -> list[str]:
     """Run ids of the results folder that the command line names."""
     from bench.records.store import all_folders
 
-    results = Path(context.params.get("results") or DEFAULT_RESULTS)
+    group = context.parent.params if context.parent is not None else {}  # `bench runs` has --results, too
+    results = Path(context.params.get("results") or group.get("results") or DEFAULT_RESULTS)
     return _matching(sorted(folder.run_id for folder in all_folders(results)), incomplete)
 
 

@@ -7,12 +7,18 @@ import typer
 
 if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation
+    from bench.data.dataset import Notify
 
 
 def locate_dataset(
-    dataset: str, data_dir: Path | None, image_size: tuple[int, int] | None, class_names: str | None
+    dataset: str,
+    data_dir: Path | None,
+    image_size: tuple[int, int] | None,
+    class_names: str | None,
+    *,
+    quiet: bool = False,
 ) -> "DatasetLocation":
-    """Locate a dataset by name or path; messages on its import go to standard error.
+    """Locate a dataset by name or path; messages on its import go to standard error, or nowhere if `quiet`.
 
     Raises:
         SpecError: there is no such dataset, or it does not take these options.
@@ -22,12 +28,19 @@ def locate_dataset(
     from bench.data.samples import Reading
 
     reading = Reading(image_size=image_size, class_names=_names(class_names))
-    return catalog.locate(dataset, data_dir, reading, notify)
+    return catalog.locate(dataset, data_dir, reading, notifier(quiet=quiet))
 
 
 def notify(line: str) -> None:
     """Print a message to standard error."""
     typer.echo(line, err=True)
+
+
+def notifier(*, quiet: bool) -> "Notify":
+    """`notify`, or a function that prints nothing if `quiet`."""
+    from bench.data.dataset import quiet as drop
+
+    return drop if quiet else notify
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bench.cli.datasets import notify
-from bench.evaluation.text import counted
-from bench.signals import handle_signals
+from bench.evaluation.text import counted, duration
+from bench.signals import exit_code, handle_signals
 
 if TYPE_CHECKING:
+    from bench.data.dataset import Notify
     from bench.execution.forecast import Forecast
     from bench.execution.options import Options
     from bench.execution.request import SearchRequest
@@ -37,14 +37,17 @@ def print_plans(request: "SearchRequest", options: "Options") -> None:
             )
 
 
-def print_forecast(specs: "Sequence[SearchSpec]", options: "Options") -> None:
+def print_forecast(specs: "Sequence[SearchSpec]", options: "Options", notify: "Notify") -> None:
     """Print trials, epochs, time and disk space of each search that is not complete."""
     from bench.records.files import check_writable
 
     check_writable(options.results)
     if planned := _unfinished(specs, options):
-        with handle_signals():
-            _print_estimates(planned, options)
+        try:
+            with handle_signals():
+                _print_estimates(planned, options, notify)
+        except KeyboardInterrupt as interrupt:
+            raise typer.Exit(exit_code(interrupt)) from None
 
 
 def _unfinished(specs: "Sequence[SearchSpec]", options: "Options") -> "list[tuple[SearchSpec, RunFolder]]":
@@ -64,7 +67,7 @@ def _unfinished_folder(spec: "SearchSpec", options: "Options") -> "RunFolder | N
     return None
 
 
-def _print_estimates(planned: "Sequence[tuple[SearchSpec, RunFolder]]", options: "Options") -> None:
+def _print_estimates(planned: "Sequence[tuple[SearchSpec, RunFolder]]", options: "Options", notify: "Notify") -> None:
     from bench.data.development import facts, load_development
     from bench.execution.events import Event, Message
     from bench.workers.tasks import import_libraries
@@ -101,7 +104,10 @@ def _budget_text(spec: "SearchSpec") -> str:
 
 
 def _refits_text(spec: "SearchSpec") -> str:
-    return f"  refits: {counted(spec.refit_seeds, 'seed')}, {counted(spec.refit_epochs, 'epoch')} each"
+    refits = f"  refits: {counted(spec.refit_seeds, 'seed')}, {counted(spec.refit_epochs, 'epoch')} each"
+    if spec.time_limit is None:
+        return refits
+    return f"{refits}\n  time limit: {duration(spec.time_limit)}, which may end the search earlier"
 
 
 def _forecast_text(spec: "SearchSpec", expected: "Forecast") -> str:

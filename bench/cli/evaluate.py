@@ -67,7 +67,7 @@ def evaluate(
     from bench.baselines.external import ExternalModel, read_model
     from bench.execution.options import Options
 
-    location = locate_dataset(dataset, data_dir, image_size, class_names)
+    location = locate_dataset(dataset, data_dir, image_size, class_names, quiet=quiet)
     order = None if classes is None else tuple(each.strip() for each in classes.split(","))
     chosen_range = None if pixel_range == "auto" else pixel_range
     models = [

@@ -92,7 +92,7 @@ def _unfinished(results: Path) -> dict[str, float]:
 def _print_how_to_resume(results: Path, earlier: dict[str, float]) -> None:
     interrupted = [name for name, changed in _unfinished(results).items() if earlier.get(name) != changed]
     if not interrupted:
-        typer.echo("Interrupted before training started; repeat the command.", err=True)
+        typer.echo("Interrupted; repeat the command to continue.", err=True)
         return
     resume = command(results, "resume", *interrupted)
     typer.echo(f"Interrupted; completed trials and refits are saved. To resume:\n  {resume}", err=True)
@@ -126,8 +126,10 @@ def _update_pages(results: Path) -> None:
 
 
 def _complete(outcome: "RunFinished") -> str:
-    reproduces = outcome.folder.read_record().reproduces
-    note = "" if reproduces is None else f" (a reproduction of {reproduces} with different predictions)"
+    record = outcome.folder.read_record()
+    if record.trained_elsewhere:  # `bench evaluate` has no --again, since the result would be the same
+        return "Already evaluated; nothing to do."
+    note = "" if record.reproduces is None else f" (a reproduction of {record.reproduces} with different predictions)"
     return f"Already complete{note}; nothing trained. Use --again to rerun."
 
 

@@ -58,7 +58,8 @@ def export_run(
     file = model_file(folder, record, refit)
     target = output or Path(f"{run.stem}{SUFFIXES[kind]}")
     location = run_dataset(folder, dataset, data_dir, notify)
-    exported = export_model(file, record, location, target=target, kind=kind, family=own_family(folder, record))
+    family = own_family(folder, record)
+    exported = export_model(file, record, location, target=target, kind=kind, family=family, notify=notify)
     typer.echo(
         f"{exported.path}: refit {refit} of {name} as {kind}; its probabilities on all {exported.images:,} validation "
         f"images differ by at most {exported.difference:.1e} from those of the saved model"

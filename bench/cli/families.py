@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import search_spaces
+from bench.cli import completion
 from bench.cli.datasets import locate_dataset
 from bench.cli.help import Command
 from bench.cli.json_output import echo_json
@@ -76,7 +77,13 @@ def new_family(
 def check_family(
     *,
     family: Annotated[
-        str, typer.Argument(metavar="FAMILY", help="Family, as for `bench run --family`.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="FAMILY",
+            autocompletion=completion.family,
+            help="Family, as for `bench run --family`.",
+            show_default=False,
+        ),
     ],
     dataset: DatasetOption = "fashion_mnist",
     candidates: Annotated[
@@ -103,7 +110,7 @@ def check_family(
     from bench.machine import usable_cores
 
     (located,) = locate_families([family])
-    location = locate_dataset(dataset, data_dir, image_size, class_names)
+    location = locate_dataset(dataset, data_dir, image_size, class_names, quiet=quiet)
     options = Options(results=Path(), dataset=location, workers=workers or usable_cores())
     try:
         with interruptible_display(quiet=quiet) as report:

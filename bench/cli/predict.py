@@ -10,6 +10,7 @@ from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, DataDir, ExistingResults, RunDataset, RunName
+from bench.evaluation.text import counted, percent
 from bench.records.choices import Background
 from bench.report.text.command import DEFAULT_RESULTS
 
@@ -84,11 +85,12 @@ def predict(
     for image in prepared:
         if image.inverted:
             typer.echo(f"{image.name}: inverted, since the training images have a {found} background", err=True)
+    pixels = np.stack([image.pixels for image in prepared])
+    used = files if ensemble else files[:1]
+    notify(f"Classifying {counted(len(pixels), 'image')} with {counted(len(used), 'model')}")
     import_libraries()
     from bench.training.inference import class_probabilities
 
-    pixels = np.stack([image.pixels for image in prepared])
-    used = files if ensemble else files[:1]
     probabilities = class_probabilities(used, pixels, own_family(folder, record)).mean(axis=0)
     values = _ranked(record, prepared, probabilities, top)
     if as_json:
@@ -130,7 +132,6 @@ def _ranked(
 def _table(values: Sequence[dict[str, Any]]) -> str:
     import pandas as pd
 
-    from bench.evaluation.text import percent
     from bench.report.narrow_table import narrow_table
 
     return narrow_table(

@@ -120,7 +120,7 @@ def _live(console: Console) -> Iterator[Report]:
 
     def report(event: Event) -> None:
         if isinstance(event, Message | Detail):
-            live.console.print(event.text, highlight=False)
+            live.console.print(Text(event.text))  # a string would be read as markup: [name] would be lost
         elif isinstance(event, Progress):
             rows[event.key] = event, time.monotonic()
 
@@ -140,7 +140,7 @@ def _table(rows: Sequence[Progress]) -> Table:
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in ("run", "stage") else "right")
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*map(Text, _cells(row)))
     return table
 
 

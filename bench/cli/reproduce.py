@@ -82,7 +82,7 @@ def reproduce(
     for name in names or ():
         check_name("reference model", name, (*groups, *NAMES))
     models = dict.fromkeys(model for name in names or ["all"] for model in groups.get(name, (name,)))
-    location = locate_dataset(dataset, data_dir, image_size, class_names)
+    location = locate_dataset(dataset, data_dir, image_size, class_names, quiet=quiet)
     options = Options(results=results, dataset=location, workers=workers or usable_cores(), again=again)
     specs = [reference_spec(model, location.name, seed, refit_seeds, location.digest) for model in models]
     train(lambda _: specs, options, f"{', '.join(models)} on {location.name}", quiet=quiet, verbose=verbose)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from bench.cli import completion
+from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ExistingResults
@@ -149,6 +150,7 @@ def plan(
         str | None,
         typer.Option(
             metavar="DATASET",
+            autocompletion=completion.datasets,
             help="Dataset name (see `bench list`) or path.",
             show_default="that of the runs, else the only one, else fashion_mnist",
         ),
@@ -193,10 +195,11 @@ def report(
     ] = False,
 ) -> None:
     """Rebuild all pages and figures from the records."""
-    from bench.report import build
-
     if check and (html or open_browser or code):
         raise SpecError("--check changes nothing; --html, --open and --code write files: choose one")
+    notify(f"Generating the pages of {results}")
+    from bench.report import build
+
     if check:
         differences = build.check(results)
         for difference in differences:

@@ -9,7 +9,7 @@ import typer
 import search_spaces
 from bench.cli import completion, descriptions
 from bench.cli.catalog import items_text
-from bench.cli.datasets import locate_dataset, notify
+from bench.cli.datasets import locate_dataset, notifier
 from bench.cli.dry_run import print_forecast, print_plans
 from bench.cli.execution import execute, raise_failures, train
 from bench.cli.help import Command
@@ -115,8 +115,10 @@ def run(
 
     if no_estimate and not dry_run:
         raise SpecError("--no-estimate needs --dry-run")
+    if scheduler is not None and workers is not None:
+        raise SpecError("--workers is for processes on this machine, --scheduler for those of a cluster: choose one")
     located = locate_families(_chosen(families or ()))
-    location = locate_dataset(dataset, data_dir, image_size, class_names)
+    location = locate_dataset(dataset, data_dir, image_size, class_names, quiet=quiet)
     request = SearchRequest(
         families=located,
         dataset=location,
@@ -146,7 +148,8 @@ def run(
     if no_estimate:
         print_plans(request, options)
     elif dry_run:
-        print_forecast(request.specs(notify), options)
+        notify = notifier(quiet=quiet)
+        print_forecast(request.specs(notify), options, notify)
     else:
         names = ", ".join(family.name for family in located)
         train(request.specs, options, f"{names} on {location.name}, {tuner} search", quiet=quiet, verbose=verbose)

@@ -10,7 +10,7 @@ import typer
 from bench.cli import completion
 from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
-from bench.cli.options import Results, parse_folder
+from bench.cli.options import AsJson, Results, parse_folder
 from bench.cli.results import write_pages
 from bench.errors import SpecError, StoreError
 from bench.evaluation.text import counted
@@ -41,14 +41,12 @@ SameResults = Annotated[
 
 
 @runs_app.callback()
-def runs(
-    context: typer.Context,
-    results: Results = DEFAULT_RESULTS,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def runs(context: typer.Context, results: Results = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
     """List the runs. The help text is set on `runs_app`."""
     context.obj = results
     if context.invoked_subcommand is not None:
+        if as_json:
+            raise SpecError(f"--json is for the list of runs, not for {context.invoked_subcommand}: remove it")
         return
     from bench.records.files import require_results_dir
     from bench.report.run_status import run_statuses, runs_table
@@ -106,7 +104,9 @@ def delete(
     if not yes:
         if not sys.stdin.isatty():
             raise SpecError(f"deleting {run_id} cannot be undone: confirm with --yes")
-        typer.confirm(f"Delete {folder.path} ({folder.disk_bytes() / 1e6:.1f} MB)?", abort=True)
+        if not typer.confirm(f"Delete {folder.path} ({folder.disk_bytes() / 1e6:.1f} MB)?"):
+            typer.echo("Nothing deleted.", err=True)
+            return
     with folder.lock():
         try:
             shutil.rmtree(folder.path)

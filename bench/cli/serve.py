@@ -1,6 +1,7 @@
 """bench serve: the pages over HTTP on this machine, with the progress of runs."""
 
 import webbrowser
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -39,7 +40,8 @@ def serve(
     with Server(results, port) as server:
         typer.echo(f"{server.url} (stop with Ctrl-C)")
         if open_browser:
-            open_url(server.url)
+            # Meanwhile, since some browsers, such as w3m, return only when they have shown the page.
+            Thread(target=open_url, args=(server.url,), daemon=True).start()
         try:
             server.serve_forever()
         except KeyboardInterrupt:

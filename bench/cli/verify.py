@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.datasets import notify
+from bench.cli.datasets import notifier
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, Quiet, RunDataset, RunName
 from bench.cli.results import write_pages
@@ -53,6 +53,7 @@ def verify(
     from bench.report.ranking import rank
     from bench.report.runs import find_run, load
 
+    notify = notifier(quiet=quiet)
     loaded = load(results)
     folder = find_run(loaded, name).folder
     options = Options(
@@ -61,6 +62,7 @@ def verify(
         workers=1,
         family_files=run_family_files(folder, family),
     )
+    notify("Comparing the pages with the records")
     pages = _check_pages(folder, rank(results, loaded))
     try:
         with interruptible_display(quiet=quiet) as report:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.datasets import locate_dataset
 from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
@@ -12,7 +13,7 @@ from bench.cli.options import AsJson, ClassNames, ImageSize, PixelRangeName, Qui
 from bench.cli.results import warn_unreadable, write_pages
 from bench.errors import RecordError, SearchError, SpecError, check_name
 from bench.records.limits import MAX_EPOCHS
-from bench.report.text.command import DEFAULT_RESULTS
+from bench.report.text.command import DEFAULT_RESULTS, command
 from bench.signals import exit_code, handle_signals
 
 if TYPE_CHECKING:
@@ -48,19 +49,22 @@ def show(
     from bench.versions.series import all_series
     from bench.versions.subjects import family_root, measured_families
 
+    root = results
     if family is not None:
         if not (measured := measured_families(results)):
-            raise SpecError(f"no family measured in {results}: use `python -m bench versions measure --family FAMILY`")
+            remedy = command(results, "versions", "measure", "--family", "FAMILY")
+            raise SpecError(f"no family measured in {results}: use `{remedy}`")
         check_name("measured family", family, measured)
-        results = family_root(results, family)
-    records, problems = read_all(results)
+        root = family_root(results, family)
+    records, problems = read_all(root)
     if problems and not records:
         raise RecordError("; ".join(problems))
     series = all_series(records)
     if as_json:
         echo_json(versions_data(series))
     else:
-        typer.echo(versions_text(series) or "No version measured yet: run `python -m bench versions measure`.")
+        missing = f"No version measured yet: run `{command(results, 'versions', 'measure')}`."
+        typer.echo(versions_text(series) or missing)
     warn_unreadable(problems)
 
 
@@ -102,13 +106,19 @@ def measure(
         str | None,
         typer.Option(
             metavar="FAMILY",
+            autocompletion=completion.family,
             show_default="two published models",
             help="Measure the default candidate of a family, as for `bench run --family`.",
         ),
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(metavar="DATASET", show_default="fashion_mnist_12k", help="Dataset of --family."),
+        typer.Option(
+            metavar="DATASET",
+            autocompletion=completion.datasets,
+            show_default="fashion_mnist_12k",
+            help="Dataset of --family.",
+        ),
     ] = None,
     epochs: Annotated[
         int | None,
@@ -144,7 +154,7 @@ def measure(
 
     subject: Subject = ReferenceModels()
     if family is not None:
-        location = locate_dataset(dataset or DATASET, None, image_size, class_names)
+        location = locate_dataset(dataset or DATASET, None, image_size, class_names, quiet=quiet)
         subject = _family_subject(family, location, epochs, None if pixel_range == "auto" else pixel_range)
     elif (dataset, epochs, image_size, class_names, pixel_range) != (None, None, None, None, "auto"):
         raise SpecError(
@@ -176,8 +186,9 @@ def measure(
         raise
     write_pages(plan.results)
     page = "versions.md" if family is None else f"versions-{plan.subject.models[0]}.md"
-    option = "" if family is None else f" --family {plan.subject.models[0]}"
-    typer.echo(f"All measurements are complete; see {results / page} or `python -m bench versions show{option}`.")
+    words = [] if family is None else ["--family", plan.subject.models[0]]
+    show_them = command(results, "versions", "show", *words)
+    typer.echo(f"All measurements are complete; see {results / page} or `{show_them}`.")
 
 
 def _family_subject(

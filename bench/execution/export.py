@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.catalog import DatasetLocation
+from bench.data.dataset import Notify, quiet
 from bench.data.development import load_development
 from bench.data.splits import split
 from bench.errors import DataError, ModelError, SpecError
@@ -34,6 +35,7 @@ def export_model(
     target: Path,
     kind: ModelFormat,
     family: FamilyLocation | None = None,
+    notify: Notify = quiet,
 ) -> Exported:
     """Export a model to `target`, and check its probabilities on all validation images; opens no test image.
 
@@ -44,6 +46,7 @@ def export_model(
         target: a file or, for a SavedModel, a folder; must not exist.
         kind: the format.
         family: of the model, if its code may define layers.
+        notify: called with a one-line message before steps longer than a second.
 
     Raises:
         SpecError: `target` exists.
@@ -53,13 +56,14 @@ def export_model(
     """
     if target.exists():
         raise SpecError(f"{target} exists: delete it, or choose another path with --output")
-    images = load_development(location)
+    images = load_development(location, notify)
     if images.checksum != record.dataset.checksum:
         raise DataError(
             f"{images.name} has checksum {images.checksum[:12]}, the run was trained on data with checksum "
             f"{record.dataset.checksum[:12]}: restore that data"
         )
     _, validation = split(images, record.spec.split if isinstance(record.spec, SearchSpec) else 0)
+    notify(f"Exporting {file.name} as {kind}, and checking it on {len(validation):,} validation images")
     import_libraries()
     from bench.training.export import MAX_DIFFERENCE, export, largest_difference
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.data.development import facts, load_development
 from bench.evaluation.cost_regions import Region, expensive_regions
 from bench.execution.candidate_job import CandidateJob
-from bench.execution.events import Report
+from bench.execution.events import Message, Report
 from bench.execution.models import family_space
 from bench.execution.options import Options
 from bench.execution.plans import batch_size, fixed_plan, sampling_spec
@@ -85,7 +85,7 @@ def check_family(
         DataError: the data cannot be read.
     """
     worker.import_libraries()
-    dataset = facts(options.dataset, load_development(options.dataset))
+    dataset = facts(options.dataset, load_development(options.dataset, lambda line: report(Message(text=line))))
     budget = Budget(trials=candidates, epochs=1)
     spec = sampling_spec(family, dataset.name, budget, pixel_range=pixel_range)
     space = family_space(spec, dataset, family)

@@ -58,7 +58,7 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
     except BenchError as error:
         return files, Check(passed=False, text=f"code: {error}"), Check(passed=False, text="refit: not trained")
     report(Message(text="Reading the data"))
-    data = _data(record, options)
+    data = _data(record, options, report)
     if not data.passed:
         return files, data, Check(passed=False, text="refit: not trained, because the data differs")
     refitted = _first_refit(record, source, options, report)
@@ -67,8 +67,8 @@ def verify(folder: RunFolder, options: Options, report: Report) -> tuple[Check, 
     return files, _code(folder, record, source, options, identical=identical), data, refit
 
 
-def _data(record: RunRecord, options: Options) -> Check:
-    current = facts(options.dataset, load_development(options.dataset))
+def _data(record: RunRecord, options: Options, report: Report) -> Check:
+    current = facts(options.dataset, load_development(options.dataset, lambda line: report(Message(text=line))))
     if changes := current.differences(record.dataset):
         return Check(passed=False, text=f"data: differs from the record: {changes}")
     return Check(passed=True, text=f"data: checksum {current.checksum[:12]} matches the record")

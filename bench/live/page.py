@@ -53,6 +53,7 @@ def live_page(results: Path, runs: Sequence[RunProgress | UnreadableRun]) -> Bod
             trial_rows=trial_rows,
             size=(WIDTH, HEIGHT),
             results=results,
+            serve_command=command(results, "serve"),
             run_command=command(results, "run", "--family", "cnn"),
             resume_command=partial(command, results, "resume"),
         )

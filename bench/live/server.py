@@ -19,7 +19,12 @@ from bench.report.html.body import Body
 from bench.report.html.site import INDEX, Site, page_html, site
 
 HOST = "127.0.0.1"
-CHANGING = ("*/*/record.json", "*/*/plain_keras.json", "*/*/reproductions.jsonl", "*/*.jsonl")  # in records
+CHANGING = (  # in the results folder
+    *(f"records/*/*/{name}" for name in ("record.json", "plain_keras.json", "reproductions.jsonl")),
+    "records/*/*.jsonl",
+    "versions/*.json",
+    "versions/families/*/versions/*.json",
+)
 
 
 class LivePages:
@@ -75,7 +80,7 @@ class LivePages:
         """The files that pages are made from, with the times of their last changes."""
         state = {}
         for pattern in CHANGING:
-            for path in (self._results / "records").glob(pattern):
+            for path in self._results.glob(pattern):
                 with suppress(FileNotFoundError):  # deleted at this moment
                     state[path] = path.stat().st_mtime_ns
         return state

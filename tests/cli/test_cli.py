@@ -144,6 +144,10 @@ def test_unknown_option_is_named(call: Call) -> None:
             "error: invalid value for '--trials': must be greater than or equal to 1\nSee: bench run --help\n",
         ),
         (["run", "--family", "cnn", "--no-estimate"], "error: --no-estimate needs --dry-run\n"),
+        (
+            ["run", "--family", "cnn", "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"],
+            "error: --workers is for processes on this machine, --scheduler for those of a cluster: choose one\n",
+        ),
         (["reproduce", "--quiet", "--verbose", "--dataset", "digits"], "error: --quiet and --verbose: choose one\n"),
         (["show", "cnn"], "error: there is no results folder results: "),
     ],
@@ -178,6 +182,8 @@ def test_plan_of_all_families_is_printed_without_timing_or_importing_tensorflow(
         *("--dry-run", "--no-estimate"),
     ).stdout
     assert "search: up to 1 epoch, equivalent to 1 trial of 1 epoch\n  refits: 1 seed, 1 epoch each\n" in once
+    limited = call("run", "--family", "cnn", "--dataset", "digits", "--time-limit", "10m", "--dry-run", "--no-estimate")
+    assert "epochs each\n  time limit: 10:00, which may end the search earlier\n" in limited.stdout
     assert list(tmp_path.iterdir()) == []
     assert not {"tensorflow", "keras"} & (set(sys.modules) - before)
 
@@ -196,7 +202,11 @@ def completions(words: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> list
     ("words", "expected"),
     [
         ("run --family ", {"all", "cnn", "dense"}),
+        ("check-family ", {"cnn", "dense"}),
+        ("versions measure --family ", {"cnn", "dense"}),
         ("run --dataset fa", {"fashion_mnist", "fashion_mnist_12k"}),
+        ("plan --dataset fa", {"fashion_mnist", "fashion_mnist_12k"}),
+        ("versions measure --dataset fa", {"fashion_mnist", "fashion_mnist_12k"}),
         ("run --tuner r", {"random"}),
         ("reproduce tutorial-c", {"tutorial-cnn"}),
         ("lea", {"leaderboard"}),
@@ -219,6 +229,16 @@ def test_shell_completes_runs_and_their_models_only(results: Path, call: Call, m
     assert "dense-random-8510e80bc9-repeat2" in runs
     assert sorted(completions("resume ", call, monkeypatch)) == sorted(runs)
     assert set(completions("show ", call, monkeypatch)) == {"cnn", "dense", "tutorial-linear", *runs}
+
+
+@pytest.mark.parametrize(
+    "words", ["runs --results elsewhere delete ", "runs delete --results elsewhere ", "show --results elsewhere "]
+)
+def test_shell_completes_runs_of_the_named_results_folder(
+    words: str, results: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results.rename(results.with_name("elsewhere"))
+    assert "dense-random-8510e80bc9" in completions(words, call, monkeypatch)
 
 
 def test_list_describes_families_datasets_tuners_and_reference_models_in_a_line_each(call: Call) -> None:
@@ -478,7 +498,7 @@ def test_changed_page_fails_the_check_and_is_rebuilt(results: Path, call: Call) 
     assert call("report").stdout == "results/leaderboard.md\n"
     assert page.read_bytes() == original
     assert call("report", "--check").stdout == "All pages are up to date.\n"
-    assert call("report").stderr == "0 files written or removed\n"
+    assert call("report").stderr == "Generating the pages of results\n0 files written or removed\n"
 
 
 def test_report_writes_html_pages_and_names_the_first(tmp_path: Path, call: Call) -> None:
@@ -527,7 +547,9 @@ def test_damaged_record_is_named_after_training(
     assert f"Could not be read: {damaged.relative_to(results)}: " in capsys.readouterr().err
 
 
-def test_pages_are_up_to_date_after_an_interruption_or_a_failure(results: Path) -> None:
+def test_pages_are_up_to_date_after_an_interruption_or_a_failure(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupt(_: object) -> NoReturn:
         raise KeyboardInterrupt
 
@@ -535,6 +557,7 @@ def test_pages_are_up_to_date_after_an_interruption_or_a_failure(results: Path) 
     page.unlink()
     with pytest.raises(typer.Exit):
         execute(interrupt, "training", results, quiet=True)
+    assert capsys.readouterr().err == "Interrupted; repeat the command to continue.\n"
     assert page.exists()
     page.unlink()
     failed = RunFailed(folder=next(all_folders(results)), reason="it failed")
@@ -555,6 +578,11 @@ def test_runs_as_json_has_the_state_of_each(results: Path, call: Call) -> None:
     states = json.loads(call("runs", "--json").stdout)
     assert sorted(state["finished"] for state in states) == [False, *[True] * (len(states) - 1)]
     assert all(state["disk_bytes"] > 0 for state in states)
+
+
+def test_json_of_runs_is_for_the_list_only(results: Path, call: Call) -> None:
+    done = call("runs", "--json", "migrate", code=2)
+    assert done.stderr == "error: --json is for the list of runs, not for migrate: remove it\n"
 
 
 def test_results_option_can_precede_or_follow_delete(call: Call) -> None:
@@ -645,6 +673,13 @@ def test_options_of_images_by_path(photos: Path, call: Call) -> None:
     assert refused == "error: --data-dir is for datasets given by name, not for the images at photos: remove it\n"
 
 
+def test_quiet_hides_the_import_of_images(photos: Path, call: Call) -> None:
+    command = ("run", "--family", "dense", "--dataset", "photos", *("--trials", "1", "--epochs", "1"))
+    done = call(*command, "--dry-run", "--no-estimate", "--quiet")
+    assert "dense on photos, " in done.stdout
+    assert done.stderr == ""
+
+
 def test_folder_of_images_is_fetched_into_the_cache(photos: Path, call: Call) -> None:
     text = call("data", "fetch", "photos").stdout
     assert text.startswith("photos: 16 development images from ")
@@ -691,6 +726,28 @@ def terminal() -> Iterator[tuple[int, int]]:
     ours, its = pty.openpty()
     yield ours, its
     os.close(ours)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "message"), [(b"n\n", 0, "Nothing deleted.\n"), (b"\x04", 130, "\naborted\n")]
+)
+def test_run_is_not_deleted_without_a_yes(
+    answer: bytes,
+    code: int,
+    message: str,
+    results: Path,
+    call: Call,
+    terminal: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = next(all_folders(results))
+    ours, its = terminal
+    os.write(ours, answer)
+    with os.fdopen(its, encoding="utf-8") as stdin, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        done = call("runs", "delete", folder.run_id, code=code)
+    assert done.stderr == message
+    assert folder.path.exists()
 
 
 @pytest.mark.slow

@@ -346,7 +346,8 @@ def test_repeated_command_evaluates_nothing(evaluated: Path) -> None:
     log = EvaluationLog(evaluated / "results", "digits")
     before = log.read()
     done = call("evaluate", "seed0.keras", "--name", "single", "--dataset", "digits", cwd=evaluated)
-    assert "Already complete" in done.stderr
+    assert "Already evaluated; nothing to do." in done.stderr.splitlines()
+    assert "--again" not in done.stderr  # which the command does not have
     assert log.read() == before
 
 

@@ -26,6 +26,7 @@ from bench.training.inference import class_probabilities
 from builders import make_trial_spec
 from command_line import call, run
 from custom_models import SHAPE, custom, location
+from image_files import announced_digits
 from search_spaces._mirror import portable
 from whole_runs import Finished
 
@@ -145,6 +146,18 @@ def test_exported_file_loads_without_this_package(tiny: Finished, tmp_path: Path
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "(None, 10)"
+
+
+def test_export_shows_the_download_of_images_and_what_it_does(
+    tiny: Finished, images: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    dataset, target = announced_digits(tmp_path / "announced.py"), tmp_path / "tiny.keras"
+    command = ("export", "tiny", "--format", "keras", "--dataset", dataset, "--output", target)
+    lines = call(*command, cwd=tiny.results.parent).stderr.splitlines()
+    assert lines[:2] == [
+        "loading digits",
+        f"Exporting refit-0.keras as keras, and checking it on {len(images)} validation images",
+    ]
 
 
 def test_refit_that_does_not_exist_is_refused(tiny: Finished, tmp_path: Path) -> None:

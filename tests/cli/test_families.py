@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from command_line import call, training_here
+from image_files import announced_digits
 
 
 def test_template_is_a_family_with_a_digest(tmp_path: Path) -> None:
@@ -86,6 +87,14 @@ def test_check_reports_failures_costs_and_coverage_as_json(tmp_path: Path) -> No
     assert checked["own_recipe"]["own_fit"] is False
     assert [each["preset"] for each in checked["coverage"]] == ["quick", "default", "long"]
     assert {each["share"] for each in checked["coverage"]} == {1.0}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+def test_check_shows_the_download_of_images(tmp_path: Path) -> None:
+    dataset = announced_digits(tmp_path / "announced.py")
+    done = call("check-family", "dense", "--dataset", dataset, "--candidates", "2", "--workers", "1", cwd=tmp_path)
+    assert "loading digits" in done.stderr
 
 
 @pytest.mark.slow

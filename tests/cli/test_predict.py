@@ -53,6 +53,7 @@ def test_files_of_every_kind_are_classified(tiny: Finished, photos: Path) -> Non
     assert [value["image"] for value in values] == [str(photos / name) for name in names]
     assert [value["inverted"] for value in values] == [False, False, True, *[False] * 5]
     assert "light.png: inverted, since the training images have a dark background" in done.stderr
+    assert "Classifying 8 images with 1 model\n" in done.stderr
     probabilities = expected(tiny, 1)
     for value in (*values[:3], values[7]):
         (first,) = value["predictions"]

@@ -40,6 +40,24 @@ def test_messages_and_progress_are_lines() -> None:
     )
 
 
+class Terminal(io.StringIO):
+    """A stream that can be redrawn."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_brackets_are_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with display(stream, verbose=True) as report:
+        report(Message(text="reading photos[raw] in [/data]"))
+        report(Detail(text="trial failed on [/job:localhost]"))
+        report(replace(PROGRESS, run="[b] net"))
+    for text in ("reading photos[raw] in [/data]", "trial failed on [/job:localhost]", "[b] net"):
+        assert text in stream.getvalue()
+
+
 def test_runs_of_the_same_model_have_their_own_lines_and_remaining_times() -> None:
     stream = io.StringIO()
     with display(stream) as report:

@@ -68,6 +68,12 @@ def test_help_answers_in_half_a_second() -> None:
     assert min(seconds) < 0.5, ", ".join(f"{value:.2f} s" for value in seconds)
 
 
+def test_command_line_imports_neither_numpy_nor_multiprocessing() -> None:
+    code = "import bench.cli.app, sys; print(sorted({'multiprocessing', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_runner_imports_no_slow_library_before_the_fork_server_starts() -> None:
     code = (
         "import bench.cli.app, bench.execution.runner, sys;"

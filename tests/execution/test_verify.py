@@ -13,6 +13,7 @@ import bench
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.store import RunFolder
 from command_line import call, run, variables
+from image_files import announced_digits
 from processes import SOURCE
 from whole_runs import Finished
 
@@ -43,6 +44,13 @@ def test_run_is_verified_and_the_evaluation_logged(copied: Finished) -> None:
     assert "oneDNN custom operations" not in done.stderr  # a message of TensorFlow
     assert len(EvaluationLog(copied.results, "digits").read()) == before + 1
     call("report", "--check", cwd=copied.results.parent)
+
+
+def test_download_of_images_is_shown(copied: Finished, tmp_path: Path) -> None:
+    dataset = announced_digits(tmp_path / "announced.py")
+    lines = call("verify", "tiny", "--dataset", dataset, cwd=tmp_path).stderr.splitlines()
+    assert lines[0] == "Comparing the pages with the records"
+    assert any(line.endswith("] loading digits") for line in lines)
 
 
 def test_edited_page_is_detected(copied: Finished) -> None:

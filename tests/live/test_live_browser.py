@@ -38,4 +38,5 @@ def test_page_shows_new_trials_without_a_reload_and_notices_the_end_of_the_serve
         assert problems == []
         server.shutdown()
         server.server_close()
-        opened.get_by_text(f"Start it again with bench serve --port {server.server_port}.").wait_for()
+        command = f"python -m bench serve --results {tmp_path} --port {server.server_port}"
+        opened.get_by_text(f"Start it again with {command}.").wait_for()

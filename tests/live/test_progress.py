@@ -186,6 +186,7 @@ def test_only_unfinished_runs_are_shown_and_damaged_ones_are_named(tmp_path: Pat
     waiting = live_page(tmp_path, ()).html
     assert f"No unfinished run in <code>{tmp_path}</code>: waiting for one." in waiting
     assert f"python -m bench run --family cnn --results {tmp_path}" in waiting
+    assert f'data-command="python -m bench serve --results {tmp_path}"' in waiting
     spec = make_spec(family="cnn")
     record = make_run(make_predictions(), spec=spec)
     folder = write_unfinished_run(tmp_path, spec, record, refits=1)

@@ -5,6 +5,7 @@ import signal
 import socket
 import stat
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,12 @@ from bench.errors import SpecError
 from bench.live.server import Server
 from bench.report.build import write
 from bench.report.html.site import site
+from bench.versions.record import write as write_version
+from bench.versions.subjects import family_root
 from builders import add_run, make_predictions, make_run, make_spec, write_unfinished_run
 from command_line import call, started, variables
 from served import get, request, serving, url_of
+from version_records import make_record
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,16 @@ def test_page_waits_for_a_run_in_a_folder_that_does_not_exist_yet(tmp_path: Path
         assert get(server, "/synthetic/dense.html")[0] == 200
 
 
+@pytest.mark.parametrize(("family", "page"), [(None, "versions.html"), ("mine", "versions-mine.html")])
+def test_page_of_versions_appears_when_one_is_measured(family: str | None, page: str, tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        assert get(server, f"/{page}")[0] == 404
+        write_version(tmp_path if family is None else family_root(tmp_path, family), make_record("tf216", "2.16.2"))
+        status, _, content = get(server, f"/{page}")
+        assert status == 200
+        assert b"2.16.2" in content
+
+
 def test_file_instead_of_a_results_folder_is_an_error(results: Path) -> None:
     error = call("serve", "--results", "leaderboard.md", cwd=results, code=2).stderr
     assert "expected a results folder, found the file leaderboard.md" in error
@@ -176,6 +190,21 @@ def test_open_shows_the_live_page_in_the_browser(results: Path, browser_log: Pat
         url = url_of(running)
         running.wait_until(browser_log.exists, "browser")
         assert browser_log.read_text() == f"{url}\n"
+
+
+@pytest.mark.slow
+def test_page_is_served_to_a_browser_that_runs_in_the_terminal(results: Path, tmp_path: Path) -> None:
+    script, page = tmp_path / "browser.py", tmp_path / "page.html"
+    page.touch()
+    script.write_text(
+        "import pathlib, sys\n"
+        "from urllib.request import ProxyHandler, build_opener\n"
+        "page = build_opener(ProxyHandler({})).open(sys.argv[1], timeout=60).read()\n"
+        "pathlib.Path(sys.argv[2]).write_bytes(page)\n"
+    )
+    env = variables(BROWSER=f"{sys.executable} {script} %s {page}")
+    with started("serve", "--open", "--results", results, cwd=results, env=env) as running:
+        running.wait_until(lambda: "<h1>Live</h1>" in page.read_text(), "page in the browser")
 
 
 @pytest.mark.slow

@@ -65,7 +65,9 @@ def test_show_compares_the_newest_version_with_the_oldest(tmp_path: Path) -> Non
 
 
 def test_show_without_records_names_the_command_to_measure(tmp_path: Path) -> None:
-    assert "python -m bench versions measure" in call("versions", "show", cwd=tmp_path).stdout
+    assert "run `python -m bench versions measure`" in call("versions", "show", cwd=tmp_path).stdout
+    elsewhere = call("versions", "show", "--results", "elsewhere", cwd=tmp_path).stdout
+    assert "run `python -m bench versions measure --results elsewhere`" in elsewhere
     assert json.loads(call("versions", "show", "--json", cwd=tmp_path).stdout) == []
 
 
@@ -134,5 +136,5 @@ def test_damaged_record_is_named_once_if_nothing_is_missing(tmp_path: Path) -> N
     path_of(tmp_path / "results", "tf217").write_bytes(b"{")
     done = call("versions", "measure", *add_environment(tmp_path), "--starts", "4", cwd=CHECKOUT)
     assert "All measurements are complete; see " in done.stdout
-    assert "or `python -m bench versions show" in done.stdout
+    assert f"or `python -m bench versions show --results {tmp_path}/results`" in done.stdout
     assert done.stderr.count("Could not be read: ") == 1

@@ -17,6 +17,7 @@ function show(fresh) {
 }
 
 async function update() {
+  const connection = document.getElementById("connection");
   let problem = "";
   try {
     const response = await fetch(location.pathname, { cache: "no-store" });
@@ -24,9 +25,9 @@ async function update() {
     if (response.ok) show(new DOMParser().parseFromString(text, "text/html"));
     else problem = `Not up to date: ${text}`;
   } catch {
-    problem = `Not up to date: the server does not answer. Start it again with bench serve --port ${location.port}.`;
+    const command = `${connection.dataset.command} --port ${location.port}`;
+    problem = `Not up to date: the server does not answer. Start it again with ${command}.`;
   }
-  const connection = document.getElementById("connection");
   if (connection.textContent !== problem) connection.textContent = problem;
   setTimeout(update, MILLISECONDS);
 }
