@@ -91,6 +91,17 @@ def test_a_model_with_the_predictions_of_another_has_no_pictures(tmp_path: Path)
     assert "Most confident misclassifications" not in twin
 
 
+def test_a_tuned_model_with_the_predictions_of_a_reference_model_has_all_its_plots(tmp_path: Path) -> None:
+    trials = tuple(make_trial(number, 0.8 + number / 100) for number in range(4))
+    add_run(tmp_path, search={"trials": trials, "winner": "0003"})
+    start = "synthetic/figures/dense-"
+    alone = {name for name in build(leaderboard(tmp_path)) if name.startswith(start)}
+    assert {f"{start}{kind}.png" for kind in ("confusion", "curves", "history", "hyperparameters")} <= alone
+    add_reference(tmp_path)
+    assert {name for name in build(leaderboard(tmp_path)) if name.startswith(start)} == alone
+    assert "shows the errors of both" not in model_page(tmp_path)
+
+
 def test_several_models_on_a_page_are_listed_with_their_code_and_the_selected_one(tmp_path: Path) -> None:
     runs = [add_run(tmp_path, spec={"seed": seed}) for seed in (1, 2)]
     run_folder(tmp_path, runs[1].spec).write_plain(PLAIN)
