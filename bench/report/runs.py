@@ -248,9 +248,10 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
         )
     if len(predictions.labels) < 2:
         raise RecordError(f"{folder.predictions_file}: one test image, at least two are needed to estimate a variance")
-    scores = score(predictions, record.dataset.class_names)
+    probability = probabilities(predictions.log_probabilities)
+    scores = score(predictions, probability, record.dataset.class_names)
     evaluated = Evaluated(
-        probabilities=probabilities(predictions.log_probabilities),
+        probabilities=probability,
         labels=predictions.labels,
         class_names=record.dataset.class_names,
         train_accuracy=statistics.fmean(refit.train_accuracy for refit in record.refits),
