@@ -115,6 +115,11 @@ def test_a_different_reproduction_has_its_own_marked_row_with_the_conditions(tmp
     assert "dense (reproduction)" in leaderboard_text(leaderboard(tmp_path))
 
 
+def test_a_reproduction_on_another_machine_is_in_the_wide_table(tmp_path: Path) -> None:
+    reproduce_differently(tmp_path, publish(tmp_path))
+    assert "dense (reproduction)" in leaderboard_text(leaderboard(tmp_path), wide=True)
+
+
 def test_a_reproduction_changes_neither_the_published_rows_nor_their_tests(tmp_path: Path) -> None:
     published = publish(tmp_path)
     before = only_table(tmp_path)
