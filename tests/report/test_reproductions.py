@@ -139,6 +139,14 @@ def test_several_reproductions_are_numbered_by_date(tmp_path: Path) -> None:
     assert labels == {second: "dense (reproduction)", first: "dense (reproduction 2)"}
 
 
+def test_a_reproduction_of_a_run_that_a_newer_repeat_has_replaced_is_left_out(tmp_path: Path) -> None:
+    reproduce_differently(tmp_path, publish(tmp_path))
+    add_run(tmp_path, PUBLISHED, repeat=3, finished="2026-03-01T00:00:00+00:00")
+    table = only_table(tmp_path)
+    assert [row.record.run_id.endswith("-repeat3") for row in table.rows] == [False, True]
+    assert table.reproductions == ()
+
+
 def test_a_reproduction_of_a_reference_model_is_in_every_table_of_it(tmp_path: Path) -> None:
     add_run(tmp_path, PUBLISHED)
     published = add_reference(tmp_path, PUBLISHED)
