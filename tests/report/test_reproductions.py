@@ -155,6 +155,15 @@ def test_a_reproduction_of_a_reference_model_is_in_every_table_of_it(tmp_path: P
     assert [row.label for row in only_table(tmp_path).references] == ["tutorial-linear"]
 
 
+def test_a_reproduction_of_a_reference_model_is_shown_once(tmp_path: Path) -> None:
+    for preset in ("default", "quick"):
+        add_run(tmp_path, PUBLISHED, spec={"preset": preset})
+    published = add_reference(tmp_path, PUBLISHED)
+    add_reference(tmp_path, OTHER, repeat=2, reproduces=published.run_id)
+    assert leaderboard_text(leaderboard(tmp_path)).count("tutorial-linear (reproduction)") == 1
+    assert page(tmp_path, "synthetic/README.md").count("### Reproductions") == 1
+
+
 def test_a_reproduction_without_its_published_run_is_an_ordinary_row(tmp_path: Path) -> None:
     add_run(tmp_path, OTHER, reproduces="dense-random-gone")
     assert [row.label for row in only_table(tmp_path).rows] == ["dense"]
