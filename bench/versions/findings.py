@@ -251,7 +251,7 @@ def _megabytes(record: VersionRecord, prefix: str) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for start in record.starts:
         for name, value in start.facts.items():
-            if name.startswith(prefix) and value is not None:
+            if name.startswith(prefix):
                 values.setdefault(name.removeprefix(prefix), []).append(value)
     return {model: fmean(each) for model, each in values.items()}
 
