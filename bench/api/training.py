@@ -26,7 +26,7 @@ from bench.execution.options import Options, family_files
 from bench.execution.request import SearchRequest
 from bench.machine import usable_cores
 from bench.records.choices import ClassWeights, Objective, PixelRange, Precision, Preset
-from bench.records.limits import DEFAULT_TUNER
+from bench.records.limits import DEFAULT_DATASET, DEFAULT_PRESET, DEFAULT_TUNER
 from bench.records.store import all_folders
 from bench.report import build
 from bench.report.text.command import DEFAULT_RESULTS
@@ -41,9 +41,9 @@ Dataset = str | Path | tuple[Any, Any]
 @python_names()
 def run(
     family: object,
-    dataset: Dataset = "fashion_mnist",
+    dataset: Dataset = DEFAULT_DATASET,
     *,
-    preset: Preset = "default",
+    preset: Preset = DEFAULT_PRESET,
     tuner: str = DEFAULT_TUNER,
     trials: int | None = None,
     epochs: int | None = None,
@@ -72,8 +72,9 @@ def run(
     Args:
         family: name of the family; my.py:build_model or package.module:Object; or an object, which may be a function
             `build_model(hp)` or a hypermodel of Keras Tuner, also one that is defined in a script or a notebook.
-        dataset: name of the dataset; path of images (a folder with one folder for each class, .npz, CSV or IDX files)
-            or of a Python file that defines it; or arrays (x_train, y_train) or ((x_train, y_train), (x_test, y_test)).
+        dataset: name of the dataset, "fashion_mnist" by default; path of images (a folder with one folder for each
+            class, .npz, CSV or IDX files) or of a Python file that defines it; or arrays (x_train, y_train) or
+            ((x_train, y_train), (x_test, y_test)).
         preset: how much to train: "quick", "default" or "long".
         tuner: "hyperband", "random", "bayesian", "tpe", "grid", "default" (only the default hyperparameters), or a
             tuner of an installed package.
@@ -148,7 +149,7 @@ def evaluate(
     model: Any,
     *,
     name: str,
-    dataset: Dataset = "fashion_mnist",
+    dataset: Dataset = DEFAULT_DATASET,
     pixel_range: PixelRange | None = None,
     classes: Sequence[str] | None = None,
     data_dir: str | Path | None = None,

@@ -10,6 +10,7 @@ from bench.cli.datasets import locate_dataset
 from bench.cli.execution import execute, raise_failures
 from bench.cli.help import Command
 from bench.cli.options import ClassNames, DataDir, DatasetOption, ImageSize, PixelRangeName, Quiet, Results
+from bench.records.limits import DEFAULT_DATASET
 from bench.report.text.command import DEFAULT_RESULTS
 from bench.signals import defer_signals
 
@@ -42,7 +43,7 @@ def evaluate(
         ),
     ],
     name: Annotated[str, typer.Option(metavar="NAME", help="Model name on the leaderboard.")],
-    dataset: DatasetOption = "fashion_mnist",
+    dataset: DatasetOption = DEFAULT_DATASET,
     pixel_range: PixelRangeName = "auto",
     classes: Annotated[
         str | None,

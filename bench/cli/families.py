@@ -24,6 +24,7 @@ from bench.cli.options import (
 )
 from bench.errors import SpecError, StoreError
 from bench.evaluation.text import counted, number
+from bench.records.limits import DEFAULT_DATASET
 from bench.signals import exit_code
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def check_family(
             show_default=False,
         ),
     ],
-    dataset: DatasetOption = "fashion_mnist",
+    dataset: DatasetOption = DEFAULT_DATASET,
     candidates: Annotated[
         int, typer.Option(metavar="N", min=1, max=MAX_CANDIDATES, help="Number of random candidates.")
     ] = 100,

@@ -21,7 +21,7 @@ from bench.cli.options import (
     Workers,
 )
 from bench.errors import check_name
-from bench.records.limits import DEFAULT_REFIT_SEEDS, MAX_REFIT_SEEDS
+from bench.records.limits import DEFAULT_DATASET, DEFAULT_REFIT_SEEDS, MAX_REFIT_SEEDS
 from bench.report.text.command import DEFAULT_RESULTS
 
 reproduce_app = typer.Typer()
@@ -46,7 +46,7 @@ def reproduce(
             show_default="all",
         ),
     ] = None,
-    dataset: DatasetOption = "fashion_mnist",
+    dataset: DatasetOption = DEFAULT_DATASET,
     seed: Seed = 0,
     refit_seeds: Annotated[
         int,

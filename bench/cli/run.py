@@ -46,7 +46,7 @@ from bench.cli.run_options import (
     Tuner,
 )
 from bench.errors import SpecError
-from bench.records.limits import DEFAULT_TUNER
+from bench.records.limits import DEFAULT_DATASET, DEFAULT_PRESET, DEFAULT_TUNER
 from bench.report.text.command import DEFAULT_RESULTS
 from bench.signals import defer_signals
 
@@ -74,8 +74,8 @@ run_app = typer.Typer()
 def run(
     *,
     families: Families = None,
-    dataset: DatasetOption = "fashion_mnist",
-    preset: PresetName = "default",
+    dataset: DatasetOption = DEFAULT_DATASET,
+    preset: PresetName = DEFAULT_PRESET,
     tuner: Tuner = DEFAULT_TUNER,
     trials: Trials = None,
     epochs: Epochs = None,

@@ -46,7 +46,7 @@ def full_length_trials(trials: Sequence[TrialRecord], epochs: int) -> list[Trial
 def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epochs: int) -> ImportanceAnalysis:
     """Rank the hyperparameters of a search by permutation importance over its trials of `epochs` epochs."""
     eligible = full_length_trials(trials, epochs)
-    varied = [parameter for parameter in space if len({trial.values.get(parameter.name) for trial in eligible}) > 1]
+    varied = [parameter for parameter in space if len({parameter.value_in(trial.values) for trial in eligible}) > 1]
     scores = np.array([trial.score for trial in eligible])
     reason = None
     if len(eligible) < MIN_TRIALS:
@@ -89,7 +89,7 @@ def importances(space: Sequence[Parameter], trials: Sequence[TrialRecord], epoch
 
 def _encoded(parameter: Parameter, trial: TrialRecord) -> float:
     """The value as a feature: numbers as they are, other choices by their index, -1 for an inactive hyperparameter."""
-    value = trial.values.get(parameter.name)
+    value = parameter.value_in(trial.values)
     if value is None:
         return -1.0
     return float(value) if isinstance(value, int | float) else float(parameter.values.index(value))
@@ -101,7 +101,7 @@ def at_bound(parameter: Parameter, trial: TrialRecord) -> str | None:
     None for values between the bounds, for hyperparameters that are inactive or not ordered, and for a lower bound of
     0, below which most hyperparameters, such as a dropout rate, are not defined.
     """
-    value, values = trial.values.get(parameter.name), parameter.values
+    value, values = parameter.value_in(trial.values), parameter.values
     numbers = [choice for choice in values if not isinstance(choice, bool | str)]
     if len(numbers) < len(values) or (parameter.finite and len(values) < 3) or not isinstance(value, int | float):
         return None

@@ -85,14 +85,18 @@ class Scores:
         return accuracies
 
 
-def score(predictions: Predictions, names: Sequence[str]) -> Scores:
-    """All metrics of one model, from the predictions of its refits and the class names.
+def score(predictions: Predictions, probability: FloatArray, names: Sequence[str]) -> Scores:
+    """All metrics of one model.
+
+    Args:
+        predictions: of its refits.
+        probability: `probabilities` of these predictions, which the caller needs, too.
+        names: class names.
 
     Raises:
-        MetricError: the shapes are inconsistent, or the values are not log-probabilities.
+        MetricError: the shapes are inconsistent, or a label is out of range.
     """
     labels = predictions.labels
-    probability = probabilities(predictions.log_probabilities)
     _check(probability, labels, names)
     predicted = predictions.log_probabilities.argmax(axis=-1)
     confusions = confusion(predicted, labels, len(names))

@@ -95,13 +95,13 @@ def _latest_number(results: Path, spec: RunSpec) -> int:
 
 
 def _published(spec: RunSpec, matches: Sequence[tuple[RunFolder, RunRecord]]) -> RunFolder | None:
-    """The published run that `spec` reproduces: never a reproduction, preferably one with the same precision."""
+    """The published run that `spec` reproduces: no reproduction, preferably of the same precision, then the newest."""
     candidates = [
-        (_differs(record.spec, spec, "source"), folder)
+        (not _differs(record.spec, spec, "source"), record.finished, folder)
         for folder, record in matches
         if folder.published and record.reproduces is None and spec.source in record.sources
     ]
-    return min(candidates, key=lambda candidate: candidate[0])[1] if candidates else None
+    return max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
 def _finished_matches(results: Path, spec: RunSpec) -> list[tuple[RunFolder, RunRecord]]:

@@ -11,7 +11,7 @@ from bench.execution.models import family_source
 from bench.execution.plans import choose_plan
 from bench.machine import supports_bfloat16
 from bench.records.choices import PRESETS, ClassWeights, Objective, PixelRange, Precision, Preset
-from bench.records.limits import DEFAULT_TUNER
+from bench.records.limits import DEFAULT_PRESET, DEFAULT_TUNER
 from bench.records.spec import SearchSpec
 from bench.tuning import tuners
 from search_spaces import FamilyLocation
@@ -23,7 +23,7 @@ class SearchRequest:
 
     families: Sequence[FamilyLocation]
     dataset: DatasetLocation
-    preset: Preset = "default"
+    preset: Preset = DEFAULT_PRESET
     tuner: str = DEFAULT_TUNER
     trials: int | None = None
     epochs: int | None = None

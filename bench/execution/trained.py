@@ -10,15 +10,12 @@ from bench.execution.options import Options
 from bench.execution.resume import last_options, run_dataset
 from bench.machine import supports_bfloat16
 from bench.records.choices import PRESETS
-from bench.records.limits import DEFAULT_REFIT_SEEDS, DEFAULT_TUNER
+from bench.records.limits import DEFAULT_DATASET, DEFAULT_PRESET, DEFAULT_REFIT_SEEDS, DEFAULT_TUNER
 from bench.records.record import RunRecord
 from bench.records.spec import SearchSpec
 from bench.records.store import RunFolder
 from bench.tuning.presets import PLANS
 from search_spaces import FamilyLocation
-
-DEFAULT_DATASET = "fashion_mnist"
-DEFAULT_PRESET = "default"
 
 
 def model_files(folder: RunFolder, record: RunRecord) -> tuple[Path, ...]:

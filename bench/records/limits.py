@@ -1,5 +1,9 @@
-"""Defaults and upper limits of options; imports nothing, so that the command line starts fast."""
+"""Defaults and upper limits of options; imports no library, so that the command line starts fast."""
 
+from bench.records.choices import Preset
+
+DEFAULT_DATASET = "fashion_mnist"
+DEFAULT_PRESET: Preset = "default"
 DEFAULT_TUNER = "hyperband"
 DEFAULT_REFIT_SEEDS = 5
 

@@ -1,5 +1,6 @@
 """A search space, as a record stores it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.records.spec import Value
@@ -22,3 +23,11 @@ class Parameter:
     values: tuple[Value, ...]  # all values; (minimum, maximum) if `finite` is False
     finite: bool
     conditions: tuple[Condition, ...]  # all must hold
+
+    def is_active(self, values: Mapping[str, Value]) -> bool:
+        """Whether all its conditions hold, given the values of those declared before it."""
+        return all(parent.name in values and values[parent.name] in parent.values for parent in self.conditions)
+
+    def value_in(self, values: Mapping[str, Value]) -> Value | None:
+        """Its value; None if it is inactive, also if one with the same name and other conditions has a value."""
+        return values.get(self.name) if self.is_active(values) else None

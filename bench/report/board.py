@@ -148,7 +148,7 @@ class Table:
         if row.record.search is None:
             return False
         machine = row.record.environment.machine
-        same = (other.run for other in self.rows if other.record.environment.machine == machine)
+        same = (other.run for other in (row, *self.rows) if other.record.environment.machine == machine)
         return row.run.core_seconds > MAX_TIME_RATIO * min(run.core_seconds for run in same)
 
     @property

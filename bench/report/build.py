@@ -1,5 +1,6 @@
 """All generated files of a results folder: built, written, and compared with those on disk."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -96,8 +97,9 @@ def check_run(board: Board, row: Row) -> tuple[int, tuple[str, ...]]:
     """
     folder = row.record.dataset.name
     shared = {"leaderboard.md", "tutorials.md", f"{folder}/README.md", row.page}
-    pictures = (f"{folder}/figures/{row.run.stem}-", f"{folder}/figures/table-")
-    files = {name: file for name, file in build(board).items() if name in shared or name.startswith(pictures)}
+    # Not those of other rows, such as dense-quick-curves.png of dense-quick for the row dense.
+    pictures = re.compile(rf"{re.escape(folder)}/figures/({re.escape(row.run.stem)}-[a-z]+|table-.+)\.png")
+    files = {name: file for name, file in build(board).items() if name in shared or pictures.fullmatch(name)}
     return len(files), tuple(_changed(board.results, files))
 
 

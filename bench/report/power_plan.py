@@ -20,6 +20,7 @@ from bench.evaluation.power import (
     required_seeds,
 )
 from bench.evaluation.text import counted
+from bench.records.limits import DEFAULT_DATASET
 from bench.report.comparison import comparable_runs
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
@@ -97,7 +98,7 @@ def _runs(results: Path, loaded: Loaded, dataset: str | None, names: Sequence[st
         return comparable_runs(loaded, *names)
     present = {run.record.dataset.name for run in loaded.runs}
     if dataset is None:
-        dataset = present.pop() if len(present) == 1 else "fashion_mnist"
+        dataset = present.pop() if len(present) == 1 else DEFAULT_DATASET
     tables = [table for table in rank(results, loaded).tables if table.dataset.name == dataset]
     candidates = [row.run for table in tables[:1] for row in table.compared]
     estimated = [run for run in candidates if run.correctness.has_variance_estimate]

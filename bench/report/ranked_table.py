@@ -1,5 +1,6 @@
 """The leaderboard for terminals, tuned and reference models together: six columns, or more for wide terminals."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -31,7 +32,7 @@ WIDTH = 200  # characters of a line of the wide table
 
 
 def sorted_rows(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> list[Row]:
-    """The rows, best first: the highest accuracy, the lowest cost; models by name; unknown costs are last.
+    """The rows, best first: the highest accuracy, the lowest cost; models by name; unknown values are last.
 
     Raises:
         SpecError: there is no column `sort`.
@@ -61,10 +62,10 @@ def _sorted_table(table: Table, sort: str) -> Table:
 
 def _order(table: Table, sort: str) -> Callable[[Row], float]:
     if sort in COSTS:
-        return lambda row: row.run.costs.get(COSTS[sort], float("inf"))
+        return lambda row: row.run.costs.get(COSTS[sort], math.inf)
     metric = _metrics(table)[sort]
     sign = -1 if metric.direction == "higher" else 1
-    return lambda row: sign * row.run.metrics[metric]
+    return lambda row: math.inf if (value := row.run.value(metric)) is None else sign * value
 
 
 def ranked_table(table: Table, rows: Sequence[Row], sort: str = ACCURACY) -> pd.DataFrame:

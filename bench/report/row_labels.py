@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from bench.records.limits import DEFAULT_PRESET
 from bench.records.spec import RunSpec, SearchSpec
 
 SHORT_DIGEST = 6
@@ -34,7 +35,7 @@ def _ambiguous(labels: Mapping[RunSpec, str]) -> list[list[RunSpec]]:
 
 
 def _preset(spec: RunSpec) -> str:
-    if not isinstance(spec, SearchSpec) or spec.preset == "default":
+    if not isinstance(spec, SearchSpec) or spec.preset == DEFAULT_PRESET:
         return ""
     return f"-{spec.preset}" if spec.preset else "-custom"
 

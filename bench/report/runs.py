@@ -123,7 +123,7 @@ def load(results: Path) -> Loaded:
     def read(folders: Iterable[RunFolder]) -> list[Run]:
         return _read_each(folders, lambda folder: _read_run(folder, records[folder], declared), problems)
 
-    published = {record.run_id: record for record in records.values() if record.reproduces is None}
+    published = {record.run_id for record in records.values() if record.reproduces is None}
     # A reproduction without its published run is an ordinary run.
     reproducing = [folder for folder, record in records.items() if _reproduced(record) in published]
     by_time = sorted(records.items(), key=lambda item: (item[1].finished, item[1].run_id))
@@ -132,7 +132,7 @@ def load(results: Path) -> Loaded:
     runs = read(sorted(newest.values(), key=lambda folder: str(folder.path)))
     labels = row_labels([run.record.spec for run in runs])
     rows = {run.record.spec: replace(run, label=labels[run.record.spec]) for run in runs}
-    originals = {run_id: rows[record.spec] for run_id, record in published.items() if record.spec in rows}
+    originals = {run.record.run_id: run for run in rows.values()}
     reproductions = _label_reproductions(read(reproducing), originals)
     # Paths relative to the results folder, so that a page never names the machine it was made on.
     return Loaded(
@@ -248,9 +248,10 @@ def _read_run(folder: RunFolder, record: RunRecord, declared: Sequence[Metric]) 
         )
     if len(predictions.labels) < 2:
         raise RecordError(f"{folder.predictions_file}: one test image, at least two are needed to estimate a variance")
-    scores = score(predictions, record.dataset.class_names)
+    probability = probabilities(predictions.log_probabilities)
+    scores = score(predictions, probability, record.dataset.class_names)
     evaluated = Evaluated(
-        probabilities=probabilities(predictions.log_probabilities),
+        probabilities=probability,
         labels=predictions.labels,
         class_names=record.dataset.class_names,
         train_accuracy=statistics.fmean(refit.train_accuracy for refit in record.refits),
@@ -280,7 +281,7 @@ def _label_reproductions(reproductions: Iterable[Run], originals: Mapping[str, R
     counts = Counter[str]()
     for run in sorted(reproductions, key=lambda run: (run.record.finished, run.record.run_id)):
         original = originals.get(_reproduced(run.record) or "")
-        if original is None:  # its predictions could not be read, which is among the problems
+        if original is None:  # it cannot be read, which is among the problems, or a newer repeat has replaced it
             continue
         counts[original.label] += 1
         number = counts[original.label]

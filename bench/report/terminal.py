@@ -35,9 +35,9 @@ def leaderboard_text(board: Board, *, wide: bool = False, sort: str = ACCURACY, 
     shown: set[str] = set()
     parts = []
     for each in board.tables:
-        # Reference models are not repeated below later tables.
+        # Reference models and their reproductions are not repeated in later tables.
         rows = sorted_rows(each, [row for row in each.everything if row.record.run_id not in shown], sort)
-        shown |= {row.record.run_id for row in each.references}
+        shown |= {row.record.run_id for row in rows}
         if not rows:
             continue
         if wide:

@@ -1,6 +1,6 @@
 """Search spaces declared by Keras Tuner HyperParameters: parameters, size, enumeration."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ def count_candidates(space: Sequence[Parameter]) -> int | None:
         if index == len(space):
             return 1
         parameter = space[index]
-        if not is_active(parameter, dict(chosen)):
+        if not parameter.is_active(dict(chosen)):
             return count(index + 1, chosen)
         if parameter.name not in parents:
             return len(parameter.values) * count(index + 1, chosen)
@@ -65,15 +65,10 @@ def enumerate_candidates(space: Sequence[Parameter]) -> Iterator[dict[str, Value
     def extend(index: int, chosen: dict[str, Value]) -> Iterator[dict[str, Value]]:
         if index == len(space):
             yield dict(chosen)
-        elif not is_active(space[index], chosen):
+        elif not space[index].is_active(chosen):
             yield from extend(index + 1, chosen)
         else:
             for value in space[index].values:
                 yield from extend(index + 1, {**chosen, space[index].name: value})
 
     return extend(0, {})
-
-
-def is_active(parameter: Parameter, values: Mapping[str, Value]) -> bool:
-    """Whether all conditions of a parameter hold, given the values of those declared before it."""
-    return all(parent.name in values and values[parent.name] in parent.values for parent in parameter.conditions)

@@ -13,7 +13,7 @@ from bench.evaluation.text import joined, points, ratio_text
 from bench.report.markdown import Markdown, anchor, inline, link
 from bench.versions.operation_names import AMONG_OTHERS, SHORT_NAMES, kind_of, variant_of
 from bench.versions.record import VersionRecord
-from bench.versions.series import ComparedVersion, Series, accuracy_since_oldest, time_since_oldest
+from bench.versions.series import ComparedVersion, Series, accuracy_since_oldest, machine_differences, time_since_oldest
 
 RESIDENT, UNIQUE = "megabytes, ", "megabytes of its own, "  # prefixes of the facts with memory by model
 MAX_NAMED = 2  # operations of a kind that are listed one by one
@@ -57,13 +57,14 @@ def updates(series: Series) -> list[Update]:
 
 
 def _sentences(series: Series, older: VersionRecord, row: ComparedVersion) -> list[str]:
-    """Other libraries, accuracy, speed, memory, all of these since the oldest version, and release notes."""
+    """Other libraries, accuracy, speed, memory, machines, changes since the oldest version, and release notes."""
     notes = release_notes(series).get(series.label(row), [])
     parts = (
         _libraries(series, older, row.record),
         _accuracy(row),
         _speed(series, older, row),
         _memory(older, row.record),
+        _machines(row),
         _since_oldest(series, row),
         f"Release notes: {', '.join(map(str, notes))}." if notes else "",
     )
@@ -216,6 +217,7 @@ def _since_oldest(series: Series, row: ComparedVersion) -> str:
         f"resident memory {joined(memory)}" if (memory := [*_resident_growth(oldest, record).values()]) else "",
     )
     to_newest = f"only {link(title(series), anchor(title(series)))} is tested"
+    to_newest += "; the machines differ" if machine_differences(oldest, record) else ""
     return f"Since {series.oldest}, not tested: {'; '.join(filter(None, parts))} ({to_newest})." if any(parts) else ""
 
 
@@ -223,6 +225,14 @@ def _memory(older: VersionRecord, newer: VersionRecord) -> str:
     resident, unique = _resident_growth(older, newer), _growth(older, newer, UNIQUE)
     own = {model: f" (unique {unique[model]:+})" if model in unique else "" for model in resident}
     return f"Resident memory: {joined([text + own[model] for model, text in resident.items()])}." if resident else ""
+
+
+def _machines(row: ComparedVersion) -> str:
+    """What else may have changed accuracy and memory; speed is not compared then."""
+    if not row.other_machine:
+        return ""
+    names = joined([name.replace("_", " ") for name in row.other_machine])
+    return f"The machines differ ({names}), so a change of accuracy or memory need not come from the version."
 
 
 def _resident_growth(older: VersionRecord, newer: VersionRecord) -> dict[str, str]:
@@ -241,7 +251,7 @@ def _megabytes(record: VersionRecord, prefix: str) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for start in record.starts:
         for name, value in start.facts.items():
-            if name.startswith(prefix) and value is not None:
+            if name.startswith(prefix):
                 values.setdefault(name.removeprefix(prefix), []).append(value)
     return {model: fmean(each) for model, each in values.items()}
 

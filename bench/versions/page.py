@@ -110,6 +110,7 @@ def _files(records: Sequence[VersionRecord], problems: Sequence[str], suffix: st
                 "details": link("details", anchor(each.title)),
                 "findings": findings(each),
                 "updates": updates(each),
+                "other_machine": any(row.other_machine for row in each.rows.values()),
                 "versions": versions_table(each).drop(columns=["slower", "faster"]),
                 "speed": speed_table(each),
                 "cumulative": cumulative_table(each),
@@ -159,6 +160,7 @@ def _row_data(series: Series, version: ComparedVersion) -> dict[str, Any]:
         "series": series.title,
         "version": record.name,
         "compared_with": version.compared_with,
+        "other_machine": version.other_machine,
         **{name: getattr(record.environment, name) for name in LIBRARIES},
         "models": {
             results.model: _model_data(results, version.accuracy.get(results.model)) for results in record.trained

@@ -24,6 +24,7 @@ SCHEMA_VERSION = 3
 SEEDS_PER_RUN = 12
 NAME = re.compile(r"(py\d+-)?(tf|keras)\d+")  # of an environment: the library that varies, and the Python
 MACHINE = ("python", "cpu", "cores", "instruction_sets", "onednn")  # fields that affect speed, besides the libraries
+ROUNDING = ("cpu", "instruction_sets", "onednn")  # those that affect the results of training, as other seeds do
 REMEDY = "restore the file, or move it away and measure that version again"
 
 

@@ -13,7 +13,7 @@ from bench.evaluation.arrays import FloatArray
 from bench.evaluation.equivalence import AccuracyChange, accuracy_changes
 from bench.evaluation.speed import MIN_STARTS, SpeedChange, speed_changes
 from bench.evaluation.variance import Correctness
-from bench.versions.record import MACHINE, ModelResults, ProcessStart, VersionRecord
+from bench.versions.record import MACHINE, ROUNDING, ModelResults, ProcessStart, VersionRecord
 
 Library = Literal["TensorFlow", "Keras"]
 Pair = tuple[VersionRecord, VersionRecord]  # older, newer
@@ -25,6 +25,7 @@ class ComparedVersion:
 
     record: VersionRecord
     compared_with: str | None  # name of the older version; None for the oldest, which has no comparisons
+    other_machine: tuple[str, ...]  # what differs from the older version's machine and affects rounding in training
     accuracy: Mapping[str, AccuracyChange | str]  # by model
     speed: Mapping[str, SpeedChange] | str  # by operation
 
@@ -93,11 +94,22 @@ def _series(library: Library, title: str, records: Sequence[VersionRecord]) -> S
     pairs = {new.name: (old, new) for old, new in pairwise(records)}
     if len(records) > 2:
         pairs[f"{newest.name} vs. {oldest.name}"] = oldest, newest
-    rows = {oldest.name: ComparedVersion(record=oldest, compared_with=None, accuracy={}, speed={})}
+    rows = {oldest.name: ComparedVersion(record=oldest, compared_with=None, other_machine=(), accuracy={}, speed={})}
     changes = zip(_accuracy(pairs.values()), _speed(pairs.values()), strict=True)
     for (heading, (old, new)), (accuracy, speed) in zip(pairs.items(), changes, strict=True):
-        rows[heading] = ComparedVersion(record=new, compared_with=old.name, accuracy=accuracy, speed=speed)
+        rows[heading] = ComparedVersion(
+            record=new,
+            compared_with=old.name,
+            other_machine=machine_differences(old, new),
+            accuracy=accuracy,
+            speed=speed,
+        )
     return Series(library=library, title=title, records=tuple(records), rows=rows)
+
+
+def machine_differences(old: VersionRecord, new: VersionRecord, names: Sequence[str] = ROUNDING) -> tuple[str, ...]:
+    """The properties in `names` in which the machines of two versions differ."""
+    return tuple(name for name in names if getattr(old.environment, name) != getattr(new.environment, name))
 
 
 def accuracy_since_oldest(series: Series, record: VersionRecord, model: str) -> float | None:
@@ -182,8 +194,7 @@ def _speed_incomparable(old: VersionRecord, new: VersionRecord) -> str | None:
             return f"{record.name} has fewer than {MIN_STARTS} process starts"
     if old.code != new.code:
         return "measured with different code"
-    differing = [name for name in MACHINE if getattr(old.environment, name) != getattr(new.environment, name)]
-    if differing:
+    if differing := machine_differences(old, new, MACHINE):
         return f"measured on different machines ({', '.join(differing)})"
     references = {start.reference for start in (*old.starts, *new.starts)}
     if len(references) > 1:

@@ -20,11 +20,13 @@ from bench.versions.series import (
     ComparedVersion,
     Series,
     accuracy_since_oldest,
+    machine_differences,
     time_since_oldest,
     variation_between_starts,
 )
 
 COMMIT_DIGITS = 12
+OTHER_MACHINE = ", other machine"  # after a change of accuracy that need not come from the version
 DETECTABLE = 2.5  # a change in standard deviations between starts that ten starts of six versions find in 77% of series
 ENVIRONMENT_HEADINGS = {
     "python": "Python",
@@ -58,10 +60,12 @@ def _row(series: Series, version: ComparedVersion) -> dict[str, str]:
     for model in models_of(series):
         results = record.results_of(model)
         row[f"{model} (%)"] = "-" if results is None else _accuracy(results)
-        row[f"{model}: change (pp)"] = _change_text(version.accuracy.get(model))
+        mark = OTHER_MACHINE if version.other_machine else ""
+        row[f"{model}: change (pp)"] = _change_text(version.accuracy.get(model), mark)
         if len(series.records) > 2:
             since = None if version.compared_with is None else accuracy_since_oldest(series, record, model)
-            row[f"{model}: since {series.oldest} (pp)"] = "-" if since is None else points(since)
+            mark = OTHER_MACHINE if machine_differences(series.records[0], record) else ""
+            row[f"{model}: since {series.oldest} (pp)"] = "-" if since is None else f"{points(since)}{mark}"
     row["slower"] = _changed_operations(version, "slower")
     row["faster"] = _changed_operations(version, "faster")
     return row
@@ -72,15 +76,16 @@ def _accuracy(results: ModelResults) -> str:
     return accuracy_cell(float(correctness.correct.mean()), interval(correctness))
 
 
-def _change_text(change: AccuracyChange | str | None) -> str:
-    """A verdict with its numbers."""
+def _change_text(change: AccuracyChange | str | None, mark: str) -> str:
+    """A verdict with its numbers, followed by `mark`."""
     if change is None:
         return "-"
     if isinstance(change, str):
         return f"not compared: {change}"
     verdict = _inconclusive_text(change) if change.verdict == "inconclusive" else change.verdict
     numbers = difference_text(change.difference.mean, change.low, change.high)
-    return f"{verdict}, identical" if change.identical else f"{verdict}: {numbers}"
+    result = f"{verdict}, identical" if change.identical else f"{verdict}: {numbers}"
+    return f"{result}{mark}"
 
 
 def _inconclusive_text(change: AccuracyChange) -> str:

@@ -8,7 +8,7 @@ from scipy import stats
 
 from bench.evaluation.importance import at_bound, importances
 from bench.records.record import TrialRecord
-from bench.records.space import Parameter
+from bench.records.space import Condition, Parameter
 from builders import make_failed_trial, make_space, make_trial
 
 WIDTH = Parameter(name="width", kind="Choice", values=(8, 16, 32, 64), finite=True, conditions=())
@@ -89,6 +89,25 @@ def test_ten_random_scores_rarely_have_importances(space: Sequence[Parameter]) -
     analyses = [importances(space, make_unrelated_trials(space, seed), 3) for seed in range(100)]
     available = sum(analysis.unavailable_reason is None for analysis in analyses)
     assert stats.binomtest(available, len(analyses)).proportion_ci(0.99, method="exact").low <= 0.05
+
+
+def test_hyperparameters_with_one_name_have_the_values_that_their_conditions_allow() -> None:
+    choices = {"a": ("relu", "tanh"), "b": ("gelu", "selu")}
+    space = [
+        Parameter(
+            name="activation",
+            kind="Choice",
+            values=values,
+            finite=True,
+            conditions=(Condition(name="kind", values=(kind,)),),
+        )
+        for kind, values in choices.items()
+    ]
+    trials = [
+        make_trial(number, 0.5 + number / 100, values={"kind": kind, "activation": choices[kind][number // 2 % 2]})
+        for number, kind in enumerate("ab" * 6)
+    ]
+    assert importances((KIND, *space), trials, 3).n_trials == 12
 
 
 def test_equal_scores_have_no_importances() -> None:

@@ -1,5 +1,6 @@
 """Metrics on arrays small enough to check by hand."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn import metrics as sk
 from bench.errors import MetricError
 from bench.evaluation.scores import (
     ConfusedPair,
+    Scores,
     class_report,
     confused_pairs,
     confusion,
@@ -17,6 +19,7 @@ from bench.evaluation.scores import (
     probabilities,
     score,
 )
+from bench.records.predictions import Predictions
 from builders import NAMES, make_predictions
 
 LABELS = np.array([0, 0, 1, 1])
@@ -129,9 +132,13 @@ def test_misclassification_has_the_mean_probability_over_seeds() -> None:
     assert result.probability == pytest.approx(0.75)
 
 
+def score_all(predictions: Predictions, names: Sequence[str] = NAMES) -> Scores:
+    return score(predictions, probabilities(predictions.log_probabilities), names)
+
+
 def test_score_computes_all_metrics() -> None:
     # 200 images; seed 0 wrong at 0 and 1, seed 1 at 1 only: accuracy (0.990 + 0.995) / 2.
-    result = score(make_predictions([[0, 1], [1]]), NAMES)
+    result = score_all(make_predictions([[0, 1], [1]]))
     assert result.accuracy == pytest.approx(0.9925)
     assert result.confusion.sum() == 400
     assert [each.index for each in result.misclassifications] == [1]
@@ -141,10 +148,10 @@ def test_score_computes_all_metrics() -> None:
 
 def test_wrong_number_of_class_names_is_rejected() -> None:
     with pytest.raises(MetricError, match="3 classes"):
-        score(make_predictions(), NAMES[:3])
+        score_all(make_predictions(), NAMES[:3])
 
 
 def test_labels_out_of_range_are_rejected() -> None:
     predictions = make_predictions()
     with pytest.raises(MetricError, match="0 to 3"):
-        score(replace(predictions, labels=predictions.labels + 1), NAMES)
+        score_all(replace(predictions, labels=predictions.labels + 1))

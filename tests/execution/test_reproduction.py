@@ -79,6 +79,12 @@ def test_same_precision_is_preferred_among_published_runs(tmp_path: Path) -> Non
         assert assigned(tmp_path, spec) == (f"{spec.name}-repeat2", spec.name)
 
 
+def test_the_newest_of_several_published_runs_is_reproduced_which_is_that_on_the_pages(tmp_path: Path) -> None:
+    add(tmp_path, make_spec())
+    add(tmp_path, make_spec(), repeat=2, finished="2026-02-01T00:00:00+00:00")
+    assert assigned(tmp_path, make_spec()) == (f"{make_spec().name}-repeat3", f"{make_spec().name}-repeat2")
+
+
 def test_another_precision_is_a_reproduction_under_different_conditions(tmp_path: Path) -> None:
     add(tmp_path, make_spec(precision="bfloat16"))
     assert assigned(tmp_path, make_spec()) == (make_spec().name, make_spec(precision="bfloat16").name)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import search_spaces
 from bench.data.catalog import DatasetLocation
 from bench.data.held_out import HeldOutTestSet
 from bench.errors import SearchError
@@ -27,7 +28,7 @@ from bench.records.evaluation_log import EvaluationLog
 from bench.records.files import write_atomic
 from bench.records.ledger import LedgerEvent, RefitEnded, SessionStarted, TrialEnded, TrialProposed, WaitEnded
 from bench.records.plain import PlainKeras
-from bench.records.spec import Value, refit_seed
+from bench.records.spec import Budget, Value, refit_seed
 from bench.records.store import RunFolder
 from bench.training.outcome import State, TrainedTrial
 from bench.tuning.search import Search
@@ -201,6 +202,48 @@ def test_trial_whose_parent_has_a_damaged_state_starts_from_the_first_epoch(tmp_
     for length in (1000, 0):
         file.write_bytes(content[:length])
         assert promoted.start().args[1] is None
+
+
+def train_next(stage: SearchStage, seconds: float | None = None) -> str | None:
+    """Train the next trial in this process, with its own time limit or with `seconds`; returns its description."""
+    from bench.training import fit
+
+    task = stage.next_task(())
+    assert task is not None
+    spec, state, location, limit = task.start().args
+    epoch_seconds: list[float] = []
+    trained = fit.train(
+        spec, state, location, limit if seconds is None else seconds, lambda _, each: epoch_seconds.append(each)
+    )
+    return task.on_end(TaskCompleted(key="0", value=trained), epoch_seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("families")
+def test_trial_that_is_cut_short_is_marked_ends_the_search_and_does_not_win(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    spec = make_spec(
+        dataset="digits",
+        family="tiny",
+        source=search_spaces.source_digest("tiny"),
+        budget=Budget(trials=3, epochs=2),
+        time_limit=3600,
+    )
+    proposals = [
+        Proposal(trial_id=str(number), values={"learning_rate": rate}, initial_epoch=0, epochs=2, parent=None)
+        for number, rate in enumerate((0.002, 0.004, 0.008))
+    ]
+    search, plan = Search(spec, Listed(proposals), folder, []), Plan(candidates=3, trials=3, epochs=6)
+    options = Options(results=tmp_path, dataset=DIGITS, workers=1)
+    stage = SearchStage(search, plan, folder, options, Pace(spec, 1, limit=3600))
+    train_next(stage)
+    assert not stage.is_done(())
+    description = train_next(stage, seconds=0.0)  # so that time is up after its first batch
+    assert (description or "").startswith("cut short by the time limit after epoch 0, ")
+    assert [(trial.status, trial.epochs) for trial in search.results] == [("ok", 2), ("cut", 0)]
+    assert stage.is_done(())
+    assert stage.next_task(()) is None
+    assert search.winner().trial_id == "0"
 
 
 @pytest.mark.parametrize("reason", ["cannot be read", "another process"])

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.spec import Budget
 from bench.records.store import all_folders
-from bench.report.build import build, check, write
+from bench.report.build import build, check, check_run, write
 from bench.report.figures.picture import Picture, stored_digest
 from bench.report.markdown import mark
 from bench.report.pages.contract import Files
@@ -93,6 +93,17 @@ def test_check_finds_an_edited_and_a_missing_page(results: Path) -> None:
         "leaderboard.md is out of date",
         "synthetic/dense.md is missing",
     )
+
+
+def test_pictures_of_other_rows_are_not_checked_with_a_row(tmp_path: Path) -> None:
+    for preset in ("default", "quick"):
+        add_run(tmp_path, spec={"preset": preset})
+    board = leaderboard(tmp_path)
+    row = board.tables[0].rows[0]
+    _, missing = check_run(board, row)
+    assert row.label == "dense"
+    assert {"synthetic/dense.md", "synthetic/figures/dense-curves.png"} <= set(missing)
+    assert not any("dense-quick" in name for name in missing)
 
 
 def test_check_finds_a_picture_of_other_data(results: Path) -> None:

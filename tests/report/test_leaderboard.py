@@ -11,10 +11,11 @@ from bench.records.store import run_folder
 from bench.report.build import build
 from bench.report.figures.picture import Picture
 from bench.report.markdown import anchor, table
+from bench.report.ranked_table import sorted_rows
 from bench.report.ranking import leaderboard
 from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.text.findings import findings
-from builders import add_reference, add_run, make_environment, make_trial, page
+from builders import add_reference, add_run, make_environment, make_refit, make_trial, page
 from doc_pages import ROOT
 
 
@@ -82,6 +83,14 @@ def test_number_of_refits_is_in_the_caption(tmp_path: Path) -> None:
     add_reference(tmp_path, spec={"refit_seeds": 5})
     assert "the mean over 3 or 5 refits with different seeds" in page(tmp_path)
     assert "accounts for the finite test set of 200 images only" not in page(tmp_path)
+
+
+def test_a_model_with_an_unknown_value_is_last(tmp_path: Path) -> None:
+    refits = tuple(make_refit(seed, train_accuracy=0.5) for seed in range(3))
+    add_reference(tmp_path, spec={"model": "mine"}, reference={"group": "external"}, refits=refits)
+    add_run(tmp_path)
+    (table,) = leaderboard(tmp_path).tables
+    assert [row.label for row in sorted_rows(table, table.compared, "train-test-gap")] == ["dense", "mine"]
 
 
 def test_intervals_without_the_variance_across_seeds_are_in_the_caption(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from bench.report.figures.model import BLUE, curves
 from bench.report.figures.picture import Picture
 from bench.report.ranking import leaderboard
 from bench.report.run_text import run_row, run_text
-from bench.report.tables.hyperparameters import conditions_text, hyperparameters_table
+from bench.report.tables.hyperparameters import bound_sentences, conditions_text, hyperparameters_table
 from builders import add_reference, add_run, make_curve, make_refit, make_search, make_trial, page
 
 PLAIN = PlainKeras(code="model.fit(x_train, epochs=3)  # ```\n", recipe={"optimizer": "Adam(0.1)"})
@@ -89,6 +89,17 @@ def test_a_model_with_the_predictions_of_another_has_no_pictures(tmp_path: Path)
     twin = model_page(tmp_path, "tutorial-twin")
     assert "[page](tutorial-linear.md) shows the errors of both" in twin
     assert "Most confident misclassifications" not in twin
+
+
+def test_a_tuned_model_with_the_predictions_of_a_reference_model_has_all_its_plots(tmp_path: Path) -> None:
+    trials = tuple(make_trial(number, 0.8 + number / 100) for number in range(4))
+    add_run(tmp_path, search={"trials": trials, "winner": "0003"})
+    start = "synthetic/figures/dense-"
+    alone = {name for name in build(leaderboard(tmp_path)) if name.startswith(start)}
+    assert {f"{start}{kind}.png" for kind in ("confusion", "curves", "history", "hyperparameters")} <= alone
+    add_reference(tmp_path)
+    assert {name for name in build(leaderboard(tmp_path)) if name.startswith(start)} == alone
+    assert "shows the errors of both" not in model_page(tmp_path)
 
 
 def test_several_models_on_a_page_are_listed_with_their_code_and_the_selected_one(tmp_path: Path) -> None:
@@ -198,3 +209,14 @@ def test_a_condition_that_always_holds_is_not_shown() -> None:
     trials = (make_trial(0, 0.9, values={"layers": 1, "units": 1}),)
     assert "active when" in hyperparameters_table(make_search(space=space, trials=trials, winner="0000"))
     assert "active when" not in hyperparameters_table(make_search(space=space[:2], trials=trials, winner="0000"))
+
+
+def test_of_hyperparameters_with_one_name_only_the_active_one_has_the_value() -> None:
+    kind = Parameter(name="kind", kind="Choice", values=("a", "b"), finite=True, conditions=())
+    rate = replace(kind, name="rate", kind="Float", values=(0.1, 1.0), finite=False)
+    of_a = replace(rate, conditions=(Condition(name="kind", values=("a",)),))
+    of_b = replace(rate, values=(0.01, 1.0), conditions=(Condition(name="kind", values=("b",)),))
+    trials = (make_trial(0, 0.9, values={"kind": "b", "rate": 0.1}),)
+    search = make_search(space=(kind, of_a, of_b), trials=trials, winner="0000")
+    assert hyperparameters_table(search)["winner"].tolist() == ["b", "inactive", "0.1"]
+    assert bound_sentences(search) == []  # 0.1 is the lower bound of the inactive one

@@ -97,6 +97,11 @@ def test_a_different_reproduction_has_its_own_marked_row_with_the_conditions(tmp
     assert "dense (reproduction)" in leaderboard_text(leaderboard(tmp_path))
 
 
+def test_a_reproduction_on_another_machine_is_in_the_wide_table(tmp_path: Path) -> None:
+    reproduce_differently(tmp_path, publish(tmp_path))
+    assert "dense (reproduction)" in leaderboard_text(leaderboard(tmp_path), wide=True)
+
+
 def test_a_reproduction_changes_neither_the_published_rows_nor_their_tests(tmp_path: Path) -> None:
     published = publish(tmp_path)
     before = only_table(tmp_path)
@@ -116,12 +121,29 @@ def test_several_reproductions_are_numbered_by_date(tmp_path: Path) -> None:
     assert labels == {second: "dense (reproduction)", first: "dense (reproduction 2)"}
 
 
+def test_a_reproduction_of_a_run_that_a_newer_repeat_has_replaced_is_left_out(tmp_path: Path) -> None:
+    reproduce_differently(tmp_path, publish(tmp_path))
+    add_run(tmp_path, PUBLISHED, repeat=3, finished="2026-03-01T00:00:00+00:00")
+    table = only_table(tmp_path)
+    assert [row.record.run_id.endswith("-repeat3") for row in table.rows] == [False, True]
+    assert table.reproductions == ()
+
+
 def test_a_reproduction_of_a_reference_model_is_in_every_table_of_it(tmp_path: Path) -> None:
     add_run(tmp_path, PUBLISHED)
     published = add_reference(tmp_path, PUBLISHED)
     add_reference(tmp_path, OTHER, repeat=2, reproduces=published.run_id)
     assert [row.label for row in only_table(tmp_path).reproductions] == ["tutorial-linear (reproduction)"]
     assert [row.label for row in only_table(tmp_path).references] == ["tutorial-linear"]
+
+
+def test_a_reproduction_of_a_reference_model_is_shown_once(tmp_path: Path) -> None:
+    for preset in ("default", "quick"):
+        add_run(tmp_path, PUBLISHED, spec={"preset": preset})
+    published = add_reference(tmp_path, PUBLISHED)
+    add_reference(tmp_path, OTHER, repeat=2, reproduces=published.run_id)
+    assert leaderboard_text(leaderboard(tmp_path)).count("tutorial-linear (reproduction)") == 1
+    assert page(tmp_path, "synthetic/README.md").count("### Reproductions") == 1
 
 
 def test_a_reproduction_without_its_published_run_is_an_ordinary_row(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from bench.errors import SpecError
 from bench.records.spec import Budget, Value
 from bench.tuning import tuners
 from bench.tuning.proposer import Proposer
-from bench.tuning.space import is_active, parameters
+from bench.tuning.space import parameters
 from bench.tuning.trials import Proposal
 from builders import make_spec
 
@@ -84,7 +84,7 @@ def test_every_candidate_is_valid_in_the_declared_space() -> None:
     drawn = search(start(space, trials=60), lambda values: values["momentum"])
     for values in drawn:
         for parameter in parameters(space):
-            assert (parameter.name in values) == is_active(parameter, values)
+            assert (parameter.name in values) == parameter.is_active(values)
             if parameter.name not in values:
                 continue
             value: Any = values[parameter.name]

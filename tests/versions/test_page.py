@@ -117,15 +117,15 @@ def test_reason_why_accuracy_is_not_compared_is_shown(tmp_path: Path, changes: d
 
 
 @pytest.mark.parametrize(
-    ("machine", "changed"),
+    ("machine", "changed", "rounding"),
     [
-        ({"cpu": "Another"}, "cpu Synthetic CPU A to Another"),
-        ({"cores": 64}, "cores 2 to 64"),
-        ({"instruction_sets": ("avx", "fma")}, "instruction_sets avx2 to avx fma"),
+        ({"cpu": "Another"}, "cpu Synthetic CPU A to Another", "cpu"),
+        ({"cores": 64}, "cores 2 to 64", None),
+        ({"instruction_sets": ("avx", "fma")}, "instruction_sets avx2 to avx fma", "instruction sets"),
     ],
 )
-def test_versions_on_different_machines_are_compared_by_accuracy_only(
-    tmp_path: Path, machine: dict[str, Any], changed: str
+def test_versions_on_different_machines_are_compared_by_accuracy_only_which_is_marked(
+    tmp_path: Path, machine: dict[str, Any], changed: str, rounding: str | None
 ) -> None:
     write(tmp_path, make_record("tf216", "2.16.2"))
     environment = make_environment(tensorflow="2.17.1", **machine)
@@ -133,7 +133,20 @@ def test_versions_on_different_machines_are_compared_by_accuracy_only(
     text = page_text(tmp_path)
     assert "equivalent" in table_row(text, STEP)
     assert f"measured on different machines ({', '.join(machine)})" in text
+    assert (", identical, other machine |" in table_row(text, STEP)) == (rounding is not None)
+    assert (f"- The machines differ ({rounding}), so a change of accuracy" in text) == (rounding is not None)
+    assert ("Other machine: the CPU, " in text) == (rounding is not None)
     assert f"- {STEP}: tensorflow 2.16.2 to 2.17.1; {changed}.\n" in text
+
+
+def test_changes_since_the_oldest_version_on_another_machine_are_marked(tmp_path: Path) -> None:
+    for name, version, cpu in (("tf216", "2.16.2", "A"), ("tf217", "2.17.1", "B"), ("tf218", "2.18.1", "B")):
+        write(tmp_path, make_record(name, version, environment=make_environment(tensorflow=version, cpu=cpu)))
+    write(tmp_path, make_record("tf219", "2.19.1", environment=make_environment(tensorflow="2.19.1", cpu="B")))
+    text = page_text(tmp_path)
+    *_, change, since, _ = table_row(text, "2.17.1 to 2.18.1").split("|")
+    assert (change.strip(), since.strip()) == ("equivalent, identical", "+0.00, other machine")
+    assert "is tested; the machines differ).\n" in text.split("\n### 2.17.1 to 2.18.1\n")[1].split("\n### ")[0]
 
 
 def test_versions_with_different_reference_workloads_are_not_compared_by_speed(tmp_path: Path) -> None:

@@ -59,10 +59,11 @@ def files(board: Board) -> Files:
 
 
 def _without_repeats(table: Table, first: Table) -> Table:
-    """A later table without the reference models of the first one, except the best."""
-    repeated = {row.record.run_id for row in first.references}
+    """A later table without the reference models of the first one, except the best, and without reproductions there."""
+    repeated = {row.record.run_id for row in (*first.references, *first.reproductions)}
     kept = (row for place, row in enumerate(table.references) if not place or row.record.run_id not in repeated)
-    return replace(table, references=tuple(kept))
+    reproductions = (row for row in table.reproductions if row.record.run_id not in repeated)
+    return replace(table, references=tuple(kept), reproductions=tuple(reproductions))
 
 
 def _page(board: Board, tables: Sequence[Table], sections: Sequence[dict[str, Any]]) -> bytes:

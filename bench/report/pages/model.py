@@ -80,7 +80,9 @@ def _page(placed: Sequence[tuple[Table, Row]], sections: Sequence[dict[str, Any]
 
 
 def _same_predictions(table: Table, row: Row) -> Row | None:
-    """The first reference model whose refits predict the same classes as those of `row`; its page has the pictures."""
+    """The first reference model that predicts the same classes as the reference model `row`; it has the pictures."""
+    if row.record.reference is None:  # its trials and learning curves are its own
+        return None
     first, *_ = table.references_by_predictions.get(row.predicted, [row])
     return None if first is row else first
 

@@ -90,15 +90,16 @@ def tried_values(space: Sequence[Parameter], eligible: Sequence[TrialRecord]) ->
     """The values of each hyperparameter that varies over the full-length trials, with their scores."""
     tried: list[Tried] = []
     for parameter in space:
-        name, possible = parameter.name, list(parameter.values)
-        trials = [trial for trial in eligible if name in trial.values]
-        chosen = [trial.values[name] for trial in trials]
+        possible = list(parameter.values)
+        values = [(parameter.value_in(trial.values), trial.score) for trial in eligible]
+        active = [(value, score) for value, score in values if value is not None]
+        chosen = [value for value, _ in active]
         if len(set(chosen)) > 1:
             # Many numbers are drawn on a numeric axis, as are those of a continuous range.
             numbers = not any(isinstance(value, bool | str) for value in possible)
             listed = parameter.finite and not (numbers and len(possible) > MAX_LISTED)
             every = list(dict.fromkeys([*possible, *chosen])) if listed else []
-            tried.append(Tried(name, every, chosen, [trial.score for trial in trials]))
+            tried.append(Tried(parameter.name, every, chosen, [score for _, score in active]))
     return tried
 
 
@@ -137,4 +138,5 @@ def conditions_text(parameter: Parameter, space: Sequence[Parameter]) -> str:
 
 def chosen_text(parameter: Parameter, trial: TrialRecord) -> str:
     """A trial's value of a hyperparameter."""
-    return value_text(trial.values[parameter.name]) if parameter.name in trial.values else "inactive"
+    value = parameter.value_in(trial.values)
+    return "inactive" if value is None else value_text(value)

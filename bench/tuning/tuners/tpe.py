@@ -12,7 +12,7 @@ from bench.machine import install_command
 from bench.records.space import Parameter
 from bench.records.spec import SearchSpec, Value
 from bench.seeds import derive_seed
-from bench.tuning.space import is_active, parameters
+from bench.tuning.space import parameters
 from bench.tuning.tuner import Tuner, settings
 
 try:
@@ -101,7 +101,7 @@ class _Oracle(keras_tuner.Oracle):  # type: ignore[misc]
         """The active hyperparameters of a new candidate."""
         values: dict[str, Value] = {}
         for dimension in self._dimensions:
-            if is_active(dimension.parameter, values):
+            if dimension.parameter.is_active(values):
                 values[dimension.name] = dimension.suggest(trial)
         return values
 
