@@ -17,6 +17,8 @@ def multiply_adds(model: keras.Model) -> int:
 def _multiply_adds(layer: keras.Layer) -> int:
     if isinstance(layer, keras.Model):
         return multiply_adds(layer)
-    shape = getattr(layer, "output", None) is not None and layer.output.shape
-    positions = prod(side or 1 for side in shape[1:-1]) if shape else 1
+    output = getattr(layer, "output", None)
+    if isinstance(output, list):  # of a layer that also returns its state, such as an LSTM
+        output = output[0]
+    positions = prod(side or 1 for side in getattr(output, "shape", ())[1:-1])
     return sum(positions * prod(weight.shape) for weight in layer.trainable_weights if len(weight.shape) > 1)
