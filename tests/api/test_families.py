@@ -248,6 +248,14 @@ def test_object_that_cannot_be_pickled_is_refused_with_the_way_out(kind: Any) ->
         locate_family(build_locked)
 
 
+def test_name_without_latin_letters_is_replaced() -> None:
+    def build(hp: Any) -> None:
+        return None
+
+    build.__name__ = "\u6a21\u578b"
+    assert locate_family(build).name == "model"
+
+
 def test_name_of_a_built_in_family_is_refused() -> None:
     def cnn(hp: Any) -> None:
         return None
