@@ -29,7 +29,7 @@ def locate_family(family: object) -> FamilyLocation:
     if is_importable(family):
         return locate_families([f"{_file_or_module(module_of(family))}:{qualname_of(family)}"])[0]
     name = re.sub(r"\W", "_", getattr(family, "__name__", type(family).__name__), flags=re.ASCII).strip("_")
-    return _stored(family, name or "model")  # of names without any Latin letter
+    return _stored(family, name or "model")  # for a name without Latin letters
 
 
 def _file_or_module(module: str) -> str:
