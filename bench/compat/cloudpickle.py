@@ -1,4 +1,4 @@
-"""cloudpickle: the code of a script or a notebook keeps its source, which tracebacks and TensorFlow's AutoGraph need."""
+"""cloudpickle: code of a script or a notebook keeps its source, which tracebacks and TensorFlow's AutoGraph need."""
 
 import linecache
 import pickle
