@@ -4,9 +4,8 @@ import re
 import sys
 from pathlib import Path
 
-import cloudpickle
-
 import search_spaces
+from bench.compat.cloudpickle import dumps
 from bench.data import cache
 from bench.errors import SpecError
 from bench.execution.models import locate_families
@@ -30,7 +29,7 @@ def locate_family(family: object) -> FamilyLocation:
     if is_importable(family):
         return locate_families([f"{_file_or_module(module_of(family))}:{qualname_of(family)}"])[0]
     name = re.sub(r"\W", "_", getattr(family, "__name__", type(family).__name__), flags=re.ASCII).strip("_")
-    return _stored(family, name)
+    return _stored(family, name or "model")  # for a name without Latin letters
 
 
 def _file_or_module(module: str) -> str:
@@ -43,7 +42,7 @@ def _stored(family: object, name: str) -> FamilyLocation:
     if name in search_spaces.names():
         raise SpecError(f"the name {name!r} is taken by another family: rename the object")
     try:
-        content = cloudpickle.dumps(family)
+        content = dumps(family)
     except Exception as error:  # objects of other libraries raise many types
         raise SpecError(
             f"the family {name} cannot be sent to worker processes: {error}: build such objects inside it, or put "

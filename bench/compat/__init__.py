@@ -1,4 +1,4 @@
-"""All uses of private or unstable APIs of TensorFlow, Keras, Keras Tuner, Dask and Python, with checks of them.
+"""All uses of private or unstable APIs of TensorFlow, Keras, Keras Tuner, Dask and others, with checks of them.
 
 A check calls the API and verifies the outcome, so that a new version of a library stops a run with an error message
 instead of changing its results. The libraries are imported inside functions, since importing them takes seconds.

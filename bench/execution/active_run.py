@@ -9,7 +9,7 @@ from bench.baselines.catalog import reference_model
 from bench.errors import RecordError, StoreError
 from bench.evaluation.text import counted
 from bench.execution.eta import Pace
-from bench.execution.events import Message, Outcome, Progress, RunFailed, RunFinished
+from bench.execution.events import Outcome, Progress, RunFailed, RunFinished
 from bench.execution.refit_job import RefitJob
 from bench.execution.reproduction import settle
 from bench.execution.scheduling import RunningTask, Task
@@ -62,10 +62,9 @@ class ActiveRun(RefitJob):
         self._has_trained = False  # in this session
         self._search_stage: SearchStage | None = None
         if isinstance(spec, SearchSpec):
-            if spec.definition is not None:  # takes minutes for large models
-                session.report(Message(text=f"Building candidates of {spec.family} to find its hyperparameters"))
+            family = session.options.family(spec)
             # Before anything is written, since it may fail.
-            tuner = session.tuner_process.start(spec, session.dataset, session.options.family(spec))
+            tuner = session.tuner_process.start(spec, session.dataset, family, session.report)
             self._tuner = tuner.started
             self._start_session(PlannedSearch(trials=tuner.started.plan.trials, epochs=tuner.started.plan.epochs))
             recipe = tuner.started.own_recipe

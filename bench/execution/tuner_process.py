@@ -9,15 +9,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, SearchError
+from bench.execution.events import Message, Report
 from bench.execution.models import family_space
 from bench.execution.workers import RESUME_HINT
 from bench.records.dataset import DatasetFacts
 from bench.records.record import OwnRecipe
 from bench.records.space import Parameter
-from bench.records.spec import SearchSpec, Value
+from bench.records.spec import RunSpec, SearchSpec, Value, without_search_number
 from bench.tuning import tuners
 from bench.tuning.proposer import Proposer
 from bench.tuning.space import parameters
@@ -26,6 +27,11 @@ from bench.workers.error_text import error_text
 from bench.workers.fork_server import StartMethod, other_threads_when_forked
 from bench.workers.process import start_process
 from search_spaces import FamilyLocation
+
+if TYPE_CHECKING:
+    from bench.training.family import Space
+
+_Searches = tuple[RunSpec, FamilyLocation]  # of a family over the same space, which differ in seed and split only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +53,24 @@ class TunerProcess:
         self._start_method = start_method
         self._process: BaseProcess | None = None
         self._searches = 0
+        self._known: set[_Searches] = set()  # whose space the process has found
 
-    def start(self, spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation) -> "RemoteTuner":
+    def start(self, spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation, report: Report) -> "RemoteTuner":
         """Start the tuner of a search over the space of `family` for the images of `dataset`.
+
+        Calls `report` with a message if candidates are built to find the space.
 
         Raises:
             SearchError: the family cannot be loaded, or its space does not fit the images, the tuner or the budget.
         """
         number = self._searches
         self._searches += 1
-        return RemoteTuner(self, number, self.call(number, "start", spec, dataset, family))
+        searches = without_search_number(spec), family
+        if spec.definition is not None and searches not in self._known:  # takes minutes for large models
+            report(Message(text=f"Building candidates of {spec.family} to find its hyperparameters"))
+        tuner = RemoteTuner(self, number, self.call(number, "start", spec, dataset, family))
+        self._known.add(searches)
+        return tuner
 
     def call(self, search: int, method: str, *arguments: Any) -> Any:
         """Call a method of the tuner of a search in the process.
@@ -116,6 +130,7 @@ class RemoteTuner:
 def _serve(connection: Connection) -> None:
     """Answer the calls of a TunerProcess until the other end is closed, also by the death of the main process."""
     proposers: dict[int, Proposer] = {}
+    spaces: dict[_Searches, Space] = {}  # since finding one may need many builds
     answer: Any
     with suppress(EOFError, ConnectionError):
         connection.send(other_threads_when_forked())
@@ -123,7 +138,7 @@ def _serve(connection: Connection) -> None:
             search, method, arguments = connection.recv()
             try:
                 if method == "start":
-                    proposers[search], answer = _start(*arguments)
+                    proposers[search], answer = _start(spaces, *arguments)
                 else:
                     answer = getattr(proposers[search], method)(*arguments)
             except BenchError as error:
@@ -133,8 +148,13 @@ def _serve(connection: Connection) -> None:
             connection.send(answer)
 
 
-def _start(spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation) -> tuple[Proposer, StartedTuner]:
-    found = family_space(spec, dataset, family)
+def _start(
+    spaces: "dict[_Searches, Space]", spec: SearchSpec, dataset: DatasetFacts, family: FamilyLocation
+) -> tuple[Proposer, StartedTuner]:
+    searches = without_search_number(spec), family
+    if searches not in spaces:
+        spaces[searches] = family_space(spec, dataset, family)
+    found = spaces[searches]
     space = found.hyperparameters
     name = tuners.choose_name(spec, space)
     tuner = tuners.load(name)

@@ -198,6 +198,13 @@ class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="ref
 RunSpec = SearchSpec | ReferenceSpec
 
 
+def without_search_number(spec: RunSpec) -> RunSpec:
+    """The spec without seed and split, which differ between several searches of a family."""
+    if isinstance(spec, SearchSpec):
+        return msgspec.structs.replace(spec, seed=0, split=0)
+    return msgspec.structs.replace(spec, seed=0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
     """Training of one candidate, from `initial_epoch` to `epochs`, with a schedule that ends at `horizon`."""

@@ -14,9 +14,9 @@ from bench.evaluation.text import counted
 from bench.evaluation.variance import Correctness
 from bench.records.choices import Preset
 from bench.records.objective import objective_name
-from bench.records.spec import RunSpec, SearchSpec
+from bench.records.spec import RunSpec, SearchSpec, without_search_number
 from bench.report.board import TOP_ROWS, UNSET, Board, FamilyResult, PairTest, Row, Table
-from bench.report.row_labels import SHORT_DIGEST, without_search_number
+from bench.report.row_labels import SHORT_DIGEST
 from bench.report.runs import Loaded, Run, load
 from bench.tuning.presets import CORE_SECONDS
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-import msgspec
-
 from bench.records.limits import DEFAULT_PRESET
 from bench.records.spec import RunSpec, SearchSpec
 
@@ -47,10 +45,3 @@ def _tuner(spec: RunSpec) -> str:
 def seed_suffix(spec: RunSpec) -> str:
     """The suffix of a search that differs from others in its seed."""
     return f"-seed{spec.seed}"
-
-
-def without_search_number(spec: RunSpec) -> RunSpec:
-    """The spec without seed and split, which differ between several searches of a family."""
-    if isinstance(spec, SearchSpec):
-        return msgspec.structs.replace(spec, seed=0, split=0)
-    return msgspec.structs.replace(spec, seed=0)

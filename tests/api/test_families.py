@@ -1,6 +1,8 @@
 """Objects of Python as families: importable ones by name, others by their pickled content."""
 
 import importlib
+import inspect
+import linecache
 import threading
 import tracemalloc
 from functools import partial
@@ -12,6 +14,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import search_spaces
 from bench.api.families import locate_family
@@ -102,6 +105,40 @@ def test_instance_of_a_script_is_stored_with_its_state(tmp_path: Path) -> None:
     assert deep.name == "Net"
     assert deep.file != shallow.file
     assert search_spaces.load(deep).build(None) == 4
+
+
+def test_source_of_a_stored_function_is_that_of_its_script_before_a_change(tmp_path: Path) -> None:
+    build_net = execute(tmp_path)["build_net"]
+    location = locate_family(build_net)
+    file = build_net.__code__.co_filename
+    Path(file).write_text("# changed\n")
+    linecache.clearcache()
+    loaded = search_spaces.load(location)
+    assert inspect.getsource(loaded) == 'def build_net(hp):\n    return helper(hp.Choice("units", UNITS))\n'
+    assert linecache.getline(file, 1) == "# changed\n"
+
+
+LOOP = """
+import keras_tuner
+import tensorflow as tf
+
+class Net(keras_tuner.HyperModel):
+    def fit(self, numbers):
+        @tf.function
+        def positive_total(numbers):
+            total = 0
+            for number in numbers:
+                if number > 0:
+                    total += number
+            return total
+
+        return positive_total(numbers)
+"""
+
+
+def test_stored_hypermodel_may_have_loops_over_tensors(tmp_path: Path) -> None:
+    loaded = search_spaces.load(locate_family(execute(tmp_path, LOOP)["Net"]))
+    assert loaded().fit(tf.constant([1, -2, 3])) == 4
 
 
 def test_digest_depends_on_the_code_and_not_on_its_place(tmp_path: Path) -> None:
@@ -209,6 +246,14 @@ def test_object_that_cannot_be_pickled_is_refused_with_the_way_out(kind: Any) ->
 
     with pytest.raises(SpecError, match=r"build_locked cannot be sent to worker processes: .*pass my\.py:build_model"):
         locate_family(build_locked)
+
+
+def test_name_without_latin_letters_is_replaced() -> None:
+    def build(hp: Any) -> None:
+        return None
+
+    build.__name__ = "\u6a21\u578b"
+    assert locate_family(build).name == "model"
 
 
 def test_name_of_a_built_in_family_is_refused() -> None:

@@ -14,6 +14,7 @@ import pytest
 from bench.data.catalog import DatasetLocation
 from bench.data.development import facts, load_development
 from bench.errors import SearchError
+from bench.execution.events import Event, Message
 from bench.execution.models import family_space
 from bench.execution.tuner_process import RemoteTuner, TunerProcess
 from bench.records.dataset import DatasetFacts
@@ -53,7 +54,7 @@ def process_id(process: TunerProcess) -> int:
 
 
 def start(process: TunerProcess, search: SearchSpec, dataset: DatasetFacts) -> RemoteTuner:
-    return process.start(search, dataset, FamilyLocation(name=search.family))
+    return process.start(search, dataset, FamilyLocation(name=search.family), lambda _: None)
 
 
 def play(source: ProposalSource) -> list[object]:
@@ -108,7 +109,39 @@ def test_family_that_exits_is_an_error_with_its_place(
     family = FamilyLocation(name="leaves", definition="leaves.py:build_model", file=str(file))
     search = spec("random", family="leaves", definition=family.definition)
     with pytest.raises(SearchError, match=r"SystemExit: 3 \(in build_model, leaves\.py:5\)"):
-        process.start(search, digits, family)
+        process.start(search, digits, family, lambda _: None)
+
+
+COUNTED = """
+import keras
+
+def build_model(hp):
+    with open({builds!r}, "a") as file:
+        file.write("built ")
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dropout(hp.Float("rate", 0.1, 0.5))])
+    model.add(keras.layers.Dense(10, "softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+"""
+
+
+def test_several_searches_build_candidates_only_once_to_find_their_space(
+    process: TunerProcess, digits: DatasetFacts, tmp_path: Path
+) -> None:
+    file, builds = tmp_path / "counted.py", tmp_path / "builds.txt"
+    file.write_text(COUNTED.format(builds=str(builds)))
+    family = FamilyLocation(name="counted", definition="counted.py:build_model", file=str(file))
+    messages: list[Event] = []
+    started, texts = list[RemoteTuner](), list[str]()
+    for number in (0, 1):
+        search = spec("random", family="counted", definition=family.definition, seed=number, split=number)
+        started.append(process.start(search, digits, family, messages.append))
+        texts.append(builds.read_text())
+    first, second = started
+    assert texts[0] == texts[1]
+    assert messages == [Message(text="Building candidates of counted to find its hyperparameters")]
+    assert first.started.space == second.started.space
+    assert first.propose() != second.propose()
 
 
 def test_other_exception_is_an_error_with_its_place(process: TunerProcess, digits: DatasetFacts) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.evaluation.comparison import Difference
+from bench.records.spec import Budget
 from bench.report.board import PairTest, Table
 from bench.report.ranking import leaderboard
 from bench.report.text.findings import findings
+from bench.report.text.signature import signature_text
 from bench.report.text.statements import family_sentences, pair_sentence
 from builders import add_run, page
 
@@ -75,3 +77,11 @@ def test_a_difference_that_only_the_correction_makes_insignificant_is_marked() -
     difference = Difference(mean=0.01, low=0.001, high=0.019, p_value=0.03, degrees_of_freedom=4.0)
     text = pair_sentence(PairTest(a="a", b="b", difference=difference, p_adjusted=0.3), 200)
     assert text.startswith("a and b are not significantly different after Holm's correction: a minus b is +1.00 points")
+
+
+def test_searches_with_other_limits_have_other_signatures(tmp_path: Path) -> None:
+    limited = Budget(trials=4, epochs=3, multiply_adds=1_300_000)
+    records = [add_run(tmp_path, spec=spec) for spec in ({}, {"budget": limited}, {"max_pending": 2})]
+    signatures = [signature_text(record) for record in records]
+    assert len(set(signatures)) == 3
+    assert " max-multiply-adds=1300000 " in signatures[1]

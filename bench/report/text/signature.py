@@ -20,9 +20,10 @@ def signature_text(record: RunRecord) -> str:
             "search-precision": spec.precision,
             **{
                 name.replace("_", "-"): value
-                for name in ("definition", "objective", "class_weights", "pixel_range")
+                for name in ("definition", "objective", "class_weights", "pixel_range", "max_pending")
                 if (value := getattr(spec, name)) is not None
             },
+            **({"max-multiply-adds": spec.budget.multiply_adds} if spec.budget.multiply_adds else {}),
         }
         if isinstance(spec, SearchSpec)
         else {"recipe": record.reference.recipe if record.reference is not None else "none", "seed": spec.seed}

@@ -109,7 +109,8 @@ class CustomFamily:
                 functions outside Keras cannot be saved or loaded, or candidates share weights or an optimizer.
             Exception: whatever building the default candidate raises.
         """
-        default = self.build({}, seed=1).model  # kept, so that no other variables get its ids
+        built = self.build({}, seed=1)
+        default = built.model  # kept, so that no other variables get its ids
         known, shared = set(map(id, default.variables)), set[int]()
         saved, problems = own_parts(default), list[str]()  # the default candidate is saved by `recipe`
 
@@ -123,7 +124,8 @@ class CustomFamily:
                     "its optimizer is created outside build_model, but each can train one model only: create it inside"
                 )
             if self._hypermodel.fit is not None:
-                self._declare_in_fit(self._hypermodel.fit, hp, model, class_weights)
+                shape = matching_shape(model, self._image_shape) or built.interface.shape
+                self._declare_in_fit(self._hypermodel.fit, hp, model, shape, class_weights)
             if not (parts := own_parts(model)) <= saved:
                 saved.update(parts)
                 problems.extend(self._save_problem(hp.values))
@@ -162,7 +164,7 @@ class CustomFamily:
         how, fit = f"batches of {BATCH_SIZE}", self._hypermodel.fit
         labels: Any = encode(np.arange(2 * self._classes) % self._classes)
         if fit is not None:
-            own, labels = self._declare_in_fit(fit, built.hp, built.model, None)
+            own, labels = self._declare_in_fit(fit, built.hp, built.model, built.interface.shape, None)
             how = "its own fit" + (", which sets the number of epochs" if "epochs" in own else "")
         if isinstance(labels, np.ndarray):
             check_metrics(built.model, labels, self._classes)
@@ -230,11 +232,16 @@ class CustomFamily:
         return None
 
     def _declare_in_fit(
-        self, fit: Fit, hp: keras_tuner.HyperParameters, model: keras.Model, class_weights: ClassWeights | None
+        self,
+        fit: Fit,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        shape: Shape,
+        class_weights: ClassWeights | None,
     ) -> tuple[list[str], Any]:
         """Call the `fit` of the hypermodel up to its call of `model.fit`, for the hyperparameters in between.
 
-        A `fit` with a loop of its own trains an epoch on a few random images.
+        A `fit` with a loop of its own trains an epoch on a few random images, in the shape that the model takes.
 
         Returns:
             The names of the arguments of `model.fit` that it sets itself although they are given, and the labels that
@@ -243,7 +250,6 @@ class CustomFamily:
         Raises:
             UnsuitableModelError: it does not take the arguments that Keras Tuner passes.
         """
-        shape = matching_shape(model, self._image_shape) or self._image_shape
         interface = interface_of(model, shape, self._classes, self._pixel_range)
         images = random_images(self._image_shape, 2 * self._classes)
         labels = self.batching(interface).labels(np.arange(len(images)) % self._classes)

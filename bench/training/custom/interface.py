@@ -20,10 +20,11 @@ ADVICE = "move preprocessing, such as resizing, reshaping or scaling, into the m
 Shape = tuple[int, ...]
 MAX_RESCALED = 16.0  # of rescaled or standardized pixels
 MIN_SUBTRACTED = 2.0  # a mean of pixels in [0, 255], not in [0, 1]
+MIN_MULTIPLIED = 100.0  # a factor that brings pixels from [0, 1] to [0, 255], or about
 KEEP_RANGE = (  # besides those whose names start with Random
-    *(keras.layers.CenterCrop, keras.layers.Concatenate, keras.layers.Cropping2D, keras.layers.Identity),
-    *(keras.layers.Permute, keras.layers.Reshape, keras.layers.Resizing, keras.layers.UpSampling2D),
-    keras.layers.ZeroPadding2D,
+    *(keras.layers.CenterCrop, keras.layers.Concatenate, keras.layers.Cropping2D, keras.layers.Flatten),
+    *(keras.layers.Identity, keras.layers.Permute, keras.layers.Reshape, keras.layers.Resizing),
+    *(keras.layers.UpSampling2D, keras.layers.ZeroPadding2D),
 )
 
 
@@ -285,50 +286,66 @@ def _range(model: keras.Model, shape: Shape, pixel_range: PixelRange | None) -> 
     """The factor of the pixels, and why."""
     if pixel_range is not None:
         return 1 / 255 if pixel_range == "0-1" else 1.0, f"--pixel-range is {pixel_range}"
+    # Operations come first: `x * 255` may precede a model that rescales, `x / 255` a Normalization of fractions.
+    found = _range_of_operations(model, shape) or _range_of_layers(model)
+    return found or (1 / 255, "it does not rescale them itself")
+
+
+def _range_of_layers(model: keras.Model) -> tuple[float, str] | None:
+    """By the first layer that rescales or normalizes pixels, or by random brightness; None without these."""
     for layer in all_layers(model):
         if isinstance(layer, keras.layers.Rescaling):
             scale = np.abs(np.asarray(layer.scale))
             if np.all(scale < 0.5):
                 return 1.0, "it has a Rescaling layer"
-            if np.all(scale > 100):  # for what follows, such as a model of keras.applications that divides them again
+            if np.all(scale > MIN_MULTIPLIED):  # for what follows, such as a model that divides them again
                 return 1 / 255, "its first Rescaling layer multiplies them"
         if isinstance(layer, keras.layers.Normalization):
             return _range_of_normalization(layer)
-    if _operations_expect_255(model, shape):
-        return 1.0, "operations on its input rescale pixels up to 255"
-    return 1 / 255, "it does not rescale them itself"
+    brightness = (each for each in all_layers(model) if isinstance(each, keras.layers.RandomBrightness))
+    if any(max(each.get_config()["value_range"]) > 1 for each in brightness):
+        # It adds a fraction of this range, so that images with pixels in [0, 1] would become black or far too bright.
+        return 1.0, "the value_range of its RandomBrightness layer exceeds 1"
+    return None
 
 
-def _operations_expect_255(model: keras.Model, shape: Shape) -> bool:
-    """Whether operations on the input, such as `x / 255` or `preprocess_input`, are made for [0, 255].
+def _range_of_operations(model: keras.Model, shape: Shape) -> tuple[float, str] | None:
+    """By operations on the input, such as `x / 255` or `preprocess_input`; None if they fit either range.
 
     They end at the first layer that may change the range of the pixels.
     """
     if not has_inputs(model):
-        return False
+        return None
     pixels = last = model.inputs[0]
     reached = {id(pixels)}
     for each in getattr(model, "operations", model.layers):
-        if isinstance(each, keras.Layer) and not isinstance(each, keras.layers.Lambda) and not _keeps_range(each):
+        if isinstance(each, keras.Layer) and not _is_preprocessing(each):
             continue
         for inputs, outputs in graph_calls(each):
             if all(id(tensor) in reached for tensor in inputs):
                 last = outputs[0]
                 reached.update(map(id, outputs))
     if last is pixels:
-        return False
+        return None
     operations = keras.Model(pixels, last)
-    black, white = (
-        np.abs(operations(np.full((1, *shape), value, np.float32), training=False)).max() for value in (0, 255)
+    black, dark, white = (
+        keras.ops.convert_to_numpy(operations(np.full((1, *shape), value, np.float32), training=False)).astype(float)
+        for value in (0, 1, 255)
     )
-    return bool(max(black, white) <= MAX_RESCALED or black >= MIN_SUBTRACTED)
+    if np.abs(dark - black).max() > MIN_MULTIPLIED:
+        return 1 / 255, "operations on its input multiply them"
+    # Equal if they clip pixels to [0, 1], or work on differences between pixels.
+    is_rescaled = max(np.abs(black).max(), np.abs(white).max()) <= MAX_RESCALED and not np.array_equal(dark, white)
+    if is_rescaled or np.abs(black).max() >= MIN_SUBTRACTED:
+        return 1.0, "operations on its input rescale pixels up to 255"
+    return None
 
 
-def _keeps_range(layer: keras.Layer) -> bool:
-    """Whether the outputs of a layer are in the range of its inputs."""
+def _is_preprocessing(layer: keras.Layer) -> bool:
+    """Whether a layer applies an operation, or its outputs are in the range of its inputs."""
     if isinstance(layer, keras.Sequential):
-        return all(map(_keeps_range, layer.layers))
-    return isinstance(layer, KEEP_RANGE) or type(layer).__name__.startswith("Random")
+        return all(map(_is_preprocessing, layer.layers))
+    return isinstance(layer, (*KEEP_RANGE, keras.layers.Lambda)) or type(layer).__name__.startswith("Random")
 
 
 def _range_of_normalization(layer: keras.layers.Normalization) -> tuple[float, str]:

@@ -2,18 +2,16 @@
 
 import hashlib
 import io
-import linecache
 import pickle
 import shutil
 import sys
-from collections import ChainMap
 from pathlib import Path
-from types import CodeType, FunctionType
-from typing import IO, Any, ClassVar
+from types import FunctionType
+from typing import IO, Any
 
-import cloudpickle
 import numpy as np
 
+from bench.compat.cloudpickle import Pickler
 from bench.records.files import writing
 
 MIN_BYTES = 2**16  # smaller arrays are pickled
@@ -39,7 +37,7 @@ def write(folder: Path | None, content: Any) -> str:
 def _dump(content: Any, file: IO[bytes], folder: Path | None) -> str:
     pickler = _Pickler(file, folder)
     pickler.dump(content)
-    pickler.dump((dict(pickler.main), dict(pickler.sources)))
+    pickler.dump(dict(pickler.main))
     return pickler.digest.hexdigest()[:32]
 
 
@@ -47,15 +45,12 @@ def read(folder: Path) -> Any:
     """A new copy of the stored object; changes of its large arrays stay in this process.
 
     Functions and classes of the script that stored it become part of the main module, where pickle looks for them when
-    a trial saves a model that uses them. Their source as it was then is known to tracebacks, and to TensorFlow's
-    AutoGraph, which needs it.
+    a trial saves a model that uses them.
     """
     with (folder / OBJECTS).open("rb") as file:
         unpickler = _Unpickler(file, folder)
-        content, (main, sources) = unpickler.load(), unpickler.load()
+        content, main = unpickler.load(), unpickler.load()
     vars(sys.modules["__main__"]).update(main)
-    for name, lines in sources.items():
-        linecache.cache[name] = len("".join(lines)), None, lines, name  # None: it is not read from the file again
     return content
 
 
@@ -74,28 +69,17 @@ def _may_have_texts(obj: Any) -> bool:
     return library in ("numpy", "pandas") and str(getattr(obj, "dtype", "")) in ("object", "str", "string")
 
 
-def _reduce_code(code: CodeType) -> tuple[Any, ...]:
-    """As cloudpickle does, but with the name of the file, in place of which it has the same text for all code."""
-    kind, arguments = cloudpickle.Pickler.dispatch_table[CodeType](code)
-    return kind, tuple(code.co_filename if each == "<dynamic-code>" else each for each in arguments)
-
-
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    dispatch_table: ClassVar[Any] = ChainMap({CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table)
-
+class _Pickler(Pickler):
     def __init__(self, file: IO[bytes], folder: Path | None) -> None:
-        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        super().__init__(file)
         self.digest = hashlib.sha256()
         self.main: dict[str, Any] = {}  # functions and classes of the main module, by name
-        self.sources: dict[str, list[str]] = {}  # lines, by the name of the file
         self._folder = folder
         self._names: dict[int, tuple[str | None, Any]] = {}  # of files, by id of the array, which is kept alive
 
     def persistent_id(self, obj: Any) -> str | None:
         if isinstance(obj, FunctionType | type) and obj.__module__ == "__main__":
             self.main[obj.__qualname__] = obj
-        if isinstance(obj, CodeType) and (lines := linecache.getlines(obj.co_filename)):
-            self.sources[obj.co_filename] = lines
         if _may_have_texts(obj):  # other objects may have addresses
             texts = (each for each in np.asarray(obj, object).ravel() if isinstance(each, str))
             self.digest.update("\0".join(texts).encode(errors="replace"))

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import keras
 import keras_tuner
 import pytest
 
 from bench.training.custom.discovery import MAX_BUILDS, discover
+from bench.training.custom.family import CustomFamily
+from bench.training.custom.hypermodel import Hypermodel
 from bench.tuning.space import parameters
-from custom_models import custom
+from custom_models import CLASSES, SHAPE, custom
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +62,20 @@ def test_hyperparameters_in_fit_are_found_without_training() -> None:
 
 def test_hyperparameters_of_a_training_loop_in_fit_are_found() -> None:
     assert [each.name for each in parameters(custom("OwnLoop").space())] == ["units", "batch_size"]
+
+
+def test_hyperparameters_of_a_training_loop_are_found_if_the_model_takes_rows_of_pixels() -> None:
+    def build(_: Any) -> keras.Model:
+        model = keras.Sequential([keras.layers.LSTM(4), keras.layers.Dense(CLASSES, "softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    def fit(hp: Any, model: keras.Model, x: Any, y: Any, **others: Any) -> float:
+        hp.Choice("batch_size", [32, 64])
+        return float(model(x)[0, 0])
+
+    family = CustomFamily(Hypermodel(build=build, fit=fit), SHAPE, CLASSES, None)
+    assert [each.name for each in family.space().space] == ["batch_size"]
 
 
 def test_candidate_that_cannot_be_built_does_not_prevent_the_search() -> None:

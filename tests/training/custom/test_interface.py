@@ -46,6 +46,10 @@ def shared_augmentation() -> keras.Sequential:
     return augmentation()
 
 
+def to_255(x: Any) -> Any:
+    return x * 255
+
+
 # Inputs
 
 
@@ -127,10 +131,19 @@ def test_range_is_that_of_the_first_rescaling_or_normalization_layer(layer: Any,
         (lambda x: keras.applications.resnet50.preprocess_input(layers.Resizing(9, 9)(x)), 255),
         (lambda x: layers.Concatenate()([x[..., :1] / 255] * 3), 255),
         (lambda x: layers.Resizing(9, 9)(shared_augmentation()(x)), 1),
+        (lambda x: layers.Flatten()(x) / 255, 255),
+        (lambda x: keras.ops.clip(x, 0, 1), 1),
+        (lambda x: layers.Rescaling(1 / 127.5, offset=-1)(x * 255), 1),
+        (lambda x: layers.Normalization(mean=72.9, variance=8000.0)(keras.Sequential([layers.Lambda(to_255)])(x)), 1),
+        (lambda x: keras.applications.resnet50.preprocess_input(x * 255), 1),
+        (lambda x: layers.Normalization(mean=0.286, variance=0.12)(x / 255), 255),
+        (lambda x: layers.Rescaling(255.0)(x / 255), 255),
     ],
     ids=[
         *("divided", "multiplied", "mobilenet", "densenet", "resnet", "lambda", "standardized fractions", "inverted"),
-        *("augmented before", "resized before", "concatenated after", "augmented only"),
+        *("augmented before", "resized before", "concatenated after", "augmented only", "flattened before", "clipped"),
+        *("255 before rescaling", "nested 255 before normalization", "255 before resnet"),
+        *("divided before normalization", "divided before rescaling"),
     ],
 )
 def test_range_is_that_which_operations_on_the_input_expect(function: Any, high: float) -> None:
@@ -146,6 +159,28 @@ def test_range_is_that_which_operations_on_the_input_expect(function: Any, high:
 def test_range_is_that_of_a_lambda_layer_in_a_sequential_model() -> None:
     interface = family_of(lambda _: softmax_model(layers.Lambda(lambda x: x / 255))).build({}, seed=1).interface
     assert interface.scale == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "value_range", "high"),
+    [
+        ((), (0, 255), 255),
+        ((), (0, 1), 1),
+        ((lambda: layers.Rescaling(1 / 255),), (0, 1), 255),
+        ((lambda: layers.Rescaling(1 / 255),), (0, 255), 255),
+        ((lambda: layers.Lambda(lambda x: x / 255),), (0, 255), 255),
+        ((lambda: layers.Lambda(to_255),), (0, 255), 1),
+    ],
+)
+def test_range_is_that_of_random_brightness_only_if_nothing_else_decides(
+    before: tuple[Callable[[], keras.Layer], ...], value_range: tuple[int, int], high: float
+) -> None:
+    def build(_: Any) -> keras.Model:
+        brightness = keras.Sequential([layers.RandomBrightness(0.2, value_range=value_range)])
+        return softmax_model(*(make() for make in before), brightness)
+
+    interface = family_of(build, (6, 5, 3)).build({}, seed=1).interface
+    assert interface.arrays(np.full((1, 6, 5, 3), 255, np.uint8)).max() == pytest.approx(high)
 
 
 def test_color_images_keep_their_channels() -> None:

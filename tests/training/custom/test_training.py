@@ -23,6 +23,7 @@ from bench.records.evaluation_log import EvaluationLog
 from bench.training import epochs, fit, predict
 from bench.training import family as families
 from bench.training.candidate import prepare
+from bench.training.check import check_candidate
 from bench.training.custom import UnsuitableModelError, shared_arrays
 from bench.training.outcome import TrainedTrial
 from bench.training.precision import prepare_process
@@ -204,6 +205,28 @@ def test_steps_are_timed() -> None:
     for obj in ("build_model", "INSTANCE"):
         times = fit.time_steps(make_spec(obj), DIGITS)
         assert times.epoch_seconds > 0
+
+
+WITHOUT_LOSS = """
+import keras
+from keras import layers
+
+class Net(keras.Sequential):
+    def train_step(self, data):
+        return {"cross_entropy": super().train_step(data)["loss"]}
+
+def build_model(hp):
+    model = Net([layers.Flatten(), layers.Dense(10, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+"""
+
+
+def test_candidate_whose_training_step_reports_no_loss_can_be_checked(tmp_path: Path) -> None:
+    file = tmp_path / "without_loss.py"
+    file.write_text(WITHOUT_LOSS)
+    spec = make_spec("build_model", definition=f"{file.name}:build_model", file=str(file))
+    assert check_candidate(spec, DIGITS).step_seconds > 0
 
 
 # Objectives and class weights
