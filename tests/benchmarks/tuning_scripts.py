@@ -43,18 +43,25 @@ LINES: dict[Side, str] = {"tuner.search": "tuner.search(", "bench.search": "benc
 MODELS = ("dense", "cnn")
 KINDS = ("speed", "memory", "kill", "truncation")
 TRIALS = {"dense": 24, "cnn": 12}
+EPOCHS, IMAGES = 3, 20_000  # per trial; of the images, a fifth is for validation
 ROUNDS = 3
 MEMORY_TRIALS = 200
+FEW = ("memory", "truncation")  # kinds with as many epochs and images as follow, since they need many trials
+FEW_EPOCHS, FEW_IMAGES = 1, 2_000
 # bench.search writes Keras Tuner's files later than its ledger, so a trial.json exists only after many trials.
 KILL_TRIALS, KILLED_AFTER = {"kill": 16, "truncation": 48}, {"kill": 6, "truncation": 40}
 POLL_SECONDS = 0.2
 GOALS = {"dense": 2.5, "cnn": 1.6}
 TRUNCATED_BYTES = 100
 SPEED_TEXT = (
-    f"{TRIALS['dense']} dense and {TRIALS['cnn']} convolutional models, the same on both sides. The time is that of "
-    "the whole script, with imports and the start of the workers."
+    f"{TRIALS['dense']} dense and {TRIALS['cnn']} convolutional models, the same on both sides, each trained for "
+    f"{EPOCHS} epochs on {IMAGES:,} synthetic images of 28x28 pixels, a fifth of them for validation. The time is that "
+    "of the whole script, with imports and the start of the workers."
 )
-MEMORY_TEXT = f"Memory of all processes; the last row is the last sample before the end of {MEMORY_TRIALS} trials."
+MEMORY_TEXT = (
+    f"Memory of all processes; dense models, trained for {FEW_EPOCHS} epoch on {FEW_IMAGES:,} images. The last row is "
+    f"the last sample before the end of {MEMORY_TRIALS} trials."
+)
 MEBIBYTE = 2**20 / 1e6  # in MB
 KILL_TEXT = """\
 Trials that were running at the kill start again, and do not count. A trial that ended just before the kill is trained
@@ -182,9 +189,10 @@ class Script:
             process.wait()
 
 
-def measure(kind: str, side: Side, model: str, number: int, *, epochs: int, images: int) -> Measure:
+def measure(kind: str, side: Side, model: str, number: int) -> Measure:
     """Make one measurement."""
     trials = {"speed": TRIALS[model], "memory": MEMORY_TRIALS, **KILL_TRIALS}[kind]
+    epochs, images = (FEW_EPOCHS, FEW_IMAGES) if kind in FEW else (EPOCHS, IMAGES)
     with tempfile.TemporaryDirectory() as name:
         script = Script(side, Path(name), model=model, trials=trials, epochs=epochs, images=images)
         if kind in KILLED_AFTER:
@@ -307,8 +315,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing, and write the page."""
     parser = page_parser(__doc__)
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--results", type=Path, default=Path("results/benchmarks"))
     options = parser.parse_args(arguments)
     path = options.results / "tuning_scripts.json"
@@ -318,8 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if any((each.kind, each.side, each.model, each.round) == (kind, side, model, number) for each in measures):
             continue
         print(f"{kind}, {side}, {model}, round {number}", flush=True)
-        epochs, images = (1, 2_000) if kind in ("memory", "truncation") else (options.epochs, options.images)
-        measures.append(measure(kind, side, model, number, epochs=epochs, images=images))
+        measures.append(measure(kind, side, model, number))
         print(f"  {measures[-1].seconds:.0f} s, exit code {measures[-1].exit_code}", flush=True)
         _check_same_trials(measures)
         stored = Measurements(environment=environment(), measures=measures)

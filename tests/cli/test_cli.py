@@ -735,6 +735,7 @@ def test_run_is_not_deleted_without_a_yes(
     answer: bytes,
     code: int,
     message: str,
+    *,
     results: Path,
     call: Call,
     terminal: tuple[int, int],
