@@ -90,6 +90,13 @@ def test_task_without_a_result_is_reported_with_the_reason(
     assert failed.reason.startswith(reason)
 
 
+def test_task_that_dask_cannot_run_is_reported_with_the_reason(executor: Executor) -> None:
+    executor.submit("trial", tasks.double, tasks.UnreadableArgument())
+    failed = next_end(executor)
+    assert isinstance(failed, TaskFailed)
+    assert failed.reason.startswith("Dask could not run it: RuntimeError: Error during deserialization of the task")
+
+
 def test_error_of_the_workers_setup_is_fatal_and_names_the_worker(executor: Executor) -> None:
     executor.submit("trial", tasks.lack_data)
     failed = next_end(executor)
@@ -181,6 +188,12 @@ def test_timeout_of_a_task_starts_once_its_worker_is_prepared(killed: list[int])
         wait_until_idle(executor)
         executor.submit("in time", tasks.double, 2, timeout=2)
         assert next_end(executor) == TaskCompleted(key="in time", value=4)
+
+
+def test_task_that_ended_in_time_is_not_late_although_its_end_is_noticed_later(executor: Executor) -> None:
+    executor.submit("trial", tasks.double, 21, timeout=1)
+    time.sleep(2)  # as while a tuner computes its next proposal
+    assert next_end(executor) == TaskCompleted(key="trial", value=42)
 
 
 def test_no_worker_for_too_long_is_an_error_that_says_how_to_continue_only_if_something_is_kept(
