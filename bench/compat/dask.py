@@ -101,6 +101,7 @@ class WorkerDeathLog(logging.Handler):
         # A nanny terminates a worker that uses too much memory with signal 15; the event may arrive later.
         while (cause := self._cause(address, process)) in (None, TERMINATED) and time.monotonic() < deadline:
             time.sleep(0.05)
+        self._out_of_memory.pop(address, None)  # a later worker may have the same address
         return "its worker process " + (cause or "died")
 
     def _cause(self, address: str, process: int | None) -> str | None:
