@@ -603,3 +603,13 @@ def test_search_in_which_all_trials_fail_names_the_reasons(tmp_path: Path) -> No
     Workers(score=lambda _: None).run(search)
     with pytest.raises(SearchError, match=rf"none of 2 trials of 'dense' completed .* Reasons: {FAILURE}$"):
         search.winner()
+
+
+def test_of_many_reasons_of_failures_the_most_frequent_are_named_and_where_the_others_are(tmp_path: Path) -> None:
+    search, _ = scripted(tmp_path, *({"a": number} for number in range(6)))
+    while (trial := search.next_trial()) is not None:
+        reason = max(2, int(trial.spec.values["a"]))  # 2, 2, 2, 3, 4, 5
+        search.finish(trial.record(error=f"ValueError: {reason}", ended_seconds=1.0))
+    reasons = "Reasons: ValueError: 2; ValueError: 3; ValueError: 4; and 1 more in "
+    with pytest.raises(SearchError, match=rf"{reasons}.*/trials\.jsonl$"):
+        search.winner()
