@@ -82,7 +82,7 @@ class LocalPool:
                     self.client = distributed.Client(self._cluster, set_as_default=False)
                     stack.callback(_quietly, self.client.close, timeout=CLOSE_SECONDS)
                     self.client.wait_for_workers(workers, timeout=START_SECONDS)
-            except (OSError, TimeoutError, RuntimeError) as error:
+            except (OSError, RuntimeError) as error:
                 raise SearchError(
                     f"{workers} worker processes did not start within {START_SECONDS} s: {error}"
                 ) from error
@@ -185,7 +185,7 @@ def _kill_process(process: int) -> None:
 
 
 def _quietly(close: Callable[..., object], **options: float) -> None:
-    with suppress(TimeoutError, OSError):
+    with suppress(OSError):
         close(**options)
 
 
