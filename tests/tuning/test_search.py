@@ -166,6 +166,19 @@ def test_trials_are_trained_as_they_are_recorded(tuner: str, tmp_path: Path) -> 
         assert pending.parent == record.parent
 
 
+@pytest.mark.parametrize("tuner", ["random", "bayesian"])
+def test_hyperparameters_are_recorded_as_numbers_of_python(tuner: str, tmp_path: Path) -> None:
+    space = HyperParameters()
+    space.Float("dropout", 0.0, 0.5)  # for which Bayesian optimization proposes numbers of NumPy, from the eighth on
+    space.Choice("rate", list(np.logspace(-4, -2, 3)))
+    search_spec = make_spec(tuner=tuner, budget=Budget(trials=10, epochs=EPOCHS))
+    folder = RunFolder(tmp_path)
+    workers = Workers(score=lambda values: float(values["dropout"]))
+    results = workers.run(start(search_spec, folder, space))
+    assert {type(value) for trial in results for value in trial.values.values()} == {float}
+    assert start(search_spec, folder, space).is_done()
+
+
 def test_queries_change_nothing_and_write_nothing(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     search = start(spec("hyperband"), folder)
