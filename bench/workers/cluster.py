@@ -44,6 +44,7 @@ class ClusterPool:
         self._hint = hint
         self._last_known: Mapping[str, Any] = {}  # what the scheduler reports about its workers, by address
         self._refreshed = -math.inf  # time.monotonic() of that report
+        self._directories: dict[str, str] = {}  # by address; a later worker process there has another one
         self._futures: dict[str, distributed.Future[WorkerInfo]] = {}  # by address
         self._verdicts: dict[str, str | None] = {}  # by address: why it was rejected; None if admitted
         self._admitted: list[WorkerInfo] = []
@@ -77,6 +78,10 @@ class ClusterPool:
         """
         present = self._present()
         for address, facts in present.items():
+            if self._directories.get(address) != facts["local_directory"]:  # new, possibly a restarted worker
+                self._directories[address] = facts["local_directory"]
+                self._verdicts.pop(address, None)
+                self._futures.pop(address, None)
             if address not in self._verdicts:
                 self._check_worker(address, facts["nthreads"])
         return sorted(address for address in present if self._verdicts.get(address, "unchecked") is None)
@@ -92,7 +97,8 @@ class ClusterPool:
 
     def terminate(self, address: str) -> None:
         """Restart a worker; a worker without a nanny keeps running but gets no more tasks."""
-        with suppress(OSError, ValueError):  # an OSError if it takes too long or the connection is lost
+        # It takes too long, or the connection is lost; it has no nanny; it has just died.
+        with suppress(OSError, ValueError, KeyError):
             self.client.restart_workers([address], timeout=CLOSE_SECONDS, raise_for_error=False)
         self._verdicts[address] = "terminated"
 
