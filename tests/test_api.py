@@ -123,7 +123,7 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path: Path
     for image_size in (32, [8, 8], (8.0, 8), (0, 8), (8, 8, 1)):
         with pytest.raises(SpecError, match=r"image_size must be \(height, width\), two positive whole numbers, got"):
             bench.run("cnn", GOLDEN, image_size=image_size, results=tmp_path / "results")
-    for trial_timeout in ("5m", 0, (1,)):
+    for trial_timeout in ("5m", 0, (1,), float("inf")):
         with pytest.raises(SpecError, match=r"^trial_timeout must be a positive number of seconds, got"):
             bench.run("cnn", "digits", trial_timeout=trial_timeout, results=tmp_path / "results")
     with pytest.raises(SpecError, match=r"^time_limit must be a whole number from 1 to 10000000, got '5m'"):

@@ -86,6 +86,14 @@ def test_death_log_names_the_signal_and_restores_the_logger() -> None:
     assert (logger.level, logger.propagate, list(logger.handlers)) == before
 
 
+def test_lack_of_memory_is_the_reason_of_one_death_at_an_address() -> None:
+    log = WorkerDeathLog()
+    log._take_out_of_memory((0.0, {"worker": FULL, "rss": 2**30}))
+    assert log.reason(FULL, 1) == "its worker process used 1.0 GiB, more than its memory limit, and was terminated"
+    assert log.reason(FULL, 2) == "its worker process died"
+    log.close()
+
+
 def _death_in_other_words(*_: object) -> str:
     return "The worker (process 17) got SIGKILL"
 

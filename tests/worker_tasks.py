@@ -52,6 +52,11 @@ def return_what_cannot_be_read(report: EpochReport) -> Exception:
     return TwoArgumentsError("a", "b")
 
 
+class UnreadableArgument:
+    def __reduce__(self) -> tuple[type[int], tuple[str]]:
+        return int, ("no number",)
+
+
 def lack_data(report: EpochReport) -> None:
     raise DataError("no such dataset")
 

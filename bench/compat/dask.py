@@ -52,7 +52,9 @@ class _CountedRandom(random.Random):
 
 
 def cluster_workers(client: "distributed.Client") -> Mapping[str, Any]:
-    """The scheduler's information on each worker, by address, including "nthreads".
+    """The scheduler's information on each worker, by address, including "nthreads" and "local_directory".
+
+    A later worker process at the same address has another local directory.
 
     Client.scheduler_info() cannot be used, since a thread of the client clears its result every two seconds.
 
@@ -64,9 +66,12 @@ def cluster_workers(client: "distributed.Client") -> Mapping[str, Any]:
     if scheduler is None:  # reconnecting
         raise OSError("not connected to the scheduler")
     identity = client.sync(scheduler.identity, n_workers=-1)
-    with expecting(DISTRIBUTED, 'a response of Scheduler.identity with "workers", each with "nthreads"'):
+    expected = 'a response of Scheduler.identity with "workers", each with "local_directory" and "nthreads"'
+    with expecting(DISTRIBUTED, expected):
         return {
-            address: MappingProxyType({**facts, "nthreads": int(facts["nthreads"])})
+            address: MappingProxyType(
+                {**facts, "nthreads": int(facts["nthreads"]), "local_directory": str(facts["local_directory"])}
+            )
             for address, facts in identity["workers"].items()
         }
 
@@ -101,6 +106,7 @@ class WorkerDeathLog(logging.Handler):
         # A nanny terminates a worker that uses too much memory with signal 15; the event may arrive later.
         while (cause := self._cause(address, process)) in (None, TERMINATED) and time.monotonic() < deadline:
             time.sleep(0.05)
+        self._out_of_memory.pop(address, None)  # a later worker may have the same address
         return "its worker process " + (cause or "died")
 
     def _cause(self, address: str, process: int | None) -> str | None:

@@ -120,7 +120,7 @@ class ActiveRun(RefitJob):
             self.pace.wait()
         if isinstance(self.stage, SearchStage):
             self.stage.stop_in_time(in_flight)
-            if self.stage.is_done(in_flight):
+            if self.stage.search.is_done(in_flight):
                 winner = self.stage.search.winner()
                 self.stage.search.drop_states()
                 self.start_refits(winner.values)

@@ -1,4 +1,4 @@
-"""Execution options, which do not affect results."""
+"""Execution options, which do not affect results unless a trial exceeds its timeout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -39,10 +39,6 @@ class SearchStage:
         self._options = options
         self._pace = pace
 
-    def is_done(self, in_flight: Collection[str]) -> bool:
-        """Whether every trial has ended."""
-        return self.search.is_done(in_flight)
-
     def next_task(self, in_flight: Collection[str]) -> Task | None:
         """The next trial."""
         trial = self.search.next_trial(in_flight, self._pace.epochs_until_cut())

@@ -39,13 +39,20 @@ def encode(value: object, where: Path, *, indent: int | None = None) -> bytes:
         RecordError: a number is not finite.
     """
     separators = (",", ":") if indent is None else None
-    fields = msgspec.to_builtins(value)
+    fields = msgspec.to_builtins(value, enc_hook=_python_number)
     try:
         # Not msgspec's encoder, which writes NaN as null.
         text = json.dumps(fields, allow_nan=False, ensure_ascii=False, indent=indent, separators=separators)
     except ValueError as error:
         raise RecordError(f"{where} was not written: expected finite numbers ({error})") from error
     return text.encode() + b"\n"
+
+
+def _python_number(value: Any) -> Any:
+    """A number of NumPy, which hyperparameters may have, as one of Python."""
+    if not hasattr(value, "item"):
+        raise NotImplementedError(f"{type(value).__name__} cannot be written as JSON")
+    return value.item()
 
 
 def read_bytes(path: Path) -> bytes:

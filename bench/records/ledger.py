@@ -13,7 +13,7 @@ from bench.records.spec import Value, trial_key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
-    """Execution options of a session, reused by `bench resume`; they do not affect results."""
+    """Execution options of a session, reused by `bench resume`; only the trial timeout can affect results."""
 
     workers: int  # processes on this machine; ignored when `scheduler` is set
     scheduler: str | None = None  # address of the user's Dask cluster

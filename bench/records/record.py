@@ -68,7 +68,7 @@ class TrialRecord:
     epochs: int  # at the end, counted from the candidate's first epoch
     parameters: int | None  # number of weights; None if the model could not be built
     curve: Curve  # of all epochs, including its parents' epochs
-    fit_seconds: float  # wall clock inside fit, epochs after initial_epoch, including validation
+    fit_seconds: float  # wall clock inside its own fit, without that of its parents, including validation
     task_seconds: float  # wall clock of the whole task in its workers: build, tracing, fit, and failed attempts
     ended_seconds: float  # since the start of the run, excluding what total_seconds excludes
     # Objective on the validation images after training, in [0, 1]; None if it is the last accuracy of the curve.

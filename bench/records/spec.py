@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,12 +46,12 @@ def require(name: str, value: int, low: int, high: int) -> None:
 
 
 def require_seconds(name: str, value: float | None) -> None:
-    """Check that an option is a positive number of seconds, or None.
+    """Check that an option is a positive, finite number of seconds, or None.
 
     Raises:
         SpecError: it is not.
     """
-    if value is not None and not (isinstance(value, int | float) and value > 0):
+    if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
         raise SpecError(f"{name} must be a positive number of seconds, got {value!r}")
 
 

@@ -1,5 +1,6 @@
 """Run folders: spec and append-only ledger, then predictions and record."""
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -226,14 +227,14 @@ class RunFolder:
                 )
 
     def disk_bytes(self) -> int:
-        """Total size of the folder's files in bytes."""
-        return sum(_file_bytes(file) for file in self.path.rglob("*"))
+        """Total size of the folder's files in bytes; an active run may delete some of them meanwhile."""
+        return sum(_file_bytes(Path(folder, name)) for folder, _, names in os.walk(self.path) for name in names)
 
 
 def _file_bytes(path: Path) -> int:
     try:
         status = path.stat()
-    except FileNotFoundError:  # deleted by an active run
+    except FileNotFoundError:
         return 0
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
 

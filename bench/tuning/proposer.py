@@ -70,7 +70,12 @@ class Proposer:
         values = trial.hyperparameters.values
         return Proposal(
             trial_id=trial.trial_id,
-            values={name: value for name, value in values.items() if not name.startswith(_INTERNAL)},
+            # Bayesian optimization proposes numbers of NumPy, which JSON does not have.
+            values={
+                name: value.item() if hasattr(value, "item") else value
+                for name, value in values.items()
+                if not name.startswith(_INTERNAL)
+            },
             initial_epoch=int(values.get("tuner/initial_epoch", 0)),
             epochs=int(values.get("tuner/epochs", self._epochs)),
             parent=values.get("tuner/trial_id"),

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 
@@ -15,6 +16,7 @@ from bench.tuning.trials import NoProposal, PendingTrial, Proposal, Totals, tria
 
 # Enough for a large cluster; a proposal takes milliseconds, so proposing everything at once would delay the start.
 MAX_AHEAD = 256
+MAX_REASONS = 3  # of failures in a message, the most frequent ones
 
 
 class Search:
@@ -248,9 +250,11 @@ class Search:
             self._states.discard(trial_id)
 
     def _failure_reasons(self) -> str:
-        errors = sorted({trial.error for trial in self.results if trial.error is not None})
+        errors = Counter(trial.error for trial in self.results if trial.error is not None).most_common()
         if errors:
-            return "; ".join(errors)
+            more = len(errors) - MAX_REASONS
+            rest = [f"and {more} more in {self._folder.ledger}"] if more > 0 else []
+            return "; ".join([*(error for error, _ in errors[:MAX_REASONS]), *rest])
         if self._stopped:
             return f"--time-limit of {self.spec.time_limit} s was too short; raise it, or lower --epochs"
         return "the tuner proposed no trial"

@@ -1,7 +1,7 @@
 """Search spaces declared by Keras Tuner HyperParameters: parameters, size, enumeration."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bench.records.space import Condition, Parameter
@@ -43,20 +43,22 @@ def count_candidates(space: Sequence[Parameter]) -> int | None:
     """Number of candidates in the space; None if a parameter is continuous or has very many values."""
     if not all(parameter.finite for parameter in space):
         return None
-    parents = {condition.name for parameter in space for condition in parameter.conditions}
-
-    @cache
-    def count(index: int, chosen: tuple[tuple[str, Value], ...]) -> int:
-        if index == len(space):
-            return 1
-        parameter = space[index]
-        if not parameter.is_active(dict(chosen)):
-            return count(index + 1, chosen)
-        if parameter.name not in parents:
-            return len(parameter.values) * count(index + 1, chosen)
-        return sum(count(index + 1, (*chosen, (parameter.name, value))) for value in parameter.values)
-
-    return count(0, ())
+    # By the values of the parents of later parameters only, or there would be almost as many as candidates.
+    counts: Counter[tuple[tuple[str, Value], ...]] = Counter({(): 1})
+    for number, parameter in enumerate(space, 1):
+        parents = {condition.name for later in space[number:] for condition in later.conditions}
+        extended: Counter[tuple[tuple[str, Value], ...]] = Counter()
+        for chosen, count in counts.items():
+            kept = tuple(pair for pair in chosen if pair[0] in parents)
+            if not parameter.is_active(dict(chosen)):
+                extended[kept] += count
+            elif parameter.name not in parents:
+                extended[kept] += count * len(parameter.values)
+            else:
+                for value in parameter.values:
+                    extended[*kept, (parameter.name, value)] += count
+        counts = extended
+    return counts.total()
 
 
 def enumerate_candidates(space: Sequence[Parameter]) -> Iterator[dict[str, Value]]:

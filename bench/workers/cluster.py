@@ -44,6 +44,7 @@ class ClusterPool:
         self._hint = hint
         self._last_known: Mapping[str, Any] = {}  # what the scheduler reports about its workers, by address
         self._refreshed = -math.inf  # time.monotonic() of that report
+        self._directories: dict[str, str] = {}  # by address; a later worker process there has another one
         self._futures: dict[str, distributed.Future[WorkerInfo]] = {}  # by address
         self._verdicts: dict[str, str | None] = {}  # by address: why it was rejected; None if admitted
         self._admitted: list[WorkerInfo] = []
@@ -54,7 +55,7 @@ class ClusterPool:
             stack.callback(self._deaths.close)
             try:
                 self.client = distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
-            except (OSError, TimeoutError, ValueError) as error:
+            except (OSError, ValueError) as error:
                 raise SearchError(
                     f"cannot connect to a Dask scheduler at {scheduler!r} ({error}): start one with `dask scheduler`, "
                     "which prints its address"
@@ -77,6 +78,10 @@ class ClusterPool:
         """
         present = self._present()
         for address, facts in present.items():
+            if self._directories.get(address) != facts["local_directory"]:  # new, possibly a restarted worker
+                self._directories[address] = facts["local_directory"]
+                self._verdicts.pop(address, None)
+                self._futures.pop(address, None)
             if address not in self._verdicts:
                 self._check_worker(address, facts["nthreads"])
         return sorted(address for address in present if self._verdicts.get(address, "unchecked") is None)
@@ -92,7 +97,8 @@ class ClusterPool:
 
     def terminate(self, address: str) -> None:
         """Restart a worker; a worker without a nanny keeps running but gets no more tasks."""
-        with suppress(TimeoutError, ValueError):
+        # It takes too long, or the connection is lost; it has no nanny; it has just died.
+        with suppress(OSError, ValueError, KeyError):
             self.client.restart_workers([address], timeout=CLOSE_SECONDS, raise_for_error=False)
         self._verdicts[address] = "terminated"
 
@@ -103,13 +109,13 @@ class ClusterPool:
 
     def close(self) -> None:
         """Stop the tasks of this process; the cluster itself keeps running."""
-        with suppress(TimeoutError, OSError):
+        with suppress(OSError):
             # Without a connection there is nobody to ask.
             processing = self.client.processing() if self.client.status == "running" else {}
             for address, keys in processing.items():
                 if any(key in self.client.futures for key in keys):
                     self.terminate(address)
-        with suppress(TimeoutError, OSError):
+        with suppress(OSError):
             self.client.close(timeout=CLOSE_SECONDS)
         self._deaths.close()
 

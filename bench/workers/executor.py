@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import distributed
+from distributed.scheduler import KilledWorker
 
 from bench.compat.dask import isolate_dask_sampling
 from bench.errors import BenchError, ModelError, RecordError, SearchError
@@ -154,8 +155,7 @@ class Executor:
         if attempt is None or attempt.number != number:  # from an abandoned attempt
             return None
         if isinstance(event, TaskFailed) and event.worker_died:
-            lost = attempt.future.cancelled()  # an attempt that is cancelled here is no longer among the attempts
-            return self._abandon(attempt, event.reason if lost else self._pool.cause_of_death(attempt.address))
+            return self._abandon(attempt, event.reason or self._pool.cause_of_death(attempt.address))
         if not isinstance(event, EpochCompleted):
             del self._attempts[event.key]
         return replace(event, lost_seconds=attempt.seconds) if isinstance(event, TaskFailed) else event
@@ -171,11 +171,12 @@ class Executor:
             self._last_worker = now
         elif now - self._last_worker > (NOT_READY_SECONDS if self._pool.preparing() else NO_WORKER_SECONDS):
             raise SearchError(". ".join(filter(None, ("all worker processes died and none was replaced", self._hint))))
-        for attempt in list(self._attempts.values()):
+        # A task that is done has ended, even if this process was too busy to take notice.
+        for attempt in [attempt for attempt in self._attempts.values() if not attempt.future.done()]:
             if attempt.deadline is not None and now > attempt.deadline:
                 self._pool.terminate(attempt.address)
                 return self._abandon(attempt, "it took longer than the trial timeout, so its worker process was killed")
-            if attempt.address not in addresses and not attempt.future.done():
+            if attempt.address not in addresses:
                 return self._abandon(attempt, self._pool.cause_of_death(attempt.address))
         return None
 
@@ -196,15 +197,18 @@ class Executor:
         )
 
     def _on_end(self, key: str, number: int, ended: "distributed.Future[Any]") -> None:
+        event: Event
         if ended.cancelled():
-            reason = "the connection to the scheduler was lost"
-            self._events.put((number, TaskFailed(key=key, reason=reason, worker_died=True)))
-            return
-        error = ended.exception()
-        try:
-            event = ended.result() if error is None else TaskFailed(key=key, reason=str(error), worker_died=True)
-        except Exception as unreadable:  # noqa: BLE001 - a result may have classes of the user's own
-            event = TaskFailed(key=key, reason=f"its result cannot be read: {unreadable}", worker_died=False)
+            event = TaskFailed(key=key, reason="the connection to the scheduler was lost", worker_died=True)
+        elif (error := ended.exception()) is not None:
+            text = " ".join(f"Dask could not run it: {type(error).__name__}: {error}".split())
+            # The pool knows why a worker died.
+            event = TaskFailed(key=key, reason="" if isinstance(error, KilledWorker) else text, worker_died=True)
+        else:
+            try:
+                event = ended.result()
+            except Exception as unreadable:  # noqa: BLE001 - a result may have classes of the user's own
+                event = TaskFailed(key=key, reason=f"its result cannot be read: {unreadable}", worker_died=False)
         self._events.put((number, event))
 
 

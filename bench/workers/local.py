@@ -82,7 +82,7 @@ class LocalPool:
                     self.client = distributed.Client(self._cluster, set_as_default=False)
                     stack.callback(_quietly, self.client.close, timeout=CLOSE_SECONDS)
                     self.client.wait_for_workers(workers, timeout=START_SECONDS)
-            except (OSError, TimeoutError, RuntimeError) as error:
+            except (OSError, RuntimeError) as error:
                 raise SearchError(
                     f"{workers} worker processes did not start within {START_SECONDS} s: {error}"
                 ) from error
@@ -103,9 +103,8 @@ class LocalPool:
             return alive
         for address in alive:
             if address not in self._preparations:
-                self._preparations[address] = self.client.submit(
-                    self._prepare, key=f"prepare-{address}", workers=[address], pure=False
-                )
+                key = f"prepare-{address}-{self._process_ids[address]}"
+                self._preparations[address] = self.client.submit(self._prepare, key=key, workers=[address], pure=False)
         for address, preparation in self._preparations.items():
             if address in self._prepared | self._dead or not preparation.done():
                 continue
@@ -140,10 +139,15 @@ class LocalPool:
 
     def _alive(self) -> list[str]:
         scheduler: Any = self._cluster.scheduler
-        addresses = sorted(scheduler.workers)
-        if not self._process_ids.keys() >= set(addresses):
-            self._process_ids |= {nanny.worker_address: nanny.pid for nanny in self._cluster.workers.values()}
-        return [address for address in addresses if address not in self._dead]
+        workers = scheduler.workers
+        alive = [worker for address in sorted(workers) if (worker := workers.get(address)) is not None]
+        for worker in alive:
+            if self._process_ids.get(worker.address) != worker.pid:  # new, possibly at the address of a dead one
+                self._process_ids[worker.address] = worker.pid
+                self._preparations.pop(worker.address, None)
+                self._prepared.discard(worker.address)
+                self._dead.discard(worker.address)
+        return [worker.address for worker in alive if worker.address not in self._dead]
 
     def _check_preparation(self, address: str, error: BaseException) -> None:
         """Tolerate a few deaths, which may be accidental; an exception would occur in every worker."""
@@ -182,7 +186,7 @@ def _kill_process(process: int) -> None:
 
 
 def _quietly(close: Callable[..., object], **options: float) -> None:
-    with suppress(TimeoutError, OSError):
+    with suppress(OSError):
         close(**options)
 
 

@@ -237,11 +237,11 @@ def test_trial_that_is_cut_short_is_marked_ends_the_search_and_does_not_win(tmp_
     options = Options(results=tmp_path, dataset=DIGITS, workers=1)
     stage = SearchStage(search, plan, folder, options, Pace(spec, 1, limit=3600))
     train_next(stage)
-    assert not stage.is_done(())
+    assert not search.is_done(())
     description = train_next(stage, seconds=0.0)  # so that time is up after its first batch
     assert (description or "").startswith("cut short by the time limit after epoch 0, ")
     assert [(trial.status, trial.epochs) for trial in search.results] == [("ok", 2), ("cut", 0)]
-    assert stage.is_done(())
+    assert search.is_done(())
     assert stage.next_task(()) is None
     assert search.winner().trial_id == "0"
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.errors import RecordError, StoreError
@@ -55,6 +56,15 @@ def test_every_type_of_event_is_read_as_it_was_written(tmp_path: Path) -> None:
         folder.append(event)
     assert folder.events() == events
     assert [type(event) for event in folder.events()] == [type(event) for event in events]
+
+
+def test_hyperparameters_that_are_numbers_of_numpy_are_read_as_those_of_python(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    values: dict[str, Any] = {"rate": np.float64(0.1), "units": np.int64(8), "norm": np.bool_(True)}
+    folder.append(TrialProposed(time=TIME, trial_id="0", values=values, initial_epoch=0, epochs=3, parent=None))
+    (event,) = folder.events()
+    assert isinstance(event, TrialProposed)
+    assert event.values == {"rate": 0.1, "units": 8, "norm": True}
 
 
 def test_run_without_a_ledger_has_no_events(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Run folders: files are read as they were written; damaged files are errors, never results."""
 
 import json
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -154,6 +156,24 @@ def test_disk_bytes_count_every_file(tmp_path: Path) -> None:
     write_atomic(folder.model_file(0), b"x" * 1000)
     write_atomic(folder.state_file("0001"), b"x" * 10)
     assert folder.disk_bytes() == 1010
+
+
+def test_size_of_a_run_that_deletes_a_folder_meanwhile_is_no_error(tmp_path: Path) -> None:
+    folder, stopped = RunFolder(tmp_path), Event()
+
+    def train() -> None:
+        while not stopped.is_set():
+            folder.states_dir.mkdir()
+            folder.state_file("0001").write_bytes(b"x" * 10)
+            shutil.rmtree(folder.states_dir)
+
+    thread = Thread(target=train)
+    thread.start()
+    try:
+        assert {folder.disk_bytes() for _ in range(1000)} <= {0, 10}
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def test_finished_run_without_models_is_published(tmp_path: Path) -> None:

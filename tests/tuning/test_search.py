@@ -165,6 +165,19 @@ def test_trials_are_trained_as_they_are_recorded(tuner: str, tmp_path: Path) -> 
         assert pending.parent == record.parent
 
 
+@pytest.mark.parametrize("tuner", ["random", "bayesian"])
+def test_hyperparameters_are_recorded_as_numbers_of_python(tuner: str, tmp_path: Path) -> None:
+    space = HyperParameters()
+    space.Float("dropout", 0.0, 0.5)  # for which Bayesian optimization proposes numbers of NumPy, from the eighth on
+    space.Choice("rate", list(np.logspace(-4, -2, 3)))
+    search_spec = make_spec(tuner=tuner, budget=Budget(trials=10, epochs=EPOCHS))
+    folder = RunFolder(tmp_path)
+    workers = Workers(score=lambda values: float(values["dropout"]))
+    results = workers.run(start(search_spec, folder, space))
+    assert {type(value) for trial in results for value in trial.values.values()} == {float}
+    assert start(search_spec, folder, space).is_done()
+
+
 def test_queries_change_nothing_and_write_nothing(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     search = start(spec("hyperband"), folder)
@@ -601,4 +614,14 @@ def test_search_in_which_all_trials_fail_names_the_reasons(tmp_path: Path) -> No
     search, _ = scripted(tmp_path, {"a": 1}, {"a": 2})
     Workers(score=lambda _: None).run(search)
     with pytest.raises(SearchError, match=rf"none of 2 trials of 'dense' completed .* Reasons: {FAILURE}$"):
+        search.winner()
+
+
+def test_of_many_reasons_of_failures_the_most_frequent_are_named_and_where_the_others_are(tmp_path: Path) -> None:
+    search, _ = scripted(tmp_path, *({"a": number} for number in range(6)))
+    while (trial := search.next_trial()) is not None:
+        reason = max(2, int(trial.spec.values["a"]))  # 2, 2, 2, 3, 4, 5
+        search.finish(trial.record(error=f"ValueError: {reason}", ended_seconds=1.0))
+    reasons = "Reasons: ValueError: 2; ValueError: 3; ValueError: 4; and 1 more in "
+    with pytest.raises(SearchError, match=rf"{reasons}.*/trials\.jsonl$"):
         search.winner()

@@ -49,6 +49,29 @@ def test_continuous_space_has_no_count() -> None:
     assert count_candidates(parameters(spaces.continuous())) is None
 
 
+def test_many_hyperparameters_that_depend_on_one_each_are_counted_at_once() -> None:
+    hp = HyperParameters()
+    for block in range(40):
+        hp.Boolean(f"block_{block}")
+        with hp.conditional_scope(f"block_{block}", [True]):
+            hp.Choice(f"units_{block}", [8, 16, 32])
+    # Each block is left out, or has one of three widths.
+    assert count_candidates(parameters(hp)) == 4**40
+
+
+def test_parent_counts_until_the_last_parameter_that_depends_on_it() -> None:
+    hp = HyperParameters()
+    hp.Choice("kind", ["a", "b", "c"])
+    hp.Boolean("wide")
+    with hp.conditional_scope("wide", [True]):
+        hp.Choice("units", [8, 16])
+    with hp.conditional_scope("kind", ["b", "c"]):
+        hp.Choice("rate", [1, 2, 3, 4])
+    declared = parameters(hp)
+    # (1 + 2 x 4) kinds and rates, (1 + 2) widths
+    assert count_candidates(declared) == 27 == len(list(enumerate_candidates(declared)))
+
+
 def test_integers_with_logarithmic_steps_are_listed_as_integers_as_keras_tuner_draws_them() -> None:
     hp = HyperParameters()
     hp.Int("units", 4, 32, step=2, sampling="log")

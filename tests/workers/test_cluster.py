@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ import worker_tasks as tasks
 from bench.compat.dask import cluster_workers
 from bench.errors import SearchError
 from bench.workers.cluster import REFRESH_SECONDS, ClusterPool
-from bench.workers.executor import Executor, TaskFailed
+from bench.workers.executor import Executor, TaskCompleted, TaskFailed
 from bench.workers.tasks import WorkerInfo
 from builders import make_environment
 from command_line import call, started, variables
@@ -220,6 +221,26 @@ def test_scheduler_is_asked_for_its_workers_twice_per_second_and_when_one_dies(
         asked.clear()
         pool.addresses()
         assert len(asked) == 1  # at once, so that the task is not retried on a dead worker
+
+
+def test_worker_that_is_restarted_at_the_same_address_gets_tasks_again(scheduler: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    options = ("--nthreads", "1", "--worker-port", str(port))
+    with worker(scheduler, tmp_path, *options, env=variables(TESTS)), closing(workers_of(scheduler)) as pool:
+        executor, addresses = Executor(pool), pool.addresses()
+        executor.submit("too long", tasks.sleep, timeout=1)
+        assert "the trial timeout" in next_failure(executor).reason
+        assert executor.idle() == 0
+        until = time.monotonic() + SECONDS
+        while not executor.idle():
+            executor.next_event(0.1)
+            assert time.monotonic() < until
+        assert pool.addresses() == addresses
+        executor.submit("in time", tasks.double, 21)
+        while (event := executor.next_event(0.1)) is None:
+            assert time.monotonic() < until
+        assert event == TaskCompleted(key="in time", value=42)
 
 
 SEARCH = """

@@ -3,15 +3,18 @@
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import dask
 import psutil  # type: ignore[import-untyped]  # distributed depends on it
 import pytest
+from distributed.deploy.local import LocalCluster
 from distributed.system import MEMORY_LIMIT
 
 import worker_tasks as tasks
@@ -88,6 +91,13 @@ def test_task_without_a_result_is_reported_with_the_reason(
     assert isinstance(failed, TaskFailed)
     assert (failed.worker_died, failed.fatal) == (False, False)
     assert failed.reason.startswith(reason)
+
+
+def test_task_that_dask_cannot_run_is_reported_with_the_reason(executor: Executor) -> None:
+    executor.submit("trial", tasks.double, tasks.UnreadableArgument())
+    failed = next_end(executor)
+    assert isinstance(failed, TaskFailed)
+    assert failed.reason.startswith("Dask could not run it: RuntimeError: Error during deserialization of the task")
 
 
 def test_error_of_the_workers_setup_is_fatal_and_names_the_worker(executor: Executor) -> None:
@@ -181,6 +191,32 @@ def test_timeout_of_a_task_starts_once_its_worker_is_prepared(killed: list[int])
         wait_until_idle(executor)
         executor.submit("in time", tasks.double, 2, timeout=2)
         assert next_end(executor) == TaskCompleted(key="in time", value=4)
+
+
+def test_task_that_ended_in_time_is_not_late_although_its_end_is_noticed_later(executor: Executor) -> None:
+    executor.submit("trial", tasks.double, 21, timeout=1)
+    time.sleep(2)  # as while a tuner computes its next proposal
+    assert next_end(executor) == TaskCompleted(key="trial", value=42)
+
+
+def test_worker_at_the_address_of_a_killed_one_is_used_and_killed_in_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    # By chance, a worker gets the port of one that was killed before; here it always does.
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setattr("bench.workers.local.LocalCluster", partial(LocalCluster, worker_port=port))
+    with closing(LocalPool(1, tasks.prepare_slowly)) as pool:
+        executor = Executor(pool)
+        for _ in range(2):
+            wait_until_idle(executor)
+            assert pool.addresses() == [f"tcp://127.0.0.1:{port}"]
+            executor.submit("too long", tasks.sleep, timeout=1)
+            failed = next_end(executor)
+            assert isinstance(failed, TaskFailed)
+            assert "the trial timeout" in failed.reason
+            assert executor.idle() == 0
+        wait_until_idle(executor)
+        executor.submit("in time", tasks.double, 1)
+        assert next_end(executor) == TaskCompleted(key="in time", value=2)
 
 
 def test_no_worker_for_too_long_is_an_error_that_says_how_to_continue_only_if_something_is_kept(
