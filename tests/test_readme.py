@@ -144,6 +144,9 @@ def test_accuracies_of_tuners_are_those_of_the_simulation() -> None:
             means = f"{mean}% for both on {family}" if same else f"{mean}% vs. {random_mean}% for {family}"
             assert means in text
             assert f"{low}% vs. {random_low}% for {family}" in text
+        twice = re.search(r"^\| dense +\| +90 \| random .* \+([\d.]+) \(\+", page, re.MULTILINE)
+        assert twice is not None
+        assert f"the {twice[1]} points with twice the budget" in text
         larger = re.findall(
             r"^\| \w+ +\| +(?:180|360|48|96) \| random .* ([+-][\d.]+) \(([+-][\d.]+) to ([+-][\d.]+)\) \|$",
             page,

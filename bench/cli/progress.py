@@ -116,7 +116,7 @@ def _live(console: Console) -> Iterator[Report]:
         elapsed = Text(f"elapsed {duration(now - start)}", style="dim")
         if not rows:
             return elapsed
-        return Group(_table([_aged(row, now - updated) for row, updated in rows.values()]), elapsed)
+        return Group(_table([_aged(row, now - updated) for row, updated in [*rows.values()]]), elapsed)
 
     def report(event: Event) -> None:
         if isinstance(event, Message | Detail):

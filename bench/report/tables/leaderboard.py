@@ -45,7 +45,7 @@ def forest_rows(table: Table) -> list[Row]:
 def left_out_sentence(table: Table) -> str:
     """Which models are not in the forest plot; empty if all are."""
     if len(table.compared) > MAX_FOREST_ROWS:
-        return f"The plot shows the {MAX_FOREST_ROWS} best models."
+        return f"The plot shows the {len(forest_rows(table))} best models."
     shown = {row.label for row in forest_rows(table)}
     names = joined([row.label for row in by_accuracy(table.compared) if row.label not in shown])
     return f"Not in the plot, with less than half the best accuracy: {names}." if names else ""
