@@ -515,7 +515,10 @@ def _goals(results: Path) -> Iterator[tuple[str, bool]]:
 
 
 def _conditions(trained: Sequence[Training]) -> str:
-    return " and ".join(sorted({f"in {training.precision} on {training.machine}" for training in trained}))
+    machines: dict[str, set[str]] = {}
+    for training in trained:
+        machines.setdefault(training.precision, set()).add(training.machine)
+    return " and ".join(f"in {precision} on {' and on '.join(sorted(names))}" for precision, names in machines.items())
 
 
 def _description(recipe: Recipe) -> str:
