@@ -74,8 +74,8 @@ def address_in(log: Path) -> str:
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a scheduler; every test starts workers of its own."""
-    with dask("scheduler", *ANY_PORT, cwd=tmp_path_factory.mktemp("scheduler")) as log:
+    """The address of a scheduler, which can load the tasks of tests; every test starts workers of its own."""
+    with dask("scheduler", *ANY_PORT, cwd=tmp_path_factory.mktemp("scheduler"), env=variables(TESTS)) as log:
         yield address_in(log)
 
 
