@@ -195,7 +195,8 @@ def test_changed_code_is_not_trained() -> None:
 
 @pytest.mark.parametrize("obj", ["build_model", "INSTANCE"])
 def test_time_limit_stops_a_trial(obj: str) -> None:
-    trial = fit.train(make_spec(obj, epochs=4000, horizon=4000), None, DIGITS, 5.0, lambda *_: None)
+    limit = 3 * train(obj, epochs=1).task_seconds  # enough for an epoch, even if the machine is slow
+    trial = fit.train(make_spec(obj, epochs=4000, horizon=4000), None, DIGITS, limit, lambda *_: None)
     assert trial.cut
     assert 0 < len(trial.curve.validation_accuracy) < 4000
     assert trial.objective_score is None
