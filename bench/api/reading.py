@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from bench.api.python_names import python_names
 from bench.api.run import Run
+from bench.command import DEFAULT_RESULTS
 from bench.errors import SpecError
 from bench.records.files import require_results_dir
 from bench.report.comparison import RunComparison, compare_runs
 from bench.report.frames import runs_frame
 from bench.report.ranking import leaderboard as ranked
-from bench.report.text.command import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,6 +16,7 @@ from bench.api.reading import load
 from bench.api.run import Run
 from bench.baselines.external import ExternalModel, read_model
 from bench.cli.progress import interruptible_display
+from bench.command import DEFAULT_RESULTS
 from bench.compat.processes import without_main_module
 from bench.data import catalog
 from bench.data.catalog import DatasetLocation
@@ -29,7 +30,6 @@ from bench.records.choices import ClassWeights, Objective, PixelRange, Precision
 from bench.records.limits import DEFAULT_DATASET, DEFAULT_PRESET, DEFAULT_TUNER
 from bench.records.store import all_folders
 from bench.report import build
-from bench.report.text.command import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from bench.execution.verify import Check

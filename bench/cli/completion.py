@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 import search_spaces
-from bench.report.text.command import DEFAULT_RESULTS
+from bench.command import DEFAULT_RESULTS
 
 
 def families(incomplete: str) -> list[str]:

@@ -9,7 +9,7 @@ from bench.cli.datasets import locate_dataset, notify
 from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ClassNames, DataDir, DatasetArgument, ImageSize, parse_folder
-from bench.report.text.command import DEFAULT_RESULTS
+from bench.command import DEFAULT_RESULTS
 
 data_app = typer.Typer(
     cls=Group,

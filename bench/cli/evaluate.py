@@ -10,8 +10,8 @@ from bench.cli.datasets import locate_dataset
 from bench.cli.execution import execute, raise_failures
 from bench.cli.help import Command
 from bench.cli.options import ClassNames, DataDir, DatasetOption, ImageSize, PixelRangeName, Quiet, Results
+from bench.command import DEFAULT_RESULTS
 from bench.records.limits import DEFAULT_DATASET
-from bench.report.text.command import DEFAULT_RESULTS
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:

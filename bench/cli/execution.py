@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.cli.results import write_pages
+from bench.command import command
 from bench.errors import SearchError, SpecError
-from bench.report.text.command import command
 from bench.signals import defer_signals, exit_code
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import typer
 from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, RunDataset, RunName
+from bench.command import DEFAULT_RESULTS
 from bench.records.choices import ModelFormat
-from bench.report.text.command import DEFAULT_RESULTS
 
 export_app = typer.Typer()
 SUFFIXES = {"keras": ".keras", "savedmodel": "", "onnx": ".onnx"}

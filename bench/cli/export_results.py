@@ -9,9 +9,9 @@ import typer
 from bench.cli.help import Command
 from bench.cli.options import ExistingResults
 from bench.cli.results import warn_unreadable
+from bench.command import DEFAULT_RESULTS
 from bench.evaluation.text import counted
 from bench.records.choices import TableFormat
-from bench.report.text.command import DEFAULT_RESULTS
 
 export_results_app = typer.Typer()
 

@@ -10,9 +10,9 @@ from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, DataDir, ExistingResults, RunDataset, RunName
+from bench.command import DEFAULT_RESULTS
 from bench.evaluation.text import counted, percent
 from bench.records.choices import Background
-from bench.report.text.command import DEFAULT_RESULTS
 
 if TYPE_CHECKING:
     from bench.data.catalog import DatasetLocation

@@ -20,9 +20,9 @@ from bench.cli.options import (
     Verbose,
     Workers,
 )
+from bench.command import DEFAULT_RESULTS
 from bench.errors import check_name
 from bench.records.limits import DEFAULT_DATASET, DEFAULT_REFIT_SEEDS, MAX_REFIT_SEEDS
-from bench.report.text.command import DEFAULT_RESULTS
 
 reproduce_app = typer.Typer()
 

@@ -11,9 +11,9 @@ from bench.cli.datasets import notify
 from bench.cli.help import Command
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ExistingResults
+from bench.command import DEFAULT_RESULTS
 from bench.errors import SpecError
 from bench.evaluation.text import counted
-from bench.report.text.command import DEFAULT_RESULTS
 
 results_app = typer.Typer()
 

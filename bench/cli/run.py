@@ -45,9 +45,9 @@ from bench.cli.run_options import (
     TrialTimeout,
     Tuner,
 )
+from bench.command import DEFAULT_RESULTS
 from bench.errors import SpecError
 from bench.records.limits import DEFAULT_DATASET, DEFAULT_PRESET, DEFAULT_TUNER
-from bench.report.text.command import DEFAULT_RESULTS
 from bench.signals import defer_signals
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, Results, parse_folder
 from bench.cli.results import write_pages
+from bench.command import DEFAULT_RESULTS, command
 from bench.errors import SpecError, StoreError
 from bench.evaluation.text import counted
-from bench.report.text.command import DEFAULT_RESULTS, command
 
 runs_app = typer.Typer(
     cls=Group,

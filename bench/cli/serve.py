@@ -8,7 +8,7 @@ import typer
 
 from bench.cli.help import Command
 from bench.cli.options import Results
-from bench.report.text.command import DEFAULT_RESULTS
+from bench.command import DEFAULT_RESULTS
 
 serve_app = typer.Typer()
 

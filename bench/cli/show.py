@@ -7,8 +7,8 @@ import typer
 from bench.cli.help import Command
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ExistingResults, RunName
+from bench.command import DEFAULT_RESULTS
 from bench.errors import ModelError, SpecError
-from bench.report.text.command import DEFAULT_RESULTS
 
 show_app = typer.Typer()
 

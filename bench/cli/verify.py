@@ -8,7 +8,7 @@ from bench.cli.datasets import notifier
 from bench.cli.help import Command
 from bench.cli.options import DataDir, ExistingResults, Quiet, RunDataset, RunName
 from bench.cli.results import write_pages
-from bench.report.text.command import DEFAULT_RESULTS
+from bench.command import DEFAULT_RESULTS
 from bench.signals import exit_code
 
 if TYPE_CHECKING:
@@ -86,10 +86,10 @@ def verify(
 
 def _check_pages(folder: "RunFolder", board: "Board") -> "Check":
     """Recompute the pages with results of a run from the records."""
+    from bench.command import command
     from bench.execution.verify import Check
     from bench.report.board import find_row
     from bench.report.build import check_run
-    from bench.report.text.command import command
 
     _, row = find_row(board, folder.dataset, folder.run_id)
     count, differing = check_run(board, row)

@@ -11,9 +11,9 @@ from bench.cli.help import Command, Group
 from bench.cli.json_output import echo_json
 from bench.cli.options import AsJson, ClassNames, ImageSize, PixelRangeName, Quiet, Results
 from bench.cli.results import warn_unreadable, write_pages
+from bench.command import DEFAULT_RESULTS, command
 from bench.errors import RecordError, SearchError, SpecError, check_name
 from bench.records.limits import MAX_EPOCHS
-from bench.report.text.command import DEFAULT_RESULTS, command
 from bench.signals import exit_code, handle_signals
 
 if TYPE_CHECKING:

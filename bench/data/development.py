@@ -3,6 +3,7 @@
 from bench.data import splits
 from bench.data.catalog import DatasetLocation
 from bench.data.dataset import DataAccess, Dataset, Notify, quiet
+from bench.errors import DataError
 from bench.records.dataset import DatasetFacts
 
 
@@ -19,7 +20,14 @@ def load_development(location: DatasetLocation, notify: Notify = quiet) -> Datas
     """
     definition = location.definition()
     access = DataAccess(data_dir=location.files_dir, notify=notify)
-    return definition.assemble(location.name, definition.development(access))
+    try:
+        images = definition.development(access)
+    except SystemExit as error:  # in the user's code; otherwise it would end the command without a message
+        raise DataError(
+            f"{location.name}: its function `development` called sys.exit({error}): raise an exception instead, "
+            "which says what is wrong"
+        ) from error
+    return definition.assemble(location.name, images)
 
 
 def facts(location: DatasetLocation, dataset: Dataset) -> DatasetFacts:

@@ -15,7 +15,7 @@ from bench.execution.reproduction import settle
 from bench.execution.scheduling import RunningTask, Task
 from bench.execution.search_stage import SearchStage
 from bench.execution.session import Session, session_seconds
-from bench.execution.workers import RESUME_HINT
+from bench.execution.workers import resume_hint
 from bench.records.ledger import PlannedSearch, SessionStarted, WaitEnded, sessions
 from bench.records.objective import score_name
 from bench.records.predictions import Predictions
@@ -154,7 +154,9 @@ class ActiveRun(RefitJob):
 
     def fail(self, reason: str) -> None:
         """End the run without a record; a failed search would fail again, but refits and an evaluation may succeed."""
-        hint = "" if isinstance(self.stage, SearchStage) else f". {RESUME_HINT}"
+        hint = (
+            "" if isinstance(self.stage, SearchStage) else f". {resume_hint(self.folder.results, self.folder.run_id)}"
+        )
         self._end(RunFailed(folder=self.folder, reason=f"{reason}{hint}"))
 
     def finish(self, predictions: Predictions, latency: Latency) -> None:

@@ -44,6 +44,8 @@ def plain_code(folder: RunFolder, record: RunRecord) -> Rebuilt:
 
         plain = classifier_script(record.spec.model, refit_seed(record.spec, 0), record.dataset)
         return Rebuilt(plain=plain, note=_note(record, source(record.spec.model)))
+    if record.trained_elsewhere:
+        raise ModelError(f"{record.spec.model} was trained elsewhere, and its file has no code")
     options = last_options(folder)
     try:
         present = model_source(record.spec, options)

@@ -20,7 +20,7 @@ from bench.execution.folders import Assignment, assign, locked, resume_in
 from bench.execution.options import Options
 from bench.execution.preconditions import check_data, check_environment, check_versions, rejection
 from bench.execution.reproduction import settle_interrupted
-from bench.execution.workers import Workers, cluster_workers, local_workers
+from bench.execution.workers import Workers, cluster_workers, local_workers, resume_hint
 from bench.machine import Environment, environment
 from bench.records.dataset import DatasetFacts
 from bench.records.files import check_writable
@@ -92,10 +92,11 @@ def _execute(
             return tuple(complete)
         _report_context(options.results, to_train, report)
         dataset, shared_bytes = _read_data(options, report)
+        hint = resume_hint(options.results)
         if options.scheduler is None:
             _check_environments(to_train, local)
             starting = local_workers(
-                options.workers, local, start_method=start_method, shared_bytes=shared_bytes, report=report
+                options.workers, local, start_method=start_method, shared_bytes=shared_bytes, report=report, hint=hint
             )
         else:
             starting = _cluster_workers(
@@ -106,6 +107,7 @@ def _execute(
                 local=local,
                 start_method=start_method,
                 report=report,
+                hint=hint,
             )
         workers = stack.enter_context(starting)
         with defer_signals():
@@ -120,7 +122,7 @@ def _execute(
             started=started,
             start=start,
             report=report,
-            tuner_process=stack.enter_context(closing(TunerProcess(workers.start_method))),
+            tuner_process=stack.enter_context(closing(TunerProcess(workers.start_method, hint))),
         )
         runs = _start_runs(to_train, session)
         work(runs, workers.executor, report)
@@ -179,6 +181,7 @@ def _cluster_workers(
     local: Environment,
     start_method: StartMethod,
     report: Report,
+    hint: str,
 ) -> Iterator[Workers]:
     """Workers of the user's cluster that have the same code and data."""
     specs = [assignment.spec for assignment in to_train]
@@ -186,7 +189,7 @@ def _cluster_workers(
     sources = {spec.model: spec.source for spec in specs}
     info = partial(worker.worker_info, models, options.dataset)
     check = partial(rejection, local=local, sources=sources, checksum=dataset.checksum)
-    with cluster_workers(scheduler, info, check, start_method=start_method, report=report) as workers:
+    with cluster_workers(scheduler, info, check, start_method=start_method, report=report, hint=hint) as workers:
         _check_environments(to_train, workers.environment)
         yield workers
 

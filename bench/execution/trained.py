@@ -1,8 +1,8 @@
 """The trained models of a run, and the command that retrains them."""
 
-import shlex
 from pathlib import Path
 
+from bench.command import command
 from bench.data.catalog import DatasetLocation
 from bench.errors import BenchError, ModelError
 from bench.execution.models import model_source
@@ -80,8 +80,7 @@ def training_command(folder: RunFolder, record: RunRecord) -> str:
         words += _option("refit-seeds", spec.refit_seeds, 1 if record.deterministic else DEFAULT_REFIT_SEEDS)
         words += _option("seed", spec.seed, 0)
     words += _dataset_options(run_dataset(folder))
-    words += _option("results", str(folder.results), "results")
-    return shlex.join(["python", "-m", "bench", *words])
+    return command(folder.results, *words)
 
 
 def _search_options(spec: SearchSpec) -> list[str]:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import BenchError, SearchError
 from bench.execution.events import Message, Report
 from bench.execution.models import family_space
-from bench.execution.workers import RESUME_HINT
 from bench.records.dataset import DatasetFacts
 from bench.records.record import OwnRecipe
 from bench.records.space import Parameter
@@ -48,9 +47,10 @@ class StartedTuner:
 class TunerProcess:
     """Starts with the first search; all searches of a session share it."""
 
-    def __init__(self, start_method: StartMethod) -> None:
-        """Start it later by `start_method`."""
+    def __init__(self, start_method: StartMethod, hint: str) -> None:
+        """Start it later by `start_method`; `hint` says how to continue if it has died."""
         self._start_method = start_method
+        self._hint = hint
         self._process: BaseProcess | None = None
         self._searches = 0
         self._known: set[_Searches] = set()  # whose space the process has found
@@ -86,7 +86,7 @@ class TunerProcess:
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
             died = "the process that runs the tuner died, possibly because memory ran out"
-            raise SearchError(f"{died}. {RESUME_HINT}") from error
+            raise SearchError(f"{died}. {self._hint}") from error
         if isinstance(answer, BenchError):
             raise answer
         return answer

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.command import command
 from bench.evaluation.text import counted
 from bench.execution.events import Message, Report
 from bench.machine import Environment, usable_cores
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
     from bench.workers.cluster import Check
     from bench.workers.executor import Executor
 
-RESUME_HINT = "Completed trials and refits are saved: continue with `python -m bench resume`"
+
+def resume_hint(results: Path, *run: str) -> str:
+    """How to continue all runs in a results folder, or the one with this id."""
+    return f"Completed trials and refits are saved: continue with `{command(results, 'resume', *run)}`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +58,7 @@ def local_workers(
     start_method: StartMethod,
     shared_bytes: int,
     report: Report,
-    hint: str = RESUME_HINT,
+    hint: str,
 ) -> Iterator[Workers]:
     """Processes on this machine, killed at the end of the block.
 
@@ -91,7 +96,7 @@ def cluster_workers(
     *,
     start_method: StartMethod,
     report: Report,
-    hint: str = RESUME_HINT,
+    hint: str,
 ) -> Iterator[Workers]:
     """The usable workers of the user's Dask cluster.
 

@@ -7,6 +7,7 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
+from bench.command import command
 from bench.evaluation.text import duration, percent, seconds
 from bench.live.progress import RunProgress, UnreadableRun
 from bench.records.objective import score_name
@@ -15,7 +16,6 @@ from bench.records.spec import SearchSpec
 from bench.report.html.body import Body
 from bench.report.markdown import environment
 from bench.report.tables.hyperparameters import candidate_text
-from bench.report.text.command import command
 
 PAGE, SCRIPT = "live.html", "live.js"
 SHOWN_TRIALS = 20

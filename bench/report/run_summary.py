@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.command import command
 from bench.report.board import Board, Row, Table
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranked_table import INTERVALS, difference_note, machines_note, ranked_table, sorted_rows
 from bench.report.ranking import rank
 from bench.report.runs import Loaded, Run, load
-from bench.report.text.command import command
 from bench.report.text.statements import family_sentences, pair_sentence, pair_sentences
 
 

@@ -21,7 +21,7 @@ def create_variables(model: keras.Model, labels: NDArray[Any], output_shape: Seq
         labels: of a few examples, as `fit` receives them.
         output_shape: of the model's output, without the batch.
     """
-    model.optimizer.build(model.trainable_variables)
+    _build_optimizer(model)
     model.compute_metrics(None, labels, np.zeros((len(labels), *output_shape), np.float32))
     model.reset_metrics()
 
@@ -33,9 +33,14 @@ def get_state(model: keras.Model) -> State:
 
 def set_state(model: keras.Model, state: State) -> None:
     """Restore a state saved from a model of the same architecture."""
-    model.optimizer.build(model.trainable_variables)
+    _build_optimizer(model)
     for variable, value in zip(_variables(model), state, strict=True):
         variable.assign(value)
+
+
+def _build_optimizer(model: keras.Model) -> None:
+    if not model.optimizer.built:  # that of a mixed_float16 model would get its variables twice
+        model.optimizer.build(model.trainable_variables)
 
 
 def averages_weights(model: keras.Model) -> bool:

@@ -36,4 +36,6 @@ def _is_library(file: str) -> bool:
         str(Path(bench.__file__).parent),
         *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")),
     )
-    return file.startswith("<frozen") or any(Path(file).is_relative_to(folder) for folder in folders)
+    # The code that TensorFlow generates from a function with tf.function is of no use to its user either.
+    generated = Path(file).name.startswith("__autograph_generated_file")
+    return generated or file.startswith("<frozen") or any(Path(file).is_relative_to(folder) for folder in folders)

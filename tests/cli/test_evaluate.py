@@ -359,7 +359,7 @@ def test_evaluated_models_can_be_compared_predicted_with_and_exported(evaluated:
     assert "differ by at most" in call("export", "single", "--format", "keras", cwd=evaluated).stdout
     shown = call("show", "single", cwd=evaluated).stdout
     assert "\nTrained elsewhere, loaded from seed0.keras; expects float32 pixels" in shown
-    assert "No code: single cannot be rebuilt" in shown
+    assert "No code: single was trained elsewhere, and its file has no code" in shown
     assert "trained elsewhere" in call("verify", "single", cwd=evaluated, code=2).stderr
     plan = json.loads(
         call("plan", "mine", "tiny", "--detect", "5", "--dataset", "digits", "--json", cwd=evaluated).stdout

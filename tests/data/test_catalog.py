@@ -186,6 +186,12 @@ def test_file_without_a_valid_definition_is_refused(shades: Path, content: str, 
     assert str(shades) in str(caught.value)
 
 
+def test_function_that_ends_the_program_is_an_error(shades: Path) -> None:
+    shades.write_text(SHADES.replace('access.notify("making shades")', "raise SystemExit"))
+    with pytest.raises(DataError, match=r"shades: its function `development` called sys\.exit\(\)"):
+        load_development(catalog.locate(str(shades)))
+
+
 # By entry point
 
 

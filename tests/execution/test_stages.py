@@ -147,17 +147,18 @@ def active_run(folder: RunFolder, published: RunFolder | None = None) -> ActiveR
         started=at(0),
         start=0.0,
         report=lambda _: None,
-        tuner_process=TunerProcess("spawn"),
+        tuner_process=TunerProcess("spawn", hint="Resume it"),
     )
     return ActiveRun(make_reference_spec(), folder, session, published, waits=False)
 
 
 def test_run_whose_refit_failed_says_how_to_continue(tmp_path: Path) -> None:
-    run = active_run(RunFolder(tmp_path / "run"))
+    run = active_run(RunFolder(tmp_path / "records" / "digits" / "run"))
     run.fail("refit 0 failed")
     failed = run.outcome
     assert isinstance(failed, RunFailed)
-    assert failed.reason.startswith("refit 0 failed. Completed trials and refits are saved: continue with `python -m ")
+    command = f"python -m bench resume run --results {tmp_path}"
+    assert failed.reason == f"refit 0 failed. Completed trials and refits are saved: continue with `{command}`"
 
 
 @dataclass

@@ -66,6 +66,15 @@ def build_softmax_as_logits(hp):
     return model
 
 
+def build_half(hp):
+    """A dtype policy for which Keras wraps the optimizer, to scale the loss."""
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    outputs = layers.Dense(10, "softmax", dtype="float32")
+    model = keras.Sequential([layers.Flatten(), layers.Dense(hp.Choice("units", [8, 16])), outputs])
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def build_averaged(hp):
     """`fit` ends with the moving average of the weights."""
     model = keras.Sequential([layers.Flatten(), layers.Dense(hp.Choice("units", [8, 16])), layers.Dense(10, "softmax")])

@@ -41,6 +41,7 @@ KINDS = [
     "build_rows",
     "build_own_parts",
     "build_averaged",
+    "build_half",
     "build_functions",
     "build_subclass",
     "INSTANCE",
@@ -81,7 +82,7 @@ def test_every_kind_of_model_trains_and_some_of_each_sort_repeat_exactly(obj: st
         assert first.curve == second.curve
 
 
-@pytest.mark.parametrize("obj", ["build_model", "build_cnn", "build_rows", "build_averaged"])
+@pytest.mark.parametrize("obj", ["build_model", "build_cnn", "build_rows", "build_averaged", "build_half"])
 def test_promoted_trial_equals_one_trained_without_a_break(obj: str) -> None:
     start = train(obj, keep_state=True, epochs=1)
     rest = train(obj, start.state, initial_epoch=1, keep_state=True)
