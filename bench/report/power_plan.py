@@ -25,7 +25,7 @@ from bench.report.comparison import comparable_runs
 from bench.report.narrow_table import narrow_table, wrap
 from bench.report.ranking import rank
 from bench.report.runs import Loaded, Run, load
-from bench.report.text.command import command_on
+from bench.report.text.dataset_command import command_on
 
 SHOWN_SEEDS = (2, 3, 4, 5, 8, 12, 20, 50, 100)
 

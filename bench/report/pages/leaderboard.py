@@ -14,7 +14,7 @@ from bench.report.tables.constant import constant_sentence, split_constant
 from bench.report.tables.costs import prediction_note
 from bench.report.tables.leaderboard import NOT_SIGNIFICANT, leaderboard_table, left_out_sentence, section_link
 from bench.report.tables.provenance import provenance_table, short_commit
-from bench.report.text.command import command_on
+from bench.report.text.dataset_command import command_on
 from bench.report.text.findings import findings
 from bench.report.text.human import human_accuracy
 from bench.report.text.statements import identical_sentences, summary

@@ -1,10 +1,10 @@
 """Commands on a dataset, in Markdown."""
 
+from bench.data import catalog
+
 
 def command_on(dataset: str, words: str) -> str | None:
     """A command with `words` on a dataset, as Markdown; None for arrays, which no command reads."""
-    from bench.data import catalog  # here, since the rest is needed by every command
-
     if dataset == "arrays":
         return None
     if dataset in catalog.names():
