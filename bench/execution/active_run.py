@@ -15,6 +15,7 @@ from bench.execution.reproduction import settle
 from bench.execution.scheduling import RunningTask, Task
 from bench.execution.search_stage import SearchStage
 from bench.execution.session import Session, session_seconds
+from bench.execution.tuner_process import RemoteTuner
 from bench.execution.workers import resume_hint
 from bench.records.ledger import PlannedSearch, SessionStarted, WaitEnded, sessions
 from bench.records.objective import score_name
@@ -33,7 +34,14 @@ class ActiveRun(RefitJob):
     """A run whose folder this process has locked."""
 
     def __init__(
-        self, spec: RunSpec, folder: RunFolder, session: Session, published: RunFolder | None, *, waits: bool
+        self,
+        spec: RunSpec,
+        folder: RunFolder,
+        session: Session,
+        published: RunFolder | None,
+        tuner: RemoteTuner | None,
+        *,
+        waits: bool,
     ) -> None:
         """Start the run, or resume it from `folder`.
 
@@ -42,10 +50,8 @@ class ActiveRun(RefitJob):
             folder: of the run.
             session: of the call.
             published: the run that it reproduces.
+            tuner: of the search; None for a reference model.
             waits: whether other runs of the call get workers first.
-
-        Raises:
-            SearchError: the family cannot be loaded, or its space does not fit the images, the tuner or the budget.
         """
         earlier = folder.events()
         # As if the run had never been interrupted.
@@ -61,10 +67,7 @@ class ActiveRun(RefitJob):
         self._published = published
         self._has_trained = False  # in this session
         self._search_stage: SearchStage | None = None
-        if isinstance(spec, SearchSpec):
-            family = session.options.family(spec)
-            # Before anything is written, since it may fail.
-            tuner = session.tuner_process.start(spec, session.dataset, family, session.report)
+        if isinstance(spec, SearchSpec) and tuner is not None:
             self._tuner = tuner.started
             self._start_session(PlannedSearch(trials=tuner.started.plan.trials, epochs=tuner.started.plan.epochs))
             recipe = tuner.started.own_recipe

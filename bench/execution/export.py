@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.data.catalog import DatasetLocation
@@ -10,12 +11,15 @@ from bench.data.dataset import Notify, quiet
 from bench.data.development import load_development
 from bench.data.splits import split
 from bench.errors import DataError, ModelError, SpecError
+from bench.machine import install_command
 from bench.records.choices import ModelFormat
 from bench.records.files import writing
 from bench.records.record import RunRecord
 from bench.records.spec import SearchSpec
 from bench.workers.tasks import import_libraries
 from search_spaces import FamilyLocation
+
+ONNX_PACKAGES = ("tf2onnx", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +55,15 @@ def export_model(
     Raises:
         SpecError: `target` exists.
         DataError: the dataset cannot be read, or is not that of the run.
-        ModelError: the model cannot be exported, or the exported one predicts other probabilities; nothing is written.
+        ModelError: a package is missing, the model cannot be exported, or the exported one predicts other
+            probabilities; nothing is written.
         StoreError: `target` cannot be written.
     """
     if target.exists():
         raise SpecError(f"{target} exists: delete it, or choose another path with --output")
+    if kind == "onnx" and not all(map(find_spec, ONNX_PACKAGES)):
+        command = install_command(*ONNX_PACKAGES)
+        raise ModelError(f"ONNX needs {' and '.join(ONNX_PACKAGES)}, which are not all installed: run `{command}`")
     images = load_development(location, notify)
     if images.checksum != record.dataset.checksum:
         raise DataError(

@@ -24,7 +24,7 @@ from bench.execution.workers import Workers, cluster_workers, local_workers, res
 from bench.machine import Environment, environment
 from bench.records.dataset import DatasetFacts
 from bench.records.files import check_writable
-from bench.records.spec import ReferenceSpec, RunSpec
+from bench.records.spec import ReferenceSpec, RunSpec, SearchSpec
 from bench.records.store import RunFolder, all_folders, now
 from bench.signals import defer_signals
 from bench.workers import tasks as worker
@@ -33,6 +33,7 @@ from bench.workers.fork_server import StartMethod, fork_server
 if TYPE_CHECKING:
     from bench.execution.active_run import ActiveRun
     from bench.execution.session import Session
+    from bench.execution.tuner_process import RemoteTuner
 
 
 def run(choose: Callable[[Notify], Sequence[RunSpec]], options: Options, report: Report) -> tuple[Outcome, ...]:
@@ -223,21 +224,33 @@ def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["Act
     """
     from bench.execution.active_run import ActiveRun
 
-    runs: list[ActiveRun] = []
-    skipped = []
+    possible, skipped = [], []
     for assignment in to_train:
-        spec, folder = assignment.spec, assignment.folder
-        check_data(folder, session.dataset)
-        if isinstance(spec, ReferenceSpec) and (reason := unsuitable(spec.model, session.dataset)) is not None:
+        check_data(assignment.folder, session.dataset)
+        spec = assignment.spec
+        reason = unsuitable(spec.model, session.dataset) if isinstance(spec, ReferenceSpec) else None
+        if reason is None:
+            possible.append(assignment)
+        else:
             skipped.append(reason)
             session.report(Message(text=f"Skipped: {reason}"))
-            continue
-        published = _with_same_data(assignment.published, session)
-        runs.append(ActiveRun(spec, folder, session, published, waits=bool(runs)))
-        session.report(Message(text=runs[-1].introduction))
-    if not runs:
+    if not possible:
         raise SearchError("\n".join(skipped))
+    # All tuners before any run is written, since a family may fail.
+    tuners = [_start_tuner(assignment.spec, session) for assignment in possible]
+    runs: list[ActiveRun] = []
+    for assignment, tuner in zip(possible, tuners, strict=True):
+        published = _with_same_data(assignment.published, session)
+        runs.append(ActiveRun(assignment.spec, assignment.folder, session, published, tuner, waits=bool(runs)))
+        session.report(Message(text=runs[-1].introduction))
     return runs
+
+
+def _start_tuner(spec: RunSpec, session: "Session") -> "RemoteTuner | None":
+    """The tuner of a search; None for a reference model."""
+    if not isinstance(spec, SearchSpec):
+        return None
+    return session.tuner_process.start(spec, session.dataset, session.options.family(spec), session.report)
 
 
 def _with_same_data(published: RunFolder | None, session: "Session") -> RunFolder | None:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from bench.errors import BenchError, ExtensionError, RecordError
-from bench.records.files import write_atomic
+from bench.records.files import write_atomic, writing
 from bench.records.store import all_folders
 from bench.report.board import Board, Row
 from bench.report.evaluations import count_evaluations
@@ -67,7 +67,7 @@ def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
         The files that were written or removed, and the problems of records that could not be read.
 
     Raises:
-        StoreError: a file cannot be written.
+        StoreError: a file cannot be written or removed.
     """
     files, problems, stale = _state(results)
     changed = _changed(results, files)
@@ -75,7 +75,8 @@ def write(results: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
         content = files[name]
         write_atomic(results / name, content if isinstance(content, bytes) else content.png())
     for name in stale:
-        (results / name).unlink(missing_ok=True)  # another command may have removed it
+        with writing(results / name):
+            (results / name).unlink(missing_ok=True)  # another command may have removed it
     return tuple(results / name for name in (*changed, *stale)), problems
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import search_spaces
 from bench.errors import ModelError
-from bench.machine import install_command, silence_stderr
+from bench.machine import silence_stderr
 from bench.records.choices import ModelFormat
 from bench.training.files import from_bytes
 from bench.training.inference import class_probabilities, open_model
@@ -35,7 +35,7 @@ def export(file: Path, target: Path, kind: ModelFormat, family: FamilyLocation |
     `family` is that of the model, if its code may define layers.
 
     Raises:
-        ModelError: the model cannot be loaded or exported, or a library is missing.
+        ModelError: the model cannot be loaded or exported.
     """
     prepare_process("float32")  # before TensorFlow is used, as for predictions
     model = open_model(file, family)
@@ -113,10 +113,8 @@ def _write_saved_model(model: keras.Model, path: Path) -> None:
 
 
 def _write_onnx(model: keras.Model, path: Path) -> None:
-    try:
-        import tf2onnx
-    except ImportError as error:
-        raise _onnx_missing() from error
+    import tf2onnx
+
     pixels = model.inputs[0]
     signature = [tf.TensorSpec(pixels.shape, pixels.dtype, name="pixels")]
     function = tf.function(lambda images: model(images, training=False), input_signature=signature)
@@ -135,11 +133,6 @@ def _write_erfc(graph: Any, node: Any, name: str, _arguments: Any) -> None:
     graph.make_node("Sub", [one.output[0], erf.output[0]], outputs=[output], name=name, shapes=shapes, dtypes=dtypes)
 
 
-def _onnx_missing() -> ModelError:
-    command = install_command("tf2onnx", "onnxruntime")
-    return ModelError(f"ONNX needs tf2onnx and onnxruntime, which are not installed: run `{command}`")
-
-
 def _load_keras(path: Path, family: FamilyLocation | None) -> Predict:
     module = None if family is None else search_spaces.family_module(family)
     predict = tf.function(from_bytes(path.read_bytes(), own_code=family is not None, module=module))
@@ -152,10 +145,8 @@ def _load_saved_model(path: Path) -> Predict:
 
 
 def _load_onnx(path: Path) -> Predict:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise _onnx_missing() from error
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: session.run(None, {name: images})[0]

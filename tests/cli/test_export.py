@@ -179,3 +179,15 @@ def test_other_data_than_that_of_the_run_is_refused(tiny: Finished, tmp_path: Pa
         export_model(
             tiny.folder.model_file(0), other, catalog.locate("digits"), target=tmp_path / "tiny.keras", kind="keras"
         )
+
+
+def test_missing_packages_of_onnx_are_named_first(
+    tiny: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    file, messages = tiny.folder.model_file(0), list[str]()
+    with pytest.raises(ModelError, match="ONNX needs tf2onnx and onnxruntime, which are not all installed: run `"):
+        export_model(
+            file, tiny.record, catalog.locate("digits"), target=tmp_path / "a", kind="onnx", notify=messages.append
+        )
+    assert messages == []

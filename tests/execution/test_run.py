@@ -327,7 +327,8 @@ def test_family_that_cannot_declare_its_space_is_an_error_and_leaves_nothing(tmp
     (tmp_path / "search_spaces" / "broken.py").write_text(
         "import no_such_library\nfrom search_spaces import Family\n\nclass Broken(Family): ...\n"
     )
-    done = run(*DIGITS, "--family", "broken", *SMALL, "--workers", 1, cwd=tmp_path, code=2, env=variables(tmp_path))
+    families = ("--family", "tiny", "--family", "broken")
+    done = run(*DIGITS, *families, *SMALL, "--workers", 1, cwd=tmp_path, code=2, env=variables(tmp_path))
     assert "error: family 'broken' cannot be built for digits: ModuleNotFoundError: No module named" in done.stderr
     assert "(in <module>, broken.py:1): fix that, then repeat the command\n" in done.stderr
     assert list((tmp_path / "results").iterdir()) == []

@@ -149,7 +149,7 @@ def active_run(folder: RunFolder, published: RunFolder | None = None) -> ActiveR
         report=lambda _: None,
         tuner_process=TunerProcess("spawn", hint="Resume it"),
     )
-    return ActiveRun(make_reference_spec(), folder, session, published, waits=False)
+    return ActiveRun(make_reference_spec(), folder, session, published, tuner=None, waits=False)
 
 
 def test_run_whose_refit_failed_says_how_to_continue(tmp_path: Path) -> None:

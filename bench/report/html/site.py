@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 
-from bench.records.files import write_atomic
+from bench.records.files import write_atomic, writing
 from bench.report.build import build
 from bench.report.figures.picture import Picture, dark, stored_digest
 from bench.report.html.body import CONTENT_ID, DARK, Body, body, html_name
@@ -83,7 +83,7 @@ def write_html(results: Path) -> Path:
     """Write the site into FOLDER, remove its stale files, and return the path of its first page.
 
     Raises:
-        StoreError: a file cannot be written.
+        StoreError: a file cannot be written or removed.
     """
     made, folder = site(results), results / FOLDER
     for name, file in made.files.items():
@@ -95,7 +95,8 @@ def write_html(results: Path) -> Path:
             write_atomic(path, content)
     for path in folder.rglob("*"):
         if path.relative_to(folder).as_posix() not in made.files and _is_generated(path):
-            path.unlink()
+            with writing(path):
+                path.unlink()
     return folder / INDEX
 
 
