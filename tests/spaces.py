@@ -90,6 +90,17 @@ def every_kind() -> HyperParameters:
     return hp
 
 
+def same_names() -> HyperParameters:
+    """Sizes below 1 of kind "a", and above 1 of kind "b"; continuous."""
+    hp = HyperParameters()
+    hp.Choice("kind", ["a", "b"])
+    with hp.conditional_scope("kind", ["a"]):
+        hp.Float("size", 0.1, 0.9)
+    with hp.conditional_scope("kind", ["b"]):
+        hp.Float("size", 10.0, 100.0, sampling="log")
+    return hp
+
+
 def single() -> HyperParameters:
     """A fixed value: one candidate."""
     hp = HyperParameters()

@@ -1,4 +1,4 @@
-"""Keras Tuner: Hyperband's brackets, Hyperband in small spaces, and oracles that write no files."""
+"""Keras Tuner: Hyperband's brackets, Hyperband in small spaces, and oracles that write no files and keep values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,6 +55,21 @@ def keep_in_memory(oracle: Any) -> None:
     """Keep the state of an oracle in memory only; Keras Tuner would rewrite its files at every call."""
     oracle.save = lambda: None
     oracle._save_trial = lambda _trial: None  # noqa: SLF001 - not public
+
+
+def keep_values(oracle: Any) -> None:
+    """Record proposed values as they are.
+
+    If two hyperparameters with different conditions have the same name, Keras Tuner drops the value of the active one,
+    or samples it again without a seed.
+    """
+    record = oracle._record_values  # noqa: SLF001 - not public
+
+    def record_unchanged(trial: Any) -> None:
+        trial.hyperparameters.ensure_active_values = lambda: None
+        record(trial)
+
+    oracle._record_values = record_unchanged  # noqa: SLF001 - not public
 
 
 def check_hyperband() -> None:

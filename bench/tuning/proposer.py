@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.compat.keras_tuner import keep_in_memory
+from bench.compat.keras_tuner import keep_in_memory, keep_values
 from bench.records.spec import Value, candidate_key
 from bench.tuning.trials import NoProposal, Plan, Proposal
 
@@ -60,6 +60,7 @@ class Proposer:
         self._proposed = 0
         oracle.verbose = 0
         keep_in_memory(oracle)  # the ledger stores all trials
+        keep_values(oracle)
 
     def propose(self) -> Proposal | NoProposal:
         """The next trial, or why there is none."""

@@ -236,6 +236,14 @@ def test_seed_decides_the_proposals(tuner: str) -> None:
     assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
 
 
+@pytest.mark.parametrize("tuner", ["random", "hyperband", "bayesian", "tpe"])
+def test_hyperparameters_with_the_same_name_have_their_own_ranges(tuner: str) -> None:
+    proposals, again = (play(start(spec(tuner, trials=12), spaces.same_names())) for _ in range(2))
+    assert proposals == again
+    found = {(proposal.values["kind"], float(proposal.values["size"]) > 1) for proposal in proposals}
+    assert found == {("a", False), ("b", True)}
+
+
 @every_tuner
 def test_failed_trials_are_never_promoted_and_do_not_end_a_search(tuner: str) -> None:
     proposer = start(spec(tuner))

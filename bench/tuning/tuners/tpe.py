@@ -54,8 +54,11 @@ class _Oracle(keras_tuner.Oracle):  # type: ignore[misc]
         super().__init__(**settings)
         self._random_trials = random_trials
         # In order of declaration, so that parents are sampled before the hyperparameters that depend on them.
-        declared = zip(parameters(self.hyperparameters), self.hyperparameters.space, strict=True)
-        self._dimensions = [_dimension(parameter, hp) for parameter, hp in declared]
+        self._dimensions: list[_Dimension] = []
+        for parameter, hp in zip(parameters(self.hyperparameters), self.hyperparameters.space, strict=True):
+            same_name = sum(dimension.name == parameter.name for dimension in self._dimensions)
+            key = f"{parameter.name} ({same_name + 1})" if same_name else parameter.name
+            self._dimensions.append(_dimension(key, parameter, hp))
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:  # noqa: ARG002 - Keras Tuner's signature
         """The next candidate, in Keras Tuner's form."""
@@ -89,12 +92,16 @@ class _Oracle(keras_tuner.Oracle):  # type: ignore[misc]
         """A trial of Keras Tuner in Optuna's form."""
         state = {"COMPLETED": TrialState.COMPLETE, "FAILED": TrialState.FAIL}.get(trial.status, TrialState.RUNNING)
         values = trial.hyperparameters.values
-        active = {dimension.name: dimension for dimension in self._dimensions if dimension.name in values}
+        active = [
+            dimension
+            for dimension in self._dimensions
+            if dimension.name in values and dimension.parameter.is_active(values)
+        ]
         return optuna.trial.create_trial(
             state=state,
             value=trial.score if state == TrialState.COMPLETE else None,
-            params={name: dimension.to_coordinate(values[name]) for name, dimension in active.items()},
-            distributions={name: dimension.distribution for name, dimension in active.items()},
+            params={dimension.key: dimension.to_coordinate(values[dimension.name]) for dimension in active},
+            distributions={dimension.key: dimension.distribution for dimension in active},
         )
 
     def _suggest(self, trial: optuna.Trial) -> dict[str, Value]:
@@ -114,6 +121,7 @@ class _Dimension:
     the value or, if sampling is reverse-logarithmic, the value mirrored at the center of the range.
     """
 
+    key: str  # name in Optuna; not that of the hyperparameter if another one has the same, under other conditions
     parameter: Parameter
     distribution: CategoricalDistribution | IntDistribution | FloatDistribution
     mirrored: bool = False
@@ -128,13 +136,13 @@ class _Dimension:
         distribution = self.distribution
         coordinate: int | float
         if isinstance(distribution, CategoricalDistribution):
-            coordinate = trial.suggest_categorical(self.name, range(len(distribution.choices)))
+            coordinate = trial.suggest_categorical(self.key, range(len(distribution.choices)))
         elif isinstance(distribution, IntDistribution):
             coordinate = trial.suggest_int(
-                self.name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+                self.key, distribution.low, distribution.high, step=distribution.step, log=distribution.log
             )
         else:
-            coordinate = trial.suggest_float(self.name, distribution.low, distribution.high, log=distribution.log)
+            coordinate = trial.suggest_float(self.key, distribution.low, distribution.high, log=distribution.log)
         if self.parameter.finite:
             return self.parameter.values[int(coordinate)]
         return self._mirror(coordinate) if self.mirrored else coordinate
@@ -155,16 +163,17 @@ class _Dimension:
         return min(max(low + high - number, low), high)  # within the bounds in spite of rounding
 
 
-def _dimension(parameter: Parameter, hp: Any) -> _Dimension:
-    """The dimension of `parameter`, which Keras Tuner declares as `hp`."""
+def _dimension(key: str, parameter: Parameter, hp: Any) -> _Dimension:
+    """The dimension `key` of `parameter`, which Keras Tuner declares as `hp`."""
     if parameter.finite:
         count = len(parameter.values)
         ordered = getattr(hp, "ordered", parameter.kind in ("Int", "Float"))
         distribution = IntDistribution(0, count - 1) if ordered else CategoricalDistribution(range(count))
-        return _Dimension(parameter=parameter, distribution=distribution)
+        return _Dimension(key=key, parameter=parameter, distribution=distribution)
     low, high, log = hp.min_value, hp.max_value, hp.sampling != "linear"
     step = hp.step or 1  # of an integer
     return _Dimension(
+        key=key,
         parameter=parameter,
         distribution=IntDistribution(low, high - (high - low) % step, log=log, step=step)
         if parameter.kind == "Int"
