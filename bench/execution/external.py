@@ -1,12 +1,13 @@
 """Evaluate models that were trained elsewhere, as a reference model."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from pathlib import Path
 from time import perf_counter
 
 from bench.baselines.external import ExternalModel, describe_external, external_spec
 from bench.data.development import facts, load_development
-from bench.errors import ModelError
+from bench.errors import ModelError, RecordError, SpecError
 from bench.execution.eta import Pace
 from bench.execution.events import Message, Report, RunFinished
 from bench.execution.folders import locked
@@ -17,8 +18,9 @@ from bench.machine import environment
 from bench.records.files import check_writable, write_atomic
 from bench.records.ledger import RefitEnded, SessionStarted
 from bench.records.predictions import Predictions
-from bench.records.record import SCHEMA_VERSION, RunRecord
-from bench.records.store import RunFolder, now, run_folder
+from bench.records.record import SCHEMA_VERSION, RefitRecord, RunRecord
+from bench.records.spec import SearchSpec
+from bench.records.store import RunFolder, all_folders, now, run_folder
 from bench.workers import tasks as worker
 
 
@@ -30,10 +32,12 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
 
     Raises:
         SpecError: the name is invalid or taken.
-        ModelError: a model is unsafe, or does not fit the images, the classes or the pixels.
+        ModelError: a model is unsafe, or does not fit the images, the classes or the pixels, or two have the same
+            weights.
         BenchError: for another reason that the user can fix.
     """
     check_writable(options.results)
+    _check_name(name, options.results)
     spec = external_spec(name, models, options.dataset.name, options.dataset.digest)
     folder = run_folder(options.results, spec)
     with nullcontext() if folder.finished else locked(folder):
@@ -48,7 +52,7 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
         from bench.training.external import adopt
 
         adopted = [adopt(model, number, data) for number, model in enumerate(models)]
-        _check_same_model(models, [each.refit.parameters for each in adopted])
+        _check_seeds(models, [each.refit for each in adopted])
         for each in adopted:
             write_atomic(folder.model_file(each.refit.number), each.content)
         evaluation = KeptEvaluation(spec, folder, options, Pace(spec, workers=1), folder.run_id)
@@ -77,13 +81,30 @@ def evaluate_external(name: str, models: Sequence[ExternalModel], options: Optio
     return RunFinished(folder=folder, trained=True, warnings=tuple(filter(None, (each.warning for each in adopted))))
 
 
-def _check_same_model(models: Sequence[ExternalModel], parameters: Sequence[int]) -> None:
-    if len(set(parameters)) > 1:
-        sizes = ", ".join(f"{model.name} has {number:,}" for model, number in zip(models, parameters, strict=True))
+def _check_name(name: str, results: Path) -> None:
+    """Check that no search has the name, which would then name this model."""
+    for folder in all_folders(results):
+        with suppress(RecordError):  # `bench report` names it
+            spec = folder.read_spec()
+            if isinstance(spec, SearchSpec) and spec.model == name:
+                raise SpecError(
+                    f"the name {name!r} is taken by the family of {folder.path}: choose another with --name"
+                )
+
+
+def _check_seeds(models: Sequence[ExternalModel], refits: Sequence[RefitRecord]) -> None:
+    """Check that the files are one model, trained with several seeds."""
+    if len({refit.parameters for refit in refits}) > 1:
+        sizes = ", ".join(f"{model.name} has {refit.parameters:,}" for model, refit in zip(models, refits, strict=True))
         raise ModelError(
             f"several files must be one model trained with several seeds, but {sizes} parameters: evaluate different "
             "models one by one, each with a --name of its own"
         )
+    numbers: dict[str, int] = {}  # by weights
+    for number, refit in enumerate(refits):
+        if (earlier := numbers.setdefault(refit.weights_sha256, number)) != number:
+            files = f"{models[earlier].name} and {models[number].name}"
+            raise ModelError(f"{files} have the same weights: name one file for each seed")
 
 
 def _write(folder: RunFolder, record: RunRecord, predictions: Predictions, options: Options) -> None:

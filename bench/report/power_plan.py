@@ -64,7 +64,7 @@ def power_plan(results: Path, dataset: str | None, detect: float, names: Sequenc
     if not 0 < detect < 100:
         raise SpecError(f"--detect is a difference in percentage points between 0 and 100, got {detect:g}")
     a, b = _runs(results, load(results), dataset, names)
-    if not (a.correctness.has_variance_estimate and b.correctness.has_variance_estimate):
+    if not (_has_seed_std(a) and _has_seed_std(b)):
         raise SpecError(f"{a.label} and {b.label} need at least two seeds: a single seed gives no variance estimate")
     comparison = compare_all([a.correctness, b.correctness])
     variance = VarianceComponents(
@@ -101,7 +101,7 @@ def _runs(results: Path, loaded: Loaded, dataset: str | None, names: Sequence[st
         dataset = present.pop() if len(present) == 1 else DEFAULT_DATASET
     tables = [table for table in rank(results, loaded).tables if table.dataset.name == dataset]
     candidates = [row.run for table in tables[:1] for row in table.compared]
-    estimated = [run for run in candidates if run.correctness.has_variance_estimate]
+    estimated = [run for run in candidates if _has_seed_std(run)]
     if len(estimated) < 2:
         advice = command_on(dataset, "run --family dense --family cnn") or "bench.run"
         raise SpecError(
@@ -109,6 +109,11 @@ def _runs(results: Path, loaded: Loaded, dataset: str | None, names: Sequence[st
             f"{len(estimated)}: train two with {advice}"
         )
     return estimated[0], estimated[1]
+
+
+def _has_seed_std(run: Run) -> bool:
+    """Whether the variance across seeds is known; not if a model trained elsewhere has one file."""
+    return run.record.deterministic or len(run.record.refits) > 1
 
 
 def _seed_std(run: Run) -> float:

@@ -376,7 +376,14 @@ def test_refused_model_leaves_nothing_behind(evaluated: Path, digits: Dataset, t
     models = ("small.keras", "large.keras", "--name", "two", "--dataset", "digits")
     failed = call("evaluate", *models, cwd=tmp_path, code=2)
     assert "small.keras has 2,410, large.keras has 4,462 parameters: evaluate different models one" in failed.stderr
+    models = ("small.keras", "small.keras", "--name", "twice", "--dataset", "digits")
+    failed = call("evaluate", *models, cwd=tmp_path, code=2)
+    assert "small.keras and small.keras have the same weights: name one file for each seed" in failed.stderr
     assert not list(tmp_path.glob("results/records/*/*"))
+    models = ("seed0.keras", "--name", "tiny", "--dataset", "digits")
+    assert "the name 'tiny' is taken by the family of results/records/digits/tiny-" in (
+        call("evaluate", *models, cwd=evaluated, code=2).stderr
+    )
     assert "is taken by another model" in call("evaluate", "order.keras", "--name", "cnn", cwd=tmp_path, code=2).stderr
     assert (
         "cannot be read"
@@ -396,7 +403,7 @@ def test_python_evaluates_models_in_memory_and_files(digits: Dataset, tmp_path: 
 
     model = trained(digits)
     model.save(tmp_path / "copy.keras")
-    files = [tmp_path / "copy.keras", str(tmp_path / "copy.keras")]
+    files = [str(tmp_path / "copy.keras")]
     options: dict[str, Any] = {"dataset": "digits", "results": tmp_path / "results", "progress": False}
     with pytest.warns(UserWarning, match="^model: the range .*: state the range with pixel_range$") as shown:
         first = bench.evaluate(model, name="memory", **options)

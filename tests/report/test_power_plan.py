@@ -16,7 +16,7 @@ from bench.evaluation.power import (
     required_seeds,
 )
 from bench.report.power_plan import plan_json, plan_text, power_plan
-from builders import add_run, make_environment, make_refit
+from builders import add_reference, add_run, make_environment, make_refit
 
 COMPONENTS = VarianceComponents(
     image_variance=6e-6, seed_std=(0.003, 0.003)
@@ -126,3 +126,11 @@ def test_a_single_seed_is_not_enough_for_a_plan(tmp_path: Path) -> None:
         power_plan(tmp_path, "synthetic", 1)
     with pytest.raises(SpecError, match="a single seed gives no variance estimate"):
         power_plan(tmp_path, "synthetic", 1, ["cnn", "dense"])
+
+
+def test_one_file_of_a_model_trained_elsewhere_is_not_enough_for_a_plan(results: Path) -> None:
+    refits, wrong = (make_refit(0),), [list(range(10))]
+    spec = {"model": "mine", "refit_seeds": 1}
+    add_reference(results, wrong, spec=spec, reference={"group": "external"}, refits=refits)
+    with pytest.raises(SpecError, match="a single seed gives no variance estimate"):
+        power_plan(results, "synthetic", 30, ["cnn", "mine"])
