@@ -1,15 +1,18 @@
 """Pictures have a palette unless that would be visible."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
 from bench.report.figures import picture as pictures
 from bench.report.figures.images import Tile, grid_picture
+from bench.report.figures.model import confusion_matrix
 from bench.report.figures.picture import DARK_PAGE, MAX_COLOR_ERROR, dark, picture
 
 
@@ -56,6 +59,19 @@ def test_dollar_signs_are_no_formulas() -> None:
 
     picture("test", [2], draw).png()
     assert not any(text.get_parse_math() for text in figure.findobj(Text))
+
+
+@pytest.mark.filterwarnings("error")
+def test_characters_that_no_font_has_are_no_warnings() -> None:
+    assert confusion_matrix(np.eye(2, dtype=np.int64), ["日本犬", "cat"]).png().startswith(b"\x89PNG")
+
+
+def test_names_of_classes_do_not_overlap() -> None:
+    names = ["golden_retriever", "Staffordshire terrier", "Entlebucher/Appenzeller", "chrysanthemum"]
+    figure = confusion_matrix(np.eye(4, dtype=np.int64), names).draw()
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_dark_version_has_a_dark_background_light_text_and_a_digest_of_its_own() -> None:

@@ -1,5 +1,6 @@
 """Figures of a model's page: learning curves, confusion matrix, hyperparameters."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -25,6 +26,7 @@ VALIDATION_COLOR = "#000000"
 LINES = (("training", "-"), ("validation", "--"))
 MAX_NUMBERED_CLASSES = 20  # cells of a larger confusion matrix are too small for numbers
 WRAP_AT = 9  # characters of a class name below a column
+MAX_LINE = 12  # characters below a column
 MAX_NAMED_CLASSES = 40  # of more, only every second, third ... is named
 MAX_WRAPPED_CLASSES = 12  # whose names fit side by side
 MIN_SHOWN_PERCENT = 0.1  # smaller shares get no number
@@ -93,8 +95,9 @@ def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:
     bar.set_label("share of the true class (%)")
     step = -(-len(names) // MAX_NAMED_CLASSES)
     ticks = range(0, len(names), step)
-    if len(names) <= MAX_WRAPPED_CLASSES:
-        axes.set_xticks(ticks, [wrapped(name) for name in names], fontsize=8)
+    lines = [wrapped(name) for name in names]
+    if len(names) <= MAX_WRAPPED_CLASSES and max(map(len, "\n".join(lines).split("\n"))) <= MAX_LINE:
+        axes.set_xticks(ticks, lines, fontsize=8)
     else:
         axes.set_xticks(ticks, names[::step], rotation=90)
     axes.set_yticks(ticks, names[::step])
@@ -105,8 +108,9 @@ def _draw_confusion(confusion: IntArray, names: Sequence[str]) -> Figure:
 
 
 def wrapped(name: str) -> str:
-    """A class name on several short lines."""
-    return textwrap.fill(name.replace("/", "/ "), WRAP_AT, break_long_words=False).replace("/ ", "/")
+    """A class name on several short lines, if it has several words."""
+    words = re.sub("([/_])", r"\1 ", name)
+    return re.sub("([/_]) ", r"\1", textwrap.fill(words, WRAP_AT, break_long_words=False))
 
 
 def _number_cells(image: AxesImage, share: NDArray[np.float64]) -> None:

@@ -3,8 +3,9 @@
 import hashlib
 import io
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -64,9 +65,12 @@ class Picture:
             return False
 
 
-def plain_text() -> AbstractContextManager[None]:
-    """Inside the block, dollar signs in names and titles are drawn instead of formulas."""
-    return rc_context({"text.parse_math": False})
+@contextmanager
+def plain_text() -> Iterator[None]:
+    """Inside the block, dollar signs in names and titles are drawn instead of formulas, unknown characters as boxes."""
+    with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
 
 
 def with_titles(pictures: Mapping[str, Picture], titles: Mapping[str, str]) -> dict[str, Picture]:
