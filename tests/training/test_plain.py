@@ -184,7 +184,7 @@ def assert_same(plain: PlainKeras, model: keras.Model, folder: Path) -> dict[str
         pytest.param("dense", DENSE, id="dense", marks=pytest.mark.long),
         pytest.param("cnn", CNN, id="cnn", marks=pytest.mark.smoke),
         pytest.param("linear", LINEAR, id="linear"),
-        pytest.param("resnet", RESNET, id="resnet"),
+        pytest.param("resnet", RESNET, id="resnet", marks=pytest.mark.long),
         pytest.param("mixer", MIXER, id="mixer", marks=pytest.mark.long),
     ],
 )

@@ -196,7 +196,7 @@ def test_changed_code_is_not_trained() -> None:
 
 @pytest.mark.parametrize("obj", ["build_model", "INSTANCE"])
 def test_time_limit_stops_a_trial(obj: str) -> None:
-    limit = 3 * train(obj, epochs=1).task_seconds  # enough for an epoch, even if the machine is slow
+    limit = 2 * trained(obj).task_seconds  # that of three epochs: enough for one, even if the machine is slow
     trial = fit.train(make_spec(obj, epochs=4000, horizon=4000), None, DIGITS, limit, lambda *_: None)
     assert trial.cut
     assert 0 < len(trial.curve.validation_accuracy) < 4000
