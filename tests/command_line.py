@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from pkgutil import extend_path
@@ -124,11 +124,12 @@ def training_here(*first: Path, **environment: object) -> Iterator[None]:
     """Let `call` train in the block, with the environment of `variables`.
 
     The workers of all its commands are forked from one server, which imports TensorFlow once. Pictures stay blank,
-    since drawing takes a third of a small run: tests/report draws them, and so do commands in other processes.
+    since drawing takes half of a small run: tests/report draws them, and so do commands in other processes.
     """
     from matplotlib.figure import Figure
 
     from bench.execution import runner
+    from bench.report.figures.picture import Picture
     from bench.training.precision import prepare_process
     from bench.workers.local import LocalPool
 
@@ -146,7 +147,8 @@ def training_here(*first: Path, **environment: object) -> Iterator[None]:
             patch.setattr(runner, "fork_server", lambda: nullcontext(method))
             # Commands that start workers only once spawn them.
             patch.setattr(LocalPool.__init__, "__defaults__", (None, method, 0))
-            patch.setattr(Figure, "draw", lambda *_: None)
+            png = Picture.png
+            patch.setattr(Picture, "png", lambda self: png(replace(self, draw=Figure)))
             yield
 
 

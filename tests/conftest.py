@@ -1,5 +1,6 @@
 """Shared by all tests: collection, TensorFlow configuration, test families, shared runs."""
 
+import gc
 import json
 import os
 import re
@@ -63,6 +64,12 @@ def _same_tensorflow(request: pytest.FixtureRequest) -> None:
         from bench.training.precision import prepare_process
 
         prepare_process("float32")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _modules_are_no_garbage() -> None:
+    """Do not scan what is imported in garbage collections, as in a worker: Keras collects before it builds a model."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -23,10 +23,11 @@ def _one_thread(request: pytest.FixtureRequest) -> None:
         use_one_thread()
 
 
+# Those of the other models take the same path.
 @pytest.mark.parametrize(
     "prepare",
     [
-        pytest.param(prepare, id=name, marks=[pytest.mark.long] if name == "import[among others]" else [])
+        pytest.param(prepare, id=name, marks=[] if "[dense" in name or name == "import[alone]" else [pytest.mark.long])
         for name, prepare in operations().items()
     ],
 )

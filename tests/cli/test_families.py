@@ -93,7 +93,7 @@ def test_check_reports_failures_costs_and_coverage_as_json(tmp_path: Path) -> No
 @pytest.mark.usefixtures("here")
 def test_check_shows_the_download_of_images(tmp_path: Path) -> None:
     dataset = announced_digits(tmp_path / "announced.py")
-    done = call("check-family", "dense", "--dataset", dataset, "--candidates", "2", "--workers", "1", cwd=tmp_path)
+    done = call("check-family", "tiny", "--dataset", dataset, "--candidates", "2", "--workers", "1", cwd=tmp_path)
     assert "loading digits" in done.stderr
 
 

@@ -212,6 +212,8 @@ def test_default_tuner_trains_the_defaults_of_a_family_and_of_a_model(cwd: Path)
     assert [trial.values["dense_layers"] for trial in dense.trials] == [2]
 
 
+# Steps of such a model are timed in tests/training/custom, and a dry run is in test_run.py.
+@pytest.mark.long
 def test_dry_run_of_a_model_estimates_its_cost(cwd: Path) -> None:
     done = call("run", "--family", "plain_models.py:INSTANCE", *SMALL, "--dry-run", "--workers", 1, cwd=cwd)
     assert "minutes" in done.stdout

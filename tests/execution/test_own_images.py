@@ -14,7 +14,7 @@ from image_files import class_folders, noise, save
 
 pytestmark = pytest.mark.slow
 
-SMALL = ("--tuner", "random", "--trials", 2, "--epochs", 1, "--refit-seeds", 1, "--workers", 2)
+SMALL = ("--tuner", "random", "--trials", 2, "--epochs", 1, "--refit-seeds", 1, "--workers", 1)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -190,6 +190,7 @@ def test_dry_run_prints_trials_epochs_minutes_and_disk_space_and_trains_nothing(
     assert len(list(all_folders(tmp_path / "results"))) == 1
 
 
+@pytest.mark.long
 def test_dry_run_ends_with_the_exit_code_of_the_signal(tmp_path: Path) -> None:
     with started(*TINY, "--dry-run", cwd=tmp_path) as running:
         running.wait_until(lambda: "Timing a few training steps" in running.text, "timing")

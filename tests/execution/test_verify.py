@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 
 import bench
+import search_spaces
 from bench.records.evaluation_log import EvaluationLog
 from bench.records.store import RunFolder
-from command_line import call, run, variables
+from command_line import FAMILIES, call, run
 from image_files import announced_digits
-from processes import SOURCE
 from whole_runs import Finished
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
@@ -102,10 +103,11 @@ def test_other_predictions_on_the_same_machine_fail(copied: Finished) -> None:
     assert "although CPU model and versions are the same" in done.stdout
 
 
-def test_missing_family_is_named_and_nothing_is_trained(copied: Finished) -> None:
-    """Without the tests' families on PYTHONPATH there is no `tiny`."""
-    env = variables() | {"PYTHONPATH": str(SOURCE)}
-    done = run("verify", "tiny", cwd=copied.results.parent, code=1, env=env)
+def test_missing_family_is_named_and_nothing_is_trained(copied: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the tests' families on the path there is no `tiny`."""
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(FAMILIES)])
+    monkeypatch.setattr(search_spaces, "__path__", search_spaces.__path__[:1])
+    done = call("verify", "tiny", cwd=copied.results.parent, code=1)
     assert "FAILED  code: there is no family 'tiny'" in done.stdout
     assert "refit: not trained" in done.stdout
 

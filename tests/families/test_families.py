@@ -1,5 +1,6 @@
 """The contract that every file of search_spaces keeps; a new family is tested here without a new test."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -63,6 +64,17 @@ def build(name: str, shape: Shape, values: Values) -> keras.Model:
     return search_spaces.load(name)(shape, CLASSES, training_steps=100).build_from(values)
 
 
+@cache
+def sampled_model(name: str, shape: Shape, number: int) -> tuple[keras.Model, keras_tuner.HyperParameters]:
+    """The model of a sample, and what its build declared; tests share them, since builds take most of their time."""
+    keras.utils.clear_session()
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(samples(name, shape)[number])
+    model = search_spaces.load(name)(shape, CLASSES, training_steps=100).build(hp)
+    gc.freeze()  # clear_session need not look for garbage among models that stay
+    return model, hp
+
+
 def others(parameter: Parameter, values: Values) -> Iterator[Values]:
     """`values` with another value of `parameter`."""
     for value in parameter.values:
@@ -78,18 +90,16 @@ def description(model: keras.Model) -> str:
 @every_case
 def test_one_build_declares_the_whole_space(name: str, shape: Shape) -> None:
     declared = {parameter.name for parameter in parameters(space(name, shape))}
-    for values in samples(name, shape):
-        hp = keras_tuner.HyperParameters()
-        hp.values = dict(values)
-        search_spaces.load(name)(shape, CLASSES).build(hp)
+    for number, values in enumerate(samples(name, shape)):
+        _, hp = sampled_model(name, shape, number)
         assert {parameter.name for parameter in hp.space} == declared
         assert hp.values == values  # no active hyperparameter was missing
 
 
 @every_case
 def test_model_maps_uint8_pixels_to_float32_logits(name: str, shape: Shape) -> None:
-    for values in samples(name, shape)[:3]:
-        model = build(name, shape, values)
+    for number in range(SAMPLES):
+        model, _ = sampled_model(name, shape, number)
         (pixels,), (logits,) = model.inputs, model.outputs
         assert (pixels.shape, pixels.dtype) == ((None, *shape), "uint8")
         assert (logits.shape, logits.dtype) == ((None, CLASSES), "float32")
@@ -99,7 +109,7 @@ def test_model_maps_uint8_pixels_to_float32_logits(name: str, shape: Shape) -> N
 
 @every_family
 def test_pixels_are_scaled_to_fractions(name: str) -> None:
-    model = build(name, SHAPES[0], samples(name, SHAPES[0])[0])
+    model, _ = sampled_model(name, SHAPES[0], 0)
     pixels = np.resize(np.array([0, 51, 255], np.uint8), (1, *SHAPES[0]))
     scaled = keras.Model(model.input, model.get_layer("scale").output)(pixels)
     # 51 / 255 = 0.2
@@ -107,17 +117,16 @@ def test_pixels_are_scaled_to_fractions(name: str) -> None:
 
 
 @every_family
-def test_every_active_hyperparameter_changes_the_model(name: str) -> None:
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_active_hyperparameter_changes_the_model(name: str, number: int) -> None:
     # One that changes nothing belongs to an absent layer: a record would list a layer that does not exist.
     shape = SHAPES[1]
     by_name = {parameter.name: parameter for parameter in parameters(space(name, shape))}
-    for values in samples(name, shape)[:2]:
-        model = build(name, shape, values)
-        before = description(model)
-        for active in values:
-            changed = next(others(by_name[active], values))
-            other = build(name, shape, changed)
-            assert description(other) != before, f"{active} changes nothing in {values}"
+    values = samples(name, shape)[number]
+    before = description(sampled_model(name, shape, number)[0])
+    for active in values:
+        other = build(name, shape, next(others(by_name[active], values)))
+        assert description(other) != before, f"{active} changes nothing in {values}"
 
 
 @every_case
@@ -148,8 +157,8 @@ def convolutional_parts(shape: Shape) -> list[Values]:
 def test_candidates_use_at_least_half_of_the_multiply_adds_that_the_limit_allows(name: str, shape: Shape) -> None:
     pixels = shape[0] * shape[1]
     limit = {"resnet": resnet, "mixer": mixer}[name].DEFAULT_MULTIPLY_ADDS_PER_PIXEL * pixels
-    for values in samples(name, shape):
-        model = build(name, shape, values)
+    for number, values in enumerate(samples(name, shape)):
+        model, _ = sampled_model(name, shape, number)
         assert limit / 2 < size.multiply_adds(model) - np.prod(model.layers[-1].kernel.shape) <= limit, values
 
 

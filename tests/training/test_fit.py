@@ -56,6 +56,10 @@ CANDIDATES: dict[str, dict[str, Value]] = {
 }
 
 
+# Both take the same path, so one of them is enough in most runs.
+one_candidate = pytest.mark.parametrize("model", [pytest.param("dense", marks=pytest.mark.long), "cnn"])
+
+
 def make_spec(model: str = "dense", **changes: Any) -> TrialSpec:
     values = CANDIDATES.get(model, {"units": 16, "learning_rate": 0.002})
     fields: dict[str, Any] = {"values": values, "epochs": EPOCHS, "horizon": EPOCHS, "keep_state": True}
@@ -78,10 +82,13 @@ def two_epochs(model: str, precision: Precision = "float32") -> TrainedTrial:
     return train(make_spec(model, precision=precision, epochs=2))
 
 
+REFIT = make_spec(part="development", epochs=2, horizon=2, keep_state=False)
+
+
 @cache
 def refitted() -> tuple[RefitRecord, bytes]:
     """The dense candidate on all development images."""
-    return fit.refit(make_spec(part="development", epochs=2, horizon=2), 0, DIGITS, lambda *_: None)
+    return fit.refit(REFIT, 0, DIGITS, lambda *_: None)
 
 
 def assert_equal_states(first: TrainedTrial, second: TrainedTrial) -> None:
@@ -96,7 +103,7 @@ def assert_equal_states(first: TrainedTrial, second: TrainedTrial) -> None:
 # Tracing
 
 
-@pytest.mark.parametrize("model", CANDIDATES)
+@one_candidate
 def test_training_step_and_validation_step_are_traced_once(model: str) -> None:
     candidate = prepare(make_spec(model), DIGITS)
     calls, compute_loss = list[None](), candidate.model.compute_loss
@@ -113,7 +120,10 @@ def test_training_step_and_validation_step_are_traced_once(model: str) -> None:
 # Equal weights
 
 
-@pytest.mark.parametrize(("model", "precision"), [("dense", "float32"), ("cnn", "float32"), ("cnn", "bfloat16")])
+@pytest.mark.parametrize(
+    ("model", "precision"),
+    [pytest.param("dense", "float32", marks=pytest.mark.long), ("cnn", "float32"), ("cnn", "bfloat16")],
+)
 def test_promoted_trial_equals_one_trained_without_a_break(model: str, precision: Precision) -> None:
     if precision == "bfloat16" and not supports_bfloat16():
         pytest.skip("this processor has no bfloat16 arithmetic")
@@ -124,14 +134,14 @@ def test_promoted_trial_equals_one_trained_without_a_break(model: str, precision
 
 
 def test_promoted_trial_without_its_state_is_retrained_and_equal() -> None:
-    full = full_training("dense")
-    retrained = train(make_spec(initial_epoch=4))
+    full = full_training("cnn")
+    retrained = train(make_spec("cnn", initial_epoch=4))
     assert_equal_states(retrained, full)
     # Only the epochs that the spec asks for, as with the state.
     assert retrained.curve == Curve(**{name: getattr(full.curve, name)[4:] for name in Curve.__slots__})
 
 
-@pytest.mark.parametrize("model", CANDIDATES)
+@one_candidate
 def test_same_spec_gives_the_same_weights_whatever_was_trained_before(model: str) -> None:
     first = two_epochs(model)
     other = train(make_spec(model, epochs=1, seed=2))
@@ -156,8 +166,7 @@ def test_bfloat16_changes_the_numbers_and_is_repeatable() -> None:
 
 def test_refit_after_other_trainings_equals_one_in_a_new_process() -> None:
     two_epochs("cnn", "bfloat16" if supports_bfloat16() else "float32")
-    spec = make_spec("cnn", part="development", epochs=2, horizon=2, keep_state=False)
-    refit, _ = fit.refit(spec, 0, DIGITS, lambda *_: None)
+    refit, _ = refitted()
     code = """if True:
         import json, sys
         from bench.training.fit import refit
@@ -166,7 +175,7 @@ def test_refit_after_other_trainings_equals_one_in_a_new_process() -> None:
         record, _ = refit(TrialSpec(**json.loads(sys.argv[1])), 0, DatasetLocation("digits"), lambda *_: None)
         print(json.dumps([record.weights_sha256, record.train_accuracy]))
     """
-    fields = {name: getattr(spec, name) for name in TrialSpec.__slots__}
+    fields = {name: getattr(REFIT, name) for name in TrialSpec.__slots__}
     done = subprocess.run([sys.executable, "-c", code, json.dumps(fields)], check=True, capture_output=True, text=True)
     assert json.loads(done.stdout) == [refit.weights_sha256, refit.train_accuracy]
 

@@ -75,9 +75,10 @@ STEPS = (0, 1, 3, 10, 21, 22)  # of the learning-rate schedule, warm-up and deca
 # Runs each driver in a process of its own where this package cannot be imported. They are forked from one that has
 # imported Keras, which takes seconds.
 SERVER = """
-import os, sys, traceback
+import gc, os, sys, traceback
 sys.modules["bench"] = sys.modules["search_spaces"] = None
 import keras, numpy
+gc.freeze()  # what children share is no garbage
 driver = sys.argv[1]
 for folder in sys.stdin:
     if (child := os.fork()) == 0:
@@ -184,7 +185,7 @@ def assert_same(plain: PlainKeras, model: keras.Model, folder: Path) -> dict[str
         pytest.param("dense", DENSE, id="dense", marks=pytest.mark.long),
         pytest.param("cnn", CNN, id="cnn", marks=pytest.mark.smoke),
         pytest.param("linear", LINEAR, id="linear"),
-        pytest.param("resnet", RESNET, id="resnet"),
+        pytest.param("resnet", RESNET, id="resnet", marks=pytest.mark.long),
         pytest.param("mixer", MIXER, id="mixer", marks=pytest.mark.long),
     ],
 )

@@ -452,8 +452,8 @@ def check_resuming(search_spec: SearchSpec, space: HyperParameters | None, tmp_p
     complete = RunFolder(tmp_path / "complete")
     expected = Workers(count=3).run(start(search_spec, complete, space))
     events = complete.events()
-    # Each Bayesian proposal takes a while: some prefixes stand for all.
-    for length in range(0, len(events) + 1, 3 if search_spec.tuner == "bayesian" else 1):
+    # Each Bayesian proposal takes a while, and other searches are long: some prefixes stand for all.
+    for length in range(0, len(events) + 1, 3 if search_spec.tuner == "bayesian" or len(events) > 50 else 1):
         folder = copy_ledger(complete, tmp_path / str(length), length)
         ended = {event.trial.number for event in events[:length] if isinstance(event, TrialEnded)}
         workers = Workers(count=2, seed=length)

@@ -34,6 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("here")]
 SHORT = ("--trials", "2", "--epochs", "1", "--refit-seeds", "1")
 SECONDS = 60
 ANY_PORT = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
+WITHOUT_NANNY = ("--nthreads", "1", "--no-nanny")  # a process less to start, which would restart the worker
 TESTS = Path(tasks.__file__).parent
 
 
@@ -148,10 +149,10 @@ def test_workers_that_differ_are_refused_and_the_others_are_used(
     edits: Mapping[str, tuple[str, str, str]], scheduler: str, tmp_path: Path
 ) -> None:
     with ExitStack() as stack:
-        stack.enter_context(worker(scheduler, tmp_path))
+        stack.enter_context(worker(scheduler, tmp_path, *WITHOUT_NANNY))
         for number, edit in enumerate(edits.values()):
             copy = edited_packages(tmp_path / f"packages{number}", *edit)
-            stack.enter_context(worker(scheduler, tmp_path, env=variables(copy)))
+            stack.enter_context(worker(scheduler, tmp_path, *WITHOUT_NANNY, env=variables(copy)))
         stderr = call(*TINY, *SHORT, "--scheduler", scheduler, cwd=tmp_path).stderr
     assert "Using 1 worker\n" in stderr
     for reason in edits:

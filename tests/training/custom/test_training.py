@@ -49,6 +49,8 @@ KINDS = [
     "AveragesWeights",
     "OwnLoop",
 ]
+# Saved and predicted with as others are.
+SAVED_ALIKE = ("build_model", "model_builder", "build_averaged", "StopsEarly")
 REPEATED = ("build_model", "build_subclass", "StopsEarly", "OwnLoop")
 
 
@@ -82,7 +84,15 @@ def test_every_kind_of_model_trains_and_some_of_each_sort_repeat_exactly(obj: st
         assert first.curve == second.curve
 
 
-@pytest.mark.parametrize("obj", ["build_model", "build_cnn", "build_rows", "build_averaged", "build_half"])
+@pytest.mark.parametrize(
+    "obj",
+    [
+        *(pytest.param(obj, marks=pytest.mark.long) for obj in ("build_model", "build_cnn")),  # as in a Family
+        "build_rows",
+        "build_averaged",
+        "build_half",
+    ],
+)
 def test_promoted_trial_equals_one_trained_without_a_break(obj: str) -> None:
     start = train(obj, keep_state=True, epochs=1)
     rest = train(obj, start.state, initial_epoch=1, keep_state=True)
@@ -196,7 +206,7 @@ def test_changed_code_is_not_trained() -> None:
 
 @pytest.mark.parametrize("obj", ["build_model", "INSTANCE"])
 def test_time_limit_stops_a_trial(obj: str) -> None:
-    limit = 3 * train(obj, epochs=1).task_seconds  # enough for an epoch, even if the machine is slow
+    limit = 2 * trained(obj).task_seconds  # that of three epochs: enough for one, even if the machine is slow
     trial = fit.train(make_spec(obj, epochs=4000, horizon=4000), None, DIGITS, limit, lambda *_: None)
     assert trial.cut
     assert 0 < len(trial.curve.validation_accuracy) < 4000
@@ -284,7 +294,9 @@ def test_own_fit_gets_the_class_weights_or_fails() -> None:
 # Refits
 
 
-@pytest.mark.parametrize("obj", KINDS)
+@pytest.mark.parametrize(
+    "obj", [pytest.param(obj, marks=[pytest.mark.long] if obj in SAVED_ALIKE else []) for obj in KINDS]
+)
 def test_refit_is_saved_with_its_conversion_and_evaluated_on_the_test_images(obj: str, tmp_path: Path) -> None:
     spec = make_spec(obj, part="development", epochs=2, horizon=2)
     record, content = fit.refit(spec, 0, DIGITS, lambda *_: None)
