@@ -63,9 +63,7 @@ def power_plan(results: Path, dataset: str | None, detect: float, names: Sequenc
         SpecError: the difference is out of range, or there are no two runs with at least two seeds.
     """
     if not MIN_DETECT <= detect < 100:
-        raise SpecError(
-            f"--detect is a difference in percentage points between {MIN_DETECT} and 100, got {detect:g}"
-        )
+        raise SpecError(f"--detect is a difference in percentage points between {MIN_DETECT} and 100, got {detect:g}")
     a, b = _runs(results, load(results), dataset, names)
     if not (a.correctness.has_variance_estimate and b.correctness.has_variance_estimate):
         raise SpecError(f"{a.label} and {b.label} need at least two seeds: a single seed gives no variance estimate")
