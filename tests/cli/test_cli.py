@@ -109,6 +109,11 @@ def test_examples_use_existing_options(call: Call) -> None:
             call(*words, "--help")
 
 
+def test_help_lists_the_exit_codes_of_interrupted_commands(call: Call) -> None:
+    # 128 plus the number of the signal: a closed terminal, Ctrl-C, SIGTERM
+    assert "129, 130 and 143 interrupted." in " ".join(call("--help").stdout.split())
+
+
 def test_version_is_printed(call: Call) -> None:
     assert call("--version").stdout == f"{bench.__version__}\n"
 
