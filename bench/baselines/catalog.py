@@ -39,7 +39,7 @@ CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
 )
 NAMES = (*TUTORIALS, *CLASSIFIERS)
 GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"all": NAMES, "tutorials": tuple(TUTORIALS), "classifiers": tuple(CLASSIFIERS)}
+    {"tutorials": tuple(TUTORIALS), "classifiers": tuple(CLASSIFIERS), "all": NAMES}
 )
 
 
