@@ -89,9 +89,10 @@ def locate(text: str) -> FamilyLocation:
         _module(text)
         return FamilyLocation(name=text)
     location = _location.locate(text)
-    if location.name in names():
+    if location.name == "all" or location.name in names():
+        taken = "means every family" if location.name == "all" else "is taken by another family"
         raise ValueError(
-            f"the name {location.name!r} of {location.definition} is taken by another family: choose another one with "
+            f"the name {location.name!r} of {location.definition} {taken}: choose another one with "
             f"NAME={text.rpartition('=')[2]}"
         )
     return location

@@ -38,6 +38,9 @@ CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
     }
 )
 NAMES = (*TUTORIALS, *CLASSIFIERS)
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"tutorials": tuple(TUTORIALS), "classifiers": tuple(CLASSIFIERS), "all": NAMES}
+)
 
 
 def reference_spec(name: str, dataset: str, seed: int, refit_seeds: int, data: str | None = None) -> ReferenceSpec:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import search_spaces
-from bench.baselines.catalog import NAMES
+from bench.baselines.catalog import GROUPS, NAMES
 from bench.errors import ModelError, SpecError
 from bench.records.choices import PixelRange
 from bench.records.record import ReferenceModel
-from bench.records.spec import ReferenceSpec
+from bench.records.spec import ReferenceSpec, require_model_name
 
 DIGEST_LENGTH = 12
 
@@ -36,6 +36,9 @@ def external_spec(name: str, models: Sequence[ExternalModel], dataset: str, data
     """
     if name in NAMES or name in search_spaces.names():
         raise SpecError(f"the name {name!r} is taken by another model: choose another with --name")
+    if name in GROUPS:
+        raise SpecError(f"the name {name!r} means several reference models: choose another with --name")
+    require_model_name("--name", name)
     return ReferenceSpec(
         dataset=dataset, data=data, model=name, source=_digest(models), epochs=0, seed=0, refit_seeds=len(models)
     )

@@ -35,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Compare families of Keras models, tuned with Keras Tuner.\n\n"
     "Exit codes: 0 success (or nothing to do), 1 a check found differences, 2 invalid input or a failed run, "
-    "130 and 143 interrupted.",
+    "129, 130 and 143 interrupted.",
     epilog="Examples:\n  bench run --family cnn\n  bench leaderboard",
 )
 for commands in (

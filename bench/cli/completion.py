@@ -35,9 +35,9 @@ def tuners(incomplete: str) -> list[str]:
 
 def reference_models(incomplete: str) -> list[str]:
     """Names of reference models and their groups."""
-    from bench.baselines.catalog import NAMES
+    from bench.baselines.catalog import GROUPS, NAMES
 
-    return _matching(["all", "tutorials", "classifiers", *NAMES], incomplete)
+    return _matching([*GROUPS, *NAMES], incomplete)
 
 
 def runs(context: typer.Context, incomplete: str) -> list[str]:

@@ -48,7 +48,7 @@ def help_text(command: Any, context: Any) -> str:
             console.print("\n", Text(f"{title}:", style="bold"), sep="")
             console.print(_grid(entries, width))
         if command.epilog:
-            console.print("\n", Text(command.epilog, style="dim"), sep="", no_wrap=True, crop=False)
+            console.print("\n", Text(command.epilog, style="dim"), sep="", no_wrap=True, overflow="ignore", crop=False)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 

@@ -73,15 +73,13 @@ def reproduce(
     tutorial models' accuracies with the published ones. To repeat a published search, use `bench run`. To check a
     finished run, use `bench verify`.
     """
-    from bench.baselines.catalog import CLASSIFIERS, NAMES, reference_spec
-    from bench.baselines.tutorials import TUTORIALS
+    from bench.baselines.catalog import GROUPS, NAMES, reference_spec
     from bench.execution.options import Options
     from bench.machine import usable_cores
 
-    groups = {"tutorials": tuple(TUTORIALS), "classifiers": tuple(CLASSIFIERS), "all": NAMES}
     for name in names or ():
-        check_name("reference model", name, (*groups, *NAMES))
-    models = dict.fromkeys(model for name in names or ["all"] for model in groups.get(name, (name,)))
+        check_name("reference model", name, (*GROUPS, *NAMES))
+    models = dict.fromkeys(model for name in names or ["all"] for model in GROUPS.get(name, (name,)))
     location = locate_dataset(dataset, data_dir, image_size, class_names, quiet=quiet)
     options = Options(results=results, dataset=location, workers=workers or usable_cores(), again=again)
     specs = [reference_spec(model, location.name, seed, refit_seeds, location.digest) for model in models]

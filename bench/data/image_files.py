@@ -39,7 +39,7 @@ def prepare(
 
     Args:
         paths: of image files, or of npy files with one image (height, width) or (height, width, channels), or several
-            (n, height, width, channels); integers from 0 to 255, or fractions from 0 to 1.
+            (n, height, width) or (n, height, width, channels); integers from 0 to 255, or fractions from 0 to 1.
         shape: height, width and channels of the training images.
         background: of the training images.
         distorted: whether the training images were resized whatever their aspect ratio.
@@ -83,12 +83,15 @@ def _read_array(path: Path) -> Iterator[tuple[str, Pixels]]:
         raise DataError(f"{path}: cannot be read as an array: {error}") from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: expected one array, found an archive: save it with numpy.save")
-    if array.ndim == 2:
+    # With 3 or 4 at the start, it may also be a color image with its channels first.
+    are_grayscale = array.ndim == 3 and array.shape[0] not in (3, 4) and array.shape[-1] > max(CHANNELS)
+    if array.ndim == 2 or are_grayscale:
         array = array[..., np.newaxis]
     if array.ndim not in (3, 4) or array.shape[-1] not in CHANNELS or 0 in array.shape:
+        hint = ": add a channel axis to grayscale images: x[..., None]" if array.ndim == 3 else ""
         raise DataError(
-            f"{path}: expected an image (height, width) or (height, width, channels), or several (n, height, width, "
-            f"channels), with 1, 3 or 4 channels; got shape {array.shape}"
+            f"{path}: expected an image (height, width) or (height, width, channels), or several (n, height, width) "
+            f"or (n, height, width, channels), with 1, 3 or 4 channels; got shape {array.shape}{hint}"
         )
     pixels = as_pixels(array, str(path))
     if pixels.ndim == 3:

@@ -93,6 +93,7 @@ def _execute(
             return tuple(complete)
         _report_context(options.results, to_train, report)
         dataset, shared_bytes = _read_data(options, report)
+        to_train = _possible(to_train, dataset, report)
         hint = resume_hint(options.results)
         if options.scheduler is None:
             _check_environments(to_train, local)
@@ -216,30 +217,40 @@ def _read_data(options: Options, report: Report) -> tuple[DatasetFacts, int]:
     return dataset, (len(data) + dataset.n_test) * math.prod(dataset.image_shape) if is_mapped else 0
 
 
-def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["ActiveRun"]:
-    """Start or resume every run that is possible on the dataset.
+def _possible(to_train: Sequence[Assignment], dataset: DatasetFacts, report: Report) -> list[Assignment]:
+    """The runs that are possible on the dataset.
 
     Raises:
-        SearchError: none is possible, or a run cannot start.
+        SearchError: none is possible, or a run was started with other data.
     """
-    from bench.execution.active_run import ActiveRun
-
     possible, skipped = [], []
     for assignment in to_train:
-        check_data(assignment.folder, session.dataset)
+        check_data(assignment.folder, dataset)
         spec = assignment.spec
-        reason = unsuitable(spec.model, session.dataset) if isinstance(spec, ReferenceSpec) else None
+        reason = unsuitable(spec.model, dataset) if isinstance(spec, ReferenceSpec) else None
         if reason is None:
             possible.append(assignment)
         else:
             skipped.append(reason)
-            session.report(Message(text=f"Skipped: {reason}"))
     if not possible:
         raise SearchError("\n".join(skipped))
+    for reason in skipped:
+        report(Message(text=f"Skipped: {reason}"))
+    return possible
+
+
+def _start_runs(to_train: Sequence[Assignment], session: "Session") -> list["ActiveRun"]:
+    """Start or resume runs.
+
+    Raises:
+        SearchError: a run cannot start.
+    """
+    from bench.execution.active_run import ActiveRun
+
     # All tuners before any run is written, since a family may fail.
-    tuners = [_start_tuner(assignment.spec, session) for assignment in possible]
+    tuners = [_start_tuner(assignment.spec, session) for assignment in to_train]
     runs: list[ActiveRun] = []
-    for assignment, tuner in zip(possible, tuners, strict=True):
+    for assignment, tuner in zip(to_train, tuners, strict=True):
         published = _with_same_data(assignment.published, session)
         runs.append(ActiveRun(assignment.spec, assignment.folder, session, published, tuner, waits=bool(runs)))
         session.report(Message(text=runs[-1].introduction))

@@ -65,6 +65,15 @@ def require_address(name: str, value: str | None) -> None:
         raise SpecError(f"{name} must be an address such as tcp://127.0.0.1:8786, got {value!r}")
 
 
+def require_model_name(option: str, value: str) -> None:
+    """Check that an option is a valid name of a reference model.
+
+    Raises:
+        SpecError: it is not.
+    """
+    _require_name(option, value, r"[\w-]+", "ASCII letters, digits, _ and -")
+
+
 def _require_name(field: str, value: str, allowed: str, meaning: str) -> None:
     if not re.fullmatch(allowed, value, re.ASCII):
         raise SpecError(f"{field} must consist of {meaning}, got {value!r}")
@@ -101,7 +110,7 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     protocol: int  # versions are compared within one kind of spec
 
     def _check(self) -> None:
-        _require_name("dataset", self.dataset, r"\w+", "letters, digits and _")
+        _require_name("dataset", self.dataset, r"\w+", "ASCII letters, digits and _")
         if self.data is not None:
             _require_name("data", self.data, r"[0-9a-f]+", "hexadecimal digits")
         require("seed", self.seed, 0, MAX_SEED)
@@ -140,8 +149,8 @@ class SearchSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="search
 
     def __post_init__(self) -> None:
         self._check()
-        _require_name("family", self.family, r"\w+", "letters, digits and _")
-        _require_name("tuner", self.tuner, r"[\w-]+", "letters, digits, _ and -")
+        _require_name("family", self.family, r"\w+", "ASCII letters, digits and _")
+        _require_name("tuner", self.tuner, r"[\w-]+", "ASCII letters, digits, _ and -")
         if self.precision not in PRECISIONS:
             raise SpecError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         if self.preset not in (*PRESETS, None):
@@ -182,7 +191,7 @@ class ReferenceSpec(_Spec, frozen=True, kw_only=True, tag_field="kind", tag="ref
 
     def __post_init__(self) -> None:
         self._check()
-        _require_name("model", self.model, r"[\w-]+", "letters, digits, _ and -")
+        require_model_name("model", self.model)
         require("epochs", self.epochs, 0, MAX_EPOCHS)
 
     @property

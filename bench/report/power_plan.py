@@ -28,6 +28,7 @@ from bench.report.runs import Loaded, Run, load
 from bench.report.text.dataset_command import command_on
 
 SHOWN_SEEDS = (2, 3, 4, 5, 8, 12, 20, 50, 100)
+MIN_DETECT = 0.001  # percentage points: one image in 100,000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +62,8 @@ def power_plan(results: Path, dataset: str | None, detect: float, names: Sequenc
     Raises:
         SpecError: the difference is out of range, or there are no two runs with at least two seeds.
     """
-    if not 0 < detect < 100:
-        raise SpecError(f"--detect is a difference in percentage points between 0 and 100, got {detect:g}")
+    if not MIN_DETECT <= detect < 100:
+        raise SpecError(f"--detect is a difference in percentage points between {MIN_DETECT} and 100, got {detect:g}")
     a, b = _runs(results, load(results), dataset, names)
     if not (_has_seed_std(a) and _has_seed_std(b)):
         raise SpecError(f"{a.label} and {b.label} need at least two seeds: a single seed gives no variance estimate")

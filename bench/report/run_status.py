@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.errors import BenchError
+from bench.evaluation.text import counted
 from bench.records.ledger import ended_proposals, ended_refits, ended_trials
 from bench.records.record import TrialRecord
 from bench.records.spec import RunSpec, SearchSpec
@@ -116,7 +117,8 @@ def _state_text(status: RunStatus) -> str:
     refits = f"{status.refits} of {status.spec.refit_seeds} refits"
     if not isinstance(status.spec, SearchSpec):
         return f"unfinished: {refits}"
-    return f"unfinished: {status.trials} trials, {status.epochs} of {status.spec.budget.total_epochs} epochs, {refits}"
+    trials = counted(status.trials, "trial")
+    return f"unfinished: {trials}, {status.epochs} of {status.spec.budget.total_epochs} epochs, {refits}"
 
 
 def _shortened(status: RunStatus) -> str:

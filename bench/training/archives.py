@@ -12,6 +12,7 @@ import keras
 from bench.errors import ModelError
 
 CONFIG = "config.json"
+HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of such a file
 MAX_CONFIG_BYTES = 50_000_000
 # Classes of Keras that execute code, or read files that the archive names.
 UNSAFE = frozenset(
@@ -80,9 +81,11 @@ def read_config(content: bytes, name: str) -> Any:
                 raise ModelError(f"{name}: its configuration is larger than {MAX_CONFIG_BYTES:,} bytes")
             return json.loads(archive.read(CONFIG))
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
-        raise ModelError(
-            f"{name}: is not a .keras file: {error}. Save the model with model.save('NAME.keras')"
-        ) from error
+        if content.startswith(HDF5):
+            problem = "is an HDF5 file, not a .keras file: load it with keras.models.load_model, then save"
+        else:
+            problem = "is not a .keras file, or is damaged: save"
+        raise ModelError(f"{name}: {problem} the model with model.save('NAME.keras')") from error
 
 
 def serialized_objects(value: Any) -> Iterator[dict[str, Any]]:

@@ -147,7 +147,8 @@ def _returns_probabilities(model: keras.Model, images: NDArray[np.uint8]) -> boo
         return True
     if outputs.min() >= 0 and outputs.max() <= 1:
         raise UnsuitableModelError(
-            "its outputs are from 0 to 1 but do not sum to 1: expected softmax or logits, not sigmoid"
+            f"its outputs on validation images are from {outputs.min():.3g} to {outputs.max():.3g} and do not sum to "
+            "1: expected probabilities from softmax, or logits"
         )
     return False
 

@@ -1,6 +1,10 @@
 """Names, specs and descriptions of the reference models."""
 
+import pytest
+
 from bench.baselines import catalog
+from bench.baselines.external import external_spec
+from bench.errors import SpecError
 from bench.records.record import PublishedAccuracy
 from builders import make_dataset
 from processes import python
@@ -63,3 +67,18 @@ def test_images_that_are_too_small_are_named() -> None:
     )
     assert catalog.unsuitable("tutorial-linear", small) is None
     assert catalog.unsuitable("baseline-majority", small) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("tutorial-cnn", "is taken by another model"),
+        ("cnn", "is taken by another model"),
+        ("all", "means several reference models"),
+        ("tutorials", "means several reference models"),
+        ("é b", r"^--name must consist of ASCII letters, digits, _ and -, got 'é b'$"),
+    ],
+)
+def test_names_with_a_meaning_are_refused_for_models_trained_elsewhere(name: str, expected: str) -> None:
+    with pytest.raises(SpecError, match=expected):
+        external_spec(name, [], "digits")

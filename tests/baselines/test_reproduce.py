@@ -75,7 +75,10 @@ def test_killed_command_resumes_with_equal_predictions(tmp_path: Path) -> None:
 
 def test_model_that_needs_larger_images_is_refused(tmp_path: Path) -> None:
     done = call("reproduce", "tutorial-cnn", "--dataset", "digits", cwd=tmp_path, code=2)
-    assert "tutorial-cnn needs images of at least 10 x 10 pixels, digits has 8 x 8" in done.stderr
+    reason = "tutorial-cnn needs images of at least 10 x 10 pixels, digits has 8 x 8"
+    assert done.stderr.endswith(f"error: {reason}\n")
+    assert done.stderr.count(reason) == 1
+    assert "worker" not in done.stderr
     assert list(all_folders(tmp_path / "results")) == []
 
 

@@ -65,7 +65,11 @@ def results(tmp_path: Path) -> Path:
 def test_help_shows_examples_one_per_line(name: str, call: Call) -> None:
     text = call(*name.split(), "--help").stdout
     assert text.startswith("Usage: ")
-    examples = text.partition("Examples:\n")[2].splitlines()
+    command: Any = typer.main.get_command(app)
+    for part in name.split():
+        command = command.commands[part]
+    assert text.endswith(f"\n\n{command.epilog}\n")  # whole, though the text is 80 columns wide
+    examples = command.epilog.removeprefix("Examples:\n").splitlines()
     assert len(examples) >= (1 if name == "new-family" else 2)
     assert all(line.startswith(f"  bench {name}".rstrip()) for line in examples)
     assert call(*name.split(), "-h").stdout == text
@@ -103,6 +107,11 @@ def test_examples_use_existing_options(call: Call) -> None:
             words = line.partition("|")[0].split()[1:]
             # An unknown option is an error even before --help.
             call(*words, "--help")
+
+
+def test_help_lists_the_exit_codes_of_interrupted_commands(call: Call) -> None:
+    # 128 plus the number of the signal: a closed terminal, Ctrl-C, SIGTERM
+    assert "129, 130 and 143 interrupted." in " ".join(call("--help").stdout.split())
 
 
 def test_version_is_printed(call: Call) -> None:

@@ -205,10 +205,13 @@ def built(*stack: Any, shape: tuple[int, ...] = (8, 8, 1)) -> keras.Model:
     [
         (lambda: built(layers.Dense(9, activation="softmax")), r"output of shape \(batch, 10\), .* found \(None, 9\)"),
         (lambda: built(layers.Dense(10), shape=(28, 28, 1)), r"shape \(28, 28, 1\), the images have \(8, 8, 1\)"),
-        (lambda: built(layers.Dense(10, activation="sigmoid")), "expected softmax or logits, not sigmoid"),
+        (
+            lambda: built(layers.Dense(10, kernel_initializer="zeros", bias_initializer="ones", activation="relu")),
+            "validation images are from 1 to 1 and do not sum to 1: expected probabilities from softmax, or logits$",
+        ),
         (lambda: built(layers.Dense(10, kernel_initializer=keras.initializers.Constant(1e38))), "are not finite"),
     ],
-    ids=["classes", "shape", "sigmoid", "nan"],
+    ids=["classes", "shape", "relu", "nan"],
 )
 def test_model_that_does_not_fit_is_refused(
     model: Callable[[], keras.Model], expected: str, digits: Dataset, tmp_path: Path
@@ -285,6 +288,9 @@ def test_lambda_layer_and_other_files_are_refused(digits: Dataset, tmp_path: Pat
     for data in (b"", b"no archive", b"PK\x05\x06" + b"\0" * 18):
         with pytest.raises(ModelError, match=r"is not a \.keras file"):
             adopt(ExternalModel(name="mine.keras", content=data), 0, digits)
+    built(layers.Dense(10)).save(tmp_path / "mine.h5")
+    with pytest.raises(ModelError, match=r"mine\.h5: is an HDF5 file, .* load it with .*, then save the model with"):
+        adopt(ExternalModel(name="mine.h5", content=(tmp_path / "mine.h5").read_bytes()), 0, digits)
 
 
 # The command

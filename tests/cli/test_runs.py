@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ def test_the_status_of_an_unfinished_run_counts_trials_epochs_and_refits(tmp_pat
     assert (status.started, status.last_event) == (record.started, record.finished)
     assert status.disk_bytes > 0
     assert "unfinished: 4 trials, 6 of 12 epochs, 1 of 3 refits" in runs_table((status,))
+    assert "unfinished: 1 trial, 6 of" in runs_table((replace(status, trials=1),))
 
 
 def test_the_status_of_a_finished_run_comes_from_its_record(tmp_path: Path) -> None:

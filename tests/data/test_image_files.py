@@ -145,6 +145,7 @@ def test_transparent_pixels_of_color_images_get_the_background_of_the_training_i
         (np.zeros((8, 8, 1), np.int64), 1),
         (np.zeros((8, 8, 4), np.uint8), 1),
         (np.zeros((5, 8, 8, 1), np.uint8), 5),
+        (np.zeros((5, 8, 8), np.uint8), 5),
         (np.zeros((8, 8), np.bool_), 1),
     ],
 )
@@ -168,6 +169,7 @@ def test_fractions_are_scaled(tmp_path: Path) -> None:
         (np.full((8, 8), -1), r"image\.npy\[0, 0, 0\] is -1: expected whole numbers"),
         (np.full((8, 8), 300), r"image\.npy\[0, 0, 0\] is 300: expected whole numbers"),
         (np.zeros((8, 8, 2)), r"got shape \(8, 8, 2\)"),
+        (np.zeros((3, 8, 8)), r"got shape \(3, 8, 8\): add a channel axis .* x\[\.\.\., None\]"),
         (np.zeros(64), r"got shape \(64,\)"),
         (np.zeros((0, 8, 8, 1)), r"got shape \(0, 8, 8, 1\)"),
         (np.full((8, 8), "a"), "pixels of type <U1"),

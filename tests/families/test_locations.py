@@ -94,6 +94,7 @@ def test_file_name_with_a_dash_gives_a_valid_name(folder: Path) -> None:
             "cnn=my_net.py:Wide",
             r"the name 'cnn' of my_net\.py:Wide is taken by another family: .* NAME=my_net\.py:Wide",
         ),
+        ("all=my_net.py:Wide", r"the name 'all' of my_net\.py:Wide means every family: .* NAME=my_net\.py:Wide"),
     ],
 )
 def test_text_that_names_no_family_is_refused_with_what_to_do(folder: Path, text: str, message: str) -> None:

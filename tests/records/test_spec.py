@@ -59,7 +59,7 @@ def test_definition_holds_no_folder() -> None:
 @pytest.mark.parametrize("field", ["dataset", "family"])
 @pytest.mark.parametrize("name", ["", "../up", "a b", "a-b", "x\n"])
 def test_names_that_cannot_be_folder_names_are_refused(field: str, name: str) -> None:
-    with pytest.raises(SpecError, match=f"{field} must consist of letters, digits and _"):
+    with pytest.raises(SpecError, match=f"{field} must consist of ASCII letters, digits and _"):
         make_spec(**{field: name})
 
 

@@ -415,6 +415,13 @@ def test_only_the_first_ten_are_shown_side_by_side(crowd: Path) -> None:
     assert "| model11 " in different
 
 
+def test_images_that_the_ten_best_misclassify_are_not_said_to_be_misclassified_by_all(tmp_path: Path) -> None:
+    for number in range(11):
+        add_run(tmp_path, [range(number + 1)] * 3, spec={"family": f"model{number}"})
+    shared = " ".join(section(dataset_page(tmp_path), "Images every network misclassifies").split())
+    assert "1 test image is misclassified by every refit of every network among the first 10 models." in shared
+
+
 def test_details_that_only_the_ten_best_share_are_not_shared_details(tmp_path: Path) -> None:
     for number in range(11):
         add_run(tmp_path, [range(number)] * 3, spec={"family": f"model{number}"}, workers=2 if number < 10 else 7)

@@ -125,7 +125,8 @@ def hparams(folder: Path, part: str = "session_start_info") -> Any:
 @pytest.mark.slow
 def test_tensorboard_reads_curves_and_hyperparameters(tmp_path: Path) -> None:
     command = ("export-results", "--results", GOLDEN, "--format", "tensorboard", "--output", "logs")
-    done = call(*command, cwd=tmp_path)
+    done = run(*command, cwd=tmp_path)
+    assert done.stderr == ""
     assert f"{len(FINISHED)} runs written, 0 already there. To show them: tensorboard --logdir logs" in done.stdout
     record = SEARCHES[0]
     assert record.search is not None

@@ -111,8 +111,10 @@ def test_plan_without_names_is_for_the_only_dataset_or_fashion_mnist(results: Pa
 def test_impossible_plans_are_errors(results: Path) -> None:
     with pytest.raises(SpecError, match=r"unknown dataset 'synthetik': valid names are synthetic\. Did you mean"):
         power_plan(results, "synthetik", 1, ["cnn", "dense"])
-    with pytest.raises(SpecError, match="between 0 and 100, got 0"):
-        power_plan(results, "synthetic", 0)
+    for detect in (0, 1e-300, 100):
+        with pytest.raises(SpecError, match=f"between 0.001 and 100, got {detect:g}"):
+            power_plan(results, "synthetic", detect)
+    assert power_plan(results, "synthetic", 0.001).images_needed > 200
     with pytest.raises(SpecError, match="needs two runs, got 1"):
         power_plan(results, "synthetic", 1, ["cnn"])
     with pytest.raises(SpecError, match="at least two seeds are needed"):

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bench.machine import silence_stderr
 from bench.records.files import writing
 from bench.records.objective import score_name
 from bench.records.record import Curve, TrialRecord
@@ -80,7 +81,9 @@ class _Writer:
     """An event file."""
 
     def __init__(self, folder: Path, started: float) -> None:
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        with silence_stderr():  # it imports TensorFlow, which writes messages
+            from tensorboard.plugins.hparams import api  # noqa: F401 - imported for later calls
+            from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         self._started = started
         self._file = EventFileWriter(str(folder))
