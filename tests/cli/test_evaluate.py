@@ -379,17 +379,14 @@ def test_refused_model_leaves_nothing_behind(evaluated: Path, digits: Dataset, t
     assert "state the order with --classes" in failed.stderr
     trained(digits).save(tmp_path / "small.keras")
     trained(digits, first=lambda: layers.Dense(2)).save(tmp_path / "large.keras")
-    models = ("small.keras", "large.keras", "--name", "two", "--dataset", "digits")
-    failed = call("evaluate", *models, cwd=tmp_path, code=2)
+    on_digits = ("--dataset", "digits")
+    failed = call("evaluate", "small.keras", "large.keras", "--name", "two", *on_digits, cwd=tmp_path, code=2)
     assert "small.keras has 2,410, large.keras has 4,462 parameters: evaluate different models one" in failed.stderr
-    models = ("small.keras", "small.keras", "--name", "twice", "--dataset", "digits")
-    failed = call("evaluate", *models, cwd=tmp_path, code=2)
+    failed = call("evaluate", "small.keras", "small.keras", "--name", "twice", *on_digits, cwd=tmp_path, code=2)
     assert "small.keras and small.keras have the same weights: name one file for each seed" in failed.stderr
     assert not list(tmp_path.glob("results/records/*/*"))
-    models = ("seed0.keras", "--name", "tiny", "--dataset", "digits")
-    assert "the name 'tiny' is taken by the family of results/records/digits/tiny-" in (
-        call("evaluate", *models, cwd=evaluated, code=2).stderr
-    )
+    failed = call("evaluate", "seed0.keras", "--name", "tiny", *on_digits, cwd=evaluated, code=2)
+    assert "the name 'tiny' is taken by the family of results/records/digits/tiny-" in failed.stderr
     assert "is taken by another model" in call("evaluate", "order.keras", "--name", "cnn", cwd=tmp_path, code=2).stderr
     assert (
         "cannot be read"
