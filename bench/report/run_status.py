@@ -114,11 +114,11 @@ def _state_text(status: RunStatus) -> str:
         return "finished" + (f", reproduction of {status.reproduces}" if status.reproduces is not None else "")
     if status.spec is None:
         return f"unreadable: {_shortened(status)}"
-    refits = f"{status.refits} of {status.spec.refit_seeds} refits"
+    refits = f"{status.refits} of {counted(status.spec.refit_seeds, 'refit')}"
     if not isinstance(status.spec, SearchSpec):
         return f"unfinished: {refits}"
-    trials = counted(status.trials, "trial")
-    return f"unfinished: {trials}, {status.epochs} of {status.spec.budget.total_epochs} epochs, {refits}"
+    epochs = f"{status.epochs} of {counted(status.spec.budget.total_epochs, 'epoch')}"
+    return f"unfinished: {counted(status.trials, 'trial')}, {epochs}, {refits}"
 
 
 def _shortened(status: RunStatus) -> str:
