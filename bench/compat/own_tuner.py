@@ -4,6 +4,7 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from typing import Any
 
 from bench.compat.expectations import expecting, incompatible
@@ -94,7 +95,7 @@ def hyperparameters_of(config: Config) -> Any:
     """The opposite of `space_config`."""
     import keras_tuner
 
-    return keras_tuner.HyperParameters.from_config(config)
+    return keras_tuner.HyperParameters.from_config(deepcopy(config))  # which it changes, if there are conditions
 
 
 def oracle_settings(oracle: Any) -> dict[str, Any] | None:

@@ -44,3 +44,13 @@ def test_trials_that_ended_after_one_that_is_running_at_the_end_are_kept(tmp_pat
         assert statuses == ["RUNNING", *["FAILED"] * 3, "COMPLETED"]
         assert each.oracle.get_best_trials(1)[0].score == 0.5
         assert each.oracle.get_state()["retry_queue"] == ["0"]
+
+
+def test_stored_conditions_are_left_as_they_are() -> None:
+    space = keras_tuner.HyperParameters()
+    space.Choice("kind", ["a", "b"])
+    with space.conditional_scope("kind", ["b"]):
+        space.Int("units", 1, 4)
+    config = compat.space_config(space)
+    assert compat.space_config(compat.hyperparameters_of(config)) == config
+    assert config == compat.space_config(space)
