@@ -158,6 +158,19 @@ def propose_ahead(oracle: Any, trial_id: str) -> None:
                 oracle._populate_next.append(trial_id)  # noqa: SLF001 - not public
 
 
+def continue_once(oracle: Any, trial_id: str) -> None:
+    """Keep a grid search from continuing again after a trial that has ended without new hyperparameters.
+
+    It would need the trial's values of hyperparameters that were found since, which do not exist.
+    """
+    import keras_tuner
+
+    if isinstance(oracle, keras_tuner.oracles.GridSearchOracle):
+        with expecting(KERAS_TUNER, "a GridSearchOracle with a list `_populate_next`"):
+            if oracle._populate_next[-1:] == [trial_id]:  # noqa: SLF001 - not public
+                oracle._populate_next.pop()  # noqa: SLF001 - not public
+
+
 def retry_ongoing(oracle: Any, tuner_id: str) -> None:
     """Leave the trials without a result to a later search, as Keras Tuner does when it reloads an oracle.
 

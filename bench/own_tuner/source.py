@@ -87,6 +87,8 @@ class TunerSource:
         trial.status, trial.message = result.status, result.message
         try:
             self._tuner.on_trial_end(trial)
+            if result.space is None:
+                compat.continue_once(self._oracle, trial.trial_id)
         finally:
             self._project.write_trial(trial.trial_id, self._oracle.get_trial(trial.trial_id).get_state())
 

@@ -12,6 +12,7 @@ from bench.own_tuner.project import Project
 from bench.own_tuner.sequence import TrialSequence
 from bench.own_tuner.source import TunerSource
 from bench.training.own_tuner.exchange import TrialRun, Update
+from bench.tuning.trials import NoProposal
 
 pytestmark = pytest.mark.slow
 
@@ -54,3 +55,25 @@ def test_stored_conditions_are_left_as_they_are() -> None:
     config = compat.space_config(space)
     assert compat.space_config(compat.hyperparameters_of(config)) == config
     assert config == compat.space_config(space)
+
+
+def test_grid_search_covers_hyperparameters_that_depend_on_others(tmp_path: Path) -> None:
+    def declare(hp: Any) -> Any:
+        for layer in range(hp.Int("layers", 1, 2)):
+            hp.Choice(f"units_{layer}", [4, 8])
+        hp.Choice("optimizer", ["adam", "sgd"])
+        return hp
+
+    def built(config: Any) -> Any:
+        return compat.space_config(declare(compat.hyperparameters_of(config)))
+
+    objective = keras_tuner.Objective("value", "min")
+    tuner = keras_tuner.GridSearch(lambda hp: declare(hp) and keras.Sequential(), objective, directory=str(tmp_path))
+    source = TunerSource(tuner, Project(tuner), {}, built)
+    found = []
+    while not isinstance(proposal := source.propose(), NoProposal):
+        found.append((proposal.values["layers"], *(proposal.values.get(f"units_{layer}") for layer in range(2))))
+        source.report(proposal, SUCCESSFUL)
+    assert sorted({(layers, *units[:layers]) for layers, *units in found}) == [
+        (1, 4), (1, 8), (2, 4, 4), (2, 4, 8), (2, 8, 4), (2, 8, 8),
+    ]  # fmt: skip
