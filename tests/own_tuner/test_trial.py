@@ -144,3 +144,13 @@ def test_fatal_error_that_cannot_be_unpickled_keeps_its_text(tmp_path: Path) -> 
     assert isinstance(failure, FatalFailure)
     assert type(failure.error) is keras_tuner.errors.FatalError
     assert str(failure.error) == "TooLargeError: 3 > 2"
+
+
+def test_conditions_alone_are_no_new_space(tmp_path: Path) -> None:
+    def conditional(hp: Any) -> Any:
+        hp.Choice("kind", ["a"])
+        with hp.conditional_scope("kind", ["a"]):
+            return build(hp)
+
+    tuner = keras_tuner.RandomSearch(conditional, "accuracy", max_trials=1, directory=tmp_path)
+    assert completed(tuner, X, Y).space is None

@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def _prepare(task: TrialTask) -> tuple[Content, Any]:
     """The tuner with an oracle that has the trial, and the trial."""
     content = load(Path(task.payload))
     tuner = content.tuner
-    trial, *others = [keras_tuner.engine.trial.Trial.from_state(state) for state in task.trials]
+    # Keras Tuner changes a state that has conditions, and `task` is compared with the trial at its end.
+    trial, *others = [keras_tuner.engine.trial.Trial.from_state(deepcopy(state)) for state in task.trials]
     trials = {each.trial_id: each for each in (*others, trial)}
     tuner.oracle = TrialOracle(content.objective, trials, trial.hyperparameters)
     compat.without_tensorboard(tuner)
