@@ -62,8 +62,12 @@ def keep_values(oracle: Any) -> None:
 
     If two hyperparameters with different conditions have the same name, Keras Tuner drops the value of the active one,
     or samples it again without a seed.
+
+    Raises:
+        CompatibilityError: the oracle's methods have changed.
     """
-    record = oracle._record_values  # noqa: SLF001 - not public
+    with expecting(KERAS_TUNER, "an oracle with `_record_values`"):
+        record = oracle._record_values  # noqa: SLF001 - not public
 
     def record_unchanged(trial: Any) -> None:
         trial.hyperparameters.ensure_active_values = lambda: None
